@@ -1,0 +1,239 @@
+//! Prices, amounts and counts: decimals in the domain, BSON numbers at rest (seed: `Number`).
+//!
+//! A value read from a document may be any BSON number, as JavaScript writes them. A decimal is stored as the double
+//! nearest to it; it is cut to 15 significant digits when it is made, so that it comes back from storage as it went in.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A double holds any decimal of this many significant digits exactly enough to give it back.
+const DIGITS: u32 = 15;
+
+/// The greatest magnitude that a price or an amount may have. Below it, sums and products stay within a `Decimal`.
+const MAGNITUDE_MAX: i64 = 1_000_000_000_000;
+
+/// Why a number cannot be a price or an amount.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadNumber {
+    /// The text is no decimal number.
+    #[error("is not a number")]
+    NotANumber,
+    /// NaN or infinite.
+    #[error("is not finite")]
+    NotFinite,
+    /// Its magnitude is above 10^12.
+    #[error("is larger than 1000000000000")]
+    TooLarge,
+}
+
+macro_rules! decimals {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name(Decimal);
+
+        impl $name {
+            /// Zero.
+            pub const ZERO: Self = Self(Decimal::ZERO);
+
+            /// The value, cut to 15 significant digits.
+            ///
+            /// # Errors
+            /// `TooLarge` above a magnitude of 10^12.
+            pub fn new(value: Decimal) -> Result<Self, BadNumber> {
+                if value.abs() > Decimal::from(MAGNITUDE_MAX) {
+                    return Err(BadNumber::TooLarge);
+                }
+                value.round_sf(DIGITS).map(|value| Self(value.normalize())).ok_or(BadNumber::TooLarge)
+            }
+
+            /// The value of a double, by its shortest decimal spelling.
+            ///
+            /// # Errors
+            /// `NotFinite` for NaN and infinities, `TooLarge` above a magnitude of 10^12.
+            pub fn from_f64(value: f64) -> Result<Self, BadNumber> {
+                if !value.is_finite() {
+                    return Err(BadNumber::NotFinite);
+                }
+                if value.abs() > MAGNITUDE_MAX as f64 {
+                    return Err(BadNumber::TooLarge);
+                }
+                Decimal::from_f64(value).ok_or(BadNumber::NotANumber).and_then(Self::new)
+            }
+
+            /// Reads a decimal number: digits, a point, a sign, an exponent.
+            ///
+            /// # Errors
+            /// `NotANumber`, `NotFinite` (for `NaN` and `Infinity`), `TooLarge`.
+            pub fn parse(text: &str) -> Result<Self, BadNumber> {
+                let text = text.trim();
+                let unsigned = text.trim_start_matches(['+', '-']);
+                if ["nan", "inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
+                    return Err(BadNumber::NotFinite);
+                }
+                if let Ok(value) = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)) {
+                    return Self::new(value);
+                }
+                // Longer than a Decimal holds, yet perhaps a number: the double nearest to it is near enough.
+                let spelled = unsigned.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
+                match text.parse::<f64>() {
+                    Ok(value) if spelled => Self::from_f64(value).map_err(|_| BadNumber::TooLarge),
+                    _ => Err(BadNumber::NotANumber),
+                }
+            }
+
+            /// The decimal.
+            pub const fn get(self) -> Decimal {
+                self.0
+            }
+
+            /// The double nearest to it, as it is stored.
+            pub fn to_f64(self) -> f64 {
+                self.0.to_f64().unwrap_or(f64::NAN)
+            }
+
+            /// Whether it is above zero.
+            pub fn is_positive(self) -> bool {
+                self.0 > Decimal::ZERO
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<$name> for bson::Bson {
+            fn from(value: $name) -> Self {
+                Self::Double(value.to_f64())
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_f64(self.to_f64())
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::from_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+            }
+        }
+    )+};
+}
+
+decimals! {
+    /// A price of an instrument, in its quote currency. Any sign: that an entry's is positive is a rule (seed 5.1),
+    /// checked where alerts are accepted, because a refused alert is kept with the price it came with.
+    Price,
+    /// An amount of money, a profit or loss, a quantity or a percentage; the field says which, and its unit.
+    Amount,
+}
+
+/// A count of something, never negative in practice. Stored as the smallest BSON integer that holds it, as the
+/// JavaScript driver does; read from any BSON number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+pub struct Count(pub i64);
+
+impl From<Count> for bson::Bson {
+    fn from(count: Count) -> Self {
+        i32::try_from(count.0).map_or(Self::Int64(count.0), Self::Int32)
+    }
+}
+
+impl Serialize for Count {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match i32::try_from(self.0) {
+            Ok(small) => serializer.serialize_i32(small),
+            Err(_) => serializer.serialize_i64(self.0),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnyNumber;
+
+        impl Visitor<'_> for AnyNumber {
+            type Value = Count;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a number")
+            }
+
+            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Count, E> {
+                Ok(Count(value))
+            }
+
+            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Count, E> {
+                i64::try_from(value).map(Count).map_err(E::custom)
+            }
+
+            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Count, E> {
+                value
+                    .trunc()
+                    .to_i64()
+                    .map(Count)
+                    .ok_or_else(|| E::custom("not a whole number in range"))
+            }
+        }
+
+        deserializer.deserialize_any(AnyNumber)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_none_says_why() {
+        assert_eq!(Price::parse("NaN"), Err(BadNumber::NotFinite));
+        assert_eq!(Price::parse("-Infinity"), Err(BadNumber::NotFinite));
+        assert_eq!(Price::parse("12,5"), Err(BadNumber::NotANumber));
+        assert_eq!(Price::parse("1e400"), Err(BadNumber::TooLarge));
+        assert_eq!(Price::parse("1000000000001"), Err(BadNumber::TooLarge));
+        assert_eq!(Price::parse(""), Err(BadNumber::NotANumber));
+    }
+
+    #[test]
+    fn numbers_are_read_in_every_spelling() {
+        for (text, want) in [
+            ("100", "100"),
+            (" 1.50 ", "1.5"),
+            ("1e3", "1000"),
+            ("-0.25", "-0.25"),
+            ("+7", "7"),
+        ] {
+            assert_eq!(Price::parse(text).map(|p| p.to_string()), Ok(want.to_owned()), "{text}");
+        }
+        assert_eq!(Price::parse("0.00001234").unwrap().to_string(), "0.00001234");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_stored_comes_back(mantissa in -999_999_999_999_999_i64..=999_999_999_999_999, scale in 3_u32..=15) {
+            let value = Amount::new(Decimal::new(mantissa, scale)).unwrap();
+            prop_assert_eq!(Amount::from_f64(value.to_f64()), Ok(value));
+        }
+
+        #[test]
+        fn reading_never_panics(text in "\\PC{0,40}") {
+            let _ = Price::parse(&text);
+        }
+    }
+}
