@@ -3,7 +3,19 @@
 //! No I/O, no clock, no randomness, no async runtime, no SQL, no HTTP: they are arguments, or stand behind the ports
 //! in [`store`].
 
+pub mod admin;
+pub mod alert;
+pub mod config;
+pub mod decision;
+pub mod delivery;
 pub mod id;
 pub mod market;
 pub mod money;
+pub mod plan;
+pub mod preference;
+pub mod quota;
+pub mod store;
+pub mod subscription;
 pub mod time;
+pub mod trade;
+pub mod user;

@@ -1,0 +1,3 @@
+//! Alerts: reading one, the rules for one, and the document that keeps it.
+
+pub mod document;

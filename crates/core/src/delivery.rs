@@ -1,0 +1,374 @@
+//! One message on its way to one person: the `deliveries` document, its states, its priority, its deadline and its
+//! retry schedule. Sending is at least once; of two copies at least one says that it may be a repeat.
+
+use std::time::Duration;
+
+use bson::Binary;
+use bson::spec::BinarySubtype;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::id::{AlertId, ConfigId, DeliveryId, SubscriptionId, TradeId, UserId};
+use crate::market::{ExitReason, Side, Timeframe, words};
+use crate::money::{Amount, Count, Price};
+use crate::time::Time;
+
+/// An exit, and whatever else has no deadline of its own, is tried for this long.
+pub const EXIT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
+/// An entry's deadline is one bar, and at least this.
+pub const ENTRY_DEADLINE_MIN: Duration = Duration::from_secs(5 * 60);
+/// A message later than this after its alert says how old the alert is.
+pub const LATE_AFTER: Duration = Duration::from_secs(60);
+/// How long ended deliveries are kept.
+pub const KEPT_DAYS: u32 = 90;
+
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+
+words! {
+    /// The way to a person.
+    Channel { Telegram = "telegram", Email = "email" }
+}
+
+words! {
+    /// What gave rise to a message.
+    CauseKind { Alert = "alert", Refusal = "refusal", Subscription = "subscription", Manual = "manual" }
+}
+
+words! {
+    /// What a message is about.
+    MessageKind {
+        Entry = "entry",
+        Replacement = "replacement",
+        Exit = "exit",
+        /// To holders, about an alert that changes no trade.
+        Notice = "notice",
+        /// To the operators' chat.
+        Operator = "operator",
+        /// To the operators' chat: how often the same happened again.
+        OperatorMore = "operator_more",
+    }
+}
+
+words! {
+    /// Where a delivery stands.
+    DeliveryState {
+        Pending = "pending",
+        /// Recorded before it leaves. Found so after a crash, it is in doubt.
+        Sending = "sending",
+        Sent = "sent",
+        /// Restored from a backup: waits until an operator releases it.
+        Held = "held",
+        /// Too late to be of use.
+        Expired = "expired",
+        /// Refused for good, or tried in vain until its deadline.
+        Dead = "dead",
+        /// Told in another delivery's message.
+        Superseded = "superseded",
+        /// Not sent on purpose: the entry never arrived, or the recipient may not get it any more.
+        Dropped = "dropped",
+    }
+}
+
+impl DeliveryState {
+    /// Whether nothing more happens to it.
+    pub const fn is_ended(self) -> bool {
+        match self {
+            Self::Pending | Self::Sending | Self::Held => false,
+            Self::Sent | Self::Expired | Self::Dead | Self::Superseded | Self::Dropped => true,
+        }
+    }
+}
+
+/// What can happen to a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeliveryEvent {
+    Take,
+    Deliver,
+    /// A failed attempt that is worth another.
+    Retry,
+    /// Its sender crashed or lost its lease.
+    Recover,
+    Expire,
+    Die,
+    Supersede,
+    Drop,
+    Hold,
+    Release,
+    /// An operator sends it again.
+    Resend,
+}
+
+/// The event has no place in that state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a delivery that is {state} cannot {event:?}")]
+pub struct IllegalEvent {
+    pub state: DeliveryState,
+    pub event: DeliveryEvent,
+}
+
+impl DeliveryState {
+    /// The state after `event`.
+    ///
+    /// # Errors
+    /// `IllegalEvent` for every pair that is not listed.
+    pub const fn after(self, event: DeliveryEvent) -> Result<Self, IllegalEvent> {
+        use DeliveryEvent as E;
+        Ok(match (self, event) {
+            (Self::Pending, E::Take) => Self::Sending,
+            (Self::Sending, E::Deliver) => Self::Sent,
+            (Self::Sending, E::Retry | E::Recover) | (Self::Held, E::Release) => Self::Pending,
+            (Self::Pending | Self::Sending | Self::Held, E::Expire) => Self::Expired,
+            (Self::Pending | Self::Sending, E::Die) => Self::Dead,
+            (Self::Pending, E::Supersede) => Self::Superseded,
+            (Self::Pending | Self::Sending | Self::Held, E::Drop) => Self::Dropped,
+            (Self::Pending | Self::Sending, E::Hold) => Self::Held,
+            (Self::Expired | Self::Dead, E::Resend) => Self::Pending,
+            (state, event) => return Err(IllegalEvent { state, event }),
+        })
+    }
+}
+
+/// A message on its way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Delivery {
+    #[serde(rename = "_id")]
+    pub id: DeliveryId,
+    /// Unique: see [`delivery_key`].
+    pub key: Binary,
+    pub cause: Cause,
+    /// The alert it tells of, where it tells of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_id: Option<AlertId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_config_id: Option<ConfigId>,
+    /// Absent for the operators' chat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription_id: Option<SubscriptionId>,
+    /// The trade it tells of: the new one, for a replacement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trade_id: Option<TradeId>,
+    pub channel: Channel,
+    pub kind: MessageKind,
+    /// Whose work it is: the name of the lease that its sender holds (`tg:BOT`, `mail:N`).
+    pub lane: String,
+    /// Telegram chat or e-mail address, as it was when the delivery was made.
+    pub to: String,
+    pub state: DeliveryState,
+    /// Lower goes first: see [`priority`].
+    pub priority: i32,
+    /// When its alert came in: among equals the older goes first.
+    pub queued_at: Time,
+    /// Mixes the recipients of one alert, another way for each alert.
+    pub rotation: i32,
+    /// Not before.
+    pub due_at: Time,
+    /// Not after.
+    pub deadline_at: Time,
+    /// For a replacement: until when the new entry may be followed. Later it tells only of the old trade's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry_deadline_at: Option<Time>,
+    /// An exit's entry in the same channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry_delivery: Option<DeliveryId>,
+    /// The delivery whose message told this one's news.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub superseded_by: Option<DeliveryId>,
+    /// The entry that this exit's message tells too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combines: Option<DeliveryId>,
+    /// How often sending it was begun.
+    #[serde(default)]
+    pub attempts: Count,
+    /// An earlier attempt may have arrived.
+    #[serde(default)]
+    pub possible_repeat: bool,
+    /// Epoch of the lease under which it is being sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// Telegram's number for the message, once sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Time>,
+    pub facts: Facts,
+    pub created_at: Time,
+    pub updated_at: Time,
+}
+
+/// What gave rise to a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    pub kind: CauseKind,
+    /// The alert's, subscription's or act's id; for a refusal the digest of its group and window.
+    pub id: bson::oid::ObjectId,
+}
+
+/// What a message says beyond its alert and configuration, which are read when it is rendered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Facts {
+    /// A trade was opened.
+    Entry { number: Count },
+    /// A trade was opened in an older one's place.
+    Replacement { number: Count, replaced: EndedTrade },
+    /// A trade was closed.
+    Exit { closed: EndedTrade },
+    /// The provider closed a part of the position. Nothing changes in the books.
+    PartialExit { numbers: Vec<Count> },
+    /// A level was reached, in a configuration that leaves closing to the subscriber.
+    LevelReached { numbers: Vec<Count> },
+    /// To the operators.
+    Operator { title: String, lines: Vec<String> },
+    /// To the operators: the same again, `count` times since.
+    OperatorMore { title: String, count: Count },
+}
+
+/// A trade that has ended, as a message tells of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EndedTrade {
+    pub number: Count,
+    pub side: Side,
+    pub entry_price: Price,
+    pub exit_price: Price,
+    pub reason: ExitReason,
+    #[serde(default)]
+    pub inferred: bool,
+    pub opened_at: Time,
+    pub pnl_amount: Amount,
+    pub pnl_percentage: Amount,
+    pub currency: String,
+}
+
+/// The unique key of a delivery: cause + recipient + channel + kind + trade (39 bytes, the cause first, so that the
+/// deliveries of one alert stand together in the order of their users).
+pub fn delivery_key(
+    cause: Cause,
+    recipient: Recipient<'_>,
+    channel: Channel,
+    kind: MessageKind,
+    trade: Option<TradeId>,
+) -> Binary {
+    let mut bytes = Vec::with_capacity(39);
+    bytes.push(cause.kind as u8);
+    bytes.extend_from_slice(&cause.id.bytes());
+    match recipient {
+        Recipient::User(user) => bytes.extend_from_slice(&user.bytes()),
+        Recipient::Chat(chat) => bytes.extend_from_slice(&digest12(&[chat])),
+    }
+    bytes.push(channel as u8);
+    bytes.push(kind as u8);
+    bytes.extend_from_slice(&trade.unwrap_or(TradeId::MIN).bytes());
+    Binary {
+        subtype: BinarySubtype::Generic,
+        bytes,
+    }
+}
+
+/// For whom a delivery is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recipient<'a> {
+    User(UserId),
+    Chat(&'a str),
+}
+
+/// Twelve bytes that stand for some texts: an `ObjectId` made of a digest, for causes that have no document.
+pub fn digest12(parts: &[&str]) -> [u8; 12] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    let mut out = [0; 12];
+    out.copy_from_slice(&hash.finalize()[..12]);
+    out
+}
+
+/// Exits, then entries, then the rest; within each, plans with priority support first. Lower goes first.
+pub const fn priority(kind: MessageKind, priority_support: bool) -> i32 {
+    let class = match kind {
+        MessageKind::Exit => 0,
+        MessageKind::Entry | MessageKind::Replacement => 2,
+        MessageKind::Notice | MessageKind::Operator | MessageKind::OperatorMore => 4,
+    };
+    class + if priority_support { 0 } else { 1 }
+}
+
+/// Mixes the recipients of an alert, another way for each alert, so that nobody is always last.
+pub fn rotation(alert: AlertId, user: UserId) -> i32 {
+    let mix = |seed: u64, bytes: [u8; 12]| {
+        bytes.iter().fold(seed, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    let hash = mix(mix(0xcbf2_9ce4_8422_2325, alert.bytes()), user.bytes());
+    // The high half is the well-mixed one; folded to a positive i32 so that every engine sorts it alike.
+    i32::try_from((hash >> 33) & 0x7fff_ffff).unwrap_or(0)
+}
+
+/// Until when a subscriber may follow an entry: one bar after the alert, and at least five minutes.
+pub fn entry_deadline(received_at: Time, timeframe: Timeframe, setting: Option<Duration>) -> Time {
+    received_at + setting.unwrap_or_else(|| timeframe.duration().max(ENTRY_DEADLINE_MIN))
+}
+
+/// How long to wait after the `attempt`-th failure (from 1): doubling from 1 s to 5 min, of which a random half.
+/// `jitter` is drawn by the caller from 0..1.
+pub fn retry_delay(attempt: i64, jitter: f64) -> Duration {
+    let doublings = u32::try_from(attempt.saturating_sub(1).clamp(0, 20)).unwrap_or(20);
+    let full = RETRY_FIRST.saturating_mul(1 << doublings).min(RETRY_MAX);
+    full.div_f64(2.0) + full.div_f64(2.0).mul_f64(jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_delivery_stays_ended_but_for_resending() {
+        use DeliveryEvent as E;
+        let events = [
+            E::Take,
+            E::Deliver,
+            E::Retry,
+            E::Recover,
+            E::Expire,
+            E::Die,
+            E::Supersede,
+            E::Drop,
+            E::Hold,
+            E::Release,
+        ];
+        for state in DeliveryState::ALL.iter().copied().filter(|s| s.is_ended()) {
+            for event in events {
+                assert!(state.after(event).is_err(), "{state} {event:?}");
+            }
+        }
+        assert_eq!(DeliveryState::Dead.after(E::Resend), Ok(DeliveryState::Pending));
+    }
+
+    #[test]
+    fn retries_double_up_to_five_minutes() {
+        assert_eq!(retry_delay(1, 1.0), Duration::from_secs(1));
+        assert_eq!(retry_delay(1, 0.0), Duration::from_millis(500));
+        assert_eq!(retry_delay(4, 1.0), Duration::from_secs(8));
+        assert_eq!(retry_delay(1_000, 1.0), Duration::from_secs(300));
+    }
+
+    #[test]
+    fn exits_go_before_entries_and_priority_support_before_others() {
+        let order = [
+            priority(MessageKind::Exit, true),
+            priority(MessageKind::Exit, false),
+            priority(MessageKind::Entry, true),
+            priority(MessageKind::Replacement, false),
+            priority(MessageKind::Operator, true),
+        ];
+        assert!(order.is_sorted());
+    }
+}

@@ -1,0 +1,394 @@
+//! The collections: names, indexes, references. One declaration serves both engines.
+
+use std::fmt;
+
+/// A collection of documents; in the embedded store a table of the same name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Collection {
+    Users,
+    SubscriptionPlans,
+    AlertConfigurations,
+    UserSubscriptions,
+    UserAlertPreferences,
+    Trades,
+    Alerts,
+    AdminUsers,
+    Deliveries,
+    Decisions,
+    Quotas,
+    IntakeKeys,
+    RejectedWebhooks,
+    Changes,
+    Leases,
+}
+
+impl Collection {
+    /// All of them: the seed's eight, then ours.
+    pub const ALL: &'static [Self] = &[
+        Self::Users,
+        Self::SubscriptionPlans,
+        Self::AlertConfigurations,
+        Self::UserSubscriptions,
+        Self::UserAlertPreferences,
+        Self::Trades,
+        Self::Alerts,
+        Self::AdminUsers,
+        Self::Deliveries,
+        Self::Decisions,
+        Self::Quotas,
+        Self::IntakeKeys,
+        Self::RejectedWebhooks,
+        Self::Changes,
+        Self::Leases,
+    ];
+
+    /// Its name in the database.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Users => "users",
+            Self::SubscriptionPlans => "subscription_plans",
+            Self::AlertConfigurations => "alert_configurations",
+            Self::UserSubscriptions => "user_subscriptions",
+            Self::UserAlertPreferences => "user_alert_preferences",
+            Self::Trades => "trades",
+            Self::Alerts => "alerts",
+            Self::AdminUsers => "admin_users",
+            Self::Deliveries => "deliveries",
+            Self::Decisions => "decisions",
+            Self::Quotas => "quotas",
+            Self::IntakeKeys => "intake_keys",
+            Self::RejectedWebhooks => "rejected_webhooks",
+            Self::Changes => "changes",
+            Self::Leases => "leases",
+        }
+    }
+
+    /// The collection of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|collection| collection.name() == name)
+    }
+
+    /// Whether the audience is made of its documents, so that a change of one stands in the change log.
+    pub const fn makes_audience(self) -> bool {
+        matches!(
+            self,
+            Self::Users
+                | Self::SubscriptionPlans
+                | Self::AlertConfigurations
+                | Self::UserSubscriptions
+                | Self::UserAlertPreferences
+        )
+    }
+
+    /// Its indexes.
+    pub const fn indexes(self) -> &'static [Index] {
+        match self {
+            Self::Users => USERS,
+            Self::SubscriptionPlans => PLANS,
+            Self::AlertConfigurations => CONFIGS,
+            Self::UserSubscriptions => SUBSCRIPTIONS,
+            Self::UserAlertPreferences => PREFERENCES,
+            Self::Trades => TRADES,
+            Self::Alerts => ALERTS,
+            Self::AdminUsers => ADMINS,
+            Self::Deliveries => DELIVERIES,
+            Self::Decisions => DECISIONS,
+            Self::IntakeKeys => INTAKE_KEYS,
+            Self::RejectedWebhooks => REJECTED,
+            Self::Quotas | Self::Changes | Self::Leases => &[],
+        }
+    }
+
+    /// Its references that must lead somewhere (seed 5.2, and those that the seed's `required` refs imply).
+    pub const fn references(self) -> &'static [Reference] {
+        match self {
+            Self::UserSubscriptions => &[
+                Reference {
+                    field: "userId",
+                    to: Self::Users,
+                },
+                Reference {
+                    field: "subscriptionPlanId",
+                    to: Self::SubscriptionPlans,
+                },
+            ],
+            Self::UserAlertPreferences => &[
+                Reference {
+                    field: "userId",
+                    to: Self::Users,
+                },
+                Reference {
+                    field: "subscriptionId",
+                    to: Self::UserSubscriptions,
+                },
+                Reference {
+                    field: "alertConfigId",
+                    to: Self::AlertConfigurations,
+                },
+            ],
+            Self::Trades => &[
+                Reference {
+                    field: "userId",
+                    to: Self::Users,
+                },
+                Reference {
+                    field: "alertConfigId",
+                    to: Self::AlertConfigurations,
+                },
+            ],
+            Self::SubscriptionPlans => &[Reference {
+                field: "alertConfigurations",
+                to: Self::AlertConfigurations,
+            }],
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Collection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A field (or each element of a list) that holds the id of a document in another collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reference {
+    pub field: &'static str,
+    pub to: Collection,
+}
+
+/// Which way a key sorts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    Up,
+    Down,
+}
+
+/// One index. Keys are dotted paths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Index {
+    pub keys: &'static [(&'static str, Direction)],
+    pub unique: bool,
+    /// Only documents whose field has one of these values are in it.
+    pub only: Option<(&'static str, &'static [&'static str])>,
+    /// MongoDB removes a document when the date in the key has passed.
+    pub ttl: bool,
+    /// Who asks for it.
+    pub source: IndexSource,
+    /// For an index that the embedded store leaves out: the keys of the one that covers it, as a prefix or read the
+    /// other way.
+    pub covered_by: Option<&'static [(&'static str, Direction)]>,
+}
+
+/// Who asks for an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexSource {
+    /// The seed, section 2 or 6.1.
+    Seed,
+    /// One of our own operations.
+    Alertcast,
+}
+
+use Direction::{Down, Up};
+
+type Keys = &'static [(&'static str, Direction)];
+
+const fn index(keys: Keys) -> Index {
+    Index {
+        keys,
+        unique: false,
+        only: None,
+        ttl: false,
+        source: IndexSource::Seed,
+        covered_by: None,
+    }
+}
+
+impl Index {
+    const fn unique(self) -> Self {
+        Self { unique: true, ..self }
+    }
+
+    const fn ours(self) -> Self {
+        Self {
+            source: IndexSource::Alertcast,
+            ..self
+        }
+    }
+
+    const fn covered_by(self, keys: Keys) -> Self {
+        Self {
+            covered_by: Some(keys),
+            ..self
+        }
+    }
+
+    const fn only(self, field: &'static str, values: &'static [&'static str]) -> Self {
+        Self {
+            only: Some((field, values)),
+            ..self
+        }
+    }
+
+    const fn ttl(self) -> Self {
+        Self { ttl: true, ..self }
+    }
+}
+
+const USERS: &[Index] = &[
+    index(&[("email", Up)]).unique(),
+    index(&[("telegram.userId", Up)]).unique(),
+    index(&[("telegram.chatId", Up)]),
+    index(&[("status", Up)]),
+    index(&[("createdAt", Up)]),
+];
+
+const PLANS: &[Index] = &[
+    index(&[("name", Up)]).unique(),
+    index(&[("status", Up)]),
+    index(&[("metadata.displayOrder", Up)]),
+    index(&[("pricing.amount", Up)]),
+];
+
+const SYMBOL_TIMEFRAME_STRATEGY: Keys = &[("symbol", Up), ("timeframe", Up), ("strategy", Up)];
+const CONFIGS: &[Index] = &[
+    index(SYMBOL_TIMEFRAME_STRATEGY).unique(),
+    index(&[("status", Up)]),
+    index(&[("symbol", Up)]).covered_by(SYMBOL_TIMEFRAME_STRATEGY),
+    index(&[("timeframe", Up)]),
+    index(&[("strategy", Up)]),
+];
+
+const USER_STATUS_END: Keys = &[
+    ("userId", Up),
+    ("subscription.status", Up),
+    ("subscription.endDate", Up),
+];
+const SUBSCRIPTIONS: &[Index] = &[
+    index(&[("userId", Up)]).covered_by(USER_STATUS_END),
+    index(&[("subscriptionPlanId", Up)]),
+    index(&[("payment.transactionId", Up)]).unique(),
+    index(&[("payment.status", Up)]),
+    index(&[("subscription.status", Up)]),
+    index(&[("subscription.endDate", Up)]),
+    index(&[("userId", Up), ("subscription.status", Up)]).covered_by(USER_STATUS_END),
+    index(USER_STATUS_END),
+];
+
+const USER_CONFIG: Keys = &[("userId", Up), ("alertConfigId", Up)];
+const PREFERENCES: &[Index] = &[
+    index(&[("userId", Up)]).covered_by(USER_CONFIG),
+    index(&[("subscriptionId", Up)]),
+    index(&[("alertConfigId", Up)]),
+    index(USER_CONFIG).unique(),
+    index(&[("preferences.enabled", Up)]),
+];
+
+const USER_STATUS: Keys = &[("userId", Up), ("status", Up)];
+const CONFIG_STATUS_USER: Keys = &[("alertConfigId", Up), ("status", Up), ("userId", Up)];
+const TRADES: &[Index] = &[
+    index(&[("tradeNumber", Up)]),
+    index(&[("userId", Up)]).covered_by(USER_STATUS),
+    index(&[("alertConfigId", Up)]).covered_by(CONFIG_STATUS_USER),
+    index(&[("status", Up)]),
+    index(&[("tradeData.symbol", Up)]),
+    index(USER_STATUS),
+    index(&[("alertConfigId", Up), ("status", Up)]).covered_by(CONFIG_STATUS_USER),
+    index(&[("timestamps.openedAt", Up)]),
+    index(&[("timestamps.closedAt", Up)]),
+    index(&[("userId", Up), ("alertConfigId", Up), ("status", Up)]),
+    // A chunk's open trades, and an exit's holders: one range each.
+    index(CONFIG_STATUS_USER).ours(),
+    // The last trade number of a user: one seek.
+    index(&[("alertConfigId", Up), ("userId", Up), ("tradeNumber", Down)]).ours(),
+];
+
+const RECEIVED: Keys = &[("webhook.receivedAt", Up)];
+const ALERT_NAMED: Keys = &[
+    ("alertData.symbol", Up),
+    ("alertData.timeframe", Up),
+    ("alertData.strategy", Up),
+    ("webhook.receivedAt", Down),
+];
+const ALERTS: &[Index] = &[
+    index(RECEIVED),
+    index(&[("alertData.symbol", Up)]).covered_by(ALERT_NAMED),
+    index(&[("alertData.timeframe", Up)]),
+    index(&[("alertData.strategy", Up)]),
+    index(&[("alertData.signal", Up)]),
+    index(&[("processing.status", Up)]),
+    index(&[("processing.alertConfigId", Up)]).covered_by(CONFIG_RECEIVED),
+    index(&[
+        ("alertData.symbol", Up),
+        ("alertData.timeframe", Up),
+        ("alertData.strategy", Up),
+    ])
+    .covered_by(ALERT_NAMED),
+    index(&[("webhook.receivedAt", Down)]).covered_by(RECEIVED),
+    index(ALERT_NAMED),
+    // A configuration's recent prices.
+    index(CONFIG_RECEIVED).ours(),
+    // The work that is to be done, in its order.
+    index(&[("alertcast.partition", Up), ("alertcast.seq", Up)])
+        .only("processing.status", &["received", "processing"])
+        .ours(),
+];
+const CONFIG_RECEIVED: Keys = &[("processing.alertConfigId", Up), ("webhook.receivedAt", Down)];
+
+const ADMINS: &[Index] = &[
+    index(&[("username", Up)]).unique(),
+    index(&[("email", Up)]).unique(),
+    index(&[("status", Up)]),
+];
+
+const DELIVERIES: &[Index] = &[
+    index(&[("key", Up)]).unique().ours(),
+    // A lane's queue, in the order of sending.
+    index(&[
+        ("lane", Up),
+        ("priority", Up),
+        ("queuedAt", Up),
+        ("rotation", Up),
+        ("dueAt", Up),
+    ])
+    .only("state", &["pending"])
+    .ours(),
+    index(&[("lane", Up), ("dueAt", Up)]).only("state", &["pending"]).ours(),
+    index(&[("to", Up)]).only("state", &["pending"]).ours(),
+    index(&[("deadlineAt", Up)]).only("state", &["pending"]).ours(),
+    // What a crash leaves behind.
+    index(&[("lane", Up)]).only("state", &["sending"]).ours(),
+    // Whether an alert has an open delivery.
+    index(&[("alertId", Up)])
+        .only("state", &["pending", "sending", "held"])
+        .ours(),
+    index(&[("state", Up), ("endedAt", Up)])
+        .only("state", &["sent", "expired", "dead", "superseded", "dropped"])
+        .ours(),
+];
+
+const DECISIONS: &[Index] = &[index(&[("alertId", Up), ("firstUser", Up)]).unique().ours()];
+
+const INTAKE_KEYS: &[Index] = &[index(&[("until", Up)]).ttl().ours()];
+
+const REJECTED: &[Index] = &[index(RECEIVED_TOP).ours()];
+const RECEIVED_TOP: Keys = &[("receivedAt", Up)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_covered_by_an_index_that_stands() {
+        for collection in Collection::ALL {
+            for index in collection.indexes() {
+                let Some(cover) = index.covered_by else { continue };
+                let standing = collection.indexes().iter().find(|other| other.keys == cover).unwrap();
+                assert_eq!(standing.covered_by, None, "{collection} {:?}", index.keys);
+                let same = |(a, b): (&(&str, Direction), &(&str, Direction))| a.0 == b.0;
+                assert!(index.keys.len() <= cover.len() && index.keys.iter().zip(cover).all(same));
+            }
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Trades: the document, and the machine that opens, replaces and closes them.
+
+pub mod document;

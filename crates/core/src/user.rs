@@ -1,0 +1,142 @@
+//! A subscriber: the `users` document (seed 2.1).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::UserId;
+use crate::market::words;
+use crate::money::Count;
+use crate::time::Time;
+
+words! {
+    /// Whether a subscriber takes part (seed 2.1 `status`).
+    UserStatus { Active = "active", Inactive = "inactive", Suspended = "suspended" }
+}
+
+words! {
+    /// How much risk a subscriber takes, and how much an alert carries; ordered from low to high.
+    RiskLevel { Low = "low", Medium = "medium", High = "high" }
+}
+
+/// A subscriber.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct User {
+    #[serde(rename = "_id")]
+    pub id: UserId,
+    /// Lower-case and trimmed; unique.
+    pub email: String,
+    pub telegram: Telegram,
+    pub profile: Profile,
+    #[serde(default = "active")]
+    pub status: UserStatus,
+    #[serde(default)]
+    pub preferences: Preferences,
+    #[serde(default)]
+    pub created_at: Time,
+    #[serde(default)]
+    pub updated_at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login_at: Option<Time>,
+    #[serde(default, skip_serializing_if = "UserExtension::is_empty")]
+    pub alertcast: UserExtension,
+}
+
+const fn active() -> UserStatus {
+    UserStatus::Active
+}
+
+/// The subscriber's Telegram account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Telegram {
+    /// Telegram's number for the person, as text; unique.
+    pub user_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_name: Option<String>,
+    /// Where to write to; absent until the person has started a bot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_id: Option<String>,
+}
+
+/// Who the subscriber is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Profile {
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// An IANA time zone; `UTC` where none is given.
+    #[serde(default = "utc")]
+    pub timezone: String,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// The subscriber's general preferences.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Preferences {
+    pub notifications: Notifications,
+    pub trading: Trading,
+}
+
+/// Which channels may be used at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Notifications {
+    pub email: bool,
+    pub telegram: bool,
+    pub renewal_reminders: bool,
+}
+
+impl Default for Notifications {
+    fn default() -> Self {
+        Self {
+            email: true,
+            telegram: true,
+            renewal_reminders: true,
+        }
+    }
+}
+
+/// The subscriber's limits on what they are sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Trading {
+    pub risk_level: RiskLevel,
+    /// Entries a day, by the user's local day.
+    pub max_daily_alerts: Count,
+}
+
+impl Default for Trading {
+    fn default() -> Self {
+        Self {
+            risk_level: RiskLevel::Medium,
+            max_daily_alerts: Count(50),
+        }
+    }
+}
+
+/// What Alertcast keeps with a user, under `alertcast`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UserExtension {
+    /// The bot that the person started: the numeric part of its token. Only that bot can write to them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bot_id: Option<String>,
+    /// Since when Telegram refuses messages to the chat (403). Cleared by `/start`; preferences stay.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_blocked_at: Option<Time>,
+}
+
+impl UserExtension {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
