@@ -1,1 +1,20 @@
-//! Placeholder.
+//! Alertcast: one TradingView alert becomes the right message for every paying subscriber.
+//!
+//! The way of an alert: `http` takes it in, `processor` turns it into trades and deliveries, `courier` sends them
+//! through a `channel`. Only `cli` names a store adapter; everything else holds `Arc<dyn Store>`.
+
+pub mod app;
+pub mod audience;
+pub mod channel;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod courier;
+pub mod demo;
+pub mod http;
+pub mod leases;
+pub mod notices;
+pub mod processor;
+pub mod scheduler;
+pub mod settings;
+pub mod telemetry;

@@ -1,0 +1,74 @@
+//! What every part of the running program shares.
+
+use std::sync::Arc;
+
+use alertcast_core::id::IdSource;
+use alertcast_core::store::Store;
+use bson::oid::ObjectId;
+use tokio::sync::watch;
+
+use crate::audience::AudienceHandle;
+use crate::clock::Clock;
+use crate::settings::Settings;
+
+/// The parts that are passed around. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub store: Arc<dyn Store>,
+    pub clock: Arc<dyn Clock>,
+    pub ids: Arc<dyn IdSource>,
+    pub settings: Arc<Settings>,
+    pub audience: AudienceHandle,
+    pub wake: Wakeups,
+}
+
+/// Ids as the MongoDB drivers make them: rising within the process.
+#[derive(Debug, Default)]
+pub struct ObjectIds;
+
+impl IdSource for ObjectIds {
+    fn next(&self) -> ObjectId {
+        ObjectId::new()
+    }
+}
+
+/// Knocks on the door of whoever waits for work. A knock is never lost: a wait that begins after it ends at once, for
+/// the receiver remembers what it has seen. Nothing rests on a knock; the waiters look by themselves now and then.
+#[derive(Debug, Clone)]
+pub struct Wakeups {
+    alerts: watch::Sender<u64>,
+    deliveries: watch::Sender<u64>,
+}
+
+impl Default for Wakeups {
+    fn default() -> Self {
+        Self {
+            alerts: watch::Sender::new(0),
+            deliveries: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Wakeups {
+    /// There are alerts to process.
+    pub fn alerts_came(&self) {
+        self.alerts.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// There are deliveries to send.
+    pub fn deliveries_came(&self) {
+        self.deliveries.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// To wait for alerts.
+    #[must_use]
+    pub fn on_alerts(&self) -> watch::Receiver<u64> {
+        self.alerts.subscribe()
+    }
+
+    /// To wait for deliveries.
+    #[must_use]
+    pub fn on_deliveries(&self) -> watch::Receiver<u64> {
+        self.deliveries.subscribe()
+    }
+}

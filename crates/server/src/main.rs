@@ -1,0 +1,3 @@
+//! The `alertcast` program.
+
+fn main() {}

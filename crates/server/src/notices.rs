@@ -1,0 +1,114 @@
+//! What the operators' chat hears: each kind of trouble at once the first time, then counted and told once more at the
+//! end of a window, so that a misconfigured alert on a one-minute chart does not bury everything else.
+
+use std::time::Duration;
+
+use alertcast_core::delivery::{
+    Cause, CauseKind, Channel, Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key,
+    digest12, priority,
+};
+use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::money::Count;
+use alertcast_core::store::Notice;
+use alertcast_core::time::Time;
+use bson::oid::ObjectId;
+
+use crate::app::App;
+use crate::settings::bot_id;
+
+/// The same trouble is told once in this time, then counted.
+pub const WINDOW: Duration = Duration::from_secs(5 * 60);
+
+/// Trouble that the operators should hear of.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// Equal for what is the same trouble: the configuration and the broken rules, say.
+    pub group: String,
+    /// One line.
+    pub title: String,
+    /// What happened and what to change, a line each.
+    pub lines: Vec<String>,
+    /// The alert it is about.
+    pub alert: Option<AlertId>,
+}
+
+/// The messages about one trouble: two for each operators' chat, the first occurrence and the count of the rest. None
+/// where no chat or no bot is configured.
+#[must_use]
+pub fn notices(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
+    let telegram = &app.settings.telegram;
+    let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
+        return Vec::new();
+    };
+    let lane = format!("tg:{bot}");
+    telegram
+        .operator_chats
+        .iter()
+        .map(|chat| notice(app, trouble, chat, &lane, now))
+        .collect()
+}
+
+fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> Notice {
+    let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
+    let window = now.millis().div_euclid(window_ms);
+    let window_end = Time::from_millis((window + 1).saturating_mul(window_ms));
+    let cause_id = ObjectId::from_bytes(digest12(&[&trouble.group, &window.to_string()]));
+    let cause = Cause {
+        kind: CauseKind::Refusal,
+        id: cause_id,
+    };
+    let delivery = |kind, due_at, facts| Delivery {
+        id: DeliveryId(app.ids.next()),
+        key: delivery_key(cause, Recipient::Chat(chat), Channel::Telegram, kind, None),
+        cause,
+        // Not the alert's own delivery: the alert's numbers are about its subscribers.
+        alert_id: None,
+        alert_config_id: None,
+        user_id: None,
+        subscription_id: None,
+        trade_id: None,
+        channel: Channel::Telegram,
+        kind,
+        lane: lane.to_owned(),
+        to: chat.to_owned(),
+        state: DeliveryState::Pending,
+        priority: priority(kind, false),
+        queued_at: now,
+        rotation: 0,
+        due_at,
+        deadline_at: now + EXIT_DEADLINE,
+        entry_deadline_at: None,
+        entry_delivery: None,
+        superseded_by: None,
+        combines: None,
+        attempts: Count(0),
+        possible_repeat: false,
+        epoch: None,
+        last_error: None,
+        message_id: None,
+        ended_at: None,
+        facts,
+        created_at: now,
+        updated_at: now,
+    };
+    let mut lines = trouble.lines.clone();
+    lines.extend(trouble.alert.map(|alert| format!("Alert {alert}")));
+    Notice {
+        first: delivery(
+            MessageKind::Operator,
+            now,
+            Facts::Operator {
+                title: trouble.title.clone(),
+                lines,
+            },
+        ),
+        more: delivery(
+            MessageKind::OperatorMore,
+            window_end,
+            Facts::OperatorMore {
+                title: trouble.title.clone(),
+                count: Count(0),
+            },
+        ),
+    }
+}

@@ -1,0 +1,102 @@
+//! What the program is told from outside, checked and typed. `config` reads it from file, environment and flags.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// TradingView posts from these addresses.
+pub const TRADINGVIEW_ADDRESSES: [IpAddr; 4] = [
+    IpAddr::V4(Ipv4Addr::new(52, 89, 214, 238)),
+    IpAddr::V4(Ipv4Addr::new(34, 212, 75, 30)),
+    IpAddr::V4(Ipv4Addr::new(54, 218, 53, 128)),
+    IpAddr::V4(Ipv4Addr::new(52, 32, 178, 7)),
+];
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub listen: SocketAddr,
+    pub data_dir: PathBuf,
+    pub store: StoreChoice,
+    pub webhook: WebhookSettings,
+    pub telegram: TelegramSettings,
+    pub delivery: DeliverySettings,
+    pub retention: RetentionSettings,
+}
+
+/// Where the truth is kept.
+#[derive(Debug, Clone)]
+pub enum StoreChoice {
+    /// One SQLite file in the data folder.
+    Embedded,
+    /// A MongoDB replica set, by its connection string.
+    MongoDb(SecretString),
+}
+
+/// How alerts come in.
+#[derive(Debug, Clone)]
+pub struct WebhookSettings {
+    /// Each is valid; two while one replaces the other.
+    pub secrets: Vec<SecretString>,
+    /// Only these addresses may post; empty: any.
+    pub allowed_addresses: Vec<ipnet::IpNet>,
+    /// Their `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<ipnet::IpNet>,
+    /// Where set, every request must carry `X-Signature`: HMAC-SHA256 of the body under this key.
+    pub hmac_key: Option<SecretString>,
+    /// Requests a minute from one address; above, 429.
+    pub requests_a_minute: NonZeroU32,
+}
+
+/// How Telegram is reached, and how fast.
+#[derive(Debug, Clone)]
+pub struct TelegramSettings {
+    /// One for each bot. The first is the one for whoever has not started another, and for the operators.
+    pub tokens: Vec<SecretString>,
+    /// `https://api.telegram.org`, or a stand-in.
+    pub api_url: url::Url,
+    /// Who hears of refused alerts and other trouble.
+    pub operator_chats: Vec<String>,
+    pub limits: LimitSettings,
+    /// How long to wait for an answer before the message is in doubt.
+    pub timeout: Duration,
+    /// Messages under way at once, for each bot.
+    pub concurrency: usize,
+}
+
+/// Telegram's published limits. Raised for bots with paid broadcasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitSettings {
+    /// Messages a second from one bot.
+    pub bot_per_second: NonZeroU32,
+    /// Messages a second to one private chat.
+    pub chat_per_second: NonZeroU32,
+    /// Messages a minute to one group or channel.
+    pub group_per_minute: NonZeroU32,
+}
+
+/// How long messages are of use.
+#[derive(Debug, Clone, Default)]
+pub struct DeliverySettings {
+    /// An entry's deadline after its alert; unset: one bar, at least five minutes.
+    pub entry_deadline: Option<Duration>,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone)]
+pub struct RetentionSettings {
+    pub deliveries: Duration,
+    pub rejected_webhooks: Duration,
+}
+
+/// The numeric part of a bot's token, which names the bot. None where the token is not of the form `123456:ABC…`.
+#[must_use]
+pub fn bot_id(token: &SecretString) -> Option<String> {
+    use secrecy::ExposeSecret as _;
+    let (id, rest) = token.expose_secret().split_once(':')?;
+    let fits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty();
+    fits.then(|| id.to_owned())
+}
