@@ -96,7 +96,8 @@ impl ManualClock {
 
     /// Moves the clock, and wakes whoever slept until then.
     pub fn advance(&self, by: Duration) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *guard;
         state.now = state.now + by;
         state.monotonic += by;
         let asleep = state
