@@ -1,0 +1,44 @@
+//! The methods of the Bot API. HTTP, faults and counting happen outside; here a call becomes a result or an error.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::answer::{ApiError, ApiResult, result};
+use crate::bot::Bot;
+use crate::params::Params;
+use crate::record::Answered;
+use crate::sim::State;
+
+mod edit;
+pub(crate) mod message;
+mod send;
+mod text;
+mod updates;
+
+/// One call of a method, read from a request.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) bot: Arc<Bot>,
+    /// In lower case.
+    pub(crate) method: String,
+    pub(crate) params: Params,
+}
+
+/// Carries a call out. `answered` is what its sender will get to see, for the record.
+pub(crate) async fn carry_out(state: &Arc<State>, call: &Call, answered: Answered) -> ApiResult {
+    let Call { bot, params, .. } = call;
+    match call.method.as_str() {
+        "sendmessage" => send::send_message(state, bot, params, answered),
+        "editmessagetext" => edit::edit_message_text(state, bot, params, answered),
+        "getme" => result(&bot.me()),
+        "getupdates" => updates::get_updates(state, bot, params).await,
+        "setwebhook" => updates::set_webhook(state, bot, params),
+        "deletewebhook" => updates::delete_webhook(bot, params),
+        "getwebhookinfo" => result(&updates::webhook_info(bot)),
+        "answercallbackquery" => updates::answer_callback_query(state, bot, params),
+        // Taken without effect, as their effect is nothing that a chat shows.
+        "setmycommands" | "deletemycommands" | "sendchataction" => result(&json!(true)),
+        _ => Err(ApiError::method_not_found()),
+    }
+}

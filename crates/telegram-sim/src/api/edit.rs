@@ -1,0 +1,64 @@
+//! `editMessageText`. An edit costs the same allowance as a message.
+
+use std::sync::Arc;
+
+use super::message::message_json;
+use super::send::{admit, may_write};
+use super::text::{Text, chat_id};
+use crate::answer::{ApiError, ApiResult, result};
+use crate::bot::Bot;
+use crate::params::Params;
+use crate::record::{Answered, Outcome, Row, RowKind};
+use crate::sim::State;
+
+const NOT_MODIFIED: &str = "message is not modified: specified new message content and reply markup are exactly the \
+                            same as a current content and reply markup of the message";
+
+/// Replaces a message's text and buttons.
+pub(super) fn edit_message_text(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered) -> ApiResult {
+    let text = Text::read(params)?;
+    let chat_id = chat_id(params)?;
+    let Some(message_id) = params.int("message_id").filter(|id| *id != 0) else {
+        return Err(ApiError::bad_request("message identifier is not specified"));
+    };
+    let reply_markup = params.json("reply_markup", "reply keyboard markup")?;
+    let (message, evicted) = state.chats.with(chat_id, |chat| {
+        may_write(state, bot, chat)?;
+        let Some(held) = chat.find(bot.id, message_id) else {
+            return Err(ApiError::bad_request("message to edit not found"));
+        };
+        if held.row.from != 0 || held.row.bot != bot.id {
+            return Err(ApiError::bad_request("message can't be edited"));
+        }
+        if held.shows_same(&text.parsed.plain, &text.parsed.entities, reply_markup.as_ref()) {
+            return Err(ApiError::bad_request(NOT_MODIFIED));
+        }
+        admit(state, bot, chat)?;
+        let row = Row {
+            message_id,
+            method: "editMessageText".to_owned(),
+            text: text.sent,
+            plain: text.parsed.plain,
+            parse_mode: text.parse_mode,
+            reply_markup,
+            outcome: Outcome {
+                status: 200,
+                answered,
+                ..Outcome::default()
+            },
+            ..Row::new(RowKind::Edit, state.now_ms(), bot.id, chat_id)
+        };
+        let (row, evicted) = state.append_within_chat(row);
+        chat.rows.push_back(Arc::clone(&row));
+        if let Some(held) = chat.find_mut(message_id) {
+            (held.edit, held.entities) = (Some(row), text.parsed.entities);
+        }
+        let message = chat
+            .find(bot.id, message_id)
+            .map(|held| message_json(state, bot, chat, held));
+        Ok((message, evicted))
+    })?;
+    state.count_accepted(RowKind::Edit, answered);
+    state.appended(&evicted);
+    result(&message)
+}

@@ -1,0 +1,70 @@
+//! The Bot API's `Message`, `Chat` and `User`, made from what a chat holds.
+
+use serde_json::{Value, json};
+
+use crate::bot::Bot;
+use crate::chat::{Chat, ChatKind, Held};
+use crate::sim::State;
+
+/// A message as the API gives it, the one that it replies to within it.
+pub(crate) fn message_json(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
+    let mut message = bare(state, bot, chat, held);
+    let replied_to = held.row.reply_to.and_then(|id| chat.find(bot.id, id));
+    if let Some(replied_to) = replied_to {
+        message["reply_to_message"] = bare(state, bot, chat, replied_to);
+    }
+    message
+}
+
+fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
+    let current = held.current();
+    let mut message = json!({
+        "message_id": held.row.message_id,
+        "date": held.row.at_ms.div_euclid(1_000),
+        "chat": chat_json(chat),
+        "text": current.plain,
+    });
+    if chat.kind == ChatKind::Channel {
+        message["sender_chat"] = message["chat"].clone();
+    } else if held.row.from != 0 {
+        message["from"] = user_json(held.row.from);
+    } else if held.row.bot == bot.id {
+        message["from"] = bot.user();
+    } else if let Some(author) = state.bot_by_id(held.row.bot) {
+        message["from"] = author.user();
+    }
+    if let Some(edit) = &held.edit {
+        message["edit_date"] = json!(edit.at_ms.div_euclid(1_000));
+    }
+    if !held.entities.is_empty() {
+        message["entities"] = json!(held.entities);
+    }
+    // Telegram gives back inline keyboards only.
+    if let Some(markup) = current
+        .reply_markup
+        .as_ref()
+        .filter(|markup| markup.get("inline_keyboard").is_some())
+    {
+        message["reply_markup"] = markup.clone();
+    }
+    message
+}
+
+fn chat_json(chat: &Chat) -> Value {
+    let mut json = json!({ "id": chat.id, "type": chat.kind.word() });
+    if chat.kind == ChatKind::Private {
+        json["first_name"] = json!(first_name(chat.id));
+    } else {
+        json["title"] = json!(chat.title.clone().unwrap_or_else(|| format!("Chat {}", chat.id)));
+    }
+    json
+}
+
+/// A user known by id only.
+pub(crate) fn user_json(id: i64) -> Value {
+    json!({ "id": id, "is_bot": false, "first_name": first_name(id), "language_code": "en" })
+}
+
+fn first_name(id: i64) -> String {
+    format!("User {id}")
+}

@@ -1,0 +1,116 @@
+//! `sendMessage`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::message::message_json;
+use super::text::{Text, chat_id};
+use crate::answer::{ApiError, ApiResult, result};
+use crate::bot::Bot;
+use crate::chat::{Chat, ChatKind, Closed};
+use crate::limiter;
+use crate::params::{self, Params};
+use crate::record::{Answered, Outcome, Row, RowKind};
+use crate::sim::State;
+use crate::sync::lock;
+
+/// The message that a new one replies to.
+struct Reply {
+    message_id: i64,
+    may_be_missing: bool,
+}
+
+impl Reply {
+    fn read(params: &Params) -> Result<Option<Self>, ApiError> {
+        let Some(wanted) = params.json("reply_parameters", "reply parameters")? else {
+            // The form of before Bot API 7.0.
+            return Ok(params
+                .int("reply_to_message_id")
+                .filter(|id| *id != 0)
+                .map(|message_id| Self {
+                    message_id,
+                    may_be_missing: params.flag("allow_sending_without_reply"),
+                }));
+        };
+        let message_id = wanted.get("message_id").and_then(params::int).unwrap_or(0);
+        let may_be_missing = wanted.get("allow_sending_without_reply").is_some_and(params::flag);
+        Ok((message_id != 0).then_some(Self {
+            message_id,
+            may_be_missing,
+        }))
+    }
+}
+
+/// Sends a text.
+pub(super) fn send_message(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered) -> ApiResult {
+    let text = Text::read(params)?;
+    let chat_id = chat_id(params)?;
+    let reply = Reply::read(params)?;
+    let reply_markup = params.json("reply_markup", "reply keyboard markup")?;
+    let silent = params.flag("disable_notification");
+    let (message, evicted) = state.chats.with(chat_id, |chat| {
+        may_write(state, bot, chat)?;
+        let reply_to = reply_target(bot, chat, reply)?;
+        admit(state, bot, chat)?;
+        let row = Row {
+            message_id: chat.last_message_id + 1,
+            method: "sendMessage".to_owned(),
+            text: text.sent,
+            plain: text.parsed.plain,
+            parse_mode: text.parse_mode,
+            reply_to,
+            reply_markup,
+            silent,
+            outcome: Outcome {
+                status: 200,
+                answered,
+                ..Outcome::default()
+            },
+            ..Row::new(RowKind::Message, state.now_ms(), bot.id, chat_id)
+        };
+        let (row, evicted) = state.append_within_chat(row);
+        chat.hold(row, text.parsed.entities);
+        let message = chat
+            .held
+            .back()
+            .map(|held| message_json(state, bot, chat, held))
+            .unwrap_or(Value::Null);
+        Ok((message, evicted))
+    })?;
+    state.count_accepted(RowKind::Message, answered);
+    state.appended(&evicted);
+    result(&message)
+}
+
+/// Whether the chat is there, and open for this bot.
+pub(super) fn may_write(state: &State, bot: &Bot, chat: &mut Chat) -> Result<(), ApiError> {
+    let kind = chat.kind;
+    chat.open_for(bot.id, state.settings().mode)
+        .map_err(|closed| match (closed, kind) {
+            (Closed::Unknown, _) => ApiError::bad_request("chat not found"),
+            (Closed::NotStarted, _) => ApiError::forbidden("bot can't initiate conversation with a user"),
+            (Closed::Blocked, ChatKind::Private) => ApiError::blocked(),
+            (Closed::Blocked, ChatKind::Group) => ApiError::forbidden("bot was kicked from the group chat"),
+            (Closed::Blocked, ChatKind::Supergroup) => ApiError::forbidden("bot was kicked from the supergroup chat"),
+            (Closed::Blocked, ChatKind::Channel) => ApiError::forbidden("bot was kicked from the channel chat"),
+        })
+}
+
+/// Keeps the limits.
+pub(super) fn admit(state: &State, bot: &Bot, chat: &mut Chat) -> Result<(), ApiError> {
+    let limits = state.settings().limits;
+    let is_group = chat.kind != ChatKind::Private;
+    let meters = &mut chat.member(bot.id).meters;
+    limiter::admit(limits.as_ref(), &mut lock(&bot.meter), meters, is_group, state.now_ms())
+        .map_err(ApiError::too_many_requests)
+}
+
+fn reply_target(bot: &Bot, chat: &Chat, reply: Option<Reply>) -> Result<Option<i64>, ApiError> {
+    match reply {
+        None => Ok(None),
+        Some(reply) if chat.find(bot.id, reply.message_id).is_some() => Ok(Some(reply.message_id)),
+        Some(reply) if reply.may_be_missing => Ok(None),
+        Some(_) => Err(ApiError::bad_request("message to be replied not found")),
+    }
+}

@@ -1,0 +1,263 @@
+//! The simulator's own routes, under `/sim`: everything that the handle can do, for another process.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::Response;
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::SimError;
+use crate::answer::json_response;
+use crate::chat::ChatKind;
+use crate::config::{ChatMode, Limits};
+use crate::fault::{Fault, FaultId};
+use crate::sim::Sim;
+
+/// All control routes.
+pub(crate) fn routes() -> Router<Sim> {
+    Router::new()
+        .route("/bots", get(list_bots).post(add_bot))
+        .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
+        .route("/faults/{id}", delete(remove_fault))
+        .route("/limits", get(get_limits).post(set_limits))
+        .route("/settings", post(set_settings))
+        .route("/chats/{chat}/{change}", post(change_chat))
+        .route("/updates", post(add_update))
+        .route("/messages", get(messages))
+        .route("/transcript", get(transcript))
+        .route("/transcript/{name}", get(chat_text))
+        .route("/stats", get(stats))
+        .route("/wait", get(wait))
+        .route("/reset", post(reset))
+}
+
+fn done(value: impl Serialize) -> Response<Body> {
+    json_response(200, json!(value).to_string())
+}
+
+fn failed(status: u16, why: impl std::fmt::Display) -> Response<Body> {
+    json_response(status, json!({ "error": why.to_string() }).to_string())
+}
+
+fn outcome(result: Result<impl Serialize, SimError>) -> Response<Body> {
+    match result {
+        Ok(value) => done(value),
+        Err(error @ (SimError::UnknownBot(_) | SimError::UnknownMessage { .. })) => failed(404, error),
+        Err(error @ SimError::TimedOut { .. }) => failed(408, error),
+        Err(error) => failed(400, error),
+    }
+}
+
+#[derive(Deserialize)]
+struct NewBot {
+    token: String,
+}
+
+async fn list_bots(State(sim): State<Sim>) -> Response<Body> {
+    done(sim.bot_ids())
+}
+
+async fn add_bot(State(sim): State<Sim>, Json(bot): Json<NewBot>) -> Response<Body> {
+    outcome(sim.add_bot(&bot.token).map(|id| json!({ "id": id })))
+}
+
+async fn list_faults(State(sim): State<Sim>) -> Response<Body> {
+    let faults: Vec<Value> = sim
+        .faults()
+        .into_iter()
+        .map(|(id, fault)| json!({ "id": id, "fault": fault }))
+        .collect();
+    done(faults)
+}
+
+async fn add_fault(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Response<Body> {
+    done(json!({ "id": sim.inject_fault(fault) }))
+}
+
+async fn clear_faults(State(sim): State<Sim>) -> Response<Body> {
+    sim.clear_faults();
+    done(true)
+}
+
+async fn remove_fault(State(sim): State<Sim>, Path(id): Path<u64>) -> Response<Body> {
+    if sim.remove_fault(FaultId(id)) {
+        done(true)
+    } else {
+        failed(404, "there is no such fault")
+    }
+}
+
+async fn get_limits(State(sim): State<Sim>) -> Response<Body> {
+    done(sim.limits())
+}
+
+/// `null` switches the limits off; what an object leaves out is as published.
+async fn set_limits(State(sim): State<Sim>, Json(limits): Json<Option<Limits>>) -> Response<Body> {
+    sim.set_limits(limits);
+    done(sim.limits())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewSettings {
+    mode: Option<ChatMode>,
+    latency_ms: Option<u64>,
+}
+
+async fn set_settings(State(sim): State<Sim>, Json(settings): Json<NewSettings>) -> Response<Body> {
+    if let Some(mode) = settings.mode {
+        sim.set_mode(mode);
+    }
+    if let Some(latency_ms) = settings.latency_ms {
+        sim.set_latency_ms(latency_ms);
+    }
+    done(true)
+}
+
+/// Without a bot, every bot is meant.
+#[derive(Deserialize, Default)]
+struct ChatChange {
+    bot: Option<i64>,
+    #[serde(rename = "type")]
+    kind: Option<ChatKind>,
+    title: Option<String>,
+}
+
+async fn change_chat(
+    State(sim): State<Sim>,
+    Path((chat, change)): Path<(i64, String)>,
+    body: Option<Json<ChatChange>>,
+) -> Response<Body> {
+    let Json(wanted) = body.unwrap_or_default();
+    for bot in wanted.bot.map_or_else(|| sim.bot_ids(), |bot| vec![bot]) {
+        match change.as_str() {
+            "start" => {
+                sim.start_chat_as(
+                    bot,
+                    chat,
+                    wanted.kind.unwrap_or(ChatKind::of(chat)),
+                    wanted.title.as_deref(),
+                );
+            }
+            "block" => sim.block_bot(bot, chat),
+            "unblock" => sim.unblock_bot(bot, chat),
+            _ => return failed(404, "a chat can be changed by start, block or unblock"),
+        }
+    }
+    done(true)
+}
+
+/// What a user does. `chat` is the user's own where it is left out.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NewUpdate {
+    Press {
+        bot: i64,
+        from: i64,
+        chat: Option<i64>,
+        message_id: i64,
+        data: String,
+    },
+    Text {
+        bot: i64,
+        from: i64,
+        chat: Option<i64>,
+        text: String,
+    },
+    Raw {
+        bot: i64,
+        kind: String,
+        body: Value,
+    },
+}
+
+async fn add_update(State(sim): State<Sim>, Json(update): Json<NewUpdate>) -> Response<Body> {
+    match update {
+        NewUpdate::Press {
+            bot,
+            from,
+            chat,
+            message_id,
+            data,
+        } => outcome(
+            sim.press_button(bot, chat.unwrap_or(from), from, message_id, &data)
+                .map(|id| json!({ "callback_query_id": id })),
+        ),
+        NewUpdate::Text { bot, from, chat, text } => outcome(
+            sim.send_user_text(bot, chat.unwrap_or(from), from, &text)
+                .map(|id| json!({ "message_id": id })),
+        ),
+        NewUpdate::Raw { bot, kind, body } => {
+            outcome(sim.inject_update(bot, &kind, body).map(|id| json!({ "update_id": id })))
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    chat: Option<i64>,
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+async fn messages(State(sim): State<Sim>, Query(page): Query<Page>) -> Response<Body> {
+    let mut messages = page.chat.map_or_else(|| sim.messages(), |chat| sim.messages_to(chat));
+    messages.retain(|message| message.seq > page.after);
+    messages.truncate(page.limit.unwrap_or(usize::MAX));
+    done(messages)
+}
+
+async fn transcript(State(sim): State<Sim>, Query(page): Query<Page>) -> Response<Body> {
+    done(sim.transcript(page.chat, page.after, page.limit.unwrap_or(1_000)))
+}
+
+async fn chat_text(State(sim): State<Sim>, Path(name): Path<String>) -> Response<Body> {
+    match name.strip_suffix(".txt").and_then(|chat| chat.parse().ok()) {
+        Some(chat) => Response::new(Body::from(sim.chat_text(chat))),
+        None => failed(404, "a transcript is named by its chat: 12345.txt"),
+    }
+}
+
+async fn stats(State(sim): State<Sim>) -> Response<Body> {
+    done(sim.stats())
+}
+
+#[derive(Deserialize)]
+struct Wait {
+    count: u64,
+    chat: Option<i64>,
+    #[serde(default = "ten_seconds")]
+    timeout_ms: u64,
+}
+
+fn ten_seconds() -> u64 {
+    10_000
+}
+
+async fn wait(State(sim): State<Sim>, Query(wait): Query<Wait>) -> Response<Body> {
+    let timeout = Duration::from_millis(wait.timeout_ms);
+    let reached = match wait.chat {
+        Some(chat) => {
+            sim.wait_for_chat(chat, usize::try_from(wait.count).unwrap_or(usize::MAX), timeout)
+                .await
+        }
+        None => sim.wait_for(wait.count, timeout).await,
+    };
+    outcome(reached.map(|()| sim.stats()))
+}
+
+#[derive(Deserialize, Default)]
+struct Reset {
+    #[serde(default)]
+    chats: bool,
+}
+
+async fn reset(State(sim): State<Sim>, body: Option<Json<Reset>>) -> Response<Body> {
+    sim.reset(body.unwrap_or_default().chats);
+    done(true)
+}

@@ -1,0 +1,125 @@
+//! What users do: write to a bot, press a button. It becomes an update, and a line of the transcript.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use serde_json::{Value, json};
+
+use crate::SimError;
+use crate::api::message::{message_json, user_json};
+use crate::bot::Bot;
+use crate::html::Entity;
+use crate::record::{Row, RowKind};
+use crate::sim::Sim;
+
+impl Sim {
+    /// A user writes to a bot, which counts as starting it and lifts a block; gives the message's id.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownBot`].
+    pub fn send_user_text(&self, bot: i64, chat: i64, from: i64, text: &str) -> Result<i64, SimError> {
+        let state = &self.0;
+        let bot = self.known(bot)?;
+        let entities = command_entity(text);
+        let (message, message_id, evicted) = state.chats.with(chat, |chat| {
+            let member = chat.member(bot.id);
+            (member.started, member.blocked) = (true, false);
+            let row = Row {
+                message_id: chat.last_message_id + 1,
+                text: text.to_owned(),
+                plain: text.to_owned(),
+                from,
+                ..Row::new(RowKind::User, state.now_ms(), bot.id, chat.id)
+            };
+            let (row, evicted) = state.append_within_chat(row);
+            let message_id = row.message_id;
+            chat.hold(row, entities);
+            let message = chat
+                .held
+                .back()
+                .map(|held| message_json(state, &bot, chat, held))
+                .unwrap_or(Value::Null);
+            (message, message_id, evicted)
+        });
+        state.appended(&evicted);
+        bot.queue("message", message);
+        Ok(message_id)
+    }
+
+    /// A user presses an inline button under a bot's message; gives the id of the callback query.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownBot`], [`SimError::UnknownMessage`].
+    pub fn press_button(
+        &self,
+        bot: i64,
+        chat: i64,
+        from: i64,
+        message_id: i64,
+        data: &str,
+    ) -> Result<String, SimError> {
+        let state = &self.0;
+        let bot = self.known(bot)?;
+        let message = state
+            .chats
+            .with_known(chat, |chat| {
+                chat.find(bot.id, message_id)
+                    .map(|held| message_json(state, &bot, chat, held))
+            })
+            .flatten()
+            .ok_or(SimError::UnknownMessage { chat, message_id })?;
+        let id = (4_000_000_000_000 + state.last_press.fetch_add(1, Relaxed)).to_string();
+        state.append(Row {
+            message_id,
+            text: data.to_owned(),
+            from,
+            ..Row::new(RowKind::Press, state.now_ms(), bot.id, chat)
+        });
+        bot.open_press(id.clone(), chat);
+        let press = json!({
+            "id": id,
+            "from": user_json(from),
+            "message": message,
+            "chat_instance": chat.to_string(),
+            "data": data,
+        });
+        bot.queue("callback_query", press);
+        Ok(id)
+    }
+
+    /// Queues an update of any kind as it stands (`chat_join_request`, a photo, …); gives its id, or none if the bot
+    /// does not want that kind.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownBot`].
+    pub fn inject_update(&self, bot: i64, kind: &str, body: Value) -> Result<Option<i64>, SimError> {
+        Ok(self.known(bot)?.queue(kind, body))
+    }
+
+    /// How many updates a bot has not confirmed yet.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownBot`].
+    pub fn pending_updates(&self, bot: i64) -> Result<usize, SimError> {
+        Ok(self.known(bot)?.pending_count())
+    }
+
+    fn known(&self, bot: i64) -> Result<Arc<Bot>, SimError> {
+        self.0.bot_by_id(bot).ok_or(SimError::UnknownBot(bot))
+    }
+}
+
+/// Telegram marks a leading `/word` as a command.
+fn command_entity(text: &str) -> Vec<Entity> {
+    let Some(rest) = text.strip_prefix('/') else {
+        return Vec::new();
+    };
+    let name_len = rest
+        .find(|c: char| !(c.is_ascii_alphanumeric() || "_@".contains(c)))
+        .unwrap_or(rest.len());
+    if name_len == 0 {
+        Vec::new()
+    } else {
+        vec![Entity::new("bot_command", 0, name_len + 1)]
+    }
+}

@@ -1,0 +1,98 @@
+//! Parameters of a method call: from the query and from a JSON or form body, read as leniently as Telegram does.
+
+use axum::http::{HeaderMap, header};
+use serde_json::{Map, Value};
+
+use crate::answer::ApiError;
+
+/// The parameters of one call by name.
+#[derive(Debug, Default)]
+pub(crate) struct Params(Map<String, Value>);
+
+impl Params {
+    /// Merges query and body; the body wins.
+    pub(crate) fn read(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+        let mut params = Map::new();
+        if let Some(query) = query {
+            extend_from_form(&mut params, query.as_bytes());
+        }
+        let content_type = headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        if body.is_empty() {
+        } else if content_type.starts_with("application/json") {
+            match serde_json::from_slice(body) {
+                Ok(Value::Object(fields)) => params.extend(fields),
+                _ => return Err(ApiError::bad_request("can't parse JSON object")),
+            }
+        } else if content_type.starts_with("application/x-www-form-urlencoded") {
+            extend_from_form(&mut params, body);
+        }
+        Ok(Self(params))
+    }
+
+    pub(crate) fn from_map(params: Map<String, Value>) -> Self {
+        Self(params)
+    }
+
+    fn present(&self, name: &str) -> Option<&Value> {
+        self.0.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(crate) fn int(&self, name: &str) -> Option<i64> {
+        int(self.present(name)?)
+    }
+
+    /// A string, or a number or flag as it is written.
+    pub(crate) fn text(&self, name: &str) -> Option<String> {
+        match self.present(name)? {
+            Value::String(text) => Some(text.clone()),
+            other => Some(other.to_string()),
+        }
+    }
+
+    pub(crate) fn flag(&self, name: &str) -> bool {
+        self.present(name).is_some_and(flag)
+    }
+
+    /// An object or array; in forms it comes as a string of JSON.
+    pub(crate) fn json(&self, name: &str, what: &str) -> Result<Option<Value>, ApiError> {
+        let value = match self.present(name) {
+            None => return Ok(None),
+            Some(Value::String(text)) if text.is_empty() => return Ok(None),
+            Some(Value::String(text)) => serde_json::from_str(text).unwrap_or(Value::Null),
+            Some(value) => value.clone(),
+        };
+        if value.is_object() || value.is_array() {
+            Ok(Some(value))
+        } else {
+            Err(ApiError::bad_request(format_args!("can't parse {what} JSON object")))
+        }
+    }
+}
+
+/// A number, or a string that is one.
+pub(crate) fn int(value: &Value) -> Option<i64> {
+    match value {
+        Value::Number(number) => number.as_i64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Telegram takes `true`, `yes` and any number but zero.
+pub(crate) fn flag(value: &Value) -> bool {
+    match value {
+        Value::Bool(flag) => *flag,
+        Value::Number(number) => number.as_i64() != Some(0),
+        Value::String(text) => matches!(text.trim().to_ascii_lowercase().as_str(), "true" | "yes" | "1"),
+        _ => false,
+    }
+}
+
+fn extend_from_form(params: &mut Map<String, Value>, form: &[u8]) {
+    for (name, value) in url::form_urlencoded::parse(form) {
+        params.insert(name.into_owned(), Value::String(value.into_owned()));
+    }
+}

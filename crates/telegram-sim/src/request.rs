@@ -1,0 +1,249 @@
+//! One request to the Bot API: reading it, letting faults strike, carrying it out, answering.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State as Shared};
+use axum::http::{Response, StatusCode};
+
+use crate::answer::{ApiError, ApiResult, envelope};
+use crate::api::{Call, carry_out};
+use crate::bot::bot_id_of;
+use crate::fault::{FaultAction, FreezeScope, Strike};
+use crate::limiter::{LimitCause, Refusal};
+use crate::params::Params;
+use crate::record::{Answered, Outcome, Row, RowKind};
+use crate::server::Connection;
+use crate::sim::{Sim, State};
+use crate::sync::lock;
+
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What goes back over the connection.
+enum Reply {
+    Envelope(ApiResult),
+    Raw(Response<Body>),
+    /// Nothing: the connection is cut.
+    Cut,
+}
+
+/// Answers everything outside of `/sim`.
+pub(crate) async fn handle(
+    Shared(sim): Shared<Sim>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    request: Request,
+) -> Response<Body> {
+    let state = &sim.0;
+    state.stats.requests.fetch_add(1, Relaxed);
+    let reply = match read(state, request).await {
+        Ok(call) if call.method == "getupdates" => respond(state, &call).await,
+        Ok(call) => {
+            let _in_flight = state.stats.enter();
+            respond(state, &call).await
+        }
+        Err(error) => {
+            state.stats.count_error(&error);
+            Reply::Envelope(Err(error))
+        }
+    };
+    let latency_ms = state.settings().latency_ms;
+    if latency_ms > 0 {
+        tokio::time::sleep(Duration::from_millis(latency_ms)).await;
+    }
+    match reply {
+        Reply::Envelope(outcome) => envelope(&outcome),
+        Reply::Raw(response) => response,
+        Reply::Cut => {
+            state.stats.dropped.fetch_add(1, Relaxed);
+            connection.cut();
+            Response::new(Body::empty())
+        }
+    }
+}
+
+/// Finds the bot and reads the parameters: `/bot<token>/<method>`.
+async fn read(state: &State, request: Request) -> Result<Call, ApiError> {
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
+    let (token, method) = path
+        .strip_prefix("/bot")
+        .and_then(|rest| rest.split_once('/'))
+        .ok_or_else(ApiError::not_found)?;
+    let bot = match state.bot(token) {
+        Some(bot) => bot,
+        None if bot_id_of(token).is_some() => return Err(ApiError::unauthorized()),
+        None => return Err(ApiError::not_found()),
+    };
+    let body = to_bytes(body, BODY_BYTES_MAX)
+        .await
+        .map_err(|_| ApiError::too_large())?;
+    let params = Params::read(parts.uri.query(), &parts.headers, &body)?;
+    Ok(Call {
+        bot,
+        method: method.to_ascii_lowercase(),
+        params,
+    })
+}
+
+async fn respond(state: &Arc<State>, call: &Call) -> Reply {
+    match state
+        .faults
+        .strike(call.bot.id, call.params.int("chat_id"), &call.method)
+    {
+        None => plain(state, call, Answered::Ok).await,
+        Some(strike) => struck(state, call, strike).await,
+    }
+}
+
+async fn plain(state: &Arc<State>, call: &Call, answered: Answered) -> Reply {
+    let outcome = carry_out(state, call, answered).await;
+    if let Err(error) = &outcome {
+        state.refused(call, error);
+    }
+    Reply::Envelope(outcome)
+}
+
+async fn struck(state: &Arc<State>, call: &Call, strike: Strike) -> Reply {
+    match strike.action {
+        FaultAction::StallAnswer { ms } => {
+            let reply = plain(state, call, Answered::Late).await;
+            stall(state, ms, strike.removed).await;
+            reply
+        }
+        FaultAction::StallRequest { ms } => {
+            stall(state, ms, strike.removed).await;
+            plain(state, call, Answered::Ok).await
+        }
+        FaultAction::DropBefore => {
+            state.note_refused(
+                call,
+                Outcome {
+                    answered: Answered::Dropped,
+                    ..Outcome::default()
+                },
+            );
+            Reply::Cut
+        }
+        FaultAction::DropAfter => {
+            plain(state, call, Answered::Dropped).await;
+            Reply::Cut
+        }
+        FaultAction::ErrorBefore { status } => refuse(state, call, ApiError::server(status)),
+        FaultAction::ErrorAfter { status } => {
+            plain(state, call, Answered::ServerError).await;
+            let error = ApiError::server(status);
+            state.stats.count_error(&error);
+            Reply::Envelope(Err(error))
+        }
+        FaultAction::TooManyRequests { retry_after, scope } => {
+            refuse(state, call, freeze(state, call, retry_after.max(1), scope))
+        }
+        FaultAction::Forbidden => refuse(state, call, ApiError::blocked()),
+        FaultAction::CannotParse => {
+            let why = "Can't find end tag corresponding to start tag \"b\"";
+            refuse(state, call, ApiError::cannot_parse_entities(why))
+        }
+        FaultAction::Garbage { delivered } => {
+            if delivered {
+                plain(state, call, Answered::Garbage).await;
+            } else {
+                state.note_refused(
+                    call,
+                    Outcome {
+                        answered: Answered::Garbage,
+                        ..Outcome::default()
+                    },
+                );
+            }
+            Reply::Raw(garbage())
+        }
+    }
+}
+
+fn refuse(state: &State, call: &Call, error: ApiError) -> Reply {
+    state.refused(call, &error);
+    Reply::Envelope(Err(error))
+}
+
+/// Holds until the time is up, the fault is removed or the simulator stops.
+async fn stall(state: &State, ms: Option<u64>, mut removed: tokio::sync::watch::Receiver<bool>) {
+    state.stats.stalled.fetch_add(1, Relaxed);
+    let mut shutdown = state.shutdown.subscribe();
+    let time_is_up = async {
+        match ms {
+            Some(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = time_is_up => {}
+        _ = removed.wait_for(|removed| *removed) => {}
+        _ = shutdown.wait_for(|stopping| *stopping) => {}
+    }
+}
+
+fn freeze(state: &State, call: &Call, retry_after_s: u32, scope: FreezeScope) -> ApiError {
+    let until_ms = state.now_ms() + i64::from(retry_after_s) * 1_000;
+    match (scope, call.params.int("chat_id")) {
+        (FreezeScope::Bot, _) => lock(&call.bot.meter).freeze(until_ms, LimitCause::Injected),
+        (FreezeScope::Chat, Some(chat_id)) => state.chats.with(chat_id, |chat| {
+            chat.member(call.bot.id)
+                .meters
+                .chat
+                .freeze(until_ms, LimitCause::Injected)
+        }),
+        (FreezeScope::Chat, None) => {}
+    }
+    ApiError::too_many_requests(Refusal {
+        cause: LimitCause::Injected,
+        retry_after_s,
+        while_frozen: false,
+    })
+}
+
+fn garbage() -> Response<Body> {
+    let mut response = Response::new(Body::from("<html><body>upstream said nothing we understand</body>"));
+    *response.status_mut() = StatusCode::OK;
+    response
+}
+
+impl State {
+    /// Counts an error and puts it into the transcript.
+    pub(crate) fn refused(&self, call: &Call, error: &ApiError) {
+        self.stats.count_error(error);
+        let outcome = Outcome {
+            status: error.code,
+            description: Some(error.description.clone()),
+            limit: error.refusal.map(|refusal| refusal.cause),
+            answered: Answered::Ok,
+        };
+        self.note_refused(call, outcome);
+    }
+
+    fn note_refused(&self, call: &Call, outcome: Outcome) {
+        let chat_id = call.params.int("chat_id").unwrap_or(0);
+        self.append(Row {
+            message_id: call.params.int("message_id").unwrap_or(0),
+            method: call.method.clone(),
+            text: call.params.text("text").unwrap_or_default(),
+            parse_mode: call.params.text("parse_mode"),
+            outcome,
+            ..Row::new(RowKind::Refused, self.now_ms(), call.bot.id, chat_id)
+        });
+    }
+
+    /// Counts a message or an edit that arrived.
+    pub(crate) fn count_accepted(&self, kind: RowKind, answered: Answered) {
+        let counter = if kind == RowKind::Edit {
+            &self.stats.edits
+        } else {
+            &self.stats.messages
+        };
+        counter.fetch_add(1, Relaxed);
+        if matches!(answered, Answered::Dropped | Answered::ServerError | Answered::Garbage) {
+            self.stats.in_doubt.fetch_add(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The simulator over real HTTP.
+
+mod sending;
+mod support;
