@@ -76,24 +76,10 @@ pub struct Permissions {
 impl Permissions {
     /// Every permission: the seeded administrator's (seed 7.2).
     pub const ALL: Self = Self {
-        users: UserPermissions {
-            view: true,
-            edit: true,
-            delete: true,
-        },
-        subscriptions: SubscriptionPermissions {
-            view: true,
-            approve: true,
-            edit: true,
-        },
-        alerts: AlertPermissions {
-            view: true,
-            configure: true,
-        },
-        system: SystemPermissions {
-            settings: true,
-            logs: true,
-        },
+        users: UserPermissions { view: true, edit: true, delete: true },
+        subscriptions: SubscriptionPermissions { view: true, approve: true, edit: true },
+        alerts: AlertPermissions { view: true, configure: true },
+        system: SystemPermissions { settings: true, logs: true },
     };
 }
 
@@ -108,11 +94,7 @@ pub struct UserPermissions {
 
 impl Default for UserPermissions {
     fn default() -> Self {
-        Self {
-            view: true,
-            edit: true,
-            delete: false,
-        }
+        Self { view: true, edit: true, delete: false }
     }
 }
 
@@ -127,11 +109,7 @@ pub struct SubscriptionPermissions {
 
 impl Default for SubscriptionPermissions {
     fn default() -> Self {
-        Self {
-            view: true,
-            approve: true,
-            edit: true,
-        }
+        Self { view: true, approve: true, edit: true }
     }
 }
 
@@ -145,10 +123,7 @@ pub struct AlertPermissions {
 
 impl Default for AlertPermissions {
     fn default() -> Self {
-        Self {
-            view: true,
-            configure: true,
-        }
+        Self { view: true, configure: true }
     }
 }
 
@@ -162,10 +137,7 @@ pub struct SystemPermissions {
 
 impl Default for SystemPermissions {
     fn default() -> Self {
-        Self {
-            settings: false,
-            logs: true,
-        }
+        Self { settings: false, logs: true }
     }
 }
 

@@ -97,10 +97,7 @@ pub struct SignalSet {
 
 impl Default for SignalSet {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            signals: Vec::new(),
-        }
+        Self { enabled: true, signals: Vec::new() }
     }
 }
 
@@ -123,10 +120,7 @@ pub struct PriceValidation {
 
 impl Default for PriceValidation {
     fn default() -> Self {
-        Self {
-            enabled: true,
-            tolerance: Amount::from_f64(0.05).unwrap_or(Amount::ZERO),
-        }
+        Self { enabled: true, tolerance: Amount::from_f64(0.05).unwrap_or(Amount::ZERO) }
     }
 }
 

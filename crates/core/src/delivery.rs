@@ -265,10 +265,7 @@ pub fn delivery_key(
     bytes.push(channel as u8);
     bytes.push(kind as u8);
     bytes.extend_from_slice(&trade.unwrap_or(TradeId::MIN).bytes());
-    Binary {
-        subtype: BinarySubtype::Generic,
-        bytes,
-    }
+    Binary { subtype: BinarySubtype::Generic, bytes }
 }
 
 /// For whom a delivery is.
@@ -303,9 +300,7 @@ pub const fn priority(kind: MessageKind, priority_support: bool) -> i32 {
 /// Mixes the recipients of an alert, another way for each alert, so that nobody is always last.
 pub fn rotation(alert: AlertId, user: UserId) -> i32 {
     let mix = |seed: u64, bytes: [u8; 12]| {
-        bytes.iter().fold(seed, |hash, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        })
+        bytes.iter().fold(seed, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
     };
     let hash = mix(mix(0xcbf2_9ce4_8422_2325, alert.bytes()), user.bytes());
     // The high half is the well-mixed one; folded to a positive i32 so that every engine sorts it alike.
@@ -332,18 +327,8 @@ mod tests {
     #[test]
     fn an_ended_delivery_stays_ended_but_for_resending() {
         use DeliveryEvent as E;
-        let events = [
-            E::Take,
-            E::Deliver,
-            E::Retry,
-            E::Recover,
-            E::Expire,
-            E::Die,
-            E::Supersede,
-            E::Drop,
-            E::Hold,
-            E::Release,
-        ];
+        let events =
+            [E::Take, E::Deliver, E::Retry, E::Recover, E::Expire, E::Die, E::Supersede, E::Drop, E::Hold, E::Release];
         for state in DeliveryState::ALL.iter().copied().filter(|s| s.is_ended()) {
             for event in events {
                 assert!(state.after(event).is_err(), "{state} {event:?}");

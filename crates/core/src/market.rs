@@ -153,11 +153,7 @@ impl FromStr for Timeframe {
             "W" | "w" => "1w",
             other => other,
         };
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|tf| tf.as_str().eq_ignore_ascii_case(spelled))
-            .ok_or(BadTimeframe::Unknown)
+        Self::ALL.iter().copied().find(|tf| tf.as_str().eq_ignore_ascii_case(spelled)).ok_or(BadTimeframe::Unknown)
     }
 }
 

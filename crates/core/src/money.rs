@@ -182,11 +182,7 @@ impl<'de> Deserialize<'de> for Count {
             }
 
             fn visit_f64<E: de::Error>(self, value: f64) -> Result<Count, E> {
-                value
-                    .trunc()
-                    .to_i64()
-                    .map(Count)
-                    .ok_or_else(|| E::custom("not a whole number in range"))
+                value.trunc().to_i64().map(Count).ok_or_else(|| E::custom("not a whole number in range"))
             }
         }
 
@@ -212,13 +208,7 @@ mod tests {
 
     #[test]
     fn numbers_are_read_in_every_spelling() {
-        for (text, want) in [
-            ("100", "100"),
-            (" 1.50 ", "1.5"),
-            ("1e3", "1000"),
-            ("-0.25", "-0.25"),
-            ("+7", "7"),
-        ] {
+        for (text, want) in [("100", "100"), (" 1.50 ", "1.5"), ("1e3", "1000"), ("-0.25", "-0.25"), ("+7", "7")] {
             assert_eq!(Price::parse(text).map(|p| p.to_string()), Ok(want.to_owned()), "{text}");
         }
         assert_eq!(Price::parse("0.00001234").unwrap().to_string(), "0.00001234");

@@ -59,11 +59,7 @@ pub struct WantedTypes {
 
 impl Default for WantedTypes {
     fn default() -> Self {
-        Self {
-            entry: true,
-            exit: true,
-            replacement: true,
-        }
+        Self { entry: true, exit: true, replacement: true }
     }
 }
 
@@ -77,10 +73,7 @@ pub struct WantedChannels {
 
 impl Default for WantedChannels {
     fn default() -> Self {
-        Self {
-            telegram: true,
-            email: false,
-        }
+        Self { telegram: true, email: false }
     }
 }
 

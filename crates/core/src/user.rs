@@ -97,11 +97,7 @@ pub struct Notifications {
 
 impl Default for Notifications {
     fn default() -> Self {
-        Self {
-            email: true,
-            telegram: true,
-            renewal_reminders: true,
-        }
+        Self { email: true, telegram: true, renewal_reminders: true }
     }
 }
 
@@ -116,10 +112,7 @@ pub struct Trading {
 
 impl Default for Trading {
     fn default() -> Self {
-        Self {
-            risk_level: RiskLevel::Medium,
-            max_daily_alerts: Count(50),
-        }
+        Self { risk_level: RiskLevel::Medium, max_daily_alerts: Count(50) }
     }
 }
 

@@ -42,10 +42,7 @@ pub struct Wakeups {
 
 impl Default for Wakeups {
     fn default() -> Self {
-        Self {
-            alerts: watch::Sender::new(0),
-            deliveries: watch::Sender::new(0),
-        }
+        Self { alerts: watch::Sender::new(0), deliveries: watch::Sender::new(0) }
     }
 }
 

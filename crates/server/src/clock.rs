@@ -31,30 +31,20 @@ impl SystemClock {
     /// The machine's clock.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        Arc::new(Self {
-            start: monotonic_start(),
-        })
+        Arc::new(Self { start: monotonic_start() })
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where the machine's monotonic clock is read"
-)]
+#[expect(clippy::disallowed_methods, reason = "the one place where the machine's monotonic clock is read")]
 fn monotonic_start() -> Instant {
     Instant::now()
 }
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place where the machine's wall clock is read"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place where the machine's wall clock is read")]
     fn now(&self) -> Time {
-        let since_epoch = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Time::from_millis(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
     }
 
@@ -86,12 +76,7 @@ impl ManualClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn at(now: Time) -> Arc<Self> {
-        Arc::new(Self {
-            state: Mutex::new(ManualState {
-                now,
-                ..ManualState::default()
-            }),
-        })
+        Arc::new(Self { state: Mutex::new(ManualState { now, ..ManualState::default() }) })
     }
 
     /// Moves the clock, and wakes whoever slept until then.
@@ -100,9 +85,7 @@ impl ManualClock {
         let state = &mut *guard;
         state.now = state.now + by;
         state.monotonic += by;
-        let asleep = state
-            .sleepers
-            .split_off(&(state.monotonic + Duration::from_nanos(1), 0));
+        let asleep = state.sleepers.split_off(&(state.monotonic + Duration::from_nanos(1), 0));
         for (_, sleeper) in std::mem::replace(&mut state.sleepers, asleep) {
             // Whoever gave up waiting needs no waking.
             let _ = sleeper.send(());

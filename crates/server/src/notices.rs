@@ -41,11 +41,7 @@ pub fn notices(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
         return Vec::new();
     };
     let lane = format!("tg:{bot}");
-    telegram
-        .operator_chats
-        .iter()
-        .map(|chat| notice(app, trouble, chat, &lane, now))
-        .collect()
+    telegram.operator_chats.iter().map(|chat| notice(app, trouble, chat, &lane, now)).collect()
 }
 
 fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> Notice {
@@ -53,10 +49,7 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
     let window = now.millis().div_euclid(window_ms);
     let window_end = Time::from_millis((window + 1).saturating_mul(window_ms));
     let cause_id = ObjectId::from_bytes(digest12(&[&trouble.group, &window.to_string()]));
-    let cause = Cause {
-        kind: CauseKind::Refusal,
-        id: cause_id,
-    };
+    let cause = Cause { kind: CauseKind::Refusal, id: cause_id };
     let delivery = |kind, due_at, facts| Delivery {
         id: DeliveryId(app.ids.next()),
         key: delivery_key(cause, Recipient::Chat(chat), Channel::Telegram, kind, None),
@@ -94,21 +87,11 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
     let mut lines = trouble.lines.clone();
     lines.extend(trouble.alert.map(|alert| format!("Alert {alert}")));
     Notice {
-        first: delivery(
-            MessageKind::Operator,
-            now,
-            Facts::Operator {
-                title: trouble.title.clone(),
-                lines,
-            },
-        ),
+        first: delivery(MessageKind::Operator, now, Facts::Operator { title: trouble.title.clone(), lines }),
         more: delivery(
             MessageKind::OperatorMore,
             window_end,
-            Facts::OperatorMore {
-                title: trouble.title.clone(),
-                count: Count(0),
-            },
+            Facts::OperatorMore { title: trouble.title.clone(), count: Count(0) },
         ),
     }
 }

@@ -103,43 +103,19 @@ impl Collection {
     pub const fn references(self) -> &'static [Reference] {
         match self {
             Self::UserSubscriptions => &[
-                Reference {
-                    field: "userId",
-                    to: Self::Users,
-                },
-                Reference {
-                    field: "subscriptionPlanId",
-                    to: Self::SubscriptionPlans,
-                },
+                Reference { field: "userId", to: Self::Users },
+                Reference { field: "subscriptionPlanId", to: Self::SubscriptionPlans },
             ],
             Self::UserAlertPreferences => &[
-                Reference {
-                    field: "userId",
-                    to: Self::Users,
-                },
-                Reference {
-                    field: "subscriptionId",
-                    to: Self::UserSubscriptions,
-                },
-                Reference {
-                    field: "alertConfigId",
-                    to: Self::AlertConfigurations,
-                },
+                Reference { field: "userId", to: Self::Users },
+                Reference { field: "subscriptionId", to: Self::UserSubscriptions },
+                Reference { field: "alertConfigId", to: Self::AlertConfigurations },
             ],
             Self::Trades => &[
-                Reference {
-                    field: "userId",
-                    to: Self::Users,
-                },
-                Reference {
-                    field: "alertConfigId",
-                    to: Self::AlertConfigurations,
-                },
+                Reference { field: "userId", to: Self::Users },
+                Reference { field: "alertConfigId", to: Self::AlertConfigurations },
             ],
-            Self::SubscriptionPlans => &[Reference {
-                field: "alertConfigurations",
-                to: Self::AlertConfigurations,
-            }],
+            Self::SubscriptionPlans => &[Reference { field: "alertConfigurations", to: Self::AlertConfigurations }],
             _ => &[],
         }
     }
@@ -195,14 +171,7 @@ use Direction::{Down, Up};
 type Keys = &'static [(&'static str, Direction)];
 
 const fn index(keys: Keys) -> Index {
-    Index {
-        keys,
-        unique: false,
-        only: None,
-        ttl: false,
-        source: IndexSource::Seed,
-        covered_by: None,
-    }
+    Index { keys, unique: false, only: None, ttl: false, source: IndexSource::Seed, covered_by: None }
 }
 
 impl Index {
@@ -211,24 +180,15 @@ impl Index {
     }
 
     const fn ours(self) -> Self {
-        Self {
-            source: IndexSource::Alertcast,
-            ..self
-        }
+        Self { source: IndexSource::Alertcast, ..self }
     }
 
     const fn covered_by(self, keys: Keys) -> Self {
-        Self {
-            covered_by: Some(keys),
-            ..self
-        }
+        Self { covered_by: Some(keys), ..self }
     }
 
     const fn only(self, field: &'static str, values: &'static [&'static str]) -> Self {
-        Self {
-            only: Some((field, values)),
-            ..self
-        }
+        Self { only: Some((field, values)), ..self }
     }
 
     const fn ttl(self) -> Self {
@@ -260,11 +220,7 @@ const CONFIGS: &[Index] = &[
     index(&[("strategy", Up)]),
 ];
 
-const USER_STATUS_END: Keys = &[
-    ("userId", Up),
-    ("subscription.status", Up),
-    ("subscription.endDate", Up),
-];
+const USER_STATUS_END: Keys = &[("userId", Up), ("subscription.status", Up), ("subscription.endDate", Up)];
 const SUBSCRIPTIONS: &[Index] = &[
     index(&[("userId", Up)]).covered_by(USER_STATUS_END),
     index(&[("subscriptionPlanId", Up)]),
@@ -305,12 +261,8 @@ const TRADES: &[Index] = &[
 ];
 
 const RECEIVED: Keys = &[("webhook.receivedAt", Up)];
-const ALERT_NAMED: Keys = &[
-    ("alertData.symbol", Up),
-    ("alertData.timeframe", Up),
-    ("alertData.strategy", Up),
-    ("webhook.receivedAt", Down),
-];
+const ALERT_NAMED: Keys =
+    &[("alertData.symbol", Up), ("alertData.timeframe", Up), ("alertData.strategy", Up), ("webhook.receivedAt", Down)];
 const ALERTS: &[Index] = &[
     index(RECEIVED),
     index(&[("alertData.symbol", Up)]).covered_by(ALERT_NAMED),
@@ -319,12 +271,7 @@ const ALERTS: &[Index] = &[
     index(&[("alertData.signal", Up)]),
     index(&[("processing.status", Up)]),
     index(&[("processing.alertConfigId", Up)]).covered_by(CONFIG_RECEIVED),
-    index(&[
-        ("alertData.symbol", Up),
-        ("alertData.timeframe", Up),
-        ("alertData.strategy", Up),
-    ])
-    .covered_by(ALERT_NAMED),
+    index(&[("alertData.symbol", Up), ("alertData.timeframe", Up), ("alertData.strategy", Up)]).covered_by(ALERT_NAMED),
     index(&[("webhook.receivedAt", Down)]).covered_by(RECEIVED),
     index(ALERT_NAMED),
     // A configuration's recent prices.
@@ -336,33 +283,22 @@ const ALERTS: &[Index] = &[
 ];
 const CONFIG_RECEIVED: Keys = &[("processing.alertConfigId", Up), ("webhook.receivedAt", Down)];
 
-const ADMINS: &[Index] = &[
-    index(&[("username", Up)]).unique(),
-    index(&[("email", Up)]).unique(),
-    index(&[("status", Up)]),
-];
+const ADMINS: &[Index] =
+    &[index(&[("username", Up)]).unique(), index(&[("email", Up)]).unique(), index(&[("status", Up)])];
 
 const DELIVERIES: &[Index] = &[
     index(&[("key", Up)]).unique().ours(),
     // A lane's queue, in the order of sending.
-    index(&[
-        ("lane", Up),
-        ("priority", Up),
-        ("queuedAt", Up),
-        ("rotation", Up),
-        ("dueAt", Up),
-    ])
-    .only("state", &["pending"])
-    .ours(),
+    index(&[("lane", Up), ("priority", Up), ("queuedAt", Up), ("rotation", Up), ("dueAt", Up)])
+        .only("state", &["pending"])
+        .ours(),
     index(&[("lane", Up), ("dueAt", Up)]).only("state", &["pending"]).ours(),
     index(&[("to", Up)]).only("state", &["pending"]).ours(),
     index(&[("deadlineAt", Up)]).only("state", &["pending"]).ours(),
     // What a crash leaves behind.
     index(&[("lane", Up)]).only("state", &["sending"]).ours(),
     // Whether an alert has an open delivery.
-    index(&[("alertId", Up)])
-        .only("state", &["pending", "sending", "held"])
-        .ours(),
+    index(&[("alertId", Up)]).only("state", &["pending", "sending", "held"]).ours(),
     index(&[("state", Up), ("endedAt", Up)])
         .only("state", &["sent", "expired", "dead", "superseded", "dropped"])
         .ours(),

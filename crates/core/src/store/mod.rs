@@ -30,10 +30,7 @@ pub const PARTITIONS: i32 = 64;
 
 /// The partition of a configuration's alerts.
 pub fn partition_of(config: ConfigId) -> i32 {
-    let sum = config
-        .bytes()
-        .iter()
-        .fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
+    let sum = config.bytes().iter().fold(0_u32, |sum, byte| sum.wrapping_mul(31).wrapping_add(u32::from(*byte)));
     i32::try_from(sum % PARTITIONS.unsigned_abs()).unwrap_or(0)
 }
 
@@ -51,11 +48,7 @@ pub enum StoreError {
     AlreadyExists { collection: Collection, field: String },
     /// A reference leads nowhere (seed 5.2).
     #[error("{collection}.{field} refers to {id}, which does not exist")]
-    MissingReference {
-        collection: Collection,
-        field: String,
-        id: ObjectId,
-    },
+    MissingReference { collection: Collection, field: String, id: ObjectId },
     /// Away, full, or too slow. Whether the operation happened is not known.
     #[error("the store is not available: {0}")]
     Unavailable(String),
@@ -298,16 +291,9 @@ pub struct TakeResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `entry_lapsed`: a replacement that told only of the old trade's end, because the new entry was too old.
-    Sent {
-        message_id: Option<i64>,
-        entry_lapsed: bool,
-    },
+    Sent { message_id: Option<i64>, entry_lapsed: bool },
     /// To be tried again at `due_at`; `in_doubt`: this attempt may have arrived.
-    Retry {
-        due_at: Time,
-        error: String,
-        in_doubt: bool,
-    },
+    Retry { due_at: Time, error: String, in_doubt: bool },
     /// Its time is over.
     Expired,
     /// It will never be accepted. `chat_blocked`: the recipient's chat refuses us (403): noted with the user.
@@ -407,10 +393,7 @@ pub struct Lease {
 impl Lease {
     /// The right to work that it gives.
     pub fn fence(&self) -> Fence {
-        Fence {
-            lease: self.name.clone(),
-            epoch: self.epoch,
-        }
+        Fence { lease: self.name.clone(), epoch: self.epoch }
     }
 }
 
@@ -517,10 +500,7 @@ pub const INTAKE_DEADLINE: Duration = Duration::from_secs(2);
 pub fn read<T: serde::de::DeserializeOwned>(collection: Collection, document: Document) -> Result<T> {
     let id = document.get("_id").cloned();
     bson::deserialize_from_document(document).map_err(|e| {
-        StoreError::Corrupt(format!(
-            "{collection} {}: {e}",
-            id.map_or_else(String::new, |id| id.to_string())
-        ))
+        StoreError::Corrupt(format!("{collection} {}: {e}", id.map_or_else(String::new, |id| id.to_string())))
     })
 }
 

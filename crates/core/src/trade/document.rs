@@ -85,11 +85,7 @@ pub struct Pnl {
 
 impl Default for Pnl {
     fn default() -> Self {
-        Self {
-            amount: None,
-            percentage: None,
-            currency: "USD".to_owned(),
-        }
+        Self { amount: None, percentage: None, currency: "USD".to_owned() }
     }
 }
 
