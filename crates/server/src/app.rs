@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
+use crate::inflight::InFlight;
 use crate::settings::Settings;
 
 /// The parts that are passed around. Cheap to clone.
@@ -20,6 +21,7 @@ pub struct App {
     pub settings: Arc<Settings>,
     pub audience: AudienceHandle,
     pub wake: Wakeups,
+    pub in_flight: InFlight,
 }
 
 /// Ids as the MongoDB drivers make them: rising within the process.

@@ -12,6 +12,7 @@ pub mod config;
 pub mod courier;
 pub mod demo;
 pub mod http;
+pub mod inflight;
 pub mod leases;
 pub mod notices;
 pub mod processor;
