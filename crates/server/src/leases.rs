@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::{Fence, Lease, Leases as _, StoreError};
+use alertcast_core::store::{Fence, Lease, StoreError};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
