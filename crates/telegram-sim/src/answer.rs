@@ -18,11 +18,7 @@ pub(crate) struct ApiError {
 
 impl ApiError {
     fn new(code: u16, description: impl Into<String>) -> Self {
-        Self {
-            code,
-            description: description.into(),
-            refusal: None,
-        }
+        Self { code, description: description.into(), refusal: None }
     }
 
     /// 400, `what` as it stands after `Bad Request: `.
@@ -65,17 +61,12 @@ impl ApiError {
 
     pub(crate) fn too_many_requests(refusal: Refusal) -> Self {
         let description = format!("Too Many Requests: retry after {}", refusal.retry_after_s);
-        Self {
-            refusal: Some(refusal),
-            ..Self::new(429, description)
-        }
+        Self { refusal: Some(refusal), ..Self::new(429, description) }
     }
 
     /// A failure of Telegram's own.
     pub(crate) fn server(code: u16) -> Self {
-        let description = StatusCode::from_u16(code)
-            .ok()
-            .and_then(|status| status.canonical_reason());
+        let description = StatusCode::from_u16(code).ok().and_then(|status| status.canonical_reason());
         Self::new(code, description.unwrap_or("Internal Server Error"))
     }
 }
@@ -100,9 +91,7 @@ pub(crate) fn envelope(outcome: &ApiResult) -> Response<Body> {
             }
             let mut response = json_response(error.code, body.to_string());
             if let Some(seconds) = retry_after_s {
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
             }
             response
         }
@@ -113,8 +102,6 @@ pub(crate) fn envelope(outcome: &ApiResult) -> Response<Body> {
 pub(crate) fn json_response(status: u16, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }

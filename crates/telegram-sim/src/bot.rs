@@ -64,10 +64,7 @@ impl Bot {
             id,
             username: format!("sim_{id}_bot"),
             meter: Mutex::default(),
-            updates: Mutex::new(Updates {
-                last_id: 1_000_000,
-                ..Updates::default()
-            }),
+            updates: Mutex::new(Updates { last_id: 1_000_000, ..Updates::default() }),
             changed: watch::Sender::new(0),
         }
     }
@@ -173,12 +170,7 @@ impl Bot {
             let mut updates = lock(&self.updates);
             updates.poll += 1;
             let epoch = updates.poll;
-            updates.webhook = target.map(|(url, secret)| Webhook {
-                url,
-                secret,
-                last_error: None,
-                epoch,
-            });
+            updates.webhook = target.map(|(url, secret)| Webhook { url, secret, last_error: None, epoch });
             epoch
         };
         self.wake();
@@ -186,11 +178,7 @@ impl Bot {
     }
 
     pub(crate) fn webhook_failed(&self, epoch: u64, at_ms: i64, why: String) {
-        if let Some(webhook) = lock(&self.updates)
-            .webhook
-            .as_mut()
-            .filter(|webhook| webhook.epoch == epoch)
-        {
+        if let Some(webhook) = lock(&self.updates).webhook.as_mut().filter(|webhook| webhook.epoch == epoch) {
             webhook.last_error = Some((at_ms, why));
         }
     }

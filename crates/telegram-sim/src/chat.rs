@@ -120,20 +120,14 @@ impl Chat {
     }
 
     pub(crate) fn info(&self) -> ChatInfo {
-        ChatInfo {
-            kind: self.kind,
-            title: self.title.clone(),
-        }
+        ChatInfo { kind: self.kind, title: self.title.clone() }
     }
 
     pub(crate) fn member(&mut self, bot: i64) -> &mut Member {
         let at = match self.members.iter().position(|member| member.bot == bot) {
             Some(at) => at,
             None => {
-                self.members.push(Member {
-                    bot,
-                    ..Member::default()
-                });
+                self.members.push(Member { bot, ..Member::default() });
                 self.members.len() - 1
             }
         };
@@ -154,9 +148,7 @@ impl Chat {
     }
 
     fn position(&self, message_id: i64) -> Option<usize> {
-        self.held
-            .binary_search_by_key(&message_id, |held| held.row.message_id)
-            .ok()
+        self.held.binary_search_by_key(&message_id, |held| held.row.message_id).ok()
     }
 
     /// The message as this bot sees it: another bot's private messages are not there for it.
@@ -174,11 +166,7 @@ impl Chat {
     pub(crate) fn hold(&mut self, row: Arc<Row>, entities: Vec<Entity>) {
         self.last_message_id = self.last_message_id.max(row.message_id);
         self.rows.push_back(Arc::clone(&row));
-        self.held.push_back(Held {
-            row,
-            edit: None,
-            entities,
-        });
+        self.held.push_back(Held { row, edit: None, entities });
     }
 
     /// Forgets what the bounded log has let go.

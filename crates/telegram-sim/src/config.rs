@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 pub type SimClock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
 /// The machine's own clock.
+#[expect(clippy::disallowed_methods, reason = "this is the clock that everything else is passed")]
 pub fn system_clock() -> SimClock {
     Arc::new(|| {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -56,24 +57,14 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            bot_per_second: 30,
-            bot_burst: 30,
-            chat_interval_ms: 1_000,
-            chat_jitter_ms: 100,
-            group_per_minute: 20,
-        }
+        Self { bot_per_second: 30, bot_burst: 30, chat_interval_ms: 1_000, chat_jitter_ms: 100, group_per_minute: 20 }
     }
 }
 
 impl Limits {
     /// The same limits with another rate for the whole bot; the bucket's size follows it.
     pub fn with_bot_rate(self, per_second: u32) -> Self {
-        Self {
-            bot_per_second: per_second,
-            bot_burst: per_second,
-            ..self
-        }
+        Self { bot_per_second: per_second, bot_burst: per_second, ..self }
     }
 }
 

@@ -66,11 +66,7 @@ async fn add_bot(State(sim): State<Sim>, Json(bot): Json<NewBot>) -> Response<Bo
 }
 
 async fn list_faults(State(sim): State<Sim>) -> Response<Body> {
-    let faults: Vec<Value> = sim
-        .faults()
-        .into_iter()
-        .map(|(id, fault)| json!({ "id": id, "fault": fault }))
-        .collect();
+    let faults: Vec<Value> = sim.faults().into_iter().map(|(id, fault)| json!({ "id": id, "fault": fault })).collect();
     done(faults)
 }
 
@@ -84,11 +80,7 @@ async fn clear_faults(State(sim): State<Sim>) -> Response<Body> {
 }
 
 async fn remove_fault(State(sim): State<Sim>, Path(id): Path<u64>) -> Response<Body> {
-    if sim.remove_fault(FaultId(id)) {
-        done(true)
-    } else {
-        failed(404, "there is no such fault")
-    }
+    if sim.remove_fault(FaultId(id)) { done(true) } else { failed(404, "there is no such fault") }
 }
 
 async fn get_limits(State(sim): State<Sim>) -> Response<Body> {
@@ -136,12 +128,7 @@ async fn change_chat(
     for bot in wanted.bot.map_or_else(|| sim.bot_ids(), |bot| vec![bot]) {
         match change.as_str() {
             "start" => {
-                sim.start_chat_as(
-                    bot,
-                    chat,
-                    wanted.kind.unwrap_or(ChatKind::of(chat)),
-                    wanted.title.as_deref(),
-                );
+                sim.start_chat_as(bot, chat, wanted.kind.unwrap_or(ChatKind::of(chat)), wanted.title.as_deref());
             }
             "block" => sim.block_bot(bot, chat),
             "unblock" => sim.unblock_bot(bot, chat),
@@ -155,42 +142,20 @@ async fn change_chat(
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum NewUpdate {
-    Press {
-        bot: i64,
-        from: i64,
-        chat: Option<i64>,
-        message_id: i64,
-        data: String,
-    },
-    Text {
-        bot: i64,
-        from: i64,
-        chat: Option<i64>,
-        text: String,
-    },
-    Raw {
-        bot: i64,
-        kind: String,
-        body: Value,
-    },
+    Press { bot: i64, from: i64, chat: Option<i64>, message_id: i64, data: String },
+    Text { bot: i64, from: i64, chat: Option<i64>, text: String },
+    Raw { bot: i64, kind: String, body: Value },
 }
 
 async fn add_update(State(sim): State<Sim>, Json(update): Json<NewUpdate>) -> Response<Body> {
     match update {
-        NewUpdate::Press {
-            bot,
-            from,
-            chat,
-            message_id,
-            data,
-        } => outcome(
+        NewUpdate::Press { bot, from, chat, message_id, data } => outcome(
             sim.press_button(bot, chat.unwrap_or(from), from, message_id, &data)
                 .map(|id| json!({ "callback_query_id": id })),
         ),
-        NewUpdate::Text { bot, from, chat, text } => outcome(
-            sim.send_user_text(bot, chat.unwrap_or(from), from, &text)
-                .map(|id| json!({ "message_id": id })),
-        ),
+        NewUpdate::Text { bot, from, chat, text } => {
+            outcome(sim.send_user_text(bot, chat.unwrap_or(from), from, &text).map(|id| json!({ "message_id": id })))
+        }
         NewUpdate::Raw { bot, kind, body } => {
             outcome(sim.inject_update(bot, &kind, body).map(|id| json!({ "update_id": id })))
         }
@@ -242,10 +207,7 @@ fn ten_seconds() -> u64 {
 async fn wait(State(sim): State<Sim>, Query(wait): Query<Wait>) -> Response<Body> {
     let timeout = Duration::from_millis(wait.timeout_ms);
     let reached = match wait.chat {
-        Some(chat) => {
-            sim.wait_for_chat(chat, usize::try_from(wait.count).unwrap_or(usize::MAX), timeout)
-                .await
-        }
+        Some(chat) => sim.wait_for_chat(chat, usize::try_from(wait.count).unwrap_or(usize::MAX), timeout).await,
         None => sim.wait_for(wait.count, timeout).await,
     };
     outcome(reached.map(|()| sim.stats()))

@@ -8,6 +8,9 @@ use tokio::sync::watch;
 
 use crate::sync::lock;
 
+#[cfg(test)]
+mod tests;
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "action", rename_all = "snake_case")]
@@ -114,15 +117,7 @@ impl From<FaultAction> for Fault {
 impl Fault {
     /// Strikes every sendMessage and editMessageText of everyone.
     pub fn new(action: FaultAction) -> Self {
-        Self {
-            action,
-            bot: None,
-            chat: None,
-            methods: Vec::new(),
-            skip: 0,
-            times: None,
-            probability: None,
-        }
+        Self { action, bot: None, chat: None, methods: Vec::new(), skip: 0, times: None, probability: None }
     }
 
     /// Only this bot, by its id.
@@ -165,9 +160,7 @@ impl Fault {
         let method_concerned = if self.methods.is_empty() {
             ["sendmessage", "editmessagetext"].contains(&method)
         } else {
-            self.methods
-                .iter()
-                .any(|wanted| wanted == "*" || wanted.eq_ignore_ascii_case(method))
+            self.methods.iter().any(|wanted| wanted == "*" || wanted.eq_ignore_ascii_case(method))
         };
         method_concerned
             && self.bot.is_none_or(|wanted| wanted == bot)
@@ -219,11 +212,7 @@ impl Faults {
     pub(crate) fn inject(&self, fault: Fault) -> FaultId {
         let id = FaultId(self.last_id.fetch_add(1, Relaxed) + 1);
         let mut list = lock(&self.list);
-        list.push(Injected {
-            id,
-            fault,
-            removed: watch::Sender::new(false),
-        });
+        list.push(Injected { id, fault, removed: watch::Sender::new(false) });
         self.count.store(list.len(), Relaxed);
         id
     }
@@ -254,10 +243,7 @@ impl Faults {
 
     /// Those that can still strike.
     pub(crate) fn list(&self) -> Vec<(FaultId, Fault)> {
-        lock(&self.list)
-            .iter()
-            .map(|injected| (injected.id, injected.fault.clone()))
-            .collect()
+        lock(&self.list).iter().map(|injected| (injected.id, injected.fault.clone())).collect()
     }
 
     /// The fault that strikes this request, if one does. `method` is in lower case.
@@ -266,10 +252,7 @@ impl Faults {
             return None;
         }
         let mut list = lock(&self.list);
-        for injected in list
-            .iter_mut()
-            .filter(|injected| injected.fault.concerns(bot, chat, method))
-        {
+        for injected in list.iter_mut().filter(|injected| injected.fault.concerns(bot, chat, method)) {
             let fault = &mut injected.fault;
             if fault.times == Some(0) || fault.probability.is_some_and(|chance| self.chance() >= chance) {
                 continue;
@@ -279,10 +262,7 @@ impl Faults {
                 continue;
             }
             fault.times = fault.times.map(|times| times - 1);
-            return Some(Strike {
-                action: fault.action.clone(),
-                removed: injected.removed.subscribe(),
-            });
+            return Some(Strike { action: fault.action.clone(), removed: injected.removed.subscribe() });
         }
         None
     }

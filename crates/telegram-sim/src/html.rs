@@ -31,14 +31,7 @@ pub struct Entity {
 
 impl Entity {
     pub(crate) fn new(kind: &'static str, offset: usize, length: usize) -> Self {
-        Self {
-            kind,
-            offset,
-            length,
-            url: None,
-            language: None,
-            custom_emoji_id: None,
-        }
+        Self { kind, offset, length, url: None, language: None, custom_emoji_id: None }
     }
 }
 
@@ -93,18 +86,10 @@ pub fn parse(markup: &str) -> Result<Parsed, String> {
         }
     }
     if let Some(tag) = reader.open.last() {
-        return Err(format!(
-            "Can't find end tag corresponding to start tag \"{}\"",
-            tag.name
-        ));
+        return Err(format!("Can't find end tag corresponding to start tag \"{}\"", tag.name));
     }
-    reader
-        .entities
-        .sort_by_key(|entity| (entity.offset, std::cmp::Reverse(entity.length)));
-    Ok(Parsed {
-        plain: reader.plain,
-        entities: reader.entities,
-    })
+    reader.entities.sort_by_key(|entity| (entity.offset, std::cmp::Reverse(entity.length)));
+    Ok(Parsed { plain: reader.plain, entities: reader.entities })
 }
 
 /// A start tag whose end has not come yet.
@@ -146,11 +131,7 @@ impl Reader<'_> {
 
     fn tag(&mut self) -> Result<(), String> {
         let begin = self.at;
-        if self.markup[begin + 1..].starts_with('/') {
-            self.end_tag(begin)
-        } else {
-            self.start_tag(begin)
-        }
+        if self.markup[begin + 1..].starts_with('/') { self.end_tag(begin) } else { self.start_tag(begin) }
     }
 
     fn start_tag(&mut self, begin: usize) -> Result<(), String> {
@@ -216,9 +197,8 @@ impl Reader<'_> {
             "pre" => {
                 entity.kind = "pre";
                 // <pre><code class="language-x"> is one block with a language.
-                let inner = self
-                    .entities
-                    .pop_if(|e| e.kind == "code" && e.offset == entity.offset && e.length == length);
+                let inner =
+                    self.entities.pop_if(|e| e.kind == "code" && e.offset == entity.offset && e.length == length);
                 entity.language = inner.and_then(|code| code.language);
             }
             _ => {
@@ -240,9 +220,7 @@ fn decode_reference(markup: &str) -> Option<(char, usize)> {
             None => (number, 10, 1),
         };
         let digit_len = digits.find(|c: char| !c.is_digit(radix)).unwrap_or(digits.len());
-        let code = u32::from_str_radix(&digits[..digit_len], radix)
-            .ok()
-            .filter(|code| *code != 0)?;
+        let code = u32::from_str_radix(&digits[..digit_len], radix).ok().filter(|code| *code != 0)?;
         (char::from_u32(code)?, prefix_len + digit_len)
     } else {
         let len = body.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(body.len());

@@ -34,11 +34,7 @@ impl Sim {
             let (row, evicted) = state.append_within_chat(row);
             let message_id = row.message_id;
             chat.hold(row, entities);
-            let message = chat
-                .held
-                .back()
-                .map(|held| message_json(state, &bot, chat, held))
-                .unwrap_or(Value::Null);
+            let message = chat.held.back().map(|held| message_json(state, &bot, chat, held)).unwrap_or(Value::Null);
             (message, message_id, evicted)
         });
         state.appended(&evicted);
@@ -62,10 +58,7 @@ impl Sim {
         let bot = self.known(bot)?;
         let message = state
             .chats
-            .with_known(chat, |chat| {
-                chat.find(bot.id, message_id)
-                    .map(|held| message_json(state, &bot, chat, held))
-            })
+            .with_known(chat, |chat| chat.find(bot.id, message_id).map(|held| message_json(state, &bot, chat, held)))
             .flatten()
             .ok_or(SimError::UnknownMessage { chat, message_id })?;
         let id = (4_000_000_000_000 + state.last_press.fetch_add(1, Relaxed)).to_string();
@@ -114,12 +107,6 @@ fn command_entity(text: &str) -> Vec<Entity> {
     let Some(rest) = text.strip_prefix('/') else {
         return Vec::new();
     };
-    let name_len = rest
-        .find(|c: char| !(c.is_ascii_alphanumeric() || "_@".contains(c)))
-        .unwrap_or(rest.len());
-    if name_len == 0 {
-        Vec::new()
-    } else {
-        vec![Entity::new("bot_command", 0, name_len + 1)]
-    }
+    let name_len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_@".contains(c))).unwrap_or(rest.len());
+    if name_len == 0 { Vec::new() } else { vec![Entity::new("bot_command", 0, name_len + 1)] }
 }

@@ -49,10 +49,7 @@ impl Rule {
         // Rounded up, so that the rate is never above the limit.
         let count = i64::from(count.max(1));
         let interval_ns = (period_ns + count - 1) / count;
-        Self {
-            interval_ns,
-            ahead_ns: interval_ns.saturating_mul(i64::from(burst.max(1)) - 1),
-        }
+        Self { interval_ns, ahead_ns: interval_ns.saturating_mul(i64::from(burst.max(1)) - 1) }
     }
 
     fn bot(limits: &Limits) -> Self {
@@ -61,10 +58,7 @@ impl Rule {
 
     fn chat(limits: &Limits) -> Self {
         let ms = |ms: u32| i64::from(ms) * NS_PER_MS;
-        Self {
-            interval_ns: ms(limits.chat_interval_ms),
-            ahead_ns: ms(limits.chat_jitter_ms),
-        }
+        Self { interval_ns: ms(limits.chat_interval_ms), ahead_ns: ms(limits.chat_jitter_ms) }
     }
 
     fn group(limits: &Limits) -> Self {
@@ -93,11 +87,7 @@ impl Meter {
     fn frozen(&self, now_ms: i64) -> Option<Refusal> {
         let cause = self.frozen_by?;
         let left_ms = self.frozen_until_ms - now_ms;
-        (left_ms > 0).then(|| Refusal {
-            cause,
-            retry_after_s: whole_seconds(left_ms * NS_PER_MS),
-            while_frozen: true,
-        })
+        (left_ms > 0).then(|| Refusal { cause, retry_after_s: whole_seconds(left_ms * NS_PER_MS), while_frozen: true })
     }
 
     /// How long a message would have to wait, `None` if it may go.
@@ -108,19 +98,6 @@ impl Meter {
 
     fn take(&mut self, now_ms: i64, rule: Rule) {
         self.due_ns = self.due_ns.max(now_ms * NS_PER_MS) + rule.interval_ns;
-    }
-
-    fn try_rule(&mut self, now_ms: i64, rule: Rule, cause: LimitCause) -> Result<(), Refusal> {
-        let Some(wait_ns) = self.wait_ns(now_ms, rule) else {
-            return Ok(());
-        };
-        let retry_after_s = whole_seconds(wait_ns);
-        self.freeze(now_ms + i64::from(retry_after_s) * 1_000, cause);
-        Err(Refusal {
-            cause,
-            retry_after_s,
-            while_frozen: false,
-        })
     }
 }
 
@@ -144,17 +121,23 @@ pub(crate) fn admit(
         return Err(refusal);
     }
     let Some(limits) = limits else { return Ok(()) };
-    let (chat_rule, group_rule, bot_rule) = (Rule::chat(limits), Rule::group(limits), Rule::bot(limits));
-    chat.chat.try_rule(now_ms, chat_rule, LimitCause::Chat)?;
-    if is_group {
-        chat.group.try_rule(now_ms, group_rule, LimitCause::Group)?;
+    let mut all = [
+        (LimitCause::Chat, Rule::chat(limits), &mut chat.chat),
+        (LimitCause::Bot, Rule::bot(limits), bot),
+        (LimitCause::Group, Rule::group(limits), &mut chat.group),
+    ];
+    let meters = if is_group { &mut all[..] } else { &mut all[..2] };
+    // Whoever breaks several limits is told of the one that lasts longest.
+    let waits =
+        meters.iter_mut().filter_map(|(cause, rule, meter)| Some((meter.wait_ns(now_ms, *rule)?, *cause, meter)));
+    if let Some((wait_ns, cause, meter)) = waits.max_by_key(|(wait_ns, _, _)| *wait_ns) {
+        let retry_after_s = whole_seconds(wait_ns);
+        meter.freeze(now_ms + i64::from(retry_after_s) * 1_000, cause);
+        return Err(Refusal { cause, retry_after_s, while_frozen: false });
     }
-    bot.try_rule(now_ms, bot_rule, LimitCause::Bot)?;
-    if is_group {
-        chat.group.take(now_ms, group_rule);
+    for (_, rule, meter) in meters {
+        meter.take(now_ms, *rule);
     }
-    chat.chat.take(now_ms, chat_rule);
-    bot.take(now_ms, bot_rule);
     Ok(())
 }
 

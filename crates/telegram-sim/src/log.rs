@@ -12,6 +12,9 @@ use std::sync::Arc;
 use crate::config::Keep;
 use crate::record::{Row, RowKind};
 
+#[cfg(test)]
+mod tests;
+
 /// Refused requests are kept apart and bounded always: a storm of them must not push out messages.
 const REFUSED_MAX: usize = 100_000;
 
@@ -37,14 +40,8 @@ pub(crate) struct Appended {
 impl Log {
     /// An empty log, or the one that the ledger file holds.
     pub(crate) fn open(keep: Keep, ledger: Option<&Path>) -> io::Result<(Self, Vec<Row>)> {
-        let mut log = Self {
-            keep,
-            last_seq: 0,
-            rows: VecDeque::new(),
-            refused: VecDeque::new(),
-            ledger: None,
-            line: Vec::new(),
-        };
+        let mut log =
+            Self { keep, last_seq: 0, rows: VecDeque::new(), refused: VecDeque::new(), ledger: None, line: Vec::new() };
         let Some(path) = ledger else {
             return Ok((log, Vec::new()));
         };
@@ -54,10 +51,7 @@ impl Log {
         file.set_len(whole_len)?;
         log.last_seq = rows.iter().map(|row| row.seq).max().unwrap_or(0);
         log.ledger = Some(file);
-        let after_reset = rows
-            .iter()
-            .rposition(|row| row.kind == RowKind::Reset)
-            .map_or(0, |at| at + 1);
+        let after_reset = rows.iter().rposition(|row| row.kind == RowKind::Reset).map_or(0, |at| at + 1);
         Ok((log, rows.into_iter().skip(after_reset).collect()))
     }
 
@@ -68,16 +62,8 @@ impl Log {
         let refused = row.kind == RowKind::Refused;
         let ledger_failed = !refused && self.write_down(&row).is_err();
         let row = Arc::new(row);
-        let evicted = if refused {
-            self.keep_refused(&row)
-        } else {
-            self.keep(Arc::clone(&row))
-        };
-        Appended {
-            row,
-            evicted,
-            ledger_failed,
-        }
+        let evicted = if refused { self.keep_refused(&row) } else { self.keep(Arc::clone(&row)) };
+        Appended { row, evicted, ledger_failed }
     }
 
     /// Keeps a row that was read from the ledger.
@@ -149,10 +135,7 @@ fn read_ledger(file: &mut File) -> io::Result<(Vec<Row>, u64)> {
             return Ok((rows, whole_len));
         }
         let row = serde_json::from_slice(&line).map_err(|error| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("ledger line {}: {error}", rows.len() + 1),
-            )
+            io::Error::new(io::ErrorKind::InvalidData, format!("ledger line {}: {error}", rows.len() + 1))
         })?;
         rows.push(row);
         whole_len += read as u64;

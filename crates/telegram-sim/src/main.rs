@@ -56,11 +56,7 @@ impl Args {
         let defaults = SimConfig::default();
         SimConfig {
             bots: self.tokens.clone(),
-            mode: if self.strict {
-                ChatMode::Strict
-            } else {
-                ChatMode::Lenient
-            },
+            mode: if self.strict { ChatMode::Strict } else { ChatMode::Lenient },
             limits: (!self.no_limits).then_some(limits),
             keep: self.keep_last.map_or(Keep::All, Keep::Last),
             latency_ms: self.latency_ms,

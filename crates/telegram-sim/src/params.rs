@@ -16,10 +16,7 @@ impl Params {
         if let Some(query) = query {
             extend_from_form(&mut params, query.as_bytes());
         }
-        let content_type = headers
-            .get(header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
+        let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if body.is_empty() {
         } else if content_type.starts_with("application/json") {
             match serde_json::from_slice(body) {

@@ -132,10 +132,7 @@ impl Row {
             silent: false,
             from: 0,
             chat: None,
-            outcome: Outcome {
-                status: 200,
-                ..Outcome::default()
-            },
+            outcome: Outcome { status: 200, ..Outcome::default() },
         }
     }
 }

@@ -37,12 +37,11 @@ pub(crate) async fn handle(
 ) -> Response<Body> {
     let state = &sim.0;
     state.stats.requests.fetch_add(1, Relaxed);
-    let reply = match read(state, request).await {
-        Ok(call) if call.method == "getupdates" => respond(state, &call).await,
-        Ok(call) => {
-            let _in_flight = state.stats.enter();
-            respond(state, &call).await
-        }
+    let call = read(state, request).await;
+    let is_long_poll = call.as_ref().is_ok_and(|call| call.method == "getupdates");
+    let in_flight = (!is_long_poll).then(|| InFlight::enter(state));
+    let reply = match call {
+        Ok(call) => respond(state, &call).await,
         Err(error) => {
             state.stats.count_error(&error);
             Reply::Envelope(Err(error))
@@ -51,6 +50,9 @@ pub(crate) async fn handle(
     let latency_ms = state.settings().latency_ms;
     if latency_ms > 0 {
         tokio::time::sleep(Duration::from_millis(latency_ms)).await;
+    }
+    if let Some(in_flight) = in_flight {
+        in_flight.finish();
     }
     match reply {
         Reply::Envelope(outcome) => envelope(&outcome),
@@ -63,35 +65,52 @@ pub(crate) async fn handle(
     }
 }
 
+/// Counts a request as under way. Dropped without [`InFlight::finish`], its sender has gone.
+struct InFlight<'a> {
+    state: &'a State,
+    finished: bool,
+}
+
+impl<'a> InFlight<'a> {
+    fn enter(state: &'a State) -> Self {
+        let now = state.stats.in_flight.fetch_add(1, Relaxed) + 1;
+        state.stats.max_in_flight.fetch_max(now, Relaxed);
+        Self { state, finished: false }
+    }
+
+    fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.state.stats.in_flight.fetch_sub(1, Relaxed);
+        if !self.finished {
+            self.state.stats.abandoned.fetch_add(1, Relaxed);
+            self.state.progress.send_modify(|n| *n += 1);
+        }
+    }
+}
+
 /// Finds the bot and reads the parameters: `/bot<token>/<method>`.
 async fn read(state: &State, request: Request) -> Result<Call, ApiError> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
-    let (token, method) = path
-        .strip_prefix("/bot")
-        .and_then(|rest| rest.split_once('/'))
-        .ok_or_else(ApiError::not_found)?;
+    let (token, method) =
+        path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')).ok_or_else(ApiError::not_found)?;
     let bot = match state.bot(token) {
         Some(bot) => bot,
         None if bot_id_of(token).is_some() => return Err(ApiError::unauthorized()),
         None => return Err(ApiError::not_found()),
     };
-    let body = to_bytes(body, BODY_BYTES_MAX)
-        .await
-        .map_err(|_| ApiError::too_large())?;
+    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| ApiError::too_large())?;
     let params = Params::read(parts.uri.query(), &parts.headers, &body)?;
-    Ok(Call {
-        bot,
-        method: method.to_ascii_lowercase(),
-        params,
-    })
+    Ok(Call { bot, method: method.to_ascii_lowercase(), params })
 }
 
 async fn respond(state: &Arc<State>, call: &Call) -> Reply {
-    match state
-        .faults
-        .strike(call.bot.id, call.params.int("chat_id"), &call.method)
-    {
+    match state.faults.strike(call.bot.id, call.params.int("chat_id"), &call.method) {
         None => plain(state, call, Answered::Ok).await,
         Some(strike) => struck(state, call, strike).await,
     }
@@ -117,13 +136,7 @@ async fn struck(state: &Arc<State>, call: &Call, strike: Strike) -> Reply {
             plain(state, call, Answered::Ok).await
         }
         FaultAction::DropBefore => {
-            state.note_refused(
-                call,
-                Outcome {
-                    answered: Answered::Dropped,
-                    ..Outcome::default()
-                },
-            );
+            state.note_refused(call, Outcome { answered: Answered::Dropped, ..Outcome::default() });
             Reply::Cut
         }
         FaultAction::DropAfter => {
@@ -149,13 +162,7 @@ async fn struck(state: &Arc<State>, call: &Call, strike: Strike) -> Reply {
             if delivered {
                 plain(state, call, Answered::Garbage).await;
             } else {
-                state.note_refused(
-                    call,
-                    Outcome {
-                        answered: Answered::Garbage,
-                        ..Outcome::default()
-                    },
-                );
+                state.note_refused(call, Outcome { answered: Answered::Garbage, ..Outcome::default() });
             }
             Reply::Raw(garbage())
         }
@@ -188,19 +195,12 @@ fn freeze(state: &State, call: &Call, retry_after_s: u32, scope: FreezeScope) ->
     let until_ms = state.now_ms() + i64::from(retry_after_s) * 1_000;
     match (scope, call.params.int("chat_id")) {
         (FreezeScope::Bot, _) => lock(&call.bot.meter).freeze(until_ms, LimitCause::Injected),
-        (FreezeScope::Chat, Some(chat_id)) => state.chats.with(chat_id, |chat| {
-            chat.member(call.bot.id)
-                .meters
-                .chat
-                .freeze(until_ms, LimitCause::Injected)
-        }),
+        (FreezeScope::Chat, Some(chat_id)) => state
+            .chats
+            .with(chat_id, |chat| chat.member(call.bot.id).meters.chat.freeze(until_ms, LimitCause::Injected)),
         (FreezeScope::Chat, None) => {}
     }
-    ApiError::too_many_requests(Refusal {
-        cause: LimitCause::Injected,
-        retry_after_s,
-        while_frozen: false,
-    })
+    ApiError::too_many_requests(Refusal { cause: LimitCause::Injected, retry_after_s, while_frozen: false })
 }
 
 fn garbage() -> Response<Body> {
@@ -236,11 +236,7 @@ impl State {
 
     /// Counts a message or an edit that arrived.
     pub(crate) fn count_accepted(&self, kind: RowKind, answered: Answered) {
-        let counter = if kind == RowKind::Edit {
-            &self.stats.edits
-        } else {
-            &self.stats.messages
-        };
+        let counter = if kind == RowKind::Edit { &self.stats.edits } else { &self.stats.messages };
         counter.fetch_add(1, Relaxed);
         if matches!(answered, Answered::Dropped | Answered::ServerError | Answered::Garbage) {
             self.stats.in_doubt.fetch_add(1, Relaxed);

@@ -20,10 +20,7 @@ pub(crate) fn replay(state: &State, row: Row) {
         RowKind::Edit => state.stats.edits.fetch_add(1, Relaxed),
         _ => 0,
     };
-    if matches!(
-        row.outcome.answered,
-        Answered::Dropped | Answered::ServerError | Answered::Garbage
-    ) {
+    if matches!(row.outcome.answered, Answered::Dropped | Answered::ServerError | Answered::Garbage) {
         state.stats.in_doubt.fetch_add(1, Relaxed);
     }
     state.chats.forget(&evicted);
@@ -31,9 +28,7 @@ pub(crate) fn replay(state: &State, row: Row) {
 
 fn replay_in_chat(state: &State, row: &Arc<Row>) {
     let entities = || match row.parse_mode {
-        Some(_) => html::parse(&row.text)
-            .map(|parsed| parsed.trimmed().entities)
-            .unwrap_or_default(),
+        Some(_) => html::parse(&row.text).map(|parsed| parsed.trimmed().entities).unwrap_or_default(),
         None => Vec::new(),
     };
     state.chats.with(row.chat_id, |chat| match row.kind {

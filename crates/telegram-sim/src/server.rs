@@ -41,10 +41,7 @@ pub async fn start(config: SimConfig, addr: impl ToSocketAddrs) -> Result<SimSer
     let addr = listener.local_addr().map_err(SimError::Listen)?;
     let sim = Sim::new(config)?;
     *write(&sim.0.listening) = Some(addr);
-    let app = Router::new()
-        .nest("/sim", control::routes())
-        .fallback(request::handle)
-        .with_state(sim.clone());
+    let app = Router::new().nest("/sim", control::routes()).fallback(request::handle).with_state(sim.clone());
     let service = app.into_make_service_with_connect_info::<Connection>();
     let mut shutdown = sim.0.shutdown.subscribe();
     let stopping = async move {
@@ -101,9 +98,7 @@ impl Connection {
 
 impl Connected<IncomingStream<'_, CuttingListener>> for Connection {
     fn connect_info(stream: IncomingStream<'_, CuttingListener>) -> Self {
-        Self {
-            cut: Arc::clone(&stream.io().cut),
-        }
+        Self { cut: Arc::clone(&stream.io().cut) }
     }
 }
 
@@ -118,13 +113,7 @@ impl Listener for CuttingListener {
         let (tcp, addr) = Listener::accept(&mut self.0).await;
         // Answers are small and single: waiting to fill a packet would only delay them.
         let _ = tcp.set_nodelay(true);
-        (
-            CuttableStream {
-                tcp,
-                cut: Arc::default(),
-            },
-            addr,
-        )
+        (CuttableStream { tcp, cut: Arc::default() }, addr)
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
@@ -140,11 +129,7 @@ struct CuttableStream {
 
 impl CuttableStream {
     fn check(&self) -> io::Result<()> {
-        if self.cut.load(Relaxed) {
-            Err(io::ErrorKind::ConnectionReset.into())
-        } else {
-            Ok(())
-        }
+        if self.cut.load(Relaxed) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
     }
 }
 

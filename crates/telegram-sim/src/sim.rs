@@ -50,26 +50,17 @@ pub struct Sim(pub(crate) Arc<State>);
 
 impl fmt::Debug for Sim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sim")
-            .field("stats", &self.stats())
-            .finish_non_exhaustive()
+        f.debug_struct("Sim").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
 impl Sim {
     pub(crate) fn new(config: SimConfig) -> Result<Self, SimError> {
         let (log, rows) = Log::open(config.keep, config.ledger.as_deref()).map_err(SimError::Ledger)?;
-        let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(30))
-            .build()
-            .map_err(SimError::HttpClient)?;
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().map_err(SimError::HttpClient)?;
         let sim = Self(Arc::new(State {
             clock: config.clock,
-            settings: RwLock::new(Settings {
-                mode: config.mode,
-                limits: config.limits,
-                latency_ms: config.latency_ms,
-            }),
+            settings: RwLock::new(Settings { mode: config.mode, limits: config.limits, latency_ms: config.latency_ms }),
             bots: RwLock::default(),
             chats: Chats::new(),
             log: Mutex::new(log),
@@ -96,9 +87,7 @@ impl Sim {
     /// [`SimError::Token`] if the token does not have that form.
     pub fn add_bot(&self, token: &str) -> Result<i64, SimError> {
         let id = bot_id_of(token).ok_or(SimError::Token)?;
-        write(&self.0.bots)
-            .entry(token.to_owned())
-            .or_insert_with(|| Arc::new(Bot::new(id)));
+        write(&self.0.bots).entry(token.to_owned()).or_insert_with(|| Arc::new(Bot::new(id)));
         Ok(id)
     }
 
@@ -228,8 +217,7 @@ impl Sim {
     /// # Errors
     /// [`SimError::TimedOut`] with what had arrived by then.
     pub async fn wait_for(&self, count: u64, timeout: Duration) -> Result<(), SimError> {
-        self.wait_until(timeout, |sim| sim.0.stats.messages.load(Relaxed) >= count)
-            .await
+        self.wait_until(timeout, |sim| sim.0.stats.messages.load(Relaxed) >= count).await
     }
 
     /// Waits until so many messages are in one chat.
@@ -238,10 +226,7 @@ impl Sim {
     /// [`SimError::TimedOut`].
     pub async fn wait_for_chat(&self, chat: i64, count: usize, timeout: Duration) -> Result<(), SimError> {
         let is_message = |row: &&Arc<Row>| row.kind == RowKind::Message;
-        self.wait_until(timeout, |sim| {
-            sim.0.rows_of(chat).iter().filter(is_message).count() >= count
-        })
-        .await
+        self.wait_until(timeout, |sim| sim.0.rows_of(chat).iter().filter(is_message).count() >= count).await
     }
 
     /// Waits until a condition holds; it is looked at after every event.
@@ -264,9 +249,7 @@ impl Sim {
         };
         tokio::time::timeout(timeout, reached)
             .await
-            .map_err(|_| SimError::TimedOut {
-                messages: self.0.stats.messages.load(Relaxed),
-            })
+            .map_err(|_| SimError::TimedOut { messages: self.0.stats.messages.load(Relaxed) })
     }
 
     /// Forgets messages, updates, faults, freezes and counters. Bots, webhooks, settings and who started or blocked
@@ -314,9 +297,7 @@ impl State {
     }
 
     pub(crate) fn rows_of(&self, chat: i64) -> Vec<Arc<Row>> {
-        self.chats
-            .with_known(chat, |chat| chat.rows.iter().cloned().collect())
-            .unwrap_or_default()
+        self.chats.with_known(chat, |chat| chat.rows.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// Writes a row down and wakes those who wait.

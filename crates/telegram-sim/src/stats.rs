@@ -69,6 +69,8 @@ counters! {
     in_flight,
     /// The most there were at once.
     max_in_flight,
+    /// Requests whose sender gave up before the answer.
+    abandoned,
     /// Updates posted to webhooks.
     webhook_posts,
     /// Ledger lines that could not be written.
@@ -113,21 +115,5 @@ impl Counters {
             _ => &self.bad_requests,
         };
         counter.fetch_add(1, Relaxed);
-    }
-
-    /// Counts a request as under way until the guard is dropped.
-    pub(crate) fn enter(&self) -> InFlight<'_> {
-        let now = self.in_flight.fetch_add(1, Relaxed) + 1;
-        self.max_in_flight.fetch_max(now, Relaxed);
-        InFlight(self)
-    }
-}
-
-/// See [`Counters::enter`].
-pub(crate) struct InFlight<'a>(&'a Counters);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Relaxed);
     }
 }

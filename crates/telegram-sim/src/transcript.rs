@@ -35,12 +35,7 @@ pub(crate) fn messages(rows: &[Arc<Row>]) -> Vec<SentMessage> {
 pub(crate) fn of_chat(state: &State, chat: i64, after: u64, limit: usize) -> Vec<Arc<Row>> {
     let mut rows = state.rows_of(chat);
     rows.retain(|row| row.seq > after);
-    rows.extend(
-        lock(&state.log)
-            .refused_after(after)
-            .into_iter()
-            .filter(|row| row.chat_id == chat),
-    );
+    rows.extend(lock(&state.log).refused_after(after).into_iter().filter(|row| row.chat_id == chat));
     rows.sort_by_key(|row| row.seq);
     rows.truncate(limit);
     rows
@@ -50,37 +45,25 @@ pub(crate) fn of_chat(state: &State, chat: i64, after: u64, limit: usize) -> Vec
 pub(crate) fn readable(state: &State, chat: i64) -> String {
     let rows = state.rows_of(chat);
     let mut shown: HashMap<i64, &Row> = HashMap::new();
-    for row in rows.iter().filter(|row| row.message_id != 0) {
+    for row in rows.iter().filter(|row| matches!(row.kind, RowKind::Message | RowKind::User | RowKind::Edit)) {
         shown.insert(row.message_id, row);
     }
     let mut text = format!("Chat {chat}\n");
     for row in &rows {
-        let who = if row.from == 0 {
-            format!("bot {}", row.bot)
-        } else {
-            format!("user {}", row.from)
-        };
+        let who = if row.from == 0 { format!("bot {}", row.bot) } else { format!("user {}", row.from) };
         let time = time_of_day(row.at_ms);
         match row.kind {
             RowKind::Message | RowKind::User => {
                 let latest = shown.get(&row.message_id).copied().unwrap_or(row);
                 let edited = if latest.kind == RowKind::Edit { " (edited)" } else { "" };
                 let reply = row.reply_to.map(|id| format!(" in reply to #{id}")).unwrap_or_default();
-                let _ = write!(
-                    text,
-                    "\n[{time}] {who} #{}{reply}{edited}\n{}\n",
-                    row.message_id, latest.plain
-                );
+                let _ = write!(text, "\n[{time}] {who} #{}{reply}{edited}\n{}\n", row.message_id, latest.plain);
                 for line in buttons(latest) {
                     let _ = writeln!(text, "{line}");
                 }
             }
             RowKind::Press => {
-                let _ = write!(
-                    text,
-                    "\n[{time}] {who} pressed \"{}\" under #{}\n",
-                    row.text, row.message_id
-                );
+                let _ = write!(text, "\n[{time}] {who} pressed \"{}\" under #{}\n", row.text, row.message_id);
             }
             RowKind::Answer if !row.text.is_empty() => {
                 let _ = write!(text, "\n[{time}] {who} answered the press: {}\n", row.text);
@@ -95,10 +78,7 @@ pub(crate) fn readable(state: &State, chat: i64) -> String {
 }
 
 fn buttons(row: &Row) -> Vec<String> {
-    let rows = row
-        .reply_markup
-        .as_ref()
-        .and_then(|markup| markup.get("inline_keyboard")?.as_array());
+    let rows = row.reply_markup.as_ref().and_then(|markup| markup.get("inline_keyboard")?.as_array());
     let label = |button: &serde_json::Value| button.get("text").and_then(|t| t.as_str()).map(|t| format!("[ {t} ]"));
     rows.into_iter()
         .flatten()

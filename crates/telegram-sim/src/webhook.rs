@@ -83,11 +83,7 @@ async fn carry_out_reply(state: &Arc<State>, bot: &Arc<Bot>, reply: Vec<u8>) {
     let Some(Value::String(method)) = params.remove("method") else {
         return;
     };
-    let call = Call {
-        bot: Arc::clone(bot),
-        method: method.to_ascii_lowercase(),
-        params: Params::from_map(params),
-    };
+    let call = Call { bot: Arc::clone(bot), method: method.to_ascii_lowercase(), params: Params::from_map(params) };
     if let Err(error) = Box::pin(carry_out(state, &call, Answered::Ok)).await {
         state.refused(&call, &error);
     }

@@ -41,11 +41,7 @@ pub(super) fn edit_message_text(state: &Arc<State>, bot: &Bot, params: &Params, 
             plain: text.parsed.plain,
             parse_mode: text.parse_mode,
             reply_markup,
-            outcome: Outcome {
-                status: 200,
-                answered,
-                ..Outcome::default()
-            },
+            outcome: Outcome { status: 200, answered, ..Outcome::default() },
             ..Row::new(RowKind::Edit, state.now_ms(), bot.id, chat_id)
         };
         let (row, evicted) = state.append_within_chat(row);
@@ -53,9 +49,7 @@ pub(super) fn edit_message_text(state: &Arc<State>, bot: &Bot, params: &Params, 
         if let Some(held) = chat.find_mut(message_id) {
             (held.edit, held.entities) = (Some(row), text.parsed.entities);
         }
-        let message = chat
-            .find(bot.id, message_id)
-            .map(|held| message_json(state, bot, chat, held));
+        let message = chat.find(bot.id, message_id).map(|held| message_json(state, bot, chat, held));
         Ok((message, evicted))
     })?;
     state.count_accepted(RowKind::Edit, answered);

@@ -40,11 +40,7 @@ fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
         message["entities"] = json!(held.entities);
     }
     // Telegram gives back inline keyboards only.
-    if let Some(markup) = current
-        .reply_markup
-        .as_ref()
-        .filter(|markup| markup.get("inline_keyboard").is_some())
-    {
+    if let Some(markup) = current.reply_markup.as_ref().filter(|markup| markup.get("inline_keyboard").is_some()) {
         message["reply_markup"] = markup.clone();
     }
     message

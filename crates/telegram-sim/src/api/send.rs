@@ -28,17 +28,11 @@ impl Reply {
             return Ok(params
                 .int("reply_to_message_id")
                 .filter(|id| *id != 0)
-                .map(|message_id| Self {
-                    message_id,
-                    may_be_missing: params.flag("allow_sending_without_reply"),
-                }));
+                .map(|message_id| Self { message_id, may_be_missing: params.flag("allow_sending_without_reply") }));
         };
         let message_id = wanted.get("message_id").and_then(params::int).unwrap_or(0);
         let may_be_missing = wanted.get("allow_sending_without_reply").is_some_and(params::flag);
-        Ok((message_id != 0).then_some(Self {
-            message_id,
-            may_be_missing,
-        }))
+        Ok((message_id != 0).then_some(Self { message_id, may_be_missing }))
     }
 }
 
@@ -62,20 +56,12 @@ pub(super) fn send_message(state: &Arc<State>, bot: &Bot, params: &Params, answe
             reply_to,
             reply_markup,
             silent,
-            outcome: Outcome {
-                status: 200,
-                answered,
-                ..Outcome::default()
-            },
+            outcome: Outcome { status: 200, answered, ..Outcome::default() },
             ..Row::new(RowKind::Message, state.now_ms(), bot.id, chat_id)
         };
         let (row, evicted) = state.append_within_chat(row);
         chat.hold(row, text.parsed.entities);
-        let message = chat
-            .held
-            .back()
-            .map(|held| message_json(state, bot, chat, held))
-            .unwrap_or(Value::Null);
+        let message = chat.held.back().map(|held| message_json(state, bot, chat, held)).unwrap_or(Value::Null);
         Ok((message, evicted))
     })?;
     state.count_accepted(RowKind::Message, answered);
@@ -86,15 +72,14 @@ pub(super) fn send_message(state: &Arc<State>, bot: &Bot, params: &Params, answe
 /// Whether the chat is there, and open for this bot.
 pub(super) fn may_write(state: &State, bot: &Bot, chat: &mut Chat) -> Result<(), ApiError> {
     let kind = chat.kind;
-    chat.open_for(bot.id, state.settings().mode)
-        .map_err(|closed| match (closed, kind) {
-            (Closed::Unknown, _) => ApiError::bad_request("chat not found"),
-            (Closed::NotStarted, _) => ApiError::forbidden("bot can't initiate conversation with a user"),
-            (Closed::Blocked, ChatKind::Private) => ApiError::blocked(),
-            (Closed::Blocked, ChatKind::Group) => ApiError::forbidden("bot was kicked from the group chat"),
-            (Closed::Blocked, ChatKind::Supergroup) => ApiError::forbidden("bot was kicked from the supergroup chat"),
-            (Closed::Blocked, ChatKind::Channel) => ApiError::forbidden("bot was kicked from the channel chat"),
-        })
+    chat.open_for(bot.id, state.settings().mode).map_err(|closed| match (closed, kind) {
+        (Closed::Unknown, _) => ApiError::bad_request("chat not found"),
+        (Closed::NotStarted, _) => ApiError::forbidden("bot can't initiate conversation with a user"),
+        (Closed::Blocked, ChatKind::Private) => ApiError::blocked(),
+        (Closed::Blocked, ChatKind::Group) => ApiError::forbidden("bot was kicked from the group chat"),
+        (Closed::Blocked, ChatKind::Supergroup) => ApiError::forbidden("bot was kicked from the supergroup chat"),
+        (Closed::Blocked, ChatKind::Channel) => ApiError::forbidden("bot was kicked from the channel chat"),
+    })
 }
 
 /// Keeps the limits.

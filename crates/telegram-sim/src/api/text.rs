@@ -20,14 +20,10 @@ impl Text {
         if sent.is_empty() {
             return Err(ApiError::bad_request("message text is empty"));
         }
-        let parse_mode = params
-            .text("parse_mode")
-            .filter(|mode| !mode.is_empty() && !mode.eq_ignore_ascii_case("none"));
+        let parse_mode =
+            params.text("parse_mode").filter(|mode| !mode.is_empty() && !mode.eq_ignore_ascii_case("none"));
         let parsed = match parse_mode.as_deref() {
-            None => Parsed {
-                plain: sent.clone(),
-                entities: Vec::new(),
-            },
+            None => Parsed { plain: sent.clone(), entities: Vec::new() },
             Some(mode) if mode.eq_ignore_ascii_case("html") => {
                 html::parse(&sent).map_err(ApiError::cannot_parse_entities)?
             }
@@ -41,11 +37,7 @@ impl Text {
         if parsed.plain.len() > TEXT_UNITS_MAX && parsed.plain.encode_utf16().count() > TEXT_UNITS_MAX {
             return Err(ApiError::bad_request("message is too long"));
         }
-        Ok(Self {
-            sent,
-            parse_mode: parse_mode.map(|_| "HTML".to_owned()),
-            parsed,
-        })
+        Ok(Self { sent, parse_mode: parse_mode.map(|_| "HTML".to_owned()), parsed })
     }
 }
 
@@ -54,9 +46,6 @@ pub(super) fn chat_id(params: &Params) -> Result<i64, ApiError> {
     match params.text("chat_id") {
         None => Err(ApiError::bad_request("chat_id is empty")),
         Some(text) if text.is_empty() => Err(ApiError::bad_request("chat_id is empty")),
-        Some(_) => params
-            .int("chat_id")
-            .filter(|id| *id != 0)
-            .ok_or_else(|| ApiError::bad_request("chat not found")),
+        Some(_) => params.int("chat_id").filter(|id| *id != 0).ok_or_else(|| ApiError::bad_request("chat not found")),
     }
 }

@@ -22,10 +22,7 @@ pub(super) async fn get_updates(state: &Arc<State>, bot: &Bot, params: &Params) 
     if bot.webhook().is_some() {
         return Err(ApiError::conflict(WEBHOOK_ACTIVE));
     }
-    let limit = params
-        .int("limit")
-        .filter(|limit| (1..=100).contains(limit))
-        .unwrap_or(100);
+    let limit = params.int("limit").filter(|limit| (1..=100).contains(limit)).unwrap_or(100);
     let limit = usize::try_from(limit).unwrap_or(100);
     let timeout_s = params.int("timeout").unwrap_or(0).clamp(0, 50);
     let deadline = Instant::now() + Duration::from_secs(timeout_s.unsigned_abs());
@@ -35,11 +32,7 @@ pub(super) async fn get_updates(state: &Arc<State>, bot: &Bot, params: &Params) 
     let (mut changed, mut shutdown) = (bot.watch(), state.shutdown.subscribe());
     loop {
         if !bot.is_latest_poll(poll) {
-            let why = if bot.webhook().is_some() {
-                "terminated by setWebhook request"
-            } else {
-                OTHER_POLL
-            };
+            let why = if bot.webhook().is_some() { "terminated by setWebhook request" } else { OTHER_POLL };
             return Err(ApiError::conflict(why));
         }
         let updates = bot.pending(limit);
@@ -62,12 +55,7 @@ fn join(updates: &[Update]) -> String {
 /// Absent leaves the kinds as they are, as in the real API.
 fn allow(bot: &Bot, params: &Params) -> Result<(), ApiError> {
     if let Some(Value::Array(kinds)) = params.json("allowed_updates", "allowed updates")? {
-        bot.allow(
-            kinds
-                .iter()
-                .filter_map(|kind| kind.as_str().map(str::to_owned))
-                .collect(),
-        );
+        bot.allow(kinds.iter().filter_map(|kind| kind.as_str().map(str::to_owned)).collect());
     }
     Ok(())
 }
@@ -126,9 +114,7 @@ pub(super) fn webhook_info(bot: &Bot) -> Value {
 pub(super) fn answer_callback_query(state: &State, bot: &Bot, params: &Params) -> ApiResult {
     let id = params.text("callback_query_id").unwrap_or_default();
     let Some(chat_id) = bot.close_press(&id) else {
-        return Err(ApiError::bad_request(
-            "query is too old and response timeout expired or query ID is invalid",
-        ));
+        return Err(ApiError::bad_request("query is too old and response timeout expired or query ID is invalid"));
     };
     let text = params.text("text").unwrap_or_default();
     state.append(Row {

@@ -53,9 +53,7 @@ pub(super) fn read_start(markup: &str, begin: usize) -> Result<(StartTag, usize)
         }
     }
     if name == "span" && argument.as_deref() != Some("spoiler") {
-        return Err(format!(
-            "Tag \"span\" must have class \"tg-spoiler\" at byte offset {begin}"
-        ));
+        return Err(format!("Tag \"span\" must have class \"tg-spoiler\" at byte offset {begin}"));
     }
     Ok((StartTag { name, argument }, cursor.at + 1))
 }
@@ -73,9 +71,7 @@ fn relevant(tag: &str, attribute: &str, value: Option<String>) -> Option<String>
 fn read_attribute<'a>(cursor: &mut Cursor<'a>, tag: &str, begin: usize) -> Result<(&'a str, Option<String>), String> {
     let name = cursor.until(|c| is_space(c) || matches!(c, '=' | '>'));
     if name.is_empty() {
-        return Err(format!(
-            "Empty attribute name in the tag \"{tag}\" at byte offset {begin}"
-        ));
+        return Err(format!("Empty attribute name in the tag \"{tag}\" at byte offset {begin}"));
     }
     cursor.skip_space();
     if cursor.peek() != Some('=') {

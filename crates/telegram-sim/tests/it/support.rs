@@ -51,17 +51,10 @@ impl Bench {
     pub(crate) async fn with(config: SimConfig) -> Self {
         let clock_ms = Arc::new(AtomicI64::new(1_700_000_000_000));
         let reading = Arc::clone(&clock_ms);
-        let config = config
-            .bot(TOKEN)
-            .clock(Arc::new(move || reading.load(Ordering::SeqCst)));
+        let config = config.bot(TOKEN).clock(Arc::new(move || reading.load(Ordering::SeqCst)));
         let server = telegram_sim::start(config, "127.0.0.1:0").await.unwrap();
         let sim = server.sim();
-        Self {
-            server,
-            sim,
-            client: Client::new(),
-            clock_ms,
-        }
+        Self { server, sim, client: Client::new(), clock_ms }
     }
 
     pub(crate) fn advance(&self, ms: i64) {
@@ -71,10 +64,7 @@ impl Bench {
     pub(crate) async fn try_call(&self, token: &str, method: &str, params: Value) -> reqwest::Result<Answer> {
         let url = format!("{}/bot{token}/{method}", self.server.url());
         let response = self.client.post(url).json(&params).send().await?;
-        Ok(Answer {
-            status: response.status().as_u16(),
-            body: response.json().await?,
-        })
+        Ok(Answer { status: response.status().as_u16(), body: response.json().await? })
     }
 
     pub(crate) async fn call(&self, method: &str, params: Value) -> Answer {
@@ -86,11 +76,7 @@ impl Bench {
     }
 
     pub(crate) async fn send_html(&self, chat: i64, text: &str) -> Answer {
-        self.call(
-            "sendMessage",
-            json!({ "chat_id": chat, "text": text, "parse_mode": "HTML" }),
-        )
-        .await
+        self.call("sendMessage", json!({ "chat_id": chat, "text": text, "parse_mode": "HTML" })).await
     }
 
     /// Calls a control route.
