@@ -10,6 +10,7 @@ pub mod decision;
 pub mod delivery;
 pub mod id;
 pub mod market;
+pub mod matching;
 pub mod money;
 pub mod plan;
 pub mod preference;

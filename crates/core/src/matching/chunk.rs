@@ -1,0 +1,279 @@
+//! The chunk: what is decided about some hundreds of users at once, made ready for one commit.
+
+use std::borrow::Cow;
+
+use crate::alert::document::TradeAction;
+use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
+use crate::delivery::Delivery;
+use crate::id::{IdSource, SubscriptionId, TradeId, UserId};
+use crate::market::ExitReason;
+use crate::store::{self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UsageIncrement, UserSpan};
+use crate::time::Time;
+use crate::trade::document::{Trade, TradeEnd};
+use crate::trade::machine::{Ending, NotOpen};
+
+use super::audience::Audience;
+use super::decide::{Case, Ruling, decide, may_enter};
+use super::documents::Desk;
+use super::job::Job;
+
+/// The users of one chunk, and what the store knows of them.
+#[derive(Debug, Clone, Copy)]
+pub struct Chunk<'a> {
+    /// Sorted, without doubles. May be empty, with `last`: an alert that concerns nobody.
+    pub users: &'a [UserId],
+    /// Read over [`span`] of the users.
+    pub state: &'a ChunkState,
+    /// Whether it is the alert's last chunk: with it the alert itself is counted.
+    pub last: bool,
+}
+
+/// What a chunk commits: all of `store::ChunkCommit` but the fence, the cursor, notices and the end.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChunkPlan {
+    pub open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
+    pub quotas: Vec<QuotaChange>,
+    pub decisions: Option<DecisionChunk>,
+    pub opened: Vec<Trade>,
+    pub ended: Vec<TradeEnd>,
+    pub deliveries: Vec<Delivery>,
+    pub usage: Vec<UsageIncrement>,
+    pub config_increment: ConfigIncrement,
+    pub tally: Tally,
+}
+
+/// What operators are told of a chunk; the sum of an alert's chunks is the alert's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Subscribers to whom a message goes out (in a test: would).
+    pub sent: usize,
+    /// Trades that an exit ended, or told of (in a test: would).
+    pub matched: usize,
+    /// Holders of open trades none of which the exit matched.
+    pub unmatched: usize,
+}
+
+/// The users of the next chunk: the candidates and the holders above `after`, the first `limit` of both together.
+/// `candidates` and `holders` are sorted; of the holders above `after` at least the first `limit` must be there.
+pub fn next_users(candidates: &[UserId], holders: &[UserId], after: Option<UserId>, limit: usize) -> Vec<UserId> {
+    let above = |users: &'_ [UserId]| users.partition_point(|user| after.is_some_and(|after| *user <= after));
+    let mut candidates = candidates[above(candidates)..].iter().copied().peekable();
+    let mut holders = holders[above(holders)..].iter().copied().peekable();
+    let mut users = Vec::with_capacity(limit.min(candidates.len() + holders.len()));
+    while users.len() < limit {
+        let next = match (candidates.peek(), holders.peek()) {
+            (Some(candidate), Some(holder)) => *candidate.min(holder),
+            (Some(user), None) | (None, Some(user)) => *user,
+            (None, None) => break,
+        };
+        candidates.next_if_eq(&next);
+        holders.next_if_eq(&next);
+        users.push(next);
+    }
+    users
+}
+
+/// The span of a chunk's users, for `load_chunk`; none where there are none.
+pub fn span(users: &[UserId]) -> Option<UserSpan> {
+    Some(UserSpan {
+        first: *users.first()?,
+        last: *users.last()?,
+    })
+}
+
+/// Those of the users whose last trade numbers and quotas are needed, for `load_chunk`: to whom an entry might go, as
+/// far as the audience tells.
+pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time) -> Vec<UserId> {
+    if job.ask.opens().is_none() {
+        return Vec::new();
+    }
+    let case = |user| Case {
+        job,
+        audience,
+        user,
+        open: &[],
+        quota: None,
+        now,
+    };
+    users.iter().copied().filter(|user| may_enter(&case(*user))).collect()
+}
+
+/// Works out one chunk of an alert: every user's decision, and what follows from it.
+///
+/// The same arguments give the same plan, ids aside. `audience` must be the one that [`entering`] saw.
+///
+/// # Errors
+/// `Corrupt` where the state holds a trade that is not open.
+pub fn plan_chunk(
+    job: &Job<'_>,
+    audience: &Audience,
+    chunk: &Chunk<'_>,
+    now: Time,
+    ids: &dyn IdSource,
+) -> store::Result<ChunkPlan> {
+    let mut draft = Draft {
+        desk: Desk {
+            job,
+            audience,
+            now,
+            ids,
+        },
+        state: chunk.state,
+        plan: ChunkPlan::default(),
+    };
+    let users = concerned(job, chunk);
+    let mut decisions = Vec::with_capacity(users.len());
+    let mut trades = chunk.state.open_trades.as_slice();
+    for user in users.iter() {
+        let open;
+        (open, trades) = trades_of(*user, trades);
+        let quota = chunk.state.quotas.get(user);
+        let case = Case {
+            job,
+            audience,
+            user: *user,
+            open,
+            quota,
+            now,
+        };
+        let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
+        decisions.push(draft.settle(&ruling));
+    }
+    let mut plan = draft.plan;
+    let span = span(chunk.users);
+    plan.decisions = span.map(|span| DecisionChunk {
+        alert_id: job.alert,
+        first_user: span.first,
+        last_user: span.last,
+        decisions,
+    });
+    if !job.testing {
+        let seen = |trade: &Trade| (trade.id, trade.alertcast.rev.0);
+        plan.open_seen = span.map(|span| (span, chunk.state.open_trades.iter().map(seen).collect()));
+        plan.config_increment.alerts = i64::from(chunk.last);
+        plan.config_increment.last_alert_at = chunk.last.then_some(job.received_at);
+    }
+    Ok(plan)
+}
+
+/// Whom the chunk decides about. An exit also finds the holders in the chunk's span that its caller did not name.
+fn concerned<'a>(job: &Job<'_>, chunk: &Chunk<'a>) -> Cow<'a, [UserId]> {
+    if !job.concerns_holders() {
+        return Cow::Borrowed(chunk.users);
+    }
+    let mut holders: Vec<UserId> = chunk.state.open_trades.iter().map(|trade| trade.user_id).collect();
+    holders.dedup();
+    Cow::Owned(next_users(chunk.users, &holders, None, usize::MAX))
+}
+
+/// The open trades of a user, and those of the users behind; `trades` are sorted by user.
+fn trades_of(user: UserId, trades: &[Trade]) -> (&[Trade], &[Trade]) {
+    let from = trades.iter().take_while(|trade| trade.user_id < user).count();
+    let behind = &trades[from..];
+    behind.split_at(behind.iter().take_while(|trade| trade.user_id == user).count())
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    desk: Desk<'a>,
+    state: &'a ChunkState,
+    plan: ChunkPlan,
+}
+
+impl Draft<'_> {
+    /// Writes a ruling into the plan; of a test only the decision, without actions, because no such trade exists.
+    fn settle(&mut self, ruling: &Ruling<'_>) -> Decision {
+        let tally = &mut self.plan.tally;
+        tally.sent += usize::from(ruling.verdict == Verdict::Sent);
+        tally.matched += ruling.exit.ends.len();
+        tally.matched += ruling.exit.notice.as_ref().map_or(0, |notice| notice.trades.len());
+        tally.unmatched += usize::from(ruling.unmatched);
+        let mut actions = Vec::new();
+        if !self.desk.job.testing {
+            self.exit(ruling, &mut actions);
+            self.enter(ruling, &mut actions);
+        }
+        Decision {
+            user: ruling.user,
+            subscription: ruling.subscription,
+            verdict: ruling.verdict,
+            actions,
+        }
+    }
+
+    fn exit(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
+        let exit = &ruling.exit;
+        for ending in &exit.ends {
+            self.end(ending, None);
+            actions.push(DecidedAction {
+                action: TradeAction::Close,
+                trade: ending.trade.id,
+            });
+            if !ending.trade.alertcast.unreached {
+                self.plan
+                    .deliveries
+                    .extend(self.desk.exit(ruling.user, exit.routes, ending));
+            }
+        }
+        if let Some(notice) = &exit.notice {
+            self.plan
+                .deliveries
+                .extend(self.desk.notice(ruling.user, exit.routes, notice));
+        }
+        if !exit.routes.is_empty() {
+            let told = exit.notice.iter().flat_map(|notice| notice.trades.iter().copied());
+            let ended = exit.ends.iter().map(|ending| ending.trade);
+            let known = ended.chain(told).filter(|trade| !trade.alertcast.unreached);
+            let mut subscriptions: Vec<SubscriptionId> = known.map(|trade| trade.subscription_id).collect();
+            subscriptions.sort_unstable();
+            subscriptions.dedup();
+            for subscription in subscriptions {
+                self.count(ruling, subscription, 0);
+            }
+        }
+    }
+
+    fn enter(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
+        let Some(entry) = &ruling.entry else { return };
+        let number = self.state.last_numbers.get(&ruling.user).copied().unwrap_or(0) + 1;
+        let (trade, deliveries) = self.desk.entry(ruling.user, number, entry);
+        if let Some(replaced) = &entry.replaced {
+            self.end(replaced, Some(trade.id));
+        }
+        actions.push(DecidedAction {
+            action: if entry.replaced.is_some() {
+                TradeAction::Replace
+            } else {
+                TradeAction::Open
+            },
+            trade: trade.id,
+        });
+        self.plan.quotas.push(entry.quota.clone());
+        self.plan.deliveries.extend(deliveries);
+        self.plan.opened.push(trade);
+        self.plan.config_increment.trades += 1;
+        self.count(ruling, entry.entitled.subscription, 1);
+    }
+
+    fn end(&mut self, ending: &Ending<'_>, replaced_by: Option<TradeId>) {
+        let increment = &mut self.plan.config_increment;
+        match ending.reason {
+            ExitReason::TpHit => increment.closed_by_tp += 1,
+            ExitReason::SlHit => increment.closed_by_sl += 1,
+            ExitReason::Replaced | ExitReason::Manual => {}
+        }
+        let alert = Some(self.desk.job.alert);
+        self.plan.ended.push(ending.commit(self.desk.now, alert, replaced_by));
+    }
+
+    /// Counts one message of this alert: an entry with its trade, or all that was told of exits under a subscription.
+    fn count(&mut self, ruling: &Ruling<'_>, subscription: SubscriptionId, trades: i64) {
+        self.plan.usage.push(UsageIncrement {
+            subscription,
+            preference: ruling.preference,
+            alerts: 1,
+            trades,
+            at: self.desk.job.received_at,
+        });
+    }
+}

@@ -1,0 +1,253 @@
+//! What is decided about one subscriber and one alert.
+
+use crate::decision::Verdict;
+use crate::id::{PreferenceId, SubscriptionId, UserId};
+use crate::preference::AlertChoices;
+use crate::quota::Quota;
+use crate::store::QuotaChange;
+use crate::time::Time;
+use crate::trade::document::Trade;
+use crate::trade::machine::{self, Admission, Ending, NotOpen, Notice, Refusal, Step};
+use crate::user::UserStatus;
+
+use super::allowance::charge;
+use super::audience::{Audience, PreferenceView, UserView};
+use super::entitlement::{Entitled, Unentitled, entitlement};
+use super::job::Job;
+use super::route::{Purpose, Routes};
+
+/// All that a decision rests on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) audience: &'a Audience,
+    pub(super) user: UserId,
+    /// The user's open trades in the configuration.
+    pub(super) open: &'a [Trade],
+    pub(super) quota: Option<&'a Quota>,
+    pub(super) now: Time,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub(super) struct Ruling<'a> {
+    pub(super) user: UserId,
+    pub(super) verdict: Verdict,
+    pub(super) subscription: Option<SubscriptionId>,
+    pub(super) preference: Option<PreferenceId>,
+    pub(super) exit: ExitPart<'a>,
+    pub(super) entry: Option<EntryPart<'a>>,
+    /// The user knows of open trades, and the exit matched none of them.
+    pub(super) unmatched: bool,
+}
+
+/// What ends, what is told without a change, and by which channels; with none, silently.
+#[derive(Debug, Default)]
+pub(super) struct ExitPart<'a> {
+    pub(super) ends: Vec<Ending<'a>>,
+    pub(super) notice: Option<Notice<'a>>,
+    pub(super) routes: Routes<'a>,
+}
+
+/// The trade that opens.
+#[derive(Debug)]
+pub(super) struct EntryPart<'a> {
+    pub(super) entitled: Entitled,
+    pub(super) replaced: Option<Ending<'a>>,
+    pub(super) routes: Routes<'a>,
+    pub(super) quota: QuotaChange,
+}
+
+/// Decides about one subscriber.
+///
+/// An exit looks at the open trades alone: whoever got the entry gets it. An entry looks at everything.
+///
+/// # Errors
+/// `NotOpen` where one of the trades has ended.
+pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
+    let user = case.audience.user(case.user);
+    let preference = case.audience.preference(case.user, case.job.config.id);
+    let entitled = case.entitlement();
+    let limit = entitled.map_or(1, |entitled| entitled.limit);
+    let step = machine::step(case.open, &case.job.ask, &case.job.settings(limit))?;
+
+    let exit_routes = exit_routes(case.job, user.as_ref(), &preference.choices);
+    let entry = step
+        .entry
+        .map(|admission| enter(case, user.as_ref(), &preference, entitled, admission));
+    let (verdict, subscription) = judge(case, &step, entry.as_ref(), exit_routes.err(), entitled);
+    Ok(Ruling {
+        user: case.user,
+        verdict,
+        subscription,
+        preference: preference.id,
+        exit: ExitPart {
+            ends: step.ends,
+            notice: step.notice,
+            routes: exit_routes.unwrap_or_default(),
+        },
+        entry: entry.and_then(Result::ok),
+        unmatched: step.unmatched,
+    })
+}
+
+impl Case<'_> {
+    fn entitlement(&self) -> Result<Entitled, Unentitled> {
+        entitlement(
+            self.audience,
+            self.job.config,
+            self.user,
+            self.job.received_at,
+            self.now,
+        )
+    }
+}
+
+/// Whether an entry might go to the user, as far as can be told without open trades and quota.
+pub(super) fn may_enter(case: &Case<'_>) -> bool {
+    let Some(user) = case.audience.user(case.user) else {
+        return false;
+    };
+    let preference = case.audience.preference(case.user, case.job.config.id);
+    let wanted = preference.choices.alert_types;
+    let typed = if wanted.entry || wanted.replacement {
+        Ok(())
+    } else {
+        Err(Verdict::EntryMuted)
+    };
+    wants_entry(case.job, &user, &preference.choices, typed).is_ok()
+        && !entry_routes(case.job, &user, &preference.choices).is_empty()
+        && case.entitlement().is_ok()
+}
+
+/// The entry part: what opens, or why nothing does.
+fn enter<'a>(
+    case: &Case<'a>,
+    user: Option<&UserView<'a>>,
+    preference: &PreferenceView,
+    entitled: Result<Entitled, Unentitled>,
+    admission: Admission<'a>,
+) -> Result<EntryPart<'a>, Unentitled> {
+    let entitled = entitled?;
+    let held_back = |verdict| Unentitled {
+        verdict,
+        subscription: Some(entitled.subscription),
+    };
+    let user = user.ok_or_else(|| held_back(Verdict::UserInactive))?;
+    let types = preference.choices.alert_types;
+    let typed = match admission {
+        Admission::Replace(_) if !types.replacement => Err(Verdict::ReplacementMuted),
+        Admission::Open | Admission::Refused(_) if !types.entry => Err(Verdict::EntryMuted),
+        Admission::Open | Admission::Replace(_) | Admission::Refused(_) => Ok(()),
+    };
+    wants_entry(case.job, user, &preference.choices, typed).map_err(held_back)?;
+    let replaced = match admission {
+        Admission::Open => None,
+        Admission::Replace(ending) => Some(ending),
+        Admission::Refused(Refusal::LimitReached) => return Err(held_back(Verdict::LimitReached)),
+        Admission::Refused(Refusal::OppositeOpen) => return Err(held_back(Verdict::OppositeOpen)),
+    };
+    let routes = entry_routes(case.job, user, &preference.choices);
+    if routes.is_empty() {
+        return Err(held_back(Verdict::NoChannel));
+    }
+    Ok(EntryPart {
+        entitled,
+        replaced,
+        routes,
+        quota: charge(case.quota, user, case.job.received_at).map_err(held_back)?,
+    })
+}
+
+/// Whether the subscriber's own choices let an entry through. `typed`: what the switch for its type says.
+fn wants_entry(
+    job: &Job<'_>,
+    user: &UserView<'_>,
+    choices: &AlertChoices,
+    typed: Result<(), Verdict>,
+) -> Result<(), Verdict> {
+    let custom = &choices.custom_settings;
+    let price = job.ask.price;
+    if !choices.enabled {
+        return Err(Verdict::Disabled);
+    }
+    typed?;
+    if custom.min_price.is_some_and(|min| price < min) {
+        return Err(Verdict::BelowMinPrice);
+    }
+    if custom.max_price.is_some_and(|max| price > max) {
+        return Err(Verdict::AboveMaxPrice);
+    }
+    let bearable = custom.risk_level.unwrap_or(user.risk_level);
+    if job.risk.is_some_and(|risk| risk > bearable) {
+        return Err(Verdict::RiskTooHigh);
+    }
+    Ok(())
+}
+
+fn entry_routes<'a>(job: &Job<'a>, user: &UserView<'a>, choices: &AlertChoices) -> Routes<'a> {
+    Routes::to(user, choices.notifications, job.outlets, Purpose::Entry)
+}
+
+/// By which channels a holder hears of an exit.
+///
+/// # Errors
+/// Why by none: the exit is then silent.
+fn exit_routes<'a>(job: &Job<'a>, user: Option<&UserView<'a>>, choices: &AlertChoices) -> Result<Routes<'a>, Verdict> {
+    let user = user.ok_or(Verdict::UserInactive)?;
+    match user.status {
+        UserStatus::Active => {}
+        UserStatus::Suspended => return Err(Verdict::UserSuspended),
+        UserStatus::Inactive => return Err(Verdict::UserInactive),
+    }
+    if !choices.alert_types.exit {
+        return Err(Verdict::ExitMuted);
+    }
+    let routes = Routes::to(user, choices.notifications, job.outlets, Purpose::Exit);
+    if routes.is_empty() {
+        Err(Verdict::NoChannel)
+    } else {
+        Ok(routes)
+    }
+}
+
+/// The one verdict for it all, and the subscription that it is about.
+///
+/// An entry's verdict stands before an exit's: of a turn whose entry is held back, the reason is kept, and the actions
+/// beside it show what was closed. Only where nothing but a notice went out, and so no action tells of it, it is `Sent`.
+fn judge(
+    case: &Case<'_>,
+    step: &Step<'_>,
+    entry: Option<&Result<EntryPart<'_>, Unentitled>>,
+    silent: Option<Verdict>,
+    entitled: Result<Entitled, Unentitled>,
+) -> (Verdict, Option<SubscriptionId>) {
+    let told = step.notice.as_ref().and_then(|notice| notice.trades.first().copied());
+    let known = step
+        .ends
+        .iter()
+        .map(|ending| ending.trade)
+        .find(|trade| !trade.alertcast.unreached);
+    let any = step.ends.first().map(|ending| ending.trade);
+    let exit_subscription = known.or(told).or(any).map(|trade| trade.subscription_id);
+    match entry {
+        Some(Ok(entry)) => return (Verdict::Sent, Some(entry.entitled.subscription)),
+        Some(Err(_)) if told.is_some() && silent.is_none() => return (Verdict::Sent, exit_subscription),
+        Some(Err(held_back)) => return (held_back.verdict, held_back.subscription.or(exit_subscription)),
+        None => {}
+    }
+    if known.or(told).is_some() {
+        return (silent.unwrap_or(Verdict::Sent), exit_subscription);
+    }
+    if step.unmatched {
+        let about = case.open.iter().find(|trade| !trade.alertcast.unreached);
+        return (Verdict::NoMatchingTrade, about.map(|trade| trade.subscription_id));
+    }
+    if any.is_some() {
+        return (Verdict::Silent, exit_subscription);
+    }
+    match entitled {
+        Ok(entitled) => (Verdict::NoMatchingTrade, Some(entitled.subscription)),
+        Err(unentitled) => (unentitled.verdict, unentitled.subscription),
+    }
+}

@@ -1,0 +1,219 @@
+//! The documents that follow from a ruling: the new trade, and the deliveries.
+
+use crate::delivery::{
+    Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, priority, rotation,
+};
+use crate::id::{DeliveryId, IdSource, SubscriptionId, TradeId, UserId};
+use crate::market::Side;
+use crate::money::Count;
+use crate::time::Time;
+use crate::trade::document::{
+    EntryDelivery, Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes,
+};
+use crate::trade::machine::{Ending, News, Notice};
+
+use super::audience::Audience;
+use super::decide::EntryPart;
+use super::job::Job;
+use super::route::{Route, Routes};
+
+/// Where documents are made out.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Desk<'a> {
+    pub(super) job: &'a Job<'a>,
+    pub(super) audience: &'a Audience,
+    pub(super) now: Time,
+    pub(super) ids: &'a dyn IdSource,
+}
+
+/// What a delivery is about.
+struct Subject {
+    user: UserId,
+    subscription: SubscriptionId,
+    kind: MessageKind,
+    trade: Option<TradeId>,
+    priority_support: bool,
+    deadline_at: Time,
+    entry_deadline_at: Option<Time>,
+}
+
+impl Desk<'_> {
+    /// The new trade and its announcements.
+    pub(super) fn entry(&self, user: UserId, number: i64, entry: &EntryPart<'_>) -> (Trade, Vec<Delivery>) {
+        let number = Count(number);
+        let trade_id = TradeId(self.ids.next());
+        let entry_deadline = self.job.entry_deadline();
+        let subject = Subject {
+            user,
+            subscription: entry.entitled.subscription,
+            kind: MessageKind::Entry,
+            trade: Some(trade_id),
+            priority_support: entry.entitled.priority_support,
+            deadline_at: entry_deadline,
+            entry_deadline_at: None,
+        };
+        let (subject, facts) = match &entry.replaced {
+            None => (subject, Facts::Entry { number }),
+            Some(replaced) => {
+                let subject = Subject {
+                    kind: MessageKind::Replacement,
+                    deadline_at: self.now + EXIT_DEADLINE,
+                    entry_deadline_at: Some(entry_deadline),
+                    ..subject
+                };
+                let replaced = replaced.told();
+                (subject, Facts::Replacement { number, replaced })
+            }
+        };
+        let send = |route| self.delivery(&subject, route, facts.clone(), None);
+        let deliveries: Vec<Delivery> = entry.routes.iter().map(send).collect();
+        (self.trade(trade_id, number, &subject, &deliveries), deliveries)
+    }
+
+    /// An exit's messages.
+    pub(super) fn exit(&self, user: UserId, routes: Routes<'_>, ending: &Ending<'_>) -> Vec<Delivery> {
+        let trade = ending.trade;
+        let subject = self.about_exit(user, trade.subscription_id, MessageKind::Exit, Some(trade.id));
+        let announced = |route: &Route<'_>| {
+            let entries = trade.alertcast.entry_deliveries.iter();
+            entries
+                .rev()
+                .find(|entry| entry.channel == route.channel)
+                .map(|entry| entry.id)
+        };
+        let send = |route: Route<'_>| {
+            let entry = announced(&route);
+            self.delivery(&subject, route, Facts::Exit { closed: ending.told() }, entry)
+        };
+        routes.iter().map(send).collect()
+    }
+
+    /// A notice's messages.
+    pub(super) fn notice(&self, user: UserId, routes: Routes<'_>, notice: &Notice<'_>) -> Vec<Delivery> {
+        let Some(first) = notice.trades.first() else {
+            return Vec::new();
+        };
+        let subject = self.about_exit(user, first.subscription_id, MessageKind::Notice, None);
+        let numbers: Vec<Count> = notice.trades.iter().map(|trade| trade.trade_number).collect();
+        let facts = match notice.news {
+            News::LevelReached => Facts::LevelReached { numbers },
+            News::PartialExit => Facts::PartialExit { numbers },
+        };
+        routes
+            .iter()
+            .map(|route| self.delivery(&subject, route, facts.clone(), None))
+            .collect()
+    }
+
+    fn about_exit(
+        &self,
+        user: UserId,
+        subscription: SubscriptionId,
+        kind: MessageKind,
+        trade: Option<TradeId>,
+    ) -> Subject {
+        let mut subscriptions = self.audience.subscriptions(user);
+        let held = subscriptions.find(|held| held.id == subscription);
+        let plan = held.and_then(|held| self.audience.plan(held.plan));
+        Subject {
+            user,
+            subscription,
+            kind,
+            trade,
+            priority_support: plan.is_some_and(|plan| plan.features.priority_support),
+            deadline_at: self.now + EXIT_DEADLINE,
+            entry_deadline_at: None,
+        }
+    }
+
+    fn delivery(&self, subject: &Subject, route: Route<'_>, facts: Facts, entry: Option<DeliveryId>) -> Delivery {
+        let (job, cause) = (self.job, self.job.cause());
+        let recipient = Recipient::User(subject.user);
+        Delivery {
+            id: DeliveryId(self.ids.next()),
+            key: delivery_key(cause, recipient, route.channel, subject.kind, subject.trade),
+            cause,
+            alert_id: Some(job.alert),
+            alert_config_id: Some(job.config.id),
+            user_id: Some(subject.user),
+            subscription_id: Some(subject.subscription),
+            trade_id: subject.trade,
+            channel: route.channel,
+            kind: subject.kind,
+            lane: route.lane,
+            to: route.to.to_owned(),
+            state: DeliveryState::Pending,
+            priority: priority(subject.kind, subject.priority_support),
+            queued_at: job.received_at,
+            rotation: rotation(job.alert, subject.user),
+            due_at: self.now,
+            deadline_at: subject.deadline_at,
+            entry_deadline_at: subject.entry_deadline_at,
+            entry_delivery: entry,
+            superseded_by: None,
+            combines: None,
+            attempts: Count(0),
+            possible_repeat: false,
+            epoch: None,
+            last_error: None,
+            message_id: None,
+            ended_at: None,
+            facts,
+            created_at: self.now,
+            updated_at: self.now,
+        }
+    }
+
+    fn trade(&self, id: TradeId, number: Count, subject: &Subject, deliveries: &[Delivery]) -> Trade {
+        let (config, ask) = (self.job.config, &self.job.ask);
+        let announcement = |delivery: &Delivery| EntryDelivery {
+            channel: delivery.channel,
+            id: delivery.id,
+        };
+        Trade {
+            id,
+            trade_number: number,
+            user_id: subject.user,
+            alert_config_id: config.id,
+            subscription_id: subject.subscription,
+            trade_data: TradeData {
+                symbol: config.symbol.as_str().to_owned(),
+                timeframe: config.timeframe.as_str().to_owned(),
+                strategy: config.strategy.clone(),
+                signal: ask.opens().unwrap_or(Side::Buy),
+                entry_price: ask.price,
+                take_profit_price: ask.take_profit,
+                stop_loss_price: ask.stop_loss,
+                exit_price: None,
+                exit_reason: None,
+            },
+            status: TradeStatus::Open,
+            pnl: config
+                .alertcast
+                .currency
+                .clone()
+                .map_or_else(Pnl::default, |currency| Pnl {
+                    currency,
+                    ..Pnl::default()
+                }),
+            timestamps: TradeTimes {
+                opened_at: self.now,
+                ..TradeTimes::default()
+            },
+            alerts: TradeAlerts {
+                entry_alert_id: Some(self.job.alert),
+                exit_alert_id: None,
+            },
+            metadata: TradeMetadata::default(),
+            created_at: self.now,
+            updated_at: self.now,
+            alertcast: TradeExtension {
+                rev: Count(1),
+                quantity: ask.quantity,
+                trade_ref: ask.trade_ref.clone(),
+                entry_deliveries: deliveries.iter().map(announcement).collect(),
+                ..TradeExtension::default()
+            },
+        }
+    }
+}

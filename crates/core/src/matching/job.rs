@@ -1,0 +1,89 @@
+//! One alert's work: what all its subscribers' decisions have in common.
+
+use std::time::Duration;
+
+use crate::alert::document::Alert;
+use crate::config::AlertConfiguration;
+use crate::delivery::{Cause, CauseKind, entry_deadline};
+use crate::id::AlertId;
+use crate::store;
+use crate::time::Time;
+use crate::trade::ask::Ask;
+use crate::trade::machine::Settings;
+use crate::user::RiskLevel;
+
+/// How messages leave the house.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outlets {
+    /// The bot (the numeric part of its token) that writes to those of whom no other is known; none: Telegram is off for
+    /// them.
+    pub default_bot: Option<String>,
+    /// Into how many lanes the e-mail is split; 0: the channel is off.
+    pub mail_shards: u32,
+    /// How long an entry may be followed; none: one bar, at least five minutes.
+    pub entry_deadline: Option<Duration>,
+}
+
+/// An alert that is to be worked out.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    pub alert: AlertId,
+    pub config: &'a AlertConfiguration,
+    pub ask: Ask,
+    /// The alert's risk; none holds nobody back.
+    pub risk: Option<RiskLevel>,
+    /// Entitlement and quotas are judged as of this moment.
+    pub received_at: Time,
+    /// Decisions only: no trade, no counter, no message to subscribers.
+    pub testing: bool,
+    pub outlets: &'a Outlets,
+}
+
+impl<'a> Job<'a> {
+    /// The work on a stored alert of this configuration. It is a test if the configuration was `testing` when the alert
+    /// came in, whatever it is now.
+    ///
+    /// # Errors
+    /// `Corrupt` where the alert's intent is unreadable.
+    pub fn new(alert: &Alert, config: &'a AlertConfiguration, outlets: &'a Outlets) -> store::Result<Self> {
+        Ok(Self {
+            alert: alert.id,
+            config,
+            ask: Ask::of(alert)?,
+            risk: alert.alertcast.risk,
+            received_at: alert.webhook.received_at,
+            testing: alert.alertcast.testing,
+            outlets,
+        })
+    }
+
+    /// Whether those who hold an open trade are concerned, subscribed or not: everything but a mere entry. Their users
+    /// are then to be planned beside the audience's candidates: see [`super::chunk::next_users`].
+    pub const fn concerns_holders(&self) -> bool {
+        self.ask.concerns_holders()
+    }
+
+    /// The trade machine's rules for a user with this limit.
+    pub(super) const fn settings(&self, limit: usize) -> Settings {
+        let rules = &self.config.trade_management;
+        Settings {
+            limit,
+            replace_on_same_signal: rules.replace_on_same_signal,
+            allow_opposite_signals: rules.allow_opposite_signals,
+            auto_close: rules.auto_close_on_tp_sl,
+            tolerance: self.config.validation.price_validation.tolerance,
+        }
+    }
+
+    pub(super) const fn cause(&self) -> Cause {
+        Cause {
+            kind: CauseKind::Alert,
+            id: self.alert.0,
+        }
+    }
+
+    /// Until when its entry may be followed.
+    pub(super) fn entry_deadline(&self) -> Time {
+        entry_deadline(self.received_at, self.config.timeframe, self.outlets.entry_deadline)
+    }
+}

@@ -1,0 +1,15 @@
+//! Who gets an alert, and why not: the audience in memory, who is entitled, what is decided about each subscriber, and
+//! the chunk of work that follows from it.
+//!
+//! Pure: what is read from the store comes in, what is to be committed goes out.
+
+mod allowance;
+pub mod audience;
+pub mod chunk;
+mod decide;
+mod documents;
+pub mod entitlement;
+pub mod job;
+mod route;
+
+pub use route::mail_lane;

@@ -1,0 +1,75 @@
+//! The ways to a subscriber: which channels are switched on and usable, and which lane serves them.
+
+use crate::delivery::Channel;
+use crate::id::UserId;
+use crate::preference::WantedChannels;
+
+use super::audience::UserView;
+use super::job::Outlets;
+
+/// What a message is for: a blocked chat takes no new entry, but an exit is owed and is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Entry,
+    Exit,
+}
+
+/// The channels to one subscriber.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Routes<'a> {
+    user: Option<UserId>,
+    /// Bot and chat.
+    telegram: Option<(&'a str, &'a str)>,
+    /// Shards and address.
+    email: Option<(u32, &'a str)>,
+}
+
+/// One channel to one subscriber.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Route<'a> {
+    pub(super) channel: Channel,
+    pub(super) lane: String,
+    pub(super) to: &'a str,
+}
+
+impl<'a> Routes<'a> {
+    /// The channels that the user's general switches and the preference's both allow, and that lead somewhere.
+    pub(super) fn to(user: &UserView<'a>, wanted: WantedChannels, outlets: &'a Outlets, purpose: Purpose) -> Self {
+        let bot = user.bot_id.or(outlets.default_bot.as_deref());
+        let open = !user.chat_blocked || purpose == Purpose::Exit;
+        let telegram = user.notifications.telegram && wanted.telegram && open;
+        let email = user.notifications.email && wanted.email && outlets.mail_shards > 0 && !user.email.is_empty();
+        Self {
+            user: Some(user.id),
+            telegram: bot.zip(user.chat_id).filter(|_| telegram),
+            email: email.then_some((outlets.mail_shards, user.email)),
+        }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.telegram.is_none() && self.email.is_none()
+    }
+
+    /// Each channel with its lane.
+    pub(super) fn iter(self) -> impl Iterator<Item = Route<'a>> {
+        let telegram = self.telegram.map(|(bot, chat)| Route {
+            channel: Channel::Telegram,
+            lane: format!("tg:{bot}"),
+            to: chat,
+        });
+        let email = self.email.zip(self.user).map(|((shards, address), user)| Route {
+            channel: Channel::Email,
+            lane: mail_lane(user, shards),
+            to: address,
+        });
+        telegram.into_iter().chain(email)
+    }
+}
+
+/// The e-mail lane of a user: `mail:N`, N below `shards`.
+pub fn mail_lane(user: UserId, shards: u32) -> String {
+    let hash = user.bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+    });
+    format!("mail:{}", hash % shards.max(1))
+}

@@ -1,0 +1,95 @@
+//! Which open trades a TP_HIT or SL_HIT ends. The first rule that finds one decides:
+//!
+//! 1. the trade that was opened under the alert's `trade_id`;
+//! 2. every trade whose level the price has reached;
+//! 3. the trade whose level is nearest, if it is near enough;
+//! 4. the only trade;
+//! 5. the oldest trade that has no such level.
+//!
+//! Where several trades were opened under the alert's `trade_id` (strategies reuse an order's name), the rules from 2
+//! on choose among these; and if none of them does, the oldest.
+
+use rust_decimal::Decimal;
+
+use crate::market::Side;
+use crate::money::{Amount, Price};
+
+use super::ask::Hit;
+use super::document::Trade;
+
+/// What an exit says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Exit<'a> {
+    pub(super) hit: Hit,
+    pub(super) price: Price,
+    pub(super) trade_ref: Option<&'a str>,
+    /// A fraction of the level.
+    pub(super) tolerance: Amount,
+}
+
+/// The trades that the exit ends, of these, which are sorted by age; empty where no rule finds one.
+pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
+    let named: Vec<&Trade> = match exit.trade_ref {
+        Some(name) => {
+            let is_named = |trade: &&&Trade| trade.alertcast.trade_ref.as_deref() == Some(name);
+            trades.iter().filter(is_named).copied().collect()
+        }
+        None => Vec::new(),
+    };
+    match named.as_slice() {
+        [] => by_level(trades, exit),
+        [only] => vec![only],
+        [oldest, ..] => match by_level(&named, exit) {
+            found if found.is_empty() => vec![oldest],
+            found => found,
+        },
+    }
+}
+
+fn by_level<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
+    let reached: Vec<&Trade> = trades
+        .iter()
+        .copied()
+        .filter(|trade| has_reached(trade, exit))
+        .collect();
+    if !reached.is_empty() {
+        return reached;
+    }
+    let only = || if let [only] = trades { Some(*only) } else { None };
+    let without_level = || trades.iter().copied().find(|trade| level(trade, exit.hit).is_none());
+    nearest(trades, exit)
+        .or_else(only)
+        .or_else(without_level)
+        .into_iter()
+        .collect()
+}
+
+/// The level in question.
+fn level(trade: &Trade, hit: Hit) -> Option<Price> {
+    match hit {
+        Hit::TakeProfit => trade.trade_data.take_profit_price,
+        Hit::StopLoss => trade.trade_data.stop_loss_price,
+    }
+}
+
+fn has_reached(trade: &Trade, exit: &Exit<'_>) -> bool {
+    level(trade, exit.hit).is_some_and(|level| match (trade.trade_data.signal, exit.hit) {
+        (Side::Buy, Hit::TakeProfit) | (Side::Sell, Hit::StopLoss) => exit.price >= level,
+        (Side::Sell, Hit::TakeProfit) | (Side::Buy, Hit::StopLoss) => exit.price <= level,
+    })
+}
+
+/// The trade whose level is nearest by |price - level| / level, within the tolerance; of equals the oldest.
+fn nearest<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Option<&'t Trade> {
+    let near = trades.iter().copied().filter_map(|trade| {
+        let distance = distance(exit.price, level(trade, exit.hit)?)?;
+        (distance <= exit.tolerance.get()).then_some((distance, trade))
+    });
+    near.min_by(|(a, _), (b, _)| a.cmp(b)).map(|(_, trade)| trade)
+}
+
+/// |price - level| / |level|; none where that is out of range.
+fn distance(price: Price, level: Price) -> Option<Decimal> {
+    let gap = price.get().checked_sub(level.get())?.abs();
+    gap.checked_div(level.get().abs())
+}
