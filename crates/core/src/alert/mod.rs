@@ -1,3 +1,22 @@
 //! Alerts: reading one, the rules for one, and the document that keeps it.
+//!
+//! A request's way through here: [`payload::read`] makes a [`payload::Payload`] of its body and query, and
+//! [`duplicate`] names the keys that tell a resend from a new alert. The files that are private are the steps of
+//! reading: `source` finds the body's shape (`lenient`, `pairs`, `query`), `redact` takes secrets out, `fields` looks
+//! names up (`names`), `values` reads single values.
 
 pub mod document;
+pub mod duplicate;
+pub mod intent;
+pub mod payload;
+pub mod problem;
+pub mod render;
+
+mod fields;
+mod lenient;
+mod names;
+mod pairs;
+mod query;
+mod redact;
+mod source;
+mod values;

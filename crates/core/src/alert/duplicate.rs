@@ -1,0 +1,126 @@
+//! What tells a resend from a new alert (product, "Duplicates"): keys that the store claims together with the alert.
+//!
+//! A key is a hash: neither the webhook's secret nor the body can be got back from it.
+
+use std::fmt;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::payload::Payload;
+use crate::id::ConfigId;
+use crate::market::Signal;
+use crate::store::IntakeKey;
+use crate::time::Time;
+
+/// How long the same request counts as a resend where its body carries a timestamp: two alerts of different moments
+/// then differ.
+pub const DATED_WINDOW: Duration = Duration::from_secs(10 * 60);
+
+/// The same for a body without a timestamp: longer than TradingView's resends (three, five seconds apart), shorter than
+/// a bar.
+pub const UNDATED_WINDOW: Duration = Duration::from_secs(45);
+
+/// How long an `alert_id` is remembered for its configuration and signal.
+pub const ALERT_ID_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The keys that an accepted alert claims: that of its request, and that of its `alert_id` where it has one.
+///
+/// `signal` is that of the checked alert.
+pub fn keys(
+    request: &Request<'_>,
+    payload: &Payload,
+    config: ConfigId,
+    signal: Signal,
+    received_at: Time,
+) -> Vec<IntakeKey> {
+    let window = if payload.timestamp_in_body { DATED_WINDOW } else { UNDATED_WINDOW };
+    let mut keys = vec![IntakeKey { key: fingerprint(request), until: received_at + window }];
+    keys.extend(payload.alert_id.as_ref().map(|alert_id| IntakeKey {
+        key: alert_id_key(alert_id, config, signal),
+        until: received_at + ALERT_ID_WINDOW,
+    }));
+    keys
+}
+
+/// A request to the webhook, as it came.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Which of the webhook's secrets was used (its index or its hash, never itself), so that two providers who send
+    /// the same words do not hide each other's alerts.
+    pub secret_id: &'a [u8],
+    /// The URL's query.
+    pub query: &'a str,
+    pub body: &'a [u8],
+}
+
+/// Shows nothing but sizes: query and body may hold secrets.
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Request({} bytes of query, {} of body)", self.query.len(), self.body.len())
+    }
+}
+
+/// The key of a request: 64 hexadecimal digits.
+pub fn fingerprint(request: &Request<'_>) -> String {
+    hash("request", &[request.secret_id, request.query.as_bytes(), request.body])
+}
+
+/// The key of an `alert_id`: 64 hexadecimal digits.
+pub fn alert_id_key(alert_id: &str, config: ConfigId, signal: Signal) -> String {
+    hash("alert_id", &[alert_id.as_bytes(), &config.bytes(), signal.as_str().as_bytes()])
+}
+
+/// Each part goes in behind its length, so that no two lists of parts make the same input.
+fn hash(kind: &str, parts: &[&[u8]]) -> String {
+    let mut hasher = Sha256::new();
+    for part in [kind.as_bytes()].iter().chain(parts) {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fingerprint_changes_with_each_of_its_parts_and_with_where_they_meet() {
+        let fingerprint = |secret_id, query, body| fingerprint(&Request { secret_id, query, body });
+        let all = [
+            fingerprint(b"0", "a=1", b"body"),
+            fingerprint(b"1", "a=1", b"body"),
+            fingerprint(b"0", "a=2", b"body"),
+            fingerprint(b"0", "a=1", b"bodY"),
+            fingerprint(b"0", "a=1b", b"ody"),
+            fingerprint(b"0a", "=1", b"body"),
+        ];
+        for (i, a) in all.iter().enumerate() {
+            assert_eq!(a.len(), 64);
+            assert!(all[i + 1..].iter().all(|b| a != b));
+        }
+        assert_eq!(all[0], fingerprint(b"0", "a=1", b"body"));
+    }
+
+    #[test]
+    fn the_window_follows_the_bodys_timestamp_and_an_alert_id_adds_a_key() {
+        let config = ConfigId::MIN;
+        let body = br#"{"timestamp":"2026-11-22T10:00:00Z"}"#;
+        let windows = |body: &[u8], query: &str| {
+            let payload = super::super::payload::read(body, query).unwrap();
+            let request = Request { secret_id: b"0", query, body };
+            let keys = keys(&request, &payload, config, Signal::Buy, Time::default());
+            keys.into_iter().map(|key| key.until.since(Time::default())).collect::<Vec<_>>()
+        };
+        assert_eq!(windows(body, ""), [DATED_WINDOW]);
+        assert_eq!(windows(b"{}", "time=2026-11-22T10:00:00Z"), [UNDATED_WINDOW], "a query's time is always the same");
+        assert_eq!(windows(br#"{"alert_id": 7}"#, ""), [UNDATED_WINDOW, ALERT_ID_WINDOW]);
+        assert_eq!(
+            windows(br#"{"alert_id": "{{plot_0}}"}"#, ""),
+            [UNDATED_WINDOW],
+            "an unfilled one would be everyone's"
+        );
+        assert_ne!(alert_id_key("7", config, Signal::Buy), alert_id_key("7", config, Signal::TpHit));
+    }
+}

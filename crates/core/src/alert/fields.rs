@@ -1,0 +1,194 @@
+//! Looking fields up by their names, in the body and then in the query, and what is left over.
+
+use serde_json::{Map, Value};
+
+use super::names;
+use super::problem::{Problem, ProblemCode};
+use super::values::Reading;
+
+/// How many levels of groups are looked into: `strategy.order.action`.
+const GROUP_LEVELS_MAX: usize = 2;
+
+/// Where a field stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    Body,
+    Query,
+}
+
+/// What looking for a field came to.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// The first name with a usable value.
+    Value(T, Origin),
+    /// There are values, none usable; this is the first.
+    Unusable(Fault),
+    /// Nothing, or nothing but null and empty texts.
+    Nothing,
+}
+
+/// A value that cannot be used.
+#[derive(Debug)]
+pub(super) struct Fault {
+    written: String,
+    origin: Origin,
+    pub(super) code: ProblemCode,
+    reason: String,
+    /// The value, as text.
+    pub(super) text: String,
+}
+
+impl Fault {
+    /// The problem, under the field's canonical name; its message uses the name that the sender wrote.
+    pub(super) fn problem(&self, field: &str) -> Problem {
+        let place = match self.origin {
+            Origin::Body => "",
+            Origin::Query => " (in the webhook's URL)",
+        };
+        Problem::new(field, self.code, format!("{}{place} {}", self.written, self.reason))
+    }
+}
+
+/// A single value of the body or the query.
+#[derive(Debug)]
+struct Entry {
+    /// Its normal name, and that with its group's before it: `id` in `order` is `id` and `orderid`.
+    names: [String; 2],
+    path: Vec<String>,
+    origin: Origin,
+    value: Value,
+    used: bool,
+}
+
+/// The fields of a request, secrets already taken out.
+#[derive(Debug)]
+pub(super) struct Fields {
+    entries: Vec<Entry>,
+    body: Map<String, Value>,
+}
+
+impl Fields {
+    pub(super) fn new(body: Map<String, Value>, query: Map<String, Value>) -> Self {
+        let mut entries = Vec::new();
+        index(&body, &[], &mut entries);
+        entries.sort_by_key(|entry| entry.path.len());
+        entries.extend(query.into_iter().map(|(name, value)| Entry {
+            names: [names::normal(&name), String::new()],
+            path: vec![name],
+            origin: Origin::Query,
+            value,
+            used: false,
+        }));
+        Self { entries, body }
+    }
+
+    /// The value of the first of `names` that has a usable one; the body's before the query's. It counts as used up.
+    pub(super) fn take<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> Found<T> {
+        let mut fault = None;
+        for origin in [Origin::Body, Origin::Query] {
+            for name in names {
+                for entry in self.entries.iter_mut().filter(|e| e.origin == origin && e.names.iter().any(|n| n == name))
+                {
+                    match read(&entry.value) {
+                        Reading::Absent => {}
+                        Reading::Usable(value) => {
+                            entry.used = true;
+                            return Found::Value(value, origin);
+                        }
+                        Reading::Unusable(code, reason) => {
+                            fault.get_or_insert_with(|| entry.fault(code, reason));
+                        }
+                        Reading::Final(code, reason) => return Found::Unusable(entry.fault(code, reason)),
+                    }
+                }
+            }
+        }
+        fault.map_or(Found::Nothing, Found::Unusable)
+    }
+
+    /// The text of the first of `names` that has one, without using it up.
+    pub(super) fn peek(&self, names: &[&str]) -> Option<String> {
+        let named = |entry: &&Entry| entry.names.iter().any(|name| names.contains(&name.as_str()));
+        self.entries.iter().filter(named).find_map(|entry| entry.value.as_str().map(str::to_owned))
+    }
+
+    /// What was not used: the body's fields, then the query's that the body has not. Names that the query gave for a
+    /// field that the body had are left out, as are nulls, empty texts and groups of which nothing is left.
+    pub(super) fn left_over(self) -> Map<String, Value> {
+        let mut body = self.body;
+        for entry in self.entries.iter().filter(|entry| entry.used && entry.origin == Origin::Body) {
+            remove(&mut body, &entry.path);
+        }
+        prune(&mut body);
+        for entry in self.entries.into_iter().filter(|entry| !entry.used && entry.origin == Origin::Query) {
+            let [normal, _] = entry.names;
+            let empty = matches!(&entry.value, Value::Null) || entry.value == "";
+            if !empty && !names::is_read(&normal) && !body.keys().any(|key| names::normal(key) == normal) {
+                body.extend(entry.path.into_iter().next().map(|name| (name, entry.value)));
+            }
+        }
+        body
+    }
+}
+
+impl Entry {
+    fn fault(&self, code: ProblemCode, reason: String) -> Fault {
+        let text = match &self.value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let written = super::problem::plain(&self.path.join("."));
+        Fault { written, origin: self.origin, code, reason, text }
+    }
+}
+
+/// Lists the single values of an object and of the groups in it.
+fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>) {
+    let group = path.last().map(|name| names::normal(name)).unwrap_or_default();
+    for (name, value) in fields {
+        let normal = names::normal(name);
+        let path: Vec<String> = path.iter().chain([name]).cloned().collect();
+        match value {
+            Value::Object(members) if names::is_group(&normal) && path.len() <= GROUP_LEVELS_MAX => {
+                index(members, &path, entries);
+            }
+            Value::Object(_) | Value::Array(_) => {}
+            // A bar's time is its start, and never the moment of the alert.
+            _ if group == "bar" && names::TIMESTAMP.contains(&normal.as_str()) => {}
+            _ => {
+                let qualified = if group.is_empty() { String::new() } else { format!("{group}{normal}") };
+                entries.push(Entry {
+                    names: [normal, qualified],
+                    path,
+                    origin: Origin::Body,
+                    value: value.clone(),
+                    used: false,
+                });
+            }
+        }
+    }
+}
+
+fn remove(fields: &mut Map<String, Value>, path: &[String]) {
+    match path {
+        [] => {}
+        [name] => drop(fields.shift_remove(name)),
+        [group, rest @ ..] => {
+            if let Some(Value::Object(members)) = fields.get_mut(group) {
+                remove(members, rest);
+            }
+        }
+    }
+}
+
+fn prune(fields: &mut Map<String, Value>) {
+    fields.retain(|_, value| match value {
+        Value::Null => false,
+        Value::String(text) => !text.trim().is_empty(),
+        Value::Object(members) => {
+            prune(members);
+            !members.is_empty()
+        }
+        _ => true,
+    });
+}

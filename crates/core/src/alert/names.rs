@@ -1,0 +1,115 @@
+//! The names that a field may go by (product, "Intake"). In each list the first name with a usable value wins.
+//!
+//! Names are compared in their normal form: letters and digits only, in lower case, so that `take_profit`,
+//! `Take-Profit`, `takeProfit` and `TAKE PROFIT` are one name.
+
+pub(super) const SYMBOL: &[&str] = &["symbol", "ticker", "asset", "pair"];
+pub(super) const TIMEFRAME: &[&str] = &["timeframe", "interval", "tf"];
+pub(super) const STRATEGY: &[&str] = &["strategy", "strategyid", "strategyname", "indicator"];
+pub(super) const SIGNAL: &[&str] = &["signal", "action", "orderaction", "side", "direction", "type"];
+pub(super) const PRICE: &[&str] = &["price", "orderprice", "entry", "entryprice", "close"];
+pub(super) const TAKE_PROFIT: &[&str] = &["tp", "takeprofit", "takeprofitprice", "tp1", "target"];
+pub(super) const STOP_LOSS: &[&str] = &["sl", "stoploss", "stoplossprice", "stop"];
+pub(super) const TIMESTAMP: &[&str] = &["timestamp", "timenow", "time", "tvtime"];
+pub(super) const ALERT_ID: &[&str] = &["alertid", "idempotencykey"];
+pub(super) const QUANTITY: &[&str] = &["quantity", "contracts", "size"];
+pub(super) const TRADE_REF: &[&str] = &["tradeid", "orderid"];
+pub(super) const ORDER_ID: &[&str] = &["orderid"];
+pub(super) const COMMENT: &[&str] = &["comment", "ordercomment"];
+pub(super) const POSITION: &[&str] = &["marketposition"];
+pub(super) const POSITION_SIZE: &[&str] = &["marketpositionsize"];
+pub(super) const PREV_POSITION: &[&str] = &["prevmarketposition"];
+pub(super) const PREV_POSITION_SIZE: &[&str] = &["prevmarketpositionsize"];
+pub(super) const RISK: &[&str] = &["risk"];
+
+/// Every list.
+pub(super) const ALL: &[&[&str]] = &[
+    SYMBOL,
+    TIMEFRAME,
+    STRATEGY,
+    SIGNAL,
+    PRICE,
+    TAKE_PROFIT,
+    STOP_LOSS,
+    TIMESTAMP,
+    ALERT_ID,
+    QUANTITY,
+    TRADE_REF,
+    COMMENT,
+    POSITION,
+    POSITION_SIZE,
+    PREV_POSITION,
+    PREV_POSITION_SIZE,
+    RISK,
+];
+
+/// Objects whose members count as the alert's own, as people group TradingView's placeholders. Others (`takeProfit:
+/// {price: …}`, say) are kept as they are, because a `price` in them is not the alert's.
+const GROUPS: &[&str] = &["strategy", "strategyinfo", "order", "bar", "data", "alert", "payload", "signal", "trade"];
+
+/// A name's normal form.
+pub(super) fn normal(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether an object of this normal name is a group. A bar's `time` is its start, not the alert's moment: see `fields`.
+pub(super) fn is_group(normal: &str) -> bool {
+    GROUPS.contains(&normal)
+}
+
+/// Whether a field of this normal name is read at all.
+pub(super) fn is_read(normal: &str) -> bool {
+    ALL.iter().any(|list| list.contains(&normal))
+}
+
+/// Whether a field of this normal name holds a secret: by how it ends, so that `webhook_secret` and `token2` count too.
+/// Generous, because what is taken for a secret is only left out.
+pub(super) fn is_secret(normal: &str) -> bool {
+    const ENDINGS: &[&str] =
+        &["secret", "passphrase", "password", "passwd", "apikey", "token", "secretkey", "privatekey", "authorization"];
+    let name = normal.trim_end_matches(|c: char| c.is_ascii_digit());
+    ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_are_in_normal_form_and_have_no_name_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for name in ALL.iter().flat_map(|list| list.iter()) {
+            assert_eq!(normal(name), *name);
+            assert!(seen.insert(*name), "{name} stands in two lists");
+            assert!(!is_secret(name), "{name} would be taken for a secret");
+        }
+    }
+
+    #[test]
+    fn spellings_of_a_name_are_one() {
+        for name in ["take_profit", "Take-Profit", "takeProfit", "TAKE PROFIT", "TakeProfit"] {
+            assert_eq!(normal(name), "takeprofit");
+        }
+    }
+
+    #[test]
+    fn secrets_are_known_by_name() {
+        for name in [
+            "secret",
+            "Passphrase",
+            "token",
+            "apikey",
+            "api_key",
+            "API-Key",
+            "password",
+            "webhook_secret",
+            "authToken",
+            "secret2",
+        ] {
+            assert!(is_secret(&normal(name)), "{name}");
+        }
+        for name in ["key", "tokens_left", "symbol", "license", "secret sauce"] {
+            assert!(!is_secret(&normal(name)), "{name}");
+        }
+    }
+}

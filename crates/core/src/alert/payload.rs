@@ -1,0 +1,354 @@
+//! What a request to the webhook says: its body and query, read into an alert's fields (product, "Intake").
+//!
+//! Reading never fails for a field: what is wrong with one is a [`Problem`], so that all of them can be named at once.
+//! Only a body of which nothing can be made is [`Unreadable`]. The rules that need a configuration or the time are in
+//! [`super::rules`].
+
+use std::borrow::Cow;
+
+use bson::{Bson, Document};
+use serde_json::{Map, Value};
+
+use super::document::AlertData;
+use super::fields::{Fields, Found, Origin};
+use super::intent::{Intent, Order, Unclear, remark, resolve};
+use super::names;
+use super::problem::{Problem, ProblemCode, plain};
+use super::redact::Secrets;
+use super::{query, source, values};
+use crate::market::{Signal, Symbol, Timeframe};
+use crate::money::{Amount, Price};
+use crate::time::Time;
+use crate::user::RiskLevel;
+
+pub use super::redact::scrub;
+pub use super::source::Unreadable;
+
+/// The most characters of a strategy's name, an alert's id or a trade's.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// The most characters that are kept of a comment. The whole one stands in the raw payload.
+pub const COMMENT_CHARS_MAX: usize = 1_000;
+
+/// Where the text of a body that was not JSON stands in the raw payload.
+pub const TEXT_KEY: &str = "_text";
+
+/// A timeframe as the alert gives it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GivenTimeframe {
+    /// One that the seed has.
+    Known(Timeframe),
+    /// Another text, shortened. The alert is refused, and kept with it.
+    Unknown(String),
+}
+
+impl GivenTimeframe {
+    /// The spelling in documents.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Known(timeframe) => timeframe.as_str(),
+            Self::Unknown(text) => text,
+        }
+    }
+}
+
+/// What a request says. Absent fields are none; what is wrong stands in `problems`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Payload {
+    pub symbol: Option<Symbol>,
+    pub timeframe: Option<GivenTimeframe>,
+    /// Trimmed.
+    pub strategy: Option<String>,
+    /// The seed's word for the intent; where there is no clear intent, what the signal says.
+    pub signal: Option<Signal>,
+    pub intent: Option<Intent>,
+    /// Any number: that an entry's is positive is a rule.
+    pub price: Option<Price>,
+    pub take_profit: Option<Price>,
+    pub stop_loss: Option<Price>,
+    pub timestamp: Option<Time>,
+    /// Whether the timestamp stands in the body. One in the query is the same in every alert.
+    pub timestamp_in_body: bool,
+    pub alert_id: Option<String>,
+    /// Above zero.
+    pub quantity: Option<Amount>,
+    /// The sender's name for the trade: `trade_id`, or `order_id`.
+    pub trade_ref: Option<String>,
+    pub comment: Option<String>,
+    pub risk: Option<RiskLevel>,
+    /// What was not read as one of the above: `alertData.additionalData`.
+    pub additional: Document,
+    /// The body as it was read, without secrets: `webhook.rawPayload`.
+    pub raw: Document,
+    /// Everything wrong with the fields themselves, each field at most once.
+    pub problems: Vec<Problem>,
+}
+
+impl Payload {
+    /// The symbols to look a configuration up by, in this order: as it stands, then without its exchange.
+    pub fn symbols(&self) -> Vec<Symbol> {
+        let bare = self.symbol.as_ref().and_then(Symbol::without_exchange);
+        self.symbol.iter().cloned().chain(bare).collect()
+    }
+
+    /// What an `alerts` document keeps of it; none where the schema requires more than there is (seed 2.7). An alert
+    /// without a timestamp has that of its receipt.
+    pub fn alert_data(&self, received_at: Time) -> Option<AlertData> {
+        Some(AlertData {
+            symbol: self.symbol.as_ref()?.as_str().to_owned(),
+            timeframe: self.timeframe.as_ref()?.as_str().to_owned(),
+            strategy: self.strategy.clone()?,
+            signal: self.signal?,
+            price: self.price?,
+            take_profit_price: self.take_profit,
+            stop_loss_price: self.stop_loss,
+            timestamp: self.timestamp.unwrap_or(received_at),
+            additional_data: Some(self.additional.clone()).filter(|additional| !additional.is_empty()),
+        })
+    }
+}
+
+/// Reads a request: `query` is the URL's, without or with its `?`.
+///
+/// # Errors
+/// Nothing can be made of the body: it is no UTF-8 text, no JSON object (nor near enough to one), has no fields, too
+/// many, or too deep ones.
+pub fn read(body: &[u8], query: &str) -> Result<Payload, Unreadable> {
+    let source = source::read(body)?;
+    let (mut fields, mut query) = (source.fields, query::read(query)?);
+    if fields.is_empty() && query.is_empty() {
+        let blank = source.text.is_some_and(|text| text.is_empty());
+        return Err(if blank { Unreadable::Empty } else { Unreadable::NoFields });
+    }
+    let mut secrets = Secrets::default();
+    secrets.strip(&mut fields);
+    secrets.strip(&mut query);
+    secrets.clean(&mut fields);
+    secrets.clean(&mut query);
+    let mut raw = document(&fields);
+    if let Some(text) = source.text {
+        raw.insert(TEXT_KEY, secrets.clean_text(&text).into_owned());
+    }
+    Ok(Reader { fields: Fields::new(fields, query), problems: Vec::new() }.payload(raw))
+}
+
+struct Reader {
+    fields: Fields,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn payload(mut self, raw: Document) -> Payload {
+        let symbol = self.required("symbol", names::SYMBOL, values::symbol, "\"{{ticker}}\"");
+        let timeframe = self.timeframe();
+        let strategy = self.required(
+            "strategy",
+            names::STRATEGY,
+            values::words(NAME_CHARS_MAX),
+            "the name that your configuration has",
+        );
+        let comment = self.optional(names::COMMENT, values::words(usize::MAX));
+        let (signal, intent) = self.intent(comment.as_deref());
+        let price = self.required("price", names::PRICE, values::price, "{{close}}");
+        let take_profit = self.allowed("tp", names::TAKE_PROFIT, values::level);
+        let stop_loss = self.allowed("sl", names::STOP_LOSS, values::level);
+        let timestamp = self.allowed_with_origin("timestamp", names::TIMESTAMP, values::timestamp);
+        let alert_id = self.identifier("alert_id", names::ALERT_ID);
+        let quantity = self.optional(names::QUANTITY, values::quantity);
+        let trade_ref = self.identifier("trade_id", names::TRADE_REF);
+        let risk = self.optional(names::RISK, values::risk);
+        Payload {
+            symbol,
+            timeframe,
+            strategy,
+            signal: intent.map(Intent::signal).or(signal),
+            intent,
+            price,
+            take_profit,
+            stop_loss,
+            timestamp: timestamp.map(|(at, _)| at),
+            timestamp_in_body: timestamp.is_some_and(|(_, origin)| origin == Origin::Body),
+            alert_id,
+            quantity,
+            trade_ref,
+            comment: comment.map(|comment| comment.chars().take(COMMENT_CHARS_MAX).collect()),
+            risk,
+            additional: document(&self.fields.left_over()),
+            raw,
+            problems: self.problems,
+        }
+    }
+
+    /// A field that every alert must have (seed 2.7). `example` says what to write.
+    fn required<T>(
+        &mut self,
+        field: &str,
+        names: &[&str],
+        read: impl Fn(&Value) -> values::Reading<T>,
+        example: &str,
+    ) -> Option<T> {
+        match self.fields.take(names, read) {
+            Found::Value(value, _) => Some(value),
+            Found::Unusable(fault) => {
+                self.problems.push(fault.problem(field));
+                None
+            }
+            Found::Nothing => {
+                self.problems.push(missing(field, example));
+                None
+            }
+        }
+    }
+
+    /// A field that may be absent, but not wrong.
+    fn allowed<T>(&mut self, field: &str, names: &[&str], read: impl Fn(&Value) -> values::Reading<T>) -> Option<T> {
+        self.allowed_with_origin(field, names, read).map(|(value, _)| value)
+    }
+
+    fn allowed_with_origin<T>(
+        &mut self,
+        field: &str,
+        names: &[&str],
+        read: impl Fn(&Value) -> values::Reading<T>,
+    ) -> Option<(T, Origin)> {
+        match self.fields.take(names, read) {
+            Found::Value(value, origin) => Some((value, origin)),
+            Found::Unusable(fault) => {
+                self.problems.push(fault.problem(field));
+                None
+            }
+            Found::Nothing => None,
+        }
+    }
+
+    /// A field that an alert can do without: where it is wrong, it is left among the additional data.
+    fn optional<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> values::Reading<T>) -> Option<T> {
+        match self.fields.take(names, values::optional(read)) {
+            Found::Value(value, _) => Some(value),
+            Found::Unusable(_) | Found::Nothing => None,
+        }
+    }
+
+    /// A name given by the sender. Too long is wrong, since a shortened one may be another's; an unfilled placeholder
+    /// counts as absent.
+    fn identifier(&mut self, field: &str, names: &[&str]) -> Option<String> {
+        match self.fields.take(names, values::words(NAME_CHARS_MAX)) {
+            Found::Value(name, _) => Some(name),
+            Found::Unusable(fault) => {
+                let long = (fault.code == ProblemCode::TooLong).then(|| fault.problem(field));
+                self.problems.extend(long);
+                None
+            }
+            Found::Nothing => None,
+        }
+    }
+
+    fn timeframe(&mut self) -> Option<GivenTimeframe> {
+        match self.fields.take(names::TIMEFRAME, values::timeframe) {
+            Found::Value(timeframe, _) => Some(timeframe),
+            Found::Unusable(fault) => {
+                self.problems.push(fault.problem("timeframe"));
+                (fault.code == ProblemCode::UnknownTimeframe).then(|| GivenTimeframe::Unknown(plain(&fault.text)))
+            }
+            Found::Nothing => {
+                self.problems.push(missing("timeframe", "\"{{interval}}\""));
+                None
+            }
+        }
+    }
+
+    /// What the alert asks for, from its signal and, for a strategy's order, its positions.
+    fn intent(&mut self, comment: Option<&str>) -> (Option<Signal>, Option<Intent>) {
+        let (signal, fault) = match self.fields.take(names::SIGNAL, values::signal) {
+            Found::Value(signal, _) => (Some(signal), None),
+            Found::Unusable(fault) => (None, Some(fault.problem("signal"))),
+            Found::Nothing => (None, None),
+        };
+        let order_id = self.fields.peek(names::ORDER_ID);
+        let order = Order {
+            signal,
+            now: self.allowed("market_position", names::POSITION, values::position),
+            prev: self.allowed("prev_market_position", names::PREV_POSITION, values::position),
+            growth: self.growth(),
+            remark: comment.and_then(remark).or_else(|| order_id.as_deref().and_then(remark)),
+        };
+        match resolve(&order) {
+            // A word that is no signal, beside positions that would open a trade, may mean anything.
+            Ok(intent) if intent.opens().is_none() || fault.is_none() => (signal, Some(intent)),
+            Ok(_) | Err(Unclear::NoSignal) => {
+                let problem = fault.unwrap_or_else(|| missing("signal", "BUY, SELL, TP_HIT or SL_HIT"));
+                self.problems.push(problem);
+                (signal, None)
+            }
+            Err(unclear) => {
+                self.problems.push(unclear_order(unclear, &order));
+                (signal, None)
+            }
+        }
+    }
+
+    /// How the position's size changed, where both sizes are told.
+    fn growth(&mut self) -> Option<std::cmp::Ordering> {
+        let now = self.optional(names::POSITION_SIZE, values::size)?;
+        let prev = self.optional(names::PREV_POSITION_SIZE, values::size)?;
+        Some(now.get().abs().cmp(&prev.get().abs()))
+    }
+}
+
+fn missing(field: &str, example: &str) -> Problem {
+    Problem::new(field, ProblemCode::Missing, format!("{field} is missing: add {field} to the message, with {example}"))
+}
+
+fn unclear_order(unclear: Unclear, order: &Order) -> Problem {
+    let signal = order.signal.map_or("no signal", Signal::as_str);
+    let position =
+        |position: Option<super::intent::Position>| position.map_or("unknown", super::intent::Position::as_str);
+    let (now, prev) = (position(order.now), position(order.prev));
+    if unclear == Unclear::NoPosition {
+        let message = format!(
+            "{signal} after a {prev} position may end, reduce or turn it: add market_position to the message, with \
+             \"{{{{strategy.market_position}}}}\""
+        );
+        return Problem::new("market_position", ProblemCode::Missing, message);
+    }
+    let size = match order.growth {
+        Some(std::cmp::Ordering::Greater) => ", market_position_size above prev_market_position_size",
+        Some(std::cmp::Ordering::Less) => ", market_position_size below prev_market_position_size",
+        _ => "",
+    };
+    let message = format!(
+        "signal {signal}, market_position {now}, prev_market_position {prev}{size} cannot all be true: fill them from \
+         {{{{strategy.order.action}}}}, {{{{strategy.market_position}}}} and {{{{strategy.prev_market_position}}}}"
+    );
+    Problem::new("market_position", ProblemCode::Contradictory, message)
+}
+
+/// Fields as BSON, as the JavaScript driver would store them.
+fn document(fields: &Map<String, Value>) -> Document {
+    fields.iter().map(|(name, value)| (key(name).into_owned(), bson(value))).collect()
+}
+
+/// MongoDB takes any key but one with a NUL in it (since version 5 also a leading `$`, and dots).
+fn key(name: &str) -> Cow<'_, str> {
+    if name.contains('\0') { Cow::Owned(name.replace('\0', "\u{fffd}")) } else { Cow::Borrowed(name) }
+}
+
+fn bson(value: &Value) -> Bson {
+    match value {
+        Value::Null => Bson::Null,
+        Value::Bool(flag) => Bson::Boolean(*flag),
+        Value::String(text) => Bson::String(text.clone()),
+        Value::Array(items) => Bson::Array(items.iter().map(bson).collect()),
+        Value::Object(members) => Bson::Document(document(members)),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => i32::try_from(whole).map_or(Bson::Int64(whole), Bson::Int32),
+            (None, Some(double)) if double.is_finite() => Bson::Double(double),
+            (None, _) => Bson::String(number.to_string()),
+        },
+    }
+}
+
+#[cfg(test)]
+mod hostile_tests;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,249 @@
+//! Reading single values: a price, a level, a timestamp, a word.
+
+use std::str::FromStr;
+
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
+use serde_json::Value;
+
+use super::intent::Position;
+use super::payload::GivenTimeframe;
+use super::problem::{ProblemCode, shown};
+use crate::market::{Signal, Symbol, Timeframe};
+use crate::money::{Amount, BadNumber, Price};
+use crate::time::Time;
+use crate::user::RiskLevel;
+
+/// What a value is good for.
+#[derive(Debug)]
+pub(super) enum Reading<T> {
+    /// As good as not there.
+    Absent,
+    /// A value.
+    Usable(T),
+    /// Something else; another name may have a usable one. The text goes on from the field's name: `is …`.
+    Unusable(ProblemCode, String),
+    /// Something else, and so telling that no other name may overrule it.
+    Final(ProblemCode, String),
+}
+
+/// A single value as text, trimmed; none for null, an empty text, true and false, and whole objects.
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.trim().to_owned()).filter(|text| !text.is_empty()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// The `{{…}}` in a text, if TradingView left one.
+fn placeholder(text: &str) -> Option<&str> {
+    let start = text.find("{{")?;
+    let end = text[start..].find("}}")?;
+    Some(&text[start..start + end + 2])
+}
+
+fn unfilled<T>(placeholder: &str) -> Reading<T> {
+    let name = placeholder.trim_matches(['{', '}', ' ']);
+    let advice = if name.starts_with("strategy.") {
+        "it is filled only in the message of an alert on a strategy (order fills)"
+    } else if name.starts_with("plot") {
+        "the script has no plot of that number or title"
+    } else {
+        "check its spelling, and that it stands in the alert's message"
+    };
+    let shown = super::problem::plain(placeholder);
+    Reading::Unusable(
+        ProblemCode::Placeholder,
+        format!("is still the placeholder {shown}: TradingView did not fill it; {advice}"),
+    )
+}
+
+/// Reads a text, which is no placeholder.
+fn read<T>(value: &Value, of: impl FnOnce(String) -> Reading<T>) -> Reading<T> {
+    match text(value) {
+        None => Reading::Absent,
+        Some(text) => match placeholder(&text) {
+            Some(placeholder) => unfilled(placeholder),
+            None => of(text),
+        },
+    }
+}
+
+/// A text of at most `chars_max` characters.
+pub(super) fn words(chars_max: usize) -> impl Fn(&Value) -> Reading<String> {
+    move |value| {
+        read(value, |text| match text.chars().count() {
+            count if count > chars_max => Reading::Unusable(
+                ProblemCode::TooLong,
+                format!("has {count} characters; at most {chars_max} are allowed"),
+            ),
+            _ => Reading::Usable(text),
+        })
+    }
+}
+
+/// A text that an alert can do without: what cannot be used counts as absent.
+pub(super) fn optional<T>(read: impl Fn(&Value) -> Reading<T>) -> impl Fn(&Value) -> Reading<T> {
+    move |value| match read(value) {
+        Reading::Usable(value) => Reading::Usable(value),
+        _ => Reading::Absent,
+    }
+}
+
+pub(super) fn symbol(value: &Value) -> Reading<Symbol> {
+    read(value, |text| match Symbol::new(&text).filter(|_| !text.contains(char::is_control)) {
+        Some(symbol) => Reading::Usable(symbol),
+        None => Reading::Unusable(
+            ProblemCode::BadSymbol,
+            format!("is {}, which is no symbol: at most {} characters, on one line", shown(&text), Symbol::LENGTH_MAX),
+        ),
+    })
+}
+
+pub(super) fn timeframe(value: &Value) -> Reading<GivenTimeframe> {
+    read(value, |text| match Timeframe::from_str(&text) {
+        Ok(timeframe) => Reading::Usable(GivenTimeframe::Known(timeframe)),
+        Err(bad) => Reading::Unusable(ProblemCode::UnknownTimeframe, format!("is {}, which {bad}", shown(&text))),
+    })
+}
+
+/// Words by which other systems close a position. They say neither TP_HIT nor SL_HIT, and above all they must not let
+/// a `direction: long` beside them open a trade.
+const CLOSING_WORDS: &[&str] =
+    &["close", "exit", "flat", "cancel", "reduce", "liquidat", "cover", "stop", "none", "hold"];
+
+pub(super) fn signal(value: &Value) -> Reading<Signal> {
+    read(value, |text| {
+        let word = super::names::normal(&text);
+        match word.as_str() {
+            "buy" | "long" => Reading::Usable(Signal::Buy),
+            "sell" | "short" => Reading::Usable(Signal::Sell),
+            "tp" | "tphit" | "takeprofit" | "takeprofithit" => Reading::Usable(Signal::TpHit),
+            "sl" | "slhit" | "stoploss" | "stoplosshit" => Reading::Usable(Signal::SlHit),
+            _ if CLOSING_WORDS.iter().any(|closing| word.starts_with(closing)) => Reading::Final(
+                ProblemCode::UnknownSignal,
+                format!(
+                    "is {}, which does not say how the trade ended: use TP_HIT or SL_HIT, or send market_position \
+                     ({{{{strategy.market_position}}}}) with it",
+                    shown(&text)
+                ),
+            ),
+            _ => Reading::Unusable(
+                ProblemCode::UnknownSignal,
+                format!("is {}, which is no signal: use BUY, SELL, TP_HIT or SL_HIT", shown(&text)),
+            ),
+        }
+    })
+}
+
+pub(super) fn position(value: &Value) -> Reading<Position> {
+    read(value, |text| match Position::from_word(&text) {
+        Some(position) => Reading::Usable(position),
+        None => {
+            Reading::Unusable(ProblemCode::UnknownPosition, format!("is {}: use long, short or flat", shown(&text)))
+        }
+    })
+}
+
+/// The entry's price. Zero and below are numbers too: whether they will do is a rule.
+pub(super) fn price(value: &Value) -> Reading<Price> {
+    match value {
+        Value::Bool(flag) => Reading::Unusable(ProblemCode::NotANumber, format!("is {flag}, which is not a number")),
+        _ => read(value, |text| number(&text)),
+    }
+}
+
+/// A take profit or stop loss: null, empty, zero and NaN mean that there is none (`na` is Pine's word for it).
+pub(super) fn level(value: &Value) -> Reading<Price> {
+    match price(value) {
+        Reading::Usable(level) if level == Price::ZERO => Reading::Absent,
+        Reading::Unusable(ProblemCode::NotANumber, _) if text(value).is_none_or(|text| says_none(&text)) => {
+            Reading::Absent
+        }
+        reading => reading,
+    }
+}
+
+fn says_none(text: &str) -> bool {
+    ["nan", "na", "n/a", "null", "none", "undefined", "-"].iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn number(text: &str) -> Reading<Price> {
+    let wrong = match Price::parse(text) {
+        Ok(price) => return Reading::Usable(price),
+        Err(wrong) => wrong,
+    };
+    let hint = if wrong != BadNumber::NotANumber {
+        ""
+    } else if text.contains(',') {
+        ": write it with a point for the decimals and nothing between the thousands, as in 64250.5"
+    } else if text.ends_with('%') {
+        ": a price is needed, not a percentage"
+    } else if text.contains([' ', '*', '/']) && text.starts_with(|c: char| c.is_ascii_digit()) {
+        ": TradingView fills placeholders in but calculates nothing; calculate it in the script and plot it"
+    } else {
+        ""
+    };
+    Reading::Unusable(ProblemCode::NotANumber, format!("is {}, which {wrong}{hint}", shown(text)))
+}
+
+/// A quantity above zero.
+pub(super) fn quantity(value: &Value) -> Reading<Amount> {
+    let amount = text(value).and_then(|text| Amount::parse(&text).ok());
+    amount.filter(|amount| amount.is_positive()).map_or(Reading::Absent, Reading::Usable)
+}
+
+/// The size of a position; zero is one too.
+pub(super) fn size(value: &Value) -> Reading<Amount> {
+    text(value).and_then(|text| Amount::parse(&text).ok()).map_or(Reading::Absent, Reading::Usable)
+}
+
+/// A level of risk in words. Numbers are percentages or lots elsewhere, and so no level.
+pub(super) fn risk(value: &Value) -> Reading<RiskLevel> {
+    let word = text(value).map(|text| super::names::normal(&text)).unwrap_or_default();
+    let level = word.strip_suffix("risk").or_else(|| word.strip_prefix("risk")).unwrap_or(&word);
+    match level.strip_suffix("level").unwrap_or(level) {
+        "low" | "lo" | "l" | "conservative" | "safe" => Reading::Usable(RiskLevel::Low),
+        "medium" | "med" | "mid" | "m" | "moderate" | "normal" => Reading::Usable(RiskLevel::Medium),
+        "high" | "hi" | "h" | "aggressive" => Reading::Usable(RiskLevel::High),
+        _ => Reading::Absent,
+    }
+}
+
+/// RFC 3339, or seconds or milliseconds since the epoch.
+pub(super) fn timestamp(value: &Value) -> Reading<Time> {
+    read(value, |text| {
+        if let Ok(number) = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)) {
+            return epoch(number, &text);
+        }
+        match text.parse::<jiff::Timestamp>() {
+            Ok(at) => Reading::Usable(at.into()),
+            Err(_) => Reading::Unusable(ProblemCode::BadTimestamp, bad_timestamp(&text)),
+        }
+    })
+}
+
+fn bad_timestamp(text: &str) -> String {
+    let advice = if text.parse::<jiff::civil::DateTime>().is_ok() {
+        "has no time zone: end it with Z if it is UTC"
+    } else {
+        "is not a time: use {{timenow}}, which reads 2026-11-22T10:00:00Z, or seconds or milliseconds since 1970"
+    };
+    format!("is {}, which {advice}", shown(text))
+}
+
+/// Twelve digits and more are milliseconds (seconds would lie beyond the year 5000), up to the year 5138.
+fn epoch(number: Decimal, text: &str) -> Reading<Time> {
+    let limit = Decimal::from(100_000_000_000_i64);
+    let thousand = Decimal::from(1_000);
+    let millis = if number < limit { number * thousand } else { number };
+    let millis = Some(millis).filter(|m| *m >= Decimal::ZERO && *m < limit * thousand).and_then(|m| m.trunc().to_i64());
+    millis.map(Time::from_millis).map_or_else(
+        || {
+            let reason = format!("is {}, which is neither seconds nor milliseconds since 1970", shown(text));
+            Reading::Unusable(ProblemCode::BadTimestamp, reason)
+        },
+        Reading::Usable,
+    )
+}
