@@ -1,1 +1,87 @@
-//! Being written.
+//! What happens by the clock: deadlines, settling what a crash left unsettled, retention, and a look at the change log.
+
+use std::time::Duration;
+
+use alertcast_core::id::AlertId;
+use alertcast_core::store::Result;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::app::App;
+
+const AUDIENCE_EVERY: Duration = Duration::from_secs(1);
+const DEADLINES_EVERY: Duration = Duration::from_secs(5);
+const UNSETTLED_EVERY: Duration = Duration::from_secs(30);
+const RETENTION_EVERY: Duration = Duration::from_secs(60 * 60);
+
+/// How many documents one step ends, settles or removes: short enough not to hold up others.
+const STEP: usize = 500;
+
+/// Runs until `stop`.
+pub async fn run(app: App, stop: CancellationToken) {
+    tokio::join!(
+        every(&app, AUDIENCE_EVERY, &stop, "reading changes", || app.audience.catch_up(&*app.store)),
+        every(&app, DEADLINES_EVERY, &stop, "ending what is overdue", || expire(&app)),
+        every(&app, UNSETTLED_EVERY, &stop, "settling alerts", || settle_left_overs(&app)),
+        every(&app, RETENTION_EVERY, &stop, "removing what is old", || purge(&app)),
+    );
+}
+
+/// Does something at once and then in intervals. A failure is logged, and the next interval tries again.
+async fn every<F: Future<Output = Result<()>>>(
+    app: &App,
+    interval: Duration,
+    stop: &CancellationToken,
+    what: &str,
+    mut act: impl FnMut() -> F,
+) {
+    loop {
+        if let Err(error) = act().await {
+            warn!(%error, "{what} failed; it is tried again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = app.clock.sleep(interval) => {}
+        }
+    }
+}
+
+/// Ends deliveries past their deadline, and settles their alerts.
+async fn expire(app: &App) -> Result<()> {
+    loop {
+        let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
+        for alert in alerts {
+            app.store.settle(alert, app.clock.now()).await?;
+        }
+        if !more {
+            return Ok(());
+        }
+    }
+}
+
+/// Settles processed alerts all of whose deliveries have ended.
+pub(crate) async fn settle_left_overs(app: &App) -> Result<()> {
+    let mut after: Option<AlertId> = None;
+    loop {
+        let alerts = app.store.unsettled(after, STEP).await?;
+        let full = alerts.len() == STEP;
+        after = alerts.last().copied();
+        for alert in alerts {
+            app.store.settle(alert, app.clock.now()).await?;
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
+async fn purge(app: &App) -> Result<()> {
+    let retention = &app.settings.retention;
+    let now = app.clock.now();
+    while app.store.purge(now - retention.deliveries, now - retention.rejected_webhooks, now, STEP).await? {
+        // Others first.
+        tokio::task::yield_now().await;
+    }
+    debug!("what was past its retention has been removed");
+    Ok(())
+}

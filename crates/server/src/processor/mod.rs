@@ -1,1 +1,140 @@
-//! Being written.
+//! Hop 2: accepted alerts become trades and deliveries. Owns partitions by lease; the alerts of one configuration go one
+//! after the other, configurations side by side. It decides nothing: the domain plans a chunk, the store commits it.
+//!
+//! Failpoints: `processor::before_commit`, `processor::after_commit`, `processor::before_settle`.
+
+mod order;
+mod work;
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::id::ConfigId;
+use alertcast_core::store::{Fence, PARTITIONS, partition_of};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::app::App;
+use crate::leases;
+
+/// Configurations worked on at once.
+const CONFIGS_AT_ONCE: usize = 8;
+/// Alerts looked at together.
+const WINDOW: usize = 512;
+/// Even without a knock, the store is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long requests under way are waited for before alerts are put in order.
+const ARRIVAL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The partitions in our hands, and the right to work on each.
+type Owned = Arc<Mutex<BTreeMap<i32, Fence>>>;
+
+/// Runs until `stop`, then finishes the chunks under way.
+pub async fn run(app: App, stop: CancellationToken) {
+    let owned = Owned::default();
+    let mut owners = JoinSet::new();
+    for partition in 0..PARTITIONS {
+        owners.spawn(own(app.clone(), partition, Arc::clone(&owned), stop.clone()));
+    }
+    work_on(&app, &owned, &stop).await;
+    while owners.join_next().await.is_some() {}
+}
+
+/// Holds one partition's lease, again and again, until `stop`.
+async fn own(app: App, partition: i32, owned: Owned, stop: CancellationToken) {
+    while let Some(held) = leases::hold(&app, &format!("partition:{partition:02}"), &stop).await {
+        lock(&owned).insert(partition, held.fence());
+        app.wake.alerts_came();
+        tokio::select! {
+            () = held.lost().cancelled() => {}
+            () = stop.cancelled() => {}
+        }
+        lock(&owned).remove(&partition);
+        if stop.is_cancelled() {
+            return held.release().await;
+        }
+    }
+}
+
+fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeMap<i32, Fence>> {
+    owned.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
+    let mut knocks = app.wake.on_alerts();
+    let mut under_way: JoinSet<ConfigId> = JoinSet::new();
+    let mut busy: HashSet<ConfigId> = HashSet::new();
+    while !stop.is_cancelled() {
+        knocks.mark_unchanged();
+        if busy.len() < CONFIGS_AT_ONCE {
+            begin(app, owned, stop, &mut under_way, &mut busy).await;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            // While all places are taken there is nothing to begin: only an end of work matters.
+            _ = knocks.changed(), if busy.len() < CONFIGS_AT_ONCE => {}
+            Some(done) = under_way.join_next() => {
+                match done {
+                    Ok(config) => { busy.remove(&config); }
+                    // `work` catches panics itself: only an aborted task ends so.
+                    Err(error) => warn!(%error, "work on a configuration ended early"),
+                }
+            }
+            () = app.clock.sleep(LOOK_EVERY) => {}
+        }
+    }
+    while under_way.join_next().await.is_some() {}
+}
+
+/// Begins work on as many further configurations as there are places.
+async fn begin(
+    app: &App,
+    owned: &Owned,
+    stop: &CancellationToken,
+    under_way: &mut JoinSet<ConfigId>,
+    busy: &mut HashSet<ConfigId>,
+) {
+    let fences = lock(owned).clone();
+    if fences.is_empty() {
+        return;
+    }
+    let partitions: Vec<i32> = fences.keys().copied().collect();
+    let except: Vec<ConfigId> = busy.iter().copied().collect();
+    let first_look = app.store.pending_alerts(&partitions, &except, WINDOW).await;
+    // Those who are being taken in while we look may belong before what we found.
+    let pending = match first_look {
+        Ok(found) if found.is_empty() => return,
+        Ok(_) => {
+            app.in_flight.arrived(&*app.clock, ARRIVAL_PATIENCE).await;
+            app.store.pending_alerts(&partitions, &except, WINDOW).await
+        }
+        Err(error) => Err(error),
+    };
+    let pending = match pending {
+        Ok(pending) => pending,
+        Err(error) => return warn!(%error, "the alerts to process could not be read; trying again"),
+    };
+    let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
+    let mut in_order = Vec::new();
+    for alert in pending {
+        // Pending alerts were matched to a configuration when they were accepted.
+        let Some(config) = alert.processing.alert_config_id else { continue };
+        let alerts = by_config.entry(config).or_default();
+        if alerts.is_empty() {
+            in_order.push(config);
+        }
+        alerts.push(alert);
+    }
+    for config in in_order {
+        if busy.len() >= CONFIGS_AT_ONCE {
+            return;
+        }
+        let Some(fence) = fences.get(&partition_of(config)).cloned() else { continue };
+        let alerts = by_config.remove(&config).unwrap_or_default();
+        busy.insert(config);
+        under_way.spawn(work::on_config(app.clone(), config, fence, alerts, stop.clone()));
+    }
+}

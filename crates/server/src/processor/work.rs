@@ -1,0 +1,349 @@
+//! One configuration's alerts, one after the other, each in chunks of users.
+
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::config::AlertConfiguration;
+use alertcast_core::decision::{Decision, Verdict};
+use alertcast_core::id::{ConfigId, UserId};
+use alertcast_core::matching::chunk::{Chunk, ChunkPlan, Tally, entering, next_users, plan_chunk, span};
+use alertcast_core::matching::job::{Job, Outlets};
+use alertcast_core::money::Count;
+use alertcast_core::store::{ChunkCommit, ChunkState, Collection, Fence, Finish, Notice, StoreError};
+use alertcast_core::time::Time;
+use futures::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, warn};
+
+use super::order;
+use crate::app::App;
+use crate::notices::{self, Trouble};
+use crate::settings::bot_id;
+
+/// Users to a chunk: one transaction of some milliseconds.
+const CHUNK: usize = 500;
+/// After so many failures an alert is parked.
+const ATTEMPTS_MAX: i64 = 5;
+/// A chunk whose assumptions failed is planned anew so often before that counts as a failure.
+const CONFLICTS_MAX: u32 = 50;
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Why work on an alert ended without finishing it.
+#[derive(Debug)]
+enum Halt {
+    /// The store is away, or we are to stop: nothing is wrong with the alert.
+    Later,
+    /// The lease is in other hands.
+    Fenced,
+    /// Something is wrong with the alert, or with what it needs.
+    Failed(String),
+}
+
+impl From<StoreError> for Halt {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Fenced { .. } => Self::Fenced,
+            StoreError::Unavailable(reason) => {
+                warn!(reason, "the store is away; the alert waits");
+                Self::Later
+            }
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// Works on the alerts of one configuration until they are done, one cannot be done now, or `stop`. Answers the
+/// configuration.
+pub(super) async fn on_config(
+    app: App,
+    config: ConfigId,
+    fence: Fence,
+    mut alerts: Vec<Alert>,
+    stop: CancellationToken,
+) -> ConfigId {
+    while let Some(alert) = order::take_next(&mut alerts) {
+        if stop.is_cancelled() {
+            break;
+        }
+        let done = AssertUnwindSafe(process(&app, &alert, config, &fence, &stop)).catch_unwind().await;
+        let halt = match done {
+            Ok(Ok(())) => continue,
+            Ok(Err(halt)) => halt,
+            Err(_) => Halt::Failed("processing it panicked".to_owned()),
+        };
+        match halt {
+            Halt::Fenced => break,
+            Halt::Later => {
+                app.clock.sleep(PAUSE_FIRST).await;
+                break;
+            }
+            Halt::Failed(reason) => {
+                if !record_failure(&app, &alert, &fence, reason).await {
+                    // It is tried again before those behind it: the order holds.
+                    break;
+                }
+            }
+        }
+    }
+    config
+}
+
+/// Notes a failure; true where the alert is parked and the next one may go.
+async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String) -> bool {
+    let now = app.clock.now();
+    let attempts = alert.alertcast.attempts.0 + 1;
+    let park = attempts >= ATTEMPTS_MAX;
+    error!(alert = %alert.id, attempts, park, reason, "an alert could not be processed");
+    let trouble = Trouble {
+        group: format!("processing:{reason}"),
+        title: format!("An alert on {} could not be processed", alert.alert_data.symbol),
+        lines: vec![reason.clone(), "It is parked as failed; subscribers did not get it.".to_owned()],
+        alert: Some(alert.id),
+    };
+    let notices = if park { notices::notices(app, &trouble, now) } else { Vec::new() };
+    let failure = AlertError { message: reason, timestamp: now, stack: None };
+    if let Err(error) = app.store.record_failure(fence, alert.id, failure, park, notices).await {
+        warn!(alert = %alert.id, %error, "the failure could not be noted");
+        app.clock.sleep(PAUSE_FIRST).await;
+        return false;
+    }
+    if !park {
+        let doublings = u32::try_from(attempts).unwrap_or(16).min(16);
+        app.clock.sleep((PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX)).await;
+    }
+    app.wake.deliveries_came();
+    park
+}
+
+/// One alert in work.
+struct Run<'a> {
+    app: &'a App,
+    alert: &'a Alert,
+    config: &'a AlertConfiguration,
+    job: Job<'a>,
+    fence: &'a Fence,
+    candidates: Vec<UserId>,
+}
+
+async fn process(
+    app: &App,
+    alert: &Alert,
+    config: ConfigId,
+    fence: &Fence,
+    stop: &CancellationToken,
+) -> Result<(), Halt> {
+    app.audience.catch_up(&*app.store).await?;
+    let (config, candidates) =
+        app.audience.with(|audience| (audience.config(config).cloned(), audience.candidates(config)));
+    let Some(config) = config else {
+        return Err(Halt::Failed("its configuration has been deleted".to_owned()));
+    };
+    let outlets = outlets(app);
+    let job = Job::new(alert, &config, &outlets)?;
+    let run = Run { app, alert, config: &config, job, fence, candidates };
+    let mut cursor = alert.alertcast.cursor;
+    let mut tally = Tally::default();
+    loop {
+        let users = run.next_users(cursor).await?;
+        let is_last = users.len() < CHUNK;
+        cursor = run.commit_chunk(cursor, &users, is_last, &mut tally).await?;
+        app.wake.deliveries_came();
+        fail::fail_point!("processor::after_commit");
+        if is_last {
+            break;
+        }
+        if stop.is_cancelled() {
+            return Err(Halt::Later);
+        }
+    }
+    debug!(alert = %alert.id, sent = tally.sent, "an alert was processed");
+    fail::fail_point!("processor::before_settle");
+    // With deliveries open this answers NotYet, and the courier settles it.
+    app.store.settle(alert.id, app.clock.now()).await?;
+    Ok(())
+}
+
+/// How messages leave this house, as it is set up.
+fn outlets(app: &App) -> Outlets {
+    Outlets {
+        default_bot: app.settings.telegram.tokens.first().and_then(bot_id),
+        mail_shards: 0,
+        entry_deadline: app.settings.delivery.entry_deadline,
+    }
+}
+
+impl Run<'_> {
+    /// The next users behind the cursor, by id: whoever may get the alert, and whoever holds an open trade.
+    async fn next_users(&self, cursor: Option<UserId>) -> Result<Vec<UserId>, Halt> {
+        let holders = if self.job.concerns_holders() {
+            self.app.store.holders(self.config.id, cursor, CHUNK).await?
+        } else {
+            Vec::new()
+        };
+        Ok(next_users(&self.candidates, &holders, cursor, CHUNK))
+    }
+
+    /// Plans and commits one chunk, anew for as long as what it rested on changes under it. Answers the new cursor.
+    async fn commit_chunk(
+        &self,
+        cursor: Option<UserId>,
+        users: &[UserId],
+        is_last: bool,
+        tally: &mut Tally,
+    ) -> Result<Option<UserId>, Halt> {
+        let store = &self.app.store;
+        for _ in 0..CONFLICTS_MAX {
+            let now = self.app.clock.now();
+            let state = self.load(users).await?;
+            let chunk = Chunk { users, state: &state, last: is_last };
+            let plan =
+                self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
+            let mut total = *tally;
+            total.sent += plan.tally.sent;
+            total.matched += plan.tally.matched;
+            total.unmatched += plan.tally.unmatched;
+            let after = users.last().copied().or(cursor);
+            let commit = self.commit(cursor, after, plan, if is_last { Some(total) } else { None }).await?;
+            fail::fail_point!("processor::before_commit");
+            match store.commit(commit).await {
+                Ok(()) => {
+                    *tally = total;
+                    return Ok(after);
+                }
+                Err(StoreError::Conflict) => {
+                    // A cursor that stands elsewhere is a conflict too: somebody else's work, or our own that we did not
+                    // hear of. Reading the alert again tells.
+                    if self.is_elsewhere(cursor).await? {
+                        return Err(Halt::Later);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Halt::Failed(format!("a chunk was planned {CONFLICTS_MAX} times, and its trades changed every time")))
+    }
+
+    async fn load(&self, users: &[UserId]) -> Result<ChunkState, Halt> {
+        let Some(span) = span(users) else { return Ok(ChunkState::default()) };
+        let now = self.app.clock.now();
+        let entering = self.app.audience.with(|audience| entering(&self.job, audience, users, now));
+        Ok(self.app.store.load_chunk(self.config.id, span, &entering).await?)
+    }
+
+    /// Whether the alert is not where this run left it.
+    async fn is_elsewhere(&self, cursor: Option<UserId>) -> Result<bool, Halt> {
+        let found = self.app.store.get(Collection::Alerts, &[self.alert.id.0]).await?;
+        let Some(document) = found.into_iter().next() else { return Ok(true) };
+        let alert: Alert = alertcast_core::store::read(Collection::Alerts, document)?;
+        let open = matches!(alert.processing.status, AlertStatus::Received | AlertStatus::Processing);
+        Ok(!open || alert.alertcast.cursor != cursor)
+    }
+
+    /// The commit of a plan; with `total`, the alert's last one.
+    async fn commit(
+        &self,
+        cursor_seen: Option<UserId>,
+        cursor: Option<UserId>,
+        plan: ChunkPlan,
+        total: Option<Tally>,
+    ) -> Result<ChunkCommit, Halt> {
+        let now = self.app.clock.now();
+        let (finish, notices) = match total {
+            Some(total) => self.finish(total, &plan, now).await?,
+            None => (None, Vec::new()),
+        };
+        Ok(ChunkCommit {
+            fence: self.fence.clone(),
+            alert: self.alert.id,
+            config: self.config.id,
+            now,
+            cursor_seen,
+            cursor,
+            open_seen: plan.open_seen,
+            quotas: plan.quotas,
+            decisions: plan.decisions,
+            opened: plan.opened,
+            ended: plan.ended,
+            deliveries: plan.deliveries,
+            usage: plan.usage,
+            config_increment: plan.config_increment,
+            notices,
+            finish,
+        })
+    }
+
+    /// The alert's end, and what the operators should know of it.
+    async fn finish(&self, run: Tally, plan: &ChunkPlan, now: Time) -> Result<(Option<Finish>, Vec<Notice>), Halt> {
+        let total = self.whole(run, plan).await?;
+        let data = &self.alert.alert_data;
+        let name = format!("{} {} {} {}", data.signal, data.symbol, data.timeframe, data.strategy);
+        let mut errors = Vec::new();
+        let mut troubles = Vec::new();
+        let is_exit = self.job.ask.opens().is_none();
+        if is_exit && total.matched == 0 && (total.unmatched > 0 || !self.job.testing) {
+            let message = if total.unmatched > 0 {
+                format!("no_matching_trade: {} hold open trades, none of which this exit matches", total.unmatched)
+            } else {
+                "no_matching_trade: nobody holds an open trade in this configuration".to_owned()
+            };
+            troubles.push(Trouble {
+                group: format!("no_matching_trade:{}", self.config.id),
+                title: format!("Exit without a trade: {name}"),
+                lines: vec![
+                    format!("{message}."),
+                    "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),
+                ],
+                alert: Some(self.alert.id),
+            });
+            errors.push(AlertError { message, timestamp: now, stack: None });
+        }
+        if self.job.testing {
+            troubles.push(Trouble {
+                group: format!("testing:{}", self.alert.id),
+                title: format!("Test alert: {name} at {}", data.price),
+                lines: vec![
+                    format!("{} subscribers would have got it.", total.sent),
+                    "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
+                ],
+                alert: Some(self.alert.id),
+            });
+        }
+        let elapsed = now.since(self.alert.webhook.received_at);
+        let finish = Finish {
+            processed_at: now,
+            processing_time: Count(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)),
+            errors,
+        };
+        let notices = troubles.iter().flat_map(|trouble| notices::notices(self.app, trouble, now)).collect();
+        Ok((Some(finish), notices))
+    }
+
+    /// The tally of the whole alert: of one that a crash cut in two, from its decisions.
+    async fn whole(&self, run: Tally, plan: &ChunkPlan) -> Result<Tally, Halt> {
+        if self.alert.alertcast.cursor.is_none() {
+            return Ok(run);
+        }
+        let mut total = Tally::default();
+        let mut count = |decisions: &[Decision]| {
+            for decision in decisions {
+                total.sent += usize::from(decision.verdict == Verdict::Sent);
+                total.matched += decision.actions.len();
+            }
+        };
+        let mut after = None;
+        loop {
+            let chunks = self.app.store.decisions(self.alert.id, after, 100).await?;
+            let Some(last) = chunks.last() else { break };
+            after = Some(last.last_user);
+            chunks.iter().for_each(|chunk| count(&chunk.decisions));
+        }
+        if let Some(chunk) = &plan.decisions {
+            count(&chunk.decisions);
+        }
+        // Who holds trades that nothing matched is not told apart in kept decisions; this run's count is the least.
+        total.unmatched = run.unmatched;
+        Ok(total)
+    }
+}
