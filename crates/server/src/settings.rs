@@ -19,12 +19,38 @@ pub const TRADINGVIEW_ADDRESSES: [IpAddr; 4] = [
 #[derive(Debug, Clone)]
 pub struct Settings {
     pub listen: SocketAddr,
+    /// Where the program is reached from outside, where that is not `listen`.
+    pub public_url: Option<url::Url>,
     pub data_dir: PathBuf,
     pub store: StoreChoice,
+    /// Used with the MongoDB store only.
+    pub redis_url: Option<SecretString>,
+    pub http: HttpSettings,
     pub webhook: WebhookSettings,
     pub telegram: TelegramSettings,
+    pub email: EmailSettings,
     pub delivery: DeliverySettings,
     pub retention: RetentionSettings,
+    pub log: LogSettings,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            public_url: None,
+            data_dir: PathBuf::from("data"),
+            store: StoreChoice::Embedded,
+            redis_url: None,
+            http: HttpSettings::default(),
+            webhook: WebhookSettings::default(),
+            telegram: TelegramSettings::default(),
+            email: EmailSettings::default(),
+            delivery: DeliverySettings::default(),
+            retention: RetentionSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
 }
 
 /// Where the truth is kept.
@@ -34,6 +60,19 @@ pub enum StoreChoice {
     Embedded,
     /// A MongoDB replica set, by its connection string.
     MongoDb(SecretString),
+}
+
+/// How the HTTP server guards itself.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// Connections at once; further ones wait to be accepted.
+    pub connections_max: NonZeroU32,
+}
+
+impl Default for HttpSettings {
+    fn default() -> Self {
+        Self { connections_max: count(1_024) }
+    }
 }
 
 /// How alerts come in.
@@ -49,6 +88,19 @@ pub struct WebhookSettings {
     pub hmac_key: Option<SecretString>,
     /// Requests a minute from one address; above, 429.
     pub requests_a_minute: NonZeroU32,
+}
+
+impl Default for WebhookSettings {
+    fn default() -> Self {
+        Self {
+            secrets: Vec::new(),
+            allowed_addresses: Vec::new(),
+            trusted_proxies: Vec::new(),
+            hmac_key: None,
+            // Some hundred alerts that fire on the close of the same bar pass at once.
+            requests_a_minute: count(1_200),
+        }
+    }
 }
 
 /// How Telegram is reached, and how fast.
@@ -67,6 +119,20 @@ pub struct TelegramSettings {
     pub concurrency: usize,
 }
 
+impl Default for TelegramSettings {
+    fn default() -> Self {
+        Self {
+            tokens: Vec::new(),
+            #[expect(clippy::expect_used, reason = "the address is a constant, and a test reads it")]
+            api_url: url::Url::parse("https://api.telegram.org").expect("a constant address"),
+            operator_chats: Vec::new(),
+            limits: LimitSettings::default(),
+            timeout: Duration::from_secs(15),
+            concurrency: 16,
+        }
+    }
+}
+
 /// Telegram's published limits. Raised for bots with paid broadcasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LimitSettings {
@@ -76,6 +142,19 @@ pub struct LimitSettings {
     pub chat_per_second: NonZeroU32,
     /// Messages a minute to one group or channel.
     pub group_per_minute: NonZeroU32,
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self { bot_per_second: count(30), chat_per_second: count(1), group_per_minute: count(20) }
+    }
+}
+
+/// How e-mail leaves.
+#[derive(Debug, Clone, Default)]
+pub struct EmailSettings {
+    /// `smtp://user:password@host:port`.
+    pub smtp_url: Option<SecretString>,
 }
 
 /// How long messages are of use.
@@ -92,6 +171,38 @@ pub struct RetentionSettings {
     pub rejected_webhooks: Duration,
 }
 
+impl Default for RetentionSettings {
+    fn default() -> Self {
+        Self { deliveries: days(alertcast_core::delivery::KEPT_DAYS), rejected_webhooks: days(30) }
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Default)]
+pub struct LogSettings {
+    pub level: LogLevel,
+    pub format: LogFormat,
+}
+
+/// How much Alertcast's own parts log. Others' log warnings only: their details could name secrets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    #[default]
+    Info,
+    Debug,
+    Trace,
+}
+
+/// For people, or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogFormat {
+    #[default]
+    Text,
+    Json,
+}
+
 /// The numeric part of a bot's token, which names the bot. None where the token is not of the form `123456:ABC…`.
 #[must_use]
 pub fn bot_id(token: &SecretString) -> Option<String> {
@@ -99,4 +210,16 @@ pub fn bot_id(token: &SecretString) -> Option<String> {
     let (id, rest) = token.expose_secret().split_once(':')?;
     let fits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty();
     fits.then(|| id.to_owned())
+}
+
+/// A constant that is not zero.
+const fn count(n: u32) -> NonZeroU32 {
+    match NonZeroU32::new(n) {
+        Some(n) => n,
+        None => NonZeroU32::MIN,
+    }
+}
+
+const fn days(n: u32) -> Duration {
+    Duration::from_secs(n as u64 * 24 * 60 * 60)
 }

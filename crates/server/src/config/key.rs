@@ -1,0 +1,97 @@
+//! Every key that can be set: its place in the file, its variable, and whether it is a secret.
+
+/// One setting.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its place in the file: `webhook.secrets`.
+    pub path: &'static str,
+    /// Its environment variable.
+    pub variable: &'static str,
+    /// Never shown, not accepted as a flag (others could read it in the list of processes), and readable from a file of
+    /// its own: `…_file` in the file, `…_FILE` in the environment.
+    pub secret: bool,
+}
+
+const fn key(path: &'static str, variable: &'static str) -> Key {
+    Key { path, variable, secret: false }
+}
+
+const fn secret(path: &'static str, variable: &'static str) -> Key {
+    Key { path, variable, secret: true }
+}
+
+pub(super) const LISTEN: Key = key("listen", "ALERTCAST_LISTEN");
+pub(super) const PUBLIC_URL: Key = key("public_url", "ALERTCAST_PUBLIC_URL");
+pub(super) const DATA_DIR: Key = key("data_dir", "ALERTCAST_DATA_DIR");
+pub(super) const STORE: Key = secret("store", "ALERTCAST_STORE");
+pub(super) const REDIS_URL: Key = secret("redis_url", "ALERTCAST_REDIS_URL");
+pub(super) const CONNECTIONS_MAX: Key = key("http.connections_max", "ALERTCAST_HTTP_CONNECTIONS_MAX");
+pub(super) const WEBHOOK_SECRETS: Key = secret("webhook.secrets", "ALERTCAST_WEBHOOK_SECRETS");
+pub(super) const CHECK_ADDRESSES: Key = key("webhook.check_addresses", "ALERTCAST_WEBHOOK_CHECK_ADDRESSES");
+pub(super) const ALLOWED_ADDRESSES: Key = key("webhook.allowed_addresses", "ALERTCAST_WEBHOOK_ALLOWED_ADDRESSES");
+pub(super) const TRUSTED_PROXIES: Key = key("webhook.trusted_proxies", "ALERTCAST_WEBHOOK_TRUSTED_PROXIES");
+pub(super) const HMAC_KEY: Key = secret("webhook.hmac_key", "ALERTCAST_WEBHOOK_HMAC_KEY");
+pub(super) const REQUESTS_A_MINUTE: Key = key("webhook.requests_a_minute", "ALERTCAST_WEBHOOK_REQUESTS_A_MINUTE");
+pub(super) const TELEGRAM_TOKENS: Key = secret("telegram.tokens", "ALERTCAST_TELEGRAM_TOKENS");
+pub(super) const TELEGRAM_API_URL: Key = key("telegram.api_url", "ALERTCAST_TELEGRAM_API_URL");
+pub(super) const OPERATOR_CHATS: Key = key("telegram.operator_chats", "ALERTCAST_OPERATOR_CHATS");
+pub(super) const TELEGRAM_TIMEOUT: Key = key("telegram.timeout_seconds", "ALERTCAST_TELEGRAM_TIMEOUT_SECONDS");
+pub(super) const TELEGRAM_CONCURRENCY: Key = key("telegram.concurrency", "ALERTCAST_TELEGRAM_CONCURRENCY");
+pub(super) const BOT_PER_SECOND: Key = key("telegram.limits.bot_per_second", "ALERTCAST_TELEGRAM_BOT_PER_SECOND");
+pub(super) const CHAT_PER_SECOND: Key = key("telegram.limits.chat_per_second", "ALERTCAST_TELEGRAM_CHAT_PER_SECOND");
+pub(super) const GROUP_PER_MINUTE: Key = key("telegram.limits.group_per_minute", "ALERTCAST_TELEGRAM_GROUP_PER_MINUTE");
+pub(super) const SMTP_URL: Key = secret("email.smtp_url", "ALERTCAST_SMTP_URL");
+pub(super) const ENTRY_DEADLINE: Key = key("delivery.entry_deadline_minutes", "ALERTCAST_ENTRY_DEADLINE_MINUTES");
+pub(super) const KEEP_DELIVERIES: Key = key("retention.deliveries_days", "ALERTCAST_RETENTION_DELIVERIES_DAYS");
+pub(super) const KEEP_REJECTED: Key =
+    key("retention.rejected_webhooks_days", "ALERTCAST_RETENTION_REJECTED_WEBHOOKS_DAYS");
+pub(super) const LOG_LEVEL: Key = key("log.level", "ALERTCAST_LOG_LEVEL");
+pub(super) const LOG_FORMAT: Key = key("log.format", "ALERTCAST_LOG_FORMAT");
+
+/// All of them, in the order of the default file.
+pub const KEYS: &[Key] = &[
+    LISTEN,
+    PUBLIC_URL,
+    DATA_DIR,
+    STORE,
+    REDIS_URL,
+    WEBHOOK_SECRETS,
+    CHECK_ADDRESSES,
+    ALLOWED_ADDRESSES,
+    TRUSTED_PROXIES,
+    HMAC_KEY,
+    REQUESTS_A_MINUTE,
+    TELEGRAM_TOKENS,
+    TELEGRAM_API_URL,
+    OPERATOR_CHATS,
+    TELEGRAM_TIMEOUT,
+    TELEGRAM_CONCURRENCY,
+    BOT_PER_SECOND,
+    CHAT_PER_SECOND,
+    GROUP_PER_MINUTE,
+    SMTP_URL,
+    ENTRY_DEADLINE,
+    KEEP_DELIVERIES,
+    KEEP_REJECTED,
+    CONNECTIONS_MAX,
+    LOG_LEVEL,
+    LOG_FORMAT,
+];
+
+impl Key {
+    /// The key at that place in the file.
+    #[must_use]
+    pub fn at(path: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.path == path)
+    }
+
+    /// The same place, but for the file that holds a secret.
+    pub(super) fn file_path(&self) -> String {
+        format!("{}_file", self.path)
+    }
+
+    /// The variable that names the file that holds a secret.
+    pub(super) fn file_variable(&self) -> String {
+        format!("{}_FILE", self.variable)
+    }
+}

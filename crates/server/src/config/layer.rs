@@ -1,0 +1,205 @@
+//! File, environment and flags, laid over one another: for each key the uppermost value, and where it came from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::key::{KEYS, Key};
+use super::problem::{Origin, Problem};
+
+/// Names the configuration file.
+pub(super) const FILE_VARIABLE: &str = "ALERTCAST_CONFIG";
+
+/// Variables of ours that are no settings: what `seed` reads, and what the tests use.
+const OTHER_VARIABLES: &[&str] = &[FILE_VARIABLE, "ALERTCAST_ADMIN_PASSWORD"];
+const OTHER_PREFIXES: &[&str] = &["ALERTCAST_TEST_"];
+
+/// A value as it stands in its source.
+#[derive(Debug, Clone)]
+pub(super) enum Raw {
+    Toml(Value),
+    Text(String),
+}
+
+/// A value and its source.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub(super) raw: Raw,
+    pub(super) origin: Origin,
+}
+
+/// The uppermost value of each key that has one.
+#[derive(Debug, Default)]
+pub(super) struct Layers {
+    found: BTreeMap<&'static str, Found>,
+}
+
+impl Layers {
+    /// The uppermost value.
+    pub(super) fn get(&self, key: &Key) -> Option<&Found> {
+        self.found.get(key.path)
+    }
+
+    /// Lays the file over what is there.
+    pub(super) fn add_file(&mut self, path: &Path, problems: &mut Vec<Problem>) {
+        let origin = Origin::File(path.to_owned());
+        let whole =
+            |what: String, fix: &str| Problem { key: String::new(), origin: origin.clone(), what, fix: fix.to_owned() };
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                let fix =
+                    "check the path and the permissions; `alertcast setup --print-config` prints a file to start from";
+                return problems.push(whole(format!("the configuration cannot be read ({error})"), fix));
+            }
+        };
+        let table = match text.parse::<Table>() {
+            Ok(table) => table,
+            Err(error) => {
+                // The parser's own message shows the line, which may hold a secret.
+                let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));
+                let what = format!("line {line} is no TOML: {}", error.message());
+                return problems.push(whole(what, "mend that line; text values stand in \"quotes\""));
+            }
+        };
+        let mut values = Vec::new();
+        flatten("", table, &mut values);
+        let mut layer = Layer::new(origin.clone());
+        for (name, value) in values {
+            layer.add_from_file(&name, value, problems);
+        }
+        self.lay(layer);
+    }
+
+    /// Lays the environment over what is there. An empty variable counts as not set.
+    pub(super) fn add_environment(&mut self, variables: &[(String, String)], problems: &mut Vec<Problem>) {
+        let mut layer = Layer::new(Origin::Flag);
+        for (name, value) in variables {
+            if !name.starts_with("ALERTCAST_") || value.is_empty() || is_other_variable(name) {
+                continue;
+            }
+            layer.origin = Origin::Environment(name.clone());
+            if let Some(key) = KEYS.iter().find(|key| key.variable == name) {
+                layer.set(key, Raw::Text(value.clone()), problems);
+            } else if let Some(key) = KEYS.iter().find(|key| key.secret && key.file_variable() == *name) {
+                layer.set_from_file(key, Path::new(value), problems);
+            } else {
+                problems.push(Problem {
+                    key: name.clone(),
+                    origin: layer.origin.clone(),
+                    what: "is no setting".to_owned(),
+                    fix: did_you_mean(name, KEYS.iter().map(|key| key.variable)),
+                });
+            }
+        }
+        self.lay(layer);
+    }
+
+    /// Lays flags over what is there.
+    pub(super) fn add_flags(&mut self, flags: &[(&'static Key, String)]) {
+        for (key, value) in flags {
+            self.found.insert(key.path, Found { raw: Raw::Text(value.clone()), origin: Origin::Flag });
+        }
+    }
+
+    fn lay(&mut self, layer: Layer) {
+        self.found.extend(layer.found);
+    }
+}
+
+/// One source's values.
+struct Layer {
+    origin: Origin,
+    found: BTreeMap<&'static str, Found>,
+}
+
+impl Layer {
+    const fn new(origin: Origin) -> Self {
+        Self { origin, found: BTreeMap::new() }
+    }
+
+    fn add_from_file(&mut self, name: &str, value: Value, problems: &mut Vec<Problem>) {
+        if let Some(key) = Key::at(name) {
+            return self.set(key, Raw::Toml(value), problems);
+        }
+        if let Some(key) = KEYS.iter().find(|key| key.secret && key.file_path() == name) {
+            return match value {
+                Value::String(path) => self.set_from_file(key, Path::new(&path), problems),
+                _ => problems.push(self.problem(name, "is no path", "write the file's path in \"quotes\"")),
+            };
+        }
+        let fix = did_you_mean(name, KEYS.iter().map(|key| key.path));
+        problems.push(self.problem(name, "is no setting", &fix));
+    }
+
+    fn set(&mut self, key: &'static Key, raw: Raw, problems: &mut Vec<Problem>) {
+        let found = Found { raw, origin: self.origin.clone() };
+        if self.found.insert(key.path, found).is_some() {
+            let fix = format!("keep either {} or {}", key.path, key.file_path());
+            problems.push(self.problem(key.path, "is set twice", &fix));
+        }
+    }
+
+    fn set_from_file(&mut self, key: &'static Key, path: &Path, problems: &mut Vec<Problem>) {
+        match std::fs::read_to_string(path) {
+            // One to a line, for those of which there may be several.
+            Ok(text) => self.set(key, Raw::Text(text.trim().replace(['\r', '\n'], ",")), problems),
+            Err(error) => {
+                let what = format!("names the file {}, which cannot be read ({error})", path.display());
+                problems.push(self.problem(&key.file_path(), &what, "check the path and the permissions"));
+            }
+        }
+    }
+
+    fn problem(&self, key: &str, what: &str, fix: &str) -> Problem {
+        Problem { key: key.to_owned(), origin: self.origin.clone(), what: what.to_owned(), fix: fix.to_owned() }
+    }
+}
+
+/// Tables become dotted names.
+fn flatten(prefix: &str, table: Table, out: &mut Vec<(String, Value)>) {
+    for (name, value) in table {
+        let path = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+        match value {
+            Value::Table(inner) => flatten(&path, inner, out),
+            value => out.push((path, value)),
+        }
+    }
+}
+
+/// A variable that begins like ours and is no setting. Kubernetes gives every container of a namespace such variables
+/// for each service in it, and a service may well be called `alertcast`.
+fn is_other_variable(name: &str) -> bool {
+    OTHER_VARIABLES.contains(&name)
+        || OTHER_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || name == "ALERTCAST_PORT"
+        || name.starts_with("ALERTCAST_PORT_")
+        || name.starts_with("ALERTCAST_SERVICE_")
+}
+
+/// Names the known word that is nearest, where one is near.
+fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let nearest = known.map(|word| (distance(name, word), word)).min();
+    match nearest {
+        Some((distance, word)) if distance <= name.len().div_ceil(3) => {
+            format!("remove it, or did you mean {word}?")
+        }
+        _ => "remove it; `alertcast setup --print-config` lists what can be set".to_owned(),
+    }
+}
+
+/// How many letters have to be added, removed or changed to make one of the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, other) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

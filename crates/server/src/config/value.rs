@@ -1,0 +1,142 @@
+//! Typed values out of what stands in a source: one way for a file's TOML and for a variable's or flag's text.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::str::FromStr;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use toml::Value;
+use url::Url;
+
+use super::layer::Raw;
+
+/// What is wrong with a value, and what to write. Neither names the value of a secret.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) what: String,
+    pub(super) fix: String,
+}
+
+pub(super) fn wrong<T>(what: impl Into<String>, fix: impl Into<String>) -> Result<T, Wrong> {
+    Err(Wrong { what: what.into(), fix: fix.into() })
+}
+
+pub(super) fn text(raw: &Raw) -> Result<String, Wrong> {
+    match raw {
+        Raw::Text(text) | Raw::Toml(Value::String(text)) => Ok(text.trim().to_owned()),
+        Raw::Toml(other) => wrong(format!("is {}, not text", kind(other)), "write it in \"quotes\""),
+    }
+}
+
+pub(super) fn flag(raw: &Raw) -> Result<bool, Wrong> {
+    match raw {
+        Raw::Toml(Value::Boolean(value)) => Ok(*value),
+        Raw::Text(text) if ["true", "1", "yes", "on"].iter().any(|yes| text.trim().eq_ignore_ascii_case(yes)) => {
+            Ok(true)
+        }
+        Raw::Text(text) if ["false", "0", "no", "off"].iter().any(|no| text.trim().eq_ignore_ascii_case(no)) => {
+            Ok(false)
+        }
+        _ => wrong("is neither true nor false", "write true or false"),
+    }
+}
+
+/// A whole number from 1 to `max`.
+pub(super) fn number(raw: &Raw, max: u32) -> Result<NonZeroU32, Wrong> {
+    let number = match raw {
+        Raw::Toml(Value::Integer(number)) => u32::try_from(*number).ok(),
+        Raw::Text(text) => text.trim().parse().ok(),
+        Raw::Toml(_) => None,
+    };
+    match number.and_then(NonZeroU32::new) {
+        Some(number) if number.get() <= max => Ok(number),
+        _ => wrong(format!("is no whole number from 1 to {max}"), format!("write a number from 1 to {max}")),
+    }
+}
+
+/// A list in a file; text separated by commas elsewhere.
+pub(super) fn list(raw: &Raw) -> Result<Vec<String>, Wrong> {
+    match raw {
+        Raw::Text(text) | Raw::Toml(Value::String(text)) => {
+            Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
+        }
+        Raw::Toml(Value::Array(values)) => values.iter().map(list_element).collect(),
+        Raw::Toml(other) => wrong(format!("is {}, not a list", kind(other)), "write [\"a\", \"b\"]"),
+    }
+}
+
+fn list_element(value: &Value) -> Result<String, Wrong> {
+    match value {
+        Value::String(text) => Ok(text.trim().to_owned()),
+        Value::Integer(number) => Ok(number.to_string()),
+        other => wrong(format!("holds {}, where text should be", kind(other)), "write each element in \"quotes\""),
+    }
+}
+
+/// Text as another type.
+pub(super) fn parsed<T: FromStr>(raw: &Raw, what: &str, example: &str) -> Result<T, Wrong> {
+    let text = text(raw)?;
+    text.parse().or_else(|_| wrong(format!("is {text:?}, which is no {what}"), format!("write {example}")))
+}
+
+/// An address that a program is reached at.
+pub(super) fn http_url(raw: &Raw) -> Result<Url, Wrong> {
+    let url: Url = parsed(raw, "web address", "https://example.com")?;
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        return wrong(format!("is \"{url}\", which is no web address"), "write https://example.com");
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return wrong(
+            "has a user, a query or a fragment",
+            "write scheme, host, port and path only: https://example.com",
+        );
+    }
+    Ok(url)
+}
+
+/// A secret address of one of these schemes. The value is not shown.
+pub(super) fn secret_url(raw: &Raw, schemes: &[&str], example: &str) -> Result<SecretString, Wrong> {
+    let text = text(raw)?;
+    match Url::parse(&text) {
+        Ok(url) if schemes.contains(&url.scheme()) && url.has_host() => Ok(SecretString::from(text)),
+        _ => wrong(format!("is no address that begins with {}", or(schemes)), format!("write it like {example}")),
+    }
+}
+
+/// Networks; an address alone is a network of one.
+pub(super) fn networks(raw: &Raw) -> Result<Vec<IpNet>, Wrong> {
+    let network = |text: String| {
+        let parsed = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        parsed.or_else(|_| {
+            wrong(format!("holds {text:?}, which is no address and no network"), "write 203.0.113.7 or 203.0.113.0/24")
+        })
+    };
+    list(raw)?.into_iter().map(network).collect()
+}
+
+/// One of some words.
+pub(super) fn word<T: Copy>(raw: &Raw, words: &[(&str, T)]) -> Result<T, Wrong> {
+    let text = text(raw)?;
+    let found = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&text));
+    let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+    found.map_or_else(
+        || wrong(format!("is {text:?}, which is not one of its values"), format!("write {}", or(&names))),
+        |(_, value)| Ok(*value),
+    )
+}
+
+fn or(words: &[&str]) -> String {
+    words.join(" or ")
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "text",
+        Value::Integer(_) | Value::Float(_) => "a number",
+        Value::Boolean(_) => "true or false",
+        Value::Datetime(_) => "a date",
+        Value::Array(_) => "a list",
+        Value::Table(_) => "a table",
+    }
+}
