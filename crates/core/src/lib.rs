@@ -6,6 +6,8 @@
 pub mod admin;
 pub mod alert;
 pub mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod decision;
 pub mod delivery;
 pub mod id;

@@ -3,6 +3,9 @@
 //!
 //! An operation that answers `Ok` is durable (synced to disk; journalled by a majority). `Err(Unavailable)` says
 //! nothing about whether it happened: every operation may be repeated, and the repetition changes nothing more.
+//!
+//! Where an operation is given `now`, that is the `updatedAt` of every document with such a field that it changes. What
+//! others keep in a document stays.
 
 pub mod collection;
 
@@ -43,7 +46,7 @@ pub enum StoreError {
     /// The lease is in other hands: stop working under it.
     #[error("the lease {lease} has been taken over")]
     Fenced { lease: String },
-    /// A unique field holds that value already.
+    /// A unique field holds that value already. `field`: its dotted path; the keys of a compound index, joined by `, `.
     #[error("{collection} has a document with this {field} already")]
     AlreadyExists { collection: Collection, field: String },
     /// A reference leads nowhere (seed 5.2).
@@ -117,8 +120,9 @@ pub struct Notice {
 /// What the webhook needs.
 #[async_trait]
 pub trait Intake: Send + Sync + fmt::Debug {
-    /// A mark `m` such that every alert of `config` whose acceptance was answered before this call has `seq <= m`.
-    /// The caller keeps it in the next alert's `alertcast.after`.
+    /// A mark `m` such that every alert of `config` whose acceptance was answered before this call has `seq <= m`, and
+    /// every one offered after this is answered has `seq > m`. The caller keeps it in the next alert's
+    /// `alertcast.after`.
     async fn receipt_mark(&self, config: ConfigId) -> Result<i64>;
 
     /// The BUY and SELL prices of a configuration received since `since`: newest first, at most 8. Of the refused ones
@@ -135,10 +139,11 @@ pub trait Intake: Send + Sync + fmt::Debug {
     /// Dropping the future before the write began cancels it; an alert whose write had begun may still be stored.
     async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance>;
 
-    /// Keeps an alert that breaks a rule (status `failed`), and tells the operators.
+    /// Keeps an alert that breaks a rule (status `failed`), and tells the operators. Nothing happens where an alert with
+    /// its id is kept already.
     async fn refuse_alert(&self, alert: Alert, notices: Vec<Notice>) -> Result<()>;
 
-    /// Keeps a request that is no alert, and tells the operators.
+    /// Keeps a request that is no alert, and tells the operators. Nothing happens where one with its id is kept already.
     async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> Result<()>;
 }
 
@@ -218,6 +223,7 @@ pub struct ChunkCommit {
     pub quotas: Vec<QuotaChange>,
     pub decisions: Option<DecisionChunk>,
     pub opened: Vec<Trade>,
+    /// `Conflict` where one of these trades is not open.
     pub ended: Vec<TradeEnd>,
     /// One whose key exists is left out silently: it was committed before.
     pub deliveries: Vec<Delivery>,
@@ -253,10 +259,12 @@ pub trait Work: Send + Sync + fmt::Debug {
     async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState>;
 
     /// Applies a chunk: decisions, trades, deliveries, counters and the alert's cursor together. `Conflict` where an
-    /// assumption of the chunk does not hold any more; `Fenced` where the lease's epoch is another.
+    /// assumption of the chunk does not hold any more; `Fenced` where the lease's epoch is another. Counters are no change
+    /// of the audience: the change log stays as it is.
     async fn commit(&self, chunk: ChunkCommit) -> Result<()>;
 
-    /// Notes that processing failed; `park`: status `failed`, and nothing more is tried.
+    /// Notes that processing failed; `park`: status `failed`, and nothing more is tried. Nothing happens where the alert
+    /// is not `received`/`processing` any more: a commit whose answer was lost had succeeded.
     async fn record_failure(
         &self,
         fence: &Fence,
@@ -324,8 +332,9 @@ pub enum Settled {
 /// - `alerts.statistics`: sent -> `deliveryCount`, expired or dead -> `failureCount`.
 /// - An entry or replacement that ended unsent (expired, dead, dropped, or sent with `entry_lapsed`) while the trade's
 ///   other entry deliveries have all ended unsent too: the trade is marked `alertcast.unreached` (and its `rev` raised),
-///   and the counters that its commit raised for the subscriber are taken back. An entry that is superseded counts as
-///   the exit that tells it.
+///   and the counters that its commit raised for the subscriber (`alerts` and `trades`, by one each) are taken back. An
+///   entry that is superseded counts as the exit that tells it: open while that is open, sent or not sent with it. So
+///   that exit's end is also an end in the entry's alert, for settling.
 #[async_trait]
 pub trait Outbox: Send + Sync + fmt::Debug {
     /// The pending deliveries of a lane that are due, by priority, `queuedAt`, rotation, id.
@@ -341,7 +350,11 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// - sending: the exit is left pending, its `due_at` one second later;
     /// - ended: as it is.
     ///
-    /// An exit whose trade is (now) unreached becomes `dropped` and is not taken.
+    /// An exit whose trade is (now) unreached becomes `dropped` and is not taken. An exit that combined its entry in an
+    /// earlier attempt still does.
+    ///
+    /// Where the answer was lost (`Unavailable`), take the lease again and `recover`: repeated under the same epoch, this
+    /// leaves out what it has taken.
     async fn take(&self, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Result<TakeResult>;
 
     /// Records what attempts came to, with the consequences. A record whose delivery is not `sending` under the fence's
@@ -353,7 +366,7 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// as possible repeats. Answers how many.
     async fn recover(&self, fence: &Fence, now: Time) -> Result<u64>;
 
-    /// No delivery to this chat is due before `until`.
+    /// No pending delivery of the fence's lane to this chat is due before `until`.
     async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> Result<()>;
 
     /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never
@@ -362,7 +375,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
 
     /// Where the alert is `processed`, not settled, and none of its deliveries is open: writes `matchedUsers` and
     /// `tradeActions` from its decisions and deliveries (or `recipientsIn`), and `settledAt`. `matchedUsers` are those
-    /// whose verdict is `sent` or who have an action.
+    /// whose verdict is `sent` or who have an action: `delivered` where one of their deliveries was sent (`deliveredAt`:
+    /// the first's), else `error` from one of them that has an error.
     async fn settle(&self, alert: AlertId, now: Time) -> Result<Settled>;
 
     /// Processed alerts that are not settled, oldest first above `after`: what a crash may have left.
@@ -462,7 +476,8 @@ pub trait Documents: Send + Sync + fmt::Debug {
     /// The documents with these ids, in any order; those that do not exist are left out.
     async fn get(&self, collection: Collection, ids: &[ObjectId]) -> Result<Vec<Document>>;
 
-    /// The next documents above `after`, by id.
+    /// The next documents above `after`, by id; of a collection whose ids are `ObjectId`s (not of `intake_keys`,
+    /// `changes` and `leases`).
     async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> Result<Vec<Document>>;
 
     /// The document that has these values in the fields of one of the collection's unique indexes.
@@ -482,7 +497,8 @@ pub trait Documents: Send + Sync + fmt::Debug {
     /// The change log's end.
     async fn last_change(&self) -> Result<i64>;
 
-    /// Decisions about one user, or all (by user above `after`), on one alert.
+    /// The decisions on one alert, by user: the next chunks that have a user above `after`. The decision about one user
+    /// is in the first chunk above the id before theirs.
     async fn decisions(&self, alert: AlertId, after: Option<UserId>, limit_chunks: usize)
     -> Result<Vec<DecisionChunk>>;
 

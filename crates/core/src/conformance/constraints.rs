@@ -1,0 +1,327 @@
+//! Rules of [`Documents::write`](crate::store::Documents::write): unique fields, references, and all or nothing.
+
+use bson::{Document, doc};
+
+use super::Harness;
+use super::dump::Dump;
+use super::fixtures::*;
+use super::scene::{at_once, doors, insert, people, set};
+use crate::admin::{Admin, AdminProfile, AdminStatus, PasswordHash, Permissions, Security};
+use crate::delivery::Channel;
+use crate::store::{Collection, StoreError, Write, document};
+
+pub async fn an_id_is_given_once(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(1, 1)).await.unwrap();
+    let mut other = user(2);
+    other.id = user_id(1);
+    let answer = store.write(vec![insert(Collection::Users, &other)]).await;
+    assert!(matches!(answer, Err(StoreError::AlreadyExists { collection: Collection::Users, .. })), "{answer:?}");
+}
+
+pub async fn every_unique_index_refuses_a_second_document_and_names_its_field(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let mut writes = people(2, 2);
+    writes.extend(pairs().into_iter().map(|pair| pair.first));
+    store.write(writes).await.unwrap();
+    let before = Dump::of(&*store).await;
+    for pair in pairs() {
+        for index in pair.collection.indexes().iter().filter(|index| index.unique) {
+            let mut second = pair.second.clone();
+            for (path, _) in index.keys {
+                copy_path(first_of(&pair.first), &mut second, path);
+            }
+            let write = Write::Insert { collection: pair.collection, document: second };
+            refused_for(store.write(vec![write]).await, pair.collection, index.keys[0].0);
+            before.assert_same(&Dump::of(&*store).await);
+        }
+        let write = Write::Insert { collection: pair.collection, document: pair.second };
+        store.write(vec![write]).await.unwrap();
+        let after = store.count(pair.collection).await.unwrap();
+        assert_eq!(after, before.documents(pair.collection).len() as u64 + 1, "unlike in all of them");
+    }
+}
+
+pub async fn an_update_to_a_taken_value_is_refused(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(2, 2)).await.unwrap();
+    let before = Dump::of(&*store).await;
+    for (write, collection, field) in [
+        (set(Collection::Users, user_id(1), doc! { "email": email(2) }), Collection::Users, "email"),
+        (set(Collection::Users, user_id(1), doc! { "telegram.userId": chat(2) }), Collection::Users, "telegram.userId"),
+        (
+            set(Collection::AlertConfigurations, config_id(1), doc! { "symbol": "SYM2" }),
+            Collection::AlertConfigurations,
+            "symbol",
+        ),
+        (
+            set(Collection::UserAlertPreferences, preference_id(1, 1), doc! { "userId": user_id(2) }),
+            Collection::UserAlertPreferences,
+            "userId",
+        ),
+    ] {
+        refused_for(store.write(vec![write]).await, collection, field);
+        before.assert_same(&Dump::of(&*store).await);
+    }
+}
+
+pub async fn a_document_does_not_stand_in_its_own_way(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(1, 1)).await.unwrap();
+    let same = doc! { "email": email(1), "telegram.userId": chat(1), "status": "inactive" };
+    store.write(vec![set(Collection::Users, user_id(1), same)]).await.unwrap();
+}
+
+pub async fn a_value_is_unique_within_one_list_of_writes(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let mut second = user(2);
+    second.email = email(1);
+    let writes = vec![insert(Collection::Users, &user(1)), insert(Collection::Users, &second)];
+    refused_for(store.write(writes).await, Collection::Users, "email");
+    assert_eq!(store.count(Collection::Users).await, Ok(0));
+}
+
+pub async fn a_deleted_documents_values_are_free_in_the_same_list(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(vec![insert(Collection::Users, &user(1))]).await.unwrap();
+    let mut successor = user(2);
+    successor.email = email(1);
+    let delete = Write::Delete { collection: Collection::Users, id: user_id(1).0 };
+    store.write(vec![delete, insert(Collection::Users, &successor)]).await.unwrap();
+    assert_eq!(store.count(Collection::Users).await, Ok(1));
+}
+
+pub async fn of_inserts_with_one_value_at_once_one_succeeds(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let doors = doors(harness, &store, 2).await;
+    let inserts = (1..=8).zip(doors.into_iter().cycle()).map(|(n, store)| async move {
+        let mut same = user(n);
+        same.email = email(99);
+        store.write(vec![insert(Collection::Users, &same)]).await
+    });
+    let answers = at_once(inserts).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+    for answer in answers.into_iter().filter(Result::is_err) {
+        refused_for(answer, Collection::Users, "email");
+    }
+}
+
+pub async fn every_reference_must_lead_somewhere(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(2, 2)).await.unwrap();
+    let before = Dump::of(&*store).await;
+    let nowhere = oid(99, 0, 1);
+    let mut seen = 0;
+    for pair in pairs() {
+        for reference in pair.collection.references() {
+            let mut dangling = pair.second.clone();
+            if matches!(dangling.get(reference.field), Some(bson::Bson::Array(_))) {
+                dangling.insert(reference.field, vec![config_id(1).0, nowhere]);
+            } else {
+                dangling.insert(reference.field, nowhere);
+            }
+            let write = Write::Insert { collection: pair.collection, document: dangling };
+            let missing = StoreError::MissingReference {
+                collection: pair.collection,
+                field: reference.field.to_owned(),
+                id: nowhere,
+            };
+            assert_eq!(store.write(vec![write]).await, Err(missing));
+            before.assert_same(&Dump::of(&*store).await);
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 8, "the suite has a document for each collection with references");
+}
+
+pub async fn an_update_to_a_reference_that_leads_nowhere_is_refused(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(1, 1)).await.unwrap();
+    let before = Dump::of(&*store).await;
+    let nowhere = oid(99, 0, 1);
+    for (collection, id, field, value) in [
+        (Collection::UserSubscriptions, subscription_id(1).0, "subscriptionPlanId", bson::Bson::from(nowhere)),
+        (
+            Collection::SubscriptionPlans,
+            plan_id(1).0,
+            "alertConfigurations",
+            bson::Bson::from(vec![config_id(1).0, nowhere]),
+        ),
+    ] {
+        let answer = store.write(vec![set(collection, id, doc! { field: value })]).await;
+        let missing = StoreError::MissingReference { collection, field: field.to_owned(), id: nowhere };
+        assert_eq!(answer, Err(missing));
+        before.assert_same(&Dump::of(&*store).await);
+    }
+}
+
+pub async fn references_may_lead_to_earlier_writes_but_not_to_later_ones(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let mut writes = people(1, 1);
+    // The subscription before its user.
+    let at_user = position(&writes, Collection::Users);
+    let user = writes.remove(at_user);
+    writes.push(user);
+    let answer = store.write(writes).await;
+    let missing = StoreError::MissingReference {
+        collection: Collection::UserSubscriptions,
+        field: "userId".to_owned(),
+        id: user_id(1).0,
+    };
+    assert_eq!(answer, Err(missing));
+    store.write(people(1, 1)).await.unwrap();
+}
+
+pub async fn a_reference_to_what_an_earlier_write_deleted_is_refused(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(1, 1)).await.unwrap();
+    store.write(vec![insert(Collection::Users, &user(2))]).await.unwrap();
+    let delete = Write::Delete { collection: Collection::Users, id: user_id(2).0 };
+    let writes = vec![delete, insert(Collection::UserSubscriptions, &subscription(2))];
+    let missing = StoreError::MissingReference {
+        collection: Collection::UserSubscriptions,
+        field: "userId".to_owned(),
+        id: user_id(2).0,
+    };
+    assert_eq!(store.write(writes).await, Err(missing));
+    assert_eq!(store.count(Collection::Users).await, Ok(2));
+}
+
+pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(2, 1)).await.unwrap();
+    let good = || {
+        vec![
+            insert(Collection::Users, &user(5)),
+            set(Collection::Users, user_id(1), doc! { "status": "suspended" }),
+            Write::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 2).0 },
+            insert(Collection::Alerts, &alert(1, 1)),
+        ]
+    };
+    let mut same_email = user(6);
+    same_email.email = email(1);
+    let mut nowhere = subscription(5);
+    nowhere.subscription_plan_id = plan_id(99);
+    let failed_expectation = Write::Update {
+        collection: Collection::Users,
+        id: user_id(2).0,
+        set: doc! { "status": "active" },
+        unset: Vec::new(),
+        expect: Some(("status".to_owned(), "suspended".into())),
+    };
+    let before = Dump::of(&*store).await;
+    for bad in [
+        insert(Collection::Users, &same_email),
+        insert(Collection::UserSubscriptions, &nowhere),
+        insert(Collection::Users, &user(1)),
+        set(Collection::Users, user_id(99), doc! { "status": "active" }),
+        failed_expectation,
+    ] {
+        let mut writes = good();
+        writes.push(bad.clone());
+        let answer = store.write(writes).await;
+        assert!(answer.is_err(), "{bad:?}");
+        before.assert_same(&Dump::of(&*store).await);
+    }
+    store.write(good()).await.unwrap();
+}
+
+/// A document that is kept, and one unlike it in every unique field.
+struct Pair {
+    collection: Collection,
+    first: Write,
+    second: Document,
+}
+
+/// One pair for each collection with unique fields or references. They refer to what [`people`] put in.
+fn pairs() -> Vec<Pair> {
+    let pair = |collection, first: Document, second: Document| Pair {
+        collection,
+        first: Write::Insert { collection, document: first },
+        second,
+    };
+    let subscribed = |n: u32| {
+        let mut subscription = subscription(n);
+        subscription.user_id = user_id(1);
+        document(&subscription).unwrap()
+    };
+    let preferred = |n: u32, config: u32, user: u32| {
+        let mut preference = preference(config, user);
+        preference.id = preference_id(9, n);
+        preference.subscription_id = subscription_id(1);
+        document(&preference).unwrap()
+    };
+    let traded = |n: u32| document(&trade(n, 1, 1, i64::from(n), &[])).unwrap();
+    let delivered = |n: u32| document(&entry(Channel::Telegram, n, 1, 1)).unwrap();
+    let of = |n: u32| document(&user(n)).unwrap();
+    vec![
+        pair(Collection::Users, of(11), of(12)),
+        pair(Collection::SubscriptionPlans, planned(11), planned(12)),
+        pair(Collection::AlertConfigurations, configured(11), configured(12)),
+        pair(Collection::UserSubscriptions, subscribed(11), subscribed(12)),
+        // Users 11 and 12 were put in by the first pair; configuration 1 by the people.
+        pair(Collection::UserAlertPreferences, preferred(1, 1, 11), preferred(2, 2, 12)),
+        pair(Collection::Trades, traded(11), traded(12)),
+        pair(Collection::AdminUsers, administrator(1), administrator(2)),
+        pair(Collection::Deliveries, delivered(11), delivered(12)),
+    ]
+}
+
+fn planned(n: u32) -> Document {
+    document(&plan(n, &[config_id(1)])).unwrap()
+}
+
+/// Unlike the others in each of its three names.
+fn configured(n: u32) -> Document {
+    let mut configuration = document(&config(n)).unwrap();
+    configuration.insert("strategy", format!("Strategy {n}"));
+    configuration
+}
+
+fn administrator(n: u32) -> Document {
+    let admin = Admin {
+        id: admin_id(n),
+        username: format!("admin{n}"),
+        email: format!("admin{n}@example.com"),
+        password: PasswordHash("$2b$10$abcdefghijklmnopqrstuv".to_owned()),
+        profile: AdminProfile { first_name: "Ada".to_owned(), last_name: "Min".to_owned(), phone: None },
+        permissions: Permissions::default(),
+        status: AdminStatus::Active,
+        security: Security::default(),
+        created_at: at(0),
+        updated_at: at(0),
+    };
+    document(&admin).unwrap()
+}
+
+fn first_of(write: &Write) -> &Document {
+    match write {
+        Write::Insert { document, .. } => document,
+        other => panic!("{other:?} inserts nothing"),
+    }
+}
+
+fn position(writes: &[Write], of: Collection) -> usize {
+    let inserts = |write: &Write| matches!(write, Write::Insert { collection, .. } if *collection == of);
+    writes.iter().position(inserts).unwrap()
+}
+
+/// Copies the value at a dotted path.
+fn copy_path(from: &Document, to: &mut Document, path: &str) {
+    match path.split_once('.') {
+        None => {
+            to.insert(path, from.get(path).unwrap().clone());
+        }
+        Some((first, rest)) => copy_path(from.get_document(first).unwrap(), to.get_document_mut(first).unwrap(), rest),
+    }
+}
+
+/// Fails unless the write was refused for a field of the index whose first key this is. A compound index is named by
+/// its keys, joined by a comma.
+#[track_caller]
+fn refused_for(answer: Result<(), StoreError>, collection: Collection, first_key: &str) {
+    let index = collection.indexes().iter().find(|index| index.unique && index.keys[0].0 == first_key).unwrap();
+    let keys: Vec<_> = index.keys.iter().map(|(path, _)| *path).collect();
+    let want = StoreError::AlreadyExists { collection, field: keys.join(", ") };
+    assert_eq!(answer, Err(want));
+}

@@ -1,0 +1,201 @@
+//! Rules of [`Leases`](crate::store::Leases): who works on what, and that nobody works under an epoch that is over.
+
+use std::sync::Arc;
+
+use super::Harness;
+use super::dump::Dump;
+use super::fixtures::*;
+use super::scene::{Scene, TELEGRAM, at_once, doors, opening, sent};
+use crate::alert::document::AlertError;
+use crate::delivery::Channel;
+use crate::store::{AttemptRecord, Fence, Lease, Store, StoreError};
+
+pub async fn a_lease_that_nobody_has_is_taken_by_one(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let doors = doors(harness, &store, 2).await;
+    let takers = (0..8).zip(doors.into_iter().cycle()).map(|(n, store)| async move {
+        let owner = format!("owner-{n}");
+        store.take_lease(BOT, &owner, None).await.unwrap()
+    });
+    let taken: Vec<Lease> = at_once(takers).await.into_iter().flatten().collect();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+    assert_eq!(taken[0].name, BOT);
+    assert_eq!(store.leases("").await, Ok(taken));
+}
+
+pub async fn a_take_over_raises_the_epoch(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let first = taken(&*store, "one", None).await;
+    let second = taken(&*store, "two", Some(&first)).await;
+    assert_eq!((second.name.as_str(), second.owner.as_str()), (BOT, "two"));
+    assert!(second.epoch > first.epoch);
+    let again = taken(&*store, "two", Some(&second)).await;
+    assert!(again.epoch > second.epoch, "its own lease taken again is a new right");
+    assert_eq!(store.leases(BOT).await, Ok(vec![again]));
+}
+
+pub async fn a_lease_that_stands_otherwise_than_seen_is_not_taken(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let unknown = Lease { name: BOT.to_owned(), owner: "one".to_owned(), epoch: 1, renewal: 0 };
+    assert_eq!(store.take_lease(BOT, "two", Some(&unknown)).await, Ok(None));
+    let seen = taken(&*store, "one", None).await;
+    assert_eq!(store.take_lease(BOT, "two", None).await, Ok(None));
+    assert_eq!(store.renew_lease(&seen).await, Ok(true));
+    let standing = store.leases(BOT).await.unwrap();
+    assert_eq!(store.take_lease(BOT, "two", Some(&seen)).await, Ok(None), "renewed since");
+    assert_eq!(store.leases(BOT).await, Ok(standing));
+}
+
+pub async fn of_many_take_overs_at_once_one_succeeds(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let seen = taken(&*store, "gone", None).await;
+    let doors = doors(harness, &store, 2).await;
+    let takers = (0..8).zip(doors.into_iter().cycle()).map(|(n, store)| {
+        let seen = seen.clone();
+        async move {
+            let owner = format!("owner-{n}");
+            store.take_lease(BOT, &owner, Some(&seen)).await.unwrap()
+        }
+    });
+    let taken: Vec<Lease> = at_once(takers).await.into_iter().flatten().collect();
+    assert_eq!(taken.len(), 1, "{taken:?}");
+}
+
+pub async fn a_renewal_shows_and_keeps_the_epoch(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let lease = taken(&*store, "one", None).await;
+    let mut last = lease.renewal;
+    for _ in 0..3 {
+        assert_eq!(store.renew_lease(&lease).await, Ok(true));
+        let standing = store.leases(BOT).await.unwrap().remove(0);
+        assert!(standing.renewal > last);
+        assert_eq!((standing.epoch, standing.owner.as_str()), (lease.epoch, "one"));
+        last = standing.renewal;
+    }
+}
+
+pub async fn a_lease_in_other_hands_is_neither_renewed_nor_given_back(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let lost = taken(&*store, "one", None).await;
+    taken(&*store, "two", Some(&lost)).await;
+    let standing = store.leases(BOT).await;
+    assert_eq!(store.renew_lease(&lost).await, Ok(false));
+    assert_eq!(store.release_lease(&lost).await, Ok(()));
+    assert_eq!(store.leases(BOT).await, standing);
+    // Its own, taken again: the older right is over all the same.
+    let seen = standing.unwrap().remove(0);
+    taken(&*store, "two", Some(&seen)).await;
+    assert_eq!(store.renew_lease(&seen).await, Ok(false));
+}
+
+pub async fn a_lease_given_back_stands_without_owner_at_its_epoch(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let lease = taken(&*store, "one", None).await;
+    store.renew_lease(&lease).await.unwrap();
+    store.release_lease(&lease).await.unwrap();
+    let free = store.leases(BOT).await.unwrap().remove(0);
+    assert_eq!((free.owner.as_str(), free.epoch), ("", lease.epoch));
+    assert_eq!(store.renew_lease(&lease).await, Ok(false));
+    let next = taken(&*store, "two", Some(&free)).await;
+    assert!(next.epoch > lease.epoch);
+}
+
+pub async fn leases_are_listed_by_how_their_names_begin(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let names = ["tg:1", "tg:12", "tg_1", "tgx1", "TG:1", "mail:0", "t%", "tg:\u{10ffff}"];
+    for name in names {
+        store.take_lease(name, "one", None).await.unwrap().unwrap();
+    }
+    let listed = async |prefix: &str| {
+        let mut names: Vec<_> = store.leases(prefix).await.unwrap().into_iter().map(|l| l.name).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(listed("tg:").await, ["tg:1", "tg:12", "tg:\u{10ffff}"]);
+    assert_eq!(listed("tg:1").await, ["tg:1", "tg:12"]);
+    assert_eq!(listed("tg_").await, ["tg_1"]);
+    assert_eq!(listed("t%").await, ["t%"]);
+    assert_eq!(listed("TG").await, ["TG:1"]);
+    assert_eq!(listed("x").await, [""; 0]);
+    assert_eq!(listed("").await.len(), names.len());
+}
+
+pub async fn leases_survive_a_crash(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let lease = taken(&*store, "one", None).await;
+    let standing = store.leases("").await;
+    let store = harness.reopen(store).await;
+    assert_eq!(store.leases("").await, standing);
+    let next = taken(&*store, "two", Some(&lease)).await;
+    assert!(next.epoch > lease.epoch);
+}
+
+pub async fn a_commit_under_another_epoch_is_fenced(harness: &dyn Harness) {
+    fenced(harness, WORK, |scene, fence| {
+        Box::pin(async move { scene.store.commit(opening(&fence, 2, 2, 1..=1, TELEGRAM)).await })
+    })
+    .await;
+}
+
+pub async fn a_failure_recorded_under_another_epoch_is_fenced(harness: &dyn Harness) {
+    fenced(harness, WORK, |scene, fence| {
+        let error = AlertError { message: "broken".to_owned(), timestamp: at(5), stack: None };
+        let notices = vec![notice(1, 1)];
+        Box::pin(async move { scene.store.record_failure(&fence, alert_id(2), error, true, notices).await })
+    })
+    .await;
+}
+
+pub async fn taking_under_another_epoch_is_fenced(harness: &dyn Harness) {
+    fenced(harness, BOT, |scene, fence| {
+        let ids = [delivery_id(Channel::Telegram, 1, 1)];
+        Box::pin(async move { scene.store.take(&fence, &ids, at(5)).await.map(drop) })
+    })
+    .await;
+}
+
+pub async fn attempts_recorded_under_another_epoch_are_fenced(harness: &dyn Harness) {
+    fenced(harness, BOT, |scene, fence| {
+        let records = vec![AttemptRecord { delivery: delivery_id(Channel::Telegram, 1, 2), outcome: sent(5) }];
+        Box::pin(async move { scene.store.record_attempts(&fence, records, at(5)).await.map(drop) })
+    })
+    .await;
+}
+
+pub async fn recovering_under_another_epoch_is_fenced(harness: &dyn Harness) {
+    fenced(harness, BOT, |scene, fence| Box::pin(async move { scene.store.recover(&fence, at(5)).await.map(drop) }))
+        .await;
+}
+
+pub async fn deferring_a_chat_under_another_epoch_is_fenced(harness: &dyn Harness) {
+    fenced(harness, BOT, |scene, fence| {
+        Box::pin(async move { scene.store.defer_chat(&fence, &chat(1), at(99)).await })
+    })
+    .await;
+}
+
+type Step = std::pin::Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>;
+
+/// A step that would do something under the lease: alert 1 has deliveries to users 1 (pending) and 2 (sending), alert 2
+/// is pending. It must fail under an epoch that is over, one that never was, and a lease that nobody took.
+async fn fenced(harness: &dyn Harness, lease: &str, step: impl Fn(Arc<Scene>, Fence) -> Step) {
+    let scene = Arc::new(Scene::new(harness, 2).await);
+    scene.open(1, 1..=2, TELEGRAM).await;
+    scene.accept(2, 2).await;
+    scene.take(Channel::Telegram, &[delivery_id(Channel::Telegram, 1, 2)], 2).await;
+    let seen = scene.store.leases(lease).await.unwrap().remove(0);
+    let next = scene.store.take_lease(lease, "other", Some(&seen)).await.unwrap().unwrap();
+    let of_epoch = |epoch| Fence { lease: lease.to_owned(), epoch };
+    let unknown = Fence { lease: "nobody".to_owned(), epoch: seen.epoch };
+    let before = Dump::of(&*scene.store).await;
+    for fence in [seen.fence(), of_epoch(next.epoch + 1), unknown] {
+        let name = fence.lease.clone();
+        let answer = step(Arc::clone(&scene), fence.clone()).await;
+        assert_eq!(answer, Err(StoreError::Fenced { lease: name }), "{fence:?}");
+        before.assert_same(&Dump::of(&*scene.store).await);
+    }
+}
+
+async fn taken(store: &dyn Store, owner: &str, seen: Option<&Lease>) -> Lease {
+    store.take_lease(BOT, owner, seen).await.unwrap().unwrap()
+}

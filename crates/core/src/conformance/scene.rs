@@ -1,0 +1,350 @@
+//! A store with people in it, and the steps that most rules begin with.
+
+use std::future::Future;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use bson::Document;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::Barrier;
+use tokio::task::JoinSet;
+
+use super::Harness;
+use super::dump::{self, Dump};
+use super::fixtures::*;
+use crate::alert::document::{Alert, TradeAction};
+use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
+use crate::delivery::{Channel, Delivery};
+use crate::id::DeliveryId;
+use crate::market::ExitReason;
+use crate::money::Count;
+use crate::store::{
+    Acceptance, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, Fence, Finish, Outcome, Store, Taken,
+    UsageIncrement, UserSpan, Write, document,
+};
+use crate::subscription::Subscription;
+use crate::trade::document::{Trade, TradeEnd, TradeStatus};
+
+/// Telegram alone.
+pub const TELEGRAM: &[Channel] = &[Channel::Telegram];
+/// Both channels.
+pub const BOTH: &[Channel] = &[Channel::Telegram, Channel::Email];
+
+/// A store with configurations 1 and 2, one plan that has both, users from 1 who subscribe to it and have preferences
+/// for each configuration, and the leases of the work, the bot and the mail in our hands.
+#[derive(Debug)]
+pub struct Scene {
+    pub store: Arc<dyn Store>,
+    pub work: Fence,
+    pub bot: Fence,
+    pub mail: Fence,
+}
+
+impl Scene {
+    /// With users 1 to `users`.
+    pub async fn new(harness: &dyn Harness, users: u32) -> Self {
+        Self::with_configs(harness, users, 2).await
+    }
+
+    pub async fn with_configs(harness: &dyn Harness, users: u32, configs: u32) -> Self {
+        let store = harness.fresh().await;
+        store.write(people(users, configs)).await.unwrap();
+        let [work, bot, mail] = [WORK, BOT, MAIL].map(|name| (name, Arc::clone(&store)));
+        let take = async |(name, store): (&str, Arc<dyn Store>)| {
+            store.take_lease(name, "us", None).await.unwrap().unwrap().fence()
+        };
+        Self { work: take(work).await, bot: take(bot).await, mail: take(mail).await, store }
+    }
+
+    /// The fence of a channel's lane.
+    pub const fn fence(&self, channel: Channel) -> &Fence {
+        match channel {
+            Channel::Telegram => &self.bot,
+            Channel::Email => &self.mail,
+        }
+    }
+
+    /// Accepts alert `n` of a configuration under its own key, and answers it as it is kept.
+    pub async fn accept(&self, n: u32, config: u32) -> Alert {
+        accept(&*self.store, alert(n, config)).await
+    }
+
+    /// Accepts alert `by` of configuration 1, which opens a trade for each of these users, announced by `channels`,
+    /// and ends its processing.
+    pub async fn open(&self, by: u32, users: RangeInclusive<u32>, channels: &[Channel]) -> ChunkCommit {
+        self.accept(by, 1).await;
+        let chunk = finished(opening(&self.work, by, 1, users, channels), at(i64::from(by) + 1));
+        self.store.commit(chunk.clone()).await.unwrap();
+        chunk
+    }
+
+    /// Accepts alert `by` of configuration 1, which closes the trades that `entry_by` opened, and ends its processing.
+    pub async fn close(&self, by: u32, entry_by: u32, users: RangeInclusive<u32>, channels: &[Channel]) -> ChunkCommit {
+        self.accept(by, 1).await;
+        let chunk = closing(&self.work, by, 1, entry_by, users, channels);
+        let chunk = finished(chunk, at(i64::from(by) + 1));
+        self.store.commit(chunk.clone()).await.unwrap();
+        chunk
+    }
+
+    /// Takes these deliveries of a channel.
+    pub async fn take(&self, channel: Channel, deliveries: &[DeliveryId], seconds: i64) -> Vec<Taken> {
+        let taken = self.store.take(self.fence(channel), deliveries, at(seconds)).await;
+        taken.unwrap().taken
+    }
+
+    /// Records one outcome of a delivery.
+    pub async fn record(&self, channel: Channel, delivery: DeliveryId, outcome: Outcome, seconds: i64) {
+        let records = vec![AttemptRecord { delivery, outcome }];
+        let fence = self.fence(channel);
+        self.store.record_attempts(fence, records, at(seconds)).await.unwrap();
+    }
+
+    /// Takes a delivery and records what its attempt came to, both at the same second.
+    pub async fn attempt(&self, channel: Channel, delivery: DeliveryId, outcome: Outcome, seconds: i64) {
+        assert_eq!(self.take(channel, &[delivery], seconds).await.len(), 1, "not taken");
+        self.record(channel, delivery, outcome, seconds).await;
+    }
+
+    /// Puts deliveries in as they are.
+    pub async fn put_deliveries(&self, deliveries: &[Delivery]) {
+        let writes = deliveries.iter().map(|delivery| insert(Collection::Deliveries, delivery));
+        self.store.write(writes.collect()).await.unwrap();
+    }
+
+    pub async fn dump(&self) -> Dump {
+        Dump::of(&*self.store).await
+    }
+
+    pub async fn delivery(&self, channel: Channel, by: u32, user: u32) -> Delivery {
+        self.one(Collection::Deliveries, delivery_id(channel, by, user).0).await
+    }
+
+    pub async fn alert(&self, n: u32) -> Alert {
+        self.one(Collection::Alerts, alert_id(n).0).await
+    }
+
+    pub async fn trade(&self, by: u32, user: u32) -> Trade {
+        self.one(Collection::Trades, trade_id(by, user).0).await
+    }
+
+    pub async fn subscription(&self, n: u32) -> Subscription {
+        self.one(Collection::UserSubscriptions, subscription_id(n).0).await
+    }
+
+    async fn one<T: DeserializeOwned>(&self, collection: Collection, id: bson::oid::ObjectId) -> T {
+        dump::one(&*self.store, collection, id).await
+    }
+}
+
+/// Configurations, a plan that has them, users with subscriptions and preferences; each with fields of others.
+pub fn people(users: u32, configs: u32) -> Vec<Write> {
+    let of_plan: Vec<_> = (1..=configs).map(config_id).collect();
+    let mut writes: Vec<_> =
+        (1..=configs).map(|n| insert_with_foreign(Collection::AlertConfigurations, &config(n))).collect();
+    writes.push(insert_with_foreign(Collection::SubscriptionPlans, &plan(1, &of_plan)));
+    for n in 1..=users {
+        writes.push(insert_with_foreign(Collection::Users, &user(n)));
+        writes.push(insert_with_foreign(Collection::UserSubscriptions, &subscription(n)));
+        for c in 1..=configs {
+            writes.push(insert_with_foreign(Collection::UserAlertPreferences, &preference(c, n)));
+        }
+    }
+    writes
+}
+
+pub fn insert<T: Serialize>(collection: Collection, value: &T) -> Write {
+    Write::Insert { collection, document: document(value).unwrap() }
+}
+
+pub fn insert_with_foreign<T: Serialize>(collection: Collection, value: &T) -> Write {
+    Write::Insert { collection, document: with_foreign_fields(document(value).unwrap()) }
+}
+
+/// Sets fields of a document that must be there.
+pub fn set(collection: Collection, id: impl Into<bson::Bson>, set: Document) -> Write {
+    Write::Update { collection, id: id.into().as_object_id().unwrap(), set, unset: Vec::new(), expect: None }
+}
+
+/// Accepts an alert under its own key, and answers it as it is kept.
+pub async fn accept(store: &dyn Store, alert: Alert) -> Alert {
+    let id = alert.id;
+    let now = alert.webhook.received_at;
+    let accepted = store.accept_alert(alert, vec![own_key(number(id.0))], now).await;
+    assert_eq!(accepted, Ok(Acceptance::Stored));
+    dump::one(store, Collection::Alerts, id).await
+}
+
+/// A chunk that changes nothing yet.
+pub fn empty_chunk(fence: &Fence, by: u32, config: u32) -> ChunkCommit {
+    ChunkCommit {
+        fence: fence.clone(),
+        alert: alert_id(by),
+        config: config_id(config),
+        now: at(i64::from(by) + 1),
+        cursor_seen: None,
+        cursor: None,
+        open_seen: None,
+        quotas: Vec::new(),
+        decisions: None,
+        opened: Vec::new(),
+        ended: Vec::new(),
+        deliveries: Vec::new(),
+        usage: Vec::new(),
+        config_increment: ConfigIncrement::default(),
+        notices: Vec::new(),
+        finish: None,
+    }
+}
+
+/// The chunk of alert `by` that opens each of these users' first trade in a configuration.
+pub fn opening(fence: &Fence, by: u32, config: u32, users: RangeInclusive<u32>, channels: &[Channel]) -> ChunkCommit {
+    let count = i64::from(users.end() - users.start()) + 1;
+    ChunkCommit {
+        cursor: Some(user_id(*users.end())),
+        open_seen: Some((span(&users), Vec::new())),
+        decisions: Some(decisions(by, &users, TradeAction::Open, by)),
+        opened: users.clone().map(|user| trade(by, config, user, 1, channels)).collect(),
+        deliveries: users
+            .clone()
+            .flat_map(|user| channels.iter().map(move |&channel| entry(channel, by, config, user)))
+            .collect(),
+        usage: users.map(|user| used(config, user, 1, 1, by)).collect(),
+        config_increment: ConfigIncrement {
+            alerts: 1,
+            trades: count,
+            last_alert_at: Some(at(i64::from(by))),
+            ..ConfigIncrement::default()
+        },
+        ..empty_chunk(fence, by, config)
+    }
+}
+
+/// The chunk of alert `by` that closes, by take profit, the trades that alert `entry_by` opened, whose `rev` is 1.
+pub fn closing(
+    fence: &Fence,
+    by: u32,
+    config: u32,
+    entry_by: u32,
+    users: RangeInclusive<u32>,
+    channels: &[Channel],
+) -> ChunkCommit {
+    let seen = users.clone().map(|user| (trade_id(entry_by, user), 1)).collect();
+    ChunkCommit {
+        cursor: Some(user_id(*users.end())),
+        open_seen: Some((span(&users), seen)),
+        decisions: Some(decisions(by, &users, TradeAction::Close, entry_by)),
+        ended: users.clone().map(|user| ended(entry_by, user, by)).collect(),
+        deliveries: users
+            .clone()
+            .flat_map(|user| channels.iter().map(move |&channel| exit(channel, by, config, user, entry_by)))
+            .collect(),
+        usage: users.clone().map(|user| used(config, user, 1, 0, by)).collect(),
+        config_increment: ConfigIncrement {
+            alerts: 1,
+            closed_by_tp: i64::from(users.end() - users.start()) + 1,
+            last_alert_at: Some(at(i64::from(by))),
+            ..ConfigIncrement::default()
+        },
+        ..empty_chunk(fence, by, config)
+    }
+}
+
+/// The chunk as the last one of its alert.
+pub fn finished(chunk: ChunkCommit, now: crate::time::Time) -> ChunkCommit {
+    ChunkCommit {
+        now,
+        finish: Some(Finish { processed_at: now, processing_time: Count(250), errors: Vec::new() }),
+        ..chunk
+    }
+}
+
+/// The end of a trade at 110, by the take profit that alert `by` told of.
+pub fn ended(entry_by: u32, user: u32, by: u32) -> TradeEnd {
+    TradeEnd {
+        trade: trade_id(entry_by, user),
+        status: TradeStatus::Closed,
+        reason: ExitReason::TpHit,
+        exit_price: price(110.0),
+        inferred: false,
+        pnl_amount: amount(10.0),
+        pnl_percentage: amount(10.0),
+        at: at(i64::from(by) + 1),
+        exit_alert: Some(alert_id(by)),
+        replaced_by: None,
+        replacement_reason: None,
+    }
+}
+
+pub fn used(config: u32, user: u32, alerts: i64, trades: i64, second: u32) -> UsageIncrement {
+    UsageIncrement {
+        subscription: subscription_id(user),
+        preference: Some(preference_id(config, user)),
+        alerts,
+        trades,
+        at: at(i64::from(second)),
+    }
+}
+
+pub fn span(users: &RangeInclusive<u32>) -> UserSpan {
+    UserSpan { first: user_id(*users.start()), last: user_id(*users.end()) }
+}
+
+/// One decision a user: a message goes out, and the trade that `entry_by` opened is changed.
+fn decisions(by: u32, users: &RangeInclusive<u32>, action: TradeAction, entry_by: u32) -> DecisionChunk {
+    DecisionChunk {
+        alert_id: alert_id(by),
+        first_user: user_id(*users.start()),
+        last_user: user_id(*users.end()),
+        decisions: users
+            .clone()
+            .map(|user| Decision {
+                user: user_id(user),
+                subscription: Some(subscription_id(user)),
+                verdict: Verdict::Sent,
+                actions: vec![DecidedAction { action, trade: trade_id(entry_by, user) }],
+            })
+            .collect(),
+    }
+}
+
+pub fn sent(message_id: i64) -> Outcome {
+    Outcome::Sent { message_id: Some(message_id), entry_lapsed: false }
+}
+
+pub fn dead() -> Outcome {
+    Outcome::Dead { error: "Bad Request: chat not found".to_owned(), chat_blocked: false }
+}
+
+pub fn retry(seconds: i64) -> Outcome {
+    Outcome::Retry { due_at: at(seconds), error: "Too Many Requests".to_owned(), in_doubt: false }
+}
+
+/// Starts all of them at one moment and answers what they came to.
+pub async fn at_once<T, F>(tasks: impl IntoIterator<Item = F>) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<F> = tasks.into_iter().collect();
+    let barrier = Arc::new(Barrier::new(tasks.len()));
+    let mut running = JoinSet::new();
+    for task in tasks {
+        let barrier = Arc::clone(&barrier);
+        running.spawn(async move {
+            barrier.wait().await;
+            task.await
+        });
+    }
+    running.join_all().await
+}
+
+/// The store, and other doors to it where there are any: `count` in all.
+pub async fn doors(harness: &dyn Harness, store: &Arc<dyn Store>, count: usize) -> Vec<Arc<dyn Store>> {
+    let mut doors = vec![Arc::clone(store)];
+    while doors.len() < count {
+        doors.push(harness.beside(store).await);
+    }
+    doors
+}
