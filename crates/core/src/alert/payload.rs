@@ -21,7 +21,7 @@ use crate::money::{Amount, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
 
-pub use super::redact::scrub;
+pub use super::redact::{scrub, scrub_query};
 pub use super::source::Unreadable;
 
 /// The most characters of a strategy's name, an alert's id or a trade's.

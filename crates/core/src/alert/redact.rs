@@ -19,7 +19,7 @@ const WHOLE_CHARS_MIN: usize = 16;
 const REMEMBERED_MAX: usize = 32;
 
 /// How far before a separator a secret's name is looked for, in bytes.
-const NAME_BYTES_MAX: usize = 48;
+const NAME_BYTES_MAX: usize = 64;
 
 /// A text with the values of everything in it that is named like a secret cut out. For bodies that could not be read
 /// and are kept for the operators.
@@ -27,6 +27,19 @@ pub fn scrub(text: &str) -> String {
     let mut secrets = Secrets::default();
     let scrubbed = scrubbed(text, |value| secrets.remember_text(value));
     secrets.without_remembered(scrubbed).into_owned()
+}
+
+/// A URL's query without the parameters named like a secret, for requests that are kept. The others are percent-encoded
+/// anew, and read as they did before.
+pub fn scrub_query(query: &str) -> String {
+    let query = query.strip_prefix('?').unwrap_or(query);
+    let (secrets, others): (Vec<_>, Vec<_>) =
+        form_urlencoded::parse(query.as_bytes()).partition(|(name, _)| names::is_secret(&names::normal(name)));
+    let mut known = Secrets::default();
+    secrets.iter().for_each(|(_, value)| known.remember_text(value));
+    let mut out = form_urlencoded::Serializer::new(String::new());
+    out.extend_pairs(others.iter().map(|(name, value)| (name, known.clean_text(value))));
+    out.finish()
 }
 
 /// The secrets that a request's fields held.
@@ -134,15 +147,16 @@ fn scrubbed(text: &str, mut found: impl FnMut(&str)) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a secret's name stands at the end of `before`.
+/// Whether a secret's name stands at the end of `before`, decorations such as `"` and `*` passed over.
 fn named_like_a_secret(before: &str) -> bool {
-    let trimmed = before.trim_end_matches(|c: char| c.is_whitespace() || c == '\\' || super::lenient::is_quote(c));
+    let trimmed = before.trim_end();
     let mut start = trimmed.len().saturating_sub(NAME_BYTES_MAX);
     while !trimmed.is_char_boundary(start) {
         start += 1;
     }
+    let trimmed = trimmed[start..].trim_end_matches(|c: char| !c.is_alphanumeric());
     let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '.');
-    let name: String = trimmed[start..].chars().rev().take_while(|c| part(*c)).collect();
+    let name: String = trimmed.chars().rev().take_while(|c| part(*c)).collect();
     names::is_secret(&names::normal(&name.chars().rev().collect::<String>()))
 }
 

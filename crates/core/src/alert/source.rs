@@ -1,8 +1,9 @@
-//! The shape of a body: JSON, near-JSON, or pairs; and its fields, whatever the shape.
+//! The shape of a body: JSON, near-JSON, or pairs (or a form's, as `curl -d` sends them); and its fields, whatever the
+//! shape.
 
 use serde_json::{Map, Value};
 
-use super::{lenient, pairs};
+use super::{lenient, pairs, query};
 
 /// The most fields and list items that a body may have, at all levels together.
 pub(super) const FIELDS_MAX: usize = 256;
@@ -75,9 +76,15 @@ fn near_json_or_pairs(text: &str) -> Result<Source, Unreadable> {
         Some('[') if !text[1..].trim_start().starts_with(|c: char| c.is_alphabetic()) => {
             return Err(Unreadable::NotAnObject("a list"));
         }
+        _ if is_form(text) => query::read(text)?,
         _ => pairs::read(text)?,
     };
     Ok(Source { fields, text: Some(text.to_owned()) })
+}
+
+/// `a=b&c=d`, with nothing that would split pairs.
+fn is_form(text: &str) -> bool {
+    text.contains('&') && text.contains('=') && !text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '{'))
 }
 
 fn kind(value: &Value) -> &'static str {

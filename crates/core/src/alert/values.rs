@@ -108,8 +108,8 @@ pub(super) fn timeframe(value: &Value) -> Reading<GivenTimeframe> {
     })
 }
 
-/// Words by which other systems close a position. They say neither TP_HIT nor SL_HIT, and above all they must not let
-/// a `direction: long` beside them open a trade.
+/// Words by which other systems close a position, or do nothing. None is a signal of ours, and above all they must not
+/// let a `direction: long` beside them open a trade.
 const CLOSING_WORDS: &[&str] =
     &["close", "exit", "flat", "cancel", "reduce", "liquidat", "cover", "stop", "none", "hold"];
 
@@ -124,8 +124,8 @@ pub(super) fn signal(value: &Value) -> Reading<Signal> {
             _ if CLOSING_WORDS.iter().any(|closing| word.starts_with(closing)) => Reading::Final(
                 ProblemCode::UnknownSignal,
                 format!(
-                    "is {}, which does not say how the trade ended: use TP_HIT or SL_HIT, or send market_position \
-                     ({{{{strategy.market_position}}}}) with it",
+                    "is {}, which opens nothing and does not say how a trade ended: use BUY, SELL, TP_HIT or SL_HIT, or, \
+                     to end whatever is open, market_position (\"{{{{strategy.market_position}}}}\" or \"flat\")",
                     shown(&text)
                 ),
             ),

@@ -72,6 +72,8 @@ fn every_shape_of_body_says_the_same() {
         "symbol: NASDAQ:AAPL, timeframe: 1h, strategy: EMA Cross, signal: buy, price: 190.5, tp: 200, sl: 185.25,
             time: 1795341600000"
             .to_owned(),
+        "symbol=NASDAQ%3AAAPL&timeframe=1h&strategy=EMA+Cross&signal=buy&price=190.5&tp=200&sl=185.25&time=1795341600"
+            .to_owned(),
         "📈 New alert!\n• Symbol = \"NASDAQ:AAPL\"\n• TF: 60, Strategy: 'EMA Cross'\n• Direction: LONG\n• Entry: 190.5\n
             • TP1: 200\n• Stop-Loss: 185.25\n• timenow: 2026-11-22T10:00:00Z"
             .to_owned(),
@@ -403,6 +405,8 @@ fn secrets_are_nowhere() {
         format!("symbol=AAPL\npassphrase: {SECRET}\nsignal=x"),
         format!("symbol=AAPL, apikey = \"{SECRET}\", signal=buy secret={SECRET}"),
         format!("signal=buy password:{SECRET}"),
+        format!("*Secret* : {SECRET}\n• signal: x"),
+        format!("signal=x&token={SECRET}&note={SECRET}"),
         format!("{{\"passphrase\" : \"{SECRET}\" \"a\""),
     ];
     for body in bodies {
@@ -419,8 +423,17 @@ fn cutting_out_secrets_leaves_the_rest() {
     assert_eq!(scrub("symbol=AAPL, secret=abc, price=5"), "symbol=AAPL, secret=[removed], price=5");
     assert_eq!(scrub("{\"api_key\": \"a\\\"b\", 'x': 1}"), "{\"api_key\": \"[removed]\", 'x': 1}");
     assert_eq!(scrub("no secrets here: 5"), "no secrets here: 5");
+    assert_eq!(scrub("**Token** = ab\nprice = 5"), "**Token** = [removed]\nprice = 5");
     let payload = of(r#"{"secret": "BTCUSDT", "symbol": "BTCUSDT", "strategy": "BTCUSDT scalper"}"#);
     assert_eq!(payload.symbol, Symbol::new("BTCUSDT"), "a short secret that is a whole value is a word");
+}
+
+#[test]
+fn a_kept_query_has_no_secrets_and_reads_as_before() {
+    let query = format!("?strategy=EMA%20Cross&api%5Fkey={SECRET}&note=see+{SECRET}&price={{{{close}}}}");
+    let kept = scrub_query(&query);
+    assert_eq!(kept, "strategy=EMA+Cross&note=see+%5Bremoved%5D&price=%7B%7Bclose%7D%7D");
+    assert_eq!(read(b"{}", &kept), read(b"{}", &query));
 }
 
 #[test]
