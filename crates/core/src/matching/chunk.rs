@@ -75,10 +75,7 @@ pub fn next_users(candidates: &[UserId], holders: &[UserId], after: Option<UserI
 
 /// The span of a chunk's users, for `load_chunk`; none where there are none.
 pub fn span(users: &[UserId]) -> Option<UserSpan> {
-    Some(UserSpan {
-        first: *users.first()?,
-        last: *users.last()?,
-    })
+    Some(UserSpan { first: *users.first()?, last: *users.last()? })
 }
 
 /// Those of the users whose last trade numbers and quotas are needed, for `load_chunk`: to whom an entry might go, as
@@ -87,20 +84,13 @@ pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time)
     if job.ask.opens().is_none() {
         return Vec::new();
     }
-    let case = |user| Case {
-        job,
-        audience,
-        user,
-        open: &[],
-        quota: None,
-        now,
-    };
+    let case = |user| Case { job, audience, user, open: &[], quota: None, now };
     users.iter().copied().filter(|user| may_enter(&case(*user))).collect()
 }
 
 /// Works out one chunk of an alert: every user's decision, and what follows from it.
 ///
-/// The same arguments give the same plan, ids aside. `audience` must be the one that [`entering`] saw.
+/// The same arguments give the same plan, ids aside. `audience` and `now` must be those that [`entering`] saw.
 ///
 /// # Errors
 /// `Corrupt` where the state holds a trade that is not open.
@@ -111,16 +101,7 @@ pub fn plan_chunk(
     now: Time,
     ids: &dyn IdSource,
 ) -> store::Result<ChunkPlan> {
-    let mut draft = Draft {
-        desk: Desk {
-            job,
-            audience,
-            now,
-            ids,
-        },
-        state: chunk.state,
-        plan: ChunkPlan::default(),
-    };
+    let mut draft = Draft { desk: Desk { job, audience, now, ids }, state: chunk.state, plan: ChunkPlan::default() };
     let users = concerned(job, chunk);
     let mut decisions = Vec::with_capacity(users.len());
     let mut trades = chunk.state.open_trades.as_slice();
@@ -128,25 +109,14 @@ pub fn plan_chunk(
         let open;
         (open, trades) = trades_of(*user, trades);
         let quota = chunk.state.quotas.get(user);
-        let case = Case {
-            job,
-            audience,
-            user: *user,
-            open,
-            quota,
-            now,
-        };
+        let case = Case { job, audience, user: *user, open, quota, now };
         let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
         decisions.push(draft.settle(&ruling));
     }
     let mut plan = draft.plan;
     let span = span(chunk.users);
-    plan.decisions = span.map(|span| DecisionChunk {
-        alert_id: job.alert,
-        first_user: span.first,
-        last_user: span.last,
-        decisions,
-    });
+    plan.decisions =
+        span.map(|span| DecisionChunk { alert_id: job.alert, first_user: span.first, last_user: span.last, decisions });
     if !job.testing {
         let seen = |trade: &Trade| (trade.id, trade.alertcast.rev.0);
         plan.open_seen = span.map(|span| (span, chunk.state.open_trades.iter().map(seen).collect()));
@@ -193,32 +163,20 @@ impl Draft<'_> {
             self.exit(ruling, &mut actions);
             self.enter(ruling, &mut actions);
         }
-        Decision {
-            user: ruling.user,
-            subscription: ruling.subscription,
-            verdict: ruling.verdict,
-            actions,
-        }
+        Decision { user: ruling.user, subscription: ruling.subscription, verdict: ruling.verdict, actions }
     }
 
     fn exit(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
         let exit = &ruling.exit;
         for ending in &exit.ends {
             self.end(ending, None);
-            actions.push(DecidedAction {
-                action: TradeAction::Close,
-                trade: ending.trade.id,
-            });
+            actions.push(DecidedAction { action: TradeAction::Close, trade: ending.trade.id });
             if !ending.trade.alertcast.unreached {
-                self.plan
-                    .deliveries
-                    .extend(self.desk.exit(ruling.user, exit.routes, ending));
+                self.plan.deliveries.extend(self.desk.exit(ruling.user, exit.routes, ending));
             }
         }
         if let Some(notice) = &exit.notice {
-            self.plan
-                .deliveries
-                .extend(self.desk.notice(ruling.user, exit.routes, notice));
+            self.plan.deliveries.extend(self.desk.notice(ruling.user, exit.routes, notice));
         }
         if !exit.routes.is_empty() {
             let told = exit.notice.iter().flat_map(|notice| notice.trades.iter().copied());
@@ -235,17 +193,14 @@ impl Draft<'_> {
 
     fn enter(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
         let Some(entry) = &ruling.entry else { return };
-        let number = self.state.last_numbers.get(&ruling.user).copied().unwrap_or(0) + 1;
+        let last = self.state.last_numbers.get(&ruling.user).copied().unwrap_or(0);
+        let number = last.max(entry.newest_open).saturating_add(1);
         let (trade, deliveries) = self.desk.entry(ruling.user, number, entry);
         if let Some(replaced) = &entry.replaced {
             self.end(replaced, Some(trade.id));
         }
         actions.push(DecidedAction {
-            action: if entry.replaced.is_some() {
-                TradeAction::Replace
-            } else {
-                TradeAction::Open
-            },
+            action: if entry.replaced.is_some() { TradeAction::Replace } else { TradeAction::Open },
             trade: trade.id,
         });
         self.plan.quotas.push(entry.quota.clone());

@@ -2,6 +2,7 @@
 
 use crate::decision::Verdict;
 use crate::id::{PreferenceId, SubscriptionId, UserId};
+use crate::market::Side;
 use crate::preference::AlertChoices;
 use crate::quota::Quota;
 use crate::store::QuotaChange;
@@ -52,6 +53,9 @@ pub(super) struct ExitPart<'a> {
 /// The trade that opens.
 #[derive(Debug)]
 pub(super) struct EntryPart<'a> {
+    pub(super) side: Side,
+    /// The highest number among the user's open trades, 0 without any.
+    pub(super) newest_open: i64,
     pub(super) entitled: Entitled,
     pub(super) replaced: Option<Ending<'a>>,
     pub(super) routes: Routes<'a>,
@@ -72,20 +76,15 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
     let step = machine::step(case.open, &case.job.ask, &case.job.settings(limit))?;
 
     let exit_routes = exit_routes(case.job, user.as_ref(), &preference.choices);
-    let entry = step
-        .entry
-        .map(|admission| enter(case, user.as_ref(), &preference, entitled, admission));
+    let opening = case.job.ask.opens().zip(step.entry);
+    let entry = opening.map(|opening| enter(case, user.as_ref(), &preference, entitled, opening));
     let (verdict, subscription) = judge(case, &step, entry.as_ref(), exit_routes.err(), entitled);
     Ok(Ruling {
         user: case.user,
         verdict,
         subscription,
         preference: preference.id,
-        exit: ExitPart {
-            ends: step.ends,
-            notice: step.notice,
-            routes: exit_routes.unwrap_or_default(),
-        },
+        exit: ExitPart { ends: step.ends, notice: step.notice, routes: exit_routes.unwrap_or_default() },
         entry: entry.and_then(Result::ok),
         unmatched: step.unmatched,
     })
@@ -93,13 +92,7 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
 
 impl Case<'_> {
     fn entitlement(&self) -> Result<Entitled, Unentitled> {
-        entitlement(
-            self.audience,
-            self.job.config,
-            self.user,
-            self.job.received_at,
-            self.now,
-        )
+        entitlement(self.audience, self.job.config, self.user, self.job.received_at, self.now)
     }
 }
 
@@ -110,11 +103,7 @@ pub(super) fn may_enter(case: &Case<'_>) -> bool {
     };
     let preference = case.audience.preference(case.user, case.job.config.id);
     let wanted = preference.choices.alert_types;
-    let typed = if wanted.entry || wanted.replacement {
-        Ok(())
-    } else {
-        Err(Verdict::EntryMuted)
-    };
+    let typed = if wanted.entry || wanted.replacement { Ok(()) } else { Err(Verdict::EntryMuted) };
     wants_entry(case.job, &user, &preference.choices, typed).is_ok()
         && !entry_routes(case.job, &user, &preference.choices).is_empty()
         && case.entitlement().is_ok()
@@ -126,13 +115,10 @@ fn enter<'a>(
     user: Option<&UserView<'a>>,
     preference: &PreferenceView,
     entitled: Result<Entitled, Unentitled>,
-    admission: Admission<'a>,
+    (side, admission): (Side, Admission<'a>),
 ) -> Result<EntryPart<'a>, Unentitled> {
     let entitled = entitled?;
-    let held_back = |verdict| Unentitled {
-        verdict,
-        subscription: Some(entitled.subscription),
-    };
+    let held_back = |verdict| Unentitled { verdict, subscription: Some(entitled.subscription) };
     let user = user.ok_or_else(|| held_back(Verdict::UserInactive))?;
     let types = preference.choices.alert_types;
     let typed = match admission {
@@ -152,10 +138,12 @@ fn enter<'a>(
         return Err(held_back(Verdict::NoChannel));
     }
     Ok(EntryPart {
+        side,
+        newest_open: case.open.iter().map(|trade| trade.trade_number.0).max().unwrap_or(0),
         entitled,
         replaced,
         routes,
-        quota: charge(case.quota, user, case.job.received_at).map_err(held_back)?,
+        quota: charge(case.quota, user, case.job.received_at, case.now).map_err(held_back)?,
     })
 }
 
@@ -204,17 +192,14 @@ fn exit_routes<'a>(job: &Job<'a>, user: Option<&UserView<'a>>, choices: &AlertCh
         return Err(Verdict::ExitMuted);
     }
     let routes = Routes::to(user, choices.notifications, job.outlets, Purpose::Exit);
-    if routes.is_empty() {
-        Err(Verdict::NoChannel)
-    } else {
-        Ok(routes)
-    }
+    if routes.is_empty() { Err(Verdict::NoChannel) } else { Ok(routes) }
 }
 
 /// The one verdict for it all, and the subscription that it is about.
 ///
 /// An entry's verdict stands before an exit's: of a turn whose entry is held back, the reason is kept, and the actions
-/// beside it show what was closed. Only where nothing but a notice went out, and so no action tells of it, it is `Sent`.
+/// beside it show what was closed. Only where nothing but a notice went out, and so no action tells of it, it is
+/// `Sent`.
 fn judge(
     case: &Case<'_>,
     step: &Step<'_>,
@@ -223,11 +208,7 @@ fn judge(
     entitled: Result<Entitled, Unentitled>,
 ) -> (Verdict, Option<SubscriptionId>) {
     let told = step.notice.as_ref().and_then(|notice| notice.trades.first().copied());
-    let known = step
-        .ends
-        .iter()
-        .map(|ending| ending.trade)
-        .find(|trade| !trade.alertcast.unreached);
+    let known = step.ends.iter().map(|ending| ending.trade).find(|trade| !trade.alertcast.unreached);
     let any = step.ends.first().map(|ending| ending.trade);
     let exit_subscription = known.or(told).or(any).map(|trade| trade.subscription_id);
     match entry {

@@ -67,7 +67,7 @@ impl Desk<'_> {
         };
         let send = |route| self.delivery(&subject, route, facts.clone(), None);
         let deliveries: Vec<Delivery> = entry.routes.iter().map(send).collect();
-        (self.trade(trade_id, number, &subject, &deliveries), deliveries)
+        (self.trade(trade_id, number, entry.side, &subject, &deliveries), deliveries)
     }
 
     /// An exit's messages.
@@ -76,10 +76,7 @@ impl Desk<'_> {
         let subject = self.about_exit(user, trade.subscription_id, MessageKind::Exit, Some(trade.id));
         let announced = |route: &Route<'_>| {
             let entries = trade.alertcast.entry_deliveries.iter();
-            entries
-                .rev()
-                .find(|entry| entry.channel == route.channel)
-                .map(|entry| entry.id)
+            entries.rev().find(|entry| entry.channel == route.channel).map(|entry| entry.id)
         };
         let send = |route: Route<'_>| {
             let entry = announced(&route);
@@ -99,10 +96,7 @@ impl Desk<'_> {
             News::LevelReached => Facts::LevelReached { numbers },
             News::PartialExit => Facts::PartialExit { numbers },
         };
-        routes
-            .iter()
-            .map(|route| self.delivery(&subject, route, facts.clone(), None))
-            .collect()
+        routes.iter().map(|route| self.delivery(&subject, route, facts.clone(), None)).collect()
     }
 
     fn about_exit(
@@ -164,12 +158,9 @@ impl Desk<'_> {
         }
     }
 
-    fn trade(&self, id: TradeId, number: Count, subject: &Subject, deliveries: &[Delivery]) -> Trade {
+    fn trade(&self, id: TradeId, number: Count, side: Side, subject: &Subject, deliveries: &[Delivery]) -> Trade {
         let (config, ask) = (self.job.config, &self.job.ask);
-        let announcement = |delivery: &Delivery| EntryDelivery {
-            channel: delivery.channel,
-            id: delivery.id,
-        };
+        let announcement = |delivery: &Delivery| EntryDelivery { channel: delivery.channel, id: delivery.id };
         Trade {
             id,
             trade_number: number,
@@ -180,7 +171,7 @@ impl Desk<'_> {
                 symbol: config.symbol.as_str().to_owned(),
                 timeframe: config.timeframe.as_str().to_owned(),
                 strategy: config.strategy.clone(),
-                signal: ask.opens().unwrap_or(Side::Buy),
+                signal: side,
                 entry_price: ask.price,
                 take_profit_price: ask.take_profit,
                 stop_loss_price: ask.stop_loss,
@@ -192,18 +183,9 @@ impl Desk<'_> {
                 .alertcast
                 .currency
                 .clone()
-                .map_or_else(Pnl::default, |currency| Pnl {
-                    currency,
-                    ..Pnl::default()
-                }),
-            timestamps: TradeTimes {
-                opened_at: self.now,
-                ..TradeTimes::default()
-            },
-            alerts: TradeAlerts {
-                entry_alert_id: Some(self.job.alert),
-                exit_alert_id: None,
-            },
+                .map_or_else(Pnl::default, |currency| Pnl { currency, ..Pnl::default() }),
+            timestamps: TradeTimes { opened_at: self.now, ..TradeTimes::default() },
+            alerts: TradeAlerts { entry_alert_id: Some(self.job.alert), exit_alert_id: None },
             metadata: TradeMetadata::default(),
             created_at: self.now,
             updated_at: self.now,

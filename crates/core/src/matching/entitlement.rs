@@ -60,12 +60,7 @@ pub fn entitlement(
     then: Time,
     now: Time,
 ) -> Result<Entitled, Unentitled> {
-    let refused = |verdict| {
-        Err(Unentitled {
-            verdict,
-            subscription: None,
-        })
-    };
+    let refused = |verdict| Err(Unentitled { verdict, subscription: None });
     match audience.user(user).map(|user| user.status) {
         Some(UserStatus::Active) => {}
         Some(UserStatus::Suspended) => return refused(Verdict::UserSuspended),
@@ -97,10 +92,7 @@ pub fn entitlement(
             Err(verdict) => {
                 let nearness = (helpfulness(verdict), subscription.end);
                 if nearest.as_ref().is_none_or(|(other, _)| nearness > *other) {
-                    let unentitled = Unentitled {
-                        verdict,
-                        subscription: Some(subscription.id),
-                    };
+                    let unentitled = Unentitled { verdict, subscription: Some(subscription.id) };
                     nearest = Some((nearness, unentitled));
                 }
             }

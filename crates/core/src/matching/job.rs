@@ -15,8 +15,8 @@ use crate::user::RiskLevel;
 /// How messages leave the house.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outlets {
-    /// The bot (the numeric part of its token) that writes to those of whom no other is known; none: Telegram is off for
-    /// them.
+    /// The bot (the numeric part of its token) that writes to those of whom no other is known; none: Telegram is off
+    /// for them.
     pub default_bot: Option<String>,
     /// Into how many lanes the e-mail is split; 0: the channel is off.
     pub mail_shards: u32,
@@ -76,10 +76,7 @@ impl<'a> Job<'a> {
     }
 
     pub(super) const fn cause(&self) -> Cause {
-        Cause {
-            kind: CauseKind::Alert,
-            id: self.alert.0,
-        }
+        Cause { kind: CauseKind::Alert, id: self.alert.0 }
     }
 
     /// Until when its entry may be followed.

@@ -52,11 +52,8 @@ impl<'a> Routes<'a> {
 
     /// Each channel with its lane.
     pub(super) fn iter(self) -> impl Iterator<Item = Route<'a>> {
-        let telegram = self.telegram.map(|(bot, chat)| Route {
-            channel: Channel::Telegram,
-            lane: format!("tg:{bot}"),
-            to: chat,
-        });
+        let telegram =
+            self.telegram.map(|(bot, chat)| Route { channel: Channel::Telegram, lane: format!("tg:{bot}"), to: chat });
         let email = self.email.zip(self.user).map(|((shards, address), user)| Route {
             channel: Channel::Email,
             lane: mail_lane(user, shards),
@@ -68,8 +65,7 @@ impl<'a> Routes<'a> {
 
 /// The e-mail lane of a user: `mail:N`, N below `shards`.
 pub fn mail_lane(user: UserId, shards: u32) -> String {
-    let hash = user.bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash =
+        user.bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     format!("mail:{}", hash % shards.max(1))
 }

@@ -11,16 +11,16 @@
 
 use rust_decimal::Decimal;
 
+use crate::alert::intent::ExitSignal;
 use crate::market::Side;
 use crate::money::{Amount, Price};
 
-use super::ask::Hit;
 use super::document::Trade;
 
 /// What an exit says.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Exit<'a> {
-    pub(super) hit: Hit,
+    pub(super) hit: ExitSignal,
     pub(super) price: Price,
     pub(super) trade_ref: Option<&'a str>,
     /// A fraction of the level.
@@ -47,35 +47,27 @@ pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Tra
 }
 
 fn by_level<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
-    let reached: Vec<&Trade> = trades
-        .iter()
-        .copied()
-        .filter(|trade| has_reached(trade, exit))
-        .collect();
+    let reached: Vec<&Trade> = trades.iter().copied().filter(|trade| has_reached(trade, exit)).collect();
     if !reached.is_empty() {
         return reached;
     }
     let only = || if let [only] = trades { Some(*only) } else { None };
     let without_level = || trades.iter().copied().find(|trade| level(trade, exit.hit).is_none());
-    nearest(trades, exit)
-        .or_else(only)
-        .or_else(without_level)
-        .into_iter()
-        .collect()
+    nearest(trades, exit).or_else(only).or_else(without_level).into_iter().collect()
 }
 
 /// The level in question.
-fn level(trade: &Trade, hit: Hit) -> Option<Price> {
+fn level(trade: &Trade, hit: ExitSignal) -> Option<Price> {
     match hit {
-        Hit::TakeProfit => trade.trade_data.take_profit_price,
-        Hit::StopLoss => trade.trade_data.stop_loss_price,
+        ExitSignal::TpHit => trade.trade_data.take_profit_price,
+        ExitSignal::SlHit => trade.trade_data.stop_loss_price,
     }
 }
 
 fn has_reached(trade: &Trade, exit: &Exit<'_>) -> bool {
     level(trade, exit.hit).is_some_and(|level| match (trade.trade_data.signal, exit.hit) {
-        (Side::Buy, Hit::TakeProfit) | (Side::Sell, Hit::StopLoss) => exit.price >= level,
-        (Side::Sell, Hit::TakeProfit) | (Side::Buy, Hit::StopLoss) => exit.price <= level,
+        (Side::Buy, ExitSignal::TpHit) | (Side::Sell, ExitSignal::SlHit) => exit.price >= level,
+        (Side::Sell, ExitSignal::TpHit) | (Side::Buy, ExitSignal::SlHit) => exit.price <= level,
     })
 }
 

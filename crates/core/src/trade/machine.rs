@@ -3,16 +3,17 @@
 //! Pure, and for one user in one configuration. It knows nothing of preferences, quotas and channels: whoever holds the
 //! entry part back drops it, and the exit part stands as it is.
 
+use crate::alert::intent::{ExitSignal, Intent};
+use crate::delivery::EndedTrade;
 use crate::id::{AlertId, TradeId};
 use crate::market::{ExitReason, Side};
 use crate::money::{Amount, Price};
 use crate::time::Time;
 
-use super::ask::{Act, Ask, Hit};
+use super::ask::Ask;
 use super::document::{Trade, TradeEnd, TradeStatus};
 use super::exit::{Exit, matching};
 use super::pnl::{ProfitLoss, profit_loss};
-use crate::delivery::EndedTrade;
 
 /// The rules that hold for this user in this configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +45,8 @@ pub struct Step<'t> {
     pub entry: Option<Admission<'t>>,
     /// What holders are told without any change.
     pub notice: Option<Notice<'t>>,
-    /// An exit was asked for, and none of the trades that the subscriber knows of matches it.
+    /// A mere exit was asked for, and none of the trades that the subscriber knows of matches it. (That a turn finds
+    /// nothing to close is no fault: its entry stands.)
     pub unmatched: bool,
 }
 
@@ -101,30 +103,30 @@ pub enum News {
 /// `NotOpen` for a trade that has ended.
 pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Step<'t>, NotOpen> {
     let held = Held::new(open)?;
-    let (none, price) = (Step::default(), ask.price);
-    Ok(match (ask.act, settings.auto_close) {
-        (Act::Entry { side }, _) => Step {
-            entry: Some(admit(&held.known, side, price, settings)),
-            ..none
-        },
-        (Act::Exit { reason }, true) => held.end(|trades| matched(trades, ask, reason, settings), Some(reason), price),
-        (Act::Exit { reason }, false) => held.tell(|trades| matched(trades, ask, reason, settings), News::LevelReached),
-        (Act::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), reason, price),
-        (Act::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), News::LevelReached),
-        (Act::Turn { closes, reason, opens }, true) => Step {
-            entry: Some(admit(
-                &of_side(&held.known, Some(closes.opposite())),
-                opens,
-                price,
-                settings,
-            )),
+    let price = ask.price;
+    Ok(match (ask.intent, settings.auto_close) {
+        (Intent::Entry { side }, _) => {
+            Step { entry: Some(admit(&held.known, side, price, settings)), ..Step::default() }
+        }
+        (Intent::Exit { reason }, true) => {
+            held.end(|trades| matched(trades, ask, reason, settings), Some(reason), price)
+        }
+        (Intent::Exit { reason }, false) => {
+            held.tell(|trades| matched(trades, ask, reason, settings), News::LevelReached)
+        }
+        (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), reason, price),
+        (Intent::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), News::LevelReached),
+        (Intent::Turn { closes, reason, opens }, true) => Step {
+            entry: Some(admit(&of_side(&held.known, Some(closes.opposite())), opens, price, settings)),
+            unmatched: false,
             ..held.end(|trades| of_side(trades, Some(closes)), reason, price)
         },
-        (Act::Turn { closes, opens, .. }, false) => Step {
+        (Intent::Turn { closes, opens, .. }, false) => Step {
             entry: Some(admit(&held.known, opens, price, settings)),
+            unmatched: false,
             ..held.tell(|trades| of_side(trades, Some(closes)), News::LevelReached)
         },
-        (Act::Partial { side }, _) => held.tell(|trades| of_side(trades, Some(side)), News::PartialExit),
+        (Intent::Partial { side, .. }, _) => held.tell(|trades| of_side(trades, Some(side)), News::PartialExit),
     })
 }
 
@@ -154,7 +156,12 @@ impl<'t> Held<'t> {
     }
 
     /// Ends those that `choose` picks, in both worlds.
-    fn end(&self, choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>, reason: Option<Hit>, price: Price) -> Step<'t> {
+    fn end(
+        &self,
+        choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>,
+        reason: Option<ExitSignal>,
+        price: Price,
+    ) -> Step<'t> {
         let known = choose(&self.known);
         let unmatched = known.is_empty() && !self.known.is_empty();
         let chosen = known.into_iter().chain(choose(&self.unreached));
@@ -180,10 +187,7 @@ impl<'t> Held<'t> {
 fn require_open(trade: &Trade) -> Result<(), NotOpen> {
     match trade.status {
         TradeStatus::Open => Ok(()),
-        status @ (TradeStatus::Closed | TradeStatus::Replaced) => Err(NotOpen {
-            trade: trade.id,
-            status,
-        }),
+        status @ (TradeStatus::Closed | TradeStatus::Replaced) => Err(NotOpen { trade: trade.id, status }),
     }
 }
 
@@ -192,13 +196,8 @@ fn of_side<'t>(trades: &[&'t Trade], side: Option<Side>) -> Vec<&'t Trade> {
     trades.iter().copied().filter(wanted).collect()
 }
 
-fn matched<'t>(trades: &[&'t Trade], ask: &Ask, hit: Hit, settings: &Settings) -> Vec<&'t Trade> {
-    let exit = Exit {
-        hit,
-        price: ask.price,
-        trade_ref: ask.trade_ref.as_deref(),
-        tolerance: settings.tolerance,
-    };
+fn matched<'t>(trades: &[&'t Trade], ask: &Ask, hit: ExitSignal, settings: &Settings) -> Vec<&'t Trade> {
+    let exit = Exit { hit, price: ask.price, trade_ref: ask.trade_ref.as_deref(), tolerance: settings.tolerance };
     matching(trades, &exit)
 }
 
@@ -209,11 +208,7 @@ fn admit<'t>(open: &[&'t Trade], side: Side, price: Price, settings: &Settings) 
     if opposite_open && !settings.allow_opposite_signals {
         return Admission::Refused(Refusal::OppositeOpen);
     }
-    match (
-        open.len() < settings.limit.max(1),
-        settings.replace_on_same_signal,
-        same,
-    ) {
+    match (open.len() < settings.limit.max(1), settings.replace_on_same_signal, same) {
         (true, _, _) => Admission::Open,
         (false, true, Some(oldest)) => Admission::Replace(Ending::new(oldest, ExitReason::Replaced, false, price)),
         (false, true, None) | (false, false, _) => Admission::Refused(Refusal::LimitReached),
@@ -233,13 +228,10 @@ impl<'t> Ending<'t> {
     }
 
     /// Without a stated reason the sign of the P&L gives it: a gain is TP_HIT, the rest SL_HIT.
-    fn by_alert(trade: &'t Trade, reason: Option<Hit>, price: Price) -> Self {
-        let stated = Self::new(trade, reason.unwrap_or(Hit::StopLoss).into(), reason.is_none(), price);
+    fn by_alert(trade: &'t Trade, reason: Option<ExitSignal>, price: Price) -> Self {
+        let stated = Self::new(trade, reason.unwrap_or(ExitSignal::SlHit).into(), reason.is_none(), price);
         match reason {
-            None if stated.result.is_gain() => Self {
-                reason: ExitReason::TpHit,
-                ..stated
-            },
+            None if stated.result.is_gain() => Self { reason: ExitReason::TpHit, ..stated },
             _ => stated,
         }
     }
@@ -249,11 +241,7 @@ impl<'t> Ending<'t> {
         let replaced = self.reason == ExitReason::Replaced;
         TradeEnd {
             trade: self.trade.id,
-            status: if replaced {
-                TradeStatus::Replaced
-            } else {
-                TradeStatus::Closed
-            },
+            status: if replaced { TradeStatus::Replaced } else { TradeStatus::Closed },
             reason: self.reason,
             exit_price: self.price,
             inferred: self.inferred,
@@ -286,3 +274,6 @@ impl<'t> Ending<'t> {
 
 /// Why trades are replaced: there is one cause so far (seed 2.6 `replacementReason`).
 pub const REPLACEMENT_REASON: &str = "Replaced by a newer signal of the same side at the open-trade limit";
+
+#[cfg(test)]
+mod tests;

@@ -5,3 +5,6 @@ pub mod document;
 mod exit;
 pub mod machine;
 pub mod pnl;
+
+#[cfg(test)]
+pub(crate) mod fixtures;

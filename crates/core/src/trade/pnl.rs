@@ -62,3 +62,6 @@ fn bounded(value: Option<Decimal>, sign: i64) -> Amount {
     let value = value.unwrap_or(limit * Decimal::from(sign)).clamp(-limit, limit);
     Amount::new(value).unwrap_or(Amount::ZERO)
 }
+
+#[cfg(test)]
+mod tests;

@@ -203,9 +203,7 @@ impl Person {
             bounds: bounded.then(|| Box::new((custom.min_price, custom.max_price))),
         };
         let place = (entry.config, entry.id);
-        let at = self
-            .preferences
-            .partition_point(|other| (other.config, other.id) < place);
+        let at = self.preferences.partition_point(|other| (other.config, other.id) < place);
         self.preferences.reserve_exact(1);
         self.preferences.insert(at, entry);
     }
@@ -224,11 +222,7 @@ impl PreferenceEntry {
                 enabled: self.enabled,
                 alert_types: self.types,
                 notifications: self.channels,
-                custom_settings: CustomSettings {
-                    min_price,
-                    max_price,
-                    risk_level: self.risk_level,
-                },
+                custom_settings: CustomSettings { min_price, max_price, risk_level: self.risk_level },
             },
         }
     }
@@ -244,10 +238,7 @@ pub(super) struct Zones {
 
 impl Default for Zones {
     fn default() -> Self {
-        Self {
-            zones: vec![TimeZone::UTC],
-            numbers: HashMap::from([("UTC".to_owned(), 0)]),
-        }
+        Self { zones: vec![TimeZone::UTC], numbers: HashMap::from([("UTC".to_owned(), 0)]) }
     }
 }
 

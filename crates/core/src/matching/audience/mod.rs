@@ -71,11 +71,7 @@ struct Name {
 
 impl Name {
     fn of(config: &AlertConfiguration) -> Self {
-        Self {
-            symbol: config.symbol.clone(),
-            timeframe: config.timeframe,
-            strategy: config.strategy.trim().to_owned(),
-        }
+        Self { symbol: config.symbol.clone(), timeframe: config.timeframe, strategy: config.strategy.trim().to_owned() }
     }
 }
 
@@ -157,11 +153,7 @@ impl Audience {
         timeframe: Timeframe,
         strategy: &str,
     ) -> Option<&Arc<AlertConfiguration>> {
-        let name = Name {
-            symbol: symbol.clone(),
-            timeframe,
-            strategy: strategy.trim().to_owned(),
-        };
+        let name = Name { symbol: symbol.clone(), timeframe, strategy: strategy.trim().to_owned() };
         let ids = self.names.get(&name)?;
         let found = ids.iter().filter_map(|id| self.configs.get(id));
         found.min_by_key(|config| (config.status != ConfigStatus::Active, config.id))
@@ -209,9 +201,7 @@ impl Audience {
 
     /// What a user wants of a configuration; the defaults, without an id, where nothing is kept.
     pub fn preference(&self, user: UserId, config: ConfigId) -> PreferenceView {
-        self.people
-            .get(&user)
-            .map_or_else(PreferenceView::default, |person| person.preference(config))
+        self.people.get(&user).map_or_else(PreferenceView::default, |person| person.preference(config))
     }
 
     /// How much it holds.
@@ -302,10 +292,7 @@ impl Audience {
 
     fn put_preference(&mut self, preference: &AlertPreference) {
         self.remove_preference(preference.id);
-        self.people
-            .entry(preference.user_id)
-            .or_default()
-            .add_preference(preference);
+        self.people.entry(preference.user_id).or_default().add_preference(preference);
         self.preference_of.insert(preference.id, preference.user_id);
     }
 
@@ -331,8 +318,6 @@ impl Audience {
 impl fmt::Debug for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Sizes only: personal data does not belong in a log.
-        f.debug_struct("Audience")
-            .field("size", &self.size())
-            .finish_non_exhaustive()
+        f.debug_struct("Audience").field("size", &self.size()).finish_non_exhaustive()
     }
 }

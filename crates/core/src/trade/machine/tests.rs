@@ -1,0 +1,369 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::alert::intent::ExitSignal::{SlHit, TpHit};
+use crate::market::Side::{Buy, Sell};
+use crate::trade::fixtures::{amount, price, trade};
+
+const SETTINGS: Settings = Settings {
+    limit: 3,
+    replace_on_same_signal: true,
+    allow_opposite_signals: true,
+    auto_close: true,
+    tolerance: Amount::ZERO,
+};
+
+fn settings() -> Settings {
+    Settings { tolerance: amount("0.05"), ..SETTINGS }
+}
+
+fn ask(intent: Intent, at: &str) -> Ask {
+    Ask { intent, price: price(at), take_profit: None, stop_loss: None, quantity: None, trade_ref: None }
+}
+
+fn named(intent: Intent, at: &str, name: &str) -> Ask {
+    Ask { trade_ref: Some(name.to_owned()), ..ask(intent, at) }
+}
+
+/// A step in short: `end 1 TP_HIT`, `open`, `replace 1`, `LimitReached`, `tell LevelReached 1 2`, `unmatched`.
+fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
+    let step = step(open, ask, settings).unwrap();
+    let mut words: Vec<String> = Vec::new();
+    for ending in &step.ends {
+        let inferred = if ending.inferred { "?" } else { "" };
+        words.push(format!("end {} {}{inferred}", ending.trade.trade_number.0, ending.reason));
+    }
+    if let Some(notice) = &step.notice {
+        let numbers: Vec<String> = notice.trades.iter().map(|trade| trade.trade_number.0.to_string()).collect();
+        words.push(format!("tell {:?} {}", notice.news, numbers.join(" ")));
+    }
+    match step.entry {
+        Some(Admission::Open) => words.push("open".to_owned()),
+        Some(Admission::Replace(ending)) => words.push(format!("replace {}", ending.trade.trade_number.0)),
+        Some(Admission::Refused(refusal)) => words.push(format!("{refusal:?}")),
+        None => {}
+    }
+    if step.unmatched {
+        words.push("unmatched".to_owned());
+    }
+    words.join(", ")
+}
+
+#[test]
+fn an_entry_opens_replaces_or_is_refused() {
+    let buy = || ask(Intent::Entry { side: Buy }, "100");
+    let (b, s) = (|n| trade(n, Buy, "90"), |n| trade(n, Sell, "90"));
+    let lone = Settings { limit: 1, ..settings() };
+    let no_replacing = Settings { replace_on_same_signal: false, ..settings() };
+    let one_way = Settings { allow_opposite_signals: false, ..settings() };
+    let table: Vec<(&str, Vec<Trade>, Settings, &str)> = vec![
+        ("nothing open", vec![], settings(), "open"),
+        ("below the limit", vec![b(1), s(2)], settings(), "open"),
+        ("at the limit the oldest of the side goes", vec![s(1), b(2), b(3)], settings(), "replace 2"),
+        ("whatever the order they come in", vec![b(3), s(1), b(2)], settings(), "replace 2"),
+        ("above the limit, which was lowered", vec![b(1), b(2), b(3)], lone, "replace 1"),
+        ("at the limit, none of the side", vec![s(1), s(2), s(3)], settings(), "LimitReached"),
+        ("at the limit, no replacing", vec![b(1), b(2), b(3)], no_replacing, "LimitReached"),
+        ("below the limit, no replacing", vec![b(1), b(2)], no_replacing, "open"),
+        ("the other side is open", vec![s(1)], one_way, "OppositeOpen"),
+        ("the other side stands before the limit", vec![s(1), b(2), b(3)], one_way, "OppositeOpen"),
+        ("only the same side is open", vec![b(1)], one_way, "open"),
+        ("who never heard of a trade is not blocked by it", vec![s(1).unreached()], one_way, "open"),
+        ("nor does it count", vec![b(1).unreached(), b(2), b(3)], settings(), "open"),
+        ("nor is it replaced", vec![b(1).unreached(), b(2), b(3), b(4)], settings(), "replace 2"),
+        ("a limit of nothing is a limit of one", vec![], Settings { limit: 0, ..settings() }, "open"),
+    ];
+    for (name, open, settings, want) in table {
+        assert_eq!(told(&open, &buy(), &settings), want, "{name}");
+    }
+}
+
+#[test]
+fn an_exit_finds_its_trades() {
+    let tp = |at| ask(Intent::Exit { reason: TpHit }, at);
+    let sl = |at| ask(Intent::Exit { reason: SlHit }, at);
+    let named_tp = |at, name| named(Intent::Exit { reason: TpHit }, at, name);
+    let b = |n| trade(n, Buy, "100");
+    let s = |n| trade(n, Sell, "100");
+    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+        ("nothing open", vec![], tp("110"), ""),
+        (
+            "by name, though another's level is reached",
+            vec![b(1).tp("105"), b(2).named("L")],
+            named_tp("110", "L"),
+            "end 2 TP_HIT",
+        ),
+        (
+            "one name twice: the reached one",
+            vec![b(1).named("L").tp("120"), b(2).named("L").tp("110"), b(3).tp("110")],
+            named_tp("110", "L"),
+            "end 2 TP_HIT",
+        ),
+        (
+            "one name twice, neither level near: the oldest",
+            vec![b(1).named("L").tp("200"), b(2).named("L").tp("300"), b(3)],
+            named_tp("110", "L"),
+            "end 1 TP_HIT",
+        ),
+        (
+            "an unknown name counts for nothing",
+            vec![b(1).tp("105").named("K"), b(2).tp("120")],
+            named_tp("110", "L"),
+            "end 1 TP_HIT",
+        ),
+        (
+            "every reached level",
+            vec![b(1).tp("105"), b(2).tp("120"), b(3).tp("110")],
+            tp("110"),
+            "end 1 TP_HIT, end 3 TP_HIT",
+        ),
+        ("a sell's tp is reached from above", vec![s(1).tp("90"), s(2).tp("80")], tp("90"), "end 1 TP_HIT"),
+        ("a buy's sl is reached from above", vec![b(1).sl("95"), b(2).sl("85")], sl("90"), "end 1 SL_HIT"),
+        ("a sell's sl is reached from below", vec![s(1).sl("105"), s(2).sl("120")], sl("110"), "end 1 SL_HIT"),
+        ("a tp says nothing of the sl", vec![b(1).sl("120").tp("200"), b(2).tp("110")], tp("110"), "end 2 TP_HIT"),
+        (
+            "the nearest within the tolerance",
+            vec![b(1).tp("120"), b(2).tp("112"), b(3).tp("111")],
+            tp("110"),
+            "end 3 TP_HIT",
+        ),
+        ("nearest by its share of the level", vec![b(1).tp("104.9"), s(2).tp("95.2")], tp("100"), "end 1 TP_HIT"),
+        ("of equals the oldest", vec![b(2).tp("112"), b(1).tp("112")], tp("110"), "end 1 TP_HIT"),
+        ("the edge of the tolerance is within", vec![b(1).tp("100"), b(2).tp("300")], tp("95"), "end 1 TP_HIT"),
+        ("none near: the only one", vec![b(1).tp("200")], tp("110"), "end 1 TP_HIT"),
+        (
+            "none near: the oldest without the level",
+            vec![b(1).tp("200"), b(2).sl("90"), b(3)],
+            tp("110"),
+            "end 2 TP_HIT",
+        ),
+        ("none near, all with levels", vec![b(1).tp("200"), b(2).tp("300")], tp("110"), "unmatched"),
+        (
+            "the only known one, beside one that never arrived",
+            vec![b(1).unreached(), b(2)],
+            tp("110"),
+            "end 2 TP_HIT, end 1 TP_HIT",
+        ),
+        (
+            "what never arrived is matched by itself",
+            vec![b(1).unreached().tp("105"), b(2).tp("200"), b(3).tp("300")],
+            tp("110"),
+            "end 1 TP_HIT, unmatched",
+        ),
+        ("a price that no instrument has", vec![b(1).tp("200")], tp("-5"), "end 1 TP_HIT"),
+        ("a level of nought is never near", vec![b(1).sl("0"), b(2).sl("1")], sl("5"), "unmatched"),
+    ];
+    for (name, open, ask, want) in table {
+        assert_eq!(told(&open, &ask, &settings()), want, "{name}");
+    }
+}
+
+#[test]
+fn an_ended_position_ends_its_trades_whatever_their_levels() {
+    let b = |n, entry| trade(n, Buy, entry).tp("500");
+    let s = |n, entry| trade(n, Sell, entry).tp("1");
+    let flat = |side, reason| ask(Intent::Flat { side, reason }, "100");
+    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+        (
+            "the stated reason",
+            vec![b(1, "90"), b(2, "110")],
+            flat(Some(Buy), Some(SlHit)),
+            "end 1 SL_HIT, end 2 SL_HIT",
+        ),
+        (
+            "the sign of each trade's result",
+            vec![b(1, "90"), b(2, "110")],
+            flat(Some(Buy), None),
+            "end 1 TP_HIT?, end 2 SL_HIT?",
+        ),
+        (
+            "a sell's sign is the other",
+            vec![s(1, "90"), s(2, "110")],
+            flat(Some(Sell), None),
+            "end 1 SL_HIT?, end 2 TP_HIT?",
+        ),
+        ("nothing gained is no profit", vec![b(1, "100")], flat(Some(Buy), None), "end 1 SL_HIT?"),
+        ("the other side stays", vec![b(1, "90"), s(2, "90")], flat(Some(Sell), Some(TpHit)), "end 2 TP_HIT"),
+        (
+            "both sides where none is told",
+            vec![b(1, "90"), s(2, "90")],
+            flat(None, Some(TpHit)),
+            "end 1 TP_HIT, end 2 TP_HIT",
+        ),
+        ("none of that side", vec![b(1, "90")], flat(Some(Sell), None), "unmatched"),
+        ("nothing open", vec![], flat(Some(Sell), None), ""),
+        ("what never arrived ends too", vec![b(1, "90").unreached()], flat(Some(Buy), None), "end 1 TP_HIT?"),
+    ];
+    for (name, open, ask, want) in table {
+        assert_eq!(told(&open, &ask, &settings()), want, "{name}");
+    }
+}
+
+#[test]
+fn a_turn_closes_one_side_and_opens_the_other() {
+    let turn = |reason| ask(Intent::Turn { closes: Buy, reason, opens: Sell }, "100");
+    let b = |n| trade(n, Buy, "90");
+    let s = |n| trade(n, Sell, "90");
+    let one_way = Settings { allow_opposite_signals: false, ..settings() };
+    let table: Vec<(&str, Vec<Trade>, Settings, &str)> = vec![
+        ("closes and opens", vec![b(1), b(2)], settings(), "end 1 TP_HIT?, end 2 TP_HIT?, open"),
+        ("what it closes is no opposite any more", vec![b(1)], one_way, "end 1 TP_HIT?, open"),
+        ("what it closes leaves room", vec![b(1), b(2), s(3)], settings(), "end 1 TP_HIT?, end 2 TP_HIT?, open"),
+        ("the new side is full", vec![s(1), s(2), s(3)], settings(), "replace 1"),
+        ("nothing to close", vec![], settings(), "open"),
+        (
+            "only told: the old side stays in the way",
+            vec![b(1)],
+            Settings { auto_close: false, ..one_way },
+            "tell LevelReached 1, OppositeOpen",
+        ),
+        (
+            "only told: both stand",
+            vec![b(1)],
+            Settings { auto_close: false, ..settings() },
+            "tell LevelReached 1, open",
+        ),
+    ];
+    for (name, open, settings, want) in table {
+        assert_eq!(told(&open, &turn(None), &settings), want, "{name}");
+    }
+    assert_eq!(told(&[b(1)], &turn(Some(SlHit)), &settings()), "end 1 SL_HIT, open", "the stated reason");
+}
+
+#[test]
+fn a_notice_changes_nothing() {
+    let told_only = Settings { auto_close: false, ..settings() };
+    let open = [
+        trade(1, Buy, "90").tp("100"),
+        trade(2, Sell, "90"),
+        trade(3, Buy, "90").tp("100"),
+        trade(4, Buy, "90").tp("100").unreached(),
+    ];
+    let exit = |reason| ask(Intent::Exit { reason }, "100");
+    let flat = |side| ask(Intent::Flat { side, reason: None }, "100");
+    let part = |side| ask(Intent::Partial { side, reason: None }, "100");
+    assert_eq!(told(&open, &exit(TpHit), &told_only), "tell LevelReached 1 3");
+    assert_eq!(told(&open, &flat(Some(Sell)), &told_only), "tell LevelReached 2");
+    assert_eq!(told(&open, &part(Buy), &told_only), "tell PartialExit 1 3");
+    assert_eq!(told(&open, &part(Buy), &settings()), "tell PartialExit 1 3");
+    assert_eq!(told(&open[..1], &part(Sell), &settings()), "unmatched");
+    assert_eq!(told(&open[3..], &part(Buy), &settings()), "");
+}
+
+#[test]
+fn what_has_ended_never_changes_again() {
+    for status in [TradeStatus::Closed, TradeStatus::Replaced] {
+        let ended = Trade { status, ..trade(1, Buy, "90") };
+        let error = NotOpen { trade: ended.id, status };
+        let open = [trade(2, Buy, "90"), ended];
+        for intent in [
+            Intent::Entry { side: Buy },
+            Intent::Exit { reason: TpHit },
+            Intent::Flat { side: None, reason: None },
+            Intent::Turn { closes: Buy, reason: None, opens: Sell },
+            Intent::Partial { side: Sell, reason: None },
+        ] {
+            assert_eq!(step(&open, &ask(intent, "100"), &settings()), Err(error), "{status} {intent:?}");
+        }
+        assert_eq!(close_by_hand(&open[1], price("100")), Err(error));
+    }
+}
+
+#[test]
+fn an_ending_is_written_and_told_alike() {
+    let open = Trade {
+        timestamps: crate::trade::document::TradeTimes { opened_at: Time::from_millis(7), ..Default::default() },
+        ..trade(4, Sell, "80").units("2.5")
+    };
+    let ending = close_by_hand(&open, price("60")).unwrap();
+    let (at, alert) = (Time::from_millis(9), AlertId::MIN);
+    let end = ending.commit(at, None, None);
+    assert_eq!((end.status, end.reason, end.inferred), (TradeStatus::Closed, ExitReason::Manual, false));
+    assert_eq!((end.pnl_amount, end.pnl_percentage, end.exit_price), (amount("50"), amount("25"), price("60")));
+    assert_eq!((end.at, end.replaced_by, end.replacement_reason), (at, None, None));
+    let told = ending.told();
+    assert_eq!((told.number.0, told.side, told.entry_price), (4, Sell, price("80")));
+    assert_eq!((told.opened_at, told.pnl_amount, told.currency.as_str()), (Time::from_millis(7), amount("50"), "USD"));
+
+    let full = Settings { limit: 1, ..settings() };
+    let again = ask(Intent::Entry { side: Sell }, "100");
+    let open = [open];
+    let step = step(&open, &again, &full).unwrap();
+    let Some(Admission::Replace(replaced)) = step.entry else { panic!("{step:?}") };
+    let end = replaced.commit(at, Some(alert), Some(TradeId::MIN));
+    assert_eq!((end.status, end.reason), (TradeStatus::Replaced, ExitReason::Replaced));
+    assert_eq!((end.exit_price, end.pnl_amount, end.replaced_by), (price("100"), amount("-50"), Some(TradeId::MIN)));
+    assert_eq!(end.replacement_reason.as_deref(), Some(REPLACEMENT_REASON));
+}
+
+fn any_side() -> impl Strategy<Value = Side> {
+    prop_oneof![Just(Buy), Just(Sell)]
+}
+
+fn any_intent() -> impl Strategy<Value = Intent> {
+    let reason = || proptest::option::of(prop_oneof![Just(TpHit), Just(SlHit)]);
+    prop_oneof![
+        4 => any_side().prop_map(|side| Intent::Entry { side }),
+        2 => reason().prop_map(|reason| Intent::Exit { reason: reason.unwrap_or(TpHit) }),
+        1 => (proptest::option::of(any_side()), reason()).prop_map(|(side, reason)| Intent::Flat { side, reason }),
+        1 => (any_side(), reason())
+            .prop_map(|(closes, reason)| Intent::Turn { closes, reason, opens: closes.opposite() }),
+        1 => (any_side(), reason()).prop_map(|(side, reason)| Intent::Partial { side, reason }),
+    ]
+}
+
+fn any_settings() -> impl Strategy<Value = Settings> {
+    (1_usize..=3, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(limit, replace, opposite, auto)| Settings {
+        limit,
+        replace_on_same_signal: replace,
+        allow_opposite_signals: opposite,
+        auto_close: auto,
+        ..settings()
+    })
+}
+
+fn any_trade(number: u32) -> impl Strategy<Value = Trade> {
+    let level = || proptest::option::of(1_u32..300);
+    (any_side(), 1_u32..300, level(), level(), any::<bool>()).prop_map(move |(side, entry, tp, sl, unreached)| {
+        let mut trade = trade(number, side, &entry.to_string());
+        trade.trade_data.take_profit_price = tp.map(|level| price(&level.to_string()));
+        trade.trade_data.stop_loss_price = sl.map(|level| price(&level.to_string()));
+        trade.alertcast.unreached = unreached;
+        trade
+    })
+}
+
+proptest! {
+    #[test]
+    fn open_trades_never_rise_above_the_limit(
+        open in (any_trade(1), any_trade(2), any_trade(3), any_trade(4)).prop_map(|(a, b, c, d)| [a, b, c, d]),
+        count in 0_usize..=4, intent in any_intent(), at in 1_u32..300, settings in any_settings(),
+    ) {
+        let open = &open[..count];
+        let known = |trade: &Trade| !trade.alertcast.unreached;
+        let before = open.iter().filter(|trade| known(trade)).count();
+        let ask = ask(intent, &at.to_string());
+        let step = step(open, &ask, &settings).unwrap();
+
+        let mut ended: Vec<TradeId> = step.ends.iter().map(|ending| ending.trade.id).collect();
+        let mut left = before - step.ends.iter().filter(|ending| known(ending.trade)).count();
+        match step.entry {
+            Some(Admission::Open) => left += 1,
+            Some(Admission::Replace(ending)) => {
+                prop_assert!(known(ending.trade));
+                ended.push(ending.trade.id);
+            }
+            Some(Admission::Refused(_)) | None => {}
+        }
+        prop_assert!(left <= before.max(settings.limit));
+        let distinct: BTreeSet<TradeId> = ended.iter().copied().collect();
+        prop_assert_eq!(distinct.len(), ended.len(), "a trade ends once");
+        prop_assert_eq!(step.entry.is_some(), intent.opens().is_some());
+        prop_assert!(step.notice.is_none() || step.ends.is_empty());
+        if !settings.auto_close || matches!(intent, Intent::Entry { .. } | Intent::Partial { .. }) {
+            prop_assert!(step.ends.is_empty());
+        }
+    }
+}
