@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::answer::{ApiError, ApiResult, result};
 use crate::bot::Bot;
+use crate::files::FileKind;
 use crate::params::Params;
 use crate::record::Answered;
 use crate::sim::State;
@@ -30,7 +31,11 @@ pub(crate) async fn carry_out(state: &Arc<State>, call: &Call, answered: Answere
     let Call { bot, params, .. } = call;
     match call.method.as_str() {
         "sendmessage" => send::send_message(state, bot, params, answered),
+        "sendphoto" => send::send_file(state, bot, params, answered, FileKind::Photo),
+        "senddocument" => send::send_file(state, bot, params, answered, FileKind::Document),
+        "getfile" => get_file(state, params),
         "editmessagetext" => edit::edit_message_text(state, bot, params, answered),
+        "editmessagecaption" => edit::edit_message_caption(state, bot, params, answered),
         "getme" => result(&bot.me()),
         "getupdates" => updates::get_updates(state, bot, params).await,
         "setwebhook" => updates::set_webhook(state, bot, params),
@@ -41,4 +46,10 @@ pub(crate) async fn carry_out(state: &Arc<State>, call: &Call, answered: Answere
         "setmycommands" | "deletemycommands" | "sendchataction" => result(&json!(true)),
         _ => Err(ApiError::method_not_found()),
     }
+}
+
+fn get_file(state: &State, params: &Params) -> ApiResult {
+    let file_id = params.text("file_id").unwrap_or_default();
+    let file = state.files.info(&file_id).ok_or_else(|| ApiError::bad_request("invalid file_id"))?;
+    result(&file.file_with_path())
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, State};
-use axum::http::Response;
+use axum::http::{HeaderValue, Response, header};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,9 @@ use crate::SimError;
 use crate::answer::json_response;
 use crate::chat::ChatKind;
 use crate::config::{ChatMode, Limits};
-use crate::fault::{Fault, FaultId};
+use crate::fault::{Fault, FaultAction, FaultId};
+use crate::files::FileKind;
+use crate::inbound::UserFile;
 use crate::sim::Sim;
 
 /// All control routes.
@@ -27,6 +29,8 @@ pub(crate) fn routes() -> Router<Sim> {
         .route("/settings", post(set_settings))
         .route("/chats/{chat}/{change}", post(change_chat))
         .route("/updates", post(add_update))
+        .route("/files", post(add_file))
+        .route("/files/{id}", get(file))
         .route("/messages", get(messages))
         .route("/transcript", get(transcript))
         .route("/transcript/{name}", get(chat_text))
@@ -71,6 +75,11 @@ async fn list_faults(State(sim): State<Sim>) -> Response<Body> {
 }
 
 async fn add_fault(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Response<Body> {
+    if let FaultAction::ErrorBefore { status } | FaultAction::ErrorAfter { status } = fault.action
+        && !(500..=599).contains(&status)
+    {
+        return failed(400, "a server error has a status from 500 to 599");
+    }
     done(json!({ "id": sim.inject_fault(fault) }))
 }
 
@@ -162,6 +171,32 @@ async fn add_update(State(sim): State<Sim>, Json(update): Json<NewUpdate>) -> Re
     }
 }
 
+/// A user's upload: who, and what; the body is the file.
+#[derive(Deserialize)]
+struct NewFile {
+    bot: i64,
+    from: i64,
+    chat: Option<i64>,
+    #[serde(default)]
+    kind: FileKind,
+    name: String,
+    #[serde(default)]
+    caption: String,
+}
+
+async fn add_file(State(sim): State<Sim>, Query(new): Query<NewFile>, body: Bytes) -> Response<Body> {
+    let file = UserFile { kind: new.kind, name: new.name, bytes: body.to_vec(), caption: new.caption };
+    let sent = sim.send_user_file(new.bot, new.chat.unwrap_or(new.from), new.from, file);
+    outcome(sent.map(|id| json!({ "message_id": id })))
+}
+
+async fn file(State(sim): State<Sim>, Path(id): Path<String>) -> Response<Body> {
+    match sim.file_bytes(&id) {
+        Some(bytes) => Response::new(Body::from(bytes)),
+        None => failed(404, "there is no such file"),
+    }
+}
+
 #[derive(Deserialize)]
 struct Page {
     chat: Option<i64>,
@@ -183,7 +218,12 @@ async fn transcript(State(sim): State<Sim>, Query(page): Query<Page>) -> Respons
 
 async fn chat_text(State(sim): State<Sim>, Path(name): Path<String>) -> Response<Body> {
     match name.strip_suffix(".txt").and_then(|chat| chat.parse().ok()) {
-        Some(chat) => Response::new(Body::from(sim.chat_text(chat))),
+        Some(chat) => {
+            let mut response = Response::new(Body::from(sim.chat_text(chat)));
+            let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+            response.headers_mut().insert(header::CONTENT_TYPE, plain);
+            response
+        }
         None => failed(404, "a transcript is named by its chat: 12345.txt"),
     }
 }

@@ -82,6 +82,10 @@ pub enum FreezeScope {
     Bot,
 }
 
+/// The methods that put something into a chat.
+const WRITING_METHODS: [&str; 5] =
+    ["sendmessage", "editmessagetext", "sendphoto", "senddocument", "editmessagecaption"];
+
 /// A fault and whom it strikes. Of several that match a request, the one injected first strikes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Fault {
@@ -94,7 +98,7 @@ pub struct Fault {
     /// Only this chat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<i64>,
-    /// Only these methods, in any case. Empty: sendMessage and editMessageText. `*`: all.
+    /// Only these methods, in any case. Empty: those that put something into a chat. `*`: all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
     /// Passes over so many matching requests first.
@@ -115,7 +119,7 @@ impl From<FaultAction> for Fault {
 }
 
 impl Fault {
-    /// Strikes every sendMessage and editMessageText of everyone.
+    /// Strikes everything that any bot puts into a chat.
     pub fn new(action: FaultAction) -> Self {
         Self { action, bot: None, chat: None, methods: Vec::new(), skip: 0, times: None, probability: None }
     }
@@ -158,7 +162,7 @@ impl Fault {
 
     fn concerns(&self, bot: i64, chat: Option<i64>, method: &str) -> bool {
         let method_concerned = if self.methods.is_empty() {
-            ["sendmessage", "editmessagetext"].contains(&method)
+            WRITING_METHODS.contains(&method)
         } else {
             self.methods.iter().any(|wanted| wanted == "*" || wanted.eq_ignore_ascii_case(method))
         };

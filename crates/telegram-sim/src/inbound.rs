@@ -8,9 +8,23 @@ use serde_json::{Value, json};
 use crate::SimError;
 use crate::api::message::{message_json, user_json};
 use crate::bot::Bot;
+use crate::files::{FileInfo, FileKind, Upload};
 use crate::html::Entity;
 use crate::record::{Row, RowKind};
 use crate::sim::Sim;
+
+/// What a user uploads.
+#[derive(Debug, Clone, Default)]
+pub struct UserFile {
+    /// As a picture, or as a file with a name.
+    pub kind: FileKind,
+    /// Its name, whose ending tells its content type.
+    pub name: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// The text under it, or empty.
+    pub caption: String,
+}
 
 impl Sim {
     /// A user writes to a bot, which counts as starting it and lifts a block; gives the message's id.
@@ -18,6 +32,28 @@ impl Sim {
     /// # Errors
     /// [`SimError::UnknownBot`].
     pub fn send_user_text(&self, bot: i64, chat: i64, from: i64, text: &str) -> Result<i64, SimError> {
+        self.send_from_user(bot, chat, from, text, None)
+    }
+
+    /// A user sends a picture or a document; gives the message's id.
+    ///
+    /// # Errors
+    /// [`SimError::UnknownBot`].
+    pub fn send_user_file(&self, bot: i64, chat: i64, from: i64, file: UserFile) -> Result<i64, SimError> {
+        self.known(bot)?;
+        let mime = mime_of(&file.name).to_owned();
+        let info = self.0.files.store(file.kind, Upload { name: file.name, mime, bytes: file.bytes });
+        self.send_from_user(bot, chat, from, &file.caption, Some(info))
+    }
+
+    fn send_from_user(
+        &self,
+        bot: i64,
+        chat: i64,
+        from: i64,
+        text: &str,
+        file: Option<FileInfo>,
+    ) -> Result<i64, SimError> {
         let state = &self.0;
         let bot = self.known(bot)?;
         let entities = command_entity(text);
@@ -29,6 +65,7 @@ impl Sim {
                 text: text.to_owned(),
                 plain: text.to_owned(),
                 from,
+                file,
                 ..Row::new(RowKind::User, state.now_ms(), bot.id, chat.id)
             };
             let (row, evicted) = state.append_within_chat(row);
@@ -109,4 +146,13 @@ fn command_entity(text: &str) -> Vec<Entity> {
     };
     let name_len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_@".contains(c))).unwrap_or(rest.len());
     if name_len == 0 { Vec::new() } else { vec![Entity::new("bot_command", 0, name_len + 1)] }
+}
+
+fn mime_of(name: &str) -> &'static str {
+    match name.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase()).as_deref() {
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("pdf") => "application/pdf",
+        _ => "application/octet-stream",
+    }
 }

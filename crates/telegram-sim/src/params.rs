@@ -1,13 +1,21 @@
 //! Parameters of a method call: from the query and from a JSON or form body, read as leniently as Telegram does.
 
-use axum::http::{HeaderMap, header};
+use std::collections::HashMap;
+
+use axum::extract::Multipart;
+use axum::extract::multipart::MultipartError;
+use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
 use crate::answer::ApiError;
+use crate::files::Upload;
 
 /// The parameters of one call by name.
 #[derive(Debug, Default)]
-pub(crate) struct Params(Map<String, Value>);
+pub(crate) struct Params {
+    fields: Map<String, Value>,
+    uploads: HashMap<String, Upload>,
+}
 
 impl Params {
     /// Merges query and body; the body wins.
@@ -26,15 +34,45 @@ impl Params {
         } else if content_type.starts_with("application/x-www-form-urlencoded") {
             extend_from_form(&mut params, body);
         }
-        Ok(Self(params))
+        Ok(Self { fields: params, uploads: HashMap::new() })
+    }
+
+    /// Reads a form with files.
+    pub(crate) async fn read_multipart(query: Option<&str>, mut form: Multipart) -> Result<Self, ApiError> {
+        let unreadable = |error: MultipartError| match error.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
+            _ => ApiError::bad_request("can't read the form"),
+        };
+        let mut params = Self::read(query, &HeaderMap::new(), &[])?;
+        while let Some(field) = form.next_field().await.map_err(unreadable)? {
+            let Some(name) = field.name().map(str::to_owned) else { continue };
+            match field.file_name().map(str::to_owned) {
+                Some(file_name) => {
+                    let mime = field.content_type().unwrap_or("application/octet-stream").to_owned();
+                    let bytes = field.bytes().await.map_err(unreadable)?.to_vec();
+                    params.uploads.insert(name, Upload { name: file_name, mime, bytes });
+                }
+                None => {
+                    let text = field.text().await.map_err(unreadable)?;
+                    params.fields.insert(name, Value::String(text));
+                }
+            }
+        }
+        Ok(params)
+    }
+
+    /// The file that came as this field, or that the field names with `attach://`.
+    pub(crate) fn upload(&self, name: &str) -> Option<&Upload> {
+        let attached = self.present(name).and_then(Value::as_str).and_then(|text| text.strip_prefix("attach://"));
+        self.uploads.get(attached.unwrap_or(name))
     }
 
     pub(crate) fn from_map(params: Map<String, Value>) -> Self {
-        Self(params)
+        Self { fields: params, uploads: HashMap::new() }
     }
 
     fn present(&self, name: &str) -> Option<&Value> {
-        self.0.get(name).filter(|value| !value.is_null())
+        self.fields.get(name).filter(|value| !value.is_null())
     }
 
     pub(crate) fn int(&self, name: &str) -> Option<i64> {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::chat::ChatInfo;
+use crate::files::FileInfo;
 use crate::limiter::LimitCause;
 
 /// What a row tells of.
@@ -95,6 +96,9 @@ pub struct Row {
     /// Buttons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_markup: Option<Value>,
+    /// The picture or document, of which the text is the caption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<FileInfo>,
     /// Sent with `disable_notification`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub silent: bool,
@@ -129,6 +133,7 @@ impl Row {
             parse_mode: None,
             reply_to: None,
             reply_markup: None,
+            file: None,
             silent: false,
             from: 0,
             chat: None,
@@ -160,6 +165,8 @@ pub struct SentMessage {
     pub reply_to: Option<i64>,
     /// Buttons, as of the latest edit.
     pub reply_markup: Option<Value>,
+    /// The picture or document, of which the text is the caption.
+    pub file: Option<FileInfo>,
     /// Sent with `disable_notification`.
     pub silent: bool,
     /// What the sender got to see.
@@ -181,6 +188,7 @@ impl SentMessage {
             parse_mode: row.parse_mode.clone(),
             reply_to: row.reply_to,
             reply_markup: row.reply_markup.clone(),
+            file: row.file.clone(),
             silent: row.silent,
             answered: row.outcome.answered,
             edits: Vec::new(),

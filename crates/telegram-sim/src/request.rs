@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{ConnectInfo, Request, State as Shared};
-use axum::http::{Response, StatusCode};
+use axum::extract::{ConnectInfo, FromRequest, Multipart, Path, Request, State as Shared};
+use axum::http::{Response, StatusCode, header};
 
 use crate::answer::{ApiError, ApiResult, envelope};
 use crate::api::{Call, carry_out};
-use crate::bot::bot_id_of;
+use crate::bot::{Bot, bot_id_of};
 use crate::fault::{FaultAction, FreezeScope, Strike};
 use crate::limiter::{LimitCause, Refusal};
 use crate::params::Params;
@@ -19,7 +19,11 @@ use crate::server::Connection;
 use crate::sim::{Sim, State};
 use crate::sync::lock;
 
+/// Of a request without files.
 const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Of a request with files; Telegram takes documents of up to 50 MB.
+pub(crate) const FORM_BYTES_MAX: usize = 51 << 20;
 
 /// What goes back over the connection.
 enum Reply {
@@ -95,18 +99,52 @@ impl Drop for InFlight<'_> {
 
 /// Finds the bot and reads the parameters: `/bot<token>/<method>`.
 async fn read(state: &State, request: Request) -> Result<Call, ApiError> {
-    let (parts, body) = request.into_parts();
-    let path = parts.uri.path().replace("%3A", ":").replace("%3a", ":");
-    let (token, method) =
-        path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')).ok_or_else(ApiError::not_found)?;
-    let bot = match state.bot(token) {
-        Some(bot) => bot,
-        None if bot_id_of(token).is_some() => return Err(ApiError::unauthorized()),
-        None => return Err(ApiError::not_found()),
+    let path = request.uri().path().replace("%3A", ":").replace("%3a", ":");
+    let (bot, method) = path.strip_prefix("/bot").map(|rest| bot_of(state, rest)).ok_or_else(ApiError::not_found)??;
+    let is_multipart = request
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(b"multipart/form-data"));
+    let params = if is_multipart {
+        let query = request.uri().query().map(str::to_owned);
+        let form = Multipart::from_request(request, &()).await;
+        let form = form.map_err(|_| ApiError::bad_request("can't read the form"))?;
+        Params::read_multipart(query.as_deref(), form).await?
+    } else {
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| ApiError::too_large())?;
+        Params::read(parts.uri.query(), &parts.headers, &body)?
     };
-    let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| ApiError::too_large())?;
-    let params = Params::read(parts.uri.query(), &parts.headers, &body)?;
     Ok(Call { bot, method: method.to_ascii_lowercase(), params })
+}
+
+/// Splits `<token>/<rest>`.
+fn bot_of<'a>(state: &State, path: &'a str) -> Result<(Arc<Bot>, &'a str), ApiError> {
+    let (token, rest) = path.split_once('/').ok_or_else(ApiError::not_found)?;
+    match state.bot(token) {
+        Some(bot) => Ok((bot, rest)),
+        None if bot_id_of(token).is_some() => Err(ApiError::unauthorized()),
+        None => Err(ApiError::not_found()),
+    }
+}
+
+/// Answers `/file/bot<token>/<file_path>`.
+pub(crate) async fn download(Shared(sim): Shared<Sim>, Path(path): Path<String>) -> Response<Body> {
+    let found = path
+        .strip_prefix("bot")
+        .ok_or_else(ApiError::not_found)
+        .and_then(|rest| bot_of(&sim.0, rest))
+        .and_then(|(_, file_path)| sim.0.files.download(file_path).ok_or_else(ApiError::not_found));
+    match found {
+        Ok((mime, bytes)) => {
+            let mut response = Response::new(Body::from(bytes.to_vec()));
+            if let Ok(mime) = mime.parse() {
+                response.headers_mut().insert(header::CONTENT_TYPE, mime);
+            }
+            response
+        }
+        Err(error) => envelope(&Err(error)),
+    }
 }
 
 async fn respond(state: &Arc<State>, call: &Call) -> Reply {
@@ -227,7 +265,7 @@ impl State {
         self.append(Row {
             message_id: call.params.int("message_id").unwrap_or(0),
             method: call.method.clone(),
-            text: call.params.text("text").unwrap_or_default(),
+            text: call.params.text("text").or_else(|| call.params.text("caption")).unwrap_or_default(),
             parse_mode: call.params.text("parse_mode"),
             outcome,
             ..Row::new(RowKind::Refused, self.now_ms(), call.bot.id, chat_id)

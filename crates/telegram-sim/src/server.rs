@@ -9,7 +9,9 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::extract::connect_info::Connected;
+use axum::routing::get;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -41,7 +43,12 @@ pub async fn start(config: SimConfig, addr: impl ToSocketAddrs) -> Result<SimSer
     let addr = listener.local_addr().map_err(SimError::Listen)?;
     let sim = Sim::new(config)?;
     *write(&sim.0.listening) = Some(addr);
-    let app = Router::new().nest("/sim", control::routes()).fallback(request::handle).with_state(sim.clone());
+    let app = Router::new()
+        .nest("/sim", control::routes())
+        .route("/file/{*path}", get(request::download))
+        .fallback(request::handle)
+        .layer(DefaultBodyLimit::max(request::FORM_BYTES_MAX))
+        .with_state(sim.clone());
     let service = app.into_make_service_with_connect_info::<Connection>();
     let mut shutdown = sim.0.shutdown.subscribe();
     let stopping = async move {

@@ -14,6 +14,7 @@ use crate::bot::{Bot, bot_id_of};
 use crate::chat::{ChatKind, Chats};
 use crate::config::{ChatMode, Limits, SimClock, SimConfig};
 use crate::fault::{Fault, FaultId, Faults};
+use crate::files::Files;
 use crate::log::Log;
 use crate::record::{Row, RowKind, SentMessage};
 use crate::stats::{Counters, Stats};
@@ -35,6 +36,7 @@ pub(crate) struct State {
     pub(crate) chats: Chats,
     pub(crate) log: Mutex<Log>,
     pub(crate) faults: Faults,
+    pub(crate) files: Files,
     pub(crate) stats: Counters,
     /// Rows appended since the start; waiting tests watch it.
     pub(crate) progress: watch::Sender<u64>,
@@ -65,6 +67,7 @@ impl Sim {
             chats: Chats::new(),
             log: Mutex::new(log),
             faults: Faults::new(config.seed),
+            files: Files::default(),
             stats: Counters::default(),
             progress: watch::Sender::new(0),
             shutdown: watch::Sender::new(false),
@@ -191,6 +194,11 @@ impl Sim {
     pub fn messages(&self) -> Vec<SentMessage> {
         let rows = lock(&self.0.log).rows();
         transcript::messages(&rows)
+    }
+
+    /// The bytes of a message's file, while they are in memory.
+    pub fn file_bytes(&self, file_id: &str) -> Option<Vec<u8>> {
+        self.0.files.bytes(file_id).map(|bytes| bytes.to_vec())
     }
 
     /// The messages that arrived in one chat, in order.

@@ -57,7 +57,13 @@ pub(crate) fn readable(state: &State, chat: i64) -> String {
                 let latest = shown.get(&row.message_id).copied().unwrap_or(row);
                 let edited = if latest.kind == RowKind::Edit { " (edited)" } else { "" };
                 let reply = row.reply_to.map(|id| format!(" in reply to #{id}")).unwrap_or_default();
-                let _ = write!(text, "\n[{time}] {who} #{}{reply}{edited}\n{}\n", row.message_id, latest.plain);
+                let _ = write!(text, "\n[{time}] {who} #{}{reply}{edited}\n", row.message_id);
+                if let Some(file) = &row.file {
+                    let _ = writeln!(text, "<{}, {} bytes>", file.name, file.size);
+                }
+                if row.file.is_none() || !latest.plain.is_empty() {
+                    let _ = writeln!(text, "{}", latest.plain);
+                }
                 for line in buttons(latest) {
                     let _ = writeln!(text, "{line}");
                 }

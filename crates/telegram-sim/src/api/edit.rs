@@ -1,4 +1,4 @@
-//! `editMessageText`. An edit costs the same allowance as a message.
+//! `editMessageText`, `editMessageCaption`. An edit costs the same allowance as a message.
 
 use std::sync::Arc;
 
@@ -16,7 +16,21 @@ const NOT_MODIFIED: &str = "message is not modified: specified new message conte
 
 /// Replaces a message's text and buttons.
 pub(super) fn edit_message_text(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered) -> ApiResult {
-    let text = Text::read(params)?;
+    edit(state, bot, params, answered, ("editMessageText", Text::read(params)?))
+}
+
+/// Replaces a file's caption and buttons.
+pub(super) fn edit_message_caption(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered) -> ApiResult {
+    edit(state, bot, params, answered, ("editMessageCaption", Text::read_caption(params)?))
+}
+
+fn edit(
+    state: &Arc<State>,
+    bot: &Bot,
+    params: &Params,
+    answered: Answered,
+    (method, text): (&'static str, Text),
+) -> ApiResult {
     let chat_id = chat_id(params)?;
     let Some(message_id) = params.int("message_id").filter(|id| *id != 0) else {
         return Err(ApiError::bad_request("message identifier is not specified"));
@@ -30,13 +44,22 @@ pub(super) fn edit_message_text(state: &Arc<State>, bot: &Bot, params: &Params, 
         if held.row.from != 0 || held.row.bot != bot.id {
             return Err(ApiError::bad_request("message can't be edited"));
         }
+        match (held.row.file.is_some(), method) {
+            (true, "editMessageText") => {
+                return Err(ApiError::bad_request("there is no text in the message to edit"));
+            }
+            (false, "editMessageCaption") => {
+                return Err(ApiError::bad_request("there is no caption in the message to edit"));
+            }
+            _ => {}
+        }
         if held.shows_same(&text.parsed.plain, &text.parsed.entities, reply_markup.as_ref()) {
             return Err(ApiError::bad_request(NOT_MODIFIED));
         }
         admit(state, bot, chat)?;
         let row = Row {
             message_id,
-            method: "editMessageText".to_owned(),
+            method: method.to_owned(),
             text: text.sent,
             plain: text.parsed.plain,
             parse_mode: text.parse_mode,

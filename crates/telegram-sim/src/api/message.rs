@@ -22,8 +22,18 @@ fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
         "message_id": held.row.message_id,
         "date": held.row.at_ms.div_euclid(1_000),
         "chat": chat_json(chat),
-        "text": current.plain,
     });
+    let (text_field, entities_field) = match &held.row.file {
+        None => ("text", "entities"),
+        Some(file) => {
+            let (field, value) = file.field();
+            message[field] = value;
+            ("caption", "caption_entities")
+        }
+    };
+    if held.row.file.is_none() || !current.plain.is_empty() {
+        message[text_field] = json!(current.plain);
+    }
     if chat.kind == ChatKind::Channel {
         message["sender_chat"] = message["chat"].clone();
     } else if held.row.from != 0 {
@@ -37,7 +47,7 @@ fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
         message["edit_date"] = json!(edit.at_ms.div_euclid(1_000));
     }
     if !held.entities.is_empty() {
-        message["entities"] = json!(held.entities);
+        message[entities_field] = json!(held.entities);
     }
     // Telegram gives back inline keyboards only.
     if let Some(markup) = current.reply_markup.as_ref().filter(|markup| markup.get("inline_keyboard").is_some()) {

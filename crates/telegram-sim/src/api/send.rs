@@ -1,4 +1,4 @@
-//! `sendMessage`.
+//! `sendMessage`, `sendPhoto`, `sendDocument`.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use super::text::{Text, chat_id};
 use crate::answer::{ApiError, ApiResult, result};
 use crate::bot::Bot;
 use crate::chat::{Chat, ChatKind, Closed};
+use crate::files::{FileInfo, FileKind};
 use crate::limiter;
 use crate::params::{self, Params};
 use crate::record::{Answered, Outcome, Row, RowKind};
@@ -36,9 +37,47 @@ impl Reply {
     }
 }
 
+/// What is to be sent.
+struct Outgoing {
+    method: &'static str,
+    text: Text,
+    file: Option<FileInfo>,
+}
+
 /// Sends a text.
 pub(super) fn send_message(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered) -> ApiResult {
-    let text = Text::read(params)?;
+    let outgoing = Outgoing { method: "sendMessage", text: Text::read(params)?, file: None };
+    send(state, bot, params, answered, outgoing)
+}
+
+/// Sends a picture or a document: an upload, or the id of one that is here already.
+pub(super) fn send_file(
+    state: &Arc<State>,
+    bot: &Bot,
+    params: &Params,
+    answered: Answered,
+    kind: FileKind,
+) -> ApiResult {
+    let (method, field) = match kind {
+        FileKind::Photo => ("sendPhoto", "photo"),
+        FileKind::Document => ("sendDocument", "document"),
+    };
+    let text = Text::read_caption(params)?;
+    let file = match (params.upload(field), params.text(field)) {
+        (Some(upload), _) if upload.bytes.is_empty() => return Err(ApiError::bad_request("file must be non-empty")),
+        (Some(upload), _) => state.files.store(kind, upload.clone()),
+        (None, Some(file_id)) => state
+            .files
+            .info(&file_id)
+            // URLs are not fetched.
+            .ok_or_else(|| ApiError::bad_request("wrong file identifier/HTTP URL specified"))?,
+        (None, None) => return Err(ApiError::bad_request(format_args!("there is no {field} in the request"))),
+    };
+    send(state, bot, params, answered, Outgoing { method, text, file: Some(file) })
+}
+
+fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outgoing: Outgoing) -> ApiResult {
+    let Outgoing { method, text, file } = outgoing;
     let chat_id = chat_id(params)?;
     let reply = Reply::read(params)?;
     let reply_markup = params.json("reply_markup", "reply keyboard markup")?;
@@ -49,12 +88,13 @@ pub(super) fn send_message(state: &Arc<State>, bot: &Bot, params: &Params, answe
         admit(state, bot, chat)?;
         let row = Row {
             message_id: chat.last_message_id + 1,
-            method: "sendMessage".to_owned(),
+            method: method.to_owned(),
             text: text.sent,
             plain: text.parsed.plain,
             parse_mode: text.parse_mode,
             reply_to,
             reply_markup,
+            file,
             silent,
             outcome: Outcome { status: 200, answered, ..Outcome::default() },
             ..Row::new(RowKind::Message, state.now_ms(), bot.id, chat_id)

@@ -5,6 +5,7 @@ mod control;
 mod faults;
 mod ledger;
 mod limits;
+mod media;
 mod program;
 mod sending;
 mod support;
