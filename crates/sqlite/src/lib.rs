@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The embedded store: one SQLite file in the data folder, behind the ports of [`alertcast_core::store`].
+//!
+//! - One thread writes ([`writer`]): it drains a bounded line of jobs into one transaction and acknowledges after the
+//!   COMMIT. A few threads read ([`reader`]). A thread of its own carries the write-ahead log over ([`checkpoint`]).
+//! - Documents are kept as BSON; the fields that an index uses stand in columns beside them ([`schema`], [`rows`]).
+//!   Changes are made by field in the bytes ([`raw`]), so that what we do not know survives.
+//! - The ports, one file each: [`intake`], [`work`], [`outbox`], [`leases`], [`documents`].
+//!
+//! No rule of the business stands here: states, keys and deadlines come from core.
+
+mod checkpoint;
+mod documents;
+mod ended;
+mod failpoints;
+mod fault;
+mod intake;
+mod leases;
+mod migrate;
+mod notice;
+mod outbox;
+mod queue;
+mod raw;
+mod reader;
+mod rows;
+mod schema;
+mod settle;
+mod store;
+mod sweep;
+mod work;
+mod writer;
+
+pub use fault::OpenError;
+#[cfg(feature = "test-hooks")]
+pub use store::Stall;
+pub use store::{Options, SqliteStore};

@@ -1,0 +1,326 @@
+//! Documents as such: read by id, in order, by a unique field; written all or nothing, with unique fields, references
+//! and the change log kept.
+
+use alertcast_core::decision::DecisionChunk;
+use alertcast_core::delivery::{CauseKind, Delivery};
+use alertcast_core::id::{AlertId, UserId};
+use alertcast_core::store::collection::Reference;
+use alertcast_core::store::{Change, Collection, Documents, Result as StoreResult, StoreError, Write};
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
+
+use crate::failpoints::Op;
+use crate::fault::{Fault, Result};
+use crate::queue::Lane;
+use crate::raw::{self, Edit, Value};
+use crate::rows::{Blob, Bytes, Rows, blob, decode, pack, unpack};
+use crate::schema::table;
+use crate::store::SqliteStore;
+use crate::writer::Tx;
+
+/// More writes than this at once wait behind the short operations.
+const SHORT_WRITES_MAX: usize = 200;
+
+#[async_trait]
+impl Documents for SqliteStore {
+    async fn setup(&self) -> StoreResult<()> {
+        self.write(Lane::Short, Op::Write, |tx| crate::migrate::reconcile(tx.rows.conn())).await
+    }
+
+    async fn get(&self, collection: Collection, ids: &[ObjectId]) -> StoreResult<Vec<Document>> {
+        let ids = ids.to_vec();
+        self.read(move |rows| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                if let Some(document) = rows.find(collection, id)? {
+                    found.push(unpack(collection, &document)?);
+                }
+            }
+            Ok(found)
+        })
+        .await
+    }
+
+    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
+        self.read(move |rows| {
+            // Below every id of whatever type.
+            let after = after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| {
+                rusqlite::types::Value::Blob(id.bytes().to_vec())
+            });
+            rows.all(&table(collection).page, (after, bound(limit)), |row| unpack(collection, blob(row, 0)?))
+        })
+        .await
+    }
+
+    async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
+        let unique = collection.indexes().iter().filter(|index| index.unique).find(|index| {
+            index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|k| k.0 == *f))
+        });
+        if unique.is_none() {
+            let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+            return Err(StoreError::Corrupt(format!("{collection} is not unique by {}", names.join(", "))));
+        }
+        let terms: Vec<String> =
+            fields.iter().enumerate().map(|(at, (f, _))| format!(r#""{f}" = ?{}"#, at + 1)).collect();
+        let sql = format!("SELECT doc FROM {} WHERE {}", collection.name(), terms.join(" AND "));
+        let values: Vec<rusqlite::types::Value> = fields.iter().map(|(_, value)| raw::sql_value(value)).collect();
+        self.read(move |rows| {
+            rows.one(&sql, rusqlite::params_from_iter(values), |row| unpack(collection, blob(row, 0)?))
+        })
+        .await
+    }
+
+    async fn count(&self, collection: Collection) -> StoreResult<u64> {
+        self.read(move |rows| {
+            let count = rows.one(&table(collection).count, [], |row| crate::rows::whole(row, 0))?;
+            Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+        })
+        .await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
+        let lane = if writes.len() > SHORT_WRITES_MAX { Lane::Bulk } else { Lane::Short };
+        let writes: Vec<ReadyWrite> = writes.into_iter().map(ReadyWrite::of).collect::<Result<_>>()?;
+        SqliteStore::write(self, lane, Op::Write, move |tx| writes.iter().try_for_each(|write| apply(tx, write))).await
+    }
+
+    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
+        self.read(move |rows| {
+            rows.all(
+                r#"SELECT doc FROM changes WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#,
+                (seq, bound(limit)),
+                |row| change(blob(row, 0)?),
+            )
+        })
+        .await
+    }
+
+    async fn last_change(&self) -> StoreResult<i64> {
+        self.read(|rows| {
+            let last = rows.one(r#"SELECT max("_id") FROM changes"#, [], |row| crate::rows::whole(row, 0))?;
+            Ok(last.unwrap_or(0))
+        })
+        .await
+    }
+
+    async fn decisions(
+        &self,
+        alert: AlertId,
+        after: Option<UserId>,
+        limit_chunks: usize,
+    ) -> StoreResult<Vec<DecisionChunk>> {
+        self.read(move |rows| decisions(rows, alert, after, limit_chunks)).await
+    }
+
+    async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> StoreResult<Vec<Delivery>> {
+        let after = after.map(<[u8]>::to_vec);
+        self.read(move |rows| deliveries_of(rows, alert, after.as_deref(), limit)).await
+    }
+}
+
+pub(crate) fn bound(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn change(document: &[u8]) -> Result<Change> {
+    let seq = raw::lookup(document, "_id")?.and_then(Value::as_i64);
+    let collection = raw::lookup(document, "collection")?.and_then(Value::as_str).and_then(Collection::from_name);
+    let id = raw::lookup(document, "id")?.and_then(Value::as_id);
+    match (seq, collection, id) {
+        (Some(seq), Some(collection), Some(id)) => Ok(Change { seq, collection, id }),
+        _ => Err(Fault::corrupt("changes: an entry that cannot be read")),
+    }
+}
+
+/// Chunks that reach beyond `after`: the one that `after` lies in, where it goes on, then those behind it.
+pub(crate) fn decisions(
+    rows: Rows<'_>,
+    alert: AlertId,
+    after: Option<UserId>,
+    limit: usize,
+) -> Result<Vec<DecisionChunk>> {
+    let after = after.unwrap_or(UserId::MIN);
+    let mut statement = rows.conn().prepare_cached(
+        r#"SELECT doc FROM decisions
+           WHERE "alertId" = ?1 AND "firstUser" >= coalesce(
+               (SELECT max("firstUser") FROM decisions WHERE "alertId" = ?1 AND "firstUser" <= ?2), x'')
+           ORDER BY "firstUser""#,
+    )?;
+    let mut found = statement.query((Blob::from(alert), Blob::from(after)))?;
+    let mut chunks: Vec<DecisionChunk> = Vec::new();
+    while chunks.len() < limit {
+        let Some(row) = found.next()? else { break };
+        let chunk: DecisionChunk = decode(Collection::Decisions, blob(row, 0)?)?;
+        if chunk.last_user > after || after == UserId::MIN {
+            chunks.push(chunk);
+        }
+    }
+    Ok(chunks)
+}
+
+/// The deliveries that an alert caused, in the order of their keys, which begin with the cause.
+pub(crate) fn deliveries_of(
+    rows: Rows<'_>,
+    alert: AlertId,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<Delivery>> {
+    let mut first = vec![CauseKind::Alert as u8];
+    first.extend_from_slice(&alert.bytes());
+    let mut end = first.clone();
+    // Behind every key that begins so: a key goes on for 26 bytes.
+    end.extend_from_slice(&[0xff; 40]);
+    let after = after.map_or(first.as_slice(), |after| after.max(first.as_slice()));
+    rows.all(
+        "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
+        (after, end.as_slice(), bound(limit)),
+        |row| decode(Collection::Deliveries, blob(row, 0)?),
+    )
+}
+
+/// A write, made ready for the writer.
+enum ReadyWrite {
+    Insert(Collection, Bytes),
+    Update { collection: Collection, id: ObjectId, edit: Edit, expect: Option<(String, Bson)> },
+    Delete(Collection, ObjectId),
+}
+
+impl ReadyWrite {
+    fn of(write: Write) -> Result<Self> {
+        Ok(match write {
+            Write::Insert { collection, document } => Self::Insert(collection, pack(&document)?),
+            Write::Update { collection, id, set, unset, expect } => {
+                let mut edit = Edit::new();
+                for (path, value) in set {
+                    edit.set(path, value);
+                }
+                for path in unset {
+                    edit.unset(path);
+                }
+                Self::Update { collection, id, edit, expect }
+            }
+            Write::Delete { collection, id } => Self::Delete(collection, id),
+        })
+    }
+}
+
+fn apply(tx: &Tx<'_>, write: &ReadyWrite) -> Result<()> {
+    match write {
+        ReadyWrite::Insert(collection, document) => insert(tx, *collection, document),
+        ReadyWrite::Update { collection, id, edit, expect } => update(tx, *collection, *id, edit, expect.as_ref()),
+        ReadyWrite::Delete(collection, id) => delete(tx, *collection, *id),
+    }
+}
+
+fn insert(tx: &Tx<'_>, collection: Collection, document: &[u8]) -> Result<()> {
+    for reference in collection.references() {
+        check_reference(tx.rows, collection, reference, document)?;
+    }
+    tx.rows.insert(collection, document)?;
+    if collection == Collection::Alerts {
+        tx.note_seq(raw::counter(document, "alertcast.seq")?);
+    }
+    match raw::lookup(document, "_id")?.and_then(Value::as_id) {
+        Some(id) => note_change(tx, collection, id),
+        None => Ok(()),
+    }
+}
+
+fn update(
+    tx: &Tx<'_>,
+    collection: Collection,
+    id: ObjectId,
+    edit: &Edit,
+    expect: Option<&(String, Bson)>,
+) -> Result<()> {
+    let Some(old) = tx.rows.find(collection, id)? else {
+        return Err(Fault::conflict());
+    };
+    if let Some((field, value)) = expect {
+        let holds = match raw::lookup(&old, field)? {
+            Some(kept) => kept.equals(value),
+            None => *value == Bson::Null,
+        };
+        if !holds {
+            return Err(Fault::conflict());
+        }
+    }
+    let new = tx.rows.edit(collection, &old, edit)?;
+    for reference in collection.references() {
+        if raw::lookup(&old, reference.field)? != raw::lookup(&new, reference.field)? {
+            check_reference(tx.rows, collection, reference, &new)?;
+        }
+    }
+    note_change(tx, collection, id)
+}
+
+/// Deletes a document that nothing refers to.
+fn delete(tx: &Tx<'_>, collection: Collection, id: ObjectId) -> Result<()> {
+    if !tx.rows.exists(collection, id)? {
+        return Ok(());
+    }
+    for from in Collection::ALL {
+        for reference in from.references().iter().filter(|reference| reference.to == collection) {
+            if is_referred_to(tx.rows, *from, reference, id)? {
+                return Err(Fault(StoreError::MissingReference {
+                    collection: *from,
+                    field: reference.field.to_owned(),
+                    id,
+                }));
+            }
+        }
+    }
+    tx.rows.delete(collection, id)?;
+    note_change(tx, collection, id)
+}
+
+fn is_referred_to(rows: Rows<'_>, from: Collection, reference: &Reference, id: ObjectId) -> Result<bool> {
+    if table(from).columns.contains(&reference.field) {
+        let sql = format!(r#"SELECT 1 FROM {} WHERE "{}" = ?1"#, from.name(), reference.field);
+        return rows.any(&sql, [Blob(id.bytes())]);
+    }
+    // A list, in a collection that is small: plans.
+    let mut statement = rows.conn().prepare_cached(&format!("SELECT doc FROM {}", from.name()))?;
+    let mut all = statement.query([])?;
+    while let Some(row) = all.next()? {
+        if referred_ids(blob(row, 0)?, reference.field)?.contains(&id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn check_reference(rows: Rows<'_>, collection: Collection, reference: &Reference, document: &[u8]) -> Result<()> {
+    for id in referred_ids(document, reference.field)? {
+        if !rows.exists(reference.to, id)? {
+            return Err(Fault(StoreError::MissingReference { collection, field: reference.field.to_owned(), id }));
+        }
+    }
+    Ok(())
+}
+
+/// The ids in a field that holds one or a list of them.
+fn referred_ids(document: &[u8], field: &str) -> Result<Vec<ObjectId>> {
+    let Some(value) = raw::lookup(document, field)? else {
+        return Ok(Vec::new());
+    };
+    if let Some(id) = value.as_id() {
+        return Ok(vec![id]);
+    }
+    let mut ids = Vec::new();
+    for element in value.items() {
+        ids.extend(element?.value.as_id());
+    }
+    Ok(ids)
+}
+
+/// Appends to the change log where the audience is made of the collection.
+pub(crate) fn note_change(tx: &Tx<'_>, collection: Collection, id: ObjectId) -> Result<()> {
+    if !collection.makes_audience() {
+        return Ok(());
+    }
+    let seq = tx.next_change();
+    let entry = pack(&doc! { "_id": seq, "collection": collection.name(), "id": id })?;
+    tx.rows.insert(Collection::Changes, &entry)
+}

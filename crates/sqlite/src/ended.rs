@@ -1,0 +1,208 @@
+//! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
+
+use std::collections::BTreeMap;
+
+use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::id::{AlertId, DeliveryId, PreferenceId, TradeId};
+use alertcast_core::money::Count;
+use alertcast_core::store::{Collection, UsageIncrement};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::Trade;
+
+use crate::fault::Result;
+use crate::raw::{self, Edit, Value};
+use crate::rows::{Blob, Bytes, Rows, decode};
+use crate::work::count_usage;
+
+/// Not a field of core's document: a replacement that was sent too late for its entry to be followed.
+const ENTRY_LAPSED: &str = "entryLapsed";
+
+/// Not a field of core's document: the alert of the entry that an exit tells too, by which settling finds it.
+pub(crate) const COMBINES_ALERT: &str = "combinesAlert";
+
+/// A delivery as it is kept.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) bytes: Bytes,
+    pub(crate) delivery: Delivery,
+}
+
+impl Kept {
+    pub(crate) fn load(rows: Rows<'_>, id: DeliveryId) -> Result<Option<Self>> {
+        rows.find(Collection::Deliveries, id)?.map(Self::read).transpose()
+    }
+
+    pub(crate) fn read(bytes: Bytes) -> Result<Self> {
+        let delivery = decode(Collection::Deliveries, &bytes)?;
+        Ok(Self { bytes, delivery })
+    }
+
+    /// Writes a change of a delivery that goes on.
+    pub(crate) fn edit(&mut self, rows: Rows<'_>, edit: &Edit) -> Result<()> {
+        self.bytes = rows.edit(Collection::Deliveries, &self.bytes, edit)?;
+        self.delivery = decode(Collection::Deliveries, &self.bytes)?;
+        Ok(())
+    }
+}
+
+/// The ends of deliveries within one operation.
+#[derive(Debug)]
+pub(crate) struct Endings<'c> {
+    rows: Rows<'c>,
+    now: Time,
+    /// In the order in which they were touched, once each: to be settled.
+    alerts: Vec<AlertId>,
+    /// Sent, and failed, by alert.
+    counted: BTreeMap<AlertId, (i64, i64)>,
+}
+
+impl<'c> Endings<'c> {
+    pub(crate) const fn new(rows: Rows<'c>, now: Time) -> Self {
+        Self { rows, now, alerts: Vec::new(), counted: BTreeMap::new() }
+    }
+
+    /// Ends a delivery with an event, and draws the consequences. Answers whether the event had a place in its state.
+    pub(crate) fn end(&mut self, kept: &Kept, event: DeliveryEvent, mut more: Edit, lapsed: bool) -> Result<bool> {
+        let delivery = &kept.delivery;
+        let Ok(state) = delivery.state.after(event) else {
+            return Ok(false);
+        };
+        more.set("state", state);
+        more.set("endedAt", self.now);
+        more.set("updatedAt", self.now);
+        more.unset("epoch");
+        if lapsed {
+            more.set(ENTRY_LAPSED, true);
+        }
+        self.rows.edit(Collection::Deliveries, &kept.bytes, &more)?;
+        if state == DeliveryState::Superseded {
+            // It ends with the exit that tells it.
+            return Ok(true);
+        }
+        self.count(delivery, state);
+        let is_sent = state == DeliveryState::Sent;
+        if !is_sent || lapsed {
+            self.entry_ended_unsent(delivery)?;
+        }
+        if let Some(combined) = delivery.combines {
+            self.told_entry_ended(combined, is_sent)?;
+        }
+        Ok(true)
+    }
+
+    fn count(&mut self, delivery: &Delivery, state: DeliveryState) {
+        let Some(alert) = delivery.alert_id else { return };
+        self.touch(alert);
+        let (sent, failed) = self.counted.entry(alert).or_default();
+        match state {
+            DeliveryState::Sent => *sent += 1,
+            DeliveryState::Expired | DeliveryState::Dead => *failed += 1,
+            _ => {}
+        }
+    }
+
+    /// The entry that this exit told, or was to tell, has ended with it.
+    fn told_entry_ended(&mut self, entry: DeliveryId, is_sent: bool) -> Result<()> {
+        let Some(entry) = Kept::load(self.rows, entry)? else {
+            return Ok(());
+        };
+        if let Some(alert) = entry.delivery.alert_id {
+            self.touch(alert);
+        }
+        if is_sent { Ok(()) } else { self.entry_ended_unsent(&entry.delivery) }
+    }
+
+    fn touch(&mut self, alert: AlertId) {
+        if !self.alerts.contains(&alert) {
+            self.alerts.push(alert);
+        }
+    }
+
+    /// Where no other announcement of the trade has arrived or still may, the trade is unreached, and what its commit
+    /// counted for the subscriber is taken back.
+    fn entry_ended_unsent(&self, entry: &Delivery) -> Result<()> {
+        let (MessageKind::Entry | MessageKind::Replacement, Some(id)) = (entry.kind, entry.trade_id) else {
+            return Ok(());
+        };
+        let Some(bytes) = self.rows.find(Collection::Trades, id)? else {
+            return Ok(());
+        };
+        let trade: Trade = decode(Collection::Trades, &bytes)?;
+        if trade.alertcast.unreached {
+            return Ok(());
+        }
+        for other in trade.alertcast.entry_deliveries.iter().filter(|other| other.id != entry.id) {
+            if !self.has_ended_unsent(other.id)? {
+                return Ok(());
+            }
+        }
+        let mut edit = Edit::new();
+        edit.set("alertcast.unreached", true);
+        edit.set("alertcast.rev", Count(trade.alertcast.rev.0 + 1));
+        edit.set("updatedAt", self.now);
+        self.rows.edit(Collection::Trades, &bytes, &edit)?;
+        self.take_back(&trade)
+    }
+
+    /// One that is superseded counts as the exit that tells it. One that is not kept any more ended long ago, and is
+    /// taken to have arrived.
+    fn has_ended_unsent(&self, id: DeliveryId) -> Result<bool> {
+        let Some(mut kept) = Kept::load(self.rows, id)? else {
+            return Ok(false);
+        };
+        if let (DeliveryState::Superseded, Some(by)) = (kept.delivery.state, kept.delivery.superseded_by) {
+            let Some(exit) = Kept::load(self.rows, by)? else {
+                return Ok(false);
+            };
+            kept = exit;
+        }
+        Ok(match kept.delivery.state {
+            DeliveryState::Expired | DeliveryState::Dead | DeliveryState::Dropped => true,
+            DeliveryState::Sent => raw::lookup(&kept.bytes, ENTRY_LAPSED)?.and_then(Value::as_bool) == Some(true),
+            _ => false,
+        })
+    }
+
+    fn take_back(&self, trade: &Trade) -> Result<()> {
+        let preference = self.rows.one(
+            r#"SELECT "_id" FROM user_alert_preferences WHERE "userId" = ?1 AND "alertConfigId" = ?2"#,
+            (Blob::from(trade.user_id), Blob::from(trade.alert_config_id)),
+            |row| Ok(PreferenceId(row.get::<_, Blob>(0)?.id())),
+        )?;
+        let usage = UsageIncrement {
+            subscription: trade.subscription_id,
+            preference,
+            alerts: -1,
+            trades: -1,
+            at: trade.created_at,
+        };
+        count_usage(self.rows, &usage, self.now)
+    }
+
+    /// Whether the trade's entry is known to have reached nobody.
+    pub(crate) fn is_unreached(&self, trade: TradeId) -> Result<bool> {
+        let Some(trade) = self.rows.find(Collection::Trades, trade)? else {
+            return Ok(false);
+        };
+        Ok(raw::lookup(&trade, "alertcast.unreached")?.and_then(Value::as_bool) == Some(true))
+    }
+
+    /// Writes the alerts' counters; answers the alerts one of whose deliveries ended.
+    pub(crate) fn finish(self) -> Result<Vec<AlertId>> {
+        for (alert, (sent, failed)) in &self.counted {
+            if (*sent, *failed) == (0, 0) {
+                continue;
+            }
+            let Some(document) = self.rows.find(Collection::Alerts, *alert)? else {
+                continue;
+            };
+            let mut edit = Edit::new();
+            for (path, by) in [("statistics.deliveryCount", *sent), ("statistics.failureCount", *failed)] {
+                edit.set(path, Count(raw::counter(&document, path)? + by));
+            }
+            edit.set("updatedAt", self.now);
+            self.rows.edit(Collection::Alerts, &document, &edit)?;
+        }
+        Ok(self.alerts)
+    }
+}

@@ -1,0 +1,69 @@
+//! Where a test can make the store fail, panic or wait (feature `failpoints`, crate `fail`).
+//!
+//! - `sqlite::OP::begin`: before an operation is applied. Nothing of it is written.
+//! - `sqlite::OP::applied`: after it is applied, before the COMMIT of its group.
+//! - `sqlite::commit::before_commit`, `sqlite::commit::after_commit`: around the COMMIT of a group, before anything is
+//!   acknowledged.
+//!
+//! `OP` is one of [`Op`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
+//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`. The action `return` makes the operation (or the whole group)
+//! `Unavailable`; `panic` is caught by the writer and becomes the same.
+
+use crate::fault::Fault;
+
+/// The kinds of operations that write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Op {
+    Accept,
+    Refuse,
+    Reject,
+    Chunk,
+    Failure,
+    Take,
+    Attempts,
+    Recover,
+    Defer,
+    Expire,
+    Settle,
+    Purge,
+    Lease,
+    Write,
+}
+
+impl Op {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::Refuse => "refuse",
+            Self::Reject => "reject",
+            Self::Chunk => "chunk",
+            Self::Failure => "failure",
+            Self::Take => "take",
+            Self::Attempts => "attempts",
+            Self::Recover => "recover",
+            Self::Defer => "defer",
+            Self::Expire => "expire",
+            Self::Settle => "settle",
+            Self::Purge => "purge",
+            Self::Lease => "lease",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// Stands at `sqlite::PLACE::STAGE`.
+#[cfg(feature = "failpoints")]
+pub(crate) fn pass(place: &str, stage: &str) -> Result<(), Fault> {
+    let name = format!("sqlite::{place}::{stage}");
+    match fail::eval(&name, |_| ()) {
+        Some(()) => Err(Fault::unavailable(format!("failpoint {name}"))),
+        None => Ok(()),
+    }
+}
+
+/// Nothing, without the feature.
+#[cfg(not(feature = "failpoints"))]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as with the feature")]
+pub(crate) const fn pass(_place: &str, _stage: &str) -> Result<(), Fault> {
+    Ok(())
+}

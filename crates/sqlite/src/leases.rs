@@ -1,0 +1,106 @@
+//! Leases: who does which share of the work. With one process they matter only across its restarts; they are kept all
+//! the same, so that both engines run the same code above them.
+
+use alertcast_core::store::{Collection, Fence, Lease, Leases, Result as StoreResult, StoreError};
+use async_trait::async_trait;
+
+use crate::failpoints::Op;
+use crate::fault::{Fault, Result};
+use crate::queue::Lane;
+use crate::raw::{self, Edit, Value};
+use crate::rows::{Bytes, Id, Rows, blob, decode, encode};
+use crate::store::SqliteStore;
+use crate::writer::Tx;
+
+#[async_trait]
+impl Leases for SqliteStore {
+    async fn leases(&self, prefix: &str) -> StoreResult<Vec<Lease>> {
+        let prefix = prefix.to_owned();
+        self.read(move |rows| {
+            let all: Vec<Lease> =
+                rows.all(r#"SELECT doc FROM leases WHERE "_id" >= ?1 ORDER BY "_id""#, [&prefix], |row| {
+                    decode(Collection::Leases, blob(row, 0)?)
+                })?;
+            Ok(all.into_iter().take_while(|lease| lease.name.starts_with(&prefix)).collect())
+        })
+        .await
+    }
+
+    async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
+        let (name, owner, seen) = (name.to_owned(), owner.to_owned(), seen.cloned());
+        self.write(Lane::Short, Op::Lease, move |tx| take(tx, name, owner, seen.as_ref())).await
+    }
+
+    async fn renew_lease(&self, lease: &Lease) -> StoreResult<bool> {
+        let lease = lease.clone();
+        self.write(Lane::Short, Op::Lease, move |tx| change_own(tx, &lease, None)).await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> StoreResult<()> {
+        let lease = lease.clone();
+        self.write(Lane::Short, Op::Lease, move |tx| change_own(tx, &lease, Some("")).map(|_| ())).await
+    }
+
+    fn is_exclusive(&self) -> bool {
+        true
+    }
+}
+
+fn kept(rows: Rows<'_>, name: &str) -> Result<Option<(Bytes, Lease)>> {
+    let document = rows.find(Collection::Leases, Id::Text(name))?;
+    document
+        .map(|document| {
+            let lease = decode(Collection::Leases, &document)?;
+            Ok((document, lease))
+        })
+        .transpose()
+}
+
+fn take(tx: &Tx<'_>, name: String, owner: String, seen: Option<&Lease>) -> Result<Option<Lease>> {
+    let kept = kept(tx.rows, &name)?;
+    if kept.as_ref().map(|(_, lease)| lease) != seen {
+        return Ok(None);
+    }
+    let taken = Lease {
+        name,
+        owner,
+        epoch: seen.map_or(0, |lease| lease.epoch) + 1,
+        renewal: seen.map_or(0, |lease| lease.renewal) + 1,
+    };
+    match kept {
+        None => tx.rows.insert(Collection::Leases, &encode(&taken)?)?,
+        Some((document, _)) => {
+            let mut edit = Edit::new();
+            edit.set("owner", taken.owner.as_str());
+            edit.set("epoch", taken.epoch);
+            edit.set("renewal", taken.renewal);
+            tx.rows.edit(Collection::Leases, &document, &edit)?;
+        }
+    }
+    Ok(Some(taken))
+}
+
+/// Renews a lease that is still the caller's, and gives it to `owner` where one is named.
+fn change_own(tx: &Tx<'_>, lease: &Lease, owner: Option<&str>) -> Result<bool> {
+    let Some((document, kept)) = kept(tx.rows, &lease.name)? else {
+        return Ok(false);
+    };
+    if kept.owner != lease.owner || kept.epoch != lease.epoch {
+        return Ok(false);
+    }
+    let mut edit = Edit::new();
+    edit.set("renewal", kept.renewal + 1);
+    edit.set_some("owner", owner);
+    tx.rows.edit(Collection::Leases, &document, &edit)?;
+    Ok(true)
+}
+
+/// Whether work may go on under this fence.
+pub(crate) fn check(rows: Rows<'_>, fence: &Fence) -> Result<()> {
+    let lease = rows.find(Collection::Leases, Id::Text(&fence.lease))?;
+    let epoch = match &lease {
+        Some(lease) => raw::lookup(lease, "epoch")?.and_then(Value::as_i64),
+        None => None,
+    };
+    if epoch == Some(fence.epoch) { Ok(()) } else { Err(Fault(StoreError::Fenced { lease: fence.lease.clone() })) }
+}

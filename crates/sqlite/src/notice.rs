@@ -1,0 +1,54 @@
+//! Messages to the operators that are sent once and then counted.
+
+use alertcast_core::delivery::DeliveryState;
+use alertcast_core::store::{Collection, Notice};
+
+use crate::fault::Result;
+use crate::raw::{self, Edit};
+use crate::rows::{Bytes, Rows, encode};
+
+/// A notice, made ready for the writer.
+#[derive(Debug)]
+pub(crate) struct ReadyNotice {
+    first: Bytes,
+    more: Bytes,
+    notice: Notice,
+}
+
+pub(crate) fn ready(notices: Vec<Notice>) -> Result<Vec<ReadyNotice>> {
+    notices
+        .into_iter()
+        .map(|notice| Ok(ReadyNotice { first: encode(&notice.first)?, more: encode(&notice.more)?, notice }))
+        .collect()
+}
+
+pub(crate) fn give(rows: Rows<'_>, notices: &[ReadyNotice]) -> Result<()> {
+    for notice in notices {
+        if !rows.insert_missing(Collection::Deliveries, &notice.first)? {
+            rows.insert_missing(Collection::Deliveries, &notice.more)?;
+            count_up(rows, &notice.notice)?;
+        }
+    }
+    Ok(())
+}
+
+/// One more of the same, where the message that tells the count has not left yet.
+fn count_up(rows: Rows<'_>, notice: &Notice) -> Result<()> {
+    let more = &notice.more;
+    let Some(kept) = by_key(rows, &more.key.bytes)? else {
+        return Ok(());
+    };
+    let state = raw::lookup(&kept, "state")?.and_then(raw::Value::as_str);
+    if state != Some(DeliveryState::Pending.as_str()) {
+        return Ok(());
+    }
+    let mut edit = Edit::new();
+    edit.set("facts.count", alertcast_core::money::Count(raw::counter(&kept, "facts.count")? + 1));
+    edit.set("updatedAt", more.updated_at);
+    rows.edit(Collection::Deliveries, &kept, &edit)?;
+    Ok(())
+}
+
+fn by_key(rows: Rows<'_>, key: &[u8]) -> Result<Option<Bytes>> {
+    rows.one("SELECT doc FROM deliveries WHERE key = ?1", [key], |row| Ok(row.get(0)?))
+}

@@ -1,0 +1,487 @@
+//! Documents as bytes: finding a value by its path, and changing values by their paths, without unpacking the rest.
+//! What is not changed is copied as it stands, bit for bit.
+
+use alertcast_core::time::Time;
+use bson::oid::ObjectId;
+use bson::{Bson, Document};
+use rusqlite::types::ValueRef;
+
+use crate::fault::{Fault, Result};
+
+const DOUBLE: u8 = 0x01;
+const STRING: u8 = 0x02;
+const DOCUMENT: u8 = 0x03;
+const ARRAY: u8 = 0x04;
+const BINARY: u8 = 0x05;
+const OBJECT_ID: u8 = 0x07;
+const BOOLEAN: u8 = 0x08;
+const DATE: u8 = 0x09;
+const NULL: u8 = 0x0a;
+const INT32: u8 = 0x10;
+const INT64: u8 = 0x12;
+const DECIMAL128: u8 = 0x13;
+
+const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
+
+fn damaged() -> Fault {
+    Fault::corrupt("a document's bytes are damaged")
+}
+
+/// A value inside a document: its BSON type and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Value<'a> {
+    kind: u8,
+    bytes: &'a [u8],
+}
+
+impl<'a> Value<'a> {
+    /// The whole number it is; of a double its whole part. None where it is no number.
+    pub(crate) fn as_i64(self) -> Option<i64> {
+        match self.as_sql() {
+            ValueRef::Integer(number) if matches!(self.kind, INT32 | INT64) => Some(number),
+            #[expect(clippy::cast_possible_truncation, reason = "whole parts of counters; out of range saturates")]
+            ValueRef::Real(number) => Some(number as i64),
+            _ => None,
+        }
+    }
+
+    /// The number it is.
+    #[expect(clippy::cast_precision_loss, reason = "prices written as whole numbers")]
+    pub(crate) fn as_f64(self) -> Option<f64> {
+        match self.as_number()? {
+            Number::Whole(number) => Some(number as f64),
+            Number::Real(number) => Some(number),
+        }
+    }
+
+    pub(crate) fn as_time(self) -> Option<Time> {
+        match self.as_sql() {
+            ValueRef::Integer(millis) if self.kind == DATE => Some(Time::from_millis(millis)),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_bool(self) -> Option<bool> {
+        (self.kind == BOOLEAN).then(|| self.bytes.first() == Some(&1))
+    }
+
+    pub(crate) fn as_str(self) -> Option<&'a str> {
+        match self.as_sql() {
+            ValueRef::Text(text) => std::str::from_utf8(text).ok(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn as_id(self) -> Option<ObjectId> {
+        let bytes = (self.kind == OBJECT_ID).then_some(self.bytes)?;
+        bytes.try_into().ok().map(ObjectId::from_bytes)
+    }
+
+    /// The elements of a list (or the fields of a document).
+    pub(crate) fn items(self) -> Elements<'a> {
+        elements(if matches!(self.kind, DOCUMENT | ARRAY) { self.bytes } else { EMPTY })
+    }
+
+    /// The value at a dotted path inside a document.
+    pub(crate) fn field(self, path: &str) -> Result<Option<Self>> {
+        if self.is_nested() { lookup(self.bytes, path) } else { Ok(None) }
+    }
+
+    /// As a column holds it. What no index needs (documents, lists, null) is NULL.
+    pub(crate) fn as_sql(self) -> ValueRef<'a> {
+        match (self.kind, self.bytes) {
+            (DOUBLE, bytes) => number(bytes, f64::from_le_bytes).map_or(ValueRef::Null, ValueRef::Real),
+            (STRING, [_, _, _, _, text @ .., 0]) => ValueRef::Text(text),
+            (BINARY, [_, _, _, _, _, data @ ..]) => ValueRef::Blob(data),
+            (OBJECT_ID, id) => ValueRef::Blob(id),
+            (BOOLEAN, [truth]) => ValueRef::Integer(i64::from(*truth)),
+            (DATE | INT64, bytes) => number(bytes, i64::from_le_bytes).map_or(ValueRef::Null, ValueRef::Integer),
+            (INT32, bytes) => {
+                number(bytes, i32::from_le_bytes).map_or(ValueRef::Null, |n| ValueRef::Integer(i64::from(n)))
+            }
+            (DECIMAL128, bytes) => number(bytes, bson::Decimal128::from_bytes)
+                .and_then(|decimal| decimal.to_string().parse().ok())
+                .map_or(ValueRef::Null, ValueRef::Real),
+            _ => ValueRef::Null,
+        }
+    }
+
+    fn is_nested(self) -> bool {
+        matches!(self.kind, DOCUMENT | ARRAY)
+    }
+
+    /// Whether it equals `other` as MongoDB compares: numbers by value, whatever their types.
+    pub(crate) fn equals(self, other: &Bson) -> bool {
+        let mut holder = Vec::new();
+        push_element(&mut holder, b"", other);
+        let Some(other) = Elements { rest: &holder }.next().and_then(std::result::Result::ok) else {
+            return false;
+        };
+        match (self.as_number(), other.value.as_number()) {
+            (Some(a), Some(b)) => a == b,
+            _ => self.kind == other.value.kind && self.bytes == other.value.bytes,
+        }
+    }
+
+    fn as_number(self) -> Option<Number> {
+        match (self.kind, self.as_sql()) {
+            (INT32 | INT64, ValueRef::Integer(whole)) => Some(Number::Whole(whole)),
+            (DOUBLE | DECIMAL128, ValueRef::Real(real)) => Some(Number::Real(real)),
+            _ => None,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Number {
+    Whole(i64),
+    Real(f64),
+}
+
+impl PartialEq for Number {
+    #[expect(clippy::cast_precision_loss, reason = "a double is compared as a double")]
+    fn eq(&self, other: &Self) -> bool {
+        match (*self, *other) {
+            (Self::Whole(a), Self::Whole(b)) => a == b,
+            (Self::Real(a), Self::Real(b)) => a == b,
+            (Self::Whole(a), Self::Real(b)) | (Self::Real(b), Self::Whole(a)) => a as f64 == b,
+        }
+    }
+}
+
+fn number<const N: usize, T>(bytes: &[u8], read: impl FnOnce([u8; N]) -> T) -> Option<T> {
+    bytes.try_into().ok().map(read)
+}
+
+/// One field of a document.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Element<'a> {
+    key: &'a [u8],
+    pub(crate) value: Value<'a>,
+    /// Type, key and value.
+    whole: &'a [u8],
+}
+
+/// The fields of a document, in its order.
+#[derive(Debug)]
+pub(crate) struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+/// The fields of a document.
+pub(crate) fn elements(document: &[u8]) -> Elements<'_> {
+    let whole = length(document).is_some_and(|length| length == document.len());
+    // A document that is cut short shows as an element that cannot be read.
+    let rest = match document {
+        [_, _, _, _, rest @ .., 0] if whole => rest,
+        _ => &[0xff],
+    };
+    Elements { rest }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Result<Element<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let element = element(self.rest);
+        self.rest = element.map_or(&[], |element| &self.rest[element.whole.len()..]);
+        Some(element.ok_or_else(damaged))
+    }
+}
+
+fn element(bytes: &[u8]) -> Option<Element<'_>> {
+    let (kind, rest) = bytes.split_first()?;
+    let key_len = rest.iter().position(|byte| *byte == 0)?;
+    let (key, rest) = rest.split_at(key_len);
+    let rest = rest.get(1..)?;
+    let len = value_length(*kind, rest)?;
+    Some(Element { key, value: Value { kind: *kind, bytes: rest.get(..len)? }, whole: bytes.get(..2 + key_len + len)? })
+}
+
+fn value_length(kind: u8, bytes: &[u8]) -> Option<usize> {
+    let text = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0).map(|end| end + 1);
+    Some(match kind {
+        NULL | 0x06 | 0x7f => 0,
+        BOOLEAN => 1,
+        INT32 => 4,
+        DOUBLE | DATE | INT64 | 0x11 => 8,
+        OBJECT_ID => 12,
+        DECIMAL128 => 16,
+        STRING | 0x0d | 0x0e => length(bytes)?.checked_add(4)?,
+        BINARY => length(bytes)?.checked_add(5)?,
+        0x0c => length(bytes)?.checked_add(16)?,
+        DOCUMENT | ARRAY | 0x0f => length(bytes)?,
+        0x0b => {
+            let pattern = text(bytes)?;
+            pattern + text(bytes.get(pattern..)?)?
+        }
+        _ => return None,
+    })
+}
+
+fn length(bytes: &[u8]) -> Option<usize> {
+    let bytes: [u8; 4] = bytes.get(..4)?.try_into().ok()?;
+    usize::try_from(i32::from_le_bytes(bytes)).ok()
+}
+
+/// The value at a dotted path.
+pub(crate) fn lookup<'a>(document: &'a [u8], path: &str) -> Result<Option<Value<'a>>> {
+    let (head, rest) = split(path);
+    for element in elements(document) {
+        let Element { key, value, .. } = element?;
+        if key == head.as_bytes() {
+            return match rest {
+                None => Ok(Some(value)),
+                Some(rest) if value.is_nested() => lookup(value.bytes, rest),
+                Some(_) => Ok(None),
+            };
+        }
+    }
+    Ok(None)
+}
+
+/// The counter at a dotted path; zero where there is none.
+pub(crate) fn counter(document: &[u8], path: &str) -> Result<i64> {
+    Ok(lookup(document, path)?.and_then(Value::as_i64).unwrap_or(0))
+}
+
+fn split(path: &str) -> (&str, Option<&str>) {
+    path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)))
+}
+
+/// A value as a column holds it.
+pub(crate) fn sql_value(value: &Bson) -> rusqlite::types::Value {
+    let mut holder = Vec::new();
+    push_element(&mut holder, b"", value);
+    let element = Elements { rest: &holder }.next().and_then(std::result::Result::ok);
+    let column = element.map_or(ValueRef::Null, |element| element.value.as_sql());
+    column.try_into().unwrap_or(rusqlite::types::Value::Null)
+}
+
+/// Changes to one document, by dotted paths.
+#[derive(Debug, Default)]
+pub(crate) struct Edit {
+    changes: Vec<(String, Option<Bson>)>,
+}
+
+impl Edit {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn set(&mut self, path: impl Into<String>, value: impl Into<Bson>) {
+        self.changes.push((path.into(), Some(value.into())));
+    }
+
+    pub(crate) fn set_some(&mut self, path: &str, value: Option<impl Into<Bson>>) {
+        if let Some(value) = value {
+            self.set(path, value);
+        }
+    }
+
+    pub(crate) fn unset(&mut self, path: impl Into<String>) {
+        self.changes.push((path.into(), None));
+    }
+
+    /// The document with the changes made.
+    pub(crate) fn apply(&self, document: &[u8]) -> Result<Vec<u8>> {
+        let steps: Vec<Step<'_>> =
+            self.changes.iter().map(|(path, value)| Step { path, value: value.as_ref() }).collect();
+        let mut out = Vec::with_capacity(document.len() + 128);
+        edit(&mut out, document, &steps)?;
+        Ok(out)
+    }
+}
+
+/// A change, seen from the level of nesting that is being written.
+#[derive(Debug, Clone, Copy)]
+struct Step<'a> {
+    path: &'a str,
+    value: Option<&'a Bson>,
+}
+
+fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[Step<'_>]) -> Result<()> {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    let mut seen = vec![false; steps.len()];
+    for element in elements(document) {
+        let element = element?;
+        let meant = |step: &Step<'_>| split(step.path).0.as_bytes() == element.key;
+        if !steps.iter().any(meant) {
+            out.extend_from_slice(element.whole);
+            continue;
+        }
+        for (step, seen) in steps.iter().zip(&mut seen) {
+            *seen |= meant(step);
+        }
+        let mine: Vec<Step<'_>> = steps.iter().copied().filter(meant).collect();
+        write_field(out, element.key, Some(element), &mine)?;
+    }
+    for (at, step) in steps.iter().enumerate() {
+        if seen[at] {
+            continue;
+        }
+        let head = split(step.path).0;
+        let mut mine = Vec::new();
+        for (step, seen) in steps.iter().zip(&mut seen) {
+            if split(step.path).0 == head {
+                *seen = true;
+                mine.push(*step);
+            }
+        }
+        write_field(out, head.as_bytes(), None, &mine)?;
+    }
+    out.push(0);
+    let length = i32::try_from(out.len() - start).map_err(|_| Fault::corrupt("a document is too large"))?;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+    Ok(())
+}
+
+/// Writes one field as the steps that concern it leave it.
+fn write_field(out: &mut Vec<u8>, key: &[u8], present: Option<Element<'_>>, steps: &[Step<'_>]) -> Result<()> {
+    if let Some(whole) = steps.iter().rev().find(|step| !step.path.contains('.')) {
+        if let Some(value) = whole.value {
+            push_element(out, key, value);
+        }
+        return Ok(());
+    }
+    let deeper: Vec<Step<'_>> =
+        steps.iter().filter_map(|step| split(step.path).1.map(|path| Step { path, value: step.value })).collect();
+    let nested = present.filter(|element| element.value.is_nested());
+    if nested.is_none() && deeper.iter().all(|step| step.value.is_none()) {
+        if let Some(element) = present {
+            out.extend_from_slice(element.whole);
+        }
+        return Ok(());
+    }
+    let value = nested.map_or(Value { kind: DOCUMENT, bytes: EMPTY }, |element| element.value);
+    push_key(out, value.kind, key);
+    edit(out, value.bytes, &deeper)
+}
+
+fn push_key(out: &mut Vec<u8>, kind: u8, key: &[u8]) {
+    out.push(kind);
+    out.extend_from_slice(key);
+    out.push(0);
+}
+
+/// Appends one field. What is frequent is written here, the rest by the BSON library.
+fn push_element(out: &mut Vec<u8>, key: &[u8], value: &Bson) {
+    match value {
+        Bson::Int32(number) => {
+            push_key(out, INT32, key);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Bson::Int64(number) => {
+            push_key(out, INT64, key);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Bson::Double(number) => {
+            push_key(out, DOUBLE, key);
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        Bson::DateTime(at) => {
+            push_key(out, DATE, key);
+            out.extend_from_slice(&at.timestamp_millis().to_le_bytes());
+        }
+        Bson::Boolean(truth) => {
+            push_key(out, BOOLEAN, key);
+            out.push(u8::from(*truth));
+        }
+        Bson::ObjectId(id) => {
+            push_key(out, OBJECT_ID, key);
+            out.extend_from_slice(&id.bytes());
+        }
+        other => push_any(out, key, other),
+    }
+}
+
+fn push_any(out: &mut Vec<u8>, key: &[u8], value: &Bson) {
+    let mut holder = Document::new();
+    holder.insert("v", value.clone());
+    // The bytes of {v: value}: a length, the type, "v" and its end, the value, an end.
+    match holder.to_vec().as_deref() {
+        Ok([_, _, _, _, kind, _, _, bytes @ .., _]) => {
+            push_key(out, *kind, key);
+            out.extend_from_slice(bytes);
+        }
+        _ => push_key(out, NULL, key),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    fn edited(document: &Document, changes: &[(&str, Option<Bson>)]) -> Document {
+        let mut edit = Edit::new();
+        for (path, value) in changes {
+            match value {
+                Some(value) => edit.set(*path, value.clone()),
+                None => edit.unset(*path),
+            }
+        }
+        let bytes = edit.apply(&document.to_vec().unwrap()).unwrap();
+        bson::deserialize_from_slice(&bytes).unwrap()
+    }
+
+    #[test]
+    fn an_edit_leaves_everything_else_as_it_was() {
+        let before = doc! {
+            "_id": 1, "__v": 3_i64, "a": { "b": 1.5, "c": { "d": "x" } }, "list": ["p", { "q": 1 }],
+            "re": bson::Regex::from_strings("^a", "i").unwrap(),
+            "n": Bson::Null,
+        };
+        let after = edited(
+            &before,
+            &[
+                ("a.c.d", Some("y".into())),
+                ("a.c.e", Some(Bson::Int64(9))),
+                ("a.b", None),
+                ("list.1.q", Some(2.into())),
+                ("new.deep.er", Some(true.into())),
+                ("new.other", Some(doc! { "k": 1 }.into())),
+                ("gone.deep", None),
+            ],
+        );
+        let mut want = before;
+        want.insert("a", doc! { "c": { "d": "y", "e": 9_i64 } });
+        want.insert("list", bson::bson!(["p", { "q": 2 }]));
+        want.insert("new", doc! { "deep": { "er": true }, "other": { "k": 1 } });
+        assert_eq!(after, want);
+    }
+
+    #[test]
+    fn a_list_grows_by_the_index_behind_its_end() {
+        let after = edited(&doc! { "errors": ["a"] }, &[("errors.1", Some("b".into()))]);
+        assert_eq!(after, doc! { "errors": ["a", "b"] });
+    }
+
+    #[test]
+    fn numbers_of_any_type_are_read() {
+        let decimal: bson::Decimal128 = "7.0".parse().unwrap();
+        let bytes = doc! { "a": 7, "b": 7_i64, "c": 7.0, "d": decimal }.to_vec().unwrap();
+        for path in ["a", "b", "c", "d"] {
+            let value = lookup(&bytes, path).unwrap().unwrap();
+            assert_eq!(value.as_i64(), Some(7), "{path}");
+            for other in [Bson::Int32(7), Bson::Int64(7), Bson::Double(7.0)] {
+                assert!(value.equals(&other), "{path} {other}");
+            }
+            assert!(!value.equals(&Bson::Double(7.5)));
+        }
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let mut bytes = doc! { "a": "text", "b": 1 }.to_vec().unwrap();
+        bytes[7] = 200;
+        assert!(lookup(&bytes, "b").is_err());
+        assert!(lookup(&bytes[..9], "b").is_err());
+        assert!(lookup(&[], "b").is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! Documents in their tables: found, inserted, edited, deleted. The one place where a document's columns are filled, so
+//! that they cannot fall out of step with it.
+
+use alertcast_core::store::{Collection, document};
+use bson::oid::ObjectId;
+use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
+use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::fault::{Fault, Result};
+use crate::raw::{self, Edit};
+use crate::schema::{Table, table};
+
+/// A document's bytes.
+pub(crate) type Bytes = Vec<u8>;
+
+/// Access to the rows through one connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rows<'c> {
+    conn: &'c Connection,
+}
+
+/// The id of a document as its column holds it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Id<'a> {
+    Object([u8; 12]),
+    Text(&'a str),
+}
+
+impl From<ObjectId> for Id<'_> {
+    fn from(id: ObjectId) -> Self {
+        Self::Object(id.bytes())
+    }
+}
+
+macro_rules! typed_ids {
+    ($($name:ident),+) => {$(
+        impl From<alertcast_core::id::$name> for Id<'_> {
+            fn from(id: alertcast_core::id::$name) -> Self {
+                Self::Object(id.bytes())
+            }
+        }
+
+        impl From<alertcast_core::id::$name> for Blob {
+            fn from(id: alertcast_core::id::$name) -> Self {
+                Self(id.bytes())
+            }
+        }
+    )+};
+}
+typed_ids!(UserId, ConfigId, SubscriptionId, PreferenceId, TradeId, AlertId, DeliveryId);
+
+impl ToSql for Id<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Object(bytes) => ValueRef::Blob(bytes),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+        }))
+    }
+}
+
+/// The twelve bytes of an id, as a parameter or a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Blob(pub(crate) [u8; 12]);
+
+impl ToSql for Blob {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(ValueRef::Blob(&self.0)))
+    }
+}
+
+impl FromSql for Blob {
+    fn column_result(value: ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+        <[u8; 12]>::column_result(value).map(Self)
+    }
+}
+
+impl Blob {
+    pub(crate) const fn id(self) -> ObjectId {
+        ObjectId::from_bytes(self.0)
+    }
+}
+
+/// A column's number, whatever its type; zero where there is none.
+pub(crate) fn whole(row: &Row<'_>, column: usize) -> Result<i64> {
+    Ok(match row.get_ref(column)? {
+        ValueRef::Integer(number) => number,
+        #[expect(clippy::cast_possible_truncation, reason = "a whole number that was written as a double")]
+        ValueRef::Real(number) => number as i64,
+        _ => 0,
+    })
+}
+
+/// A column's bytes.
+pub(crate) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8]> {
+    Ok(row.get_ref(column)?.as_blob().map_err(rusqlite::Error::from)?)
+}
+
+/// A document's bytes as its type.
+pub(crate) fn decode<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<T> {
+    bson::deserialize_from_slice(bytes).or_else(|_| {
+        // The long way names the document and what is wrong with it.
+        Ok(alertcast_core::store::read(collection, unpack(collection, bytes)?)?)
+    })
+}
+
+/// A document's bytes as a document.
+pub(crate) fn unpack(collection: Collection, bytes: &[u8]) -> Result<bson::Document> {
+    bson::Document::from_reader(bytes).map_err(|e| Fault::corrupt(format!("{collection}: {e}")))
+}
+
+/// A value as a document's bytes.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
+    match bson::serialize_to_vec(value) {
+        Ok(bytes) => Ok(bytes),
+        Err(_) => pack(&document(value)?),
+    }
+}
+
+/// A document's bytes.
+pub(crate) fn pack(document: &bson::Document) -> Result<Bytes> {
+    document.to_vec().map_err(|e| Fault::corrupt(e.to_string()))
+}
+
+fn parameter(value: ValueRef<'_>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(value)
+}
+
+impl<'c> Rows<'c> {
+    pub(crate) const fn new(conn: &'c Connection) -> Self {
+        Self { conn }
+    }
+
+    pub(crate) const fn conn(self) -> &'c Connection {
+        self.conn
+    }
+
+    /// The first row of a query.
+    pub(crate) fn one<T>(
+        self,
+        sql: &str,
+        params: impl Params,
+        read: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        rows.next()?.map(read).transpose()
+    }
+
+    /// Every row of a query.
+    pub(crate) fn all<T>(
+        self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(read(row)?);
+        }
+        Ok(all)
+    }
+
+    /// A statement without rows; answers how many it changed.
+    pub(crate) fn run(self, sql: &str, params: impl Params) -> Result<usize> {
+        Ok(self.conn.prepare_cached(sql)?.execute(params)?)
+    }
+
+    /// Whether a query has a row.
+    pub(crate) fn any(self, sql: &str, params: impl Params) -> Result<bool> {
+        Ok(self.conn.prepare_cached(sql)?.exists(params)?)
+    }
+
+    /// The document with this id.
+    pub(crate) fn find<'i>(self, collection: Collection, id: impl Into<Id<'i>>) -> Result<Option<Bytes>> {
+        let mut statement = self.conn.prepare_cached(&table(collection).find)?;
+        Ok(statement.query_row([id.into()], |row| row.get(0)).optional()?)
+    }
+
+    pub(crate) fn exists<'i>(self, collection: Collection, id: impl Into<Id<'i>>) -> Result<bool> {
+        self.any(&table(collection).exists, [id.into()])
+    }
+
+    /// Inserts a document. `AlreadyExists` where a unique field is taken.
+    pub(crate) fn insert(self, collection: Collection, document: &[u8]) -> Result<()> {
+        let table = table(collection);
+        self.put(table, &table.insert, document).map(|_| ())
+    }
+
+    /// Inserts a document unless its key (a delivery's), else its id, is taken; answers whether it did.
+    pub(crate) fn insert_missing(self, collection: Collection, document: &[u8]) -> Result<bool> {
+        let table = table(collection);
+        self.put(table, &table.insert_missing, document).map(|changed| changed == 1)
+    }
+
+    fn put(self, table: &Table, sql: &str, document: &[u8]) -> Result<usize> {
+        let Some(id) = raw::lookup(document, "_id")? else {
+            return Err(Fault::corrupt(format!("{}: a document without an _id", table.collection)));
+        };
+        let mut statement = self.conn.prepare_cached(sql)?;
+        statement.raw_bind_parameter(1, parameter(id.as_sql()))?;
+        for (at, path) in table.columns.iter().enumerate() {
+            let value = raw::lookup(document, path)?.map_or(ValueRef::Null, raw::Value::as_sql);
+            statement.raw_bind_parameter(at + 2, parameter(value))?;
+        }
+        statement.raw_bind_parameter(table.columns.len() + 2, parameter(ValueRef::Blob(document)))?;
+        Ok(statement.raw_execute()?)
+    }
+
+    /// Puts `new` in the place of `old`. Only the columns that differ are rewritten: SQLite touches the indexes of every
+    /// column that a statement names.
+    pub(crate) fn replace(self, collection: Collection, old: &[u8], new: &[u8]) -> Result<()> {
+        let table = table(collection);
+        let Some(id) = raw::lookup(old, "_id")? else {
+            return Err(Fault::corrupt(format!("{collection}: a document without an _id")));
+        };
+        let (changed, values) = changed_columns(table, old, new)?;
+        let dynamic;
+        let sql = if changed == 0 {
+            &table.update_document
+        } else {
+            dynamic = table.update(changed);
+            &dynamic
+        };
+        let mut statement = self.conn.prepare_cached(sql)?;
+        statement.raw_bind_parameter(1, parameter(id.as_sql()))?;
+        statement.raw_bind_parameter(2, parameter(ValueRef::Blob(new)))?;
+        for (at, value) in values.into_iter().enumerate() {
+            statement.raw_bind_parameter(at + 3, parameter(value))?;
+        }
+        statement.raw_execute()?;
+        Ok(())
+    }
+
+    /// Edits a document by field; answers how it is now.
+    pub(crate) fn edit(self, collection: Collection, old: &[u8], edit: &Edit) -> Result<Bytes> {
+        let new = edit.apply(old)?;
+        self.replace(collection, old, &new)?;
+        Ok(new)
+    }
+
+    pub(crate) fn delete<'i>(self, collection: Collection, id: impl Into<Id<'i>>) -> Result<()> {
+        self.run(&table(collection).delete, [id.into()]).map(|_| ())
+    }
+}
+
+fn changed_columns<'n>(table: &Table, old: &[u8], new: &'n [u8]) -> Result<(u64, Vec<ValueRef<'n>>)> {
+    let mut changed = 0;
+    let mut values = Vec::new();
+    for (at, path) in table.columns.iter().enumerate() {
+        let before = raw::lookup(old, path)?.map_or(ValueRef::Null, raw::Value::as_sql);
+        let after = raw::lookup(new, path)?.map_or(ValueRef::Null, raw::Value::as_sql);
+        if before != after {
+            changed |= 1 << at;
+            values.push(after);
+        }
+    }
+    Ok((changed, values))
+}

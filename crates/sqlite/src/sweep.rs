@@ -1,0 +1,99 @@
+//! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
+//! they have been kept long enough.
+
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::id::AlertId;
+use alertcast_core::store::{Collection, Fence};
+use alertcast_core::time::Time;
+use rusqlite::Params;
+
+use crate::documents::bound;
+use crate::ended::{Endings, Kept};
+use crate::fault::Result;
+use crate::leases;
+use crate::raw::Edit;
+use crate::rows::{Bytes, Rows};
+
+/// Documents are collected before they are changed: a query does not walk an index that is rewritten under it.
+fn collect(rows: Rows<'_>, sql: &str, params: impl Params) -> Result<Vec<Bytes>> {
+    rows.all(sql, params, |row| Ok(row.get(0)?))
+}
+
+pub(crate) const SENDING: &str = r#"SELECT doc FROM deliveries WHERE "lane" = ?1 AND "state" = 'sending'"#;
+
+pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
+    leases::check(rows, fence)?;
+    let mut recovered = 0;
+    for bytes in collect(rows, SENDING, [&fence.lease])? {
+        let mut kept = Kept::read(bytes)?;
+        let is_older = kept.delivery.epoch.is_none_or(|epoch| epoch < fence.epoch);
+        let (true, Ok(state)) = (is_older, kept.delivery.state.after(DeliveryEvent::Recover)) else {
+            continue;
+        };
+        let mut edit = Edit::new();
+        edit.set("state", state);
+        edit.set("dueAt", now);
+        edit.set("possibleRepeat", true);
+        edit.set("updatedAt", now);
+        edit.unset("epoch");
+        kept.edit(rows, &edit)?;
+        recovered += 1;
+    }
+    Ok(recovered)
+}
+
+pub(crate) const OF_CHAT: &str =
+    r#"SELECT doc FROM deliveries WHERE "to" = ?1 AND "lane" = ?2 AND "state" = 'pending' AND "dueAt" < ?3"#;
+
+pub(crate) fn defer_chat(rows: Rows<'_>, fence: &Fence, chat: &str, until: Time) -> Result<()> {
+    leases::check(rows, fence)?;
+    for bytes in collect(rows, OF_CHAT, (chat, &fence.lease, until.millis()))? {
+        let mut edit = Edit::new();
+        edit.set("dueAt", until);
+        rows.edit(Collection::Deliveries, &bytes, &edit)?;
+    }
+    Ok(())
+}
+
+pub(crate) const OVERDUE: &str =
+    r#"SELECT doc FROM deliveries WHERE "state" = 'pending' AND "deadlineAt" < ?1 ORDER BY "deadlineAt" LIMIT ?2"#;
+
+pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {
+    let overdue = collect(rows, OVERDUE, (now.millis(), bound(limit.saturating_add(1))))?;
+    let more = overdue.len() > limit;
+    let mut endings = Endings::new(rows, now);
+    for bytes in overdue.into_iter().take(limit) {
+        let kept = Kept::read(bytes)?;
+        let tried_in_vain = kept.delivery.attempts.0 > 0 && kept.delivery.kind != MessageKind::Entry;
+        let event = if tried_in_vain { DeliveryEvent::Die } else { DeliveryEvent::Expire };
+        endings.end(&kept, event, Edit::new(), false)?;
+    }
+    Ok((endings.finish()?, more))
+}
+
+/// At most `limit` of each kind; whether there is more.
+pub(crate) fn purge(
+    rows: Rows<'_>,
+    deliveries_before: Time,
+    rejected_before: Time,
+    now: Time,
+    limit: usize,
+) -> Result<bool> {
+    let mut room = limit;
+    for state in DeliveryState::ALL.iter().filter(|state| state.is_ended()) {
+        room -= rows.run(PURGE_DELIVERIES, (state.as_str(), deliveries_before.millis(), bound(room)))?.min(room);
+    }
+    let rejected = rows.run(PURGE_REJECTED, (rejected_before.millis(), bound(limit)))?;
+    let keys = rows.run(PURGE_KEYS, (now.millis(), bound(limit)))?;
+    Ok(limit > 0 && (room == 0 || rejected == limit || keys == limit))
+}
+
+pub(crate) const PURGE_DELIVERIES: &str = r#"DELETE FROM deliveries WHERE rowid IN (
+    SELECT rowid FROM deliveries WHERE "state" = ?1 AND "endedAt" < ?2
+        AND "state" IN ('sent', 'expired', 'dead', 'superseded', 'dropped') LIMIT ?3)"#;
+
+const PURGE_REJECTED: &str = r#"DELETE FROM rejected_webhooks WHERE rowid IN (
+    SELECT rowid FROM rejected_webhooks WHERE "receivedAt" < ?1 LIMIT ?2)"#;
+
+const PURGE_KEYS: &str =
+    r#"DELETE FROM intake_keys WHERE "_id" IN (SELECT "_id" FROM intake_keys WHERE "until" <= ?1 LIMIT ?2)"#;

@@ -1,0 +1,426 @@
+//! The processor's port: the alerts that wait, what a chunk's decisions rest on, and the commit of a chunk.
+
+use std::collections::HashMap;
+
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
+use alertcast_core::money::{Amount, Count};
+use alertcast_core::quota::Quota;
+use alertcast_core::store::{
+    ChunkCommit, ChunkState, Collection, ConfigIncrement, Fence, Finish, Notice, Result as StoreResult, UsageIncrement,
+    UserSpan, Work,
+};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
+use async_trait::async_trait;
+use bson::Bson;
+
+use crate::documents::bound;
+use crate::failpoints::Op;
+use crate::fault::{Fault, Result};
+use crate::leases;
+use crate::notice::{self, ReadyNotice};
+use crate::queue::Lane;
+use crate::raw::{self, Edit, Value};
+use crate::rows::{Blob, Bytes, Rows, blob, decode, encode, whole};
+use crate::store::SqliteStore;
+use crate::writer::Tx;
+
+#[async_trait]
+impl Work for SqliteStore {
+    async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
+        let (partitions, except) = (partitions.to_vec(), except.to_vec());
+        self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await
+    }
+
+    async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
+        self.read(move |rows| holders(rows, config, after, limit)).await
+    }
+
+    async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
+        let entering = entering.to_vec();
+        self.read(move |rows| load_chunk(rows, config, span, &entering)).await
+    }
+
+    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
+        let ready = ReadyChunk::of(chunk)?;
+        self.write(Lane::Bulk, Op::Chunk, move |tx| ready.commit(tx)).await
+    }
+
+    async fn record_failure(
+        &self,
+        fence: &Fence,
+        alert: AlertId,
+        error: AlertError,
+        park: bool,
+        notices: Vec<Notice>,
+    ) -> StoreResult<()> {
+        let fence = fence.clone();
+        let notices = notice::ready(notices)?;
+        self.write(Lane::Short, Op::Failure, move |tx| {
+            leases::check(tx.rows, &fence)?;
+            record_failure(tx.rows, alert, &error, park, &notices)
+        })
+        .await
+    }
+}
+
+/// Of each partition the first that are not excepted; then the first of all.
+fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Vec<Alert>> {
+    let mut candidates: Vec<(i64, Blob)> = Vec::new();
+    for partition in partitions {
+        let mut statement = rows.conn().prepare_cached(PENDING)?;
+        let mut found = statement.query([partition])?;
+        let mut taken = 0;
+        while taken < limit {
+            let Some(row) = found.next()? else { break };
+            let config: Option<Blob> = row.get(2)?;
+            if config.is_some_and(|config| except.contains(&ConfigId(config.id()))) {
+                continue;
+            }
+            candidates.push((whole(row, 0)?, row.get(1)?));
+            taken += 1;
+        }
+    }
+    candidates.sort_unstable_by_key(|(seq, _)| *seq);
+    let mut alerts = Vec::new();
+    for (_, id) in candidates.into_iter().take(limit) {
+        if let Some(alert) = rows.find(Collection::Alerts, id.id())? {
+            alerts.push(decode(Collection::Alerts, &alert)?);
+        }
+    }
+    Ok(alerts)
+}
+
+pub(crate) const PENDING: &str = r#"SELECT "alertcast.seq", "_id", "processing.alertConfigId" FROM alerts
+    WHERE "alertcast.partition" = ?1 AND "processing.status" IN ('received', 'processing') ORDER BY "alertcast.seq""#;
+
+pub(crate) const HOLDERS: &str = r#"SELECT DISTINCT "userId" FROM trades
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" > ?2 ORDER BY "userId" LIMIT ?3"#;
+
+fn holders(rows: Rows<'_>, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
+    // Every id is above the empty one.
+    let after = after.map_or_else(Vec::new, |user| user.bytes().to_vec());
+    rows.all(HOLDERS, (Blob::from(config), after, bound(limit)), |row| Ok(UserId(row.get::<_, Blob>(0)?.id())))
+}
+
+pub(crate) const OPEN_TRADES: &str = r#"SELECT doc FROM trades
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3 ORDER BY "userId", "tradeNumber""#;
+
+pub(crate) const LAST_NUMBER: &str = r#"SELECT "tradeNumber" FROM trades
+    WHERE "alertConfigId" = ?1 AND "userId" = ?2 ORDER BY "tradeNumber" DESC LIMIT 1"#;
+
+fn load_chunk(rows: Rows<'_>, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState> {
+    let config = Blob::from(config);
+    let open_trades = rows.all(OPEN_TRADES, (config, Blob::from(span.first), Blob::from(span.last)), |row| {
+        decode::<Trade>(Collection::Trades, blob(row, 0)?)
+    })?;
+    let mut last_numbers = HashMap::with_capacity(entering.len());
+    let mut quotas = HashMap::with_capacity(entering.len());
+    for user in entering {
+        if let Some(number) = rows.one(LAST_NUMBER, (config, Blob::from(*user)), |row| whole(row, 0))? {
+            last_numbers.insert(*user, number);
+        }
+        if let Some(quota) = rows.find(Collection::Quotas, *user)? {
+            quotas.insert(*user, decode::<Quota>(Collection::Quotas, &quota)?);
+        }
+    }
+    Ok(ChunkState { open_trades, last_numbers, quotas })
+}
+
+/// A chunk with its documents packed, so that the writer only writes.
+#[derive(Debug)]
+struct ReadyChunk {
+    fence: Fence,
+    alert: AlertId,
+    config: ConfigId,
+    now: Time,
+    cursor_seen: Option<UserId>,
+    cursor: Option<UserId>,
+    /// Sorted.
+    open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
+    quotas: Vec<(Option<i64>, Quota, Bytes)>,
+    decisions: Option<Bytes>,
+    opened: Vec<Bytes>,
+    ended: Vec<TradeEnd>,
+    deliveries: Vec<Bytes>,
+    usage: Vec<UsageIncrement>,
+    config_increment: ConfigIncrement,
+    notices: Vec<ReadyNotice>,
+    finish: Option<Finish>,
+}
+
+impl ReadyChunk {
+    fn of(chunk: ChunkCommit) -> Result<Self> {
+        let mut open_seen = chunk.open_seen;
+        if let Some((_, trades)) = &mut open_seen {
+            trades.sort_unstable();
+        }
+        let quotas = chunk.quotas.into_iter().map(|change| {
+            let bytes = encode(&change.after)?;
+            Ok((change.rev_seen, change.after, bytes))
+        });
+        Ok(Self {
+            fence: chunk.fence,
+            alert: chunk.alert,
+            config: chunk.config,
+            now: chunk.now,
+            cursor_seen: chunk.cursor_seen,
+            cursor: chunk.cursor,
+            open_seen,
+            quotas: quotas.collect::<Result<_>>()?,
+            decisions: chunk.decisions.map(|decisions| with_id(&decisions)).transpose()?,
+            opened: chunk.opened.iter().map(encode).collect::<Result<_>>()?,
+            ended: chunk.ended,
+            deliveries: chunk.deliveries.iter().map(encode).collect::<Result<_>>()?,
+            usage: chunk.usage,
+            config_increment: chunk.config_increment,
+            notices: notice::ready(chunk.notices)?,
+            finish: chunk.finish,
+        })
+    }
+
+    /// Checks first, then writes: a chunk that does not hold costs nothing.
+    fn commit(&self, tx: &Tx<'_>) -> Result<()> {
+        let rows = tx.rows;
+        leases::check(rows, &self.fence)?;
+        let alert = self.check_alert(rows)?;
+        if let Some((span, seen)) = &self.open_seen {
+            check_open(rows, self.config, *span, seen)?;
+        }
+        for (rev_seen, quota, bytes) in &self.quotas {
+            change_quota(rows, *rev_seen, quota, bytes)?;
+        }
+        for trade in &self.opened {
+            rows.insert(Collection::Trades, trade)?;
+        }
+        for end in &self.ended {
+            end_trade(rows, end, self.now)?;
+        }
+        for delivery in &self.deliveries {
+            rows.insert_missing(Collection::Deliveries, delivery)?;
+        }
+        if let Some(decisions) = &self.decisions {
+            rows.insert(Collection::Decisions, decisions)?;
+        }
+        for usage in &self.usage {
+            count_usage(rows, usage, self.now)?;
+        }
+        count_config(rows, self.config, &self.config_increment, self.now)?;
+        notice::give(rows, &self.notices)?;
+        self.move_on(rows, &alert)
+    }
+
+    fn check_alert(&self, rows: Rows<'_>) -> Result<Bytes> {
+        let Some(alert) = rows.find(Collection::Alerts, self.alert)? else {
+            return Err(Fault::conflict());
+        };
+        let cursor = raw::lookup(&alert, "alertcast.cursor")?.and_then(Value::as_id).map(UserId);
+        if !is_pending(&alert)? || cursor != self.cursor_seen {
+            return Err(Fault::conflict());
+        }
+        Ok(alert)
+    }
+
+    /// Moves the alert's cursor, and ends its processing with the last chunk.
+    fn move_on(&self, rows: Rows<'_>, alert: &[u8]) -> Result<()> {
+        let mut edit = Edit::new();
+        edit.set_some("alertcast.cursor", self.cursor);
+        edit.set("updatedAt", self.now);
+        if let Some(finish) = &self.finish {
+            edit.set("processing.status", AlertStatus::Processed);
+            edit.set("webhook.processedAt", finish.processed_at);
+            edit.set("statistics.processingTime", finish.processing_time);
+            push_errors(&mut edit, alert, &finish.errors)?;
+        } else {
+            edit.set("processing.status", AlertStatus::Processing);
+        }
+        rows.edit(Collection::Alerts, alert, &edit)?;
+        Ok(())
+    }
+}
+
+/// A document that has no id of its own gets one, as MongoDB's driver would give it.
+fn with_id<T: serde::Serialize>(value: &T) -> Result<Bytes> {
+    let mut document = bson::doc! { "_id": bson::oid::ObjectId::new() };
+    document.extend(alertcast_core::store::document(value)?);
+    crate::rows::pack(&document)
+}
+
+fn is_pending(alert: &[u8]) -> Result<bool> {
+    let status = raw::lookup(alert, "processing.status")?.and_then(Value::as_str).and_then(AlertStatus::from_exact);
+    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::Processing)))
+}
+
+fn push_errors(edit: &mut Edit, alert: &[u8], errors: &[AlertError]) -> Result<()> {
+    let kept = raw::lookup(alert, "processing.errors")?;
+    if kept.is_none() && !errors.is_empty() {
+        edit.set("processing.errors", Bson::Array(Vec::new()));
+    }
+    let count = kept.map_or(0, |errors| errors.items().count());
+    for (at, error) in errors.iter().enumerate() {
+        let error = alertcast_core::store::document(error)?;
+        edit.set(format!("processing.errors.{}", count + at), error);
+    }
+    Ok(())
+}
+
+pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev" FROM trades
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3"#;
+
+/// The open trades of the span must be exactly those that were seen.
+fn check_open(rows: Rows<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> Result<()> {
+    let params = (Blob::from(config), Blob::from(span.first), Blob::from(span.last));
+    let mut open = rows.all(OPEN_REVS, params, |row| Ok((TradeId(row.get::<_, Blob>(0)?.id()), whole(row, 1)?)))?;
+    open.sort_unstable();
+    if open == seen { Ok(()) } else { Err(Fault::conflict()) }
+}
+
+fn change_quota(rows: Rows<'_>, rev_seen: Option<i64>, quota: &Quota, bytes: &[u8]) -> Result<()> {
+    let changed = match rev_seen {
+        None => rows.insert_missing(Collection::Quotas, bytes)?,
+        Some(seen) => {
+            let sql = r#"UPDATE quotas SET doc = ?2, rev = ?3 WHERE "_id" = ?1 AND rev = ?4"#;
+            rows.run(sql, (Blob::from(quota.user), bytes, quota.rev.0, seen))? == 1
+        }
+    };
+    if changed { Ok(()) } else { Err(Fault::conflict()) }
+}
+
+/// Ends an open trade, by field.
+fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()> {
+    let Some(trade) = rows.find(Collection::Trades, end.trade)? else {
+        return Err(Fault::conflict());
+    };
+    let status = raw::lookup(&trade, "status")?.and_then(Value::as_str);
+    if status != Some(TradeStatus::Open.as_str()) {
+        return Err(Fault::conflict());
+    }
+    let mut edit = Edit::new();
+    edit.set("status", end.status);
+    edit.set("tradeData.exitPrice", end.exit_price);
+    edit.set("tradeData.exitReason", end.reason);
+    edit.set("pnl.amount", end.pnl_amount);
+    edit.set("pnl.percentage", end.pnl_percentage);
+    edit.set("timestamps.closedAt", end.at);
+    if end.status == TradeStatus::Replaced {
+        edit.set("timestamps.replacedAt", end.at);
+    }
+    edit.set_some("alerts.exitAlertId", end.exit_alert);
+    edit.set_some("metadata.replacedBy", end.replaced_by);
+    edit.set_some("metadata.replacementReason", end.replacement_reason.as_deref());
+    if end.inferred {
+        edit.set("alertcast.exitInferred", true);
+    }
+    edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")? + 1));
+    edit.set("updatedAt", now);
+    rows.edit(Collection::Trades, &trade, &edit)?;
+    Ok(())
+}
+
+/// Adds to a subscriber's counters. What has been deleted meanwhile is not counted.
+pub(crate) fn count_usage(rows: Rows<'_>, usage: &UsageIncrement, now: Time) -> Result<()> {
+    let subscription =
+        Counters { alerts: "usage.alertsReceived", trades: "usage.tradesOpened", last_at: "usage.lastActivityAt" };
+    if let Some(document) = rows.find(Collection::UserSubscriptions, usage.subscription)? {
+        let edit = subscription.raise(&document, usage, now)?;
+        rows.edit(Collection::UserSubscriptions, &document, &edit)?;
+    }
+    let preference = Counters {
+        alerts: "statistics.alertsReceived",
+        trades: "statistics.tradesOpened",
+        last_at: "statistics.lastAlertAt",
+    };
+    let Some(id) = usage.preference else { return Ok(()) };
+    if let Some(document) = rows.find(Collection::UserAlertPreferences, id)? {
+        let edit = preference.raise(&document, usage, now)?;
+        rows.edit(Collection::UserAlertPreferences, &document, &edit)?;
+    }
+    Ok(())
+}
+
+/// Where a document keeps a subscriber's counters.
+struct Counters {
+    alerts: &'static str,
+    trades: &'static str,
+    last_at: &'static str,
+}
+
+impl Counters {
+    fn raise(&self, document: &[u8], usage: &UsageIncrement, now: Time) -> Result<Edit> {
+        let mut edit = Edit::new();
+        for (path, by) in [(self.alerts, usage.alerts), (self.trades, usage.trades)] {
+            if by != 0 {
+                edit.set(path, Count(raw::counter(document, path)? + by));
+            }
+        }
+        let last = raw::lookup(document, self.last_at)?.and_then(Value::as_time);
+        // What is taken back is no activity.
+        if usage.alerts >= 0 && last.is_none_or(|last| last < usage.at) {
+            edit.set(self.last_at, usage.at);
+        }
+        edit.set("updatedAt", now);
+        Ok(edit)
+    }
+}
+
+fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
+    if *by == ConfigIncrement::default() {
+        return Ok(());
+    }
+    let Some(document) = rows.find(Collection::AlertConfigurations, config)? else {
+        return Ok(());
+    };
+    let mut edit = Edit::new();
+    for (path, by) in [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)] {
+        edit.set(path, Count(raw::counter(&document, path)? + by));
+    }
+    let last = raw::lookup(&document, "statistics.lastAlertAt")?.and_then(Value::as_time);
+    if last < by.last_alert_at {
+        edit.set_some("statistics.lastAlertAt", by.last_alert_at);
+    }
+    if by.closed_by_tp != 0 || by.closed_by_sl != 0 {
+        let tp = raw::counter(&document, "alertcast.closedByTp")? + by.closed_by_tp;
+        let sl = raw::counter(&document, "alertcast.closedBySl")? + by.closed_by_sl;
+        edit.set("alertcast.closedByTp", Count(tp));
+        edit.set("alertcast.closedBySl", Count(sl));
+        edit.set("statistics.successRate", percent(tp, tp + sl));
+    }
+    edit.set("updatedAt", now);
+    rows.edit(Collection::AlertConfigurations, &document, &edit)?;
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+fn percent(part: i64, whole: i64) -> Amount {
+    if whole == 0 {
+        return Amount::ZERO;
+    }
+    Amount::from_f64(part as f64 * 100.0 / whole as f64).unwrap_or(Amount::ZERO)
+}
+
+fn record_failure(rows: Rows<'_>, id: AlertId, error: &AlertError, park: bool, notices: &[ReadyNotice]) -> Result<()> {
+    let Some(alert) = rows.find(Collection::Alerts, id)? else {
+        return Err(Fault::conflict());
+    };
+    if !is_pending(&alert)? || is_recorded(&alert, error)? {
+        return Ok(());
+    }
+    let mut edit = Edit::new();
+    push_errors(&mut edit, &alert, std::slice::from_ref(error))?;
+    edit.set("alertcast.attempts", Count(raw::counter(&alert, "alertcast.attempts")? + 1));
+    if park {
+        edit.set("processing.status", AlertStatus::Failed);
+    }
+    edit.set("updatedAt", error.timestamp);
+    rows.edit(Collection::Alerts, &alert, &edit)?;
+    notice::give(rows, notices)
+}
+
+/// Whether this very failure is noted: the caller had no answer and says it again.
+fn is_recorded(alert: &[u8], error: &AlertError) -> Result<bool> {
+    let last = raw::lookup(alert, "processing.errors")?.and_then(|errors| errors.items().last());
+    let Some(last) = last.transpose()? else { return Ok(false) };
+    Ok(last.value.field("message")?.and_then(Value::as_str) == Some(error.message.as_str())
+        && last.value.field("timestamp")?.and_then(Value::as_time) == Some(error.timestamp))
+}

@@ -1,0 +1,309 @@
+//! The one thread that writes. It drains the waiting line into one transaction, commits, and only then acknowledges
+//! (group commit): a sync of the disk is shared by all that waited for it.
+//!
+//! Intake goes before everything; a chunk of a fan-out is one job, and between two of them intake is drained. Every job
+//! runs in a savepoint of its own (the first of a group in the transaction itself), so that one that fails takes nothing
+//! with it. A job whose caller has gone is dropped before it is written.
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use alertcast_core::store::StoreError;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use crate::checkpoint::Wal;
+use crate::failpoints::{self, Op};
+use crate::fault::{Fault, Result};
+use crate::queue::{Lane, Place, Queue, Woken};
+use crate::rows::Rows;
+
+/// A group takes no further short job after this long.
+const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
+/// No group is larger.
+const GROUP_JOBS_MAX: usize = 1024;
+
+/// What a job works with.
+#[derive(Debug)]
+pub(crate) struct Tx<'c> {
+    pub(crate) rows: Rows<'c>,
+    counters: &'c Counters,
+}
+
+/// Numbers that only the writer gives out. One that is given to a job that fails is not given again.
+#[derive(Debug)]
+struct Counters {
+    /// The highest `alertcast.seq`.
+    seq: Cell<i64>,
+    /// The highest number in the change log.
+    change: Cell<i64>,
+}
+
+impl Tx<'_> {
+    /// The next alert's place in the order of acceptance.
+    pub(crate) fn next_seq(&self) -> i64 {
+        self.counters.seq.set(self.counters.seq.get() + 1);
+        self.counters.seq.get()
+    }
+
+    /// Notes the place of an alert that was written as a document.
+    pub(crate) fn note_seq(&self, seq: i64) {
+        self.counters.seq.set(self.counters.seq.get().max(seq));
+    }
+
+    /// The next number in the change log.
+    pub(crate) fn next_change(&self) -> i64 {
+        self.counters.change.set(self.counters.change.get() + 1);
+        self.counters.change.get()
+    }
+}
+
+/// One operation, waiting or applied.
+pub(crate) trait Job: Send {
+    fn op(&self) -> Op;
+    /// Whether nobody waits for it any more.
+    fn is_abandoned(&self) -> bool;
+    fn apply(&mut self, tx: &Tx<'_>) -> Result<()>;
+    /// Tells the caller.
+    fn answer(self: Box<Self>, outcome: std::result::Result<(), StoreError>);
+}
+
+impl std::fmt::Debug for dyn Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.op().name())
+    }
+}
+
+/// A closure as a job.
+pub(crate) struct Call<T, F> {
+    pub(crate) op: Op,
+    pub(crate) apply: Option<F>,
+    pub(crate) value: Option<T>,
+    pub(crate) reply: oneshot::Sender<std::result::Result<T, StoreError>>,
+    pub(crate) _place: Place,
+}
+
+impl<T, F> Job for Call<T, F>
+where
+    T: Send,
+    F: FnOnce(&Tx<'_>) -> Result<T> + Send,
+{
+    fn op(&self) -> Op {
+        self.op
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn apply(&mut self, tx: &Tx<'_>) -> Result<()> {
+        if let Some(apply) = self.apply.take() {
+            self.value = Some(apply(tx)?);
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: std::result::Result<(), StoreError>) {
+        let Self { value, reply, .. } = *self;
+        let value = outcome.and_then(|()| value.ok_or_else(|| StoreError::Unavailable("it did not run".to_owned())));
+        // Nobody may be waiting any more; what is written is written.
+        let _ = reply.send(value);
+    }
+}
+
+/// The queue of jobs, as the callers see it.
+pub(crate) type Jobs = Queue<Box<dyn Job>>;
+
+/// The writing thread's state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) conn: Connection,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) wal: Arc<Wal>,
+    /// `alertcast.seq` of the highest alert whose acceptance is committed.
+    pub(crate) seq_committed: Arc<AtomicI64>,
+}
+
+type Outcome = std::result::Result<(), StoreError>;
+
+/// Jobs that were applied, with what each came to, waiting for the COMMIT.
+type Applied = Vec<(Box<dyn Job>, Outcome)>;
+
+impl Writer {
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(self) {
+        let counters = match self.counters() {
+            Ok(counters) => counters,
+            Err(fault) => return self.refuse_all(&fault.0),
+        };
+        let mut bulk_had_its_turn = false;
+        loop {
+            match self.jobs.wait(Duration::from_secs(1)) {
+                Woken::Work => bulk_had_its_turn = self.group(&counters, bulk_had_its_turn),
+                Woken::Idle => {}
+                Woken::Closed => return,
+            }
+            self.wal.restart_if_wanted(&self.conn);
+        }
+    }
+
+    fn counters(&self) -> Result<Counters> {
+        let rows = Rows::new(&self.conn);
+        let last_change = rows.one(r#"SELECT max("_id") FROM changes"#, [], |row| crate::rows::whole(row, 0))?;
+        Ok(Counters {
+            seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
+            change: Cell::new(last_change.unwrap_or(0)),
+        })
+    }
+
+    fn refuse_all(&self, error: &StoreError) {
+        loop {
+            match self.jobs.wait(Duration::from_secs(1)) {
+                Woken::Closed => return,
+                Woken::Idle => {}
+                Woken::Work => {
+                    for lane in [Lane::Intake, Lane::Short, Lane::Bulk] {
+                        while let Some(job) = self.jobs.pop(lane) {
+                            job.answer(Err(error.clone()));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// One group, from BEGIN to the answers. Answers whether a bulk job was in it.
+    #[expect(clippy::disallowed_methods, reason = "how long the group has been at work, not a time of the domain")]
+    fn group(&self, counters: &Counters, had_bulk: bool) -> bool {
+        let began = Instant::now();
+        let mut applied = Applied::new();
+        let intake_turn = had_bulk && self.jobs.waits(Lane::Intake);
+        // A bulk job goes first in its group: what comes in meanwhile shares its COMMIT.
+        let bulk = if intake_turn { None } else { self.pop_wanted(Lane::Bulk) };
+        let has_bulk = bulk.is_some();
+        let mut next = bulk.or_else(|| self.next_small(&applied, began));
+        let mut lost = None;
+        while let Some(job) = next.take() {
+            if let Err(fault) = self.take_in(job, &mut applied, counters) {
+                lost = Some(fault);
+                break;
+            }
+            next = self.next_small(&applied, began);
+        }
+        self.finish(applied, lost, counters);
+        has_bulk
+    }
+
+    /// The next job that is not bulk: intake first; short ones while there is time, and one in any case.
+    fn next_small(&self, applied: &Applied, began: Instant) -> Option<Box<dyn Job>> {
+        if applied.len() >= GROUP_JOBS_MAX {
+            return None;
+        }
+        self.pop_wanted(Lane::Intake).or_else(|| {
+            let time_is_left = began.elapsed() < GROUP_TIME_MAX || applied.len() < 2;
+            time_is_left.then(|| self.pop_wanted(Lane::Short)).flatten()
+        })
+    }
+
+    /// The next job of a lane that somebody still waits for.
+    fn pop_wanted(&self, lane: Lane) -> Option<Box<dyn Job>> {
+        std::iter::from_fn(|| self.jobs.pop(lane)).find(|job| !job.is_abandoned())
+    }
+
+    /// Applies one job within the group's transaction. `Err`: the transaction is gone, and with it the whole group.
+    fn take_in(&self, mut job: Box<dyn Job>, applied: &mut Applied, counters: &Counters) -> Result<()> {
+        let outcome = self.apply(job.as_mut(), applied.is_empty(), counters);
+        let (outcome, lost) = match outcome {
+            Ok(outcome) => (outcome, Ok(())),
+            Err(fault) => (Err(fault.0.clone()), Err(fault)),
+        };
+        applied.push((job, outcome));
+        lost
+    }
+
+    fn apply(&self, job: &mut dyn Job, first: bool, counters: &Counters) -> Result<Outcome> {
+        if first {
+            self.execute("BEGIN IMMEDIATE")?;
+        } else {
+            self.execute("SAVEPOINT job")?;
+        }
+        let tx = Tx { rows: Rows::new(&self.conn), counters };
+        let op = job.op().name();
+        let outcome = guarded(|| {
+            failpoints::pass(op, "begin")?;
+            job.apply(&tx)?;
+            failpoints::pass(op, "applied")
+        });
+        match outcome {
+            Ok(()) if first => {}
+            Ok(()) => self.execute("RELEASE job")?,
+            // SQLite has undone the whole transaction: the disk is full, say.
+            Err(fault) if self.conn.is_autocommit() => return Err(fault),
+            Err(fault) if first => {
+                self.execute("ROLLBACK")?;
+                self.execute("BEGIN IMMEDIATE")?;
+                return Ok(Err(fault.0));
+            }
+            Err(fault) => {
+                self.execute("ROLLBACK TO job")?;
+                self.execute("RELEASE job")?;
+                return Ok(Err(fault.0));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Commits and answers.
+    fn finish(&self, applied: Applied, lost: Option<Fault>, counters: &Counters) {
+        if applied.is_empty() {
+            return;
+        }
+        let committed = match lost {
+            Some(fault) => Err(fault),
+            None => self.commit(counters),
+        };
+        if let Err(fault) = &committed {
+            tracing::error!(error = %fault.0, jobs = applied.len(), "a group of writes could not be committed");
+            if !self.conn.is_autocommit() {
+                // Nothing to be done where this fails too: the next BEGIN says so.
+                let _ = self.execute("ROLLBACK");
+            }
+        }
+        for (job, outcome) in applied {
+            job.answer(match &committed {
+                Ok(()) => outcome,
+                Err(Fault(StoreError::Corrupt(why))) => Err(StoreError::Corrupt(why.clone())),
+                Err(fault) => Err(StoreError::Unavailable(fault.0.to_string())),
+            });
+        }
+    }
+
+    fn commit(&self, counters: &Counters) -> Result<()> {
+        guarded(|| {
+            failpoints::pass("commit", "before_commit")?;
+            self.execute("COMMIT")?;
+            self.seq_committed.fetch_max(counters.seq.get(), Ordering::AcqRel);
+            failpoints::pass("commit", "after_commit")
+        })
+    }
+
+    fn execute(&self, sql: &str) -> Result<()> {
+        self.conn.prepare_cached(sql)?.execute([])?;
+        Ok(())
+    }
+}
+
+/// Runs a step; a panic in it is a failure of that step and no more.
+fn guarded(step: impl FnOnce() -> Result<()>) -> Result<()> {
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
+        let said = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_default();
+        Err(Fault::unavailable(format!("an operation panicked: {said}")))
+    })
+}
