@@ -11,6 +11,7 @@ pub mod conformance;
 pub mod decision;
 pub mod delivery;
 pub mod id;
+pub mod limiter;
 pub mod market;
 pub mod matching;
 pub mod money;
