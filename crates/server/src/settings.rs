@@ -25,7 +25,6 @@ pub struct Settings {
     pub store: StoreChoice,
     /// Used with the MongoDB store only.
     pub redis_url: Option<SecretString>,
-    pub http: HttpSettings,
     pub webhook: WebhookSettings,
     pub telegram: TelegramSettings,
     pub email: EmailSettings,
@@ -42,7 +41,6 @@ impl Default for Settings {
             data_dir: PathBuf::from("data"),
             store: StoreChoice::Embedded,
             redis_url: None,
-            http: HttpSettings::default(),
             webhook: WebhookSettings::default(),
             telegram: TelegramSettings::default(),
             email: EmailSettings::default(),
@@ -60,19 +58,6 @@ pub enum StoreChoice {
     Embedded,
     /// A MongoDB replica set, by its connection string.
     MongoDb(SecretString),
-}
-
-/// How the HTTP server guards itself.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// Connections at once; further ones wait to be accepted.
-    pub connections_max: NonZeroU32,
-}
-
-impl Default for HttpSettings {
-    fn default() -> Self {
-        Self { connections_max: count(1_024) }
-    }
 }
 
 /// How alerts come in.

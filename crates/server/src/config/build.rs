@@ -12,8 +12,8 @@ use super::layer::{Layers, Raw};
 use super::problem::Problem;
 use super::value::{self, Wrong, wrong};
 use crate::settings::{
-    DeliverySettings, EmailSettings, HttpSettings, LimitSettings, LogFormat, LogLevel, LogSettings, RetentionSettings,
-    Settings, StoreChoice, TRADINGVIEW_ADDRESSES, TelegramSettings, WebhookSettings, bot_id,
+    DeliverySettings, EmailSettings, LimitSettings, LogFormat, LogLevel, LogSettings, RetentionSettings, Settings,
+    StoreChoice, TRADINGVIEW_ADDRESSES, TelegramSettings, WebhookSettings, bot_id,
 };
 
 /// A shorter webhook secret could be guessed.
@@ -36,9 +36,6 @@ pub(super) fn settings(layers: &Layers, problems: &mut Vec<Problem>) -> Settings
         store: read.or(&key::STORE, defaults.store, store),
         redis_url: read
             .optional(&key::REDIS_URL, |raw| value::secret_url(raw, &["redis", "rediss"], "redis://127.0.0.1:6379")),
-        http: HttpSettings {
-            connections_max: read.number(&key::CONNECTIONS_MAX, defaults.http.connections_max, 100_000),
-        },
         webhook: webhook(&mut read, defaults.webhook),
         telegram: telegram(&mut read, defaults.telegram),
         email: EmailSettings {
@@ -163,7 +160,8 @@ fn operator_chats(raw: &Raw) -> Result<Vec<String>, Wrong> {
     for chat in &chats {
         let digits = chat.strip_prefix('-').unwrap_or(chat);
         let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        if !number && !(chat.starts_with('@') && chat.len() > 1) {
+        let channel = chat.len() > 1 && chat.starts_with('@');
+        if !(number || channel) {
             return wrong(
                 format!("holds {chat:?}, which is no chat"),
                 "write the chat's number (-100… for groups), or @name for a public channel",

@@ -25,7 +25,6 @@ pub(super) const PUBLIC_URL: Key = key("public_url", "ALERTCAST_PUBLIC_URL");
 pub(super) const DATA_DIR: Key = key("data_dir", "ALERTCAST_DATA_DIR");
 pub(super) const STORE: Key = secret("store", "ALERTCAST_STORE");
 pub(super) const REDIS_URL: Key = secret("redis_url", "ALERTCAST_REDIS_URL");
-pub(super) const CONNECTIONS_MAX: Key = key("http.connections_max", "ALERTCAST_HTTP_CONNECTIONS_MAX");
 pub(super) const WEBHOOK_SECRETS: Key = secret("webhook.secrets", "ALERTCAST_WEBHOOK_SECRETS");
 pub(super) const CHECK_ADDRESSES: Key = key("webhook.check_addresses", "ALERTCAST_WEBHOOK_CHECK_ADDRESSES");
 pub(super) const ALLOWED_ADDRESSES: Key = key("webhook.allowed_addresses", "ALERTCAST_WEBHOOK_ALLOWED_ADDRESSES");
@@ -73,7 +72,6 @@ pub const KEYS: &[Key] = &[
     ENTRY_DEADLINE,
     KEEP_DELIVERIES,
     KEEP_REJECTED,
-    CONNECTIONS_MAX,
     LOG_LEVEL,
     LOG_FORMAT,
 ];

@@ -1,1 +1,69 @@
-//! Being written.
+//! The HTTP side: the webhook that alerts come in by, and two routes for whoever watches over the process. A handler
+//! extracts, calls and maps; it decides nothing.
+
+mod body;
+mod health;
+mod problem;
+mod server;
+mod webhook;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use server::serve;
+
+use self::problem::Problem;
+use self::webhook::Webhook;
+use crate::app::App;
+
+/// Every route.
+pub fn router(app: App) -> Router {
+    let hook = post(webhook::receive).with_state(Arc::new(Webhook::new(app.clone())));
+    Router::new()
+        .route("/webhook/{secret}", hook.clone())
+        .route("/webhook/{secret}/", hook)
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .with_state(app)
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(no_such_page)
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Wrong method",
+        "alerts are sent with POST, and everything else is read with GET",
+    )
+}
+
+async fn no_such_page() -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "No such address",
+        "alerts are posted to /webhook/ with one of the configured secrets behind it",
+    )
+}
+
+/// A defect in a handler costs one answer, not the process.
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(message, "a request met a defect in the program");
+    Problem::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Defect in the program",
+        "the request met a defect in alertcast; its log says where",
+    )
+    .into_response()
+}

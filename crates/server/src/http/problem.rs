@@ -1,0 +1,73 @@
+//! The one error page: a problem document (RFC 9457).
+
+use std::time::Duration;
+
+use alertcast_core::alert::problem::Problem as FieldProblem;
+use alertcast_core::id::AlertId;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// What went wrong with a request, for whoever sent it.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    page: Page,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Page {
+    title: &'static str,
+    status: u16,
+    detail: String,
+    /// The refused alert, where it is kept as one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alert_id: Option<String>,
+    /// What is wrong with each field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<FieldProblem>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
+        let page = Page { title, status: status.as_u16(), detail: detail.into(), alert_id: None, errors: Vec::new() };
+        Self { status, page, headers: Vec::new() }
+    }
+
+    pub(super) fn about(mut self, alert: Option<AlertId>, errors: Vec<FieldProblem>) -> Self {
+        self.page.alert_id = alert.map(|alert| alert.to_string());
+        self.page.errors = errors;
+        self
+    }
+
+    /// When to come again, in whole seconds, rounded up.
+    pub(super) fn retry_after(mut self, wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        self.headers.push((header::RETRY_AFTER, HeaderValue::from(seconds.max(1))));
+        self
+    }
+
+    /// What kind of proof is asked for; a 401 must say so.
+    pub(super) fn asks_for(mut self, proof: &'static str) -> Self {
+        self.headers.push((header::WWW_AUTHENTICATE, HeaderValue::from_static(proof)));
+        self
+    }
+
+    /// Nothing more is read from the connection.
+    pub(super) fn closing(mut self) -> Self {
+        self.headers.push((header::CONNECTION, HeaderValue::from_static("close")));
+        self
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(self.page)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.headers);
+        response
+    }
+}

@@ -1,0 +1,258 @@
+//! From a request to what it comes to: read, find the configuration, hold it against the rules, accept or refuse. The
+//! decisions are the domain's; this brings it what they rest on, and stores what they come to.
+//!
+//! Everything here happens within the deadline of intake, refusals too: a refusal that could not be kept is answered
+//! like an alert that could not (503), because TradingView's resend is what gets it kept, and the operators told.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use alertcast_core::alert::document::{
+    Alert, AlertData, AlertError, AlertExtension, AlertStatistics, AlertStatus, PricePoint, Processing, Source, Webhook,
+};
+use alertcast_core::alert::duplicate::{self, fingerprint};
+use alertcast_core::alert::intent::Intent;
+use alertcast_core::alert::payload::{self, GivenTimeframe, Payload};
+use alertcast_core::alert::problem::Problem;
+use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
+use alertcast_core::config::AlertConfiguration;
+use alertcast_core::id::{AlertId, ConfigId};
+use alertcast_core::money::Count;
+use alertcast_core::store::{Acceptance, IntakeKey, Result, partition_of};
+use alertcast_core::time::Time;
+use axum::body::Bytes;
+use futures::future;
+
+use super::answer::Answer;
+use super::proof::{SecretId, Signed};
+use super::refusal;
+use crate::app::App;
+
+/// A request with a right secret.
+#[derive(Debug)]
+pub(super) struct Delivered {
+    pub(super) secret_id: SecretId,
+    pub(super) query: String,
+    /// Of a body that was too large, its beginning.
+    pub(super) body: Bytes,
+    pub(super) too_large: bool,
+    pub(super) signed: Signed,
+    pub(super) address: IpAddr,
+    pub(super) address_allowed: bool,
+    pub(super) received_at: Time,
+}
+
+impl Delivered {
+    fn signature(&self) -> Option<String> {
+        match &self.signed {
+            Signed::Well(signature) => Some(signature.clone()),
+            Signed::NotAsked | Signed::Badly { .. } => None,
+        }
+    }
+
+    fn request(&self) -> duplicate::Request<'_> {
+        duplicate::Request { secret_id: &self.secret_id, query: &self.query, body: &self.body }
+    }
+}
+
+/// Takes a request in.
+///
+/// # Errors
+/// Those of the store: then nothing is known to be kept.
+pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
+    if let Some(answer) = turned_away(request) {
+        refusal::keep_request(app, request, &answer).await?;
+        return Ok(answer);
+    }
+    let payload = match payload::read(&request.body, &request.query) {
+        Ok(payload) => payload,
+        Err(unreadable) => {
+            let answer = Answer::Unreadable { why: unreadable.to_string() };
+            refusal::keep_request(app, request, &answer).await?;
+            return Ok(answer);
+        }
+    };
+    let mut judged = judge(app, request, &payload).await?;
+    if matches!(judged, Judged::Breaks { .. }) {
+        // The configuration may have been made or mended a moment ago.
+        app.audience.catch_up(&*app.store).await?;
+        judged = judge(app, request, &payload).await?;
+    }
+    match judged {
+        Judged::Keeps { config, checked, after } => accept(app, request, &payload, config, *checked, after).await,
+        Judged::Breaks { config, problems, after } => refuse(app, request, &payload, config, problems, after).await,
+    }
+}
+
+/// What is wrong with a request before its body is read at all.
+fn turned_away(request: &Delivered) -> Option<Answer> {
+    if request.too_large {
+        return Some(Answer::TooLarge);
+    }
+    if !request.address_allowed {
+        return Some(Answer::AddressNotAllowed { address: request.address });
+    }
+    match request.signed {
+        Signed::Badly { why } => Some(Answer::WrongSignature { why }),
+        Signed::NotAsked | Signed::Well(_) => None,
+    }
+}
+
+/// What the rules say. `after`: the mark of the alert's receipt.
+enum Judged {
+    Keeps { config: ConfigId, checked: Box<CheckedAlert>, after: i64 },
+    Breaks { config: Option<ConfigId>, problems: Vec<Problem>, after: i64 },
+}
+
+async fn judge(app: &App, request: &Delivered, payload: &Payload) -> Result<Judged> {
+    let Some(config) = configuration(app, payload) else {
+        let problems = rules::without_configuration(payload, request.received_at, false);
+        return Ok(Judged::Breaks { config: None, problems, after: 0 });
+    };
+    let (mark, recent) = (app.store.receipt_mark(config.id), recent_prices(app, request, payload, &config));
+    let (after, recent) = future::try_join(mark, recent).await?;
+    Ok(match rules::check(payload, &config, request.received_at, &recent, false) {
+        Ok(checked) => Judged::Keeps { config: config.id, checked: Box::new(checked), after },
+        Err(problems) => Judged::Breaks { config: Some(config.id), problems, after },
+    })
+}
+
+/// The configuration that the alert names: by its symbol as it stands, else without its exchange.
+fn configuration(app: &App, payload: &Payload) -> Option<Arc<AlertConfiguration>> {
+    let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
+    let strategy = payload.strategy.as_deref()?;
+    let symbols = payload.symbols();
+    app.audience
+        .with(|audience| symbols.iter().find_map(|symbol| audience.find_config(symbol, timeframe, strategy).cloned()))
+}
+
+/// What an entry's price is held against. Exits are not.
+async fn recent_prices(
+    app: &App,
+    request: &Delivered,
+    payload: &Payload,
+    config: &AlertConfiguration,
+) -> Result<Vec<PricePoint>> {
+    let opens = payload.intent.is_some_and(|intent| intent.opens().is_some());
+    if !opens || !config.validation.price_validation.enabled {
+        return Ok(Vec::new());
+    }
+    app.store.recent_prices(config.id, request.received_at - REFERENCE_AGE_MAX).await
+}
+
+async fn accept(
+    app: &App,
+    request: &Delivered,
+    payload: &Payload,
+    config: ConfigId,
+    checked: CheckedAlert,
+    after: i64,
+) -> Result<Answer> {
+    let keys = duplicate::keys(&request.request(), payload, config, checked.signal, request.received_at);
+    let processing = Processing {
+        alert_config_id: Some(config),
+        // Of a turn one half may be left out: the operators see why.
+        errors: errors(&checked.left_out, request.received_at),
+        ..Processing::default()
+    };
+    let extension = AlertExtension {
+        after: Count(after),
+        partition: Some(partition_of(config)),
+        intent: checked.intent.to_document(),
+        quantity: checked.quantity,
+        trade_ref: checked.trade_ref.clone(),
+        comment: checked.comment.clone(),
+        risk: checked.risk,
+        testing: checked.testing,
+        ..AlertExtension::default()
+    };
+    let alert = document(app, request, payload, checked.alert_data(), processing, extension);
+    let id = alert.id;
+    Ok(match app.store.accept_alert(alert, keys, request.received_at).await? {
+        Acceptance::Stored => {
+            app.wake.alerts_came();
+            Answer::Accepted { alert: id }
+        }
+        Acceptance::Duplicate { of } => Answer::Duplicate { of },
+    })
+}
+
+async fn refuse(
+    app: &App,
+    request: &Delivered,
+    payload: &Payload,
+    config: Option<ConfigId>,
+    problems: Vec<Problem>,
+    after: i64,
+) -> Result<Answer> {
+    // A resend of an accepted alert may break a rule by now: it has grown old, say.
+    let keys = match (config, payload.signal) {
+        (Some(config), Some(signal)) => {
+            duplicate::keys(&request.request(), payload, config, signal, request.received_at)
+        }
+        _ => vec![IntakeKey { key: fingerprint(&request.request()), until: request.received_at }],
+    };
+    if let Some(of) = app.store.find_duplicate(&keys, request.received_at).await? {
+        return Ok(Answer::Duplicate { of });
+    }
+    let Some(data) = payload.alert_data(request.received_at) else {
+        let answer = Answer::Refused { problems, alert: None };
+        refusal::keep_request(app, request, &answer).await?;
+        return Ok(answer);
+    };
+    let processing = Processing {
+        status: AlertStatus::Failed,
+        alert_config_id: config,
+        errors: errors(&problems, request.received_at),
+        ..Processing::default()
+    };
+    let extension = AlertExtension {
+        after: Count(after),
+        partition: config.map(partition_of),
+        intent: payload.intent.and_then(Intent::to_document),
+        quantity: payload.quantity,
+        trade_ref: payload.trade_ref.clone(),
+        comment: payload.comment.clone(),
+        risk: payload.risk,
+        ..AlertExtension::default()
+    };
+    let mut alert = document(app, request, payload, data, processing, extension);
+    let answer = Answer::Refused { problems, alert: Some(alert.id) };
+    alert.alertcast.refused_for = answer.codes().into_iter().map(str::to_owned).collect();
+    let notices = refusal::notices_about_alert(app, &alert, &answer);
+    app.store.refuse_alert(alert, notices).await?;
+    app.wake.deliveries_came();
+    Ok(answer)
+}
+
+fn errors(problems: &[Problem], at: Time) -> Vec<AlertError> {
+    let error = |problem: &Problem| AlertError { message: problem.message.clone(), timestamp: at, stack: None };
+    problems.iter().map(error).collect()
+}
+
+fn document(
+    app: &App,
+    request: &Delivered,
+    payload: &Payload,
+    alert_data: AlertData,
+    processing: Processing,
+    alertcast: AlertExtension,
+) -> Alert {
+    Alert {
+        id: AlertId(app.ids.next()),
+        source: Source::TradingView,
+        webhook: Webhook {
+            received_at: request.received_at,
+            processed_at: None,
+            raw_payload: payload.raw.clone(),
+            signature: request.signature(),
+            ip_address: Some(request.address.to_string()),
+        },
+        alert_data,
+        processing,
+        statistics: AlertStatistics::default(),
+        created_at: request.received_at,
+        updated_at: request.received_at,
+        alertcast,
+    }
+}

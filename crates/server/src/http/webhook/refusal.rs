@@ -1,0 +1,66 @@
+//! What is kept of a request that is refused, and what the operators hear of it.
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::alert::payload::scrub;
+use alertcast_core::store::{Notice, RejectedWebhook, Result};
+
+use super::answer::Answer;
+use super::intake::Delivered;
+use crate::app::App;
+use crate::notices::{Trouble, notices};
+
+/// The most bytes of a body's text that are kept.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
+/// The most problems that one message names.
+const LINES_MAX: usize = 8;
+
+/// Keeps a request that is no alert among the rejected webhooks, and tells the operators.
+pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer) -> Result<()> {
+    let lines = answer.lines();
+    let rejected = RejectedWebhook {
+        id: app.ids.next(),
+        received_at: request.received_at,
+        ip_address: Some(request.address.to_string()),
+        body: cut(scrub(&String::from_utf8_lossy(&request.body))),
+        query: scrub(&request.query),
+        errors: lines.clone(),
+        status: answer.status().as_u16().into(),
+    };
+    let trouble = Trouble {
+        group: format!("request:{}:{}", answer.outcome(), answer.codes().join(",")),
+        title: answer.title().to_owned(),
+        lines: shortened(lines),
+        alert: None,
+    };
+    app.store.reject_webhook(rejected, notices(app, &trouble, request.received_at)).await?;
+    app.wake.deliveries_came();
+    Ok(())
+}
+
+/// What the operators hear of a refused alert: once for each configuration and kind of mistake.
+pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &Answer) -> Vec<Notice> {
+    let data = &alert.alert_data;
+    let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
+    let trouble = Trouble {
+        group: format!("alert:{name}:{}", answer.codes().join(",")),
+        title: format!("{}: {} {name}", answer.title(), data.signal),
+        lines: shortened(answer.lines()),
+        alert: Some(alert.id),
+    };
+    notices(app, &trouble, alert.webhook.received_at)
+}
+
+fn shortened(mut lines: Vec<String>) -> Vec<String> {
+    let more = lines.len().saturating_sub(LINES_MAX);
+    if more > 0 {
+        lines.truncate(LINES_MAX);
+        lines.push(format!("… and {more} more"));
+    }
+    lines
+}
+
+/// Bytes that are no text become longer when they are shown.
+fn cut(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(TEXT_BYTES_MAX));
+    text
+}
