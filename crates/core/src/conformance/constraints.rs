@@ -21,11 +21,11 @@ pub async fn an_id_is_given_once(harness: &dyn Harness) {
 
 pub async fn every_unique_index_refuses_a_second_document_and_names_its_field(harness: &dyn Harness) {
     let store = harness.fresh().await;
-    let mut writes = people(2, 2);
+    let mut writes = people_and_others();
     writes.extend(pairs().into_iter().map(|pair| pair.first));
     store.write(writes).await.unwrap();
-    let before = Dump::of(&*store).await;
     for pair in pairs() {
+        let before = Dump::of(&*store).await;
         for index in pair.collection.indexes().iter().filter(|index| index.unique) {
             let mut second = pair.second.clone();
             for (path, _) in index.keys {
@@ -108,7 +108,7 @@ pub async fn of_inserts_with_one_value_at_once_one_succeeds(harness: &dyn Harnes
 
 pub async fn every_reference_must_lead_somewhere(harness: &dyn Harness) {
     let store = harness.fresh().await;
-    store.write(people(2, 2)).await.unwrap();
+    store.write(people_and_others()).await.unwrap();
     let before = Dump::of(&*store).await;
     let nowhere = oid(99, 0, 1);
     let mut seen = 0;
@@ -233,7 +233,14 @@ struct Pair {
     second: Document,
 }
 
-/// One pair for each collection with unique fields or references. They refer to what [`people`] put in.
+/// Two users with everything, and two who have nothing yet.
+fn people_and_others() -> Vec<Write> {
+    let mut writes = people(2, 2);
+    writes.extend((3..=4).map(|n| insert(Collection::Users, &user(n))));
+    writes
+}
+
+/// One pair for each collection with unique fields or references. They refer to [`people_and_others`].
 fn pairs() -> Vec<Pair> {
     let pair = |collection, first: Document, second: Document| Pair {
         collection,
@@ -259,8 +266,7 @@ fn pairs() -> Vec<Pair> {
         pair(Collection::SubscriptionPlans, planned(11), planned(12)),
         pair(Collection::AlertConfigurations, configured(11), configured(12)),
         pair(Collection::UserSubscriptions, subscribed(11), subscribed(12)),
-        // Users 11 and 12 were put in by the first pair; configuration 1 by the people.
-        pair(Collection::UserAlertPreferences, preferred(1, 1, 11), preferred(2, 2, 12)),
+        pair(Collection::UserAlertPreferences, preferred(1, 1, 3), preferred(2, 2, 4)),
         pair(Collection::Trades, traded(11), traded(12)),
         pair(Collection::AdminUsers, administrator(1), administrator(2)),
         pair(Collection::Deliveries, delivered(11), delivered(12)),

@@ -6,15 +6,23 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test suite: a rule that does not hold ends its test")]
 
+pub mod attempts;
 pub mod changes;
+pub mod chunks;
+pub mod conflicts;
 pub mod constraints;
 pub mod documents;
 pub mod dump;
 pub mod fixtures;
 pub mod intake;
 pub mod leases;
+pub mod outbox;
+pub mod reading;
 mod rules;
 pub mod scene;
+pub mod settle;
+pub mod taking;
+pub mod unreached;
 pub mod work;
 
 use std::future::Future;

@@ -370,7 +370,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> Result<()>;
 
     /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never
-    /// tried, are `expired`; what was tried in vain is `dead`. Answers the alerts to settle, and whether there is more.
+    /// tried, are `expired`; what was tried in vain is `dead` (a replacement too: it tells of an end, and has an exit's
+    /// deadline). Answers the alerts to settle, and whether there is more.
     async fn expire_overdue(&self, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)>;
 
     /// Where the alert is `processed`, not settled, and none of its deliveries is open: writes `matchedUsers` and

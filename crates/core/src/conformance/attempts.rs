@@ -1,0 +1,211 @@
+//! Rules of [`Outbox::record_attempts`](crate::store::Outbox::record_attempts): what an attempt came to, counted once.
+
+use super::Harness;
+use super::dump::{one, raw};
+use super::fixtures::*;
+use super::scene::{BOTH, Scene, TELEGRAM, at_once, dead, doors, insert, retry, sent};
+use crate::delivery::Channel::{Email, Telegram};
+use crate::delivery::{Delivery, DeliveryState as S};
+use crate::store::{AttemptRecord, Collection, Outcome, Taken};
+use crate::user::User;
+
+/// Users 1 to `users` each have a Telegram message of alert 1, which is being sent.
+async fn sending(harness: &dyn Harness, users: u32) -> Scene {
+    let scene = Scene::new(harness, users).await;
+    scene.open(1, 1..=users, TELEGRAM).await;
+    let ids: Vec<_> = (1..=users).map(|user| delivery_id(Telegram, 1, user)).collect();
+    assert_eq!(scene.take(Telegram, &ids, 3).await.len(), ids.len());
+    scene
+}
+
+fn record(user: u32, outcome: Outcome) -> AttemptRecord {
+    AttemptRecord { delivery: delivery_id(Telegram, 1, user), outcome }
+}
+
+/// What alert 1 counts: sent, failed.
+async fn counted(scene: &Scene) -> (i64, i64) {
+    let statistics = scene.alert(1).await.statistics;
+    (statistics.delivery_count.0, statistics.failure_count.0)
+}
+
+pub async fn a_sent_message_has_its_number_and_is_counted(harness: &dyn Harness) {
+    let scene = sending(harness, 1).await;
+    let settle = scene.store.record_attempts(&scene.bot, vec![record(1, sent(42))], at(5)).await;
+    assert_eq!(settle, Ok(vec![alert_id(1)]));
+    let delivery = scene.delivery(Telegram, 1, 1).await;
+    assert_eq!((delivery.state, delivery.message_id, delivery.ended_at), (S::Sent, Some(42), Some(at(5))));
+    assert_eq!(delivery.attempts.0, 1);
+    assert_eq!(counted(&scene).await, (1, 0));
+    assert!(!scene.trade(1, 1).await.alertcast.unreached);
+}
+
+pub async fn a_failed_attempt_is_tried_again_when_it_says(harness: &dyn Harness) {
+    let scene = sending(harness, 1).await;
+    let again = |second: i64, in_doubt: bool| Outcome::Retry { due_at: at(second), error: "502".to_owned(), in_doubt };
+    for (second, in_doubt, repeat) in [(20, false, false), (40, true, true), (60, false, true)] {
+        let settle = scene.store.record_attempts(&scene.bot, vec![record(1, again(second, in_doubt))], at(5)).await;
+        assert_eq!(settle, Ok(Vec::new()));
+        let delivery = scene.delivery(Telegram, 1, 1).await;
+        assert_eq!((delivery.state, delivery.due_at, delivery.ended_at), (S::Pending, at(second), None));
+        assert_eq!((delivery.last_error.as_deref(), delivery.possible_repeat), (Some("502"), repeat));
+        assert_eq!(scene.take(Telegram, &[delivery.id], second).await.len(), 1);
+    }
+    assert_eq!(counted(&scene).await, (0, 0));
+    assert_eq!(scene.delivery(Telegram, 1, 1).await.attempts.0, 4);
+}
+
+pub async fn an_expired_or_dead_message_counts_as_failed(harness: &dyn Harness) {
+    let scene = sending(harness, 2).await;
+    let records = vec![record(1, Outcome::Expired), record(2, dead())];
+    let mut settle = scene.store.record_attempts(&scene.bot, records, at(5)).await.unwrap();
+    settle.dedup();
+    assert_eq!(settle, [alert_id(1)]);
+    assert_eq!(counted(&scene).await, (0, 2));
+    let [expired, died] = [scene.delivery(Telegram, 1, 1).await, scene.delivery(Telegram, 1, 2).await];
+    assert_eq!((expired.state, expired.ended_at), (S::Expired, Some(at(5))));
+    assert_eq!((died.state, died.ended_at), (S::Dead, Some(at(5))));
+    assert_eq!(died.last_error.as_deref(), Some("Bad Request: chat not found"));
+}
+
+pub async fn a_dropped_message_counts_as_nothing(harness: &dyn Harness) {
+    let scene = sending(harness, 1).await;
+    let dropped = record(1, Outcome::Dropped { reason: "suspended".to_owned() });
+    let settle = scene.store.record_attempts(&scene.bot, vec![dropped], at(5)).await;
+    assert_eq!(settle, Ok(vec![alert_id(1)]));
+    let delivery = scene.delivery(Telegram, 1, 1).await;
+    assert_eq!((delivery.state, delivery.ended_at), (S::Dropped, Some(at(5))));
+    assert_eq!(counted(&scene).await, (0, 0));
+}
+
+pub async fn a_blocked_chat_is_noted_with_the_user(harness: &dyn Harness) {
+    let scene = sending(harness, 2).await;
+    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), blocked, 5).await;
+    let user: User = one(&*scene.store, Collection::Users, user_id(1)).await;
+    assert_eq!((user.alertcast.chat_blocked_at, user.updated_at), (Some(at(5)), at(5)));
+    let document = raw(&*scene.store, Collection::Users, user_id(1)).await;
+    assert_eq!(document.get("foreign"), Some(&foreign().into()));
+    assert_eq!(user.preferences, super::fixtures::user(1).preferences, "preferences stay");
+    scene.record(Telegram, delivery_id(Telegram, 1, 2), dead(), 5).await;
+    let other: User = one(&*scene.store, Collection::Users, user_id(2)).await;
+    assert_eq!(other.alertcast.chat_blocked_at, None);
+}
+
+pub async fn a_message_to_nobody_in_particular_ends_as_any(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    let words = operator(crate::delivery::MessageKind::Operator, 1, 1);
+    scene.put_deliveries(std::slice::from_ref(&words)).await;
+    scene.take(Telegram, &[words.id], 3).await;
+    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
+    let records = vec![AttemptRecord { delivery: words.id, outcome: blocked }];
+    assert_eq!(scene.store.record_attempts(&scene.bot, records, at(4)).await, Ok(Vec::new()));
+    assert_eq!(one::<Delivery>(&*scene.store, Collection::Deliveries, words.id).await.state, S::Dead);
+}
+
+pub async fn a_record_counts_once(harness: &dyn Harness) {
+    let scene = sending(harness, 2).await;
+    let records = vec![record(1, sent(1)), record(1, sent(2)), record(2, dead()), record(1, dead())];
+    scene.store.record_attempts(&scene.bot, records.clone(), at(5)).await.unwrap();
+    assert_eq!(counted(&scene).await, (1, 1));
+    assert_eq!(scene.delivery(Telegram, 1, 1).await.message_id, Some(1));
+    let before = scene.dump().await;
+    let settle = scene.store.record_attempts(&scene.bot, records, at(6)).await;
+    assert_eq!(settle, Ok(Vec::new()));
+    before.assert_same(&scene.dump().await);
+}
+
+pub async fn records_of_an_older_epochs_sending_are_ignored(harness: &dyn Harness) {
+    let scene = sending(harness, 5).await;
+    let seen = scene.store.leases(BOT).await.unwrap().remove(0);
+    let next = scene.store.take_lease(BOT, "other", Some(&seen)).await.unwrap().unwrap().fence();
+    let before = scene.dump().await;
+    let records = vec![
+        record(1, sent(1)),
+        record(2, retry(9)),
+        record(3, dead()),
+        record(4, Outcome::Expired),
+        record(5, Outcome::Dropped { reason: "suspended".to_owned() }),
+    ];
+    assert_eq!(scene.store.record_attempts(&next, records, at(5)).await, Ok(Vec::new()));
+    before.assert_same(&scene.dump().await);
+}
+
+pub async fn what_is_pending_is_ended_only_by_expiry_or_a_drop(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 5).await;
+    scene.open(1, 1..=5, TELEGRAM).await;
+    let before = scene.dump().await;
+    let fitting_none = vec![record(1, sent(1)), record(2, retry(9)), record(3, dead())];
+    assert_eq!(scene.store.record_attempts(&scene.bot, fitting_none, at(5)).await, Ok(Vec::new()));
+    before.assert_same(&scene.dump().await);
+    let ending = vec![record(4, Outcome::Expired), record(5, Outcome::Dropped { reason: "gone".to_owned() })];
+    let mut settle = scene.store.record_attempts(&scene.bot, ending, at(5)).await.unwrap();
+    settle.dedup();
+    assert_eq!(settle, [alert_id(1)]);
+    assert_eq!(scene.delivery(Telegram, 1, 4).await.state, S::Expired);
+    assert_eq!(scene.delivery(Telegram, 1, 5).await.state, S::Dropped);
+    assert_eq!(counted(&scene).await, (0, 1));
+}
+
+pub async fn records_about_nothing_are_ignored(harness: &dyn Harness) {
+    let scene = sending(harness, 1).await;
+    let before = scene.dump().await;
+    let unknown = AttemptRecord { delivery: delivery_id(Telegram, 99, 1), outcome: sent(1) };
+    assert_eq!(scene.store.record_attempts(&scene.bot, vec![unknown], at(5)).await, Ok(Vec::new()));
+    assert_eq!(scene.store.record_attempts(&scene.bot, Vec::new(), at(5)).await, Ok(Vec::new()));
+    before.assert_same(&scene.dump().await);
+}
+
+pub async fn what_was_held_meanwhile_stays_held(harness: &dyn Harness) {
+    let scene = sending(harness, 1).await;
+    let hold = bson::doc! { "state": "held" };
+    let held = super::scene::set(Collection::Deliveries, delivery_id(Telegram, 1, 1), hold);
+    scene.store.write(vec![held]).await.unwrap();
+    let before = scene.dump().await;
+    for outcome in [sent(1), dead(), Outcome::Expired, Outcome::Dropped { reason: "gone".to_owned() }] {
+        assert_eq!(scene.store.record_attempts(&scene.bot, vec![record(1, outcome)], at(5)).await, Ok(Vec::new()));
+    }
+    before.assert_same(&scene.dump().await);
+}
+
+pub async fn attempts_recorded_at_once_are_all_counted(harness: &dyn Harness) {
+    const USERS: u32 = 24;
+    let scene = Scene::new(harness, USERS).await;
+    scene.open(1, 1..=USERS, BOTH).await;
+    for channel in [Telegram, Email] {
+        let ids: Vec<_> = (1..=USERS).map(|user| delivery_id(channel, 1, user)).collect();
+        scene.take(channel, &ids, 3).await;
+    }
+    let doors = doors(harness, &scene.store, 2).await;
+    let records = (0..2 * USERS).zip(doors.into_iter().cycle()).map(|(n, store)| {
+        let channel = if n % 2 == 0 { Telegram } else { Email };
+        let fence = scene.fence(channel).clone();
+        let outcome = if n % 3 == 0 { dead() } else { sent(1) };
+        let records = vec![AttemptRecord { delivery: delivery_id(channel, 1, n / 2 + 1), outcome }];
+        async move { store.record_attempts(&fence, records, at(5)).await.unwrap() }
+    });
+    at_once(records).await;
+    assert_eq!(counted(&scene).await, (32, 16));
+}
+
+pub async fn an_alert_keeps_what_others_wrote_while_it_is_counted(harness: &dyn Harness) {
+    let scene = sending(harness, 1).await;
+    let fields = bson::doc! { "__v": 2, "foreign": foreign(), "statistics.foreign": 1 };
+    scene.store.write(vec![super::scene::set(Collection::Alerts, alert_id(1), fields)]).await.unwrap();
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), sent(1), 5).await;
+    let alert = raw(&*scene.store, Collection::Alerts, alert_id(1)).await;
+    assert_eq!(alert.get("foreign"), Some(&foreign().into()));
+    assert_eq!(alert.get_document("statistics").unwrap().get("foreign"), Some(&1.into()));
+    assert_eq!(alert.get("updatedAt"), Some(&at(5).into()));
+}
+
+pub async fn a_message_to_a_user_who_is_gone_ends_as_any(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    scene.accept(1, 1).await;
+    let orphan = entry(Telegram, 1, 1, 77);
+    scene.store.write(vec![insert(Collection::Deliveries, &orphan)]).await.unwrap();
+    let taken: Vec<Taken> = scene.take(Telegram, &[orphan.id], 3).await;
+    assert_eq!(taken.len(), 1);
+    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
+    scene.record(Telegram, orphan.id, blocked, 4).await;
+    assert_eq!(counted(&scene).await, (0, 1));
+}

@@ -1,0 +1,236 @@
+//! Rules about a trade whose entry reached the subscriber by no channel: wherever the last of its announcements ends
+//! unsent, the trade is marked and the subscriber's counters are taken back, once.
+
+use super::Harness;
+use super::dump::one;
+use super::fixtures::*;
+use super::scene::{BOTH, Scene, TELEGRAM, dead, finished, opening, retry, sent};
+use crate::config::AlertConfiguration;
+use crate::delivery::Channel::{self, Email, Telegram};
+use crate::delivery::{DeliveryState as S, MessageKind};
+use crate::id::DeliveryId;
+use crate::money::Count;
+use crate::preference::AlertPreference;
+use crate::store::{Collection, Outcome};
+
+/// User 1's announcement of the trade that alert 1 opened.
+fn id(channel: Channel) -> DeliveryId {
+    delivery_id(channel, 1, 1)
+}
+
+/// Alert 1 opened a trade for users 1 and 2, announced by these channels.
+async fn opened(harness: &dyn Harness, channels: &[Channel]) -> Scene {
+    let scene = Scene::new(harness, 2).await;
+    scene.open(1, 1..=2, channels).await;
+    scene
+}
+
+/// User 1's messages and trades: by the subscription, by the preference.
+async fn counted(scene: &Scene) -> [(i64, i64); 2] {
+    let usage = scene.subscription(1).await.usage;
+    let id = preference_id(1, 1);
+    let preference: AlertPreference = one(&*scene.store, Collection::UserAlertPreferences, id).await;
+    let statistics = preference.statistics;
+    [(usage.alerts_received.0, usage.trades_opened.0), (statistics.alerts_received.0, statistics.trades_opened.0)]
+}
+
+/// Fails unless the trade of user 1 is marked, exactly once, and counts for nothing.
+async fn is_unreached(scene: &Scene) {
+    let trade = scene.trade(1, 1).await;
+    assert!(trade.alertcast.unreached, "marked");
+    assert_eq!(trade.alertcast.rev, Count(2));
+    assert_eq!(counted(scene).await, [(0, 0); 2]);
+}
+
+/// Fails unless the trade of user 1 stands as it was opened.
+async fn stands(scene: &Scene) {
+    let trade = scene.trade(1, 1).await;
+    assert!(!trade.alertcast.unreached);
+    assert_eq!(trade.alertcast.rev, Count(1));
+    assert_eq!(counted(scene).await, [(1, 1); 2]);
+}
+
+pub async fn a_trade_whose_only_entry_died_is_unreached(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.attempt(Telegram, id(Telegram), dead(), 5).await;
+    is_unreached(&scene).await;
+    let other = scene.trade(1, 2).await;
+    assert!(!other.alertcast.unreached, "another user's");
+    assert_eq!(scene.subscription(2).await.usage.trades_opened.0, 1);
+    // The configuration counts trades, whoever heard of them.
+    let config: AlertConfiguration = one(&*scene.store, Collection::AlertConfigurations, config_id(1)).await;
+    assert_eq!(config.statistics.total_trades.0, 2);
+    let trade = scene.trade(1, 1).await;
+    assert_eq!((trade.status, trade.updated_at), (crate::trade::document::TradeStatus::Open, at(5)));
+}
+
+pub async fn a_trade_whose_only_entry_expired_is_unreached(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.record(Telegram, id(Telegram), Outcome::Expired, 5).await;
+    is_unreached(&scene).await;
+}
+
+pub async fn a_trade_whose_only_entry_was_dropped_is_unreached(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    let dropped = Outcome::Dropped { reason: "suspended".to_owned() };
+    scene.record(Telegram, id(Telegram), dropped, 5).await;
+    is_unreached(&scene).await;
+}
+
+pub async fn a_trade_whose_entry_ran_out_of_time_is_unreached(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.store.expire_overdue(at(9_999), 100).await.unwrap();
+    is_unreached(&scene).await;
+}
+
+pub async fn a_trade_is_reached_by_the_one_channel_that_delivered(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    scene.attempt(Telegram, id(Telegram), dead(), 5).await;
+    stands(&scene).await;
+    scene.attempt(Email, id(Email), sent(0), 6).await;
+    stands(&scene).await;
+}
+
+pub async fn a_trade_that_was_reached_first_stays_reached(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    scene.attempt(Email, id(Email), sent(0), 5).await;
+    scene.attempt(Telegram, id(Telegram), dead(), 6).await;
+    stands(&scene).await;
+}
+
+pub async fn a_trade_is_unreached_when_the_last_channel_failed(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    scene.attempt(Telegram, id(Telegram), dead(), 5).await;
+    scene.attempt(Email, id(Email), retry(9), 6).await;
+    stands(&scene).await;
+    scene.record(Email, id(Email), Outcome::Expired, 10).await;
+    is_unreached(&scene).await;
+}
+
+pub async fn both_channels_failing_in_one_sweep_count_once(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    scene.store.expire_overdue(at(9_999), 100).await.unwrap();
+    is_unreached(&scene).await;
+}
+
+pub async fn a_trade_that_has_ended_is_marked_all_the_same(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.close(5, 1, 1..=1, &[]).await;
+    scene.attempt(Telegram, id(Telegram), dead(), 7).await;
+    let trade = scene.trade(1, 1).await;
+    assert!(trade.alertcast.unreached);
+    assert_eq!(trade.alertcast.rev, Count(3), "opened, closed, marked");
+    // The exit's message is counted by the commit that closed it; what the entry's counted is gone.
+    assert_eq!(counted(&scene).await, [(1, 0); 2]);
+}
+
+pub async fn an_exits_end_says_nothing_about_an_entry_that_arrived(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.attempt(Telegram, id(Telegram), sent(1), 4).await;
+    scene.close(5, 1, 1..=1, TELEGRAM).await;
+    scene.attempt(Telegram, delivery_id(Telegram, 5, 1), dead(), 7).await;
+    assert!(!scene.trade(1, 1).await.alertcast.unreached);
+    assert_eq!(counted(&scene).await, [(2, 1); 2]);
+}
+
+pub async fn an_entry_told_by_its_exit_arrives_with_it(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.close(5, 1, 1..=1, TELEGRAM).await;
+    scene.attempt(Telegram, delivery_id(Telegram, 5, 1), sent(1), 7).await;
+    assert!(!scene.trade(1, 1).await.alertcast.unreached);
+    assert_eq!(counted(&scene).await, [(2, 1); 2]);
+}
+
+pub async fn an_entry_told_by_an_exit_that_fails_is_unsent(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 3).await;
+    scene.open(1, 1..=3, TELEGRAM).await;
+    scene.close(5, 1, 1..=3, TELEGRAM).await;
+    let outcomes = [dead(), Outcome::Expired, Outcome::Dropped { reason: "suspended".to_owned() }];
+    for (user, outcome) in (1..).zip(outcomes) {
+        let exit = delivery_id(Telegram, 5, user);
+        scene.attempt(Telegram, exit, retry(9), 7).await;
+        assert!(!scene.trade(1, user).await.alertcast.unreached, "it may still arrive");
+        scene.attempt(Telegram, exit, outcome.clone(), 9).await;
+        assert!(scene.trade(1, user).await.alertcast.unreached, "{outcome:?}");
+        let usage = scene.subscription(user).await.usage;
+        assert_eq!((usage.alerts_received.0, usage.trades_opened.0), (1, 0), "{outcome:?}");
+    }
+}
+
+pub async fn an_entry_told_by_an_exit_past_its_deadline_is_unsent(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.close(5, 1, 1..=1, TELEGRAM).await;
+    scene.attempt(Telegram, delivery_id(Telegram, 5, 1), retry(9), 7).await;
+    let (mut settle, _) = scene.store.expire_overdue(at(200_000), 100).await.unwrap();
+    settle.sort();
+    settle.dedup();
+    assert_eq!(settle, [alert_id(1), alert_id(5)]);
+    assert_eq!(scene.delivery(Telegram, 5, 1).await.state, S::Dead);
+    assert!(scene.trade(1, 1).await.alertcast.unreached);
+}
+
+pub async fn an_exit_on_its_way_keeps_the_trade_from_being_unreached(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    scene.close(5, 1, 1..=1, BOTH).await;
+    scene.take(Telegram, &[delivery_id(Telegram, 5, 1)], 7).await;
+    scene.attempt(Email, id(Email), dead(), 8).await;
+    assert!(!scene.trade(1, 1).await.alertcast.unreached, "the Telegram entry goes with its exit");
+    scene.record(Telegram, delivery_id(Telegram, 5, 1), dead(), 9).await;
+    assert!(scene.trade(1, 1).await.alertcast.unreached);
+    assert_eq!(scene.take(Email, &[delivery_id(Email, 5, 1)], 10).await, [], "its exit is dropped");
+    assert_eq!(scene.delivery(Email, 5, 1).await.state, S::Dropped);
+}
+
+/// A replacement that alert 9 sends to user 1 in the place of the trade that alert 1 opened.
+async fn replaced(harness: &dyn Harness, channels: &[Channel]) -> Scene {
+    let scene = Scene::new(harness, 1).await;
+    scene.accept(9, 1).await;
+    let mut chunk = opening(&scene.work, 9, 1, 1..=1, channels);
+    for delivery in &mut chunk.deliveries {
+        delivery.kind = MessageKind::Replacement;
+        delivery.entry_deadline_at = Some(at(3_600));
+        delivery.deadline_at = at(86_400);
+    }
+    scene.store.commit(finished(chunk, at(10))).await.unwrap();
+    scene
+}
+
+pub async fn a_replacement_sent_too_late_to_be_followed_leaves_its_trade_unreached(harness: &dyn Harness) {
+    let scene = replaced(harness, TELEGRAM).await;
+    let late = Outcome::Sent { message_id: Some(8), entry_lapsed: true };
+    scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_000).await;
+    assert_eq!(scene.delivery(Telegram, 9, 1).await.state, S::Sent);
+    assert!(scene.trade(9, 1).await.alertcast.unreached);
+    assert_eq!(counted(&scene).await, [(0, 0); 2]);
+    let statistics = scene.alert(9).await.statistics;
+    assert_eq!((statistics.delivery_count.0, statistics.failure_count.0), (1, 0), "it was sent");
+}
+
+pub async fn a_replacement_followed_by_one_channel_is_reached(harness: &dyn Harness) {
+    let late = Outcome::Sent { message_id: None, entry_lapsed: true };
+    let scene = replaced(harness, BOTH).await;
+    scene.attempt(Email, delivery_id(Email, 9, 1), sent(1), 20).await;
+    scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_000).await;
+    assert!(!scene.trade(9, 1).await.alertcast.unreached);
+}
+
+pub async fn a_replacement_that_lapsed_in_both_channels_is_unreached(harness: &dyn Harness) {
+    let late = Outcome::Sent { message_id: None, entry_lapsed: true };
+    let scene = replaced(harness, BOTH).await;
+    scene.attempt(Email, delivery_id(Email, 9, 1), late.clone(), 4_000).await;
+    assert!(!scene.trade(9, 1).await.alertcast.unreached);
+    scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_001).await;
+    assert!(scene.trade(9, 1).await.alertcast.unreached);
+    assert_eq!(counted(&scene).await, [(0, 0); 2]);
+}
+
+pub async fn a_notice_that_fails_marks_no_trade(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.attempt(Telegram, id(Telegram), sent(1), 4).await;
+    let mut notice = exit(Telegram, 6, 1, 1, 1);
+    notice.kind = MessageKind::Notice;
+    notice.entry_delivery = None;
+    scene.put_deliveries(std::slice::from_ref(&notice)).await;
+    scene.attempt(Telegram, notice.id, dead(), 7).await;
+    stands(&scene).await;
+}
