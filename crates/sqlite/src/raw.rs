@@ -434,7 +434,7 @@ mod tests {
     fn an_edit_leaves_everything_else_as_it_was() {
         let before = doc! {
             "_id": 1, "__v": 3_i64, "a": { "b": 1.5, "c": { "d": "x" } }, "list": ["p", { "q": 1 }],
-            "re": bson::Regex::from_strings("^a", "i").unwrap(),
+            "re": bson::Regex { pattern: bson::raw::cstr!("^a").into(), options: bson::raw::cstr!("i").into() },
             "n": Bson::Null,
         };
         let after = edited(
