@@ -13,3 +13,6 @@ pub mod job;
 mod route;
 
 pub use route::mail_lane;
+
+#[cfg(test)]
+mod tests;

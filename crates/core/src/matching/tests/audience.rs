@@ -1,0 +1,224 @@
+//! The audience stays true under any order of changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bson::doc;
+use proptest::prelude::*;
+
+use super::world::*;
+use crate::config::{AlertConfiguration, ConfigStatus};
+use crate::id::UserId;
+use crate::market::{Symbol, Timeframe};
+use crate::matching::audience::{Audience, Entity};
+use crate::money::Count;
+use crate::preference::AlertChoices;
+use crate::store::{Collection, StoreError};
+use crate::trade::fixtures::price;
+use crate::user::{Notifications, RiskLevel, UserStatus};
+
+fn named(n: u32, symbol: &str, strategy: &str) -> AlertConfiguration {
+    AlertConfiguration { symbol: Symbol::new(symbol).unwrap(), strategy: strategy.to_owned(), ..config(n) }
+}
+
+fn found(audience: &Audience, symbol: &str, strategy: &str) -> Option<u32> {
+    let found = audience.find_config(&Symbol::new(symbol).unwrap(), Timeframe::H1, strategy)?;
+    (1..9).find(|n| config_id(*n) == found.id)
+}
+
+#[test]
+fn a_configuration_is_found_by_its_name() {
+    let mut audience = Audience::new();
+    audience.put(Entity::Config(named(1, "BTCUSD", " EMA cross ")));
+    assert_eq!(found(&audience, "btcusd", "EMA cross"), Some(1));
+    assert_eq!(found(&audience, "BTCUSD", "  EMA cross\n"), Some(1));
+    assert_eq!(found(&audience, "BTCUSD", "ema cross"), None);
+    assert_eq!(found(&audience, "NASDAQ:BTCUSD", "EMA cross"), None);
+    assert!(audience.find_config(&Symbol::new("BTCUSD").unwrap(), Timeframe::M1, "EMA cross").is_none());
+
+    // Another takes its name before its own change of name is heard of.
+    audience.put(Entity::Config(named(2, "BTCUSD", "EMA cross")));
+    audience.put(Entity::Config(named(1, "BTCUSD", "MACD")));
+    assert_eq!((found(&audience, "BTCUSD", "EMA cross"), found(&audience, "BTCUSD", "MACD")), (Some(2), Some(1)));
+
+    // Two of one name: the active one.
+    audience
+        .put(Entity::Config(AlertConfiguration { status: ConfigStatus::Inactive, ..named(1, "BTCUSD", "EMA cross") }));
+    assert_eq!(found(&audience, "BTCUSD", "EMA cross"), Some(2));
+    audience.remove(Collection::AlertConfigurations, config_id(2).0);
+    assert_eq!(found(&audience, "BTCUSD", "EMA cross"), Some(1));
+    audience.remove(Collection::AlertConfigurations, config_id(1).0);
+    assert_eq!(found(&audience, "BTCUSD", "EMA cross"), None);
+    assert!(audience.config(config_id(1)).is_none());
+}
+
+#[test]
+fn a_user_is_seen_as_decisions_and_couriers_need_it() {
+    let mut audience = Audience::new();
+    let mut whole = user(7);
+    whole.status = UserStatus::Suspended;
+    whole.telegram.chat_id = Some(" -1007 ".to_owned());
+    whole.alertcast.bot_id = Some("77".to_owned());
+    whole.alertcast.chat_blocked_at = Some(NOON);
+    whole.preferences.notifications = Notifications { email: false, telegram: true, renewal_reminders: false };
+    whole.preferences.trading.risk_level = RiskLevel::Low;
+    whole.preferences.trading.max_daily_alerts = Count(5);
+    whole.profile.timezone = "asia/kolkata".to_owned();
+    audience.put(Entity::User(whole.clone()));
+    let seen = audience.user(whole.id).unwrap();
+    assert_eq!((seen.id, seen.status, seen.chat_id, seen.bot_id), (whole.id, whole.status, Some("-1007"), Some("77")));
+    assert_eq!((seen.chat_blocked, seen.email, seen.max_daily_alerts), (true, "user7@example.com", 5));
+    assert_eq!(
+        (seen.notifications.clone(), seen.risk_level),
+        (whole.preferences.notifications.clone(), RiskLevel::Low)
+    );
+    assert_eq!(seen.zone.iana_name(), Some("Asia/Kolkata"));
+
+    whole.telegram.chat_id = Some("  ".to_owned());
+    whole.alertcast.chat_blocked_at = None;
+    whole.profile.timezone = "Nowhere".to_owned();
+    audience.put(Entity::User(whole.clone()));
+    let seen = audience.user(whole.id).unwrap();
+    assert_eq!((seen.chat_id, seen.chat_blocked, seen.zone.iana_name()), (None, false, Some("UTC")));
+    audience.remove(Collection::Users, whole.id.0);
+    assert!(audience.user(whole.id).is_none());
+}
+
+#[test]
+fn a_preference_is_the_default_until_one_is_kept() {
+    let mut audience = Audience::new();
+    let none = audience.preference(user_id(1), config_id(1));
+    assert_eq!((none.id, none.choices), (None, AlertChoices::default()));
+    let mut choices = AlertChoices::default();
+    choices.custom_settings.max_price = Some(price("9.5"));
+    choices.alert_types.replacement = false;
+    let kept = preference(1, 1, choices.clone());
+    audience.put(Entity::Preference(kept.clone()));
+    let seen = audience.preference(user_id(1), config_id(1));
+    assert_eq!((seen.id, seen.choices), (Some(kept.id), choices));
+    assert_eq!(audience.preference(user_id(1), config_id(2)).id, None);
+    audience.remove(Collection::UserAlertPreferences, kept.id.0);
+    assert_eq!(audience.preference(user_id(1), config_id(1)).id, None);
+}
+
+#[test]
+fn documents_are_read_by_their_collection() {
+    let document = bson::serialize_to_document(&user(1)).unwrap();
+    assert_eq!(Entity::read(Collection::Users, document), Ok(Some(Entity::User(user(1)))));
+    assert_eq!(Entity::read(Collection::Trades, doc! {}), Ok(None));
+    assert!(matches!(Entity::read(Collection::Users, doc! { "_id": 1 }), Err(StoreError::Corrupt(_))));
+}
+
+/// One change of the audience, by small numbers.
+#[derive(Debug, Clone)]
+enum Turn {
+    Plan { n: u32, configs: Vec<u32> },
+    Subscription { n: u32, user: u32, plan: u32 },
+    User { n: u32 },
+    Preference { user: u32, config: u32 },
+    Remove { collection: Collection, n: u32 },
+}
+
+fn any_turn() -> impl Strategy<Value = Turn> {
+    let n = || 1_u32..5;
+    let collection = proptest::sample::select(Collection::ALL);
+    prop_oneof![
+        (n(), proptest::collection::vec(n(), 0..4)).prop_map(|(n, configs)| Turn::Plan { n, configs }),
+        (n(), n(), n()).prop_map(|(n, user, plan)| Turn::Subscription { n, user, plan }),
+        n().prop_map(|n| Turn::User { n }),
+        (n(), n()).prop_map(|(user, config)| Turn::Preference { user, config }),
+        (collection, n()).prop_map(|(collection, n)| Turn::Remove { collection, n }),
+    ]
+}
+
+/// The same in the plainest way.
+#[derive(Debug, Default)]
+struct Model {
+    plans: BTreeMap<u32, Vec<u32>>,
+    subscriptions: BTreeMap<u32, (u32, u32)>,
+    users: BTreeSet<u32>,
+    preferences: BTreeSet<(u32, u32)>,
+}
+
+impl Model {
+    fn apply(&mut self, turn: &Turn) {
+        match turn {
+            Turn::Plan { n, configs } => {
+                self.plans.insert(*n, configs.clone());
+            }
+            Turn::Subscription { n, user, plan } => {
+                self.subscriptions.insert(*n, (*user, *plan));
+            }
+            Turn::User { n } => {
+                self.users.insert(*n);
+            }
+            Turn::Preference { user, config } => {
+                self.preferences.insert((*user, *config));
+            }
+            Turn::Remove { collection, n } => match collection {
+                Collection::SubscriptionPlans => self.plans.retain(|plan, _| plan != n),
+                Collection::UserSubscriptions => self.subscriptions.retain(|held, _| held != n),
+                Collection::Users => self.users.retain(|user| user != n),
+                Collection::UserAlertPreferences => self.preferences.retain(|kept| *kept != (*n, *n)),
+                _ => {}
+            },
+        }
+    }
+
+    fn candidates(&self, config: u32) -> Vec<UserId> {
+        let lists = |plan: &u32| self.plans.get(plan).is_some_and(|configs| configs.contains(&config));
+        let users = self.subscriptions.values().filter(|(_, plan)| lists(plan)).map(|(user, _)| user_id(*user));
+        users.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+}
+
+fn apply(audience: &mut Audience, turn: &Turn) {
+    match turn {
+        Turn::Plan { n, configs } => audience.put(Entity::Plan(plan(*n, configs))),
+        Turn::Subscription { n, user, plan } => audience.put(Entity::Subscription(subscription(*n, *user, *plan))),
+        Turn::User { n } => audience.put(Entity::User(user(*n))),
+        Turn::Preference { user, config } => {
+            audience.put(Entity::Preference(preference(*user, *config, AlertChoices::default())));
+        }
+        Turn::Remove { collection, n } => {
+            let id = match collection {
+                Collection::SubscriptionPlans => plan_id(*n).0,
+                Collection::UserSubscriptions => subscription_id(*n).0,
+                Collection::UserAlertPreferences => preference(*n, *n, AlertChoices::default()).id.0,
+                _ => user_id(*n).0,
+            };
+            audience.remove(*collection, id);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn candidates_are_who_holds_a_subscription_to_a_listing_plan(
+        turns in proptest::collection::vec(any_turn(), 0..40),
+    ) {
+        let (mut audience, mut model) = (Audience::new(), Model::default());
+        for turn in &turns {
+            apply(&mut audience, turn);
+            model.apply(turn);
+            for n in 1..5 {
+                prop_assert_eq!(audience.candidates(config_id(n)), model.candidates(n));
+                prop_assert_eq!(audience.user(user_id(n)).is_some(), model.users.contains(&n));
+                let plans: Vec<u32> = audience.subscriptions(user_id(n))
+                    .map(|held| (1..5).find(|plan| plan_id(*plan) == held.plan).unwrap())
+                    .collect();
+                let own = model.subscriptions.values().filter(|(user, _)| *user == n);
+                let want: Vec<u32> = own.map(|(_, plan)| *plan).collect();
+                prop_assert_eq!(plans, want);
+                for config in 1..5 {
+                    let kept = audience.preference(user_id(n), config_id(config)).id.is_some();
+                    prop_assert_eq!(kept, model.preferences.contains(&(n, config)));
+                }
+            }
+        }
+        let size = audience.size();
+        prop_assert_eq!(
+            (size.users, size.plans, size.subscriptions, size.preferences),
+            (model.users.len(), model.plans.len(), model.subscriptions.len(), model.preferences.len())
+        );
+    }
+}

@@ -1,0 +1,192 @@
+//! The trades and deliveries that a chunk makes, field by field.
+
+use std::time::Duration;
+
+use super::world::*;
+use crate::alert::intent::Intent;
+use crate::delivery::{
+    CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, rotation,
+};
+use crate::market::Side;
+use crate::matching::audience::Entity;
+use crate::matching::mail_lane;
+use crate::money::Count;
+use crate::plan::Features;
+use crate::trade::ask::Ask;
+use crate::trade::document::{EntryDelivery, TradeStatus};
+use crate::trade::fixtures::{amount, price};
+
+fn rich() -> Ask {
+    Ask {
+        take_profit: Some(price("120")),
+        stop_loss: Some(price("90")),
+        quantity: Some(amount("2.5")),
+        trade_ref: Some("L1".to_owned()),
+        ..buy("100")
+    }
+}
+
+fn by_both_channels() -> World {
+    let mut world = World::new();
+    world.choose(|choices| choices.notifications.email = true);
+    world
+}
+
+#[test]
+fn a_new_trade_is_complete() {
+    let mut world = by_both_channels();
+    let mut priced = config(1);
+    priced.alertcast.currency = Some("EUR".to_owned());
+    world.put(Entity::Config(priced));
+    let told = world.alert(rich());
+    let plan = &told.plans[0];
+    let trade = &plan.opened[0];
+    assert_eq!(
+        (trade.user_id, trade.alert_config_id, trade.subscription_id),
+        (user_id(1), config_id(1), subscription_id(1))
+    );
+    assert_eq!((trade.trade_number, trade.status, trade.alertcast.rev), (Count(1), TradeStatus::Open, Count(1)));
+    let data = &trade.trade_data;
+    assert_eq!((data.symbol.as_str(), data.timeframe.as_str(), data.strategy.as_str()), ("BTCUSD", "1h", "EMA 1"));
+    assert_eq!((data.signal, data.entry_price, data.exit_price), (Side::Buy, price("100"), None));
+    assert_eq!((data.take_profit_price, data.stop_loss_price), (Some(price("120")), Some(price("90"))));
+    assert_eq!((trade.pnl.amount, trade.pnl.currency.as_str()), (None, "EUR"));
+    assert_eq!((trade.timestamps.opened_at, trade.created_at, trade.updated_at), (NOON, NOON, NOON));
+    assert_eq!((trade.alerts.entry_alert_id, trade.alerts.exit_alert_id), (Some(told.alert), None));
+    assert_eq!((trade.alertcast.quantity, trade.alertcast.trade_ref.as_deref()), (Some(amount("2.5")), Some("L1")));
+    let announced: Vec<EntryDelivery> =
+        plan.deliveries.iter().map(|d| EntryDelivery { channel: d.channel, id: d.id }).collect();
+    assert_eq!(trade.alertcast.entry_deliveries, announced);
+    assert_eq!(announced.len(), 2);
+    let usage = &plan.usage[0];
+    assert_eq!((plan.usage.len(), usage.alerts, usage.trades, usage.at), (1, 1, 1, NOON));
+    assert_eq!(
+        (usage.subscription, usage.preference),
+        (subscription_id(1), Some(preference(1, 1, Default::default()).id))
+    );
+}
+
+#[test]
+fn an_entry_goes_out_by_every_channel_that_both_preferences_allow() {
+    let mut world = by_both_channels();
+    let told = world.alert(rich());
+    let [telegram, email] = told.deliveries().collect::<Vec<_>>()[..] else { panic!("two messages") };
+    let trade = told.plans[0].opened[0].id;
+    assert_eq!((telegram.channel, telegram.lane.as_str(), telegram.to.as_str()), (Channel::Telegram, "tg:42", "1"));
+    assert_eq!((email.channel, email.to.as_str()), (Channel::Email, "user1@example.com"));
+    assert_eq!(email.lane, mail_lane(user_id(1), 4));
+    for delivery in [telegram, email] {
+        assert_eq!((delivery.cause.kind, delivery.cause.id), (CauseKind::Alert, told.alert.0));
+        let key = delivery_key(
+            delivery.cause,
+            Recipient::User(user_id(1)),
+            delivery.channel,
+            MessageKind::Entry,
+            Some(trade),
+        );
+        assert_eq!((&delivery.key, delivery.kind, delivery.trade_id), (&key, MessageKind::Entry, Some(trade)));
+        assert_eq!((delivery.alert_id, delivery.alert_config_id), (Some(told.alert), Some(config_id(1))));
+        assert_eq!((delivery.user_id, delivery.subscription_id), (Some(user_id(1)), Some(subscription_id(1))));
+        assert_eq!((delivery.state, delivery.priority, delivery.attempts), (DeliveryState::Pending, 3, Count(0)));
+        assert_eq!((delivery.queued_at, delivery.due_at, delivery.created_at), (NOON, NOON, NOON));
+        assert_eq!((delivery.deadline_at, delivery.entry_deadline_at), (after(HOUR), None));
+        assert_eq!((delivery.rotation, delivery.entry_delivery), (rotation(told.alert, user_id(1)), None));
+        assert_eq!(delivery.facts, Facts::Entry { number: Count(1) });
+    }
+}
+
+#[test]
+fn an_exit_follows_its_entry_in_each_channel() {
+    let mut world = by_both_channels();
+    let entries: Vec<_> = world.alert(rich()).deliveries().map(|delivery| delivery.id).collect();
+    world.now = after(7);
+    let told = world.alert(tp("120"));
+    let exits: Vec<_> = told.deliveries().collect();
+    assert_eq!(exits.iter().map(|exit| exit.entry_delivery).collect::<Vec<_>>(), [Some(entries[0]), Some(entries[1])]);
+    for exit in exits {
+        assert_eq!((exit.kind, exit.priority), (MessageKind::Exit, 1));
+        assert_eq!((exit.deadline_at, exit.queued_at), (after(7) + EXIT_DEADLINE, after(7)));
+        let Facts::Exit { closed } = &exit.facts else { panic!("{:?}", exit.facts) };
+        assert_eq!((closed.number, closed.side, closed.opened_at), (Count(1), Side::Buy, NOON));
+        assert_eq!((closed.pnl_amount, closed.pnl_percentage), (amount("50"), amount("20")));
+        assert_eq!((closed.currency.as_str(), closed.inferred), ("USD", false));
+    }
+    // By e-mail alone: the exit of an entry that went out by both.
+    world.alert(buy("100"));
+    let mut mail_only = user(1);
+    mail_only.preferences.notifications.telegram = false;
+    world.put(Entity::User(mail_only));
+    assert_eq!(world.alert(tp("120")).messages(), [(Channel::Email, MessageKind::Exit)]);
+}
+
+#[test]
+fn a_replacement_is_one_message_with_two_deadlines() {
+    let mut world = World::new();
+    for entry in ["100", "101", "102"] {
+        world.alert(buy(entry));
+    }
+    world.outlets.entry_deadline = Some(Duration::from_secs(60));
+    let told = world.alert(buy("110"));
+    let [message] = told.deliveries().collect::<Vec<_>>()[..] else { panic!("one message") };
+    let new = &told.plans[0].opened[0];
+    assert_eq!((message.kind, message.trade_id, message.priority), (MessageKind::Replacement, Some(new.id), 3));
+    assert_eq!((message.deadline_at, message.entry_deadline_at), (NOON + EXIT_DEADLINE, Some(after(60_000))));
+    assert_eq!(new.alertcast.entry_deliveries, [EntryDelivery { channel: Channel::Telegram, id: message.id }]);
+    let Facts::Replacement { number, replaced } = &message.facts else { panic!("{:?}", message.facts) };
+    assert_eq!((*number, replaced.number, replaced.exit_price), (Count(4), Count(1), price("110")));
+}
+
+#[test]
+fn a_notice_names_the_trades_and_changes_none() {
+    let mut world = by_both_channels();
+    world.alert(buy("100"));
+    world.alert(buy("101"));
+    let told = world.alert(ask(Intent::Partial { side: Side::Buy, reason: None }, "110"));
+    assert_eq!(told.short(), "sent");
+    assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Notice), (Channel::Email, MessageKind::Notice)]);
+    let notice = told.deliveries().next().unwrap();
+    assert_eq!((notice.trade_id, notice.priority), (None, 5));
+    assert_eq!(notice.facts, Facts::PartialExit { numbers: vec![Count(1), Count(2)] });
+    assert_eq!((told.plans[0].ended.len(), world.open_count()), (0, 2));
+    assert_eq!((told.plans[0].usage.len(), told.plans[0].usage[0].alerts), (1, 1));
+
+    let mut manual = config(1);
+    manual.trade_management.auto_close_on_tp_sl = false;
+    world.put(Entity::Config(manual));
+    let told = world.alert(tp("110"));
+    let notice = told.deliveries().next().unwrap();
+    assert_eq!(notice.facts, Facts::LevelReached { numbers: vec![Count(1)] }, "the oldest without a level");
+    assert_eq!(world.open_count(), 2);
+    world.choose(|choices| choices.alert_types.exit = false);
+    let told = world.alert(tp("110"));
+    assert_eq!((told.short().as_str(), told.messages().len()), ("exit_muted", 0));
+}
+
+#[test]
+fn priority_support_goes_first() {
+    let mut world = World::new();
+    let features = Features { priority_support: true, ..Features::default() };
+    world.put(Entity::Plan(crate::plan::Plan { features, ..plan(1, &[1]) }));
+    assert_eq!(world.alert(buy("100")).deliveries().next().unwrap().priority, 2);
+    assert_eq!(world.alert(tp("100")).deliveries().next().unwrap().priority, 0);
+}
+
+#[test]
+fn the_bot_that_a_person_started_writes_to_them() {
+    let mut world = World::new();
+    let mut own = user(1);
+    own.alertcast.bot_id = Some("77".to_owned());
+    world.put(Entity::User(own));
+    assert_eq!(world.alert(buy("100")).deliveries().next().unwrap().lane, "tg:77");
+    world.outlets.default_bot = None;
+    assert_eq!(world.alert(tp("100")).deliveries().next().unwrap().lane, "tg:77");
+}
+
+#[test]
+fn mail_is_spread_over_its_lanes_and_off_without_any() {
+    let lanes: std::collections::BTreeSet<String> = (0..1_000).map(|n| mail_lane(user_id(n), 4)).collect();
+    assert_eq!(lanes.into_iter().collect::<Vec<_>>(), ["mail:0", "mail:1", "mail:2", "mail:3"]);
+    let mut world = by_both_channels();
+    world.outlets.mail_shards = 0;
+    assert_eq!(world.alert(buy("100")).messages(), [(Channel::Telegram, MessageKind::Entry)]);
+}

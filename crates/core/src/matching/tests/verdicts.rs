@@ -1,0 +1,454 @@
+//! Every verdict, and what comes with it.
+
+use std::collections::BTreeSet;
+
+use super::world::*;
+use crate::alert::intent::Intent;
+use crate::decision::Verdict;
+use crate::market::Side;
+use crate::matching::audience::Entity;
+use crate::money::Count;
+use crate::plan::{Features, PlanStatus};
+use crate::quota::Quota;
+use crate::subscription::SubscriptionStatus;
+use crate::trade::ask::Ask;
+use crate::trade::fixtures::price;
+use crate::user::{RiskLevel, UserStatus};
+
+type Case = (Verdict, &'static str, fn(&mut World), fn() -> Ask);
+
+fn status(world: &mut World, status: UserStatus) {
+    world.put(Entity::User(crate::user::User { status, ..user(1) }));
+}
+
+fn subscribed(world: &mut World, change: impl FnOnce(&mut crate::subscription::Subscription)) {
+    let mut subscription = subscription(1, 1, 1);
+    change(&mut subscription);
+    world.put(Entity::Subscription(subscription));
+}
+
+fn planned(world: &mut World, change: impl FnOnce(&mut crate::plan::Plan)) {
+    let mut plan = plan(1, &[2, 1]);
+    change(&mut plan);
+    world.put(Entity::Plan(plan));
+}
+
+fn configured(world: &mut World, change: impl FnOnce(&mut crate::config::AlertConfiguration)) {
+    let mut config = config(1);
+    change(&mut config);
+    world.put(Entity::Config(config));
+}
+
+fn counted(world: &mut World, day_entries: i64, hour_entries: i64) {
+    let quota = Quota {
+        user: user_id(1),
+        rev: Count(9),
+        day: "2026-03-10".to_owned(),
+        day_entries: Count(day_entries),
+        hour_start: after(-HOUR + 1),
+        hour_entries: Count(hour_entries),
+    };
+    world.quotas.insert(user_id(1), quota);
+}
+
+fn enter(world: &mut World, times: usize) {
+    for _ in 0..times {
+        world.alert(buy("100"));
+    }
+}
+
+fn at100() -> Ask {
+    buy("100")
+}
+
+fn tp110() -> Ask {
+    tp("110")
+}
+
+const CASES: &[Case] = &[
+    (Verdict::Sent, "entry", |_| {}, at100),
+    (Verdict::Sent, "replacement", |w| enter(w, 3), at100),
+    (Verdict::Sent, "exit", |w| enter(w, 1), tp110),
+    (
+        Verdict::Sent,
+        "exit, preferences switched off",
+        |w| {
+            enter(w, 1);
+            w.choose(|c| c.enabled = false)
+        },
+        tp110,
+    ),
+    (
+        Verdict::Sent,
+        "exit to a blocked chat is tried",
+        |w| {
+            enter(w, 1);
+            blocked(w)
+        },
+        tp110,
+    ),
+    (
+        Verdict::Silent,
+        "exit of what never arrived",
+        |w| {
+            enter(w, 1);
+            w.lose_entries()
+        },
+        tp110,
+    ),
+    (Verdict::UserInactive, "entry", |w| status(w, UserStatus::Inactive), at100),
+    (
+        Verdict::UserInactive,
+        "exit",
+        |w| {
+            enter(w, 1);
+            status(w, UserStatus::Inactive)
+        },
+        tp110,
+    ),
+    (
+        Verdict::UserInactive,
+        "entry, no such user",
+        |w| w.audience.remove(crate::store::Collection::Users, user_id(1).0),
+        at100,
+    ),
+    (Verdict::UserSuspended, "entry", |w| status(w, UserStatus::Suspended), at100),
+    (
+        Verdict::UserSuspended,
+        "exit",
+        |w| {
+            enter(w, 1);
+            status(w, UserStatus::Suspended)
+        },
+        tp110,
+    ),
+    (
+        Verdict::SubscriptionPending,
+        "entry",
+        |w| subscribed(w, |s| s.subscription.status = SubscriptionStatus::Pending),
+        at100,
+    ),
+    (
+        Verdict::SubscriptionPending,
+        "exit",
+        |w| subscribed(w, |s| s.subscription.status = SubscriptionStatus::Pending),
+        tp110,
+    ),
+    (
+        Verdict::SubscriptionNotStarted,
+        "entry",
+        |w| subscribed(w, |s| s.subscription.start_date = Some(after(1))),
+        at100,
+    ),
+    (
+        Verdict::SubscriptionExpired,
+        "entry, by date",
+        |w| subscribed(w, |s| s.subscription.end_date = Some(NOON)),
+        at100,
+    ),
+    (
+        Verdict::SubscriptionExpired,
+        "entry, by status",
+        |w| subscribed(w, |s| s.subscription.status = SubscriptionStatus::Expired),
+        at100,
+    ),
+    (
+        Verdict::SubscriptionCancelled,
+        "entry",
+        |w| subscribed(w, |s| s.subscription.status = SubscriptionStatus::Cancelled),
+        at100,
+    ),
+    (Verdict::PlanInactive, "entry, archived", |w| planned(w, |p| p.status = PlanStatus::Archived), at100),
+    (Verdict::PlanInactive, "entry, inactive", |w| planned(w, |p| p.status = PlanStatus::Inactive), at100),
+    (
+        Verdict::NotPicked,
+        "entry",
+        |w| planned(w, |p| p.features = Features { max_alert_configs: Count(1), ..Features::default() }),
+        at100,
+    ),
+    (Verdict::Disabled, "entry", |w| w.choose(|c| c.enabled = false), at100),
+    (
+        Verdict::Disabled,
+        "replacement",
+        |w| {
+            enter(w, 3);
+            w.choose(|c| c.enabled = false)
+        },
+        at100,
+    ),
+    (Verdict::EntryMuted, "entry", |w| w.choose(|c| c.alert_types.entry = false), at100),
+    (
+        Verdict::Sent,
+        "replacement, entries muted",
+        |w| {
+            enter(w, 3);
+            w.choose(|c| c.alert_types.entry = false)
+        },
+        at100,
+    ),
+    (
+        Verdict::ReplacementMuted,
+        "replacement",
+        |w| {
+            enter(w, 3);
+            w.choose(|c| c.alert_types.replacement = false)
+        },
+        at100,
+    ),
+    (Verdict::Sent, "entry, replacements muted", |w| w.choose(|c| c.alert_types.replacement = false), at100),
+    (
+        Verdict::ExitMuted,
+        "exit",
+        |w| {
+            enter(w, 1);
+            w.choose(|c| c.alert_types.exit = false)
+        },
+        tp110,
+    ),
+    (Verdict::BelowMinPrice, "entry", |w| w.choose(|c| c.custom_settings.min_price = Some(price("100.01"))), at100),
+    (
+        Verdict::Sent,
+        "entry at both bounds",
+        |w| {
+            w.choose(|c| {
+                c.custom_settings.min_price = Some(price("100"));
+                c.custom_settings.max_price = Some(price("100"));
+            })
+        },
+        at100,
+    ),
+    (Verdict::AboveMaxPrice, "entry", |w| w.choose(|c| c.custom_settings.max_price = Some(price("99.99"))), at100),
+    (Verdict::RiskTooHigh, "entry, general level", |w| w.risk = Some(RiskLevel::High), at100),
+    (
+        Verdict::RiskTooHigh,
+        "entry, custom level",
+        |w| {
+            w.risk = Some(RiskLevel::Medium);
+            w.choose(|c| c.custom_settings.risk_level = Some(RiskLevel::Low));
+        },
+        at100,
+    ),
+    (
+        Verdict::Sent,
+        "entry, custom level stands over the general one",
+        |w| {
+            w.risk = Some(RiskLevel::High);
+            w.choose(|c| c.custom_settings.risk_level = Some(RiskLevel::High));
+        },
+        at100,
+    ),
+    (
+        Verdict::Sent,
+        "entry without a risk",
+        |w| w.choose(|c| c.custom_settings.risk_level = Some(RiskLevel::Low)),
+        at100,
+    ),
+    (Verdict::DailyLimit, "entry", |w| counted(w, 50, 0), at100),
+    (Verdict::Sent, "the last entry of the day", |w| counted(w, 49, 0), at100),
+    (Verdict::HourlyLimit, "entry", |w| counted(w, 0, 120), at100),
+    (Verdict::Sent, "the last entry of the hour", |w| counted(w, 0, 119), at100),
+    (
+        Verdict::Sent,
+        "no limit holds an exit",
+        |w| {
+            enter(w, 1);
+            counted(w, 50, 120)
+        },
+        tp110,
+    ),
+    (
+        Verdict::LimitReached,
+        "entry",
+        |w| {
+            configured(w, |c| c.trade_management.replace_on_same_signal = false);
+            enter(w, 3);
+        },
+        at100,
+    ),
+    (
+        Verdict::OppositeOpen,
+        "entry",
+        |w| {
+            configured(w, |c| c.trade_management.allow_opposite_signals = false);
+            enter(w, 1);
+        },
+        || sell("100"),
+    ),
+    (Verdict::NoChannel, "entry, general switch", |w| no_telegram(w), at100),
+    (Verdict::NoChannel, "entry, preference", |w| w.choose(|c| c.notifications.telegram = false), at100),
+    (Verdict::NoChannel, "entry, blocked chat", blocked, at100),
+    (Verdict::NoChannel, "entry, no bot", |w| w.outlets.default_bot = None, at100),
+    (
+        Verdict::NoChannel,
+        "exit",
+        |w| {
+            enter(w, 1);
+            no_telegram(w)
+        },
+        tp110,
+    ),
+    (Verdict::NoMatchingTrade, "exit, nothing open", |_| {}, tp110),
+    (
+        Verdict::NoMatchingTrade,
+        "exit of another side",
+        |w| enter(w, 1),
+        || ask(Intent::Flat { side: Some(Side::Sell), reason: None }, "100"),
+    ),
+];
+
+fn blocked(world: &mut World) {
+    let mut user = user(1);
+    user.alertcast.chat_blocked_at = Some(NOON);
+    world.put(Entity::User(user));
+}
+
+fn no_telegram(world: &mut World) {
+    let mut user = user(1);
+    user.preferences.notifications.telegram = false;
+    world.put(Entity::User(user));
+}
+
+#[test]
+fn each_verdict_has_its_cause() {
+    for (want, name, prepare, ask) in CASES {
+        let mut world = World::new();
+        prepare(&mut world);
+        let (open, quotas) = (world.open_count(), world.quotas.clone());
+        let ask = ask();
+        let (entry, exit) = (ask.opens().is_some(), ask.concerns_holders());
+        let told = world.alert(ask);
+        let (decision, plan) = (told.decision(1), &told.plans[0]);
+        assert_eq!(decision.verdict, *want, "{want}: {name}");
+
+        let sent = *want == Verdict::Sent;
+        assert_eq!(!plan.deliveries.is_empty(), sent, "{want}: {name}: a message goes out if and only if it is sent");
+        assert_eq!(!plan.usage.is_empty(), sent, "{want}: {name}: what is sent is counted");
+        if entry {
+            assert_eq!(plan.opened.len(), usize::from(sent), "{want}: {name}");
+            assert_eq!(plan.quotas.len(), usize::from(sent), "{want}: {name}");
+            assert!(sent || world.open_count() == open, "{want}: {name}: what is held back leaves the old trade open");
+        }
+        if exit && open > 0 {
+            let matched = *want != Verdict::NoMatchingTrade;
+            assert_eq!(world.open_count(), if matched { 0 } else { open }, "{want}: {name}: the trade closes");
+            assert_eq!(decision.actions.len(), usize::from(matched), "{want}: {name}");
+            assert_eq!(world.quotas, quotas, "{want}: {name}: exits cost nothing");
+        }
+    }
+    let covered: BTreeSet<&str> = CASES.iter().map(|case| case.0.as_str()).collect();
+    let all: BTreeSet<&str> = Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect();
+    assert_eq!(covered, all);
+}
+
+#[test]
+fn a_decision_names_the_subscription_that_was_judged() {
+    let mut world = World::new();
+    assert_eq!(world.alert(buy("100")).decision(1).subscription, Some(subscription_id(1)));
+    subscribed(&mut world, |s| s.subscription.status = SubscriptionStatus::Pending);
+    assert_eq!(world.alert(buy("100")).decision(1).subscription, Some(subscription_id(1)));
+    assert_eq!(world.alert(tp("100")).decision(1).subscription, Some(subscription_id(1)));
+    status(&mut world, UserStatus::Suspended);
+    assert_eq!(world.alert(buy("100")).decision(1).subscription, None);
+}
+
+#[test]
+fn a_turn_tells_holders_of_the_exit_even_where_its_entry_is_held_back() {
+    let turn = || ask(Intent::Turn { closes: Side::Buy, reason: None, opens: Side::Sell }, "110");
+    let mut world = World::new();
+    enter(&mut world, 2);
+    assert_eq!(world.alert(turn()).short(), "sent CLOSE_TRADE CLOSE_TRADE OPEN_TRADE");
+
+    let mut world = World::new();
+    enter(&mut world, 1);
+    world.choose(|c| c.alert_types.entry = false);
+    let told = world.alert(turn());
+    assert_eq!(told.short(), "entry_muted CLOSE_TRADE");
+    assert_eq!(told.messages().len(), 1);
+    assert_eq!(world.open_count(), 0);
+
+    let mut world = World::new();
+    enter(&mut world, 1);
+    world.choose(|c| c.alert_types.exit = false);
+    let told = world.alert(turn());
+    assert_eq!(told.short(), "sent CLOSE_TRADE OPEN_TRADE");
+    assert_eq!(told.messages().len(), 1, "of the entry alone");
+
+    let mut world = World::new();
+    enter(&mut world, 1);
+    subscribed(&mut world, |s| s.subscription.status = SubscriptionStatus::Expired);
+    let told = world.alert(turn());
+    assert_eq!(told.short(), "subscription_expired CLOSE_TRADE");
+    assert_eq!(told.messages().len(), 1);
+
+    // Where exits are only told, no action tells of the message.
+    let mut world = World::new();
+    configured(&mut world, |c| c.trade_management.auto_close_on_tp_sl = false);
+    enter(&mut world, 1);
+    world.choose(|c| c.alert_types.entry = false);
+    let told = world.alert(turn());
+    assert_eq!(told.short(), "sent");
+    assert_eq!((told.messages().len(), world.open_count()), (1, 1));
+}
+
+#[test]
+fn a_test_decides_and_does_nothing() {
+    let mut world = World::new();
+    enter(&mut world, 3);
+    world.testing = true;
+    let before = (world.trades.clone(), world.quotas.clone(), world.increments);
+    for (ask, want) in [(buy("100"), "sent"), (tp("110"), "sent"), (sell("100"), "limit_reached")] {
+        let told = world.alert(ask);
+        assert_eq!(told.short(), want);
+        let plan = &told.plans[0];
+        assert!(plan.deliveries.is_empty() && plan.usage.is_empty() && plan.open_seen.is_none());
+    }
+    assert_eq!((world.trades.clone(), world.quotas.clone(), world.increments), before);
+}
+
+#[test]
+fn allowances_count_by_the_local_day_and_the_running_hour() {
+    let mut world = World::new();
+    let mut kiwi = user(1);
+    kiwi.profile.timezone = "Pacific/Auckland".to_owned();
+    kiwi.preferences.trading.max_daily_alerts = Count(2);
+    world.put(Entity::User(kiwi));
+    // Noon in UTC is one o'clock at night in Auckland, on the 11th.
+    for (at, want) in [
+        (0, Verdict::Sent),
+        (HOUR, Verdict::Sent),
+        (2 * HOUR, Verdict::DailyLimit),
+        (23 * HOUR - 1, Verdict::DailyLimit),
+        (23 * HOUR, Verdict::Sent),
+        // An alert of the day before that is worked out late counts toward the new day.
+        (22 * HOUR, Verdict::Sent),
+        (22 * HOUR, Verdict::DailyLimit),
+    ] {
+        world.now = after(at);
+        assert_eq!(world.alert(buy("100")).verdict(1), want, "{}", world.now);
+    }
+    let quota = &world.quotas[&user_id(1)];
+    assert_eq!((quota.day.as_str(), quota.day_entries, quota.rev), ("2026-03-12", Count(2), Count(4)));
+
+    let mut world = World::new();
+    let mut keen = user(1);
+    keen.preferences.trading.max_daily_alerts = Count(-1);
+    keen.profile.timezone = "Atlantis/Capital".to_owned();
+    world.put(Entity::User(keen));
+    enter(&mut world, 120);
+    world.now = after(HOUR - 1);
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::HourlyLimit);
+    world.now = after(HOUR);
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::Sent);
+    let quota = &world.quotas[&user_id(1)];
+    assert_eq!((quota.day.as_str(), quota.hour_start, quota.hour_entries), ("2026-03-10", after(HOUR), Count(1)));
+}
+
+#[test]
+fn a_quota_from_the_future_is_not_believed() {
+    let mut world = World::new();
+    counted(&mut world, 50, 120);
+    let quota = world.quotas.get_mut(&user_id(1)).unwrap();
+    quota.day = "2031-01-01".to_owned();
+    quota.hour_start = after(1_000 * HOUR);
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::Sent);
+}

@@ -1,0 +1,424 @@
+//! A world in memory: an audience, and a store that commits chunks and refuses what a store refuses.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use bson::oid::ObjectId;
+
+use crate::alert::intent::{ExitSignal, Intent};
+use crate::config::{
+    AlertConfiguration, AlertTypes, ConfigExtension, ConfigStatistics, ConfigStatus, TradeManagement, Validation,
+};
+use crate::decision::{Decision, Verdict};
+use crate::delivery::{Channel, Delivery, MessageKind};
+use crate::id::{AlertId, ConfigId, IdSource, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
+use crate::market::{Side, Symbol, Timeframe};
+use crate::matching::audience::{Audience, Entity};
+use crate::matching::chunk::{Chunk, ChunkPlan, entering, next_users, plan_chunk, span};
+use crate::matching::job::{Job, Outlets};
+use crate::money::{Amount, Count};
+use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
+use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
+use crate::quota::Quota;
+use crate::store::{ChunkState, ConfigIncrement, UserSpan};
+use crate::subscription::{
+    Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, Term, Usage,
+};
+use crate::time::Time;
+use crate::trade::ask::Ask;
+use crate::trade::document::{Trade, TradeStatus};
+use crate::trade::fixtures::{oid, price};
+use crate::user::{Preferences, Profile, Telegram, User, UserExtension, UserStatus};
+
+/// 2026-03-10T12:00:00Z.
+pub(super) const NOON: Time = Time::from_millis(1_773_144_000_000);
+pub(super) const HOUR: i64 = 3_600_000;
+
+pub(super) fn after(millis: i64) -> Time {
+    Time::from_millis(NOON.millis() + millis)
+}
+
+pub(super) fn user_id(n: u32) -> UserId {
+    UserId(oid(b'u', n))
+}
+
+pub(super) fn plan_id(n: u32) -> PlanId {
+    PlanId(oid(b'p', n))
+}
+
+pub(super) fn config_id(n: u32) -> ConfigId {
+    ConfigId(oid(b'c', n))
+}
+
+pub(super) fn subscription_id(n: u32) -> SubscriptionId {
+    SubscriptionId(oid(b's', n))
+}
+
+/// A user with a chat of their number, in UTC.
+pub(super) fn user(n: u32) -> User {
+    User {
+        id: user_id(n),
+        email: format!("user{n}@example.com"),
+        telegram: Telegram {
+            user_id: n.to_string(),
+            username: None,
+            first_name: None,
+            last_name: None,
+            chat_id: Some(n.to_string()),
+        },
+        profile: Profile { name: format!("User {n}"), phone: None, timezone: "UTC".to_owned() },
+        status: UserStatus::Active,
+        preferences: Preferences::default(),
+        created_at: NOON,
+        updated_at: NOON,
+        last_login_at: None,
+        alertcast: UserExtension::default(),
+    }
+}
+
+/// An active plan of these configurations, with the seed's defaults.
+pub(super) fn plan(n: u32, configs: &[u32]) -> Plan {
+    Plan {
+        id: plan_id(n),
+        name: format!("Plan {n}"),
+        description: String::new(),
+        pricing: Pricing {
+            amount: Amount::ZERO,
+            currency: "INR".to_owned(),
+            duration: PlanDuration { months: Count(1), days: Count(0) },
+        },
+        features: Features::default(),
+        alert_configurations: configs.iter().map(|n| config_id(*n)).collect(),
+        status: PlanStatus::Active,
+        metadata: PlanMetadata::default(),
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+/// An active one-hour configuration with the seed's defaults.
+pub(super) fn config(n: u32) -> AlertConfiguration {
+    AlertConfiguration {
+        id: config_id(n),
+        name: format!("Configuration {n}"),
+        description: None,
+        symbol: Symbol::new("BTCUSD").unwrap(),
+        timeframe: Timeframe::H1,
+        strategy: format!("EMA {n}"),
+        trade_management: TradeManagement::default(),
+        alert_types: AlertTypes::default(),
+        validation: Validation::default(),
+        status: ConfigStatus::Active,
+        statistics: ConfigStatistics::default(),
+        created_at: NOON,
+        updated_at: NOON,
+        alertcast: ConfigExtension::default(),
+    }
+}
+
+/// An active subscription from a day before noon to a day after.
+pub(super) fn subscription(n: u32, user: u32, plan: u32) -> Subscription {
+    Subscription {
+        id: subscription_id(n),
+        user_id: user_id(user),
+        subscription_plan_id: plan_id(plan),
+        payment: Payment {
+            transaction_id: n.to_string(),
+            amount: Amount::ZERO,
+            currency: "INR".to_owned(),
+            method: PaymentMethod::Upi,
+            proof_url: None,
+            status: PaymentStatus::Approved,
+            approved_by: None,
+            approved_at: None,
+            rejection_reason: None,
+        },
+        subscription: Term {
+            start_date: Some(after(-24 * HOUR)),
+            end_date: Some(after(24 * HOUR)),
+            status: SubscriptionStatus::Active,
+            ..Term::default()
+        },
+        usage: Usage::default(),
+        created_at: NOON,
+        updated_at: NOON,
+        alertcast: SubscriptionExtension::default(),
+    }
+}
+
+/// A user's preferences for a configuration; the id is the user's number.
+pub(super) fn preference(user: u32, config: u32, choices: AlertChoices) -> AlertPreference {
+    AlertPreference {
+        id: PreferenceId(oid(b'f', user * 100 + config)),
+        user_id: user_id(user),
+        subscription_id: subscription_id(user),
+        alert_config_id: config_id(config),
+        preferences: choices,
+        statistics: PreferenceStatistics::default(),
+        created_at: NOON,
+        updated_at: NOON,
+    }
+}
+
+pub(super) fn ask(intent: Intent, at: &str) -> Ask {
+    Ask { intent, price: price(at), take_profit: None, stop_loss: None, quantity: None, trade_ref: None }
+}
+
+pub(super) fn buy(at: &str) -> Ask {
+    ask(Intent::Entry { side: Side::Buy }, at)
+}
+
+pub(super) fn sell(at: &str) -> Ask {
+    ask(Intent::Entry { side: Side::Sell }, at)
+}
+
+pub(super) fn tp(at: &str) -> Ask {
+    ask(Intent::Exit { reason: ExitSignal::TpHit }, at)
+}
+
+pub(super) fn sl(at: &str) -> Ask {
+    ask(Intent::Exit { reason: ExitSignal::SlHit }, at)
+}
+
+/// Ids that count up.
+#[derive(Debug, Default)]
+pub(super) struct Ids(AtomicU32);
+
+impl IdSource for Ids {
+    fn next(&self) -> ObjectId {
+        oid(b'x', self.0.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// The audience and the store. User, plan, subscription and configuration 1 belong together.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) audience: Audience,
+    pub(super) trades: BTreeMap<TradeId, Trade>,
+    pub(super) quotas: HashMap<UserId, Quota>,
+    pub(super) deliveries: Vec<Delivery>,
+    pub(super) outlets: Outlets,
+    pub(super) increments: ConfigIncrement,
+    pub(super) testing: bool,
+    pub(super) risk: Option<crate::user::RiskLevel>,
+    /// How many users make a chunk.
+    pub(super) chunk: usize,
+    /// Each chunk is worked out once in vain, as if a crash or a conflict had come before its commit.
+    pub(super) crashes: bool,
+    pub(super) now: Time,
+    alerts: u32,
+    keys: BTreeSet<Vec<u8>>,
+    ids: Ids,
+}
+
+/// What one alert came to.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) alert: AlertId,
+    pub(super) plans: Vec<ChunkPlan>,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let mut world = Self::empty();
+        world.put(Entity::User(user(1)));
+        world.put(Entity::Config(config(1)));
+        world.put(Entity::Plan(plan(1, &[1])));
+        world.put(Entity::Subscription(subscription(1, 1, 1)));
+        world
+    }
+
+    pub(super) fn empty() -> Self {
+        Self {
+            audience: Audience::new(),
+            trades: BTreeMap::new(),
+            quotas: HashMap::new(),
+            deliveries: Vec::new(),
+            outlets: Outlets { default_bot: Some("42".to_owned()), mail_shards: 4, entry_deadline: None },
+            increments: ConfigIncrement::default(),
+            testing: false,
+            risk: None,
+            chunk: 500,
+            crashes: false,
+            now: NOON,
+            alerts: 0,
+            keys: BTreeSet::new(),
+            ids: Ids::default(),
+        }
+    }
+
+    pub(super) fn put(&mut self, entity: Entity) {
+        self.audience.put(entity);
+    }
+
+    /// Gives user 1 these choices for configuration 1.
+    pub(super) fn choose(&mut self, change: impl FnOnce(&mut AlertChoices)) {
+        let mut choices = AlertChoices::default();
+        change(&mut choices);
+        self.put(Entity::Preference(preference(1, 1, choices)));
+    }
+
+    /// An alert of configuration 1, worked out chunk by chunk and committed.
+    pub(super) fn alert(&mut self, ask: Ask) -> Told {
+        self.alerts += 1;
+        let alert = AlertId(oid(b'a', self.alerts));
+        let config = self.audience.config(config_id(1)).unwrap().clone();
+        let outlets = self.outlets.clone();
+        let job = Job {
+            alert,
+            config: &config,
+            ask,
+            risk: self.risk,
+            received_at: self.now,
+            testing: self.testing,
+            outlets: &outlets,
+        };
+        let candidates = self.audience.candidates(config.id);
+        let mut plans = Vec::new();
+        let mut cursor = None;
+        loop {
+            let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
+            let users = next_users(&candidates, &holders, cursor, self.chunk);
+            let last = users.len() < self.chunk;
+            if self.crashes {
+                self.work_out(&job, &users, last);
+            }
+            let plan = self.work_out(&job, &users, last);
+            self.commit(&plan, self.now);
+            cursor = users.last().copied().or(cursor);
+            plans.push(plan);
+            if last {
+                self.check_repetition(&job, cursor);
+                return Told { alert, plans };
+            }
+        }
+    }
+
+    /// Plans a chunk twice on the same state: the same must come of it.
+    fn work_out(&self, job: &Job<'_>, users: &[UserId], last: bool) -> ChunkPlan {
+        let entering = entering(job, &self.audience, users, self.now);
+        let state = span(users).map_or_else(ChunkState::default, |span| self.load(span, &entering));
+        let chunk = Chunk { users, state: &state, last };
+        let started = self.ids.0.load(Ordering::Relaxed);
+        let again = Ids(AtomicU32::new(started));
+        let twin = plan_chunk(job, &self.audience, &chunk, self.now, &again).unwrap();
+        let plan = plan_chunk(job, &self.audience, &chunk, self.now, &self.ids).unwrap();
+        assert_eq!(twin, plan);
+        plan
+    }
+
+    /// After its last chunk an alert has nothing more to do: its cursor stands behind everybody.
+    fn check_repetition(&self, job: &Job<'_>, cursor: Option<UserId>) {
+        let candidates = self.audience.candidates(job.config.id);
+        let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
+        assert!(cursor.is_none() || next_users(&candidates, &holders, cursor, self.chunk).is_empty());
+        let plan = self.work_out(job, &[], false);
+        assert_eq!(plan, ChunkPlan::default());
+    }
+
+    fn holders(&self, above: Option<UserId>) -> Vec<UserId> {
+        let users: BTreeSet<UserId> = self.open().map(|trade| trade.user_id).collect();
+        users.into_iter().filter(|user| above.is_none_or(|above| *user > above)).take(self.chunk).collect()
+    }
+
+    pub(super) fn load(&self, span: UserSpan, entering: &[UserId]) -> ChunkState {
+        let within = |trade: &&Trade| (span.first..=span.last).contains(&trade.user_id);
+        let mut open_trades: Vec<Trade> = self.open().filter(within).cloned().collect();
+        open_trades.sort_by_key(|trade| (trade.user_id, trade.trade_number));
+        let mut state = ChunkState { open_trades, ..ChunkState::default() };
+        for user in entering {
+            let numbers = self.trades.values().filter(|trade| trade.user_id == *user).map(|trade| trade.trade_number.0);
+            state.last_numbers.extend(numbers.max().map(|number| (*user, number)));
+            state.quotas.extend(self.quotas.get(user).map(|quota| (*user, quota.clone())));
+        }
+        state
+    }
+
+    /// Applies a chunk as a store does, refusing what a store would refuse.
+    fn commit(&mut self, plan: &ChunkPlan, now: Time) {
+        if let Some((span, seen)) = &plan.open_seen {
+            let state = self.load(*span, &[]);
+            let open: BTreeSet<_> = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0)).collect();
+            assert_eq!(open, seen.iter().copied().collect(), "the open trades are those that were seen");
+        }
+        for change in &plan.quotas {
+            let kept = self.quotas.insert(change.after.user, change.after.clone());
+            assert_eq!(kept.map(|quota| quota.rev.0), change.rev_seen);
+            assert_eq!(change.after.rev.0, change.rev_seen.unwrap_or(0) + 1);
+        }
+        for end in &plan.ended {
+            let trade = self.trades.get_mut(&end.trade).expect("what ends was there");
+            assert_eq!(trade.status, TradeStatus::Open, "a trade ends once");
+            trade.status = end.status;
+            trade.trade_data.exit_price = Some(end.exit_price);
+            trade.trade_data.exit_reason = Some(end.reason);
+            trade.metadata.replaced_by = end.replaced_by;
+            trade.alertcast.rev.0 += 1;
+            assert_eq!(end.at, now);
+        }
+        for trade in &plan.opened {
+            let same = |other: &Trade| {
+                (other.user_id, other.alert_config_id, other.trade_number)
+                    == (trade.user_id, trade.alert_config_id, trade.trade_number)
+            };
+            assert!(!self.trades.values().any(same), "a number is given once");
+            assert!(self.trades.insert(trade.id, trade.clone()).is_none());
+        }
+        for delivery in &plan.deliveries {
+            assert!(self.keys.insert(delivery.key.bytes.clone()), "a delivery's key is unique");
+            self.deliveries.push(delivery.clone());
+        }
+        let increment = &plan.config_increment;
+        self.increments.alerts += increment.alerts;
+        self.increments.trades += increment.trades;
+        self.increments.closed_by_tp += increment.closed_by_tp;
+        self.increments.closed_by_sl += increment.closed_by_sl;
+        self.increments.last_alert_at = self.increments.last_alert_at.max(increment.last_alert_at);
+    }
+
+    pub(super) fn open(&self) -> impl Iterator<Item = &Trade> {
+        self.trades.values().filter(|trade| trade.status == TradeStatus::Open)
+    }
+
+    pub(super) fn open_count(&self) -> usize {
+        self.open().count()
+    }
+
+    /// Marks every open trade as one whose entry never arrived.
+    pub(super) fn lose_entries(&mut self) {
+        for trade in self.trades.values_mut().filter(|trade| trade.status == TradeStatus::Open) {
+            trade.alertcast.unreached = true;
+            trade.alertcast.rev.0 += 1;
+        }
+    }
+}
+
+impl Told {
+    pub(super) fn decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.plans.iter().filter_map(|plan| plan.decisions.as_ref()).flat_map(|chunk| &chunk.decisions)
+    }
+
+    pub(super) fn decision(&self, user: u32) -> &Decision {
+        self.decisions().find(|decision| decision.user == user_id(user)).expect("the user was decided about")
+    }
+
+    pub(super) fn verdict(&self, user: u32) -> Verdict {
+        self.decision(user).verdict
+    }
+
+    /// User 1's decision in short: the verdict and the actions.
+    pub(super) fn short(&self) -> String {
+        let decision = self.decision(1);
+        let actions: Vec<&str> = decision.actions.iter().map(|action| action.action.as_str()).collect();
+        [&[decision.verdict.as_str()], actions.as_slice()].concat().join(" ")
+    }
+
+    pub(super) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        self.plans.iter().flat_map(|plan| &plan.deliveries)
+    }
+
+    /// Channel and kind of every message, in order.
+    pub(super) fn messages(&self) -> Vec<(Channel, MessageKind)> {
+        self.deliveries().map(|delivery| (delivery.channel, delivery.kind)).collect()
+    }
+}
