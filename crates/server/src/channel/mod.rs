@@ -1,1 +1,81 @@
-//! Being written.
+//! The ways to a person: a [`Channel`] sends one message once, and says what became of it in words that a courier can
+//! act on. When to send, whether again, and what it means for the delivery is the courier's business, not a channel's.
+
+pub mod message;
+pub mod telegram;
+
+use std::fmt;
+use std::time::Duration;
+
+use alertcast_core::id::DeliveryId;
+use async_trait::async_trait;
+
+use self::message::Message;
+
+/// One message for one recipient.
+#[derive(Debug, Clone)]
+pub struct Letter {
+    /// Whose message it is: an e-mail's Message-ID is made of it.
+    pub delivery: DeliveryId,
+    /// Telegram chat or e-mail address.
+    pub to: String,
+    pub message: Message,
+    pub form: Form,
+    /// The message in the same chat that this one answers.
+    pub reply_to: Option<i64>,
+}
+
+/// Which form of a message is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// With markup.
+    Rich,
+    /// As it stands, for when the markup was refused.
+    Plain,
+}
+
+/// What became of one attempt. Errors are short, and hold neither secrets nor personal data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    Sent {
+        message_id: Option<i64>,
+    },
+    /// Too many messages. About the chat or about all of them: the answer does not say.
+    Throttled {
+        retry_after: Duration,
+    },
+    /// The recipient does not let us write to them.
+    Blocked {
+        error: String,
+    },
+    /// The markup is not understood; the same as plain text may be.
+    BadMarkup {
+        error: String,
+    },
+    /// It will never be accepted.
+    Refused {
+        error: String,
+    },
+    /// Our own credentials are not accepted: nothing is wrong with the message.
+    Unauthorized {
+        error: String,
+    },
+    /// `in_doubt`: it may have arrived all the same.
+    Failed {
+        error: String,
+        in_doubt: bool,
+    },
+}
+
+/// A way to a person.
+#[async_trait]
+pub trait Channel: Send + Sync + fmt::Debug {
+    /// Sends it once. Tries nothing again by itself.
+    async fn send(&self, letter: &Letter) -> Answer;
+
+    /// Whether our credentials are accepted, asked without sending anything.
+    ///
+    /// # Errors
+    /// What is wrong, in one line.
+    async fn check(&self) -> Result<(), String>;
+}

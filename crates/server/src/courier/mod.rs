@@ -1,1 +1,139 @@
-//! Being written.
+//! Hop 4: a pending delivery becomes a sent message. One courier owns a lane (a bot) by lease: its limiter, the order in
+//! a chat and the combined messages are then nobody else's business.
+//!
+//! What is due is read in order into a [`window`]; as much as may leave within a second is recorded as `sending` before
+//! any of it leaves, and is then in [`hand`]; what became of it is recorded in batches by the [`ledger`], and the alerts
+//! are settled. A crash leaves at most what was in hand in doubt: the next owner marks it as a possible repeat.
+//!
+//! Not in here: what a message says (`channel::message`), how it is sent (`channel`), Telegram's limits
+//! (`alertcast_core::limiter`).
+//!
+//! Failpoints: see [`FAILPOINTS`].
+
+mod hand;
+mod health;
+mod lane;
+mod ledger;
+mod library;
+mod outcome;
+mod recipient;
+mod throttle;
+mod window;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast_core::limiter::Limits;
+use alertcast_core::store::Fence;
+use secrecy::SecretString;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
+
+use crate::app::App;
+use crate::channel::Channel;
+use crate::channel::telegram::{self, Telegram, TelegramError};
+use crate::leases;
+use crate::settings::{TelegramSettings, bot_id};
+
+/// Where tests make the courier die or stall, and what is true there.
+pub const FAILPOINTS: [(&str, &str); 3] = [
+    ("courier::taken", "deliveries are recorded as sending, and none of them has left"),
+    ("courier::sent", "messages have been answered, and nothing of it is recorded"),
+    ("courier::recorded", "attempts are recorded, and their alerts are not settled"),
+];
+
+/// A lane whose work ended early rests this long before it is taken up again.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// A share of the messages, with what sends them.
+pub struct Lane {
+    /// The name of its lease, and what its deliveries' `lane` says.
+    pub name: String,
+    pub channel: Arc<dyn Channel>,
+    pub limits: Limits,
+    /// Messages under way at once, at most.
+    pub concurrency: usize,
+    /// How long sends under way are waited for when the courier stops.
+    pub patience: Duration,
+    /// Numbers from 0 to 1, to spread retries.
+    pub random: Box<dyn FnMut() -> f64 + Send>,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("name", &self.name).field("channel", &self.channel).finish_non_exhaustive()
+    }
+}
+
+impl Lane {
+    /// The lane of the bot with this token: `tg:BOT`.
+    ///
+    /// # Errors
+    /// The token or the settings make no bot.
+    pub fn telegram(settings: &TelegramSettings, token: &SecretString) -> Result<Self, TelegramError> {
+        let bot = bot_id(token).ok_or(TelegramError::Token)?;
+        Ok(Self {
+            name: format!("tg:{bot}"),
+            channel: Arc::new(Telegram::new(settings, token)?),
+            limits: telegram::limits(settings),
+            concurrency: settings.concurrency.max(1),
+            patience: settings.timeout + Duration::from_secs(1),
+            random: Box::new(rand::random),
+        })
+    }
+
+    /// The bot's number, where it is a bot's lane.
+    fn bot(&self) -> Option<&str> {
+        self.name.strip_prefix("tg:")
+    }
+}
+
+/// Why work on a lane ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LaneEnd {
+    /// It was asked to stop. Nothing is left in hand.
+    Stopped,
+    /// The lease is in other hands.
+    Lost,
+    /// What the store holds as taken is not known: take the lease anew, so that the next epoch finds it.
+    Again,
+}
+
+/// Runs a courier for each bot until `stop`; then waits until each has put down what it had in hand.
+pub async fn run(app: App, stop: CancellationToken) {
+    let mut lanes = JoinSet::new();
+    for token in &app.settings.telegram.tokens {
+        match Lane::telegram(&app.settings.telegram, token) {
+            Ok(lane) => {
+                lanes.spawn(own(app.clone(), lane, stop.clone()));
+            }
+            Err(error) => error!(%error, "a bot cannot be served: its messages stay pending"),
+        }
+    }
+    while lanes.join_next().await.is_some() {}
+}
+
+/// Holds a lane's lease and works on it, again and again, until `stop`.
+async fn own(app: App, mut lane: Lane, stop: CancellationToken) {
+    while let Some(held) = leases::hold(&app, &lane.name.clone(), &stop).await {
+        let end = run_lane(&app, &mut lane, held.fence(), held.lost(), &stop).await;
+        held.release().await;
+        match end {
+            LaneEnd::Stopped => return,
+            LaneEnd::Lost | LaneEnd::Again => app.clock.sleep(AGAIN_AFTER).await,
+        }
+    }
+}
+
+/// Works on a lane until `stop` or until the lease is `lost`.
+pub async fn run_lane(
+    app: &App,
+    lane: &mut Lane,
+    fence: Fence,
+    lost: &CancellationToken,
+    stop: &CancellationToken,
+) -> LaneEnd {
+    lane::Courier::new(app, lane, fence).run(lost, stop).await
+}

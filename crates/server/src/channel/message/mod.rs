@@ -1,0 +1,161 @@
+//! The text of every message, made from a delivery, its alert and its configuration. Pure: the time and the reader's zone
+//! are arguments.
+//!
+//! The first line says what happened, because it is all that a phone's notification shows.
+
+mod notice;
+mod number;
+mod text;
+mod trade;
+
+#[cfg(test)]
+mod tests;
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::config::AlertConfiguration;
+use alertcast_core::delivery::{Delivery, Facts, LATE_AFTER};
+use alertcast_core::money::Count;
+use alertcast_core::time::Time;
+use jiff::tz::TimeZone;
+
+pub use self::text::Message;
+use self::text::{Line, Text, clip};
+
+/// Longer strategy and symbol names are cut.
+const NAME_CHARS_MAX: usize = 64;
+/// More numbers of trades than this are not listed.
+const NUMBERS_MAX: usize = 10;
+
+/// What a message is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Story<'a> {
+    pub delivery: &'a Delivery,
+    pub alert: Option<&'a Alert>,
+    pub config: Option<&'a AlertConfiguration>,
+    /// The entry that is told in the same message, because it had not gone out.
+    pub entry: Option<Untold<'a>>,
+    /// The reader's.
+    pub zone: &'a TimeZone,
+    pub now: Time,
+}
+
+/// An entry whose message never left.
+#[derive(Debug, Clone, Copy)]
+pub struct Untold<'a> {
+    pub delivery: &'a Delivery,
+    pub alert: &'a Alert,
+}
+
+/// What a message tells of lacks a part without which nothing can be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the alert that it tells of is not there any more")]
+pub struct Untellable;
+
+/// A message, and whether its entry was left out as too old to follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub message: Message,
+    pub entry_lapsed: bool,
+}
+
+/// The message.
+///
+/// # Errors
+/// `Untellable` where the entry's alert is missing.
+pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
+    let mut text = Text::default();
+    let mut entry_lapsed = false;
+    match &story.delivery.facts {
+        Facts::Entry { number } => trade::entry(&mut text, story, *number)?,
+        Facts::Replacement { number, replaced } => {
+            entry_lapsed = story.delivery.entry_deadline_at.is_some_and(|deadline| story.now > deadline);
+            if entry_lapsed {
+                trade::lapsed_replacement(&mut text, story, *number, replaced);
+            } else {
+                trade::replacement(&mut text, story, *number, replaced)?;
+            }
+        }
+        Facts::Exit { closed } => match story.entry {
+            Some(untold) => trade::combined(&mut text, story, untold, closed),
+            None => trade::exit(&mut text, story, closed),
+        },
+        Facts::PartialExit { numbers } => notice::partial_exit(&mut text, story, numbers),
+        Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
+        Facts::Operator { title, lines } => notice::operator(&mut text, story, title, lines),
+        Facts::OperatorMore { title, count } => notice::operator_more(&mut text, title, *count),
+    }
+    Ok(Rendered { message: text.finish(), entry_lapsed })
+}
+
+impl Story<'_> {
+    /// When what it tells of came in.
+    fn received_at(&self) -> Time {
+        self.alert.map_or(self.delivery.queued_at, |alert| alert.webhook.received_at)
+    }
+
+    /// When what it tells of happened, by the provider's clock.
+    fn happened_at(&self) -> Time {
+        self.alert.map_or(self.delivery.queued_at, |alert| alert.alert_data.timestamp)
+    }
+
+    /// `BTCUSDT · 1h`.
+    fn instrument(&self) -> Option<String> {
+        let (symbol, timeframe) = match (self.alert, self.config) {
+            (Some(alert), _) => (alert.alert_data.symbol.as_str(), alert.alert_data.timeframe.as_str()),
+            (None, Some(config)) => (config.symbol.as_str(), config.timeframe.as_str()),
+            (None, None) => return None,
+        };
+        Some(format!("{} · {}", clip(symbol, NAME_CHARS_MAX), clip(timeframe, NAME_CHARS_MAX)))
+    }
+
+    fn strategy(&self) -> Option<String> {
+        let strategy = match (self.alert, self.config) {
+            (Some(alert), _) => alert.alert_data.strategy.as_str(),
+            (None, Some(config)) => config.strategy.as_str(),
+            (None, None) => return None,
+        };
+        Some(clip(strategy, NAME_CHARS_MAX))
+    }
+
+    /// The first two lines: what happened to what; whose signal and which trade.
+    fn heading(&self, text: &mut Text, mark: &str, what: &str, about: &str) {
+        let instrument = self.instrument();
+        text.line(
+            Line::new()
+                .text(mark)
+                .text(" ")
+                .bold(what)
+                .maybe(instrument.as_ref().map(|_| "  "))
+                .bold(instrument.unwrap_or_default()),
+        );
+        let strategy = self.strategy();
+        text.line(Line::new().maybe(strategy.as_ref()).maybe(strategy.as_ref().map(|_| " · ")).text(about));
+    }
+
+    /// How old the news is where it is late, and whether it may have been told before.
+    fn remarks(&self, text: &mut Text, when_late: &str) {
+        let age = self.now.since(self.received_at());
+        if age > LATE_AFTER {
+            let age = number::span(std::time::Duration::from_secs(age.as_secs() / 60 * 60));
+            text.line(Line::new().text("⏱ ").bold(format!("{age} old")).text(when_late));
+        }
+        if self.delivery.possible_repeat || self.entry.is_some_and(|entry| entry.delivery.possible_repeat) {
+            text.line(Line::new().text("♻️ ").italic("May be a repeat of a message you already have"));
+        }
+    }
+
+    /// The last line.
+    fn time(&self, text: &mut Text, at: Time) {
+        text.gap();
+        text.line(Line::new().text("🕒 ").text(number::moment(at, self.zone)));
+    }
+}
+
+/// `#3, #4`.
+fn numbers(numbers: &[Count]) -> String {
+    let mut listed: Vec<String> = numbers.iter().take(NUMBERS_MAX).map(|number| format!("#{}", number.0)).collect();
+    if numbers.len() > NUMBERS_MAX {
+        listed.push("…".to_owned());
+    }
+    listed.join(", ")
+}

@@ -1,0 +1,147 @@
+//! Text in two forms at once: Telegram's HTML with every value escaped, and the same as plain text.
+//!
+//! Built line by line, and a line is taken whole or not at all: so the markup is well-formed and the length is kept.
+
+/// Telegram refuses longer texts: 4,096 UTF-16 units after the markup is read. The rest is for the closing "…".
+const UNITS_MAX: usize = 4_000;
+/// No single value fills a message.
+const VALUE_CHARS_MAX: usize = 600;
+
+/// A message in both forms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Telegram's HTML.
+    pub html: String,
+    /// What a reader sees of it.
+    pub plain: String,
+}
+
+/// A line under construction.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Line {
+    html: String,
+    plain: String,
+}
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn text(self, text: impl AsRef<str>) -> Self {
+        self.tagged("", text.as_ref())
+    }
+
+    pub(super) fn bold(self, text: impl AsRef<str>) -> Self {
+        self.tagged("b", text.as_ref())
+    }
+
+    pub(super) fn italic(self, text: impl AsRef<str>) -> Self {
+        self.tagged("i", text.as_ref())
+    }
+
+    /// A value that a tap copies.
+    pub(super) fn code(self, text: impl AsRef<str>) -> Self {
+        self.tagged("code", text.as_ref())
+    }
+
+    /// The text only where there is one.
+    pub(super) fn maybe(self, text: Option<impl AsRef<str>>) -> Self {
+        match text {
+            Some(text) => self.text(text),
+            None => self,
+        }
+    }
+
+    fn tagged(mut self, tag: &str, text: &str) -> Self {
+        let text = one_line(text);
+        if text.is_empty() {
+            return self;
+        }
+        if !tag.is_empty() {
+            self.html.extend(["<", tag, ">"]);
+        }
+        escape(&text, &mut self.html);
+        if !tag.is_empty() {
+            self.html.extend(["</", tag, ">"]);
+        }
+        self.plain.push_str(&text);
+        self
+    }
+}
+
+/// A message under construction.
+#[derive(Debug, Default)]
+pub(super) struct Text {
+    html: String,
+    plain: String,
+    units: usize,
+    full: bool,
+}
+
+impl Text {
+    pub(super) fn line(&mut self, line: Line) {
+        let units = line.plain.encode_utf16().count() + 1;
+        if self.full || self.units + units > UNITS_MAX {
+            return self.cut();
+        }
+        self.units += units;
+        self.append(&line);
+    }
+
+    /// An empty line, unless one stands there already or nothing does.
+    pub(super) fn gap(&mut self) {
+        if !self.plain.is_empty() && !self.plain.ends_with("\n\n") {
+            self.line(Line::new());
+        }
+    }
+
+    pub(super) fn finish(self) -> Message {
+        Message { html: self.html.trim_end().to_owned(), plain: self.plain.trim_end().to_owned() }
+    }
+
+    fn cut(&mut self) {
+        if !self.full {
+            self.full = true;
+            self.append(&Line::new().text("…"));
+        }
+    }
+
+    fn append(&mut self, line: &Line) {
+        self.html.push_str(&line.html);
+        self.html.push('\n');
+        self.plain.push_str(&line.plain);
+        self.plain.push('\n');
+    }
+}
+
+/// The first `most` characters, with "…" where that is not all.
+pub(super) fn clip(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some(_) => text.chars().take(most.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// Line breaks and other control characters in a value become spaces: a value cannot feign a line of ours, nor turn the
+/// direction of the rest.
+fn one_line(text: &str) -> String {
+    let harmless = |c: char| match c {
+        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => ' ',
+        c if c.is_control() => ' ',
+        c => c,
+    };
+    clip(text, VALUE_CHARS_MAX).chars().map(harmless).collect()
+}
+
+fn escape(text: &str, html: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            c => html.push(c),
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Messages that change a trade: entry, replacement, exit, and an entry told together with its exit.
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::delivery::{EndedTrade, Facts};
+use alertcast_core::market::{ExitReason, Side};
+use alertcast_core::money::{Amount, Count, Price};
+use alertcast_core::time::Time;
+use bson::Bson;
+use rust_decimal::Decimal;
+
+use super::number::{distance, moment, money, percent, reward, span};
+use super::text::{Line, Text};
+use super::{Story, Untellable, Untold};
+
+/// More further targets than this are not shown.
+const TARGETS_MAX: usize = 8;
+const CURRENCY_CHARS_MAX: usize = 8;
+
+pub(super) fn entry(text: &mut Text, story: &Story<'_>, number: Count) -> Result<(), Untellable> {
+    let alert = story.alert.ok_or(Untellable)?;
+    let side = side_of(alert).ok_or(Untellable)?;
+    story.heading(text, mark(side), side.as_str(), &format!("trade #{}", number.0));
+    story.remarks(text, ": check the price before you follow");
+    text.gap();
+    levels(text, side, alert);
+    story.time(text, story.happened_at());
+    Ok(())
+}
+
+pub(super) fn replacement(
+    text: &mut Text,
+    story: &Story<'_>,
+    number: Count,
+    replaced: &EndedTrade,
+) -> Result<(), Untellable> {
+    let alert = story.alert.ok_or(Untellable)?;
+    let side = side_of(alert).ok_or(Untellable)?;
+    let about = format!("trade #{}, in place of #{}", number.0, replaced.number.0);
+    story.heading(text, mark(side), side.as_str(), &about);
+    story.remarks(text, ": check the price before you follow");
+    text.gap();
+    levels(text, side, alert);
+    text.gap();
+    text.line(Line::new().text("🔄 ").bold(format!("Trade #{} ends here", replaced.number.0)));
+    result(text, replaced, story.received_at());
+    story.time(text, story.happened_at());
+    Ok(())
+}
+
+/// Too late for the new entry: only the old trade's end is news that is still of use.
+pub(super) fn lapsed_replacement(text: &mut Text, story: &Story<'_>, number: Count, replaced: &EndedTrade) {
+    story.heading(text, "🔄", "TRADE REPLACED", &trade_name(replaced));
+    story.remarks(text, "");
+    text.gap();
+    result(text, replaced, story.received_at());
+    text.gap();
+    let lapsed = format!("The entry that replaces it (trade #{}) is too old to follow: leave it out", number.0);
+    text.line(Line::new().text("⌛ ").text(lapsed));
+    story.time(text, story.happened_at());
+}
+
+pub(super) fn exit(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) {
+    story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
+    story.remarks(text, "");
+    text.gap();
+    result(text, closed, story.received_at());
+    story.time(text, story.happened_at());
+}
+
+/// The entry had not gone out when the exit came.
+pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Untold<'_>, closed: &EndedTrade) {
+    story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
+    story.remarks(text, "");
+    text.line(Line::new().text("ℹ️ Over before its entry could be sent: nothing to do"));
+    text.gap();
+    levels(text, closed.side, untold.alert);
+    let opened = moment(untold.alert.alert_data.timestamp, story.zone);
+    text.line(Line::new().text("Opened  ").text(opened));
+    text.gap();
+    result(text, closed, story.received_at());
+    if let Facts::Replacement { replaced, .. } = &untold.delivery.facts {
+        text.gap();
+        text.line(Line::new().text("🔄 ").bold(format!("Trade #{} had ended for it", replaced.number.0)));
+        result(text, replaced, untold.alert.webhook.received_at);
+    }
+    story.time(text, story.happened_at());
+}
+
+/// Entry, targets, stop, and what is risked for what.
+fn levels(text: &mut Text, side: Side, alert: &Alert) {
+    let data = &alert.alert_data;
+    let entry = data.price;
+    text.line(Line::new().text("Entry  ").code(entry.to_string()));
+    if let Some(target) = data.take_profit_price {
+        text.line(level("🎯 Target  ", side, entry, target));
+    }
+    let further = further_targets(alert);
+    for (number, target) in further.iter().take(TARGETS_MAX) {
+        text.line(level(&format!("🎯 Target {number}  "), side, entry, *target));
+    }
+    if further.len() > TARGETS_MAX {
+        text.line(Line::new().text(format!("… and {} further targets", further.len() - TARGETS_MAX)));
+    }
+    if let Some(stop) = data.stop_loss_price {
+        text.line(level("🛑 Stop  ", side, entry, stop));
+        let reward = data.take_profit_price.and_then(|target| reward(side, entry, target, stop));
+        if let Some(reward) = reward {
+            text.line(Line::new().text(format!("⚖️ Risk : reward  1 : {reward}")));
+        }
+    }
+}
+
+fn level(label: &str, side: Side, entry: Price, level: Price) -> Line {
+    let distance = distance(side, entry, level).map(|d| format!("  {}", percent(d)));
+    Line::new().text(label).code(level.to_string()).maybe(distance)
+}
+
+/// `tp2`, `tp3`, … of what the alert brought beside the fields we know.
+fn further_targets(alert: &Alert) -> Vec<(u32, Price)> {
+    let mut targets: Vec<(u32, Price)> = alert
+        .alert_data
+        .additional_data
+        .iter()
+        .flatten()
+        .filter_map(|(name, value)| Some((target_number(name)?, price(value)?)))
+        .collect();
+    targets.sort();
+    targets.dedup_by_key(|(number, _)| *number);
+    targets
+}
+
+/// 2 of `tp2`, `TP_2`, `target-2`, `takeProfit2`.
+fn target_number(name: &str) -> Option<u32> {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let words = ["takeprofitprice", "takeprofit", "target", "tp"];
+    let digits = words.iter().find_map(|word| name.strip_prefix(word))?;
+    digits.parse().ok().filter(|number| (2..100).contains(number))
+}
+
+fn price(value: &Bson) -> Option<Price> {
+    let price = match value {
+        Bson::Double(value) => Price::from_f64(*value),
+        Bson::Int32(value) => Price::parse(&value.to_string()),
+        Bson::Int64(value) => Price::parse(&value.to_string()),
+        Bson::String(text) => Price::parse(text),
+        _ => return None,
+    };
+    price.ok().filter(|price| price.is_positive())
+}
+
+/// From where to where, what it came to, how long it took.
+fn result(text: &mut Text, ended: &EndedTrade, ended_at: Time) {
+    let (from, to) = (ended.entry_price, ended.exit_price);
+    text.line(Line::new().code(from.to_string()).text(" → ").code(to.to_string()));
+    let currency: String = ended.currency.chars().take(CURRENCY_CHARS_MAX).collect();
+    let per_unit = if is_per_unit(ended) { " per unit" } else { "" };
+    let amount = format!("  ({}{per_unit})", money(ended.pnl_amount, &currency));
+    text.line(Line::new().text("P&L  ").bold(percent(ended.pnl_percentage.get())).text(amount));
+    text.line(Line::new().text(format!("Held  {}", span(ended_at.since(ended.opened_at)))));
+}
+
+/// Whether the amount is that of one unit: the entry did not say how many.
+fn is_per_unit(ended: &EndedTrade) -> bool {
+    let gain = match ended.side {
+        Side::Buy => ended.exit_price.get() - ended.entry_price.get(),
+        Side::Sell => ended.entry_price.get() - ended.exit_price.get(),
+    };
+    Amount::new(gain).is_ok_and(|gain| gain == ended.pnl_amount)
+}
+
+const fn mark(side: Side) -> &'static str {
+    match side {
+        Side::Buy => "🟢",
+        Side::Sell => "🔴",
+    }
+}
+
+/// By what it came to and not by why it ended: a stop may be in profit.
+fn outcome_mark(ended: &EndedTrade) -> &'static str {
+    match ended.pnl_amount.get().cmp(&Decimal::ZERO) {
+        std::cmp::Ordering::Greater => "✅",
+        std::cmp::Ordering::Less => "❌",
+        std::cmp::Ordering::Equal => "⚪",
+    }
+}
+
+const fn what_ended(ended: &EndedTrade) -> &'static str {
+    match (ended.reason, ended.inferred) {
+        (ExitReason::TpHit, false) => "TAKE PROFIT HIT",
+        (ExitReason::SlHit, false) => "STOP LOSS HIT",
+        (ExitReason::TpHit | ExitReason::SlHit, true) | (ExitReason::Manual, _) => "CLOSED BY THE PROVIDER",
+        (ExitReason::Replaced, _) => "TRADE REPLACED",
+    }
+}
+
+fn trade_name(ended: &EndedTrade) -> String {
+    format!("{} trade #{}", ended.side, ended.number.0)
+}
+
+fn side_of(alert: &Alert) -> Option<Side> {
+    alert.alert_data.signal.entry_side()
+}

@@ -1,0 +1,78 @@
+//! What is taken: recorded as `sending`, and not yet recorded as anything else. A chat has one message here at most, from
+//! the moment it is picked until what became of it is recorded: so its messages keep their order.
+
+use std::collections::{BTreeMap, HashSet};
+
+use alertcast_core::delivery::{Delivery, DeliveryState};
+
+use super::library::Sources;
+use super::window::{Place, place};
+use crate::channel::Form;
+
+/// A taken delivery that has not left.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) delivery: Delivery,
+    /// An exit's entry.
+    pub(super) entry: Option<Delivery>,
+    /// The chat that it keeps.
+    pub(super) chat: String,
+    pub(super) form: Form,
+    pub(super) sources: Sources,
+}
+
+impl Ready {
+    /// The entry's message, where it stands in the chat that this one goes to.
+    pub(super) fn reply_to(&self) -> Option<i64> {
+        let entry = self.entry.as_ref()?;
+        let there = entry.state == DeliveryState::Sent && entry.to == self.chat;
+        if there { entry.message_id } else { None }
+    }
+}
+
+/// What is in hand.
+#[derive(Debug, Default)]
+pub(super) struct Hand {
+    ready: BTreeMap<Place, Box<Ready>>,
+    chats: HashSet<String>,
+    /// Left, and not answered.
+    pub(super) flying: usize,
+}
+
+impl Hand {
+    /// How many have not left.
+    pub(super) fn waiting(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// Keeps a chat. False where it is kept already.
+    pub(super) fn keep(&mut self, chat: &str) -> bool {
+        !self.chats.contains(chat) && self.chats.insert(chat.to_owned())
+    }
+
+    pub(super) fn is_kept(&self, chat: &str) -> bool {
+        self.chats.contains(chat)
+    }
+
+    pub(super) fn release(&mut self, chat: &str) {
+        self.chats.remove(chat);
+    }
+
+    pub(super) fn put(&mut self, ready: Box<Ready>) {
+        self.ready.insert(place(&ready.delivery), ready);
+    }
+
+    /// In order, what has not left.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Place, &Ready)> {
+        self.ready.iter().map(|(place, ready)| (place, &**ready))
+    }
+
+    pub(super) fn remove(&mut self, place: &Place) -> Option<Box<Ready>> {
+        self.ready.remove(place)
+    }
+
+    /// Everything that has not left.
+    pub(super) fn empty(&mut self) -> Vec<Box<Ready>> {
+        std::mem::take(&mut self.ready).into_values().collect()
+    }
+}

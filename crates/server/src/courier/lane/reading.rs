@@ -1,0 +1,278 @@
+//! From the store to the hand: reading what is due, and taking as much of it as may leave within a second.
+
+use std::time::Duration;
+
+use alertcast_core::delivery::Delivery;
+use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::store::{Fence, Result, Taken};
+use alertcast_core::time::Time;
+use tracing::warn;
+
+use super::super::LaneEnd;
+use super::super::hand::Ready;
+use super::super::library::{Library, Sources};
+use super::super::outcome::{HOLD_MAX, put_back};
+use super::super::recipient;
+use super::super::window::{Leave, Waiting};
+use super::{Courier, Event, LOOK_EVERY};
+use crate::app::App;
+use crate::channel::Form;
+
+/// The list of what is due is read again after this at the earliest, however often somebody knocks …
+const READ_REST: Duration = Duration::from_millis(250);
+/// … and after this where the list is long.
+const READ_REST_LONG: Duration = Duration::from_secs(1);
+const LONG: usize = 1_024;
+/// Taken in one go: a larger transaction would hold up the webhook.
+const TAKE_MAX: usize = 256;
+/// However fast a bot may send, no more than this is recorded before it leaves.
+const IN_HAND_MAX: usize = 2_000;
+/// With so many records unwritten the store is behind: nothing more is taken.
+const UNWRITTEN_MAX: usize = 4_000;
+/// Something is picked so long before its chat is free: taking takes time.
+const AHEAD: Duration = Duration::from_millis(50);
+/// Overdue deliveries ended in one go.
+const OVERDUE_BATCH: usize = 500;
+
+/// The state of reading and taking, which go one after the other.
+#[derive(Debug)]
+pub(in super::super) struct Reading {
+    under_way: bool,
+    /// One second's worth.
+    in_hand_max: usize,
+    /// Somebody said that there is more.
+    knocked: bool,
+    read_at: Option<Duration>,
+    /// When the next delivery that was not due becomes due.
+    next_due: Option<Time>,
+    /// Nothing in the window may leave before this; none: not before something happens.
+    held_up: Option<Option<Duration>>,
+    /// The last pick found less than there was room for.
+    short: bool,
+    overdue: bool,
+}
+
+/// What taking brought.
+pub(in super::super) struct Batch {
+    taken: Vec<(Taken, Sources)>,
+    settle: Vec<AlertId>,
+    /// What they are made of could not be read: they are to be put back.
+    unprepared: bool,
+}
+
+impl Reading {
+    pub(super) fn new(per_second: usize) -> Self {
+        Self {
+            under_way: false,
+            in_hand_max: per_second.clamp(1, IN_HAND_MAX),
+            knocked: true,
+            read_at: None,
+            next_due: None,
+            held_up: None,
+            short: false,
+            overdue: false,
+        }
+    }
+
+    pub(super) const fn knocked(&mut self) {
+        self.knocked = true;
+    }
+
+    pub(super) const fn is_under_way(&self) -> bool {
+        self.under_way
+    }
+
+    /// Something has changed that may let a delivery of the window leave.
+    pub(super) const fn freed(&mut self) {
+        self.held_up = None;
+    }
+
+    /// A delivery becomes due then.
+    pub(super) fn due_at(&mut self, at: Time) {
+        self.next_due = Some(self.next_due.map_or(at, |next| next.min(at)));
+    }
+}
+
+impl Courier<'_> {
+    /// Takes as much as may leave within a second.
+    pub(super) fn take(&mut self, now: Duration) {
+        if self.next_take().is_none_or(|at| now < at) {
+            return;
+        }
+        let room = self.reading.in_hand_max.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
+        let (limiter, hand, wall) = (&self.limiter, &mut self.hand, self.app.clock.now());
+        let picked = self.window.pick(room, |waiting| {
+            if waiting.deadline_at < wall {
+                return Leave::Overdue;
+            }
+            match limiter.earliest_chat(now, &waiting.chat) {
+                _ if hand.is_kept(&waiting.chat) => Leave::Later(None),
+                None => Leave::Later(None),
+                Some(at) if at > now + AHEAD => Leave::Later(Some(at.saturating_sub(AHEAD))),
+                Some(_) if hand.keep(&waiting.chat) => Leave::Now,
+                Some(_) => Leave::Later(None),
+            }
+        });
+        self.reading.short = picked.deliveries.len() < room;
+        self.reading.overdue |= picked.overdue;
+        self.reading.held_up = self.reading.short.then_some(picked.next_at);
+        if !picked.deliveries.is_empty() {
+            self.reading.under_way = true;
+            let (app, fence, library) = (self.app.clone(), self.fence.clone(), self.library.clone());
+            let asked = picked.deliveries;
+            self.tasks.spawn(async move {
+                let result = take(&app, &fence, &library, &asked).await;
+                Event::Taken(asked, result)
+            });
+        }
+    }
+
+    fn may_take(&self) -> bool {
+        !self.reading.under_way
+            && !self.window.is_empty()
+            && !self.health.is_refused()
+            && self.hand.waiting() <= self.reading.in_hand_max / 2
+            && self.ledger.unwritten() < UNWRITTEN_MAX
+    }
+
+    /// Not before this: what is taken should leave within a second.
+    fn take_from(&self) -> Duration {
+        let bot = self.limiter.earliest_bot(Duration::ZERO);
+        bot.max(self.health.rest_until()).saturating_sub(HOLD_MAX)
+    }
+
+    /// When something of the window may be taken.
+    pub(super) fn next_take(&self) -> Option<Duration> {
+        let at = match self.reading.held_up {
+            None => Some(Duration::ZERO),
+            Some(until) => until,
+        };
+        at.filter(|_| self.may_take()).map(|at| at.max(self.take_from()))
+    }
+
+    /// Reads what is due, or ends what is overdue.
+    pub(super) fn read(&mut self, now: Duration) {
+        if self.reading.under_way {
+            return;
+        }
+        let (app, wall) = (self.app.clone(), self.app.clock.now());
+        if self.reading.overdue {
+            self.reading.under_way = true;
+            self.tasks.spawn(async move { Event::Expired(app.store.expire_overdue(wall, OVERDUE_BATCH).await) });
+        } else if self.next_read(now).is_some_and(|at| at <= now) {
+            self.reading.under_way = true;
+            self.reading.knocked = false;
+            self.reading.next_due = None;
+            let (lane, limit) = (self.lane.name.clone(), self.window.limit());
+            self.tasks.spawn(async move { Event::Read(read(&app, &lane, wall, limit).await, limit) });
+        }
+    }
+
+    /// When what is due should be read again.
+    pub(super) fn next_read(&self, now: Duration) -> Option<Duration> {
+        if self.reading.under_way {
+            return None;
+        }
+        let Some(read_at) = self.reading.read_at else { return Some(now) };
+        if self.window.is_empty() && self.window.may_be_more() {
+            return Some(now);
+        }
+        let rest = if self.window.limit() > LONG { READ_REST_LONG } else { READ_REST };
+        let wanted = self.reading.knocked || (self.reading.short && self.window.may_be_more());
+        let due = self.reading.next_due.map(|due| now + due.since(self.app.clock.now()));
+        let wanted = wanted.then_some(now).into_iter().chain(due).min().unwrap_or(read_at + LOOK_EVERY);
+        Some(wanted.min(read_at + LOOK_EVERY).max(read_at + rest))
+    }
+
+    pub(super) fn on_read(&mut self, result: Result<(Vec<Delivery>, Option<Time>)>, limit: usize) -> Option<LaneEnd> {
+        self.reading.under_way = false;
+        let (due, next_due) = match result {
+            Ok(read) => read,
+            Err(error) => return self.store_failed("reading what is due", &error),
+        };
+        self.store_answered();
+        self.reading.read_at = Some(self.app.clock.monotonic());
+        // What was recorded meanwhile may be missing in what was read.
+        next_due.into_iter().for_each(|at| self.reading.due_at(at));
+        self.reading.short = false;
+        self.reading.freed();
+        let waiting = |delivery: Delivery| Waiting {
+            id: delivery.id,
+            chat: recipient::address(self.app, &delivery),
+            deadline_at: delivery.deadline_at,
+        };
+        self.window.fill(due.into_iter().map(waiting).collect(), limit);
+        None
+    }
+
+    pub(super) fn on_taken(&mut self, asked: &[Waiting], result: Result<Batch>) -> Option<LaneEnd> {
+        self.reading.under_way = false;
+        self.reading.freed();
+        let batch = match result {
+            Ok(batch) => batch,
+            Err(error) => {
+                // Whether they are taken is not known, and taking again would leave them out.
+                let end = self.store_failed("taking deliveries", &error);
+                self.finish(LaneEnd::Again);
+                return end;
+            }
+        };
+        self.store_answered();
+        self.ledger.ended(self.app.clock.monotonic(), batch.settle);
+        let mut untaken: Vec<&Waiting> = asked.iter().collect();
+        let working = matches!(self.mode, super::Mode::Working);
+        for (taken, sources) in batch.taken {
+            let Some(at) = untaken.iter().position(|waiting| waiting.id == taken.delivery.id) else { continue };
+            let chat = untaken.swap_remove(at).chat.clone();
+            let Taken { delivery, entry } = taken;
+            let ready = Box::new(Ready { delivery, entry, chat, form: Form::Rich, sources });
+            if batch.unprepared || !working {
+                let due_at = self.app.clock.now() + if batch.unprepared { HOLD_MAX } else { Duration::ZERO };
+                self.record(ready.delivery.id, ready.chat, put_back(due_at, "taken, and put back before it left"));
+            } else {
+                self.hand.put(ready);
+            }
+        }
+        for waiting in untaken {
+            self.hand.release(&waiting.chat);
+        }
+        None
+    }
+
+    pub(super) fn on_expired(&mut self, result: Result<(Vec<AlertId>, bool)>) -> Option<LaneEnd> {
+        self.reading.under_way = false;
+        match result {
+            Ok((alerts, more)) => {
+                self.store_answered();
+                self.reading.overdue = more;
+                self.ledger.ended(self.app.clock.monotonic(), alerts);
+                None
+            }
+            Err(error) => self.store_failed("ending what is overdue", &error),
+        }
+    }
+}
+
+async fn read(app: &App, lane: &str, now: Time, limit: usize) -> Result<(Vec<Delivery>, Option<Time>)> {
+    let due = app.store.due(lane, now, limit).await?;
+    let next = if due.len() < limit { app.store.next_due(lane, now).await? } else { None };
+    Ok((due, next))
+}
+
+async fn take(app: &App, fence: &Fence, library: &Library, asked: &[Waiting]) -> Result<Batch> {
+    let ids: Vec<DeliveryId> = asked.iter().map(|waiting| waiting.id).collect();
+    let result = app.store.take(fence, &ids, app.clock.now()).await?;
+    fail::fail_point!("courier::taken");
+    let prepared = async {
+        // What was acknowledged before this is known when the recipients are looked at.
+        app.audience.catch_up(&*app.store).await?;
+        library.sources(app, &result.taken).await
+    };
+    let sources = prepared.await;
+    let unprepared = sources.as_ref().err().is_some_and(|error| {
+        warn!(%error, "what messages are made of could not be read; they are put back");
+        true
+    });
+    let sources = sources.unwrap_or_else(|_| vec![Sources::default(); result.taken.len()]);
+    Ok(Batch { taken: result.taken.into_iter().zip(sources).collect(), settle: result.settle, unprepared })
+}

@@ -1,0 +1,270 @@
+//! From the hand to the channel: what may leave leaves, after a last look at whom it is for; and what its answer means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast_core::store::{AttemptRecord, Outcome};
+use alertcast_core::time::Time;
+use jiff::tz::TimeZone;
+use tracing::{debug, error, info, warn};
+
+use super::super::hand::Ready;
+use super::super::health::News;
+use super::super::ledger::Line;
+use super::super::outcome::{Attempt, HOLD_MAX, Next, judge, put_back, too_late};
+use super::super::recipient::{Standing, standing};
+use super::{Courier, Event};
+use crate::channel::message::{Rendered, Story, Untold, render};
+use crate::channel::{Answer, Form, Letter};
+
+/// A message that was answered, or will not be.
+pub(in super::super) struct Answered {
+    ready: Box<Ready>,
+    left: Duration,
+    entry_lapsed: bool,
+    own_bot: bool,
+    answer: Answer,
+}
+
+impl Courier<'_> {
+    /// Lets everything leave that may leave now.
+    pub(super) fn send_what_may_leave(&mut self, now: Duration) {
+        while self.may_send() && self.send_from(now) <= now {
+            let free = |chat: &str| self.limiter.earliest_chat(now, chat).is_some_and(|at| at <= now);
+            let Some(place) = self.hand.iter().find(|(_, ready)| free(&ready.chat)).map(|(place, _)| *place) else {
+                return;
+            };
+            let Some(ready) = self.hand.remove(&place) else { return };
+            self.send(now, ready);
+        }
+    }
+
+    fn may_send(&self) -> bool {
+        self.hand.waiting() > 0
+            && !self.health.is_refused()
+            && self.hand.flying < self.health.at_once(self.lane.concurrency)
+    }
+
+    fn send_from(&self, now: Duration) -> Duration {
+        self.limiter.earliest_bot(now).max(self.health.rest_until())
+    }
+
+    /// When the next message may leave.
+    pub(super) fn next_send(&self, now: Duration) -> Option<Duration> {
+        if !self.may_send() {
+            return None;
+        }
+        let from = self.send_from(now);
+        if from > now {
+            return Some(from);
+        }
+        self.hand.iter().filter_map(|(_, ready)| self.limiter.earliest_chat(now, &ready.chat)).min()
+    }
+
+    /// Sends one message, unless a last look says otherwise.
+    fn send(&mut self, now: Duration, mut ready: Box<Ready>) {
+        let wall = self.app.clock.now();
+        if wall > ready.delivery.deadline_at {
+            let outcome = too_late(&ready.delivery, None);
+            return self.record(ready.delivery.id, ready.chat, outcome);
+        }
+        let (to, zone, own_bot) = match standing(self.app, &ready.delivery, self.lane.bot()) {
+            Standing::Reachable { to, zone, own_bot } => (to, zone, own_bot),
+            Standing::Barred(reason) => {
+                let outcome = Outcome::Dropped { reason: reason.to_owned() };
+                return self.record(ready.delivery.id, ready.chat, outcome);
+            }
+            Standing::Blocked => {
+                let error = "the subscriber has blocked the bot".to_owned();
+                let outcome = Outcome::Dead { error, chat_blocked: false };
+                return self.record(ready.delivery.id, ready.chat, outcome);
+            }
+        };
+        if to != ready.chat {
+            return self.redirect(now, ready, to);
+        }
+        match tell(&ready, &zone, wall) {
+            Some(rendered) => {
+                let letter = Letter {
+                    delivery: ready.delivery.id,
+                    to,
+                    message: rendered.message,
+                    form: ready.form,
+                    reply_to: ready.reply_to(),
+                };
+                ready.form = letter.form;
+                self.leave(now, ready, letter, rendered.entry_lapsed, own_bot);
+            }
+            None => {
+                let error = "the alert that it tells of is not there any more".to_owned();
+                self.record(ready.delivery.id, ready.chat, Outcome::Dead { error, chat_blocked: false });
+            }
+        }
+    }
+
+    fn leave(&mut self, now: Duration, ready: Box<Ready>, letter: Letter, entry_lapsed: bool, own_bot: bool) {
+        self.limiter.start(now, &ready.chat);
+        self.hand.flying += 1;
+        let channel = Arc::clone(&self.lane.channel);
+        self.tasks.spawn(async move {
+            let answer = channel.send(&letter).await;
+            Event::Answered(Box::new(Answered { ready, left: now, entry_lapsed, own_bot, answer }))
+        });
+    }
+
+    /// The subscriber has another chat since it was taken: it waits for its turn there.
+    fn redirect(&mut self, now: Duration, mut ready: Box<Ready>, to: String) {
+        if !self.hand.keep(&to) {
+            let due_at = self.app.clock.now() + HOLD_MAX;
+            return self.record(ready.delivery.id, ready.chat, put_back(due_at, "the subscriber has another chat"));
+        }
+        self.hand.release(&ready.chat);
+        ready.chat = to;
+        if self.limiter.earliest_chat(now, &ready.chat).is_some_and(|at| at <= now) {
+            self.send(now, ready);
+        } else {
+            self.hand.put(ready);
+        }
+    }
+
+    pub(super) fn on_answered(&mut self, answered: Answered) {
+        let Answered { mut ready, left, entry_lapsed, own_bot, answer } = answered;
+        let (now, wall) = (self.app.clock.monotonic(), self.app.clock.now());
+        self.hand.flying -= 1;
+        self.limiter.finish(now, &ready.chat);
+        let defer = self.note_answer(now, wall, left, &ready, &answer);
+        let attempt = Attempt { delivery: &ready.delivery, form: ready.form, entry_lapsed, own_bot };
+        match judge(answer, attempt, wall, (self.lane.random)()) {
+            Next::AsPlain => {
+                warn!(delivery = %ready.delivery.id, "the markup was refused; it goes out as plain text");
+                ready.form = Form::Plain;
+                if matches!(self.mode, super::Mode::Working) {
+                    self.hand.put(ready);
+                } else {
+                    self.record(ready.delivery.id, ready.chat, put_back(wall, "the markup was refused"));
+                }
+            }
+            Next::Record(outcome) => {
+                log_outcome(&ready, &outcome);
+                let record = AttemptRecord { delivery: ready.delivery.id, outcome };
+                self.note(Line { record, chat: ready.chat, defer });
+            }
+        }
+    }
+
+    /// What the answer says beyond its delivery: of the chat, of the bot, of the other side. Answers until when the
+    /// chat's other deliveries are to wait.
+    fn note_answer(
+        &mut self,
+        now: Duration,
+        wall: Time,
+        left: Duration,
+        ready: &Ready,
+        answer: &Answer,
+    ) -> Option<(String, Time)> {
+        let news = match answer {
+            Answer::Failed { .. } => self.health.failed(now, (self.lane.random)()),
+            _ => self.health.answered(),
+        };
+        let lane = &self.lane.name;
+        match (news, answer) {
+            (Some(News::Away), Answer::Failed { error, .. }) => warn!(lane, error, "messages do not get through"),
+            (Some(News::Back), _) => info!(lane, "messages get through again"),
+            _ => {}
+        }
+        match answer {
+            Answer::Sent { .. } => self.throttle.passed(left),
+            Answer::Unauthorized { error } => self.on_refused(now, error),
+            Answer::Throttled { retry_after } => return Some(self.on_throttled(now, wall, ready, *retry_after)),
+            _ => {}
+        }
+        None
+    }
+
+    fn on_throttled(&mut self, now: Duration, wall: Time, ready: &Ready, retry_after: Duration) -> (String, Time) {
+        let until = now + retry_after;
+        self.limiter.freeze_chat(now, &ready.chat, until);
+        if let Some(until) = self.throttle.refused(now, &ready.chat, until) {
+            let seconds = until.saturating_sub(now).as_secs();
+            warn!(lane = self.lane.name, seconds, "Telegram asks the bot to wait");
+            self.limiter.freeze_bot(until);
+            if until > now + HOLD_MAX {
+                self.put_back_all(wall + until.saturating_sub(now), "Telegram asked the bot to wait");
+            }
+        } else {
+            debug!(lane = self.lane.name, seconds = retry_after.as_secs(), "Telegram asks to wait with a chat");
+        }
+        (ready.delivery.to.clone(), wall + retry_after)
+    }
+
+    fn on_refused(&mut self, now: Duration, error: &str) {
+        if self.health.refused(now) {
+            error!(
+                lane = self.lane.name,
+                error, "Telegram does not accept the bot's token: its messages wait until it is mended"
+            );
+        }
+        self.put_back_all(self.app.clock.now(), "Telegram does not accept the bot's token");
+    }
+
+    /// Puts everything back that has not left.
+    pub(super) fn put_back_all(&mut self, due_at: Time, why: &str) {
+        for ready in self.hand.empty() {
+            self.record(ready.delivery.id, ready.chat, put_back(due_at, why));
+        }
+    }
+
+    /// Asks whether our credentials are accepted again, when it is time.
+    pub(super) fn check_credentials(&mut self, now: Duration) {
+        if self.checking || self.health.check_at().is_none_or(|at| now < at) {
+            return;
+        }
+        self.checking = true;
+        let channel = Arc::clone(&self.lane.channel);
+        self.tasks.spawn(async move { Event::Checked(channel.check().await) });
+    }
+
+    pub(super) fn next_check(&self) -> Option<Duration> {
+        self.health.check_at().filter(|_| !self.checking)
+    }
+
+    pub(super) fn on_checked(&mut self, result: Result<(), String>) {
+        self.checking = false;
+        let lane = &self.lane.name;
+        match result {
+            Ok(()) => {
+                info!(lane, "the bot's token is accepted again");
+                self.health.accepted();
+                self.reading.freed();
+            }
+            Err(error) => {
+                error!(lane, error, "the bot's token is still not accepted");
+                self.health.refused(self.app.clock.monotonic());
+            }
+        }
+    }
+}
+
+fn tell(ready: &Ready, zone: &TimeZone, now: Time) -> Option<Rendered> {
+    let untold = ready.delivery.combines.and(ready.entry.as_ref()).zip(ready.sources.entry_alert.as_deref());
+    let story = Story {
+        delivery: &ready.delivery,
+        alert: ready.sources.alert.as_deref(),
+        config: ready.sources.config.as_deref(),
+        entry: untold.map(|(delivery, alert)| Untold { delivery, alert }),
+        zone,
+        now,
+    };
+    render(&story).ok()
+}
+
+fn log_outcome(ready: &Ready, outcome: &Outcome) {
+    let (delivery, kind) = (ready.delivery.id, ready.delivery.kind);
+    match outcome {
+        Outcome::Retry { error, in_doubt, .. } => debug!(%delivery, %kind, error, in_doubt, "not delivered yet"),
+        Outcome::Dead { error, chat_blocked: false } => warn!(%delivery, %kind, error, "not delivered"),
+        Outcome::Dead { error, .. } => debug!(%delivery, %kind, error, "the chat refuses the bot"),
+        Outcome::Expired => info!(%delivery, %kind, "expired after failed attempts"),
+        Outcome::Sent { .. } | Outcome::Dropped { .. } => {}
+    }
+}

@@ -1,0 +1,97 @@
+//! From the hand to the store: what became of attempts, in batches, and then the settling of their alerts.
+
+use std::time::Duration;
+
+use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::store::{AttemptRecord, Fence, Outcome, Result};
+
+use super::super::LaneEnd;
+use super::super::ledger::Line;
+use super::{Courier, Event};
+use crate::app::App;
+
+impl Courier<'_> {
+    /// Notes what became of an attempt. Its chat is kept until that is written.
+    pub(super) fn note(&mut self, line: Line) {
+        self.ledger.note(self.app.clock.monotonic(), line);
+    }
+
+    /// Notes an outcome that says nothing of the chat.
+    pub(super) fn record(&mut self, delivery: DeliveryId, chat: String, outcome: Outcome) {
+        self.note(Line { record: AttemptRecord { delivery, outcome }, chat, defer: None });
+    }
+
+    /// Writes a batch, when it is time.
+    pub(super) fn write(&mut self, now: Duration) {
+        if self.ledger.write_at().is_none_or(|at| now < at) {
+            return;
+        }
+        let batch = self.ledger.begin_writing(now);
+        let (app, fence) = (self.app.clone(), self.fence.clone());
+        self.tasks.spawn(async move {
+            let result = write(&app, &fence, &batch).await;
+            Event::Recorded(batch, result)
+        });
+    }
+
+    pub(super) fn on_recorded(&mut self, batch: Vec<Line>, result: Result<Vec<AlertId>>) -> Option<LaneEnd> {
+        match result {
+            Ok(alerts) => {
+                self.store_answered();
+                self.ledger.written();
+                self.ledger.ended(self.app.clock.monotonic(), alerts);
+                for line in batch {
+                    self.hand.release(&line.chat);
+                    if let Outcome::Retry { due_at, .. } = line.record.outcome {
+                        self.reading.due_at(due_at);
+                    }
+                }
+                self.reading.freed();
+                None
+            }
+            Err(error) => {
+                self.ledger.not_written(batch);
+                self.store_failed("recording attempts", &error)
+            }
+        }
+    }
+
+    /// Settles alerts whose deliveries may all have ended.
+    pub(super) fn settle(&mut self, now: Duration) {
+        if self.ledger.settle_at().is_none_or(|at| now < at) {
+            return;
+        }
+        let alerts = self.ledger.begin_settling(now);
+        let app = self.app.clone();
+        self.tasks.spawn(async move { Event::Settled(settle(&app, alerts).await) });
+    }
+
+    pub(super) fn on_settled(&mut self, left: Vec<AlertId>) {
+        self.ledger.settled();
+        self.ledger.ended(self.app.clock.monotonic(), left);
+    }
+}
+
+async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>> {
+    fail::fail_point!("courier::sent");
+    let records = batch.iter().map(|line| line.record.clone()).collect();
+    let alerts = app.store.record_attempts(fence, records, app.clock.now()).await?;
+    for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
+        app.store.defer_chat(fence, chat, *until).await?;
+    }
+    fail::fail_point!("courier::recorded");
+    Ok(alerts)
+}
+
+/// Answers those that could not be settled because the store failed. One that is not ready yet is offered again when
+/// its next delivery ends.
+async fn settle(app: &App, alerts: Vec<AlertId>) -> Vec<AlertId> {
+    let mut left = Vec::new();
+    for alert in alerts {
+        if let Err(error) = app.store.settle(alert, app.clock.now()).await {
+            tracing::warn!(%alert, %error, "an alert could not be settled; trying again");
+            left.push(alert);
+        }
+    }
+    left
+}

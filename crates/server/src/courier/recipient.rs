@@ -1,0 +1,67 @@
+//! The last look at the recipient before a message leaves: the delivery was made from what was true then.
+
+use alertcast_core::delivery::{Channel, Delivery};
+use alertcast_core::matching::audience::UserView;
+use alertcast_core::user::UserStatus;
+use jiff::tz::TimeZone;
+
+use crate::app::App;
+
+/// Where a message goes now.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Standing {
+    Reachable {
+        /// Chat or address.
+        to: String,
+        zone: TimeZone,
+        /// Whether it is this bot that the person started last. What another bot is told says nothing of this one.
+        own_bot: bool,
+    },
+    /// May not get it any more.
+    Barred(&'static str),
+    /// Has blocked the bot.
+    Blocked,
+}
+
+/// How the delivery's recipient stands now. `bot`: the lane's.
+pub(super) fn standing(app: &App, delivery: &Delivery, bot: Option<&str>) -> Standing {
+    let Some(user) = delivery.user_id else {
+        return Standing::Reachable { to: delivery.to.clone(), zone: TimeZone::UTC, own_bot: true };
+    };
+    app.audience.with(|audience| match audience.user(user) {
+        None => Standing::Barred("the subscriber was removed"),
+        Some(view) => judge(&view, delivery, bot),
+    })
+}
+
+/// The chat that the delivery would go to now: its place in the queue is beside that chat's others.
+pub(super) fn address(app: &App, delivery: &Delivery) -> String {
+    let now = delivery.user_id.filter(|_| delivery.channel == Channel::Telegram).and_then(|user| {
+        app.audience.with(|audience| audience.user(user).and_then(|view| view.chat_id.map(str::to_owned)))
+    });
+    now.unwrap_or_else(|| delivery.to.clone())
+}
+
+fn judge(user: &UserView<'_>, delivery: &Delivery, bot: Option<&str>) -> Standing {
+    match user.status {
+        UserStatus::Active => {}
+        UserStatus::Inactive => return Standing::Barred("the subscriber is inactive"),
+        UserStatus::Suspended => return Standing::Barred("the subscriber is suspended"),
+    }
+    let zone = user.zone.clone();
+    match delivery.channel {
+        Channel::Email if !user.notifications.email => Standing::Barred("the subscriber has switched e-mail off"),
+        Channel::Email => Standing::Reachable { to: user.email.to_owned(), zone, own_bot: true },
+        Channel::Telegram if !user.notifications.telegram => {
+            Standing::Barred("the subscriber has switched Telegram off")
+        }
+        Channel::Telegram if user.chat_blocked => Standing::Blocked,
+        Channel::Telegram => match user.chat_id {
+            None => Standing::Barred("the subscriber has no chat any more"),
+            Some(chat) => {
+                let own_bot = user.bot_id.is_none() || bot.is_none() || user.bot_id == bot;
+                Standing::Reachable { to: chat.to_owned(), zone, own_bot }
+            }
+        },
+    }
+}

@@ -1,0 +1,164 @@
+//! The deliveries that are due, in the order in which they should go: as much of the store's list as is worth keeping in
+//! memory. Nothing here is taken yet.
+
+use std::time::Duration;
+
+use alertcast_core::delivery::Delivery;
+use alertcast_core::id::DeliveryId;
+use alertcast_core::time::Time;
+
+/// The least and the most that is read at once.
+const LIMIT_MIN: usize = 256;
+const LIMIT_MAX: usize = 16_384;
+
+/// A place in the order of sending: priority, when its alert came in, rotation, id. Lower goes first.
+pub(super) type Place = (i32, Time, i32, DeliveryId);
+
+pub(super) fn place(delivery: &Delivery) -> Place {
+    (delivery.priority, delivery.queued_at, delivery.rotation, delivery.id)
+}
+
+/// A delivery that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Waiting {
+    pub(super) id: DeliveryId,
+    /// The chat it would go to now.
+    pub(super) chat: String,
+    pub(super) deadline_at: Time,
+}
+
+/// What is due.
+#[derive(Debug)]
+pub(super) struct Window {
+    waiting: Vec<Waiting>,
+    /// How much is read at once, unless most of it cannot go.
+    base: usize,
+    limit: usize,
+    /// Nothing else was due when it was read.
+    complete: bool,
+}
+
+/// Whether a delivery may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leave {
+    Now,
+    /// Not before this, or not until something else has happened.
+    Later(Option<Duration>),
+    /// Its time is over.
+    Overdue,
+}
+
+/// What was picked, and why not more.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Picked {
+    pub(super) deliveries: Vec<Waiting>,
+    /// When the first of those that may not go yet may.
+    pub(super) next_at: Option<Duration>,
+    /// Some were past their deadline, and are left out of the window.
+    pub(super) overdue: bool,
+}
+
+impl Window {
+    /// A window for a lane that sends so many a second.
+    pub(super) fn new(per_second: usize) -> Self {
+        let base = per_second.saturating_mul(4).clamp(LIMIT_MIN, LIMIT_MAX / 4);
+        Self { waiting: Vec::new(), base, limit: base, complete: false }
+    }
+
+    /// How many to ask the store for.
+    pub(super) const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether the store may hold more that is due.
+    pub(super) const fn may_be_more(&self) -> bool {
+        !self.complete
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Everything in it anew, in order; `limit` as it was asked for.
+    pub(super) fn fill(&mut self, waiting: Vec<Waiting>, limit: usize) {
+        self.complete = waiting.len() < limit;
+        if self.complete {
+            self.limit = self.base;
+        }
+        self.waiting = waiting;
+    }
+
+    /// Takes out the first `most` that may leave. Where a full window holds hardly any, the next one is read larger: what
+    /// is held up must not hide what is not.
+    pub(super) fn pick(&mut self, most: usize, mut may: impl FnMut(&Waiting) -> Leave) -> Picked {
+        let mut picked = Picked::default();
+        self.waiting.retain(|waiting| {
+            if picked.deliveries.len() >= most {
+                return true;
+            }
+            match may(waiting) {
+                Leave::Now => {
+                    picked.deliveries.push(waiting.clone());
+                    false
+                }
+                Leave::Later(at) => {
+                    picked.next_at = picked.next_at.into_iter().chain(at).min();
+                    true
+                }
+                Leave::Overdue => {
+                    picked.overdue = true;
+                    false
+                }
+            }
+        });
+        if !self.complete && picked.deliveries.len() < most {
+            let held_up = self.waiting.len() > self.limit / 2;
+            self.limit = if held_up { (self.limit * 2).min(LIMIT_MAX) } else { self.limit };
+        }
+        picked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::oid::ObjectId;
+
+    use super::*;
+
+    fn waiting(n: u32, chat: &str) -> Waiting {
+        let mut id = [0; 12];
+        id[8..].copy_from_slice(&n.to_be_bytes());
+        Waiting { id: DeliveryId(ObjectId::from_bytes(id)), chat: chat.to_owned(), deadline_at: Time::from_millis(0) }
+    }
+
+    #[test]
+    fn picks_in_order_what_may_leave_and_keeps_the_rest() {
+        let mut window = Window::new(30);
+        window.fill(vec![waiting(1, "a"), waiting(2, "b"), waiting(3, "c"), waiting(4, "d")], 256);
+        let held = Duration::from_secs(9);
+        let picked = window.pick(2, |w| if w.chat == "a" { Leave::Later(Some(held)) } else { Leave::Now });
+        assert_eq!(picked.deliveries, [waiting(2, "b"), waiting(3, "c")]);
+        assert_eq!(picked.next_at, Some(held));
+        let rest = window.pick(9, |_| Leave::Now);
+        assert_eq!(rest.deliveries, [waiting(1, "a"), waiting(4, "d")]);
+    }
+
+    #[test]
+    fn a_window_full_of_what_is_held_up_is_read_larger_next_time() {
+        let mut window = Window::new(30);
+        let limit = window.limit();
+        window.fill(vec![waiting(1, "a"); limit], limit);
+        window.pick(9, |_| Leave::Later(None));
+        assert_eq!(window.limit(), limit * 2);
+        window.fill(vec![waiting(1, "a"); limit], limit * 2);
+        assert_eq!(window.limit(), limit, "all that is due fits");
+    }
+
+    #[test]
+    fn what_is_overdue_is_left_out() {
+        let mut window = Window::new(30);
+        window.fill(vec![waiting(1, "a")], 256);
+        let picked = window.pick(1, |_| Leave::Overdue);
+        assert!(picked.overdue && window.is_empty());
+    }
+}
