@@ -90,7 +90,9 @@ pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time)
 
 /// Works out one chunk of an alert: every user's decision, and what follows from it.
 ///
-/// The same arguments give the same plan, ids aside. `audience` and `now` must be those that [`entering`] saw.
+/// The same arguments give the same plan, ids aside. Should the audience have changed since [`entering`] looked at it,
+/// so that a user enters whose quota was not read, the quota's `rev` makes the commit a `Conflict`, and the chunk is
+/// loaded and planned again.
 ///
 /// # Errors
 /// `Corrupt` where the state holds a trade that is not open.

@@ -151,6 +151,8 @@ fn the_nearest_subscription_says_why_not() {
         let world = with(vec![plan(1, &[1]), archived(), unpicked()], subscriptions);
         assert_eq!(judged(&world), Err(Unentitled { verdict, subscription: Some(subscription_id(n)) }));
     }
+    let twins = with(vec![plan(1, &[1])], vec![of(2, 1, Pending), of(1, 1, Pending)]);
+    assert_eq!(judged(&twins).unwrap_err().subscription, Some(subscription_id(1)), "of equals the lowest id");
     let elsewhere = with(vec![plan(1, &[2])], vec![subscription(1, 1, 1)]);
     assert_eq!(judged(&elsewhere), Err(Unentitled { verdict: Verdict::PlanInactive, subscription: None }));
 }

@@ -163,6 +163,19 @@ fn a_notice_names_the_trades_and_changes_none() {
 }
 
 #[test]
+fn what_is_worked_out_late_keeps_its_entry_deadline_and_gives_exits_their_time() {
+    let mut world = World::new();
+    world.delay = 30 * HOUR;
+    let told = world.alert(buy("100"));
+    let entry = told.deliveries().next().unwrap();
+    assert_eq!((entry.queued_at, entry.due_at), (NOON, after(30 * HOUR)));
+    assert_eq!(entry.deadline_at, after(HOUR));
+    let told = world.alert(tp("110"));
+    let exit = told.deliveries().next().unwrap();
+    assert_eq!((exit.queued_at, exit.deadline_at), (NOON, after(54 * HOUR)));
+}
+
+#[test]
 fn priority_support_goes_first() {
     let mut world = World::new();
     let features = Features { priority_support: true, ..Features::default() };

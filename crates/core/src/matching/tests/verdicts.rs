@@ -444,6 +444,31 @@ fn allowances_count_by_the_local_day_and_the_running_hour() {
 }
 
 #[test]
+fn what_is_worked_out_late_is_judged_as_of_its_receipt() {
+    let mut world = World::new();
+    let mut modest = user(1);
+    modest.preferences.trading.max_daily_alerts = Count(1);
+    world.put(Entity::User(modest));
+    world.now = after(12 * HOUR - 1);
+    world.delay = HOUR;
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::Sent);
+    assert_eq!(world.quotas[&user_id(1)].day, "2026-03-10");
+    assert_eq!(world.quotas[&user_id(1)].hour_start, world.now);
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::DailyLimit);
+    world.now = after(12 * HOUR);
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::Sent);
+
+    // The term ends between receipt and work, and its status has followed.
+    let mut world = World::new();
+    world.delay = HOUR;
+    subscribed(&mut world, |s| {
+        s.subscription.end_date = Some(after(1));
+        s.subscription.status = SubscriptionStatus::Expired;
+    });
+    assert_eq!(world.alert(buy("100")).verdict(1), Verdict::Sent);
+}
+
+#[test]
 fn a_quota_from_the_future_is_not_believed() {
     let mut world = World::new();
     counted(&mut world, 50, 120);

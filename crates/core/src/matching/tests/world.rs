@@ -205,7 +205,10 @@ pub(super) struct World {
     pub(super) chunk: usize,
     /// Each chunk is worked out once in vain, as if a crash or a conflict had come before its commit.
     pub(super) crashes: bool,
+    /// When alerts come in.
     pub(super) now: Time,
+    /// How much later they are worked out, in milliseconds.
+    pub(super) delay: i64,
     alerts: u32,
     keys: BTreeSet<Vec<u8>>,
     ids: Ids,
@@ -241,6 +244,7 @@ impl World {
             chunk: 500,
             crashes: false,
             now: NOON,
+            delay: 0,
             alerts: 0,
             keys: BTreeSet::new(),
             ids: Ids::default(),
@@ -284,7 +288,7 @@ impl World {
                 self.work_out(&job, &users, last);
             }
             let plan = self.work_out(&job, &users, last);
-            self.commit(&plan, self.now);
+            self.commit(&plan, self.worked_at());
             cursor = users.last().copied().or(cursor);
             plans.push(plan);
             if last {
@@ -294,15 +298,19 @@ impl World {
         }
     }
 
+    fn worked_at(&self) -> Time {
+        Time::from_millis(self.now.millis() + self.delay)
+    }
+
     /// Plans a chunk twice on the same state: the same must come of it.
     fn work_out(&self, job: &Job<'_>, users: &[UserId], last: bool) -> ChunkPlan {
-        let entering = entering(job, &self.audience, users, self.now);
+        let entering = entering(job, &self.audience, users, self.worked_at());
         let state = span(users).map_or_else(ChunkState::default, |span| self.load(span, &entering));
         let chunk = Chunk { users, state: &state, last };
         let started = self.ids.0.load(Ordering::Relaxed);
         let again = Ids(AtomicU32::new(started));
-        let twin = plan_chunk(job, &self.audience, &chunk, self.now, &again).unwrap();
-        let plan = plan_chunk(job, &self.audience, &chunk, self.now, &self.ids).unwrap();
+        let twin = plan_chunk(job, &self.audience, &chunk, self.worked_at(), &again).unwrap();
+        let plan = plan_chunk(job, &self.audience, &chunk, self.worked_at(), &self.ids).unwrap();
         assert_eq!(twin, plan);
         plan
     }
