@@ -1,6 +1,9 @@
 //! Documents as bytes: finding a value by its path, and changing values by their paths, without unpacking the rest.
 //! What is not changed is copied as it stands, bit for bit.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -261,10 +264,74 @@ pub(crate) fn sql_value(value: &Bson) -> rusqlite::types::Value {
     column.try_into().unwrap_or(rusqlite::types::Value::Null)
 }
 
+/// Paths that are looked up together, in one walk through a document.
+#[derive(Debug)]
+pub(crate) struct Paths {
+    fields: Vec<Field>,
+}
+
+#[derive(Debug)]
+struct Field {
+    key: &'static str,
+    /// Where its value goes.
+    place: Option<usize>,
+    inside: Paths,
+}
+
+impl Paths {
+    /// The values of these paths go to the places of their order.
+    pub(crate) fn new(paths: &[&'static str]) -> Self {
+        let mut all = Self { fields: Vec::new() };
+        for (place, path) in paths.iter().enumerate() {
+            all.add(path, place);
+        }
+        all
+    }
+
+    fn add(&mut self, path: &'static str, place: usize) {
+        let (key, rest) = split(path);
+        let at = self.fields.iter().position(|field| field.key == key).unwrap_or_else(|| {
+            self.fields.push(Field { key, place: None, inside: Self { fields: Vec::new() } });
+            self.fields.len() - 1
+        });
+        match rest {
+            None => self.fields[at].place = Some(place),
+            Some(rest) => self.fields[at].inside.add(rest, place),
+        }
+    }
+
+    /// Whether a change of this path may change one of these.
+    pub(crate) fn may_meet(&self, path: &str) -> bool {
+        self.fields.iter().any(|field| field.key == split(path).0)
+    }
+
+    /// Fills in the values that are there.
+    pub(crate) fn find<'d>(&self, document: &'d [u8], values: &mut [ValueRef<'d>]) -> Result<()> {
+        let mut missing = self.fields.len();
+        for element in elements(document) {
+            let Element { key, value, .. } = element?;
+            let Some(field) = self.fields.iter().find(|field| field.key.as_bytes() == key) else {
+                continue;
+            };
+            if let Some(place) = field.place {
+                values[place] = value.as_sql();
+            }
+            if value.is_nested() && !field.inside.fields.is_empty() {
+                field.inside.find(value.bytes, values)?;
+            }
+            missing -= 1;
+            if missing == 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Changes to one document, by dotted paths.
 #[derive(Debug, Default)]
 pub(crate) struct Edit {
-    changes: Vec<(String, Option<Bson>)>,
+    changes: Vec<(Cow<'static, str>, Option<Bson>)>,
 }
 
 impl Edit {
@@ -272,67 +339,92 @@ impl Edit {
         Self::default()
     }
 
-    pub(crate) fn set(&mut self, path: impl Into<String>, value: impl Into<Bson>) {
+    pub(crate) fn set(&mut self, path: impl Into<Cow<'static, str>>, value: impl Into<Bson>) {
         self.changes.push((path.into(), Some(value.into())));
     }
 
-    pub(crate) fn set_some(&mut self, path: &str, value: Option<impl Into<Bson>>) {
+    pub(crate) fn set_some(&mut self, path: &'static str, value: Option<impl Into<Bson>>) {
         if let Some(value) = value {
             self.set(path, value);
         }
     }
 
-    pub(crate) fn unset(&mut self, path: impl Into<String>) {
+    pub(crate) fn unset(&mut self, path: impl Into<Cow<'static, str>>) {
         self.changes.push((path.into(), None));
     }
 
-    /// The document with the changes made.
+    /// Whether it may change one of these paths.
+    pub(crate) fn may_meet(&self, paths: &Paths) -> bool {
+        self.changes.iter().any(|(path, _)| paths.may_meet(path))
+    }
+
+    /// The document with the changes made. New fields go to the end, in the order of their names (indexes of a list: of
+    /// their numbers), as MongoDB has it.
     pub(crate) fn apply(&self, document: &[u8]) -> Result<Vec<u8>> {
-        let steps: Vec<Step<'_>> =
+        let mut steps: Vec<Step<'_>> =
             self.changes.iter().map(|(path, value)| Step { path, value: value.as_ref() }).collect();
+        // Steadily: of two changes of one path the later one holds.
+        steps.sort_by(|a, b| compare_paths(a.path, b.path));
         let mut out = Vec::with_capacity(document.len() + 128);
-        edit(&mut out, document, &steps)?;
+        edit(&mut out, document, &steps, 0)?;
         Ok(out)
     }
 }
 
-/// A change, seen from the level of nesting that is being written.
+/// A change: a value for a path, or none.
 #[derive(Debug, Clone, Copy)]
 struct Step<'a> {
     path: &'a str,
     value: Option<&'a Bson>,
 }
 
-fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[Step<'_>]) -> Result<()> {
+impl<'a> Step<'a> {
+    /// The path's part at this depth of bytes, and where the next one begins.
+    fn part(&self, depth: usize) -> (&'a str, Option<usize>) {
+        let (head, rest) = split(&self.path[depth..]);
+        (head, rest.map(|_| depth + head.len() + 1))
+    }
+}
+
+fn compare_paths(a: &str, b: &str) -> Ordering {
+    let part = |a: &str, b: &str| match (a.parse::<u32>(), b.parse::<u32>()) {
+        (Ok(a), Ok(b)) => a.cmp(&b),
+        _ => a.cmp(b),
+    };
+    let (mut a, mut b) = (a.split('.'), b.split('.'));
+    loop {
+        match (a.next(), b.next()) {
+            (Some(a), Some(b)) if a == b => {}
+            (Some(a), Some(b)) => return part(a, b),
+            (a, b) => return a.cmp(&b),
+        }
+    }
+}
+
+/// The steps stand in groups by their part at `depth`.
+fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[Step<'_>], depth: usize) -> Result<()> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    let mut seen = vec![false; steps.len()];
+    // A bit for each group that has met its field. The groups of one document are few; those above 64 are looked for.
+    let mut met = 0_u64;
     for element in elements(document) {
         let element = element?;
-        let meant = |step: &Step<'_>| split(step.path).0.as_bytes() == element.key;
-        if !steps.iter().any(meant) {
-            out.extend_from_slice(element.whole);
-            continue;
-        }
-        for (step, seen) in steps.iter().zip(&mut seen) {
-            *seen |= meant(step);
-        }
-        let mine: Vec<Step<'_>> = steps.iter().copied().filter(meant).collect();
-        write_field(out, element.key, Some(element), &mine)?;
-    }
-    for (at, step) in steps.iter().enumerate() {
-        if seen[at] {
-            continue;
-        }
-        let head = split(step.path).0;
-        let mut mine = Vec::new();
-        for (step, seen) in steps.iter().zip(&mut seen) {
-            if split(step.path).0 == head {
-                *seen = true;
-                mine.push(*step);
+        let group =
+            groups(steps, depth).enumerate().find(|(_, group)| group[0].part(depth).0.as_bytes() == element.key);
+        match group {
+            None => out.extend_from_slice(element.whole),
+            Some((at, group)) => {
+                met |= 1_u64.checked_shl(u32::try_from(at).unwrap_or(64)).unwrap_or(0);
+                write_field(out, element.key, Some(element), group, depth)?;
             }
         }
-        write_field(out, head.as_bytes(), None, &mine)?;
+    }
+    for (at, group) in groups(steps, depth).enumerate() {
+        let key = group[0].part(depth).0;
+        let is_met = if at < 64 { met & (1 << at) != 0 } else { lookup(document, key)?.is_some() };
+        if !is_met {
+            write_field(out, key.as_bytes(), None, group, depth)?;
+        }
     }
     out.push(0);
     let length = i32::try_from(out.len() - start).map_err(|_| Fault::corrupt("a document is too large"))?;
@@ -340,18 +432,27 @@ fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[Step<'_>]) -> Result<()> {
     Ok(())
 }
 
+/// The steps by the field that they concern.
+fn groups<'s, 'a>(steps: &'s [Step<'a>], depth: usize) -> impl Iterator<Item = &'s [Step<'a>]> {
+    steps.chunk_by(move |a, b| a.part(depth).0 == b.part(depth).0)
+}
+
 /// Writes one field as the steps that concern it leave it.
-fn write_field(out: &mut Vec<u8>, key: &[u8], present: Option<Element<'_>>, steps: &[Step<'_>]) -> Result<()> {
-    if let Some(whole) = steps.iter().rev().find(|step| !step.path.contains('.')) {
+fn write_field(
+    out: &mut Vec<u8>,
+    key: &[u8],
+    present: Option<Element<'_>>,
+    steps: &[Step<'_>],
+    depth: usize,
+) -> Result<()> {
+    if let Some(whole) = steps.iter().rev().find(|step| step.part(depth).1.is_none()) {
         if let Some(value) = whole.value {
             push_element(out, key, value);
         }
         return Ok(());
     }
-    let deeper: Vec<Step<'_>> =
-        steps.iter().filter_map(|step| split(step.path).1.map(|path| Step { path, value: step.value })).collect();
     let nested = present.filter(|element| element.value.is_nested());
-    if nested.is_none() && deeper.iter().all(|step| step.value.is_none()) {
+    if nested.is_none() && steps.iter().all(|step| step.value.is_none()) {
         if let Some(element) = present {
             out.extend_from_slice(element.whole);
         }
@@ -359,7 +460,8 @@ fn write_field(out: &mut Vec<u8>, key: &[u8], present: Option<Element<'_>>, step
     }
     let value = nested.map_or(Value { kind: DOCUMENT, bytes: EMPTY }, |element| element.value);
     push_key(out, value.kind, key);
-    edit(out, value.bytes, &deeper)
+    let deeper = steps.first().and_then(|step| step.part(depth).1).unwrap_or(depth);
+    edit(out, value.bytes, steps, deeper)
 }
 
 fn push_key(out: &mut Vec<u8>, kind: u8, key: &[u8]) {
@@ -422,8 +524,8 @@ mod tests {
         let mut edit = Edit::new();
         for (path, value) in changes {
             match value {
-                Some(value) => edit.set(*path, value.clone()),
-                None => edit.unset(*path),
+                Some(value) => edit.set((*path).to_owned(), value.clone()),
+                None => edit.unset((*path).to_owned()),
             }
         }
         let bytes = edit.apply(&document.to_vec().unwrap()).unwrap();
@@ -458,8 +560,33 @@ mod tests {
 
     #[test]
     fn a_list_grows_by_the_index_behind_its_end() {
-        let after = edited(&doc! { "errors": ["a"] }, &[("errors.1", Some("b".into()))]);
-        assert_eq!(after, doc! { "errors": ["a", "b"] });
+        let nine: Vec<i32> = (0..9).collect();
+        let after = edited(&doc! { "errors": nine }, &[("errors.9", Some(9.into())), ("errors.10", Some(10.into()))]);
+        assert_eq!(after, doc! { "errors": (0..11).collect::<Vec<i32>>() });
+    }
+
+    #[test]
+    fn many_fields_are_edited_at_once() {
+        let before: Document = (0..100).map(|n| (format!("f{n}"), Bson::Int32(n))).collect();
+        let changes: Vec<(String, Option<Bson>)> =
+            (0..150).map(|n| (format!("f{n}"), (n % 3 > 0).then_some(Bson::Int32(-n)))).collect();
+        let changes: Vec<(&str, Option<Bson>)> = changes.iter().map(|(p, v)| (p.as_str(), v.clone())).collect();
+        let after = edited(&before, &changes);
+        for n in 0..150 {
+            let want = (n % 3 > 0).then_some(Bson::Int32(-n));
+            assert_eq!(after.get(format!("f{n}")).cloned(), want, "{n}");
+        }
+    }
+
+    #[test]
+    fn paths_are_found_in_one_walk() {
+        let bytes = doc! { "x": 0, "a": { "b": 1, "c": { "d": "t" } }, "e": true, "f": { "g": 2 } }.to_vec().unwrap();
+        let paths = Paths::new(&["e", "a.c.d", "a.b", "f", "f.g", "x.y", "none"]);
+        let mut values = [ValueRef::Null; 7];
+        paths.find(&bytes, &mut values).unwrap();
+        let text = ValueRef::Text(b"t");
+        let [one, two] = [1, 2].map(ValueRef::Integer);
+        assert_eq!(values, [one, text, one, ValueRef::Null, two, ValueRef::Null, ValueRef::Null]);
     }
 
     #[test]

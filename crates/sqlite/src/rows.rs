@@ -4,13 +4,13 @@
 use alertcast_core::store::{Collection, document};
 use bson::oid::ObjectId;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::fault::{Fault, Result};
 use crate::raw::{self, Edit};
-use crate::schema::{Table, table};
+use crate::schema::{COLUMNS_MAX, Table, table};
 
 /// A document's bytes.
 pub(crate) type Bytes = Vec<u8>;
@@ -186,60 +186,73 @@ impl<'c> Rows<'c> {
 
     /// Inserts a document. `AlreadyExists` where a unique field is taken.
     pub(crate) fn insert(self, collection: Collection, document: &[u8]) -> Result<()> {
+        self.insert_all(collection, [document])
+    }
+
+    /// Inserts documents, one after the other.
+    pub(crate) fn insert_all<'d>(
+        self,
+        collection: Collection,
+        documents: impl IntoIterator<Item = &'d [u8]>,
+    ) -> Result<()> {
         let table = table(collection);
-        self.put(table, &table.insert, document).map(|_| ())
+        let mut statement = self.conn.prepare_cached(&table.insert)?;
+        for document in documents {
+            put(&mut statement, table, document)?;
+        }
+        Ok(())
     }
 
     /// Inserts a document unless its key (a delivery's), else its id, is taken; answers whether it did.
     pub(crate) fn insert_missing(self, collection: Collection, document: &[u8]) -> Result<bool> {
-        let table = table(collection);
-        self.put(table, &table.insert_missing, document).map(|changed| changed == 1)
+        Ok(self.insert_all_missing(collection, [document])? == 1)
     }
 
-    fn put(self, table: &Table, sql: &str, document: &[u8]) -> Result<usize> {
-        let Some(id) = raw::lookup(document, "_id")? else {
-            return Err(Fault::corrupt(format!("{}: a document without an _id", table.collection)));
-        };
-        let mut statement = self.conn.prepare_cached(sql)?;
-        statement.raw_bind_parameter(1, parameter(id.as_sql()))?;
-        for (at, path) in table.columns.iter().enumerate() {
-            let value = raw::lookup(document, path)?.map_or(ValueRef::Null, raw::Value::as_sql);
-            statement.raw_bind_parameter(at + 2, parameter(value))?;
-        }
-        statement.raw_bind_parameter(table.columns.len() + 2, parameter(ValueRef::Blob(document)))?;
-        Ok(statement.raw_execute()?)
-    }
-
-    /// Puts `new` in the place of `old`. Only the columns that differ are rewritten: SQLite touches the indexes of every
-    /// column that a statement names.
-    pub(crate) fn replace(self, collection: Collection, old: &[u8], new: &[u8]) -> Result<()> {
+    /// Inserts documents, those left out whose key (a delivery's), else id, is taken; answers how many it inserted.
+    pub(crate) fn insert_all_missing<'d>(
+        self,
+        collection: Collection,
+        documents: impl IntoIterator<Item = &'d [u8]>,
+    ) -> Result<usize> {
         let table = table(collection);
-        let Some(id) = raw::lookup(old, "_id")? else {
-            return Err(Fault::corrupt(format!("{collection}: a document without an _id")));
-        };
-        let (changed, values) = changed_columns(table, old, new)?;
-        let dynamic;
-        let sql = if changed == 0 {
-            &table.update_document
-        } else {
-            dynamic = table.update(changed);
-            &dynamic
-        };
-        let mut statement = self.conn.prepare_cached(sql)?;
-        statement.raw_bind_parameter(1, parameter(id.as_sql()))?;
-        statement.raw_bind_parameter(2, parameter(ValueRef::Blob(new)))?;
-        for (at, value) in values.into_iter().enumerate() {
-            statement.raw_bind_parameter(at + 3, parameter(value))?;
+        let mut statement = self.conn.prepare_cached(&table.insert_missing)?;
+        let mut inserted = 0;
+        for document in documents {
+            inserted += put(&mut statement, table, document)?;
         }
-        statement.raw_execute()?;
-        Ok(())
+        Ok(inserted)
     }
 
     /// Edits a document by field; answers how it is now.
     pub(crate) fn edit(self, collection: Collection, old: &[u8], edit: &Edit) -> Result<Bytes> {
         let new = edit.apply(old)?;
-        self.replace(collection, old, &new)?;
+        let table = table(collection);
+        if edit.may_meet(&table.paths) {
+            self.replace(table, old, &new)?;
+        } else {
+            let id = raw::lookup(old, "_id")?.map_or(ValueRef::Null, raw::Value::as_sql);
+            self.run(&table.update_document, [parameter(id), parameter(ValueRef::Blob(&new))])?;
+        }
         Ok(new)
+    }
+
+    /// Puts `new` in the place of `old`. Only the columns that differ are rewritten: SQLite touches the indexes of every
+    /// column that a statement names.
+    fn replace(self, table: &Table, old: &[u8], new: &[u8]) -> Result<()> {
+        let (before, after) = (values(table, old)?, values(table, new)?);
+        let mut changed = 0;
+        for at in 1..=table.columns.len() {
+            changed |= u64::from(before[at] != after[at]) << (at - 1);
+        }
+        let mut statement = self.conn.prepare_cached(&table.update(changed))?;
+        statement.raw_bind_parameter(1, parameter(before[0]))?;
+        statement.raw_bind_parameter(2, parameter(ValueRef::Blob(new)))?;
+        let changed = (1..=table.columns.len()).filter(|at| changed & (1 << (at - 1)) != 0);
+        for (place, at) in changed.enumerate() {
+            statement.raw_bind_parameter(place + 3, parameter(after[at]))?;
+        }
+        statement.raw_execute()?;
+        Ok(())
     }
 
     pub(crate) fn delete<'i>(self, collection: Collection, id: impl Into<Id<'i>>) -> Result<()> {
@@ -247,16 +260,22 @@ impl<'c> Rows<'c> {
     }
 }
 
-fn changed_columns<'n>(table: &Table, old: &[u8], new: &'n [u8]) -> Result<(u64, Vec<ValueRef<'n>>)> {
-    let mut changed = 0;
-    let mut values = Vec::new();
-    for (at, path) in table.columns.iter().enumerate() {
-        let before = raw::lookup(old, path)?.map_or(ValueRef::Null, raw::Value::as_sql);
-        let after = raw::lookup(new, path)?.map_or(ValueRef::Null, raw::Value::as_sql);
-        if before != after {
-            changed |= 1 << at;
-            values.push(after);
-        }
+/// The id, then the columns.
+fn values<'d>(table: &Table, document: &'d [u8]) -> Result<[ValueRef<'d>; COLUMNS_MAX]> {
+    let mut values = [ValueRef::Null; COLUMNS_MAX];
+    table.paths.find(document, &mut values)?;
+    if values[0] == ValueRef::Null {
+        return Err(Fault::corrupt(format!("{}: a document without an _id", table.collection)));
     }
-    Ok((changed, values))
+    Ok(values)
+}
+
+fn put(statement: &mut Statement<'_>, table: &Table, document: &[u8]) -> Result<usize> {
+    let values = values(table, document)?;
+    let columns = table.columns.len();
+    for (at, value) in values.iter().enumerate().take(columns + 1) {
+        statement.raw_bind_parameter(at + 1, parameter(*value))?;
+    }
+    statement.raw_bind_parameter(columns + 2, parameter(ValueRef::Blob(document)))?;
+    Ok(statement.raw_execute()?)
 }

@@ -191,15 +191,11 @@ impl ReadyChunk {
         for (rev_seen, quota, bytes) in &self.quotas {
             change_quota(rows, *rev_seen, quota, bytes)?;
         }
-        for trade in &self.opened {
-            rows.insert(Collection::Trades, trade)?;
-        }
+        rows.insert_all(Collection::Trades, self.opened.iter().map(Vec::as_slice))?;
         for end in &self.ended {
             end_trade(rows, end, self.now)?;
         }
-        for delivery in &self.deliveries {
-            rows.insert_missing(Collection::Deliveries, delivery)?;
-        }
+        rows.insert_all_missing(Collection::Deliveries, self.deliveries.iter().map(Vec::as_slice))?;
         if let Some(decisions) = &self.decisions {
             rows.insert(Collection::Decisions, decisions)?;
         }
