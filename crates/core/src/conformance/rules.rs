@@ -214,6 +214,21 @@ macro_rules! conformance_tests {
                 the_drop_of_an_exit_lets_its_alert_be_settled,
                 a_settled_alert_keeps_what_others_wrote,
             ;
+            crash:
+                what_was_answered_is_there_after_a_crash,
+                work_goes_on_behind_the_cursor_after_a_crash,
+                keys_and_places_hold_after_a_crash,
+                a_crash_amid_many_writers_loses_nothing_that_was_answered,
+                an_acceptance_that_is_cut_off_stores_the_alert_with_its_keys_or_neither,
+                writes_that_are_cut_off_happen_wholly_or_not_at_all,
+                a_history_of_operations_that_are_cut_off_is_whole,
+                bad_lists_that_are_cut_off_leave_nothing,
+            ;
+            histories:
+                a_history_with_one_channel_is_as_the_model_has_it,
+                a_history_with_two_channels_is_as_the_model_has_it,
+                a_history_in_a_hurry_is_as_the_model_has_it,
+            ;
         }
     };
 }
