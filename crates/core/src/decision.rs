@@ -12,7 +12,7 @@ words! {
     Verdict {
         /// A message goes out.
         Sent = "sent",
-        /// A trade was changed without a message: exits muted, suspended, no channel, or the entry never arrived.
+        /// Only trades whose entry never arrived were closed: nothing is told of them.
         Silent = "silent",
         UserInactive = "user_inactive",
         UserSuspended = "user_suspended",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use alertcast_core::matching::audience::{Audience, Entity};
-use alertcast_core::store::{Collection, Result, Store, read};
+use alertcast_core::store::{Collection, Result, Store};
 use bson::Document;
 use bson::oid::ObjectId;
 use tracing::warn;
@@ -105,16 +105,9 @@ impl AudienceHandle {
 
 fn put(audience: &mut Audience, collection: Collection, document: Document) {
     let id = document.get_object_id("_id").ok();
-    let entity = match collection {
-        Collection::Users => read(collection, document).map(Entity::User),
-        Collection::SubscriptionPlans => read(collection, document).map(Entity::Plan),
-        Collection::AlertConfigurations => read(collection, document).map(Entity::Config),
-        Collection::UserSubscriptions => read(collection, document).map(Entity::Subscription),
-        Collection::UserAlertPreferences => read(collection, document).map(Entity::Preference),
-        _ => return,
-    };
-    match entity {
-        Ok(entity) => audience.put(entity),
+    match Entity::read(collection, document) {
+        Ok(Some(entity)) => audience.put(entity),
+        Ok(None) => {}
         Err(error) => {
             warn!(%error, "a document cannot be read, and is left out of the audience until it is mended");
             if let Some(id) = id {

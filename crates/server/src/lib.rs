@@ -16,6 +16,8 @@ pub mod inflight;
 pub mod leases;
 pub mod notices;
 pub mod processor;
+pub mod running;
 pub mod scheduler;
 pub mod settings;
 pub mod telemetry;
+pub mod tls;

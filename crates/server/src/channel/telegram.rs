@@ -128,8 +128,7 @@ impl Channel for Telegram {
 }
 
 fn client(settings: &TelegramSettings) -> Result<Client, TelegramError> {
-    // Where another part has chosen a provider already, that one stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    crate::tls::choose_provider();
     Client::builder()
         .user_agent(concat!("alertcast/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)

@@ -1,0 +1,210 @@
+//! `alertcast demo`: the whole system with nothing else installed. A store in a folder of its own that is removed
+//! afterwards, a stand-in for Telegram, sample plans and subscribers, and TradingView's alerts posted over HTTP.
+
+mod cast;
+mod script;
+mod show;
+
+use std::io::IsTerminal as _;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::id::AlertId;
+use alertcast_core::store::{Collection, read};
+use alertcast_core::trade::document::{Trade, TradeStatus};
+use anyhow::Context as _;
+use secrecy::SecretString;
+use telegram_sim::{Sim, SimConfig};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+use crate::clock::SystemClock;
+use crate::settings::{Settings, TelegramSettings, WebhookSettings};
+use crate::{running, tls};
+use cast::{OPERATORS, PEOPLE};
+use show::{Screen, Summary};
+
+const TOKEN: &str = "100001:demo-bot-of-the-stand-in";
+const SECRET: &str = "demo-0123456789abcdef";
+/// How long one alert's messages may take before the demonstration gives up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How the demonstration runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Play the alerts, print a summary, and end.
+    pub once: bool,
+    /// Where the webhook listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+}
+
+/// Runs the demonstration until it is over (`once`), or until `stop`.
+///
+/// # Errors
+/// When a part cannot be started, or an alert does not settle.
+pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()> {
+    tls::choose_provider();
+    let folder = tempfile::tempdir().context("a folder for the demonstration's store could not be made")?;
+    let telegram = telegram_sim::start(SimConfig::default().strict().bot(TOKEN), "127.0.0.1:0")
+        .await
+        .context("the stand-in for Telegram could not be started")?;
+    let sim = telegram.sim();
+    for chat in PEOPLE.iter().map(|person| person.chat).chain([OPERATORS]) {
+        sim.start_chat(100_001, chat);
+    }
+    let settings = settings(options, folder.path(), &telegram.url())?;
+    let store = alertcast_sqlite::SqliteStore::open(folder.path(), &alertcast_sqlite::Options::default())
+        .context("the demonstration's store could not be opened")?;
+    let clock = SystemClock::new();
+    let app = running::prepare(Arc::new(store), clock, settings).await?;
+    app.store.write(cast::writes(&*app.ids, app.clock.now())?).await.context("the sample data could not be stored")?;
+    app.audience.catch_up(&*app.store).await?;
+    let running = running::start(app).await?;
+
+    let stage = Stage {
+        app: running.app.clone(),
+        sim,
+        webhook: format!("http://{}/webhook/{SECRET}", running.address),
+        http: reqwest::Client::new(),
+    };
+    let telegram_url = telegram.url();
+    let played = tokio::select! {
+        played = stage.play(options.once, &telegram_url, &stop) => played,
+        () = stop.cancelled() => Ok(()),
+    };
+    running.stop().await;
+    telegram.stop().await;
+    played
+}
+
+fn settings(options: Options, folder: &std::path::Path, telegram: &str) -> anyhow::Result<Settings> {
+    Ok(Settings {
+        listen: options.listen,
+        data_dir: folder.to_owned(),
+        webhook: WebhookSettings { secrets: vec![SecretString::from(SECRET)], ..WebhookSettings::default() },
+        telegram: TelegramSettings {
+            tokens: vec![SecretString::from(TOKEN)],
+            api_url: telegram.parse()?,
+            operator_chats: vec![OPERATORS.to_string()],
+            ..TelegramSettings::default()
+        },
+        ..Settings::default()
+    })
+}
+
+/// Where the demonstration is played.
+struct Stage {
+    app: App,
+    sim: Sim,
+    webhook: String,
+    http: reqwest::Client,
+}
+
+/// What the webhook answered.
+struct Answer {
+    status: u16,
+    body: String,
+    alert: Option<AlertId>,
+}
+
+impl Stage {
+    async fn play(&self, once: bool, telegram: &str, stop: &CancellationToken) -> anyhow::Result<()> {
+        let stdout = std::io::stdout();
+        let mut screen = Screen::new(stdout.lock(), stdout.is_terminal());
+        screen.opening(&self.webhook)?;
+        let mut sum = Summary::default();
+        let mut shown = 0;
+        for (index, scene) in script::scenes(self.app.clock.now()).iter().enumerate() {
+            screen.scene(index + 1, scene)?;
+            let posted_at = self.app.clock.now();
+            let before = self.app.clock.monotonic();
+            let answer = self.post(scene).await?;
+            screen.answer(answer.status, &answer.body, self.app.clock.monotonic().saturating_sub(before))?;
+            match answer.status {
+                202 => sum.accepted += 1,
+                200 => sum.duplicates += 1,
+                _ => sum.refused += 1,
+            }
+            self.settled(&answer).await?;
+            for message in self.messages_from(&mut shown) {
+                let arrived = alertcast_core::time::Time::from_millis(message.at_ms);
+                let after = arrived.since(posted_at);
+                sum.slowest = sum.slowest.max(after);
+                screen.message(&message, after)?;
+            }
+        }
+        self.count(&mut sum).await?;
+        screen.summary(&sum)?;
+        if once {
+            return Ok(());
+        }
+        screen.invitation(&self.webhook, telegram)?;
+        while !stop.is_cancelled() {
+            let so_far = shown as u64;
+            // A time-out only means that nothing came meanwhile.
+            let _ = self.sim.wait_for(so_far + 1, Duration::from_secs(3_600)).await;
+            for message in self.messages_from(&mut shown) {
+                screen.message(&message, Duration::ZERO)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn messages_from(&self, shown: &mut usize) -> Vec<telegram_sim::SentMessage> {
+        let new = self.sim.messages().split_off(*shown);
+        *shown += new.len();
+        new
+    }
+
+    async fn post(&self, scene: &script::Scene) -> anyhow::Result<Answer> {
+        let request = self
+            .http
+            .post(format!("{}{}", self.webhook, scene.query))
+            .header("Content-Type", scene.content_type)
+            .body(scene.body.clone());
+        let response = request.send().await.context("the webhook does not answer")?;
+        let status = response.status().as_u16();
+        let body = response.text().await?;
+        let alert = serde_json::from_str::<serde_json::Value>(&body)
+            .ok()
+            .and_then(|body| body.get("alertId")?.as_str()?.parse().ok());
+        Ok(Answer { status, body, alert })
+    }
+
+    /// Waits until all that follows from an answer has happened: the alert is settled, or the operators know.
+    async fn settled(&self, answer: &Answer) -> anyhow::Result<()> {
+        let told = self.sim.messages_to(OPERATORS).len();
+        let Some(alert) = answer.alert else {
+            return match self.sim.wait_for_chat(OPERATORS, told.max(1), PATIENCE).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(error).context("the operators were not told"),
+            };
+        };
+        let begun = self.app.clock.monotonic();
+        loop {
+            let found = self.app.store.get(Collection::Alerts, &[alert.0]).await?;
+            let document = found.into_iter().next().context("the alert is not in the store")?;
+            if read::<Alert>(Collection::Alerts, document)?.alertcast.settled_at.is_some() {
+                return Ok(());
+            }
+            anyhow::ensure!(self.app.clock.monotonic() - begun < PATIENCE, "alert {alert} did not settle");
+            self.app.clock.sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn count(&self, sum: &mut Summary) -> anyhow::Result<()> {
+        sum.delivered = self.sim.stats().messages;
+        for document in self.app.store.page(Collection::Trades, None, 1_000).await? {
+            let trade: Trade = read(Collection::Trades, document)?;
+            sum.opened += 1;
+            match trade.status {
+                TradeStatus::Open => {}
+                TradeStatus::Closed => sum.closed += 1,
+                TradeStatus::Replaced => sum.replaced += 1,
+            }
+        }
+        Ok(())
+    }
+}

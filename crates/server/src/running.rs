@@ -1,0 +1,94 @@
+//! The program as a whole, running: `serve`, `demo` and the tests start and stop it here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast_core::store::Store;
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::app::{App, ObjectIds, Wakeups};
+use crate::audience::AudienceHandle;
+use crate::clock::Clock;
+use crate::inflight::InFlight;
+use crate::settings::Settings;
+use crate::{courier, http, processor, scheduler};
+
+/// How long workers may take to finish what they have begun.
+const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// A running program.
+#[derive(Debug)]
+pub struct Running {
+    pub app: App,
+    /// Where it listens: with port 0 in the settings, the port that was free.
+    pub address: SocketAddr,
+    /// Requests are not taken any more, and those under way are finished.
+    no_more_requests: CancellationToken,
+    /// Workers stop after what they have begun.
+    no_more_work: CancellationToken,
+    http: JoinSet<()>,
+    workers: JoinSet<()>,
+}
+
+/// The shared parts over a store: set up, with its audience loaded. Nothing runs yet.
+///
+/// # Errors
+/// Those of the store.
+pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> anyhow::Result<App> {
+    store.setup().await.context("the store could not be set up")?;
+    let audience = AudienceHandle::default();
+    audience.load(&*store).await.context("the audience could not be loaded")?;
+    Ok(App {
+        store,
+        clock,
+        ids: Arc::new(ObjectIds),
+        settings: Arc::new(settings),
+        audience,
+        wake: Wakeups::default(),
+        in_flight: InFlight::default(),
+    })
+}
+
+/// Starts everything: the webhook, the processor, a courier for each bot, and the scheduler.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn start(app: App) -> anyhow::Result<Running> {
+    let listen = app.settings.listen;
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("{listen} cannot be listened on; choose another address with --listen"))?;
+    let address = listener.local_addr()?;
+    let (no_more_requests, no_more_work) = (CancellationToken::new(), CancellationToken::new());
+    let mut workers = JoinSet::new();
+    workers.spawn(processor::run(app.clone(), no_more_work.clone()));
+    workers.spawn(scheduler::run(app.clone(), no_more_work.clone()));
+    workers.spawn(courier::run(app.clone(), no_more_work.clone()));
+    let mut http = JoinSet::new();
+    http.spawn(http::serve(listener, http::router(app.clone()), no_more_requests.clone()));
+    Ok(Running { app, address, no_more_requests, no_more_work, http, workers })
+}
+
+impl Running {
+    /// Stops in order: no more requests, those under way answered; then the workers, each after what it has begun.
+    pub async fn stop(mut self) {
+        self.no_more_requests.cancel();
+        wait(&mut self.http, "requests under way").await;
+        self.no_more_work.cancel();
+        wait(&mut self.workers, "work under way").await;
+        info!("stopped");
+    }
+}
+
+async fn wait(tasks: &mut JoinSet<()>, what: &str) {
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(STOP_PATIENCE, all).await.is_err() {
+        error!("{what} did not end in {} s, and are cut off", STOP_PATIENCE.as_secs());
+        tasks.shutdown().await;
+    }
+}
