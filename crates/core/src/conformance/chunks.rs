@@ -147,10 +147,13 @@ pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn Harness) {
     // Counters go down too; moments do not go back.
     scene.accept(11, 1).await;
     let mut chunk = finished(empty_chunk(&scene.work, 11, 1), at(12));
+    chunk.config_increment = ConfigIncrement { alerts: 1, last_alert_at: Some(at(4)), ..ConfigIncrement::default() };
     chunk.usage = vec![used(1, 1, -1, -1, 4), used(1, 2, 1, 0, 30)];
     scene.store.commit(chunk).await.unwrap();
     assert_eq!(counted(1).await, ((1, 0, moment), (1, 0, moment)));
     assert_eq!(counted(2).await, ((2, 1, Some(at(30))), (1, 0, Some(at(30)))));
+    let config: AlertConfiguration = one(&*scene.store, Collection::AlertConfigurations, config_id(1)).await;
+    assert_eq!((config.statistics.total_alerts.0, config.statistics.last_alert_at), (2, moment));
 }
 
 pub async fn counters_begin_at_zero_where_a_document_has_none(harness: &dyn Harness) {

@@ -251,6 +251,17 @@ pub async fn a_failure_is_noted_and_the_alert_tried_again(harness: &dyn Harness)
     assert_eq!(told.len(), 2, "said once, then counted");
 }
 
+pub async fn a_failure_that_is_noted_already_is_not_noted_again(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    scene.accept(1, 1).await;
+    let note = async || {
+        let notices = vec![notice(1, 1)];
+        scene.store.record_failure(&scene.work, alert_id(1), failure(2), false, notices).await.unwrap();
+        scene.dump().await
+    };
+    note().await.assert_same(&note().await);
+}
+
 pub async fn a_failure_of_an_alert_that_is_ended_changes_nothing(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;

@@ -6,16 +6,14 @@ use std::sync::Arc;
 use super::Harness;
 use super::dump::Dump;
 use super::fixtures::*;
+use super::history::History;
 use super::invariants;
 use super::random::{Sequence, cut_off};
-use super::scene::{BOTH, Scene, TELEGRAM, at_once, closing, dead, finished, insert, opening, retry, sent, set};
+use super::scene::{BOTH, Scene, TELEGRAM, at_once, dead, finished, insert, opening, retry, sent, set};
 use crate::alert::document::Alert;
 use crate::delivery::Channel::{Email, Telegram};
-use crate::delivery::{Channel, Delivery, DeliveryState};
 use crate::id::AlertId;
-use crate::store::{
-    Acceptance, AttemptRecord, ChunkCommit, Collection, Outcome, PARTITIONS, Settled, Store, StoreError, Write,
-};
+use crate::store::{Acceptance, Collection, PARTITIONS, Store, StoreError, Write};
 
 pub async fn what_was_answered_is_there_after_a_crash(harness: &dyn Harness) {
     let mut scene = Scene::new(harness, 4).await;
@@ -143,172 +141,16 @@ pub async fn writes_that_are_cut_off_happen_wholly_or_not_at_all(harness: &dyn H
 /// Alerts open and close trades in chunks, deliveries are taken and recorded, alerts settled; every operation may be
 /// cut off anywhere, and now and then everything is.
 pub async fn a_history_of_operations_that_are_cut_off_is_whole(harness: &dyn Harness) {
-    const STEPS: u32 = 480;
-    let mut history = History {
-        scene: Scene::new(harness, 6).await,
-        sequence: Sequence::new(13),
-        now: 0,
-        offered: 0,
-        settled: HashMap::new(),
-    };
-    for step in 1..=STEPS {
-        history.step().await;
-        if step % 80 == 0 {
-            history = history.crash(harness).await;
-        }
+    let mut history = History::begin(Scene::new(harness, 6).await, 13, true);
+    for _ in 0..6 {
+        history.play(80).await;
+        history = history.crash(harness).await;
     }
-    history = history.crash(harness).await;
     let dump = Dump::when_quiet(&*history.scene.store).await;
+    invariants::check(&dump);
     for count in [Collection::Trades, Collection::Decisions, Collection::Deliveries] {
         assert!(!dump.documents(count).is_empty(), "the history did something");
     }
-}
-
-/// A store, and what is done to it.
-#[derive(Debug)]
-struct History {
-    scene: Scene,
-    sequence: Sequence,
-    now: i64,
-    offered: u32,
-    settled: HashMap<AlertId, u32>,
-}
-
-impl History {
-    async fn step(&mut self) {
-        self.now += i64::from(self.sequence.below(12));
-        match self.sequence.below(18) {
-            0 => self.offer().await,
-            1..=3 => self.commit().await,
-            4..=8 => self.take().await,
-            9..=13 => self.record().await,
-            14..=15 => self.settle().await,
-            16 => {
-                let sweep = self.scene.store.expire_overdue(at(self.now), 3);
-                cut_off(&mut self.sequence, sweep).await;
-            }
-            _ => {
-                let recover = self.scene.store.recover(&self.scene.bot, at(self.now));
-                cut_off(&mut self.sequence, recover).await;
-            }
-        }
-    }
-
-    /// The process is gone: the next one takes the lanes over and finds what was left.
-    async fn crash(mut self, harness: &dyn Harness) -> Self {
-        self.scene.store = harness.reopen(self.scene.store).await;
-        invariants::check(&Dump::when_quiet(&*self.scene.store).await);
-        for name in [WORK, BOT, MAIL] {
-            let seen = self.scene.store.leases(name).await.unwrap().remove(0);
-            let next = self.scene.store.take_lease(name, "next", Some(&seen)).await.unwrap().unwrap().fence();
-            match name {
-                WORK => self.scene.work = next,
-                BOT => self.scene.bot = next,
-                _ => self.scene.mail = next,
-            }
-        }
-        for channel in [Telegram, Email] {
-            self.scene.store.recover(self.scene.fence(channel), at(self.now)).await.unwrap();
-        }
-        self
-    }
-
-    /// Odd alerts open, even ones close what the alert before them opened.
-    async fn offer(&mut self) {
-        self.offered += 1;
-        let mut offered = alert(self.offered, config_of(self.offered));
-        offered.webhook.received_at = at(self.now);
-        let offer = self.scene.store.accept_alert(offered, vec![own_key(self.offered)], at(self.now));
-        cut_off(&mut self.sequence, offer).await;
-    }
-
-    async fn commit(&mut self) {
-        let partitions: Vec<i32> = (0..PARTITIONS).collect();
-        let pending = self.scene.store.pending_alerts(&partitions, &[], 4).await.unwrap();
-        let Some(alert) = self.sequence.pick(&pending) else { return };
-        let chunk = next_chunk(&self.scene, alert, self.now).await;
-        let again = self.sequence.one_in(4).then(|| chunk.clone());
-        let first = cut_off(&mut self.sequence, self.scene.store.commit(chunk)).await;
-        if let Some(again) = again {
-            let second = cut_off(&mut self.sequence, self.scene.store.commit(again)).await;
-            assert!((first, second) != (Some(Ok(())), Some(Ok(()))), "one chunk applied twice");
-        }
-    }
-
-    async fn take(&mut self) {
-        let channel = self.channel();
-        let due = self.scene.store.due(lane(channel), at(self.now), 8).await.unwrap();
-        let ids: Vec<_> = due.iter().map(|delivery| delivery.id).collect();
-        let ids = self.sequence.some(&ids, 5);
-        let take = self.scene.store.take(self.scene.fence(channel), &ids, at(self.now));
-        cut_off(&mut self.sequence, take).await;
-    }
-
-    async fn record(&mut self) {
-        let channel = self.channel();
-        let all: Vec<Delivery> = super::dump::every(&*self.scene.store, Collection::Deliveries)
-            .await
-            .into_iter()
-            .map(|document| crate::store::read(Collection::Deliveries, document).unwrap())
-            .collect();
-        let sending = |delivery: &&Delivery| delivery.state == DeliveryState::Sending && delivery.channel == channel;
-        let ids: Vec<_> = all.iter().filter(sending).map(|delivery| delivery.id).collect();
-        let records: Vec<_> = self.sequence.some(&ids, 5).into_iter().map(|id| self.outcome(id)).collect();
-        let record = self.scene.store.record_attempts(self.scene.fence(channel), records, at(self.now));
-        cut_off(&mut self.sequence, record).await;
-    }
-
-    fn outcome(&mut self, delivery: crate::id::DeliveryId) -> AttemptRecord {
-        let outcome = match self.sequence.below(7) {
-            0..=2 => sent(i64::from(self.sequence.below(1_000))),
-            3 => retry(self.now + 10),
-            4 => dead(),
-            5 => Outcome::Expired,
-            _ => Outcome::Dropped { reason: "suspended".to_owned() },
-        };
-        AttemptRecord { delivery, outcome }
-    }
-
-    async fn settle(&mut self) {
-        let unsettled = self.scene.store.unsettled(None, 10).await.unwrap();
-        let Some(&alert) = self.sequence.pick(&unsettled) else { return };
-        let settle = self.scene.store.settle(alert, at(self.now));
-        if cut_off(&mut self.sequence, settle).await == Some(Ok(Settled::Now)) {
-            let times = self.settled.entry(alert).or_default();
-            *times += 1;
-            assert_eq!(*times, 1, "{alert} was settled twice");
-        }
-    }
-
-    fn channel(&mut self) -> Channel {
-        if self.sequence.one_in(3) { Email } else { Telegram }
-    }
-}
-
-/// The configuration of an alert: an opening one's and its closing one's are the same.
-fn config_of(alert: u32) -> u32 {
-    alert.div_ceil(2) % 2 + 1
-}
-
-/// What an alert does next to the three users behind its cursor, from what is there now.
-async fn next_chunk(scene: &Scene, alert: &Alert, now: i64) -> ChunkCommit {
-    let by = number(alert.id.0);
-    let config = config_of(by);
-    let first = alert.alertcast.cursor.map_or(1, |cursor| number(cursor.0) + 1);
-    let users = first..=first + 2;
-    let span = super::scene::span(&users);
-    let state = scene.store.load_chunk(config_id(config), span, &[]).await.unwrap();
-    let open = |user: u32| state.open_trades.iter().any(|trade| trade.id == trade_id(by - 1, user));
-    let mut chunk = if by % 2 == 1 || !users.clone().all(open) {
-        opening(&scene.work, by, config, users, BOTH)
-    } else {
-        closing(&scene.work, by, config, by - 1, users, BOTH)
-    };
-    let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0));
-    chunk.open_seen = Some((span, seen.collect()));
-    chunk.cursor_seen = alert.alertcast.cursor;
-    chunk.now = at(now);
-    if first == 4 { finished(chunk, at(now)) } else { chunk }
 }
 
 /// One of many lists of writes fails at its end; none of them leaves anything, however they are cut off.

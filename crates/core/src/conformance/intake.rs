@@ -31,6 +31,14 @@ pub async fn an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order(ha
     assert_eq!(kept.processing.status, AlertStatus::Received);
 }
 
+pub async fn an_alert_of_the_greatest_size_is_kept(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let mut offered = alert(1, 1);
+    offered.webhook.raw_payload.insert("_text", "☕".repeat(64 * 1_024 / 3));
+    let kept = accept(&*store, offered.clone()).await;
+    assert_eq!(kept.webhook.raw_payload, offered.webhook.raw_payload);
+}
+
 pub async fn a_second_alert_with_either_key_is_a_duplicate_and_writes_nothing(harness: &dyn Harness) {
     let store = harness.fresh().await;
     let until = at(600);

@@ -9,6 +9,7 @@
 pub mod attempts;
 pub mod changes;
 pub mod chunks;
+pub mod concurrency;
 pub mod conflicts;
 pub mod constraints;
 pub mod crash;
@@ -16,6 +17,7 @@ pub mod documents;
 pub mod dump;
 pub mod fixtures;
 pub mod histories;
+pub mod history;
 pub mod intake;
 pub mod invariants;
 pub mod leases;

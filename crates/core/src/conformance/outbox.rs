@@ -48,6 +48,29 @@ pub async fn due_deliveries_come_by_priority_age_rotation_and_id(harness: &dyn H
     assert_eq!(numbers(&first), [9, 8, 7]);
 }
 
+pub async fn a_long_queue_comes_in_the_same_order(harness: &dyn Harness) {
+    const LONG: u32 = 1_500;
+    let scene = Scene::new(harness, 1).await;
+    let put: Vec<_> = (1..=LONG)
+        .map(|n| {
+            queued(n, |d| {
+                (d.priority, d.queued_at) = ((n % 3) as i32, at(i64::from(n % 5)));
+                (d.rotation, d.due_at) = ((n * 7_919 % 1_009) as i32, at(i64::from(n % 11)));
+            })
+        })
+        .collect();
+    scene.put_deliveries(&put).await;
+    let mut want: Vec<_> = put.iter().filter(|delivery| delivery.due_at <= at(9)).collect();
+    want.sort_by_key(|d| (d.priority, d.queued_at, d.rotation, d.id));
+    assert!(want.len() > 1_200);
+    let want: Vec<_> = want.into_iter().map(|delivery| delivery.id).collect();
+    for limit in [want.len() + 1, 700, 10] {
+        let due = scene.store.due(BOT, at(9), limit).await.unwrap();
+        let due: Vec<_> = due.iter().map(|delivery| delivery.id).collect();
+        assert_eq!(due, want[..limit.min(want.len())]);
+    }
+}
+
 pub async fn due_are_the_pending_ones_of_the_lane_whose_time_has_come(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     let states = DeliveryState::ALL.iter().zip(10..);
@@ -113,12 +136,15 @@ pub async fn a_deferred_chat_is_not_due_before(harness: &dyn Harness) {
         queued(3, |d| d.to = chat(9)),
         queued(4, |d| d.state = DeliveryState::Sending),
         queued(5, |d| d.state = DeliveryState::Held),
+        // Another bot's talk with the same person has its own pace.
+        queued(6, |d| d.lane = "tg:2".to_owned()),
     ];
     scene.put_deliveries(&put).await;
     scene.store.defer_chat(&scene.bot, &chat(1), at(60)).await.unwrap();
     assert_eq!(numbers(&scene.store.due(BOT, at(59), 10).await.unwrap()), [3]);
     assert_eq!(numbers(&scene.store.due(BOT, at(60), 10).await.unwrap()), [1, 3]);
     assert_eq!(numbers(&scene.store.due(BOT, at(90), 10).await.unwrap()), [1, 2, 3]);
+    assert_eq!(numbers(&scene.store.due("tg:2", at(59), 10).await.unwrap()), [6]);
     let held: Delivery = super::dump::one(&*scene.store, Collection::Deliveries, id(5)).await;
     assert_eq!(held.state, DeliveryState::Held);
 }

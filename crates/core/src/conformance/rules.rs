@@ -51,6 +51,7 @@ macro_rules! conformance_tests {
             ;
             intake:
                 an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order,
+                an_alert_of_the_greatest_size_is_kept,
                 a_second_alert_with_either_key_is_a_duplicate_and_writes_nothing,
                 a_key_is_free_again_from_its_end_on,
                 keys_of_two_alerts_make_a_duplicate_of_one_of_them,
@@ -130,10 +131,12 @@ macro_rules! conformance_tests {
                 configurations_are_worked_on_side_by_side,
                 of_two_configurations_that_change_one_quota_the_later_decides_again,
                 a_failure_is_noted_and_the_alert_tried_again,
+                a_failure_that_is_noted_already_is_not_noted_again,
                 a_failure_of_an_alert_that_is_ended_changes_nothing,
             ;
             outbox:
                 due_deliveries_come_by_priority_age_rotation_and_id,
+                a_long_queue_comes_in_the_same_order,
                 due_are_the_pending_ones_of_the_lane_whose_time_has_come,
                 next_due_is_when_the_next_pending_one_becomes_due,
                 recovery_makes_what_an_older_epoch_was_sending_pending_and_in_doubt,
@@ -228,6 +231,12 @@ macro_rules! conformance_tests {
                 a_history_with_one_channel_is_as_the_model_has_it,
                 a_history_with_two_channels_is_as_the_model_has_it,
                 a_history_in_a_hurry_is_as_the_model_has_it,
+            ;
+            concurrency:
+                histories_side_by_side_keep_the_documents_true,
+                histories_side_by_side_that_are_cut_off_keep_the_documents_true,
+                a_trade_that_is_closed_while_its_entry_dies_is_both,
+                counters_of_one_subscriber_are_exact_whoever_changes_them,
             ;
         }
     };

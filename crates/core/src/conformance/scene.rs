@@ -33,7 +33,7 @@ pub const BOTH: &[Channel] = &[Channel::Telegram, Channel::Email];
 
 /// A store with configurations 1 and 2, one plan that has both, users from 1 who subscribe to it and have preferences
 /// for each configuration, and the leases of the work, the bot and the mail in our hands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Scene {
     pub store: Arc<dyn Store>,
     pub work: Fence,

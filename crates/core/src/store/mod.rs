@@ -202,6 +202,7 @@ pub struct ConfigIncrement {
     pub trades: i64,
     pub closed_by_tp: i64,
     pub closed_by_sl: i64,
+    /// Never goes back.
     pub last_alert_at: Option<Time>,
 }
 
@@ -264,7 +265,8 @@ pub trait Work: Send + Sync + fmt::Debug {
     async fn commit(&self, chunk: ChunkCommit) -> Result<()>;
 
     /// Notes that processing failed; `park`: status `failed`, and nothing more is tried. Nothing happens where the alert
-    /// is not `received`/`processing` any more: a commit whose answer was lost had succeeded.
+    /// is not `received`/`processing` any more (a commit whose answer was lost had succeeded), or where this very error
+    /// (message and moment) is noted already.
     async fn record_failure(
         &self,
         fence: &Fence,

@@ -1,0 +1,112 @@
+//! Rules about operations of several workers at once, whatever they are: the documents stay true to each other.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::Harness;
+use super::dump::Dump;
+use super::fixtures::*;
+use super::history::History;
+use super::invariants;
+use super::scene::{Scene, TELEGRAM, at_once, closing, doors, finished, opening};
+use crate::delivery::Channel::Telegram;
+use crate::id::AlertId;
+use crate::store::{AttemptRecord, Collection, Outcome, StoreError};
+use crate::trade::document::TradeStatus;
+
+pub async fn histories_side_by_side_keep_the_documents_true(harness: &dyn Harness) {
+    side_by_side(harness, false).await;
+}
+
+pub async fn histories_side_by_side_that_are_cut_off_keep_the_documents_true(harness: &dyn Harness) {
+    side_by_side(harness, true).await;
+}
+
+async fn side_by_side(harness: &dyn Harness, cuts: bool) {
+    let scene = Scene::new(harness, 6).await;
+    let doors = doors(harness, &scene.store, 2).await;
+    let histories = (1..=4).zip(doors.into_iter().cycle()).map(|(seed, store)| {
+        let mut history = History::begin(Scene { store, ..scene.clone() }, seed, cuts);
+        async move {
+            history.play(60).await;
+            history.settled
+        }
+    });
+    let mut settled: HashMap<AlertId, u32> = HashMap::new();
+    for (alert, times) in at_once(histories).await.into_iter().flatten() {
+        *settled.entry(alert).or_default() += times;
+    }
+    assert!(settled.values().all(|&times| times == 1), "settled once: {settled:?}");
+    let dump = Dump::when_quiet(&*scene.store).await;
+    invariants::check(&dump);
+    assert!(!dump.documents(Collection::Trades).is_empty(), "the histories did something");
+}
+
+/// A trade's entry dies while an exit closes it: whichever comes first, the other sees it.
+pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn Harness) {
+    const USERS: u32 = 6;
+    let scene = Scene::new(harness, USERS).await;
+    scene.open(1, 1..=USERS, TELEGRAM).await;
+    scene.accept(5, 1).await;
+    let ids: Vec<_> = (1..=USERS).map(|user| delivery_id(Telegram, 1, user)).collect();
+    assert_eq!(scene.take(Telegram, &ids, 6).await.len(), ids.len());
+    let store = Arc::clone(&scene.store);
+    let fence = scene.bot.clone();
+    let deaths = async move {
+        for delivery in ids {
+            let outcome = Outcome::Dead { error: "403".to_owned(), chat_blocked: true };
+            store.record_attempts(&fence, vec![AttemptRecord { delivery, outcome }], at(7)).await.unwrap();
+        }
+    };
+    let store = harness.beside(&scene.store).await;
+    let fence = scene.work.clone();
+    let close = async move {
+        let users = 1..=USERS;
+        let span = super::scene::span(&users);
+        loop {
+            let state = store.load_chunk(config_id(1), span, &[]).await.unwrap();
+            let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0)).collect();
+            let mut chunk = finished(closing(&fence, 5, 1, 1, users.clone(), TELEGRAM), at(8));
+            chunk.open_seen = Some((span, seen));
+            match store.commit(chunk).await {
+                Ok(()) => break,
+                Err(error) => assert_eq!(error, StoreError::Conflict),
+            }
+        }
+    };
+    tokio::join!(tokio::spawn(deaths), tokio::spawn(close)).0.unwrap();
+    for user in 1..=USERS {
+        let trade = scene.trade(1, user).await;
+        assert_eq!((trade.status, trade.alertcast.unreached), (TradeStatus::Closed, true));
+        assert_eq!(trade.alertcast.rev.0, 3, "opened, marked, closed");
+    }
+    invariants::check(&scene.dump().await);
+}
+
+/// One subscriber's counters are raised by commits and taken back by the courier, all at once.
+pub async fn counters_of_one_subscriber_are_exact_whoever_changes_them(harness: &dyn Harness) {
+    const ALERTS: u32 = 8;
+    let scene = Scene::with_configs(harness, 1, ALERTS).await;
+    for by in 1..=ALERTS {
+        scene.accept(by, by).await;
+    }
+    for by in 1..=ALERTS / 2 {
+        scene.store.commit(finished(opening(&scene.work, by, by, 1..=1, TELEGRAM), at(20))).await.unwrap();
+    }
+    let doors = doors(harness, &scene.store, 2).await;
+    let steps = (1..=ALERTS).zip(doors.into_iter().cycle()).map(|(by, store)| {
+        let scene = Scene { store, ..scene.clone() };
+        async move {
+            if by <= ALERTS / 2 {
+                scene.record(Telegram, delivery_id(Telegram, by, 1), Outcome::Expired, 21).await;
+            } else {
+                let chunk = finished(opening(&scene.work, by, by, 1..=1, TELEGRAM), at(22));
+                scene.store.commit(chunk).await.unwrap();
+            }
+        }
+    });
+    at_once(steps).await;
+    let usage = scene.subscription(1).await.usage;
+    assert_eq!((usage.alerts_received.0, usage.trades_opened.0), (4, 4));
+    invariants::check(&scene.dump().await);
+}
