@@ -91,7 +91,7 @@ pub(super) const PEOPLE: [Person; 5] = [
 /// Everything that the demonstration's store begins with, as one write.
 pub(super) fn writes(ids: &dyn IdSource, now: Time) -> Result<Vec<Write>> {
     let bitcoin = configuration(ids, "Bitcoin, hourly", "BTCUSDT", Timeframe::H1, "EMA Cross", now);
-    let apple = configuration(ids, "Apple, 15 minutes", "NASDAQ:AAPL", Timeframe::M15, "Breakout", now);
+    let apple = configuration(ids, "Apple, 15 minutes", "AAPL", Timeframe::M15, "Breakout", now);
     let both: Vec<ConfigId> = [&bitcoin, &apple].into_iter().flatten().map(|config| config.id).collect();
     let pro = plan(ids, PRO, 2_499, both.clone(), (-1, 3, true), now);
     let basic = plan(ids, BASIC, 999, both.clone(), (1, 1, false), now);

@@ -120,6 +120,7 @@ impl Stage {
             screen.scene(index + 1, scene)?;
             let posted_at = self.app.clock.now();
             let before = self.app.clock.monotonic();
+            let told = self.sim.messages_to(OPERATORS).len();
             let answer = self.post(scene).await?;
             screen.answer(answer.status, &answer.body, self.app.clock.monotonic().saturating_sub(before))?;
             match answer.status {
@@ -127,7 +128,7 @@ impl Stage {
                 200 => sum.duplicates += 1,
                 _ => sum.refused += 1,
             }
-            self.settled(&answer).await?;
+            self.settled(&answer, told).await?;
             for message in self.messages_from(&mut shown) {
                 let arrived = alertcast_core::time::Time::from_millis(message.at_ms);
                 let after = arrived.since(posted_at);
@@ -173,14 +174,15 @@ impl Stage {
         Ok(Answer { status, body, alert })
     }
 
-    /// Waits until all that follows from an answer has happened: the alert is settled, or the operators know.
-    async fn settled(&self, answer: &Answer) -> anyhow::Result<()> {
-        let told = self.sim.messages_to(OPERATORS).len();
-        let Some(alert) = answer.alert else {
-            return match self.sim.wait_for_chat(OPERATORS, told.max(1), PATIENCE).await {
-                Ok(()) => Ok(()),
-                Err(error) => Err(error).context("the operators were not told"),
-            };
+    /// Waits until all that follows from an answer has happened: the alert is settled, or the operators, who had been
+    /// told so many things before, know of it.
+    async fn settled(&self, answer: &Answer, told: usize) -> anyhow::Result<()> {
+        let alert = match answer.alert {
+            Some(alert) if answer.status < 300 => alert,
+            _ => {
+                let heard = self.sim.wait_for_chat(OPERATORS, told + 1, PATIENCE).await;
+                return heard.context("the operators were not told");
+            }
         };
         let begun = self.app.clock.monotonic();
         loop {

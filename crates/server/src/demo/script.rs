@@ -47,7 +47,7 @@ pub(super) fn scenes(now: Time) -> Vec<Scene> {
         Scene {
             title: "A message with another spelling, of high risk",
             note: "key=value lines; what they lack stands in the URL. Ben takes low risk only, and Basic follows one \
-                   configuration: only Asha gets it.",
+                   configuration: only Asha gets it. NASDAQ:AAPL finds AAPL.",
             body: "ticker=NASDAQ:AAPL\nprice=227.15\ntake_profit=231\nstop=225.5\nrisk=high\naction=long".to_owned(),
             query: "?strategy=Breakout&timeframe=15",
             content_type: text,
@@ -61,7 +61,7 @@ pub(super) fn scenes(now: Time) -> Vec<Scene> {
         },
         Scene {
             title: "Take profit",
-            note: "Closes the trades whose level the price has reached: Emil's, and everybody's first.",
+            note: "Closes every trade whose level the price has reached. Chen's has not quite: it is near enough.",
             body: bitcoin("TP_HIT", "66010", ""),
             query: "",
             content_type: text,
