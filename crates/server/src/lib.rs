@@ -19,5 +19,6 @@ pub mod processor;
 pub mod running;
 pub mod scheduler;
 pub mod settings;
+mod suggest;
 pub mod telemetry;
 pub mod tls;

@@ -1,3 +1,7 @@
 //! The `alertcast` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    alertcast::cli::main()
+}

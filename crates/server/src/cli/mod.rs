@@ -1,1 +1,201 @@
-//! Being written.
+//! The command line: reads it, runs the command, prints what came of it, and says with the exit code how it went.
+//! Only here a store adapter is named.
+
+mod failure;
+mod import;
+mod seed;
+mod serve;
+mod setup;
+mod store;
+mod terminal;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use alertcast_core::store::Collection;
+use clap::{Args, Parser, Subcommand};
+use secrecy::SecretString;
+
+use self::failure::Failure;
+use crate::app::ObjectIds;
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{self, ConfigError, Key, Loaded, Sources};
+use crate::telemetry;
+
+/// Something failed.
+const FAILED: u8 = 1;
+/// The command or the configuration is not right.
+const USAGE: u8 = 2;
+
+/// One TradingView alert becomes the right message for every paying subscriber.
+#[derive(Debug, Parser)]
+#[command(name = "alertcast", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Settings come from alertcast.toml, then the environment (ALERTCAST_…), then flags.\n\
+                        `alertcast setup --print-config` explains every one.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Takes alerts in and sends them to the subscribers, until it is stopped
+    Serve,
+    /// Makes the store: collections and indexes. Repeatable
+    Setup(Setup),
+    /// Makes the administrator and two plans. Repeatable
+    Seed,
+    /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
+    Import(Import),
+}
+
+#[derive(Debug, Args)]
+struct Setup {
+    /// Prints a configuration file that explains every setting, and does nothing else
+    #[arg(long, conflicts_with = "write_config")]
+    print_config: bool,
+    /// Writes that file where there is none, and does nothing else
+    #[arg(long)]
+    write_config: bool,
+}
+
+#[derive(Debug, Args)]
+struct Import {
+    /// What to import; read as JSON where its name ends in .json, else as TOML
+    file: PathBuf,
+    /// Leaves out entries that the store has already, instead of refusing the file
+    #[arg(long)]
+    skip_existing: bool,
+}
+
+/// Settings as flags. Secrets are not among them: others could read them in the list of processes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Settings")]
+struct Flags {
+    /// The configuration file [default: alertcast.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The folder of the embedded store
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// How much is logged: error, warn, info, debug, trace
+    #[arg(long, global = true, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// How it is logged: text, json
+    #[arg(long, global = true, value_name = "FORMAT")]
+    log_format: Option<String>,
+    /// Any other setting, by its name in the file
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Flags {
+    fn load(self) -> anyhow::Result<Loaded> {
+        let named = [
+            ("listen", self.listen),
+            ("data_dir", self.data_dir),
+            ("log.level", self.log_level),
+            ("log.format", self.log_format),
+        ];
+        let mut flags = Vec::new();
+        for text in &self.set {
+            flags.push(assignment(text)?);
+        }
+        let named = named.into_iter().filter_map(|(path, value)| Some((Key::at(path)?, value?)));
+        flags.extend(named);
+        Ok(config::load(&Sources::from_process(self.config, flags))?)
+    }
+}
+
+/// Reads `KEY=VALUE`.
+fn assignment(text: &str) -> anyhow::Result<(&'static Key, String)> {
+    let fix = "write --set KEY=VALUE; `alertcast setup --print-config` lists the keys";
+    let Some((path, value)) = text.split_once('=') else {
+        return Err(Failure::of_usage("--set has no = in it", fix).into());
+    };
+    let key = Key::at(path.trim()).ok_or_else(|| Failure::of_usage(format!("--set: {path:?} is no setting"), fix))?;
+    if key.secret {
+        return Err(Failure::of_usage(
+            format!("--set: {path} is a secret, and flags can be read by others in the list of processes"),
+            format!("set {} in the environment, or {path}_file in the file", key.variable),
+        )
+        .into());
+    }
+    Ok((key, value.to_owned()))
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(run(cli)));
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            terminal::failure(&error);
+            let usage = error.chain().any(|cause| {
+                cause.is::<ConfigError>() || cause.downcast_ref::<Failure>().is_some_and(|failure| failure.usage)
+            });
+            ExitCode::from(if usage { USAGE } else { FAILED })
+        }
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Command::Setup(setup) = &cli.command {
+        // Neither reads a configuration: it may be what is to be mended.
+        if setup.print_config {
+            setup::print_config();
+            return Ok(());
+        }
+        if setup.write_config {
+            return setup::write_config(cli.flags.config.as_deref());
+        }
+    }
+    let loaded = cli.flags.load()?;
+    telemetry::init(&loaded.settings.log);
+    match cli.command {
+        Command::Serve => serve::run(loaded).await,
+        Command::Setup(_) => setup::run(&loaded).await,
+        Command::Seed => {
+            let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
+            let store = store::open(&loaded.settings)?;
+            seed::run(&store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
+        }
+        Command::Import(import) => run_import(&loaded, &import).await,
+    }
+}
+
+async fn run_import(loaded: &Loaded, import: &Import) -> anyhow::Result<()> {
+    terminal::title("import");
+    let store = store::open(&loaded.settings)?;
+    let now = SystemClock::new().now();
+    let report = import::run(&import.file, import.skip_existing, &store, &ObjectIds, now).await?;
+    for (collection, made, skipped) in &report.collections {
+        let skipped = if *skipped > 0 { format!(", {skipped} left out: they exist") } else { String::new() };
+        terminal::fact(what(*collection), format!("{made}{skipped}"));
+    }
+    terminal::done(format_args!("{} is imported.", import.file.display()));
+    Ok(())
+}
+
+/// A collection's name for people.
+const fn what(collection: Collection) -> &'static str {
+    match collection {
+        Collection::AlertConfigurations => "Configurations",
+        Collection::SubscriptionPlans => "Plans",
+        Collection::Users => "Users",
+        Collection::UserSubscriptions => "Subscriptions",
+        Collection::UserAlertPreferences => "Preferences",
+        other => other.name(),
+    }
+}

@@ -7,6 +7,7 @@ use toml::{Table, Value};
 
 use super::key::{KEYS, Key};
 use super::problem::{Origin, Problem};
+use crate::suggest;
 
 /// Names the configuration file.
 pub(super) const FILE_VARIABLE: &str = "ALERTCAST_CONFIG";
@@ -180,26 +181,8 @@ fn is_other_variable(name: &str) -> bool {
 
 /// Names the known word that is nearest, where one is near.
 fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let nearest = known.map(|word| (distance(name, word), word)).min();
-    match nearest {
-        Some((distance, word)) if distance <= name.len().div_ceil(3) => {
-            format!("remove it, or did you mean {word}?")
-        }
-        _ => "remove it; `alertcast setup --print-config` lists what can be set".to_owned(),
-    }
-}
-
-/// How many letters have to be added, removed or changed to make one of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, other) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row.last().copied().unwrap_or(0)
+    suggest::nearest(name, known).map_or_else(
+        || "remove it; `alertcast setup --print-config` lists what can be set".to_owned(),
+        |word| format!("remove it, or did you mean {word}?"),
+    )
 }

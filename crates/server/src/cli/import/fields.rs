@@ -1,0 +1,129 @@
+//! Reads one object field by field. What is wrong goes to the list of problems; what nobody asked for is a problem too.
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use super::problems::Problems;
+use crate::suggest;
+
+/// What a value is read as, or what is wrong with it.
+pub(super) type Read<T> = Result<T, String>;
+
+/// An object's fields. Those left when it is dropped are unknown ones.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    place: String,
+    left: Map<String, Value>,
+    asked: Vec<&'static str>,
+    problems: &'a Problems,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(place: String, value: Value, problems: &'a Problems) -> Self {
+        let left = match value {
+            Value::Object(fields) => fields,
+            other => {
+                problems.add(&place, format!("is {}, not an object", kind(&other)));
+                Map::new()
+            }
+        };
+        Self { place, left, asked: Vec::new(), problems }
+    }
+
+    /// Where the object stands.
+    pub(super) fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// A problem of one field.
+    pub(super) fn wrong(&self, name: &str, what: impl Into<String>) {
+        self.problems.add(format!("{}.{name}", self.place), what);
+    }
+
+    /// A field's value; null counts as absent.
+    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.asked.push(name);
+        self.left.shift_remove(name).filter(|value| !value.is_null())
+    }
+
+    /// Which of two names of one field is used here; the first where neither is.
+    pub(super) fn either(&mut self, first: &'static str, second: &'static str) -> &'static str {
+        self.asked.extend([first, second]);
+        if self.left.contains_key(second) && !self.left.contains_key(first) { second } else { first }
+    }
+
+    /// A field that may be absent.
+    pub(super) fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
+        let value = self.take(name)?;
+        read(&value).map_err(|what| self.wrong(name, what)).ok()
+    }
+
+    /// A field that must be there.
+    pub(super) fn required<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
+        let Some(value) = self.take(name) else {
+            self.wrong(name, "is missing");
+            return None;
+        };
+        read(&value).map_err(|what| self.wrong(name, what)).ok()
+    }
+
+    /// A field with a default.
+    pub(super) fn or<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&Value) -> Read<T>) -> T {
+        self.optional(name, read).unwrap_or(default)
+    }
+
+    /// An object within; an absent one is empty.
+    pub(super) fn within(&mut self, name: &'static str) -> Self {
+        let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
+        Self::new(format!("{}.{name}", self.place), value, self.problems)
+    }
+
+    /// A list; an absent one is empty.
+    pub(super) fn list<T>(&mut self, name: &'static str, mut read: impl FnMut(&Value) -> Read<T>) -> Vec<T> {
+        let Some(value) = self.take(name) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            self.wrong(name, format!("is {}, not a list", kind(&value)));
+            return Vec::new();
+        };
+        let mut out = Vec::new();
+        for (index, item) in items.iter().enumerate() {
+            match read(item) {
+                Ok(item) => out.push(item),
+                Err(what) => self.wrong(&format!("{name}[{index}]"), what),
+            }
+        }
+        out
+    }
+
+    /// Counters and the like, that an export brings and nobody writes by hand.
+    pub(super) fn decoded<T: DeserializeOwned + Default>(&mut self, name: &'static str) -> T {
+        self.or(name, T::default(), |value| {
+            let bson = bson::serialize_to_bson(value).map_err(|error| error.to_string())?;
+            bson::deserialize_from_bson(bson).map_err(|error| format!("cannot be read: {error}"))
+        })
+    }
+}
+
+impl Drop for Fields<'_> {
+    fn drop(&mut self) {
+        // What Mongoose writes into every document says nothing here.
+        self.left.shift_remove("__v");
+        for name in std::mem::take(&mut self.left).keys() {
+            let meant = suggest::nearest(name, self.asked.iter().copied());
+            let hint = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+            self.wrong(name, format!("is no field{hint}"));
+        }
+    }
+}
+
+/// What a value is, in a word.
+pub(super) const fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}

@@ -1,0 +1,282 @@
+//! Users, their subscriptions and their preferences.
+
+use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
+use alertcast_core::preference::{AlertChoices, AlertPreference, CustomSettings, WantedChannels, WantedTypes};
+use alertcast_core::store::Collection;
+use alertcast_core::subscription::{
+    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension,
+    SubscriptionStatus, Term,
+};
+use alertcast_core::user::{
+    Notifications, Preferences, Profile, RiskLevel, Telegram, Trading, User, UserExtension, UserStatus,
+};
+
+use super::catalog::config_reference;
+use super::fields::Fields;
+use super::values::{amount, currency, email, flag, number_name, price, text, time, whole, word, zone};
+use super::{Admitted, Import, admit, reference};
+
+/// Reads a user (seed 2.1).
+pub(super) fn user(import: &mut Import<'_>, mut fields: Fields<'_>) {
+    let id = UserId(import.id(&mut fields));
+    let email = fields.required("email", email);
+    let telegram = telegram(fields.within("telegram"));
+    let profile = profile(fields.within("profile"));
+    let status = fields.or("status", UserStatus::Active, word(UserStatus::ALL));
+    let preferences = preferences(fields.within("preferences"));
+    let (created_at, updated_at) = import.times(&mut fields);
+    let last_login_at = fields.optional("lastLoginAt", time);
+    let mut extension = fields.within("alertcast");
+    let alertcast = UserExtension { bot_id: extension.optional("botId", number_name), ..UserExtension::default() };
+    drop(extension);
+
+    let key = email.clone().map(|email| (email, id));
+    let admitted = admit(&mut import.known.users, key, import.skip_existing, &fields, "email");
+    if admitted == Admitted::Take {
+        let number = telegram.as_ref().map(|telegram| (telegram.user_id.clone(), id));
+        admit(&mut import.known.telegram, number, false, &fields, "telegram.userId");
+    }
+    drop(fields);
+    let whole = || {
+        Some(User {
+            id,
+            email: email?,
+            telegram: telegram?,
+            profile: profile?,
+            status,
+            preferences,
+            created_at,
+            updated_at,
+            last_login_at,
+            alertcast,
+        })
+    };
+    import.add(Collection::Users, admitted, whole());
+}
+
+fn telegram(mut fields: Fields<'_>) -> Option<Telegram> {
+    let user_id = fields.required("userId", number_name);
+    let (username, first_name, last_name) =
+        (fields.optional("username", text), fields.optional("firstName", text), fields.optional("lastName", text));
+    let chat_id = fields.optional("chatId", number_name);
+    Some(Telegram { user_id: user_id?, username, first_name, last_name, chat_id })
+}
+
+fn profile(mut fields: Fields<'_>) -> Option<Profile> {
+    let name = fields.required("name", text);
+    let phone = fields.optional("phone", text);
+    let timezone = fields.or("timezone", "UTC".to_owned(), zone);
+    Some(Profile { name: name?, phone, timezone })
+}
+
+fn preferences(mut fields: Fields<'_>) -> Preferences {
+    let (channels, limits) = (Notifications::default(), Trading::default());
+    let mut notifications = fields.within("notifications");
+    let notifications = Notifications {
+        email: notifications.or("email", channels.email, flag),
+        telegram: notifications.or("telegram", channels.telegram, flag),
+        renewal_reminders: notifications.or("renewalReminders", channels.renewal_reminders, flag),
+    };
+    let mut trading = fields.within("trading");
+    let trading = Trading {
+        risk_level: trading.or("riskLevel", limits.risk_level, word(RiskLevel::ALL)),
+        max_daily_alerts: trading.or("maxDailyAlerts", limits.max_daily_alerts, whole(0, i64::MAX)),
+    };
+    Preferences { notifications, trading }
+}
+
+/// Reads a subscription (seed 2.4) by the rules of seed 5.1.
+pub(super) fn subscription(import: &mut Import<'_>, mut fields: Fields<'_>) {
+    let id = SubscriptionId(import.id(&mut fields));
+    let user_id = user_of(import, &mut fields);
+    let plan_id = plan_of(import, &mut fields);
+    let payment = payment(import, fields.within("payment"), plan_id);
+    let term = term(fields.within("subscription"));
+    let usage = fields.decoded("usage");
+    let mut extension = fields.within("alertcast");
+    let picks = extension.list("picks", |value| config_reference(import, value));
+    let alertcast = SubscriptionExtension {
+        picks: Some(picks).filter(|picks| !picks.is_empty()),
+        ..SubscriptionExtension::default()
+    };
+    drop(extension);
+    let (created_at, updated_at) = import.times(&mut fields);
+
+    let key = payment.as_ref().map(|payment| (payment.transaction_id.clone(), id));
+    let admitted = admit(&mut import.known.subscriptions, key, import.skip_existing, &fields, "payment.transactionId");
+    if let (Some(user), Admitted::Take) = (user_id, admitted) {
+        import.known.of_user.entry(user).or_default().push(id);
+        if term.status == SubscriptionStatus::Active {
+            let active = import.known.active.entry(user).or_default();
+            *active += 1;
+            if *active > ACTIVE_SUBSCRIPTIONS_MAX {
+                fields.wrong("subscription.status", "is the user's sixth active subscription; at most 5 are allowed");
+            }
+        }
+    }
+    drop(fields);
+    let whole = || {
+        Some(Subscription {
+            id,
+            user_id: user_id?,
+            subscription_plan_id: plan_id?,
+            payment: payment?,
+            subscription: term,
+            usage,
+            created_at,
+            updated_at,
+            alertcast,
+        })
+    };
+    import.add(Collection::UserSubscriptions, admitted, whole());
+}
+
+fn payment(import: &Import<'_>, mut fields: Fields<'_>, plan: Option<PlanId>) -> Option<Payment> {
+    let transaction_id = fields.required("transactionId", number_name);
+    let paid = fields.required("amount", amount);
+    let price = plan.and_then(|plan| import.known.prices.get(&plan));
+    let plans_currency = price.map_or_else(|| "INR".to_owned(), |(_, currency)| currency.clone());
+    let currency = fields.or("currency", plans_currency, currency);
+    if let (Some(paid), Some((amount, of))) = (paid, price)
+        && (paid != *amount || currency != *of)
+    {
+        fields.wrong("amount", format!("is {paid} {currency}, but the plan's price is {amount} {of}"));
+    }
+    let method = fields.or("method", PaymentMethod::Upi, word(PaymentMethod::ALL));
+    let proof_url = fields.optional("proofUrl", text);
+    let status = fields.or("status", PaymentStatus::Pending, word(PaymentStatus::ALL));
+    let approved_by = fields.optional("approvedBy", |value| reference(value, &import.known.users, email, "user"));
+    let approved_at = fields.optional("approvedAt", time);
+    let rejection_reason = fields.optional("rejectionReason", text);
+    Some(Payment {
+        transaction_id: transaction_id?,
+        amount: paid?,
+        currency,
+        method,
+        proof_url,
+        status,
+        approved_by,
+        approved_at,
+        rejection_reason,
+    })
+}
+
+fn term(mut fields: Fields<'_>) -> Term {
+    let start_date = fields.optional("startDate", time);
+    let end_date = fields.optional("endDate", time);
+    let status = fields.or("status", SubscriptionStatus::Pending, word(SubscriptionStatus::ALL));
+    if let (Some(start), Some(end)) = (start_date, end_date)
+        && end <= start
+    {
+        fields.wrong("endDate", format!("is {end}, which is not after startDate, {start}"));
+    }
+    if status == SubscriptionStatus::Active {
+        for (name, date) in [("startDate", start_date), ("endDate", end_date)] {
+            if date.is_none() {
+                fields.wrong(name, "is needed: without it an active subscription brings no alerts");
+            }
+        }
+    }
+    Term {
+        start_date,
+        end_date,
+        status,
+        auto_renew: fields.or("autoRenew", false, flag),
+        renewal_notification_sent: fields.or("renewalNotificationSent", false, flag),
+    }
+}
+
+/// Reads a user's preferences for one configuration (seed 2.5).
+pub(super) fn preference(import: &mut Import<'_>, mut fields: Fields<'_>) {
+    let id = PreferenceId(import.id(&mut fields));
+    let user_id = user_of(import, &mut fields);
+    let config_id = config_of(import, &mut fields);
+    let subscription_id = subscription_of(import, &mut fields, user_id);
+    let preferences = choices(fields.within("preferences"));
+    let statistics = fields.decoded("statistics");
+    let (created_at, updated_at) = import.times(&mut fields);
+
+    let key = user_id.zip(config_id).map(|key| (key, id));
+    let admitted = admit(&mut import.known.preferences, key, import.skip_existing, &fields, "userId, alertConfigId");
+    drop(fields);
+    let whole = || {
+        Some(AlertPreference {
+            id,
+            user_id: user_id?,
+            subscription_id: subscription_id?,
+            alert_config_id: config_id?,
+            preferences,
+            statistics,
+            created_at,
+            updated_at,
+        })
+    };
+    import.add(Collection::UserAlertPreferences, admitted, whole());
+}
+
+fn choices(mut fields: Fields<'_>) -> AlertChoices {
+    let (types, channels) = (WantedTypes::default(), WantedChannels::default());
+    let enabled = fields.or("enabled", true, flag);
+    let mut wanted = fields.within("alertTypes");
+    let alert_types = WantedTypes {
+        entry: wanted.or("entry", types.entry, flag),
+        exit: wanted.or("exit", types.exit, flag),
+        replacement: wanted.or("replacement", types.replacement, flag),
+    };
+    drop(wanted);
+    let mut wanted = fields.within("notifications");
+    let notifications = WantedChannels {
+        telegram: wanted.or("telegram", channels.telegram, flag),
+        email: wanted.or("email", channels.email, flag),
+    };
+    drop(wanted);
+    let mut custom = fields.within("customSettings");
+    let custom_settings = CustomSettings {
+        min_price: custom.optional("minPrice", price),
+        max_price: custom.optional("maxPrice", price),
+        risk_level: custom.optional("riskLevel", word(RiskLevel::ALL)),
+    };
+    if let (Some(min), Some(max)) = (custom_settings.min_price, custom_settings.max_price)
+        && max < min
+    {
+        custom.wrong("maxPrice", format!("is {max}, which is below minPrice, {min}"));
+    }
+    AlertChoices { enabled, alert_types, notifications, custom_settings }
+}
+
+fn user_of(import: &Import<'_>, fields: &mut Fields<'_>) -> Option<UserId> {
+    let field = fields.either("user", "userId");
+    fields.required(field, |value| reference(value, &import.known.users, email, "user"))
+}
+
+fn plan_of(import: &Import<'_>, fields: &mut Fields<'_>) -> Option<PlanId> {
+    let field = fields.either("plan", "subscriptionPlanId");
+    fields.required(field, |value| reference(value, &import.known.plans, text, "plan"))
+}
+
+fn config_of(import: &Import<'_>, fields: &mut Fields<'_>) -> Option<ConfigId> {
+    let field = fields.either("configuration", "alertConfigId");
+    fields.required(field, |value| config_reference(import, value))
+}
+
+/// The named subscription, which must be the user's; where none is named, the only one that the user has.
+fn subscription_of(import: &Import<'_>, fields: &mut Fields<'_>, user: Option<UserId>) -> Option<SubscriptionId> {
+    let field = fields.either("subscription", "subscriptionId");
+    let theirs = user.and_then(|user| import.known.of_user.get(&user)).map_or(&[][..], Vec::as_slice);
+    let Some(value) = fields.take(field) else {
+        if let [only] = theirs {
+            return Some(*only);
+        }
+        if user.is_some() {
+            let what =
+                format!("is missing, and the user has {} subscriptions: write one's transaction id", theirs.len());
+            fields.wrong(field, what);
+        }
+        return None;
+    };
+    let named = reference(&value, &import.known.subscriptions, number_name, "subscription").and_then(|named| {
+        let belongs = user.is_none() || theirs.contains(&named);
+        if belongs { Ok(named) } else { Err("is another user's subscription".to_owned()) }
+    });
+    named.map_err(|what| fields.wrong(field, what)).ok()
+}

@@ -1,0 +1,193 @@
+//! Single values of an import: plain JSON, and what `mongoexport` writes (`{"$oid": …}`, `{"$date": …}`).
+
+use std::fmt::Display;
+
+use alertcast_core::market::{Symbol, Timeframe};
+use alertcast_core::money::{Amount, Count, Price};
+use alertcast_core::time::Time;
+use bson::oid::ObjectId;
+use serde_json::Value;
+
+use super::fields::{Read, kind};
+
+/// Text without blanks around it; never empty.
+pub(super) fn text(value: &Value) -> Read<String> {
+    match value {
+        Value::String(text) if text.trim().is_empty() => Err("is empty".to_owned()),
+        Value::String(text) => Ok(text.trim().to_owned()),
+        other => Err(format!("is {}, not text", kind(other))),
+    }
+}
+
+/// A number that is a name, as Telegram's are: text, or a whole number.
+pub(super) fn number_name(value: &Value) -> Read<String> {
+    match value {
+        Value::Number(number) if number.is_i64() => Ok(number.to_string()),
+        other => text(other),
+    }
+}
+
+pub(super) fn flag(value: &Value) -> Read<bool> {
+    value.as_bool().ok_or_else(|| format!("is {}, not true or false", kind(value)))
+}
+
+/// A whole number between two others, both included.
+pub(super) fn whole(min: i64, max: i64) -> impl Fn(&Value) -> Read<Count> {
+    move |value| {
+        let number = value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).map(|n| n as i64));
+        let number = number.ok_or_else(|| format!("is {}, not a whole number", shown(value)))?;
+        if (min..=max).contains(&number) {
+            return Ok(Count(number));
+        }
+        Err(match max {
+            i64::MAX => format!("is {number}; it is at least {min}"),
+            _ => format!("is {number}; it is from {min} to {max}"),
+        })
+    }
+}
+
+/// A number that is not below zero.
+pub(super) fn amount(value: &Value) -> Read<Amount> {
+    let number = Amount::from_f64(number(value)?).map_err(|bad| bad.to_string())?;
+    if number < Amount::ZERO { Err(format!("is {number}; it is at least 0")) } else { Ok(number) }
+}
+
+/// A number above zero.
+pub(super) fn price(value: &Value) -> Read<Price> {
+    let number = Price::from_f64(number(value)?).map_err(|bad| bad.to_string())?;
+    if number.is_positive() { Ok(number) } else { Err(format!("is {number}; a price is above 0")) }
+}
+
+fn number(value: &Value) -> Read<f64> {
+    let inner = value.get("$numberDouble").or_else(|| value.get("$numberInt")).or_else(|| value.get("$numberLong"));
+    let number = inner.and_then(Value::as_str).and_then(|text| text.parse().ok()).or_else(|| value.as_f64());
+    number.ok_or_else(|| format!("is {}, not a number", shown(value)))
+}
+
+/// One of the values of an enumeration, spelt exactly.
+pub(super) fn word<T: Copy + Display + 'static>(all: &'static [T]) -> impl Fn(&Value) -> Read<T> {
+    move |value| {
+        let text = text(value)?;
+        let found = all.iter().find(|word| word.to_string() == text);
+        found.copied().ok_or_else(|| {
+            let words: Vec<String> = all.iter().map(ToString::to_string).collect();
+            format!("is \"{text}\"; it is one of {}", words.join(", "))
+        })
+    }
+}
+
+/// A moment: RFC 3339, a date (its first moment, UTC), or `{"$date": …}`.
+pub(super) fn time(value: &Value) -> Read<Time> {
+    let inner = value.get("$date").unwrap_or(value);
+    let millis = inner.get("$numberLong").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let millis = millis.or_else(|| value.get("$date").and_then(Value::as_i64));
+    if let Some(millis) = millis {
+        return Ok(Time::from_millis(millis));
+    }
+    let text = text(inner)?;
+    let day = || Some(text.parse::<jiff::civil::Date>().ok()?.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp());
+    let at = if text.contains(['T', 't', ' ', ':']) { text.parse().ok() } else { day() };
+    at.map(Time::from).ok_or_else(|| {
+        format!("is \"{text}\", which is no time: write 2026-01-31, or 2026-01-31T18:30:00Z with its zone")
+    })
+}
+
+/// An id: 24 hexadecimal digits, or `{"$oid": …}`.
+pub(super) fn id(value: &Value) -> Read<ObjectId> {
+    let text = text(value.get("$oid").unwrap_or(value))?;
+    ObjectId::parse_str(&text).map_err(|_| format!("is \"{text}\"; an id is 24 hexadecimal digits"))
+}
+
+/// An e-mail address, in lower case (the pattern of seed 7.1).
+pub(super) fn email(value: &Value) -> Read<String> {
+    let text = text(value)?.to_lowercase();
+    if is_email(&text) { Ok(text) } else { Err(format!("is \"{text}\", which is no e-mail address")) }
+}
+
+/// `^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$`
+fn is_email(text: &str) -> bool {
+    let Some((person, host)) = text.split_once('@') else { return false };
+    let Some((name, top)) = host.rsplit_once('.') else { return false };
+    let letters = |text: &str, also: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || also.contains(c))
+    };
+    letters(person, "._%+-") && letters(name, ".-") && top.len() >= 2 && top.chars().all(|c| c.is_ascii_alphabetic())
+}
+
+/// A time zone by its IANA name.
+pub(super) fn zone(value: &Value) -> Read<String> {
+    let text = text(value)?;
+    match jiff::tz::TimeZone::get(&text) {
+        Ok(zone) => Ok(zone.iana_name().unwrap_or(&text).to_owned()),
+        Err(_) => Err(format!("is \"{text}\", which is no time zone: write a name like Asia/Kolkata or UTC")),
+    }
+}
+
+pub(super) fn symbol(value: &Value) -> Read<Symbol> {
+    let text = text(value)?;
+    Symbol::new(&text).ok_or_else(|| format!("is longer than {} characters", Symbol::LENGTH_MAX))
+}
+
+pub(super) fn timeframe(value: &Value) -> Read<Timeframe> {
+    let text = text(value)?;
+    text.parse().map_err(|bad| format!("is \"{text}\", which {bad}"))
+}
+
+/// A currency's code.
+pub(super) fn currency(value: &Value) -> Read<String> {
+    let text = text(value)?.to_uppercase();
+    let fits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
+    if fits { Ok(text) } else { Err(format!("is \"{text}\"; a currency is three letters, INR say")) }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Number(number) => number.to_string(),
+        other => kind(other).to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn e_mail_addresses_are_those_of_the_seeds_pattern() {
+        for good in ["a@b.co", "A.b%c+d-e_f@sub.example-x.com"] {
+            assert_eq!(email(&json!(good)), Ok(good.to_lowercase()));
+        }
+        for bad in ["a", "@b.co", "a@b", "a@.co", "a@b.c", "a@b.c1", "a b@c.de", "a@b@c.de", "ä@b.de"] {
+            assert!(email(&json!(bad)).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_people_and_mongoexport_write_them() {
+        let new_year = Time::from_millis(1_767_225_600_000);
+        for value in [
+            json!("2026-01-01"),
+            json!("2026-01-01T00:00:00Z"),
+            json!("2026-01-01T05:30:00+05:30"),
+            json!({"$date": "2026-01-01T00:00:00Z"}),
+            json!({"$date": 1_767_225_600_000_i64}),
+            json!({"$date": {"$numberLong": "1767225600000"}}),
+        ] {
+            assert_eq!(time(&value), Ok(new_year), "{value}");
+        }
+        for value in [json!("2026-01-01T00:00:00"), json!("tomorrow"), json!(5), json!("2026-13-01")] {
+            assert!(time(&value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn whole_numbers_stay_within_their_bounds() {
+        assert_eq!(whole(1, 5)(&json!(5)), Ok(Count(5)));
+        assert_eq!(whole(1, 5)(&json!(2.0)), Ok(Count(2)));
+        assert_eq!(whole(1, 5)(&json!(6)), Err("is 6; it is from 1 to 5".to_owned()));
+        assert_eq!(whole(0, i64::MAX)(&json!(-1)), Err("is -1; it is at least 0".to_owned()));
+        assert_eq!(whole(1, 5)(&json!("3")), Err("is text, not a whole number".to_owned()));
+        assert_eq!(whole(1, 5)(&json!(2.5)), Err("is 2.5, not a whole number".to_owned()));
+    }
+}

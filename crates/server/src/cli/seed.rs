@@ -1,0 +1,166 @@
+//! `seed`: the administrator and the two plans of seed 7.2. Repeatable: what exists is left alone.
+
+use alertcast_core::admin::{Admin, AdminProfile, AdminStatus, PasswordHash, Permissions, Security};
+use alertcast_core::id::{AdminId, IdSource, PlanId};
+use alertcast_core::money::{Amount, Count};
+use alertcast_core::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
+use alertcast_core::store::{Collection, Documents, Write, document};
+use alertcast_core::time::Time;
+use anyhow::Context as _;
+use bson::Bson;
+use rand::seq::IndexedRandom as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::failure::Failure;
+use super::terminal;
+
+/// Names the administrator's password.
+pub(super) const PASSWORD_VARIABLE: &str = "ALERTCAST_ADMIN_PASSWORD";
+
+const ADMIN_NAME: &str = "admin";
+const ADMIN_EMAIL: &str = "admin@tradingalerts.com";
+
+/// Above the 10 of the seed's example: some tenths of a second for each log-in.
+const BCRYPT_COST: u32 = 12;
+/// bcrypt reads no more.
+const PASSWORD_BYTES_MAX: usize = 72;
+const PASSWORD_CHARS_MIN: usize = 12;
+/// Letters and digits that no other looks like; 24 of them are beyond guessing.
+const PASSWORD_LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const PASSWORD_LENGTH: usize = 24;
+
+/// Makes what is missing, in one step.
+pub(super) async fn run(
+    store: &dyn Documents,
+    ids: &dyn IdSource,
+    now: Time,
+    given: Option<SecretString>,
+) -> anyhow::Result<()> {
+    terminal::title("seed");
+    let mut writes = Vec::new();
+    let password = if admin_exists(store).await? { None } else { Some(given.map_or_else(drawn, Password::given)?) };
+    if let Some(password) = &password {
+        writes.push(insert(Collection::AdminUsers, &admin(AdminId(ids.next()), password, now)?)?);
+    }
+    let mut plans = Vec::new();
+    for plan in plans_of_the_seed(ids, now)? {
+        let exists = store.find_unique(Collection::SubscriptionPlans, &[("name", plan.name.as_str().into())]).await?;
+        plans.push(format!("{}: {}", plan.name, if exists.is_some() { "exists, left alone" } else { "made" }));
+        if exists.is_none() {
+            writes.push(insert(Collection::SubscriptionPlans, &plan)?);
+        }
+    }
+    let made = writes.len();
+    store.write(writes).await.context("nothing was written")?;
+    report(password.as_ref(), &plans, made);
+    Ok(())
+}
+
+fn report(password: Option<&Password>, plans: &[String], made: usize) {
+    let admin = match password {
+        None => format!("{ADMIN_NAME}: exists, left alone"),
+        Some(password) if password.drawn => format!(
+            "{ADMIN_NAME} ({ADMIN_EMAIL}): made\npassword {}\nwrite it down: it is shown this once and kept nowhere",
+            terminal::emphasized(password.text.expose_secret())
+        ),
+        Some(_) => format!("{ADMIN_NAME} ({ADMIN_EMAIL}): made, with the password of {PASSWORD_VARIABLE}"),
+    };
+    terminal::fact("Administrator", admin);
+    terminal::fact("Plans", plans.join("\n"));
+    terminal::done(match made {
+        0 => "Everything was there already.",
+        _ => "The seed is in the store.",
+    });
+    terminal::next("`alertcast import FILE` brings your configurations, plans and subscribers");
+}
+
+async fn admin_exists(store: &dyn Documents) -> anyhow::Result<bool> {
+    for (field, value) in [("username", ADMIN_NAME), ("email", ADMIN_EMAIL)] {
+        if store.find_unique(Collection::AdminUsers, &[(field, Bson::from(value))]).await?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+struct Password {
+    text: SecretString,
+    /// Nobody knows it yet.
+    drawn: bool,
+}
+
+impl Password {
+    fn given(text: SecretString) -> anyhow::Result<Self> {
+        let (chars, bytes) = (text.expose_secret().chars().count(), text.expose_secret().len());
+        if chars < PASSWORD_CHARS_MIN || bytes > PASSWORD_BYTES_MAX {
+            return Err(Failure::of_usage(
+                format!("the password in {PASSWORD_VARIABLE} has {chars} characters"),
+                format!(
+                    "use {PASSWORD_CHARS_MIN} characters to {PASSWORD_BYTES_MAX} bytes, or leave the variable out: then \
+                     a random one is made and shown"
+                ),
+            )
+            .into());
+        }
+        Ok(Self { text, drawn: false })
+    }
+}
+
+fn drawn() -> anyhow::Result<Password> {
+    let mut random = rand::rng();
+    let letters = (0..PASSWORD_LENGTH).filter_map(|_| PASSWORD_LETTERS.choose(&mut random));
+    let text: String = letters.map(|letter| char::from(*letter)).collect();
+    Ok(Password { text: text.into(), drawn: true })
+}
+
+fn admin(id: AdminId, password: &Password, now: Time) -> anyhow::Result<Admin> {
+    let hash = bcrypt::hash(password.text.expose_secret(), BCRYPT_COST).context("the password could not be hashed")?;
+    Ok(Admin {
+        id,
+        username: ADMIN_NAME.to_owned(),
+        email: ADMIN_EMAIL.to_owned(),
+        password: PasswordHash(hash),
+        profile: AdminProfile { first_name: "System".to_owned(), last_name: "Administrator".to_owned(), phone: None },
+        permissions: Permissions::ALL,
+        status: AdminStatus::Active,
+        security: Security::default(),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+fn plans_of_the_seed(ids: &dyn IdSource, now: Time) -> anyhow::Result<[Plan; 2]> {
+    let plan = |name: &str, description: &str, rupees: i64, months: i64, features: Features| {
+        anyhow::Ok(Plan {
+            id: PlanId(ids.next()),
+            name: name.to_owned(),
+            description: description.to_owned(),
+            pricing: Pricing {
+                amount: Amount::new(rupees.into())?,
+                currency: "INR".to_owned(),
+                duration: PlanDuration { months: Count(months), days: Count(0) },
+            },
+            features,
+            alert_configurations: Vec::new(),
+            status: PlanStatus::Active,
+            metadata: PlanMetadata::default(),
+            created_at: now,
+            updated_at: now,
+        })
+    };
+    let basic = Features { max_alert_configs: Count(5), max_open_trades: Count(2), ..Features::default() };
+    let pro = Features {
+        max_alert_configs: Count(-1),
+        max_open_trades: Count(3),
+        priority_support: true,
+        ..Features::default()
+    };
+    Ok([
+        plan("Basic Plan", "Basic trading alerts for beginners", 999, 1, basic)?,
+        plan("Pro Plan", "Advanced trading alerts for professionals", 2499, 3, pro)?,
+    ])
+}
+
+fn insert<T: serde::Serialize>(collection: Collection, value: &T) -> anyhow::Result<Write> {
+    Ok(Write::Insert { collection, document: document(value)? })
+}

@@ -1,0 +1,135 @@
+//! `serve`: runs the program until it is told to stop.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::failure::Failure;
+use super::{store, terminal};
+use crate::app::{App, ObjectIds, Wakeups};
+use crate::audience::AudienceHandle;
+use crate::clock::SystemClock;
+use crate::config::Loaded;
+use crate::settings::{Settings, bot_id};
+use crate::{http, processor, scheduler};
+
+/// What a process that a signal ended at once exits with, by the shell's custom: 128 and SIGINT's number.
+const BROKEN_OFF: i32 = 130;
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let settings = loaded.settings;
+    needed(&settings)?;
+    let store = Arc::new(store::open(&settings)?);
+    let mut signals = Signals::new()?;
+    let (requests, work) = (CancellationToken::new(), CancellationToken::new());
+    let app = App {
+        store,
+        clock: SystemClock::new(),
+        ids: Arc::new(ObjectIds),
+        settings: Arc::new(settings),
+        audience: AudienceHandle::default(),
+        wake: Wakeups::default(),
+        in_flight: crate::inflight::InFlight::default(),
+    };
+    app.store.setup().await.context("the store could not be set up")?;
+    app.audience.load(&*app.store).await.context("the audience could not be loaded")?;
+    let listen = app.settings.listen;
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")
+    })?;
+    let address = listener.local_addr()?;
+    banner(&app.settings, address);
+    warnings(&app.settings);
+    let workers = tokio::spawn({
+        let (app, work) = (app.clone(), work.clone());
+        async move { tokio::join!(processor::run(app.clone(), work.clone()), scheduler::run(app, work)) }
+    });
+    let serving = tokio::spawn(http::serve(listener, http::router(app.clone()), requests.clone()));
+    let name = signals.next().await;
+    info!("{name}: stopping; a second signal ends the process at once");
+    tokio::spawn(async move {
+        signals.next().await;
+        std::process::exit(BROKEN_OFF);
+    });
+    requests.cancel();
+    let _ = serving.await;
+    work.cancel();
+    let _ = workers.await;
+    drop(app);
+    info!("stopped");
+    Ok(())
+}
+
+/// What must be configured before anything can be served.
+fn needed(settings: &Settings) -> anyhow::Result<()> {
+    if settings.webhook.secrets.is_empty() {
+        return Err(Failure::of_usage(
+            "no webhook secret is configured, so nobody could post an alert",
+            "make one with `openssl rand -hex 24`, and set it as ALERTCAST_WEBHOOK_SECRETS in the environment or as \
+             webhook.secrets in alertcast.toml",
+        )
+        .into());
+    }
+    if settings.telegram.tokens.is_empty() {
+        return Err(Failure::of_usage(
+            "no bot token is configured, so no message could be sent",
+            "ask @BotFather in Telegram for a bot (/newbot), and set its token as ALERTCAST_TELEGRAM_TOKENS in the \
+             environment or as telegram.tokens in alertcast.toml",
+        )
+        .into());
+    }
+    Ok(())
+}
+
+/// What is set and has no effect, and what is missed without being needed.
+fn warnings(settings: &Settings) {
+    if settings.email.smtp_url.is_some() {
+        warn!("email.smtp_url is set, but e-mail is not sent by this version yet");
+    }
+    if settings.redis_url.is_some() {
+        warn!("redis_url is set, but the embedded store has no use for Redis");
+    }
+    if settings.telegram.operator_chats.is_empty() {
+        warn!("telegram.operator_chats is empty: nobody hears of refused alerts");
+    }
+}
+
+fn banner(settings: &Settings, address: std::net::SocketAddr) {
+    let base = settings.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
+    let secrets = match settings.webhook.secrets.len() {
+        1 => "1 secret".to_owned(),
+        n => format!("{n} secrets"),
+    };
+    let bots: Vec<String> = settings.telegram.tokens.iter().filter_map(bot_id).collect();
+    terminal::title("serve");
+    terminal::fact("Listening on", address);
+    terminal::fact("Store", store::described(settings));
+    terminal::fact("Bots", bots.join(", "));
+    terminal::fact("Webhook", format!("{}/webhook/SECRET  ({secrets})", base.trim_end_matches('/')));
+    terminal::done("Ready. Ctrl-C stops.");
+}
+
+/// The signals that end the program.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("signals cannot be listened for");
+        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
