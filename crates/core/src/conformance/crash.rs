@@ -77,7 +77,8 @@ pub async fn a_crash_amid_many_writers_loses_nothing_that_was_answered(harness: 
     let store = harness.reopen(store).await;
     assert_eq!(store.count(Collection::Alerts).await, Ok(40));
     let kept = Dump::of(&*store).await.all::<Alert>(Collection::Alerts);
-    let places: HashSet<_> = kept.iter().map(|alert| alert.alertcast.seq).collect();
+    let place = |alert: &Alert| (alert.processing.alert_config_id, alert.alertcast.seq);
+    let places: HashSet<_> = kept.iter().map(place).collect();
     assert_eq!(places.len(), 40);
 }
 

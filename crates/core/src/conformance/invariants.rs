@@ -50,7 +50,8 @@ pub fn check(dump: &Dump) {
     for alert in &whole.alerts {
         alert_stands(&whole, alert);
     }
-    let places: HashSet<_> = whole.alerts.iter().map(|alert| alert.alertcast.seq).collect();
+    let place = |alert: &Alert| (alert.processing.alert_config_id, alert.alertcast.seq);
+    let places: HashSet<_> = whole.alerts.iter().map(place).collect();
     assert_eq!(places.len(), whole.alerts.len(), "each alert has its own place in the order");
     for delivery in whole.deliveries.values() {
         delivery_stands(&whole, delivery);

@@ -133,8 +133,9 @@ pub trait Intake: Send + Sync + fmt::Debug {
     async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>>;
 
     /// Claims the keys and stores the alert (status `received`), or neither. A key whose `until` is not after `now` is
-    /// free. The store sets `alertcast.seq`, higher than that of every alert accepted before. Exact under concurrency:
-    /// of several alerts with a common key one is stored.
+    /// free. The store sets `alertcast.seq`, higher than that of every alert of its configuration accepted before; those
+    /// of different configurations may be alike, and tell of their order only about. Exact under concurrency: of several
+    /// alerts with a common key one is stored.
     ///
     /// Dropping the future before the write began cancels it; an alert whose write had begun may still be stored.
     async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance>;
