@@ -35,6 +35,14 @@ pub struct Running {
     workers: JoinSet<()>,
 }
 
+/// Why the program could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or is not this machine's.
+    #[error("{listen} cannot be listened on: {error}")]
+    Listen { listen: SocketAddr, error: std::io::Error },
+}
+
 /// The shared parts over a store: set up, with its audience loaded. Nothing runs yet.
 ///
 /// # Errors
@@ -58,12 +66,11 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn start(app: App) -> anyhow::Result<Running> {
+pub async fn start(app: App) -> Result<Running, StartError> {
     let listen = app.settings.listen;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("{listen} cannot be listened on; choose another address with --listen"))?;
-    let address = listener.local_addr()?;
+    let refused = |error| StartError::Listen { listen, error };
+    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
     let (no_more_requests, no_more_work) = (CancellationToken::new(), CancellationToken::new());
     let mut workers = JoinSet::new();
     workers.spawn(processor::run(app.clone(), no_more_work.clone()));

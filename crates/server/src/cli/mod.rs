@@ -43,12 +43,21 @@ struct Cli {
 enum Command {
     /// Takes alerts in and sends them to the subscribers, until it is stopped
     Serve,
+    /// Shows the whole system at work, with nothing else installed: a stand-in for Telegram, and sample alerts
+    Demo(Demo),
     /// Makes the store: collections and indexes. Repeatable
     Setup(Setup),
     /// Makes the administrator and two plans. Repeatable
     Seed,
     /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
     Import(Import),
+}
+
+#[derive(Debug, Args)]
+struct Demo {
+    /// Plays the alerts, waits until they have settled, prints a summary, and ends
+    #[arg(long)]
+    once: bool,
 }
 
 #[derive(Debug, Args)]
@@ -161,10 +170,16 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
             return setup::write_config(cli.flags.config.as_deref());
         }
     }
+    if let Command::Demo(demo) = &cli.command {
+        // It has settings of its own: nothing of it may reach the provider's bot or store.
+        return serve::demo(demo.once, cli.flags.listen.as_deref()).await;
+    }
     let loaded = cli.flags.load()?;
     telemetry::init(&loaded.settings.log);
     match cli.command {
         Command::Serve => serve::run(loaded).await,
+        // These two were run above, without a configuration or with their own.
+        Command::Demo(_) => Ok(()),
         Command::Setup(_) => setup::run(&loaded).await,
         Command::Seed => {
             let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());

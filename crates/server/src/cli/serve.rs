@@ -1,21 +1,20 @@
 //! `serve`: runs the program until it is told to stop.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::failure::Failure;
 use super::{store, terminal};
-use crate::app::{App, ObjectIds, Wakeups};
-use crate::audience::AudienceHandle;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
+use crate::demo;
+use crate::running::{self, StartError};
 use crate::settings::{Settings, bot_id};
-use crate::{http, processor, scheduler};
 
 /// What a process that a signal ended at once exits with, by the shell's custom: 128 and SIGINT's number.
 const BROKEN_OFF: i32 = 130;
@@ -26,43 +25,43 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     needed(&settings)?;
     let store = Arc::new(store::open(&settings)?);
     let mut signals = Signals::new()?;
-    let (requests, work) = (CancellationToken::new(), CancellationToken::new());
-    let app = App {
-        store,
-        clock: SystemClock::new(),
-        ids: Arc::new(ObjectIds),
-        settings: Arc::new(settings),
-        audience: AudienceHandle::default(),
-        wake: Wakeups::default(),
-        in_flight: crate::inflight::InFlight::default(),
-    };
-    app.store.setup().await.context("the store could not be set up")?;
-    app.audience.load(&*app.store).await.context("the audience could not be loaded")?;
-    let listen = app.settings.listen;
-    let listener = TcpListener::bind(listen).await.map_err(|error| {
-        Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")
+    let app = running::prepare(store, SystemClock::new(), settings).await?;
+    let running = running::start(app).await.map_err(|error| match error {
+        StartError::Listen { listen, error } => {
+            Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")
+        }
     })?;
-    let address = listener.local_addr()?;
-    banner(&app.settings, address);
-    warnings(&app.settings);
-    let workers = tokio::spawn({
-        let (app, work) = (app.clone(), work.clone());
-        async move { tokio::join!(processor::run(app.clone(), work.clone()), scheduler::run(app, work)) }
-    });
-    let serving = tokio::spawn(http::serve(listener, http::router(app.clone()), requests.clone()));
+    banner(&running.app.settings, running.address);
+    warnings(&running.app.settings);
     let name = signals.next().await;
     info!("{name}: stopping; a second signal ends the process at once");
     tokio::spawn(async move {
         signals.next().await;
         std::process::exit(BROKEN_OFF);
     });
-    requests.cancel();
-    let _ = serving.await;
-    work.cancel();
-    let _ = workers.await;
-    drop(app);
-    info!("stopped");
+    running.stop().await;
     Ok(())
+}
+
+/// Runs the demonstration until it is over, or until SIGTERM or SIGINT.
+pub(super) async fn demo(once: bool, listen: Option<&str>) -> anyhow::Result<()> {
+    let listen = match listen {
+        // Any free port: the demonstration must not meet a server that runs already.
+        None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        Some(text) => text.parse().map_err(|_| {
+            Failure::of_usage(format!("--listen: {text:?} is no address"), "write it as 127.0.0.1:8080")
+        })?,
+    };
+    let mut signals = Signals::new()?;
+    let stop = CancellationToken::new();
+    let stopping = stop.clone();
+    tokio::spawn(async move {
+        signals.next().await;
+        stopping.cancel();
+        signals.next().await;
+        std::process::exit(BROKEN_OFF);
+    });
+    demo::run(demo::Options { once, listen }, stop).await
 }
 
 /// What must be configured before anything can be served.
@@ -99,7 +98,7 @@ fn warnings(settings: &Settings) {
     }
 }
 
-fn banner(settings: &Settings, address: std::net::SocketAddr) {
+fn banner(settings: &Settings, address: SocketAddr) {
     let base = settings.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
     let secrets = match settings.webhook.secrets.len() {
         1 => "1 secret".to_owned(),
