@@ -72,7 +72,7 @@ impl Hand {
     }
 
     /// Everything that has not left.
-    pub(super) fn empty(&mut self) -> Vec<Box<Ready>> {
-        std::mem::take(&mut self.ready).into_values().collect()
+    pub(super) fn empty(&mut self) -> impl Iterator<Item = Box<Ready>> + use<> {
+        std::mem::take(&mut self.ready).into_values()
     }
 }

@@ -1,1 +1,263 @@
+//! Every message as a phone shows it, and as it is sent.
 
+use alertcast_core::config::AlertConfiguration;
+use alertcast_core::conformance::fixtures;
+use alertcast_core::delivery::{Channel, EndedTrade, MessageKind};
+use alertcast_core::market::{ExitReason, Side, Signal};
+use alertcast_core::money::{Amount, Price};
+use bson::doc;
+use jiff::tz::TimeZone;
+
+use super::*;
+
+/// What a message is made of, with sensible parts to change.
+struct Scene {
+    delivery: Delivery,
+    alert: Option<Alert>,
+    config: AlertConfiguration,
+    entry: Option<(Delivery, Alert)>,
+    zone: TimeZone,
+    /// Seconds from the alert's receipt to now.
+    late: i64,
+}
+
+impl Scene {
+    fn of(facts: Facts) -> Self {
+        let mut alert = bitcoin(7, Signal::Buy, "64250.5");
+        alert.alert_data.take_profit_price = Some(price("66000"));
+        alert.alert_data.stop_loss_price = Some(price("63400"));
+        Self {
+            delivery: Delivery { facts, ..fixtures::entry(Channel::Telegram, 7, 1, 1) },
+            alert: Some(alert),
+            config: fixtures::config(1),
+            entry: None,
+            zone: TimeZone::get("Asia/Kolkata").unwrap(),
+            late: 2,
+        }
+    }
+
+    fn exit(closed: EndedTrade) -> Self {
+        let (signal, exit_price) = match closed.reason {
+            ExitReason::SlHit => (Signal::SlHit, closed.exit_price),
+            _ => (Signal::TpHit, closed.exit_price),
+        };
+        let mut alert = bitcoin(12_007, signal, "0");
+        alert.alert_data.price = exit_price;
+        Self { alert: Some(alert), ..Self::of(Facts::Exit { closed }) }
+    }
+
+    fn alert(&mut self) -> &mut Alert {
+        self.alert.as_mut().unwrap()
+    }
+
+    fn render(&self) -> Rendered {
+        let received_at = self.alert.as_ref().map_or(self.delivery.queued_at, |alert| alert.webhook.received_at);
+        let story = Story {
+            delivery: &self.delivery,
+            alert: self.alert.as_ref(),
+            config: Some(&self.config),
+            entry: self.entry.as_ref().map(|(delivery, alert)| Untold { delivery, alert }),
+            zone: &self.zone,
+            now: Time::from_millis(received_at.millis() + self.late * 1_000),
+        };
+        render(&story).unwrap()
+    }
+
+    /// As a phone shows it, then as it is sent.
+    fn shown(&self) -> String {
+        let message = self.render().message;
+        let parsed = telegram_sim::html::parse(&message.html).unwrap();
+        assert_eq!(parsed.plain, message.plain, "the plain form is what the other one shows");
+        format!("{}\n\n════ as sent ════\n{}", message.plain, message.html)
+    }
+}
+
+/// An alert of BTCUSDT on the hour, received `n` seconds after the beginning.
+fn bitcoin(n: u32, signal: Signal, at_price: &str) -> Alert {
+    let mut alert = fixtures::alert(n, 1);
+    let data = &mut alert.alert_data;
+    (data.symbol, data.strategy, data.signal) = ("BTCUSDT".to_owned(), "EMA Cross <fast & slow>".to_owned(), signal);
+    (data.price, data.take_profit_price, data.stop_loss_price) = (price(at_price), None, None);
+    alert
+}
+
+fn price(text: &str) -> Price {
+    Price::parse(text).unwrap()
+}
+
+fn ended(side: Side, from: &str, to: &str, reason: ExitReason) -> EndedTrade {
+    let gain = price(to).get() - price(from).get();
+    let gain = if side == Side::Buy { gain } else { -gain };
+    let percentage = gain / price(from).get() * rust_decimal::Decimal::ONE_HUNDRED;
+    EndedTrade {
+        number: Count(7),
+        side,
+        entry_price: price(from),
+        exit_price: price(to),
+        reason,
+        inferred: false,
+        opened_at: fixtures::at(7),
+        pnl_amount: Amount::new(gain).unwrap(),
+        pnl_percentage: Amount::new(percentage).unwrap(),
+        currency: "USD".to_owned(),
+    }
+}
+
+const ENTRY: Facts = Facts::Entry { number: Count(7) };
+
+#[test]
+fn an_entry() {
+    insta::assert_snapshot!(Scene::of(ENTRY).shown());
+}
+
+#[test]
+fn a_short_entry_with_further_targets() {
+    let mut scene = Scene::of(ENTRY);
+    let data = &mut scene.alert().alert_data;
+    (data.signal, data.price) = (Signal::Sell, price("0.00001234"));
+    (data.take_profit_price, data.stop_loss_price) = (Some(price("0.00001200")), Some(price("0.00001251")));
+    data.additional_data = Some(doc! { "tp3": "0.0000114", "TP_2": 0.000_011_8, "tp1": 1, "note": "tp4", "tp4": "no" });
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn an_entry_without_levels() {
+    let mut scene = Scene::of(ENTRY);
+    let data = &mut scene.alert().alert_data;
+    (data.take_profit_price, data.stop_loss_price) = (None, None);
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn a_late_entry_that_may_be_a_repeat() {
+    let mut scene = Scene::of(ENTRY);
+    scene.late = 7 * 60 + 20;
+    scene.delivery.possible_repeat = true;
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn a_replacement() {
+    let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
+    let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced });
+    scene.alert().webhook.received_at = fixtures::at(187_207);
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn a_replacement_whose_entry_is_too_old() {
+    let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "65000", "64250.5", ExitReason::Replaced) };
+    let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced });
+    scene.delivery.entry_deadline_at = Some(fixtures::at(7 + 3_600));
+    assert!(!scene.render().entry_lapsed);
+    scene.late = 2 * 3_600;
+    assert!(scene.render().entry_lapsed);
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn an_exit_by_take_profit() {
+    insta::assert_snapshot!(Scene::exit(ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit)).shown());
+}
+
+#[test]
+fn an_exit_by_stop_loss_of_a_short_trade() {
+    insta::assert_snapshot!(Scene::exit(ended(Side::Sell, "1.0842", "1.0871", ExitReason::SlHit)).shown());
+}
+
+#[test]
+fn an_exit_that_the_provider_did_not_name() {
+    let inferred = EndedTrade { inferred: true, ..ended(Side::Buy, "64250.5", "64250.5", ExitReason::SlHit) };
+    insta::assert_snapshot!(Scene::exit(inferred).shown());
+}
+
+#[test]
+fn an_exit_by_hand_with_a_quantity() {
+    let by_hand = EndedTrade {
+        pnl_amount: Amount::parse("-1234567.5").unwrap(),
+        ..ended(Side::Buy, "64250.5", "64000", ExitReason::Manual)
+    };
+    let mut scene = Scene::exit(by_hand);
+    scene.alert = None;
+    scene.delivery.queued_at = fixtures::at(3_600);
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn an_exit_together_with_its_entry() {
+    let mut scene = Scene::exit(ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit));
+    let entry = Scene::of(ENTRY);
+    scene.entry = Some((entry.delivery, entry.alert.unwrap()));
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn an_exit_together_with_its_replacement_that_may_be_a_repeat() {
+    let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "65000", "64250.5", ExitReason::Replaced) };
+    let mut entry = Scene::of(Facts::Replacement { number: Count(7), replaced });
+    entry.delivery.possible_repeat = true;
+    let mut scene = Scene::exit(ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit));
+    scene.entry = Some((entry.delivery, entry.alert.unwrap()));
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn a_partial_exit() {
+    insta::assert_snapshot!(Scene::of(Facts::PartialExit { numbers: vec![Count(3), Count(4)] }).shown());
+}
+
+#[test]
+fn a_level_reached() {
+    let mut scene = Scene::of(Facts::LevelReached { numbers: vec![Count(3)] });
+    scene.alert().alert_data.signal = Signal::SlHit;
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn a_word_to_the_operators() {
+    let lines = vec![
+        "BTCUSDT 1h \"EMA <Cross>\": the price 6425 is 90% below the last one".to_owned(),
+        "If it is right, send it again: a second price that agrees is taken".to_owned(),
+    ];
+    let mut scene = Scene::of(Facts::Operator { title: "Alert refused: price".to_owned(), lines });
+    (scene.alert, scene.zone, scene.delivery.kind) = (None, TimeZone::UTC, MessageKind::Operator);
+    insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn the_same_to_the_operators_again() {
+    let facts = Facts::OperatorMore { title: "Alert refused: price".to_owned(), count: Count(14) };
+    insta::assert_snapshot!(Scene { alert: None, ..Scene::of(facts) }.shown());
+}
+
+#[test]
+fn no_value_breaks_out_of_its_place_or_fills_the_message() {
+    let mut scene = Scene::of(ENTRY);
+    let hostile = "<b>&\"\u{202e}\nTarget 1\r\n</code>𝄞".repeat(400);
+    let data = &mut scene.alert().alert_data;
+    (data.strategy, data.symbol) = (hostile.clone(), hostile.clone());
+    data.additional_data = Some((2..90).map(|n| (format!("tp{n}"), bson::Bson::Int32(70_000 + n))).collect());
+    let lines = vec![hostile.clone(); 50];
+    let operator = Scene::of(Facts::Operator { title: hostile, lines });
+    for scene in [scene, operator] {
+        let message = scene.render().message;
+        assert!(message.plain.encode_utf16().count() <= 4_096);
+        assert_eq!(telegram_sim::html::parse(&message.html).unwrap().plain, message.plain);
+        assert!(!message.plain.contains('\u{202e}'));
+    }
+}
+
+#[test]
+fn an_entry_without_its_alert_cannot_be_told() {
+    let mut scene = Scene::of(ENTRY);
+    scene.alert = None;
+    let story = Story {
+        delivery: &scene.delivery,
+        alert: None,
+        config: None,
+        entry: None,
+        zone: &scene.zone,
+        now: Time::from_millis(0),
+    };
+    assert_eq!(render(&story), Err(Untellable));
+}

@@ -71,11 +71,16 @@ pub(super) fn exit(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) {
 pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Untold<'_>, closed: &EndedTrade) {
     story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
     story.remarks(text, "");
-    text.line(Line::new().text("ℹ️ Over before its entry could be sent: nothing to do"));
+    // An entry that was in doubt may have been read, and followed.
+    let entry = match untold.delivery.possible_repeat {
+        false => "ℹ️ Over before its entry could be sent: nothing to do",
+        true => "ℹ️ Its entry may not have reached you before",
+    };
+    text.line(Line::new().text(entry));
     text.gap();
     levels(text, closed.side, untold.alert);
     let opened = moment(untold.alert.alert_data.timestamp, story.zone);
-    text.line(Line::new().text("Opened  ").text(opened));
+    text.line(Line::new().text("🕒 ").text(opened));
     text.gap();
     result(text, closed, story.received_at());
     if let Facts::Replacement { replaced, .. } = &untold.delivery.facts {
@@ -90,7 +95,7 @@ pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Untold<'_>, c
 fn levels(text: &mut Text, side: Side, alert: &Alert) {
     let data = &alert.alert_data;
     let entry = data.price;
-    text.line(Line::new().text("Entry  ").code(entry.to_string()));
+    text.line(Line::new().text("📍 Entry  ").code(entry.to_string()));
     if let Some(target) = data.take_profit_price {
         text.line(level("🎯 Target  ", side, entry, target));
     }
