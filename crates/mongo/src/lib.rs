@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The scalable store: MongoDB behind the ports of [`alertcast_core::store`]. It has to be a replica set (one node is
+//! enough) or a sharded cluster, because a commit is one transaction.
+//!
+//! - [`connect`]: reaching the server and refusing one that cannot keep our promises. [`setup`]: collections, indexes.
+//! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way.
+//! - The ports, one file each: [`intake`], [`work`] (with [`commit`]), [`outbox`] (with [`book`], [`ended`], [`sweep`],
+//!   [`settle`]), [`leases`], [`documents`] (with [`write`]).
+//!
+//! Documents are changed by update operators and never replaced, so that what others keep in them stays. No rule of the
+//! business stands here: states, keys and deadlines come from core.
+
+#![forbid(unsafe_code)]
+
+mod book;
+mod changes;
+mod commit;
+mod connect;
+mod documents;
+mod ended;
+mod error;
+mod gates;
+mod intake;
+mod leases;
+mod notice;
+mod outbox;
+mod query;
+mod settle;
+mod setup;
+mod sweep;
+mod transact;
+mod work;
+mod write;
+
+pub use connect::{MongoStore, Options};
+pub use error::ConnectError;

@@ -1,0 +1,247 @@
+//! The deliveries and trades that an operation works on: read together at first, changed in memory in the order that the
+//! port asks for, written together at the end. So an operation takes as many round trips for a hundred deliveries as for
+//! one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use alertcast_core::delivery::{Delivery, MessageKind};
+use alertcast_core::id::{AlertId, DeliveryId, TradeId};
+use alertcast_core::money::Count;
+use alertcast_core::store::{Collection, UsageIncrement, read};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::Trade;
+use bson::{Bson, Document, doc};
+
+use crate::commit::raise;
+use crate::error::Result;
+use crate::query::{Query, put};
+use crate::transact::{Tx, Update};
+
+/// A change of one delivery's fields, all of which stand at its top.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Edit {
+    set: Document,
+    unset: BTreeSet<&'static str>,
+}
+
+impl Edit {
+    pub(crate) fn set(mut self, field: &'static str, value: impl Into<Bson>) -> Self {
+        self.unset.remove(field);
+        self.set.insert(field, value);
+        self
+    }
+
+    /// Sets the field where there is a value; an absent one is not written.
+    pub(crate) fn set_some(self, field: &'static str, value: Option<impl Into<Bson>>) -> Self {
+        match value {
+            Some(value) => self.set(field, value),
+            None => self,
+        }
+    }
+
+    pub(crate) fn unset(mut self, field: &'static str) -> Self {
+        self.set.remove(field);
+        self.unset.insert(field);
+        self
+    }
+
+    fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.unset.is_empty()
+    }
+}
+
+/// A delivery as it is kept, with the changes made so far.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) document: Document,
+    pub(crate) delivery: Delivery,
+    changes: Edit,
+}
+
+impl Kept {
+    fn of(document: Document) -> Result<Self> {
+        let delivery = read(Collection::Deliveries, document.clone())?;
+        Ok(Self { document, delivery, changes: Edit::default() })
+    }
+
+    fn change(&mut self, edit: Edit) -> Result<()> {
+        for (field, value) in edit.set {
+            self.document.insert(field.clone(), value.clone());
+            self.changes.unset.remove(field.as_str());
+            self.changes.set.insert(field, value);
+        }
+        for field in edit.unset {
+            self.document.remove(field);
+            self.changes = std::mem::take(&mut self.changes).unset(field);
+        }
+        self.delivery = read(Collection::Deliveries, self.document.clone())?;
+        Ok(())
+    }
+}
+
+/// A trade as it is kept.
+#[derive(Debug)]
+pub(crate) struct KeptTrade {
+    pub(crate) trade: Trade,
+    /// Marked by this operation.
+    pub(crate) is_marked: bool,
+    /// How many of its announcements ended unsent in this operation.
+    pub(crate) unsent: i64,
+}
+
+/// What an operation has read and changed.
+#[derive(Debug)]
+pub(crate) struct Book {
+    pub(crate) now: Time,
+    pub(crate) deliveries: HashMap<DeliveryId, Kept>,
+    pub(crate) trades: HashMap<TradeId, KeptTrade>,
+    /// The alerts one of whose deliveries ended, in the order of the ends, once each.
+    pub(crate) ended: Vec<AlertId>,
+    /// Sent, and failed, by alert.
+    pub(crate) counted: BTreeMap<AlertId, (i64, i64)>,
+}
+
+impl Book {
+    pub(crate) fn new(now: Time) -> Self {
+        Self { now, deliveries: HashMap::new(), trades: HashMap::new(), ended: Vec::new(), counted: BTreeMap::new() }
+    }
+
+    /// Takes up deliveries that have been read.
+    pub(crate) fn keep(&mut self, documents: Vec<Document>) -> Result<()> {
+        for document in documents {
+            let kept = Kept::of(document)?;
+            self.deliveries.insert(kept.delivery.id, kept);
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn load(&mut self, tx: &mut Tx, ids: impl IntoIterator<Item = DeliveryId> + Send) -> Result<()> {
+        let missing: BTreeSet<DeliveryId> = ids.into_iter().filter(|id| !self.deliveries.contains_key(id)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let missing: Vec<DeliveryId> = missing.into_iter().collect();
+        let found = tx.find(Collection::Deliveries, Query::new(doc! { "_id": { "$in": missing } })).await?;
+        self.keep(found)
+    }
+
+    /// Reads what the ends of these deliveries may change or depend on: the entries that they tell, the trades, the
+    /// trades' other announcements, and the exits that tell those.
+    pub(crate) async fn load_around(&mut self, tx: &mut Tx, ids: &[DeliveryId]) -> Result<()> {
+        let centre: Vec<&Delivery> = self.all(ids).collect();
+        let entries: Vec<_> = centre.iter().flat_map(|one| [one.entry_delivery, one.combines]).flatten().collect();
+        let mut trades: BTreeSet<TradeId> = centre.iter().filter_map(|one| one.trade_id).collect();
+        self.load(tx, entries.clone()).await?;
+        trades.extend(self.all(&entries).filter_map(|one| one.trade_id));
+        self.load_trades(tx, trades).await?;
+        let announced = self.trades.values().flat_map(|kept| &kept.trade.alertcast.entry_deliveries);
+        let announced: Vec<_> = announced.map(|entry| entry.id).collect();
+        self.load(tx, announced).await?;
+        let told_by: Vec<_> = self.deliveries.values().filter_map(|kept| kept.delivery.superseded_by).collect();
+        self.load(tx, told_by).await
+    }
+
+    async fn load_trades(&mut self, tx: &mut Tx, ids: BTreeSet<TradeId>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<TradeId> = ids.into_iter().collect();
+        for trade in tx.find(Collection::Trades, Query::new(doc! { "_id": { "$in": ids } })).await? {
+            let trade: Trade = read(Collection::Trades, trade)?;
+            self.trades.insert(trade.id, KeptTrade { trade, is_marked: false, unsent: 0 });
+        }
+        Ok(())
+    }
+
+    fn all(&self, ids: &[DeliveryId]) -> impl Iterator<Item = &Delivery> {
+        ids.iter().filter_map(|id| self.delivery(*id))
+    }
+
+    pub(crate) fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.deliveries.get(&id).map(|kept| &kept.delivery)
+    }
+
+    pub(crate) fn change(&mut self, id: DeliveryId, edit: Edit) -> Result<()> {
+        match self.deliveries.get_mut(&id) {
+            Some(kept) => kept.change(edit),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an exit's trade is known to have been announced to nobody.
+    pub(crate) fn is_unreached(&self, exit: &Delivery) -> bool {
+        let trade = exit.trade_id.filter(|_| exit.kind == MessageKind::Exit);
+        trade.and_then(|trade| self.trades.get(&trade)).is_some_and(|kept| kept.trade.alertcast.unreached)
+    }
+
+    /// Writes all changes; answers the alerts one of whose deliveries ended.
+    pub(crate) async fn write(self, tx: &mut Tx) -> Result<Vec<AlertId>> {
+        let deliveries = self.deliveries.into_iter().filter(|(_, kept)| !kept.changes.is_empty());
+        let deliveries = deliveries.map(|(id, kept)| Update::new(doc! { "_id": id }, update_of(kept.changes)));
+        tx.updates(Collection::Deliveries.name(), deliveries.collect()).await?;
+        let trades: Vec<_> = self.trades.values().filter_map(|kept| mark(kept, self.now)).collect();
+        tx.updates(Collection::Trades.name(), trades).await?;
+        let unreached = self.trades.values().filter(|kept| kept.is_marked).map(|kept| &kept.trade);
+        take_back(tx, unreached.collect(), self.now).await?;
+        let alerts = self.counted.into_iter().filter(|(_, counts)| *counts != (0, 0));
+        let alerts = alerts.map(|(alert, (sent, failed))| {
+            let mut update = Document::new();
+            put(&mut update, "$inc", "statistics.deliveryCount", Count(sent));
+            put(&mut update, "$inc", "statistics.failureCount", Count(failed));
+            put(&mut update, "$set", "updatedAt", self.now);
+            Update::new(doc! { "_id": alert }, update)
+        });
+        tx.updates(Collection::Alerts.name(), alerts.collect()).await?;
+        Ok(self.ended)
+    }
+}
+
+fn update_of(changes: Edit) -> Document {
+    let mut update = Document::new();
+    if !changes.set.is_empty() {
+        update.insert("$set", changes.set);
+    }
+    for field in changes.unset {
+        put(&mut update, "$unset", field, "");
+    }
+    update
+}
+
+/// The change of a trade one of whose announcements ended unsent. Where it has several, they may end at once in
+/// transactions of different lanes, each of which sees the other one still open; the count, which nobody reads, makes
+/// these exclude each other.
+fn mark(kept: &KeptTrade, now: Time) -> Option<Update> {
+    let mut update = Document::new();
+    if kept.unsent > 0 && kept.trade.alertcast.entry_deliveries.len() > 1 {
+        put(&mut update, "$inc", "alertcast.unsent", Count(kept.unsent));
+    }
+    if kept.is_marked {
+        put(&mut update, "$inc", "alertcast.rev", 1);
+        put(&mut update, "$set", "alertcast.unreached", true);
+        put(&mut update, "$set", "updatedAt", now);
+    }
+    (!update.is_empty()).then(|| Update::new(doc! { "_id": kept.trade.id }, update))
+}
+
+/// Takes back what the commits of these trades counted for their subscribers.
+async fn take_back(tx: &mut Tx, trades: Vec<&Trade>, now: Time) -> Result<()> {
+    let less = |trade: &Trade| UsageIncrement {
+        subscription: trade.subscription_id,
+        preference: None,
+        alerts: -1,
+        trades: -1,
+        at: trade.created_at,
+    };
+    let subscriptions = trades.iter().map(|trade| {
+        let names = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
+        Update::new(doc! { "_id": trade.subscription_id }, raise(&less(trade), names, now))
+    });
+    tx.updates(Collection::UserSubscriptions.name(), subscriptions.collect()).await?;
+    let preferences = trades.iter().map(|trade| {
+        let names = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
+        let theirs = doc! { "userId": trade.user_id, "alertConfigId": trade.alert_config_id };
+        Update::new(theirs, raise(&less(trade), names, now))
+    });
+    tx.updates(Collection::UserAlertPreferences.name(), preferences.collect()).await?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! The change log. Its numbers come from one counter that is raised in the transaction of the change, so that they are
+//! in the order of the commits: who reads on from the last number misses nothing.
+
+use alertcast_core::store::{Change, Collection, Result as StoreResult, StoreError};
+use bson::oid::ObjectId;
+use bson::{Document, doc};
+
+use crate::connect::MongoStore;
+use crate::error::Result;
+use crate::query::{Query, whole};
+use crate::setup::COUNTERS;
+use crate::transact::{Tx, bounded};
+
+/// The counter's id.
+const CHANGES: &str = "changes";
+
+impl Tx {
+    /// Makes this transaction and every other that writes documents as such exclude each other: what one of them read of
+    /// references, no other has removed meanwhile.
+    pub(crate) async fn exclude_other_writes(&mut self) -> Result<()> {
+        self.change_counter(COUNTERS, CHANGES, doc! { "$inc": { "writes": 1_i64 } }).await.map(drop)
+    }
+
+    /// Appends to the change log.
+    pub(crate) async fn note_changes(&mut self, changed: &[(Collection, ObjectId)]) -> Result<()> {
+        let changed: Vec<_> = changed.iter().filter(|(collection, _)| collection.makes_audience()).collect();
+        let Ok(count @ 1..) = i64::try_from(changed.len()) else {
+            return Ok(());
+        };
+        let counter = self.change_counter(COUNTERS, CHANGES, doc! { "$inc": { "seq": count } }).await?;
+        let last = counter.get("seq").and_then(whole).unwrap_or(count);
+        let entries = changed.iter().zip(last - count + 1..).map(|((collection, id), seq)| {
+            doc! { "_id": seq, "collection": collection.name(), "id": *id }
+        });
+        self.insert(Collection::Changes, entries.collect()).await
+    }
+}
+
+pub(crate) async fn since(store: &MongoStore, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
+    let query = Query::new(doc! { "_id": { "$gt": seq } }).sorted(doc! { "_id": 1 }).limit(limit);
+    store.find(Collection::Changes, query).await?.iter().map(change).collect()
+}
+
+pub(crate) async fn last(store: &MongoStore) -> StoreResult<i64> {
+    bounded(async {
+        let counter = store.db.collection::<Document>(COUNTERS).find_one(doc! { "_id": CHANGES }).await?;
+        Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
+    })
+    .await
+}
+
+fn change(entry: &Document) -> StoreResult<Change> {
+    let seq = entry.get("_id").and_then(whole);
+    let collection = entry.get_str("collection").ok().and_then(Collection::from_name);
+    match (seq, collection, entry.get_object_id("id")) {
+        (Some(seq), Some(collection), Ok(id)) => Ok(Change { seq, collection, id }),
+        _ => Err(StoreError::Corrupt("changes: an entry that cannot be read".to_owned())),
+    }
+}

@@ -1,0 +1,278 @@
+//! The commit of a chunk: one transaction, whose statements are as many for a thousand users as for one.
+//!
+//! What makes it exact although a snapshot's reads are not locked:
+//! - The lease's document is written first. So the commits of one lease exclude each other, and a take-over.
+//! - The alert's cursor, the quotas and the trades that end are compared and written in one update each.
+//! - The set of open trades is compared by reading it. A trade of it that this chunk does not end may be ended by others
+//!   (by hand, or because its entry reached nobody) between that reading and this commit. They read nothing that this
+//!   chunk writes, so all is as if they had come right after it, which is an order that may happen anyway. Other chunks
+//!   of the configuration, whose new trades would matter, work under the same lease.
+
+use std::collections::{BTreeMap, HashSet};
+
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::delivery::Delivery;
+use alertcast_core::id::{ConfigId, TradeId};
+use alertcast_core::money::{Amount, Count};
+use alertcast_core::store::{
+    ChunkCommit, Collection, ConfigIncrement, QuotaChange, Result as StoreResult, StoreError, UsageIncrement, UserSpan,
+    document,
+};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::{TradeEnd, TradeStatus};
+use bson::{Binary, Bson, Document, doc};
+
+use crate::connect::MongoStore;
+use crate::error::{Fault, Result};
+use crate::gates::OPERATORS;
+use crate::intake::pending_states;
+use crate::query::{Query, at_path, between, put, whole};
+use crate::transact::{Tx, Update};
+use crate::work::open_trades;
+
+/// A delivery's key begins with its cause, in so many bytes.
+const CAUSE_BYTES: usize = 13;
+
+/// What the chunk rests on has changed.
+const CONFLICT: Fault = Fault::Store(StoreError::Conflict);
+
+/// A chunk with its documents made.
+struct Ready {
+    chunk: ChunkCommit,
+    seen: BTreeMap<TradeId, i64>,
+    decisions: Vec<Document>,
+    opened: Vec<Document>,
+}
+
+pub(crate) async fn commit(store: &MongoStore, chunk: ChunkCommit) -> StoreResult<()> {
+    let seen = chunk.open_seen.iter().flat_map(|(_, seen)| seen.iter().copied()).collect();
+    let decisions = chunk.decisions.iter().map(document).collect::<StoreResult<_>>()?;
+    let opened = chunk.opened.iter().map(document).collect::<StoreResult<_>>()?;
+    let ready = Ready { seen, decisions, opened, chunk };
+    let lease = ready.chunk.fence.lease.clone();
+    let gates: &[&str] = if ready.chunk.notices.is_empty() { &[&lease] } else { &[&lease, OPERATORS] };
+    store.transact(gates, ready, |tx, ready| Box::pin(apply(tx, ready))).await
+}
+
+/// Checks before it writes much: a chunk that does not hold costs little.
+async fn apply(tx: &mut Tx, ready: &Ready) -> Result<()> {
+    let chunk = &ready.chunk;
+    tx.fence(&chunk.fence).await?;
+    move_alert_on(tx, chunk).await?;
+    if let Some((span, _)) = &chunk.open_seen {
+        check_open(tx, chunk.config, *span, &ready.seen).await?;
+    }
+    change_quotas(tx, &chunk.quotas).await?;
+    end_trades(tx, ready).await?;
+    tx.insert(Collection::Trades, ready.opened.clone()).await?;
+    insert_deliveries(tx, &chunk.deliveries).await?;
+    tx.insert(Collection::Decisions, ready.decisions.clone()).await?;
+    count_usage(tx, &chunk.usage, chunk.now).await?;
+    count_config(tx, chunk.config, &chunk.config_increment, chunk.now).await?;
+    tx.give_notices(&chunk.notices).await
+}
+
+/// Moves the alert's cursor from where it was seen, and ends its processing with the last chunk.
+async fn move_alert_on(tx: &mut Tx, chunk: &ChunkCommit) -> Result<()> {
+    let as_seen = doc! {
+        "_id": chunk.alert,
+        "processing.status": { "$in": pending_states() },
+        "alertcast.cursor": chunk.cursor_seen,
+    };
+    let mut update = Document::new();
+    put(&mut update, "$set", "updatedAt", chunk.now);
+    if let Some(cursor) = chunk.cursor {
+        put(&mut update, "$set", "alertcast.cursor", cursor);
+    }
+    let status = if chunk.finish.is_some() { AlertStatus::Processed } else { AlertStatus::Processing };
+    put(&mut update, "$set", "processing.status", status);
+    if let Some(finish) = &chunk.finish {
+        put(&mut update, "$set", "webhook.processedAt", finish.processed_at);
+        put(&mut update, "$set", "statistics.processingTime", finish.processing_time);
+        if !finish.errors.is_empty() {
+            let errors = finish.errors.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+            put(&mut update, "$push", "processing.errors", doc! { "$each": errors });
+        }
+    }
+    match tx.update_one(Collection::Alerts, as_seen, update).await? {
+        1 => Ok(()),
+        _ => Err(CONFLICT),
+    }
+}
+
+/// The open trades of the span must be exactly those that were seen.
+async fn check_open(tx: &mut Tx, config: ConfigId, span: UserSpan, seen: &BTreeMap<TradeId, i64>) -> Result<()> {
+    let query = open_trades(config, span).fields(doc! { "alertcast.rev": 1 });
+    let mut open = BTreeMap::new();
+    for trade in tx.find(Collection::Trades, query).await? {
+        let id =
+            trade.get_object_id("_id").map_err(|_| StoreError::Corrupt("trades: an id that is none".to_owned()))?;
+        open.insert(TradeId(id), at_path(&trade, "alertcast.rev").and_then(whole).unwrap_or(0));
+    }
+    if open == *seen { Ok(()) } else { Err(CONFLICT) }
+}
+
+async fn change_quotas(tx: &mut Tx, changes: &[QuotaChange]) -> Result<()> {
+    let mut changed = Vec::new();
+    let mut first = Vec::new();
+    for change in changes {
+        let mut after = document(&change.after)?;
+        if let Some(seen) = change.rev_seen {
+            after.remove("_id");
+            changed.push(Update::new(doc! { "_id": change.after.user, "rev": seen }, doc! { "$set": after }));
+        } else {
+            first.push(after);
+        }
+    }
+    let wanted = changed.len();
+    if tx.updates(Collection::Quotas.name(), changed).await? != wanted {
+        return Err(CONFLICT);
+    }
+    match tx.insert(Collection::Quotas, first).await {
+        Err(fault) if fault.is_duplicate(Collection::Quotas, "_id") => Err(CONFLICT),
+        answer => answer,
+    }
+}
+
+async fn end_trades(tx: &mut Tx, ready: &Ready) -> Result<()> {
+    let now = ready.chunk.now;
+    let ends = ready.chunk.ended.iter().map(|end| {
+        let open = doc! { "_id": end.trade, "status": TradeStatus::Open };
+        Update::new(open, trade_end(end, now))
+    });
+    let wanted = ends.len();
+    match tx.updates(Collection::Trades.name(), ends.collect()).await? {
+        ended if ended == wanted => Ok(()),
+        _ => Err(CONFLICT),
+    }
+}
+
+fn trade_end(end: &TradeEnd, now: Time) -> Document {
+    let mut set = doc! {
+        "status": end.status,
+        "tradeData.exitPrice": end.exit_price,
+        "tradeData.exitReason": end.reason,
+        "pnl.amount": end.pnl_amount,
+        "pnl.percentage": end.pnl_percentage,
+        "timestamps.closedAt": end.at,
+        "updatedAt": now,
+    };
+    if end.status == TradeStatus::Replaced {
+        set.insert("timestamps.replacedAt", end.at);
+    }
+    if let Some(alert) = end.exit_alert {
+        set.insert("alerts.exitAlertId", alert);
+    }
+    if let Some(successor) = end.replaced_by {
+        set.insert("metadata.replacedBy", successor);
+    }
+    if let Some(reason) = &end.replacement_reason {
+        set.insert("metadata.replacementReason", reason);
+    }
+    if end.inferred {
+        set.insert("alertcast.exitInferred", true);
+    }
+    doc! { "$set": set, "$inc": { "alertcast.rev": 1 } }
+}
+
+/// Inserts those whose keys are free. The keys of one cause stand together, so one range each tells which are not.
+async fn insert_deliveries(tx: &mut Tx, deliveries: &[Delivery]) -> Result<()> {
+    if deliveries.is_empty() {
+        return Ok(());
+    }
+    let mut ranges: BTreeMap<&[u8], (&Binary, &Binary)> = BTreeMap::new();
+    for key in deliveries.iter().map(|delivery| &delivery.key) {
+        let cause = &key.bytes[..key.bytes.len().min(CAUSE_BYTES)];
+        let (first, last) = ranges.entry(cause).or_insert((key, key));
+        *first = if key.bytes < first.bytes { key } else { first };
+        *last = if key.bytes > last.bytes { key } else { last };
+    }
+    let ranges: Vec<Document> =
+        ranges.into_values().map(|(first, last)| doc! { "key": between(first.clone(), last.clone()) }).collect();
+    let query = Query::new(doc! { "$or": ranges }).fields(doc! { "_id": 0, "key": 1 });
+    let kept = tx.find(Collection::Deliveries, query).await?;
+    let mut taken: HashSet<&[u8]> = kept.iter().filter_map(|found| key_of(found)).collect();
+    let mut free = Vec::with_capacity(deliveries.len());
+    for delivery in deliveries {
+        if taken.insert(&delivery.key.bytes) {
+            free.push(document(delivery)?);
+        }
+    }
+    tx.insert_new_deliveries(free).await
+}
+
+fn key_of(delivery: &Document) -> Option<&[u8]> {
+    match delivery.get("key") {
+        Some(Bson::Binary(key)) => Some(&key.bytes),
+        _ => None,
+    }
+}
+
+/// Adds to subscribers' counters. What has been deleted meanwhile is not counted.
+async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time) -> Result<()> {
+    let subscriptions = usage.iter().map(|one| {
+        let names = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
+        Update::new(doc! { "_id": one.subscription }, raise(one, names, now))
+    });
+    tx.updates(Collection::UserSubscriptions.name(), subscriptions.collect()).await?;
+    let preferences = usage.iter().filter_map(|one| {
+        let names = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
+        one.preference.map(|id| Update::new(doc! { "_id": id }, raise(one, names, now)))
+    });
+    tx.updates(Collection::UserAlertPreferences.name(), preferences.collect()).await?;
+    Ok(())
+}
+
+/// The update that adds to a document's two counters and moves its moment on.
+pub(crate) fn raise(usage: &UsageIncrement, [alerts, trades, last_at]: [&str; 3], now: Time) -> Document {
+    let mut update = Document::new();
+    put(&mut update, "$set", "updatedAt", now);
+    for (path, by) in [(alerts, usage.alerts), (trades, usage.trades)] {
+        if by != 0 {
+            put(&mut update, "$inc", path, Count(by));
+        }
+    }
+    // What is taken back is no activity.
+    if usage.alerts >= 0 {
+        put(&mut update, "$max", last_at, usage.at);
+    }
+    update
+}
+
+async fn count_config(tx: &mut Tx, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
+    if *by == ConfigIncrement::default() {
+        return Ok(());
+    }
+    let this = doc! { "_id": config };
+    let mut update = Document::new();
+    put(&mut update, "$set", "updatedAt", now);
+    put(&mut update, "$inc", "statistics.totalAlerts", Count(by.alerts));
+    put(&mut update, "$inc", "statistics.totalTrades", Count(by.trades));
+    if let Some(at) = by.last_alert_at {
+        put(&mut update, "$max", "statistics.lastAlertAt", at);
+    }
+    let closes = by.closed_by_tp != 0 || by.closed_by_sl != 0;
+    if closes {
+        put(&mut update, "$inc", "alertcast.closedByTp", Count(by.closed_by_tp));
+        put(&mut update, "$inc", "alertcast.closedBySl", Count(by.closed_by_sl));
+    }
+    tx.update_one(Collection::AlertConfigurations, this.clone(), update).await?;
+    if !closes {
+        return Ok(());
+    }
+    let Some(kept) = tx.find_one(Collection::AlertConfigurations, this.clone()).await? else {
+        return Ok(());
+    };
+    let count = |path: &str| at_path(&kept, path).and_then(whole).unwrap_or(0);
+    let (tp, sl) = (count("alertcast.closedByTp"), count("alertcast.closedBySl"));
+    let rate = doc! { "$set": { "statistics.successRate": percent(tp, tp + sl) } };
+    tx.update_one(Collection::AlertConfigurations, this, rate).await.map(drop)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+fn percent(part: i64, whole: i64) -> Amount {
+    if whole == 0 {
+        return Amount::ZERO;
+    }
+    Amount::from_f64(part as f64 * 100.0 / whole as f64).unwrap_or(Amount::ZERO)
+}

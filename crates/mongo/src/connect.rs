@@ -1,0 +1,186 @@
+//! Reaching the server: how, for how long, and whether it is one that can keep what the ports promise.
+
+use std::fmt;
+use std::time::Duration;
+
+use alertcast_core::store::{Collection, Result as StoreResult, StoreError};
+use bson::{Document, doc};
+use futures::TryStreamExt;
+use mongodb::error::ErrorKind;
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, WriteConcern,
+};
+use mongodb::{Client, Database};
+use tokio::time::timeout;
+
+use crate::error::{ConnectError, Fault, Result};
+use crate::gates::Gates;
+use crate::query::Query;
+use crate::transact::bounded;
+
+/// The seed's name for the database, where neither the connection string nor the options name one.
+const DATABASE: &str = "trading_alerts";
+
+/// The wire version of MongoDB 6.0, the first whose partial indexes know `$in`.
+const WIRE_VERSION_MIN: i32 = 17;
+
+/// How the store is to be reached. The defaults suit a server that is near.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The database; none: the connection string's, else the seed's `trading_alerts`.
+    pub database: Option<String>,
+    /// How long an operation looks for a server that takes writes.
+    pub server_selection_timeout: Duration,
+    /// How often each server is asked how it is: after a change of state an operation waits for the next answer.
+    pub heartbeat: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { database: None, server_selection_timeout: Duration::from_secs(3), heartbeat: Duration::from_secs(1) }
+    }
+}
+
+/// MongoDB as the store.
+pub struct MongoStore {
+    pub(crate) client: Client,
+    pub(crate) db: Database,
+    pub(crate) gates: Gates,
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The client knows the password.
+        f.debug_struct("MongoStore").field("database", &self.db.name()).finish_non_exhaustive()
+    }
+}
+
+/// Every write is on the disks of a majority before it is answered.
+pub(crate) fn durable() -> WriteConcern {
+    WriteConcern::builder().w(Acknowledgment::Majority).journal(true).build()
+}
+
+impl MongoStore {
+    /// Reaches the server, and makes sure that it has transactions.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]. None of them holds the connection string.
+    pub async fn connect(uri: &str, options: &Options) -> std::result::Result<Self, ConnectError> {
+        let client_options = client_options(uri, options).await?;
+        let name = options.database.clone().or_else(|| client_options.default_database.clone());
+        let client = client(client_options.clone())?;
+        match timeout(options.server_selection_timeout * 3, hello(&client)).await {
+            Ok(Ok(answer)) => judge(&answer)?,
+            Ok(Err(Fault::Driver(error))) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => {
+                // A server that was found, but not taken for a member of the set, says more when it is asked itself.
+                ask_each(&client_options).await?;
+                return Err(StoreError::from(Fault::Driver(error)).into());
+            }
+            Ok(Err(fault)) => return Err(StoreError::from(fault).into()),
+            Err(_) => {
+                return Err(StoreError::Unavailable("it accepts connections, but does not answer".to_owned()).into());
+            }
+        }
+        let db = client.database(name.as_deref().unwrap_or(DATABASE));
+        Ok(Self { client, db, gates: Gates::default() })
+    }
+
+    pub(crate) fn collection(&self, collection: Collection) -> mongodb::Collection<Document> {
+        self.db.collection(collection.name())
+    }
+
+    /// The documents that a query finds, as a majority has them.
+    pub(crate) async fn find(&self, collection: Collection, query: Query) -> StoreResult<Vec<Document>> {
+        if query.is_void() {
+            return Ok(Vec::new());
+        }
+        bounded(async {
+            let options = query.options();
+            let cursor = self.collection(collection).find(query.filter).with_options(options).await?;
+            Ok(cursor.try_collect().await?)
+        })
+        .await
+    }
+
+    /// The first document that a query finds.
+    pub(crate) async fn find_first(&self, collection: Collection, query: Query) -> StoreResult<Option<Document>> {
+        Ok(self.find(collection, query.limit(1)).await?.pop())
+    }
+}
+
+async fn client_options(uri: &str, options: &Options) -> std::result::Result<ClientOptions, ConnectError> {
+    let mut parsed = ClientOptions::parse(uri).await.map_err(|error| {
+        // What the driver says may quote the string, and so a password.
+        let why = if uri.contains('@') { String::new() } else { format!(" ({})", error.kind) };
+        ConnectError::BadUri(why)
+    })?;
+    parsed.app_name.get_or_insert_with(|| "alertcast".to_owned());
+    parsed.write_concern = Some(durable());
+    parsed.read_concern = Some(ReadConcern::majority());
+    parsed.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+    parsed.server_selection_timeout = Some(options.server_selection_timeout);
+    parsed.connect_timeout = Some(options.server_selection_timeout);
+    parsed.heartbeat_freq = Some(options.heartbeat);
+    Ok(parsed)
+}
+
+fn client(options: ClientOptions) -> std::result::Result<Client, ConnectError> {
+    Client::with_options(options).map_err(|error| StoreError::from(Fault::from(error)).into())
+}
+
+async fn hello(client: &Client) -> Result<Document> {
+    Ok(client.database("admin").run_command(doc! { "hello": 1 }).await?)
+}
+
+/// Whether a server can keep what the ports promise. To begin a transaction would tell nothing: a server on its own
+/// refuses only the first statement in it.
+fn judge(hello: &Document) -> std::result::Result<(), ConnectError> {
+    if !hello.contains_key("setName") && hello.get_str("msg").ok() != Some("isdbgrid") {
+        return Err(ConnectError::Standalone);
+    }
+    if hello.get_i32("maxWireVersion").is_ok_and(|version| version < WIRE_VERSION_MIN) {
+        return Err(ConnectError::TooOld);
+    }
+    Ok(())
+}
+
+/// Asks each server directly what it is. An error: what is wrong with the first that answers.
+async fn ask_each(options: &ClientOptions) -> std::result::Result<(), ConnectError> {
+    for host in &options.hosts {
+        let Some(answer) = ask(options, host.clone()).await else { continue };
+        judge(&answer)?;
+        if let (Ok(found), Some(wanted)) = (answer.get_str("setName"), &options.repl_set_name)
+            && found != wanted
+        {
+            return Err(ConnectError::OtherSet { found: found.to_owned(), wanted: wanted.clone() });
+        }
+    }
+    Ok(())
+}
+
+async fn ask(options: &ClientOptions, host: ServerAddress) -> Option<Document> {
+    let mut direct = options.clone();
+    direct.hosts = vec![host];
+    direct.direct_connection = Some(true);
+    direct.repl_set_name = None;
+    direct.server_selection_timeout = Some(Duration::from_secs(1));
+    let client = Client::with_options(direct).ok()?;
+    timeout(Duration::from_secs(2), hello(&client)).await.ok()?.ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_replica_set_and_a_sharded_cluster_will_do() {
+        assert!(judge(&doc! { "setName": "rs0", "maxWireVersion": 25 }).is_ok());
+        assert!(judge(&doc! { "msg": "isdbgrid", "maxWireVersion": 25 }).is_ok());
+    }
+
+    #[test]
+    fn a_standalone_or_an_old_server_will_not() {
+        assert!(matches!(judge(&doc! { "maxWireVersion": 25 }), Err(ConnectError::Standalone)));
+        assert!(matches!(judge(&doc! { "setName": "rs0", "maxWireVersion": 13 }), Err(ConnectError::TooOld)));
+    }
+}

@@ -1,0 +1,112 @@
+//! Documents as such: read by id, in order, by a unique field. Writing them: [`crate::write`].
+
+use alertcast_core::decision::DecisionChunk;
+use alertcast_core::delivery::{CauseKind, Delivery};
+use alertcast_core::id::{AlertId, UserId};
+use alertcast_core::store::{Change, Collection, Documents, Result as StoreResult, StoreError, Write, read};
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, Document, doc};
+
+use crate::connect::MongoStore;
+use crate::query::Query;
+use crate::transact::bounded;
+use crate::{changes, setup, write};
+
+/// So many ids are asked for at once.
+const IDS_MAX: usize = 1_000;
+
+/// How many bytes of a delivery's key follow its cause.
+const KEY_TAIL_BYTES: usize = 26;
+
+#[async_trait]
+impl Documents for MongoStore {
+    async fn setup(&self) -> StoreResult<()> {
+        setup::setup(self).await
+    }
+
+    async fn get(&self, collection: Collection, ids: &[ObjectId]) -> StoreResult<Vec<Document>> {
+        let mut found = Vec::with_capacity(ids.len());
+        for some in ids.chunks(IDS_MAX) {
+            found.extend(self.find(collection, Query::new(doc! { "_id": { "$in": some.to_vec() } })).await?);
+        }
+        Ok(found)
+    }
+
+    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
+        let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": after } });
+        self.find(collection, Query::new(filter).sorted(doc! { "_id": 1 }).limit(limit)).await
+    }
+
+    async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
+        let mut unique = collection.indexes().iter().filter(|index| index.unique);
+        let has_these = unique.any(|index| {
+            index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|key| key.0 == *f))
+        });
+        if !has_these {
+            let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+            return Err(StoreError::Corrupt(format!("{collection} is not unique by {}", names.join(", "))));
+        }
+        let filter = fields.iter().map(|(field, value)| ((*field).to_owned(), doc! { "$eq": value.clone() }.into()));
+        self.find_first(collection, Query::new(filter.collect())).await
+    }
+
+    async fn count(&self, collection: Collection) -> StoreResult<u64> {
+        bounded(async { Ok(self.collection(collection).count_documents(doc! {}).await?) }).await
+    }
+
+    async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
+        write::write(self, writes).await
+    }
+
+    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
+        changes::since(self, seq, limit).await
+    }
+
+    async fn last_change(&self) -> StoreResult<i64> {
+        changes::last(self).await
+    }
+
+    async fn decisions(
+        &self,
+        alert: AlertId,
+        after: Option<UserId>,
+        limit_chunks: usize,
+    ) -> StoreResult<Vec<DecisionChunk>> {
+        let mut filter = doc! { "alertId": alert };
+        if let Some(after) = after {
+            // The chunk that `after` lies in may go on behind it; none before that one does.
+            let within = doc! { "alertId": alert, "firstUser": { "$lte": after } };
+            let query = Query::new(within).sorted(doc! { "firstUser": -1 }).fields(doc! { "firstUser": 1 });
+            let first = self.find_first(Collection::Decisions, query).await?;
+            if let Some(first) = first.and_then(|mut chunk| chunk.remove("firstUser")) {
+                filter.insert("firstUser", doc! { "$gte": first });
+            }
+            filter.insert("lastUser", doc! { "$gt": after });
+        }
+        let query = Query::new(filter).sorted(doc! { "firstUser": 1 }).limit(limit_chunks);
+        let found = self.find(Collection::Decisions, query).await?;
+        found.into_iter().map(|chunk| read(Collection::Decisions, chunk)).collect()
+    }
+
+    async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> StoreResult<Vec<Delivery>> {
+        let edge = |byte: u8| {
+            let mut bytes = vec![CauseKind::Alert as u8];
+            bytes.extend_from_slice(&alert.bytes());
+            bytes.extend_from_slice(&[byte; KEY_TAIL_BYTES]);
+            key(bytes)
+        };
+        let mut range = doc! { "$gte": edge(0), "$lte": edge(0xff) };
+        if let Some(after) = after {
+            range.insert("$gt", key(after.to_vec()));
+        }
+        let query = Query::new(doc! { "key": range }).sorted(doc! { "key": 1 }).limit(limit);
+        let found = self.find(Collection::Deliveries, query).await?;
+        found.into_iter().map(|delivery| read(Collection::Deliveries, delivery)).collect()
+    }
+}
+
+const fn key(bytes: Vec<u8>) -> Binary {
+    Binary { subtype: BinarySubtype::Generic, bytes }
+}

@@ -1,0 +1,104 @@
+//! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
+
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::money::Count;
+
+use crate::book::{Book, Edit};
+use crate::error::Result;
+
+/// Not a field of core's document: a replacement that was sent too late for its entry to be followed.
+const ENTRY_LAPSED: &str = "entryLapsed";
+
+/// Not a field of core's document: the alert of the entry that an exit tells too, by which settling finds it.
+pub(crate) const COMBINES_ALERT: &str = "combinesAlert";
+
+impl Book {
+    /// Ends a delivery with an event, and draws the consequences. Nothing happens where the event has no place in its
+    /// state.
+    pub(crate) fn end(&mut self, id: DeliveryId, event: DeliveryEvent, more: Edit, lapsed: bool) -> Result<()> {
+        let Some(delivery) = self.delivery(id).cloned() else {
+            return Ok(());
+        };
+        let Ok(state) = delivery.state.after(event) else {
+            return Ok(());
+        };
+        let ended = more.set("state", state).set("endedAt", self.now).set("updatedAt", self.now).unset("epoch");
+        self.change(id, ended.set_some(ENTRY_LAPSED, lapsed.then_some(true)))?;
+        if state == DeliveryState::Superseded {
+            // It ends with the exit that tells it.
+            return Ok(());
+        }
+        let is_sent = state == DeliveryState::Sent;
+        if let Some(alert) = delivery.alert_id {
+            self.count(alert, state);
+        }
+        if !is_sent || lapsed {
+            self.entry_ended_unsent(id);
+        }
+        if let Some(entry) = delivery.combines {
+            if let Some(alert) = self.delivery(entry).and_then(|entry| entry.alert_id) {
+                self.touch(alert);
+            }
+            if !is_sent {
+                self.entry_ended_unsent(entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, alert: AlertId, state: DeliveryState) {
+        self.touch(alert);
+        let (sent, failed) = self.counted.entry(alert).or_default();
+        match state {
+            DeliveryState::Sent => *sent += 1,
+            DeliveryState::Expired | DeliveryState::Dead => *failed += 1,
+            _ => {}
+        }
+    }
+
+    fn touch(&mut self, alert: AlertId) {
+        if !self.ended.contains(&alert) {
+            self.ended.push(alert);
+        }
+    }
+
+    /// Where no other announcement of the trade has arrived or still may, the trade is unreached.
+    fn entry_ended_unsent(&mut self, entry: DeliveryId) {
+        let Some(delivery) = self.delivery(entry) else { return };
+        let (MessageKind::Entry | MessageKind::Replacement, Some(id)) = (delivery.kind, delivery.trade_id) else {
+            return;
+        };
+        let Some(kept) = self.trades.get(&id).filter(|kept| !kept.trade.alertcast.unreached) else {
+            return;
+        };
+        let mut others = kept.trade.alertcast.entry_deliveries.iter().filter(|other| other.id != entry);
+        let is_last = others.all(|other| self.has_ended_unsent(other.id));
+        let Some(kept) = self.trades.get_mut(&id) else { return };
+        kept.unsent += 1;
+        if is_last {
+            kept.is_marked = true;
+            kept.trade.alertcast.unreached = true;
+            kept.trade.alertcast.rev = Count(kept.trade.alertcast.rev.0 + 1);
+        }
+    }
+
+    /// One that is superseded counts as the exit that tells it. One that is not kept any more ended long ago, and is
+    /// taken to have arrived.
+    fn has_ended_unsent(&self, id: DeliveryId) -> bool {
+        let Some(mut kept) = self.deliveries.get(&id) else {
+            return false;
+        };
+        if let (DeliveryState::Superseded, Some(by)) = (kept.delivery.state, kept.delivery.superseded_by) {
+            let Some(exit) = self.deliveries.get(&by) else {
+                return false;
+            };
+            kept = exit;
+        }
+        match kept.delivery.state {
+            DeliveryState::Expired | DeliveryState::Dead | DeliveryState::Dropped => true,
+            DeliveryState::Sent => kept.document.get_bool(ENTRY_LAPSED).unwrap_or(false),
+            _ => false,
+        }
+    }
+}

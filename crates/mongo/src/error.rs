@@ -1,0 +1,200 @@
+//! What can go wrong, and as what the callers see it. The driver's types do not leave this crate, nor does the
+//! connection string, which may hold a password.
+
+use alertcast_core::store::{Collection, StoreError};
+use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
+
+/// The server's code for a value that a unique index holds already.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// So much of a server's words is passed on.
+const MESSAGE_CHARS_MAX: usize = 300;
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The connection string cannot be read. It is not repeated: it may hold a password.
+    #[error(
+        "ALERTCAST_STORE is no MongoDB connection string{0}; \
+         write mongodb://user:password@host:27017/database?replicaSet=rs0 (a password's special characters as %XX)"
+    )]
+    BadUri(String),
+    /// The server is on its own and has no transactions.
+    #[error(
+        "the MongoDB that ALERTCAST_STORE names is a standalone server, which has no transactions. Make it a replica set \
+         of one node: add `replication: {{ replSetName: rs0 }}` to its mongod.conf (or start it with --replSet rs0), \
+         restart it, run `mongosh --eval 'rs.initiate()'` once, and write ?replicaSet=rs0 at the end of ALERTCAST_STORE"
+    )]
+    Standalone,
+    /// The server belongs to another replica set than the connection string says.
+    #[error(
+        "the MongoDB that ALERTCAST_STORE names belongs to the replica set {found}, not {wanted}: \
+         write ?replicaSet={found} at its end"
+    )]
+    OtherSet { found: String, wanted: String },
+    /// The server is too old.
+    #[error("the MongoDB that ALERTCAST_STORE names is too old: version 6.0 or later is needed")]
+    TooOld,
+    /// It cannot be reached, or does not let us in.
+    #[error("the MongoDB that ALERTCAST_STORE names cannot be used: {0}")]
+    Store(#[from] StoreError),
+}
+
+/// An operation's failure inside this crate.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// For the caller, as it is.
+    Store(StoreError),
+    /// From the driver; perhaps worth another attempt.
+    Driver(Box<Error>),
+    /// The transaction has seen a state that is over: worth another attempt.
+    Again,
+}
+
+/// The result of a step of an operation.
+pub(crate) type Result<T> = std::result::Result<T, Fault>;
+
+impl Fault {
+    /// Whether the transaction did not happen, and may if it is tried again.
+    pub(crate) fn is_transient(&self) -> bool {
+        match self {
+            Self::Again => true,
+            Self::Driver(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
+            Self::Store(_) => false,
+        }
+    }
+
+    /// The unique index that refused, where one did.
+    pub(crate) fn duplicate(&self) -> Option<(Collection, String)> {
+        match self {
+            Self::Driver(error) => duplicate(error),
+            Self::Store(StoreError::AlreadyExists { collection, field }) => Some((*collection, field.clone())),
+            Self::Store(_) | Self::Again => None,
+        }
+    }
+
+    /// Whether the collection's unique field, named by its dotted path, refused.
+    pub(crate) fn is_duplicate(&self, collection: Collection, field: &str) -> bool {
+        self.duplicate().is_some_and(|(of, found)| of == collection && found == field)
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Driver(Box::new(error))
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Store(error) => error,
+            Fault::Again => Self::Unavailable("others kept changing the same documents".to_owned()),
+            Fault::Driver(error) => match duplicate(&error) {
+                Some((collection, field)) => Self::AlreadyExists { collection, field },
+                None => of_driver(&error),
+            },
+        }
+    }
+}
+
+fn of_driver(error: &Error) -> StoreError {
+    let unavailable = |why: &str| StoreError::Unavailable(why.chars().take(MESSAGE_CHARS_MAX).collect());
+    match &*error.kind {
+        ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => {
+            StoreError::Corrupt(error.kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect())
+        }
+        ErrorKind::Authentication { .. } => unavailable("MongoDB does not accept the user name or the password"),
+        ErrorKind::Command(command) => unavailable(&format!("{} ({})", command.message, command.code)),
+        ErrorKind::Write(WriteFailure::WriteError(write)) => {
+            unavailable(&format!("{} ({})", write.message, write.code))
+        }
+        ErrorKind::ServerSelection { message, .. } => unavailable(&format!("no MongoDB server answers: {message}")),
+        ErrorKind::Io(io) => unavailable(&format!("the connection to MongoDB broke: {io}")),
+        other => unavailable(&other.to_string()),
+    }
+}
+
+/// What a statement of several updates says of a unique index, in its own answer.
+pub(crate) fn of_write_error(code: i32, message: &str) -> Fault {
+    if code == DUPLICATE_KEY
+        && let Some((collection, field)) = index_in(message)
+    {
+        return Fault::Store(StoreError::AlreadyExists { collection, field });
+    }
+    Fault::Store(StoreError::Unavailable(format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect()))
+}
+
+fn duplicate(error: &Error) -> Option<(Collection, String)> {
+    let (code, message) = match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => (write.code, &write.message),
+        ErrorKind::Command(command) => (command.code, &command.message),
+        ErrorKind::InsertMany(many) => {
+            let first = many.write_errors.as_ref()?.first()?;
+            (first.code, &first.message)
+        }
+        _ => return None,
+    };
+    if code == DUPLICATE_KEY { index_in(message) } else { None }
+}
+
+/// The server says `E11000 duplicate key error collection: DATABASE.COLLECTION index: NAME dup key: {…}`. The name alone
+/// tells the field: answers to inserts carry nothing else.
+fn index_in(message: &str) -> Option<(Collection, String)> {
+    let (_, rest) = message.split_once("collection: ")?;
+    let (namespace, rest) = rest.split_once(" index: ")?;
+    let (name, _) = rest.split_once(" dup key").unwrap_or((rest, ""));
+    let (_, collection) = namespace.split_once('.')?;
+    let collection = Collection::from_name(collection)?;
+    Some((collection, field_of(collection, name)))
+}
+
+fn field_of(collection: Collection, index: &str) -> String {
+    if index.starts_with("_id_") {
+        return "_id".to_owned();
+    }
+    let declared = collection.indexes().iter().find(|declared| crate::setup::name(declared) == index);
+    match declared {
+        Some(declared) => declared.keys.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", "),
+        // Somebody else's index; the name is the best that is known.
+        None => index.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(message: &str) -> Option<(Collection, String)> {
+        of_write_error(DUPLICATE_KEY, message).duplicate()
+    }
+
+    #[test]
+    fn a_unique_index_that_refuses_names_the_dotted_fields() {
+        let said = |collection: &str, index: &str| {
+            found(&format!(
+                "E11000 duplicate key error collection: trading_alerts.{collection} index: {index} dup key: {{ x: 1 }}"
+            ))
+        };
+        assert_eq!(
+            said("user_alert_preferences", "userId_1_alertConfigId_1"),
+            Some((Collection::UserAlertPreferences, "userId, alertConfigId".to_owned()))
+        );
+        assert_eq!(said("users", "telegram.userId_1"), Some((Collection::Users, "telegram.userId".to_owned())));
+        assert_eq!(said("users", "_id_"), Some((Collection::Users, "_id".to_owned())));
+        assert_eq!(said("users", "theirs"), Some((Collection::Users, "theirs".to_owned())));
+        assert_eq!(said("strangers", "x_1"), None);
+    }
+
+    #[test]
+    fn other_write_errors_are_no_duplicates() {
+        let fault = of_write_error(121, "Document failed validation");
+        assert!(fault.duplicate().is_none() && !fault.is_transient());
+    }
+}

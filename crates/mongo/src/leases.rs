@@ -1,0 +1,74 @@
+//! Leases: who does which share of the work. Each change is one write of one document.
+
+use alertcast_core::store::{Collection, Lease, Leases, Result as StoreResult, read};
+use async_trait::async_trait;
+use bson::{Document, doc};
+use mongodb::options::ReturnDocument;
+
+use crate::connect::MongoStore;
+use crate::error::{Fault, Result};
+use crate::query::Query;
+use crate::transact::bounded;
+
+#[async_trait]
+impl Leases for MongoStore {
+    async fn leases(&self, prefix: &str) -> StoreResult<Vec<Lease>> {
+        let query = Query::new(doc! { "_id": { "$gte": prefix } }).sorted(doc! { "_id": 1 });
+        let found = self.find(Collection::Leases, query).await?;
+        let all: Vec<Lease> = found.into_iter().map(lease).collect::<StoreResult<_>>()?;
+        Ok(all.into_iter().take_while(|lease| lease.name.starts_with(prefix)).collect())
+    }
+
+    async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
+        let _turn = self.gates.pass(&[name]).await;
+        match seen {
+            None => bounded(take_new(self, name, owner)).await,
+            Some(seen) => bounded(take_over(self, name, owner, seen)).await,
+        }
+    }
+
+    async fn renew_lease(&self, lease: &Lease) -> StoreResult<bool> {
+        change_own(self, lease, doc! { "$inc": { "renewal": 1_i64 } }).await
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> StoreResult<()> {
+        let given_back = doc! { "$set": { "owner": "" }, "$inc": { "renewal": 1_i64 } };
+        change_own(self, lease, given_back).await.map(drop)
+    }
+
+    fn is_exclusive(&self) -> bool {
+        false
+    }
+}
+
+fn lease(document: Document) -> StoreResult<Lease> {
+    read(Collection::Leases, document)
+}
+
+async fn take_new(store: &MongoStore, name: &str, owner: &str) -> Result<Option<Lease>> {
+    let first = doc! { "_id": name, "owner": owner, "epoch": 1_i64, "renewal": 1_i64 };
+    match store.collection(Collection::Leases).insert_one(&first).await.map_err(Fault::from) {
+        Ok(_) => Ok(Some(lease(first)?)),
+        Err(fault) if fault.is_duplicate(Collection::Leases, "_id") => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+async fn take_over(store: &MongoStore, name: &str, owner: &str, seen: &Lease) -> Result<Option<Lease>> {
+    let as_seen = doc! { "_id": name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal };
+    let update = doc! { "$set": { "owner": owner }, "$inc": { "epoch": 1_i64, "renewal": 1_i64 } };
+    let leases = store.collection(Collection::Leases);
+    let taken = leases.find_one_and_update(as_seen, update);
+    let taken = taken.return_document(ReturnDocument::After).await?;
+    Ok(taken.map(lease).transpose()?)
+}
+
+/// Changes a lease that is still the caller's. A commit under the lease holds its document, so this takes its turn.
+async fn change_own(store: &MongoStore, lease: &Lease, update: Document) -> StoreResult<bool> {
+    let _turn = store.gates.pass(&[&lease.name]).await;
+    bounded(async {
+        let own = doc! { "_id": &lease.name, "owner": &lease.owner, "epoch": lease.epoch };
+        Ok(store.collection(Collection::Leases).update_one(own, update).await?.matched_count == 1)
+    })
+    .await
+}

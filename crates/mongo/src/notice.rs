@@ -1,0 +1,63 @@
+//! Messages to the operators that are sent once and then counted.
+
+use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::money::Count;
+use alertcast_core::store::{Collection, Notice, document};
+use bson::{Document, doc};
+
+use crate::error::{Fault, Result};
+use crate::gates::OPERATORS;
+use crate::query::{Query, put, whole};
+use crate::transact::Tx;
+
+/// The gates that a transaction with these notices passes.
+pub(crate) const fn gates(notices: &[Notice]) -> &'static [&'static str] {
+    if notices.is_empty() { &[] } else { &[OPERATORS] }
+}
+
+impl Tx {
+    pub(crate) async fn give_notices(&mut self, notices: &[Notice]) -> Result<()> {
+        for notice in notices {
+            self.give(notice).await?;
+        }
+        Ok(())
+    }
+
+    async fn give(&mut self, notice: &Notice) -> Result<()> {
+        let keys = [&notice.first.key, &notice.more.key].map(|key| bson::Bson::from(key.clone()));
+        let query = Query::new(doc! { "key": { "$in": keys.to_vec() } }).fields(doc! { "key": 1 });
+        let kept = self.find(Collection::Deliveries, query).await?;
+        let is_kept = |delivery: &Delivery| {
+            kept.iter().any(|found| found.get("key") == Some(&bson::Bson::from(delivery.key.clone())))
+        };
+        if !is_kept(&notice.first) {
+            return self.insert_unseen(document(&notice.first)?).await;
+        }
+        let more = &notice.more;
+        if is_kept(more) {
+            let pending = doc! { "key": more.key.clone(), "state": DeliveryState::Pending };
+            let mut raise = doc! { "$inc": { "facts.count": 1 } };
+            put(&mut raise, "$set", "updatedAt", more.updated_at);
+            return self.update_one(Collection::Deliveries, pending, raise).await.map(drop);
+        }
+        let mut first_count = document(more)?;
+        if let Ok(facts) = first_count.get_document_mut("facts") {
+            let begun = facts.get("count").and_then(whole).unwrap_or(0);
+            facts.insert("count", Count(begun + 1));
+        }
+        self.insert_unseen(first_count).await
+    }
+
+    /// Inserts a delivery whose key was free in this transaction's snapshot.
+    async fn insert_unseen(&mut self, delivery: Document) -> Result<()> {
+        self.insert_new_deliveries(vec![delivery]).await
+    }
+
+    /// Inserts deliveries whose keys were free in this transaction's snapshot. One that is taken since: another attempt.
+    pub(crate) async fn insert_new_deliveries(&mut self, deliveries: Vec<Document>) -> Result<()> {
+        match self.insert(Collection::Deliveries, deliveries).await {
+            Err(fault) if fault.is_duplicate(Collection::Deliveries, "key") => Err(Fault::Again),
+            answer => answer,
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! A question to one collection, and the small conversions that every file needs.
+
+use bson::{Bson, Document, doc};
+use mongodb::options::FindOptions;
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub(crate) struct Query {
+    pub(crate) filter: Document,
+    sort: Option<Document>,
+    projection: Option<Document>,
+    limit: Option<usize>,
+}
+
+impl Query {
+    pub(crate) const fn new(filter: Document) -> Self {
+        Self { filter, sort: None, projection: None, limit: None }
+    }
+
+    pub(crate) fn sorted(self, sort: Document) -> Self {
+        Self { sort: Some(sort), ..self }
+    }
+
+    /// Answers these fields alone.
+    pub(crate) fn fields(self, projection: Document) -> Self {
+        Self { projection: Some(projection), ..self }
+    }
+
+    pub(crate) fn limit(self, limit: usize) -> Self {
+        Self { limit: Some(limit), ..self }
+    }
+
+    /// Whether it can only be answered by nothing. The server takes a limit of 0 for none.
+    pub(crate) fn is_void(&self) -> bool {
+        self.limit == Some(0)
+    }
+
+    pub(crate) fn options(&self) -> FindOptions {
+        let mut options = FindOptions::default();
+        options.sort.clone_from(&self.sort);
+        options.projection.clone_from(&self.projection);
+        options.limit = self.limit.map(bound);
+        options
+    }
+}
+
+/// A limit as the server takes it.
+pub(crate) fn bound(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+/// From one value to another, both included; one value alone where they are the same.
+pub(crate) fn between<T: Into<Bson> + PartialEq>(first: T, last: T) -> Bson {
+    if first == last { first.into() } else { doc! { "$gte": first, "$lte": last }.into() }
+}
+
+/// A whole number, whatever BSON number it is.
+#[expect(clippy::cast_possible_truncation, reason = "a float is cut to the nearest whole number in range")]
+pub(crate) fn whole(value: &Bson) -> Option<i64> {
+    match value {
+        Bson::Int32(number) => Some(i64::from(*number)),
+        Bson::Int64(number) => Some(*number),
+        Bson::Double(number) => Some(*number as i64),
+        _ => None,
+    }
+}
+
+/// The value at a dotted path.
+pub(crate) fn at_path<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+    match path.split_once('.') {
+        None => document.get(path),
+        Some((first, rest)) => at_path(document.get_document(first).ok()?, rest),
+    }
+}
+
+/// Adds a value under an operator of an update, which must not be there without one.
+pub(crate) fn put(update: &mut Document, operator: &str, path: &str, value: impl Into<Bson>) {
+    if let Ok(fields) = update.get_document_mut(operator) {
+        fields.insert(path, value);
+    } else {
+        let mut fields = Document::new();
+        fields.insert(path, value);
+        update.insert(operator, fields);
+    }
+}

@@ -1,0 +1,177 @@
+//! Settling an alert: once no delivery of it is open, who got it is written into it, by compare-and-set. Between the look
+//! and the write nothing can become open again but what an operator sends again, which is as if it came after.
+
+use std::collections::{HashMap, HashSet};
+
+use alertcast_core::alert::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
+use alertcast_core::decision::{Decision, Verdict};
+use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::id::{AlertId, DeliveryId, SubscriptionId, UserId};
+use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled, StoreError, document, read};
+use alertcast_core::time::Time;
+use bson::{Bson, Document, doc};
+
+use crate::connect::MongoStore;
+use crate::query::{Query, at_path};
+use crate::transact::bounded;
+
+/// How many deliveries are in memory at once.
+const PAGE: usize = 1_000;
+
+/// How many decision chunks are.
+const CHUNKS: usize = 10;
+
+pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> StoreResult<Settled> {
+    if let Some(settled) = standing(store, alert).await? {
+        return Ok(settled);
+    }
+    let mut set = doc! { "alertcast.settledAt": now, "updatedAt": now };
+    match matched(store, alert).await? {
+        Some(matched) => {
+            let received = received(store, alert).await?;
+            write_lists(&mut set, &matched, &received)?;
+        }
+        None => {
+            set.insert("alertcast.recipientsIn", "deliveries");
+        }
+    }
+    let unsettled = doc! { "_id": alert, "processing.status": AlertStatus::Processed, "alertcast.settledAt": null };
+    let update = doc! { "$set": set };
+    let done = bounded(async { Ok(store.collection(Collection::Alerts).update_one(unsettled, update).await?) }).await?;
+    Ok(if done.matched_count == 1 { Settled::Now } else { Settled::Before })
+}
+
+pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
+    let mut filter = doc! { "processing.status": AlertStatus::Processed, "alertcast.settledAt": null };
+    if let Some(after) = after {
+        filter.insert("_id", doc! { "$gt": after });
+    }
+    let query = Query::new(filter).sorted(doc! { "_id": 1 }).fields(doc! { "_id": 1 }).limit(limit);
+    let found = store.find(Collection::Alerts, query).await?;
+    let id = |alert: &Document| {
+        let id = alert.get_object_id("_id").map(AlertId);
+        id.map_err(|_| StoreError::Corrupt("alerts: an id that is none".to_owned()))
+    };
+    found.iter().map(id).collect()
+}
+
+/// None where the alert can be settled; else what it is.
+async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<Option<Settled>> {
+    let fields = doc! { "processing.status": 1, "alertcast.settledAt": 1 };
+    let query = Query::new(doc! { "_id": alert }).fields(fields);
+    let Some(kept) = store.find_first(Collection::Alerts, query).await? else {
+        return Ok(Some(Settled::NotYet));
+    };
+    if at_path(&kept, "alertcast.settledAt").and_then(Bson::as_datetime).is_some() {
+        return Ok(Some(Settled::Before));
+    }
+    let status = at_path(&kept, "processing.status").and_then(Bson::as_str);
+    if status != Some(AlertStatus::Processed.as_str()) {
+        return Ok(Some(Settled::NotYet));
+    }
+    // An entry that is superseded is as open as the exit that tells it. It is looked for second: an entry that was taken
+    // up by an exit between the two questions was found by the first, or its exit is by the second.
+    let open: Vec<Bson> =
+        DeliveryState::ALL.iter().filter(|state| !state.is_ended()).map(|state| Bson::from(*state)).collect();
+    for field in ["alertId", crate::ended::COMBINES_ALERT] {
+        let query = Query::new(doc! { field: alert, "state": { "$in": open.clone() } }).fields(doc! { "_id": 1 });
+        if store.find_first(Collection::Deliveries, query).await?.is_some() {
+            return Ok(Some(Settled::NotYet));
+        }
+    }
+    Ok(None)
+}
+
+/// The decisions about those whom the alert was for; none where they are too many to stand in it.
+async fn matched(store: &MongoStore, alert: AlertId) -> StoreResult<Option<Vec<Decision>>> {
+    let mut matched = Vec::new();
+    let mut after = None;
+    loop {
+        let chunks = store.decisions(alert, after, CHUNKS).await?;
+        let Some(last) = chunks.last() else { break };
+        after = Some(last.last_user);
+        let all = chunks.into_iter().flat_map(|chunk| chunk.decisions);
+        matched.extend(all.filter(|decision| decision.verdict == Verdict::Sent || !decision.actions.is_empty()));
+        if matched.len() > RECIPIENTS_INLINE_MAX {
+            return Ok(None);
+        }
+    }
+    Ok(Some(matched))
+}
+
+/// What a user's deliveries of one alert came to.
+#[derive(Debug, Default)]
+struct Received {
+    subscription: Option<SubscriptionId>,
+    /// The first time that any channel delivered.
+    delivered_at: Option<Time>,
+    error: Option<String>,
+}
+
+async fn received(store: &MongoStore, alert: AlertId) -> StoreResult<HashMap<UserId, Received>> {
+    let mut received: HashMap<UserId, Received> = HashMap::new();
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = store.deliveries_of(alert, after.as_deref(), PAGE).await?;
+        let Some(last) = page.last() else { break };
+        after = Some(last.key.bytes.clone());
+        let told_by = telling(store, &page).await?;
+        for delivery in page {
+            let Some(user) = delivery.user_id else { continue };
+            let subscription = delivery.subscription_id;
+            // What was told in another message arrived where that one did.
+            let told_by = delivery.superseded_by.and_then(|by| told_by.get(&by)).unwrap_or(&delivery);
+            note(received.entry(user).or_default(), subscription, told_by);
+        }
+    }
+    Ok(received)
+}
+
+/// The exits that tell some of these.
+async fn telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<DeliveryId, Delivery>> {
+    let ids: HashSet<DeliveryId> = page.iter().filter_map(|delivery| delivery.superseded_by).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let ids: Vec<DeliveryId> = ids.into_iter().collect();
+    let found = store.find(Collection::Deliveries, Query::new(doc! { "_id": { "$in": ids } })).await?;
+    let read = |delivery: Document| -> StoreResult<(DeliveryId, Delivery)> {
+        let delivery: Delivery = read(Collection::Deliveries, delivery)?;
+        Ok((delivery.id, delivery))
+    };
+    found.into_iter().map(read).collect()
+}
+
+fn note(received: &mut Received, subscription: Option<SubscriptionId>, told_by: &Delivery) {
+    received.subscription = received.subscription.or(subscription);
+    if told_by.state == DeliveryState::Sent {
+        let at = told_by.ended_at.unwrap_or(told_by.updated_at);
+        received.delivered_at = Some(received.delivered_at.map_or(at, |first| first.min(at)));
+    } else {
+        received.error = received.error.take().or_else(|| told_by.last_error.clone());
+    }
+}
+
+fn write_lists(set: &mut Document, matched: &[Decision], received: &HashMap<UserId, Received>) -> StoreResult<()> {
+    let mut users = Vec::with_capacity(matched.len());
+    let mut actions = Vec::new();
+    let nothing = Received::default();
+    for decision in matched {
+        let received = received.get(&decision.user).unwrap_or(&nothing);
+        let user = MatchedUser {
+            user_id: decision.user,
+            subscription_id: decision.subscription.or(received.subscription).unwrap_or(SubscriptionId::MIN),
+            delivered: received.delivered_at.is_some(),
+            delivered_at: received.delivered_at,
+            error: received.error.clone().filter(|_| received.delivered_at.is_none()),
+        };
+        users.push(Bson::Document(document(&user)?));
+        for action in &decision.actions {
+            let action = TradeActionTaken { action: action.action, trade_id: action.trade, user_id: decision.user };
+            actions.push(Bson::Document(document(&action)?));
+        }
+    }
+    set.insert("processing.matchedUsers", users);
+    set.insert("processing.tradeActions", actions);
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
+//! they have been kept long enough.
+
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::store::{Collection, Fence, Result as StoreResult};
+use alertcast_core::time::Time;
+use bson::{Bson, Document, doc};
+
+use crate::book::{Book, Edit};
+use crate::connect::MongoStore;
+use crate::error::Result;
+use crate::query::Query;
+use crate::transact::{Tx, bounded};
+
+pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64> {
+    tx.fence(fence).await?;
+    let older = doc! {
+        "lane": &fence.lease, "state": DeliveryState::Sending,
+        "$or": [{ "epoch": { "$lt": fence.epoch } }, { "epoch": null }],
+    };
+    let again = doc! {
+        "$set": { "state": DeliveryState::Pending, "dueAt": now, "possibleRepeat": true, "updatedAt": now },
+        "$unset": { "epoch": "" },
+    };
+    tx.update_many(Collection::Deliveries, older, again).await
+}
+
+pub(crate) async fn defer_chat(tx: &mut Tx, fence: &Fence, chat: &str, until: Time) -> Result<()> {
+    tx.fence(fence).await?;
+    let earlier = doc! {
+        "to": chat, "lane": &fence.lease, "state": DeliveryState::Pending, "dueAt": { "$lt": until },
+    };
+    tx.update_many(Collection::Deliveries, earlier, doc! { "$set": { "dueAt": until } }).await.map(drop)
+}
+
+pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {
+    let overdue = doc! { "state": DeliveryState::Pending, "deadlineAt": { "$lt": now } };
+    let query = Query::new(overdue).sorted(doc! { "deadlineAt": 1 }).limit(limit.saturating_add(1));
+    let mut found = tx.find(Collection::Deliveries, query).await?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let ids = found.iter().filter_map(|delivery| delivery.get_object_id("_id").ok());
+    let ids: Vec<DeliveryId> = ids.map(DeliveryId).collect();
+    let mut book = Book::new(now);
+    book.keep(found)?;
+    book.load_around(tx, &ids).await?;
+    for id in ids {
+        let Some(delivery) = book.delivery(id) else { continue };
+        let tried_in_vain = delivery.attempts.0 > 0 && delivery.kind != MessageKind::Entry;
+        let event = if tried_in_vain { DeliveryEvent::Die } else { DeliveryEvent::Expire };
+        book.end(id, event, Edit::default(), false)?;
+    }
+    Ok((book.write(tx).await?, more))
+}
+
+/// At most `limit` of each kind; whether there is more.
+pub(crate) async fn purge(
+    store: &MongoStore,
+    deliveries_before: Time,
+    rejected_before: Time,
+    now: Time,
+    limit: usize,
+) -> StoreResult<bool> {
+    let ended: Vec<Bson> =
+        DeliveryState::ALL.iter().filter(|state| state.is_ended()).map(|state| Bson::from(*state)).collect();
+    let old = doc! { "state": { "$in": ended }, "endedAt": { "$lt": deliveries_before } };
+    let mut more = remove(store, Collection::Deliveries, old, limit).await?;
+    let old = doc! { "receivedAt": { "$lt": rejected_before } };
+    more |= remove(store, Collection::RejectedWebhooks, old, limit).await?;
+    let over = doc! { "until": { "$lte": now } };
+    more |= remove(store, Collection::IntakeKeys, over, limit).await?;
+    Ok(more)
+}
+
+/// Removes some that match, if they still do when it comes to it: a key may be claimed anew meanwhile.
+async fn remove(store: &MongoStore, collection: Collection, filter: Document, limit: usize) -> StoreResult<bool> {
+    let query = Query::new(filter.clone()).fields(doc! { "_id": 1 }).limit(limit);
+    let mut found = store.find(collection, query).await?;
+    let more = limit > 0 && found.len() == limit;
+    let ids: Vec<Bson> = found.iter_mut().filter_map(|document| document.remove("_id")).collect();
+    if !ids.is_empty() {
+        let mut these = filter;
+        these.insert("_id", doc! { "$in": ids });
+        bounded(async { Ok(store.collection(collection).delete_many(these).await?) }).await?;
+    }
+    Ok(more)
+}

@@ -1,0 +1,279 @@
+//! A transaction: all of it or nothing, tried again while others are in the way, and never without an end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast_core::store::{Collection, Fence, Result as StoreResult, StoreError};
+use bson::{Bson, Document, doc};
+use futures::TryStreamExt;
+use futures::future::BoxFuture;
+use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
+use mongodb::options::{ReadConcern, TransactionOptions};
+use mongodb::{Client, ClientSession, Database};
+use tokio::time::{sleep, timeout};
+
+use crate::connect::{MongoStore, durable};
+use crate::error::{Fault, Result, of_write_error};
+use crate::query::{Query, whole};
+
+/// No operation takes longer than this, its attempts and waits included.
+pub(crate) const OPERATION_DURATION_MAX: Duration = Duration::from_secs(30);
+
+/// A transaction that others' changes undo is tried so often.
+const ATTEMPTS_MAX: u32 = 200;
+
+/// A commit whose answer was lost is asked for so often.
+const COMMITS_MAX: u32 = 5;
+
+/// So many updates go in one statement; the server takes 100,000 and 48 MB.
+const UPDATES_MAX: usize = 5_000;
+
+/// What a transaction does. It may be called several times, and must not do anything outside.
+pub(crate) type Body<X, T> = for<'a> fn(&'a mut Tx, &'a X) -> BoxFuture<'a, Result<T>>;
+
+/// An open transaction. Dropped before its commit, it is aborted in the background.
+pub(crate) struct Tx {
+    db: Database,
+    session: ClientSession,
+}
+
+/// One update in a statement of many.
+#[derive(Debug, Clone)]
+pub(crate) struct Update {
+    pub(crate) filter: Document,
+    pub(crate) update: Document,
+    pub(crate) upsert: bool,
+}
+
+impl Update {
+    pub(crate) const fn new(filter: Document, update: Document) -> Self {
+        Self { filter, update, upsert: false }
+    }
+
+    pub(crate) const fn upsert(filter: Document, update: Document) -> Self {
+        Self { filter, update, upsert: true }
+    }
+}
+
+impl MongoStore {
+    /// Runs `body` in a transaction and commits it. Where others were in the way it is run again, from the start.
+    ///
+    /// Dropping the future while it waits for its turn or between attempts cancels it; an attempt that was begun goes on
+    /// to its end.
+    pub(crate) async fn transact<X, T>(&self, gates: &[&str], x: X, body: Body<X, T>) -> StoreResult<T>
+    where
+        X: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        bounded(async {
+            let _turn = self.gates.pass(gates).await;
+            self.retried(x, body, End::Commit).await
+        })
+        .await
+    }
+
+    /// Runs `body`, which only reads, on one snapshot.
+    pub(crate) async fn snapshot<X, T>(&self, x: X, body: Body<X, T>) -> StoreResult<T>
+    where
+        X: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        bounded(self.retried(x, body, End::Drop)).await
+    }
+
+    /// Each attempt is a task of its own: cut off in a statement or in its commit, a transaction might stay open on the
+    /// server, with its documents locked, for a minute.
+    async fn retried<X, T>(&self, x: X, body: Body<X, T>, end: End) -> Result<T>
+    where
+        X: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        let x = Arc::new(x);
+        let mut failed = 0;
+        loop {
+            let attempt = attempt(self.client.clone(), self.db.clone(), Arc::clone(&x), body, end);
+            match tokio::spawn(attempt).await {
+                Ok(Err(fault)) if fault.is_transient() && failed < ATTEMPTS_MAX => {
+                    failed += 1;
+                    sleep(pause(failed)).await;
+                }
+                Ok(answer) => return answer,
+                Err(_) => return Err(Fault::Store(StoreError::Unavailable("the operation broke off".to_owned()))),
+            }
+        }
+    }
+}
+
+async fn attempt<X, T>(client: Client, db: Database, x: Arc<X>, body: Body<X, T>, end: End) -> Result<T> {
+    let mut tx = Tx::begin(client, db).await?;
+    match (body(&mut tx, &x).await, end) {
+        (Ok(value), End::Commit) => tx.commit().await.map(|()| value),
+        (Ok(value), End::Drop) => Ok(value),
+        (Err(fault), _) => Err(tx.abort_for(fault).await),
+    }
+}
+
+/// How a transaction ends whose body succeeded.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Commit,
+    /// It has only read: it is aborted in the background.
+    Drop,
+}
+
+/// Gives up after [`OPERATION_DURATION_MAX`].
+pub(crate) async fn bounded<T>(run: impl Future<Output = Result<T>>) -> StoreResult<T> {
+    match timeout(OPERATION_DURATION_MAX, run).await {
+        Ok(answer) => answer.map_err(StoreError::from),
+        Err(_) => Err(StoreError::Unavailable(format!("MongoDB did not answer within {OPERATION_DURATION_MAX:?}"))),
+    }
+}
+
+/// A short wait, longer and more spread after each failure, so that rivals do not meet again.
+fn pause(failed: u32) -> Duration {
+    let millis_max = 4_u64.saturating_mul(1 << failed.min(5));
+    Duration::from_millis(rand::random_range(1..=millis_max))
+}
+
+impl Tx {
+    async fn begin(client: Client, db: Database) -> Result<Self> {
+        let options =
+            TransactionOptions::builder().read_concern(ReadConcern::snapshot()).write_concern(durable()).build();
+        let mut session = client.start_session().await?;
+        session.start_transaction().with_options(options).await?;
+        Ok(Self { db, session })
+    }
+
+    /// Asks again where the answer is lost: to commit what is committed changes nothing.
+    async fn commit(mut self) -> Result<()> {
+        let mut tried = 1;
+        loop {
+            match self.session.commit_transaction().await {
+                Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && tried < COMMITS_MAX => {
+                    sleep(pause(tried)).await;
+                    tried += 1;
+                }
+                answer => return Ok(answer?),
+            }
+        }
+    }
+
+    /// Frees what the transaction holds. One that the server or the connection ended needs no word.
+    async fn abort_for(mut self, fault: Fault) -> Fault {
+        if !matches!(fault, Fault::Driver(_)) {
+            // What cannot be aborted ends by itself.
+            let _ = self.session.abort_transaction().await;
+        }
+        fault
+    }
+
+    fn collection(&self, name: &str) -> mongodb::Collection<Document> {
+        self.db.collection(name)
+    }
+
+    /// Makes sure that work goes on under the lease's epoch. A read would not do: only a write makes this transaction and
+    /// a take-over exclude each other.
+    pub(crate) async fn fence(&mut self, fence: &Fence) -> Result<()> {
+        let filter = doc! { "_id": &fence.lease, "epoch": fence.epoch };
+        let update = doc! { "$inc": { "commits": 1_i64 } };
+        match self.update_one(Collection::Leases, filter, update).await? {
+            1 => Ok(()),
+            _ => Err(Fault::Store(StoreError::Fenced { lease: fence.lease.clone() })),
+        }
+    }
+
+    pub(crate) async fn find(&mut self, collection: Collection, query: Query) -> Result<Vec<Document>> {
+        if query.is_void() {
+            return Ok(Vec::new());
+        }
+        let options = query.options();
+        let these = self.collection(collection.name());
+        let mut cursor = these.find(query.filter).with_options(options).session(&mut self.session).await?;
+        Ok(cursor.stream(&mut self.session).try_collect().await?)
+    }
+
+    pub(crate) async fn find_one(&mut self, collection: Collection, filter: Document) -> Result<Option<Document>> {
+        Ok(self.collection(collection.name()).find_one(filter).session(&mut self.session).await?)
+    }
+
+    pub(crate) async fn aggregate(&mut self, collection: Collection, stages: Vec<Document>) -> Result<Vec<Document>> {
+        let mut cursor = self.collection(collection.name()).aggregate(stages).session(&mut self.session).await?;
+        Ok(cursor.stream(&mut self.session).try_collect().await?)
+    }
+
+    /// Changes one document; answers how many matched.
+    pub(crate) async fn update_one(
+        &mut self,
+        collection: Collection,
+        filter: Document,
+        update: Document,
+    ) -> Result<u64> {
+        let done = self.collection(collection.name()).update_one(filter, update).session(&mut self.session).await?;
+        Ok(done.matched_count)
+    }
+
+    /// Changes all that match; answers how many did.
+    pub(crate) async fn update_many(
+        &mut self,
+        collection: Collection,
+        filter: Document,
+        update: Document,
+    ) -> Result<u64> {
+        let done = self.collection(collection.name()).update_many(filter, update).session(&mut self.session).await?;
+        Ok(done.matched_count)
+    }
+
+    /// Changes a document, or makes it, and answers it as it is then.
+    pub(crate) async fn change_counter(
+        &mut self,
+        name: &str,
+        id: &str,
+        update: impl Into<mongodb::options::UpdateModifications>,
+    ) -> Result<Document> {
+        let counters = self.collection(name);
+        let changed = counters.find_one_and_update(doc! { "_id": id }, update).upsert(true);
+        let changed = changed.return_document(mongodb::options::ReturnDocument::After);
+        match changed.session(&mut self.session).await? {
+            Some(counter) => Ok(counter),
+            None => Err(Fault::Store(StoreError::Corrupt(format!("{name} {id} is gone")))),
+        }
+    }
+
+    /// Many updates in few statements; answers how many found their document, or made it.
+    pub(crate) async fn updates(&mut self, collection: &str, updates: Vec<Update>) -> Result<usize> {
+        let mut matched = 0;
+        let mut statements =
+            updates.into_iter().map(|one| doc! { "q": one.filter, "u": one.update, "upsert": one.upsert });
+        loop {
+            let some: Vec<Bson> = statements.by_ref().take(UPDATES_MAX).map(Bson::Document).collect();
+            if some.is_empty() {
+                return Ok(matched);
+            }
+            let command = doc! { "update": collection, "updates": some, "ordered": true };
+            let answer = self.db.run_command(command).session(&mut self.session).await?;
+            matched += matched_in(&answer)?;
+        }
+    }
+
+    pub(crate) async fn insert(&mut self, collection: Collection, documents: Vec<Document>) -> Result<()> {
+        if !documents.is_empty() {
+            self.collection(collection.name()).insert_many(documents).session(&mut self.session).await?;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn delete(&mut self, collection: Collection, filter: Document) -> Result<()> {
+        self.collection(collection.name()).delete_many(filter).session(&mut self.session).await?;
+        Ok(())
+    }
+}
+
+/// The answer to a statement of updates is a success although single ones failed.
+fn matched_in(answer: &Document) -> Result<usize> {
+    if let Some(Bson::Document(error)) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
+        let code = error.get("code").and_then(whole).and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
+        return Err(of_write_error(code, error.get_str("errmsg").unwrap_or("a write failed")));
+    }
+    let matched = answer.get("n").and_then(whole).and_then(|n| usize::try_from(n).ok());
+    matched.ok_or_else(|| Fault::Store(StoreError::Corrupt("an answer of the server without a count".to_owned())))
+}

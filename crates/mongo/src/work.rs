@@ -1,0 +1,164 @@
+//! The processor's port: the alerts that wait, and what a chunk's decisions rest on. The commit: [`crate::commit`].
+
+use std::collections::HashSet;
+
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::id::{AlertId, ConfigId, UserId};
+use alertcast_core::store::{
+    ChunkCommit, ChunkState, Collection, Fence, Notice, Result as StoreResult, StoreError, UserSpan, Work, document,
+    read,
+};
+use alertcast_core::trade::document::TradeStatus;
+use async_trait::async_trait;
+use bson::{Bson, Document, doc};
+use futures::TryStreamExt;
+
+use crate::commit;
+use crate::connect::MongoStore;
+use crate::error::{Fault, Result};
+use crate::gates::OPERATORS;
+use crate::intake::pending_states;
+use crate::query::{Query, at_path, between, put, whole};
+use crate::transact::{Tx, bounded};
+
+#[async_trait]
+impl Work for MongoStore {
+    async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
+        let filter = doc! {
+            "alertcast.partition": { "$in": partitions.to_vec() },
+            "processing.status": { "$in": pending_states() },
+            "processing.alertConfigId": { "$nin": except.to_vec() },
+        };
+        let query = Query::new(filter).sorted(doc! { "alertcast.seq": 1 }).limit(limit);
+        let found = self.find(Collection::Alerts, query).await?;
+        found.into_iter().map(|alert| read(Collection::Alerts, alert)).collect()
+    }
+
+    async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
+        bounded(holders(self, config, after, limit)).await
+    }
+
+    async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
+        let asked = (config, span, entering.to_vec());
+        self.snapshot(asked, |tx, (config, span, entering)| Box::pin(load_chunk(tx, *config, *span, entering))).await
+    }
+
+    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
+        commit::commit(self, chunk).await
+    }
+
+    async fn record_failure(
+        &self,
+        fence: &Fence,
+        alert: AlertId,
+        error: AlertError,
+        park: bool,
+        notices: Vec<Notice>,
+    ) -> StoreResult<()> {
+        let failure = Failure { fence: fence.clone(), alert, error, park, notices };
+        let gates = [fence.lease.as_str(), OPERATORS];
+        self.transact(&gates, failure, |tx, failure| Box::pin(record_failure(tx, failure))).await
+    }
+}
+
+/// Each once, although a user may hold several trades: the index gives them side by side.
+async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
+    let mut filter = doc! { "alertConfigId": config, "status": TradeStatus::Open };
+    if let Some(after) = after {
+        filter.insert("userId", doc! { "$gt": after });
+    }
+    let trades = store.collection(Collection::Trades);
+    let found = trades.find(filter).sort(doc! { "userId": 1 });
+    let mut trades = found.projection(doc! { "_id": 0, "userId": 1 }).await?;
+    let mut holders: Vec<UserId> = Vec::new();
+    while holders.len() < limit {
+        let Some(trade) = trades.try_next().await? else { break };
+        let user = user_of(&trade, "userId")?;
+        if holders.last() != Some(&user) {
+            holders.push(user);
+        }
+    }
+    Ok(holders)
+}
+
+fn user_of(document: &Document, field: &str) -> Result<UserId> {
+    let user = document.get_object_id(field).map(UserId);
+    user.map_err(|_| Fault::Store(StoreError::Corrupt("trades: a trade without a user".to_owned())))
+}
+
+/// The trades of a configuration that are open, of the users in a span.
+pub(crate) fn open_trades(config: ConfigId, span: UserSpan) -> Query {
+    let users = between(span.first, span.last);
+    Query::new(doc! { "alertConfigId": config, "status": TradeStatus::Open, "userId": users })
+}
+
+async fn load_chunk(tx: &mut Tx, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState> {
+    let sorted = open_trades(config, span).sorted(doc! { "userId": 1, "tradeNumber": 1 });
+    let open = tx.find(Collection::Trades, sorted).await?;
+    let open = open.into_iter().map(|trade| read(Collection::Trades, trade)).collect::<StoreResult<_>>()?;
+    let mut state = ChunkState { open_trades: open, ..ChunkState::default() };
+    // The asked are most of those between the first and the last: a range is quicker than a list of ids.
+    let (Some(first), Some(last)) = (entering.iter().min(), entering.iter().max()) else {
+        return Ok(state);
+    };
+    let asked: HashSet<UserId> = entering.iter().copied().collect();
+    let users = between(*first, *last);
+    let stages = vec![
+        doc! { "$match": { "alertConfigId": config, "userId": users.clone() } },
+        doc! { "$sort": { "userId": 1, "tradeNumber": -1 } },
+        doc! { "$group": { "_id": "$userId", "number": { "$first": "$tradeNumber" } } },
+    ];
+    for last in tx.aggregate(Collection::Trades, stages).await? {
+        let user = user_of(&last, "_id")?;
+        if let (true, Some(number)) = (asked.contains(&user), last.get("number").and_then(whole)) {
+            state.last_numbers.insert(user, number);
+        }
+    }
+    for quota in tx.find(Collection::Quotas, Query::new(doc! { "_id": users })).await? {
+        let quota: alertcast_core::quota::Quota = read(Collection::Quotas, quota)?;
+        if asked.contains(&quota.user) {
+            state.quotas.insert(quota.user, quota);
+        }
+    }
+    Ok(state)
+}
+
+struct Failure {
+    fence: Fence,
+    alert: AlertId,
+    error: AlertError,
+    park: bool,
+    notices: Vec<Notice>,
+}
+
+async fn record_failure(tx: &mut Tx, failure: &Failure) -> Result<()> {
+    tx.fence(&failure.fence).await?;
+    let pending = doc! { "_id": failure.alert, "processing.status": { "$in": pending_states() } };
+    let Some(alert) = tx.find_one(Collection::Alerts, pending.clone()).await? else {
+        return gone_or_ended(tx, failure.alert).await;
+    };
+    let error = document(&failure.error)?;
+    let last = at_path(&alert, "processing.errors").and_then(Bson::as_array).and_then(|errors| errors.last());
+    if last.and_then(Bson::as_document).is_some_and(|last| is_same(last, &error)) {
+        // The caller had no answer, and says it again.
+        return Ok(());
+    }
+    let mut update = doc! { "$inc": { "alertcast.attempts": 1 }, "$push": { "processing.errors": error } };
+    put(&mut update, "$set", "updatedAt", failure.error.timestamp);
+    if failure.park {
+        put(&mut update, "$set", "processing.status", AlertStatus::Failed);
+    }
+    tx.update_one(Collection::Alerts, pending, update).await?;
+    tx.give_notices(&failure.notices).await
+}
+
+async fn gone_or_ended(tx: &mut Tx, alert: AlertId) -> Result<()> {
+    match tx.find_one(Collection::Alerts, doc! { "_id": alert }).await? {
+        Some(_) => Ok(()),
+        None => Err(Fault::Store(StoreError::Conflict)),
+    }
+}
+
+fn is_same(kept: &Document, error: &Document) -> bool {
+    ["message", "timestamp"].iter().all(|field| kept.get(field) == error.get(field))
+}

@@ -1,0 +1,190 @@
+//! Writing documents: all or nothing, with references and the change log kept. Unique fields are the indexes' work.
+
+use std::collections::{BTreeMap, HashSet};
+
+use alertcast_core::id::ConfigId;
+use alertcast_core::store::collection::Reference;
+use alertcast_core::store::{Collection, Result as StoreResult, StoreError, Write};
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
+
+use crate::connect::MongoStore;
+use crate::error::{Fault, Result};
+use crate::gates::CHANGES;
+use crate::intake::order_of;
+use crate::query::{Query, at_path, whole};
+use crate::setup::COUNTERS;
+use crate::transact::{Tx, Update};
+
+/// Writes of one kind in one collection that stand together in the list. They go in one statement.
+enum Run {
+    Insert(Collection, Vec<Document>),
+    Update(Collection, Vec<Change>),
+    Delete(Collection, Vec<ObjectId>),
+}
+
+/// One document's change.
+struct Change {
+    id: ObjectId,
+    filter: Document,
+    set: Document,
+    unset: Vec<String>,
+}
+
+pub(crate) async fn write(store: &MongoStore, writes: Vec<Write>) -> StoreResult<()> {
+    if writes.is_empty() {
+        return Ok(());
+    }
+    let mut runs: Vec<Run> = Vec::new();
+    for write in writes {
+        add(&mut runs, write);
+    }
+    store.transact(&[CHANGES], runs, |tx, runs| Box::pin(apply(tx, runs))).await
+}
+
+fn add(runs: &mut Vec<Run>, write: Write) {
+    match (write, runs.last_mut()) {
+        (Write::Insert { collection, document }, Some(Run::Insert(last, documents))) if *last == collection => {
+            documents.push(document);
+        }
+        (Write::Insert { collection, document }, _) => runs.push(Run::Insert(collection, vec![document])),
+        (Write::Update { collection, id, set, unset, expect }, last) => {
+            let mut filter = doc! { "_id": id };
+            if let Some((field, value)) = expect {
+                filter.insert(field, doc! { "$eq": value });
+            }
+            let change = Change { id, filter, set, unset };
+            match last {
+                Some(Run::Update(last, changes)) if *last == collection => changes.push(change),
+                _ => runs.push(Run::Update(collection, vec![change])),
+            }
+        }
+        (Write::Delete { collection, id }, Some(Run::Delete(last, ids))) if *last == collection => ids.push(id),
+        (Write::Delete { collection, id }, _) => runs.push(Run::Delete(collection, vec![id])),
+    }
+}
+
+async fn apply(tx: &mut Tx, runs: &Vec<Run>) -> Result<()> {
+    tx.exclude_other_writes().await?;
+    let mut changed = Vec::new();
+    for run in runs {
+        match run {
+            Run::Insert(collection, documents) => insert(tx, *collection, documents, &mut changed).await?,
+            Run::Update(collection, changes) => update(tx, *collection, changes, &mut changed).await?,
+            Run::Delete(collection, ids) => delete(tx, *collection, ids, &mut changed).await?,
+        }
+    }
+    tx.note_changes(&changed).await
+}
+
+type Changed = Vec<(Collection, ObjectId)>;
+
+async fn insert(tx: &mut Tx, collection: Collection, documents: &[Document], changed: &mut Changed) -> Result<()> {
+    for reference in collection.references() {
+        let ids = documents.iter().filter_map(|document| document.get(reference.field)).flat_map(ids_in);
+        check_reference(tx, collection, reference, ids.collect()).await?;
+    }
+    tx.insert(collection, documents.to_vec()).await?;
+    if collection == Collection::Alerts {
+        keep_order(tx, documents).await?;
+    }
+    changed
+        .extend(documents.iter().filter_map(|document| document.get_object_id("_id").ok()).map(|id| (collection, id)));
+    Ok(())
+}
+
+/// New alerts come behind those that a backup brought.
+async fn keep_order(tx: &mut Tx, alerts: &[Document]) -> Result<()> {
+    let mut last: BTreeMap<String, i64> = BTreeMap::new();
+    for alert in alerts {
+        let config = at_path(alert, "processing.alertConfigId").and_then(Bson::as_object_id).map(ConfigId);
+        let Some(seq @ 1..) = at_path(alert, "alertcast.seq").and_then(whole) else { continue };
+        let last = last.entry(order_of(config)).or_default();
+        *last = seq.max(*last);
+    }
+    let raises =
+        last.into_iter().map(|(order, seq)| Update::upsert(doc! { "_id": order }, doc! { "$max": { "seq": seq } }));
+    tx.updates(COUNTERS, raises.collect()).await.map(drop)
+}
+
+async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed: &mut Changed) -> Result<()> {
+    let mut updates = Vec::new();
+    for change in changes {
+        let mut update = Document::new();
+        if !change.set.is_empty() {
+            update.insert("$set", change.set.clone());
+        }
+        if !change.unset.is_empty() {
+            let paths = change.unset.iter().map(|path| (path.clone(), Bson::from("")));
+            update.insert("$unset", paths.collect::<Document>());
+        }
+        if update.is_empty() {
+            // The server wants something to do.
+            update.insert("$setOnInsert", doc! { "_id": change.id });
+        }
+        updates.push(Update::new(change.filter.clone(), update));
+    }
+    if tx.updates(collection.name(), updates).await? != changes.len() {
+        return Err(Fault::Store(StoreError::Conflict));
+    }
+    for reference in collection.references() {
+        let within = format!("{}.", reference.field);
+        let named = changes.iter().flat_map(|change| &change.set);
+        let values = named.filter(|(path, _)| *path == reference.field || path.starts_with(&within));
+        let ids = values.flat_map(|(_, value)| ids_in(value));
+        check_reference(tx, collection, reference, ids.collect()).await?;
+    }
+    changed.extend(changes.iter().map(|change| (collection, change.id)));
+    Ok(())
+}
+
+/// Deletes documents that nothing refers to.
+async fn delete(tx: &mut Tx, collection: Collection, ids: &[ObjectId], changed: &mut Changed) -> Result<()> {
+    let these = doc! { "$in": ids.to_vec() };
+    let there = tx.find(collection, Query::new(doc! { "_id": these.clone() }).fields(doc! { "_id": 1 })).await?;
+    let mut there: HashSet<ObjectId> = there.iter().filter_map(|found| found.get_object_id("_id").ok()).collect();
+    if there.is_empty() {
+        return Ok(());
+    }
+    for from in Collection::ALL {
+        for reference in from.references().iter().filter(|reference| reference.to == collection) {
+            let referring = Query::new(doc! { reference.field: these.clone() }).fields(doc! { reference.field: 1 });
+            let found = tx.find(*from, referring.limit(1)).await?;
+            let mut named = found.iter().filter_map(|found| found.get(reference.field)).flat_map(ids_in);
+            if let Some(id) = named.find(|id| there.contains(id)) {
+                return Err(missing(*from, reference, id));
+            }
+        }
+    }
+    tx.delete(collection, doc! { "_id": these }).await?;
+    changed.extend(ids.iter().filter(|id| there.remove(id)).map(|id| (collection, *id)));
+    Ok(())
+}
+
+async fn check_reference(tx: &mut Tx, collection: Collection, reference: &Reference, ids: Vec<ObjectId>) -> Result<()> {
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let distinct: HashSet<ObjectId> = ids.iter().copied().collect();
+    let distinct: Vec<ObjectId> = distinct.into_iter().collect();
+    let query = Query::new(doc! { "_id": { "$in": distinct } }).fields(doc! { "_id": 1 });
+    let found = tx.find(reference.to, query).await?;
+    let found: HashSet<ObjectId> = found.iter().filter_map(|found| found.get_object_id("_id").ok()).collect();
+    match ids.into_iter().find(|id| !found.contains(id)) {
+        Some(id) => Err(missing(collection, reference, id)),
+        None => Ok(()),
+    }
+}
+
+fn missing(collection: Collection, reference: &Reference, id: ObjectId) -> Fault {
+    Fault::Store(StoreError::MissingReference { collection, field: reference.field.to_owned(), id })
+}
+
+/// The ids in a field that holds one or a list of them.
+fn ids_in(value: &Bson) -> Vec<ObjectId> {
+    match value {
+        Bson::ObjectId(id) => vec![*id],
+        Bson::Array(list) => list.iter().filter_map(Bson::as_object_id).collect(),
+        _ => Vec::new(),
+    }
+}

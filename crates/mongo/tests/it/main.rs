@@ -1,0 +1,10 @@
+//! The MongoDB adapter against a real server: the conformance suite, and what only this engine has to show. The server
+//! is the one that `ALERTCAST_TEST_MONGODB_URI` names; `./test` starts one. Each test has a database of its own.
+
+mod connecting;
+mod faults;
+mod support;
+
+mod conformance {
+    alertcast_core::conformance_tests!(crate::support::MongoHarness::new());
+}
