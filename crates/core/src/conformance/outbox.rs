@@ -55,7 +55,7 @@ pub async fn a_long_queue_comes_in_the_same_order(harness: &dyn Harness) {
         .map(|n| {
             queued(n, |d| {
                 (d.priority, d.queued_at) = ((n % 3) as i32, at(i64::from(n % 5)));
-                (d.rotation, d.due_at) = ((n * 7_919 % 1_009) as i32, at(i64::from(n % 11)));
+                (d.rotation, d.due_at) = ((n * 7_919 % 13) as i32, at(i64::from(n % 11)));
             })
         })
         .collect();

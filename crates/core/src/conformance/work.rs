@@ -23,7 +23,8 @@ pub async fn pending_alerts_come_in_the_order_of_acceptance(harness: &dyn Harnes
     // Of each configuration; between configurations no order is promised.
     let of = |config: u32| {
         let config = Some(config_id(config));
-        let these: Vec<_> = pending.iter().filter(|alert| alert.processing.alert_config_id == config).cloned().collect();
+        let these: Vec<_> =
+            pending.iter().filter(|alert| alert.processing.alert_config_id == config).cloned().collect();
         numbers(&these)
     };
     assert_eq!((of(1), of(2)), (vec![5, 9], vec![2, 1]));
@@ -41,7 +42,7 @@ pub async fn pending_alerts_are_those_of_the_asked_partitions(harness: &dyn Harn
     for (n, config) in [(1, 1), (2, 2), (3, 1)] {
         scene.accept(n, config).await;
     }
-    let of = async |partitions: &[i32]| numbers(&scene.store.pending_alerts(partitions, &[], 10).await.unwrap());
+    let of = async |partitions: &[i32]| sorted(&scene.store.pending_alerts(partitions, &[], 10).await.unwrap());
     assert_eq!(of(&[one]).await, [1, 3]);
     assert_eq!(of(&[two]).await, [2]);
     assert_eq!(of(&[two, one]).await, [1, 2, 3]);
@@ -56,12 +57,12 @@ pub async fn pending_alerts_leave_out_configurations_that_are_worked_on(harness:
         scene.accept(n, config).await;
     }
     let without = async |except: &[ConfigId], limit: usize| {
-        numbers(&scene.store.pending_alerts(&everywhere(), except, limit).await.unwrap())
+        sorted(&scene.store.pending_alerts(&everywhere(), except, limit).await.unwrap())
     };
     // The limit counts what is answered, not what is left out.
     assert_eq!(without(&[config_id(1)], 2).await, [3, 4]);
     assert_eq!(without(&[config_id(1), config_id(3)], 9).await, [3]);
-    assert_eq!(without(&[config_id(9)], 2).await, [1, 2]);
+    assert_eq!(without(&[config_id(2), config_id(3), config_id(9)], 2).await, [1, 2]);
 }
 
 pub async fn pending_alerts_are_received_or_processing(harness: &dyn Harness) {
@@ -169,6 +170,13 @@ pub async fn a_chunks_quotas_are_those_of_the_users_who_have_one(harness: &dyn H
     let asked = [2, 3].map(user_id);
     let state = scene.store.load_chunk(config_id(1), super::scene::span(&(1..=3)), &asked).await.unwrap();
     assert_eq!(state.quotas.into_iter().collect::<Vec<_>>(), [(user_id(2), quota(2, 4, 2))]);
+}
+
+/// For what stands in no order.
+fn sorted(alerts: &[Alert]) -> Vec<u32> {
+    let mut numbers = numbers(alerts);
+    numbers.sort_unstable();
+    numbers
 }
 
 fn numbers(alerts: &[Alert]) -> Vec<u32> {
