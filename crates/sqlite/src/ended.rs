@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId, PreferenceId, TradeId};
 use alertcast_core::money::Count;
-use alertcast_core::store::{Collection, UsageIncrement};
+use alertcast_core::store::Collection;
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 
 use crate::fault::Result;
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Blob, Bytes, Rows, decode};
-use crate::work::count_usage;
+use crate::usage;
 
 /// Not a field of core's document: a replacement that was sent too late for its entry to be followed.
 const ENTRY_LAPSED: &str = "entryLapsed";
@@ -169,14 +169,7 @@ impl<'c> Endings<'c> {
             (Blob::from(trade.user_id), Blob::from(trade.alert_config_id)),
             |row| Ok(PreferenceId(row.get::<_, Blob>(0)?.id())),
         )?;
-        let usage = UsageIncrement {
-            subscription: trade.subscription_id,
-            preference,
-            alerts: -1,
-            trades: -1,
-            at: trade.created_at,
-        };
-        count_usage(self.rows, &usage, self.now)
+        usage::take_back(self.rows, trade.subscription_id, preference, self.now)
     }
 
     /// Whether the trade's entry is known to have reached nobody.

@@ -26,6 +26,7 @@ mod schema;
 mod settle;
 mod store;
 mod sweep;
+mod usage;
 mod work;
 mod writer;
 

@@ -20,6 +20,7 @@ use crate::migrate::migrate;
 use crate::queue::{Lane, Queue};
 use crate::reader::Readers;
 use crate::rows::{Rows, whole};
+use crate::usage;
 use crate::writer::{Call, Jobs, Tx, Writer};
 
 const DATABASE: &str = "alertcast.db";
@@ -84,6 +85,7 @@ impl SqliteStore {
         }
         let wal = Arc::new(Wal::default());
         wal.watch(&mut conn)?;
+        usage::define(&conn)?;
         let seq = Rows::new(&conn).one(r#"SELECT max("alertcast.seq") FROM alerts"#, [], |row| whole(row, 0))?;
         let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
         let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<Result<Vec<_>>>();

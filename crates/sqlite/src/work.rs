@@ -14,6 +14,8 @@ use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
 use async_trait::async_trait;
 use bson::Bson;
+use bson::oid::ObjectId;
+use serde::Serialize;
 
 use crate::documents::bound;
 use crate::failpoints::Op;
@@ -24,6 +26,7 @@ use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Blob, Bytes, Rows, blob, decode, encode, whole};
 use crate::store::SqliteStore;
+use crate::usage;
 use crate::writer::Tx;
 
 #[async_trait]
@@ -43,7 +46,7 @@ impl Work for SqliteStore {
     }
 
     async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
-        let ready = ReadyChunk::of(chunk)?;
+        let ready = ReadyChunk::pack(chunk).await?;
         self.write(Lane::Bulk, Op::Chunk, move |tx| ready.commit(tx)).await
     }
 
@@ -128,6 +131,9 @@ fn load_chunk(rows: Rows<'_>, config: ConfigId, span: UserSpan, entering: &[User
     Ok(ChunkState { open_trades, last_numbers, quotas })
 }
 
+/// A chunk of more documents is packed on threads of its own.
+const PACKED_AT_ONCE_MAX: usize = 100;
+
 /// A chunk with its documents packed, so that the writer only writes.
 #[derive(Debug)]
 struct ReadyChunk {
@@ -151,6 +157,20 @@ struct ReadyChunk {
 }
 
 impl ReadyChunk {
+    /// Packs the documents of a chunk, of a large one on other threads than the caller's.
+    async fn pack(mut chunk: ChunkCommit) -> StoreResult<Self> {
+        if chunk.deliveries.len() + chunk.opened.len() <= PACKED_AT_ONCE_MAX {
+            return Ok(Self::of(chunk)?);
+        }
+        let deliveries = std::mem::take(&mut chunk.deliveries);
+        let deliveries = tokio::task::spawn_blocking(move || encode_all(&deliveries));
+        let rest = tokio::task::spawn_blocking(move || Self::of(chunk));
+        let broken = |_| Fault::unavailable("a chunk could not be packed");
+        let mut ready = rest.await.map_err(broken)??;
+        ready.deliveries = deliveries.await.map_err(broken)??;
+        Ok(ready)
+    }
+
     fn of(chunk: ChunkCommit) -> Result<Self> {
         let mut open_seen = chunk.open_seen;
         if let Some((_, trades)) = &mut open_seen {
@@ -170,9 +190,9 @@ impl ReadyChunk {
             open_seen,
             quotas: quotas.collect::<Result<_>>()?,
             decisions: chunk.decisions.map(|decisions| with_id(&decisions)).transpose()?,
-            opened: chunk.opened.iter().map(encode).collect::<Result<_>>()?,
+            opened: encode_all(&chunk.opened)?,
             ended: chunk.ended,
-            deliveries: chunk.deliveries.iter().map(encode).collect::<Result<_>>()?,
+            deliveries: encode_all(&chunk.deliveries)?,
             usage: chunk.usage,
             config_increment: chunk.config_increment,
             notices: notice::ready(chunk.notices)?,
@@ -199,9 +219,7 @@ impl ReadyChunk {
         if let Some(decisions) = &self.decisions {
             rows.insert(Collection::Decisions, decisions)?;
         }
-        for usage in &self.usage {
-            count_usage(rows, usage, self.now)?;
-        }
+        usage::count(rows, &self.usage, self.now)?;
         count_config(rows, self.config, &self.config_increment, self.now)?;
         notice::give(rows, &self.notices)?;
         self.move_on(rows, &alert)
@@ -236,11 +254,20 @@ impl ReadyChunk {
     }
 }
 
+fn encode_all<T: Serialize>(values: &[T]) -> Result<Vec<Bytes>> {
+    values.iter().map(encode).collect()
+}
+
 /// A document that has no id of its own gets one, as MongoDB's driver would give it.
-fn with_id<T: serde::Serialize>(value: &T) -> Result<Bytes> {
-    let mut document = bson::doc! { "_id": bson::oid::ObjectId::new() };
-    document.extend(alertcast_core::store::document(value)?);
-    crate::rows::pack(&document)
+fn with_id<T: Serialize>(value: &T) -> Result<Bytes> {
+    #[derive(Serialize)]
+    struct WithId<'v, T> {
+        #[serde(rename = "_id")]
+        id: ObjectId,
+        #[serde(flatten)]
+        value: &'v T,
+    }
+    encode(&WithId { id: ObjectId::new(), value })
 }
 
 fn is_pending(alert: &[u8]) -> Result<bool> {
@@ -312,52 +339,6 @@ fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()> {
     edit.set("updatedAt", now);
     rows.edit(Collection::Trades, &trade, &edit)?;
     Ok(())
-}
-
-/// Adds to a subscriber's counters. What has been deleted meanwhile is not counted.
-pub(crate) fn count_usage(rows: Rows<'_>, usage: &UsageIncrement, now: Time) -> Result<()> {
-    let subscription =
-        Counters { alerts: "usage.alertsReceived", trades: "usage.tradesOpened", last_at: "usage.lastActivityAt" };
-    if let Some(document) = rows.find(Collection::UserSubscriptions, usage.subscription)? {
-        let edit = subscription.raise(&document, usage, now)?;
-        rows.edit(Collection::UserSubscriptions, &document, &edit)?;
-    }
-    let preference = Counters {
-        alerts: "statistics.alertsReceived",
-        trades: "statistics.tradesOpened",
-        last_at: "statistics.lastAlertAt",
-    };
-    let Some(id) = usage.preference else { return Ok(()) };
-    if let Some(document) = rows.find(Collection::UserAlertPreferences, id)? {
-        let edit = preference.raise(&document, usage, now)?;
-        rows.edit(Collection::UserAlertPreferences, &document, &edit)?;
-    }
-    Ok(())
-}
-
-/// Where a document keeps a subscriber's counters.
-struct Counters {
-    alerts: &'static str,
-    trades: &'static str,
-    last_at: &'static str,
-}
-
-impl Counters {
-    fn raise(&self, document: &[u8], usage: &UsageIncrement, now: Time) -> Result<Edit> {
-        let mut edit = Edit::new();
-        for (path, by) in [(self.alerts, usage.alerts), (self.trades, usage.trades)] {
-            if by != 0 {
-                edit.set(path, Count(raw::counter(document, path)? + by));
-            }
-        }
-        let last = raw::lookup(document, self.last_at)?.and_then(Value::as_time);
-        // What is taken back is no activity.
-        if usage.alerts >= 0 && last.is_none_or(|last| last < usage.at) {
-            edit.set(self.last_at, usage.at);
-        }
-        edit.set("updatedAt", now);
-        Ok(edit)
-    }
 }
 
 fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
