@@ -180,7 +180,8 @@ fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<
     };
     let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(fence.epoch);
     let may_wait = matches!(record.outcome, Outcome::Expired | Outcome::Dropped { .. });
-    if !is_ours && !(may_wait && delivery.state == DeliveryState::Pending) {
+    let is_waiting = may_wait && delivery.state == DeliveryState::Pending;
+    if !is_ours && !is_waiting {
         return Ok(None);
     }
     let edit = Edit::default();
