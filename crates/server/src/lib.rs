@@ -11,6 +11,8 @@ pub mod clock;
 pub mod config;
 pub mod courier;
 pub mod demo;
+#[cfg(feature = "failpoints")]
+pub mod failpoints;
 pub mod http;
 pub mod inflight;
 pub mod leases;

@@ -1,3 +1,13 @@
 //! The server's parts together: real store, real sockets, a stand-in for Telegram.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests and their helpers fail by panicking"
+)]
 
 mod courier;
+mod crash;
+mod e2e;
+mod harness;
+mod sync;

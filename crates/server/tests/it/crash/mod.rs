@@ -1,0 +1,8 @@
+//! The program is killed, and nothing is lost or done twice.
+//!
+//! `ALERTCAST_CRASH_ROUNDS` sets the number of rounds (10), `ALERTCAST_CRASH_SEED` repeats a run: the alerts and the
+//! moments of killing are drawn from it. What the machine makes of these moments differs from run to run.
+
+mod failpoints;
+mod kill;
+mod load;

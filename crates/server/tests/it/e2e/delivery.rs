@@ -1,0 +1,132 @@
+//! Which way a message takes, and what becomes of one that has trouble on the way.
+
+use std::time::Duration;
+
+use alertcast_core::conformance::fixtures::user_id;
+use alertcast_core::decision::Verdict;
+use alertcast_core::delivery::DeliveryState;
+use alertcast_core::trade::document::TradeStatus::Closed;
+use telegram_sim::{Fault, FaultAction, FreezeScope};
+
+use super::{buy, small_world, states, tp_hit, trades, verdict};
+use crate::harness::app::START;
+use crate::harness::{App, World, chat};
+
+#[tokio::test]
+async fn each_subscriber_is_written_to_by_the_bot_that_they_started() {
+    let world = small_world().user(4, 1, |user| user.alertcast.bot_id = Some("202".to_owned()));
+    let mut app = App::start(world).await;
+    app.done(buy(100.0)).await;
+    app.done(tp_hit(112.0)).await;
+    let bots = |n| app.messages(n).iter().map(|message| message.bot).collect::<Vec<_>>();
+    assert_eq!((bots(1), bots(4)), (vec![101, 101], vec![202, 202]));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_subscriber_without_a_channel_gets_no_trade() {
+    let world = small_world().user(4, 1, |user| user.telegram.chat_id = None);
+    let mut app = App::start(world).await;
+    let entry = app.done(buy(100.0)).await;
+    let books = app.finish().await;
+    assert_eq!(verdict(&books, entry, 4), Verdict::NoChannel);
+    assert_eq!(trades(&books, 4).len(), 0);
+}
+
+#[tokio::test]
+async fn a_message_in_doubt_is_sent_again_and_says_so() {
+    let mut app = App::start(small_world()).await;
+    app.sim.inject_fault(Fault::new(FaultAction::ErrorAfter { status: 502 }).chat(chat(2)).times(1));
+    app.done(buy(100.0)).await;
+    let messages = app.messages(2);
+    assert_eq!(messages.len(), 2);
+    let marked: Vec<bool> = messages.iter().map(|message| message.plain.contains("May be a repeat")).collect();
+    assert_eq!(marked, [false, true]);
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_refused_for_now_is_sent_again_without_a_word() {
+    let mut app = App::start(small_world()).await;
+    let wait = FaultAction::TooManyRequests { retry_after: 1, scope: FreezeScope::Chat };
+    app.sim.inject_fault(Fault::new(wait).chat(chat(2)).times(1));
+    app.done(buy(100.0)).await;
+    let messages = app.messages(2);
+    assert_eq!(messages.len(), 1);
+    assert!(!messages[0].plain.contains("May be a repeat"));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_trade_whose_entry_reached_nobody_counts_nowhere_and_its_exit_says_nothing() {
+    let mut app = App::start(small_world()).await;
+    app.sim.block(chat(2));
+    app.done(buy(100.0)).await;
+    let books = app.books().await;
+    assert!(trades(&books, 2)[0].alertcast.unreached);
+    assert!(books.users[&user_id(2)].alertcast.chat_blocked_at.is_some());
+    app.done(tp_hit(112.0)).await;
+    let books = app.finish().await;
+    assert_eq!(states(&books, 2), [Closed]);
+    assert!(
+        books.deliveries.values().filter(|d| d.user_id == Some(user_id(2))).all(|d| d.state == DeliveryState::Dead)
+    );
+}
+
+/// What user 2 is told in one message where the exit comes while the entry, struck by this fault, waits to be tried again.
+async fn told_together(fault: FaultAction) -> String {
+    let mut app = App::start(small_world()).await;
+    app.sim.inject_fault(Fault::new(fault).chat(chat(2)).times(1));
+    app.accept(buy(100.0)).await;
+    app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
+    let waits = || app.desk.count("deliveries", "\"state\" = 'pending'") == 1;
+    app.until("the second try waits", waits).await;
+    app.done(tp_hit(112.0)).await;
+    let messages = app.messages(2);
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    let books = app.finish().await;
+    assert_eq!(states(&books, 2), [Closed]);
+    messages[0].plain.clone()
+}
+
+#[tokio::test]
+async fn an_exit_that_overtakes_its_entry_tells_both_in_one_message() {
+    let text = told_together(FaultAction::TooManyRequests { retry_after: 1, scope: FreezeScope::Chat }).await;
+    assert!(text.contains("Over before its entry could be sent"), "{text}");
+}
+
+#[tokio::test]
+async fn an_exit_that_overtakes_an_entry_in_doubt_does_not_claim_that_it_never_came() {
+    let text = told_together(FaultAction::ErrorBefore { status: 503 }).await;
+    assert!(text.contains("Its entry may not have reached you before"), "{text}");
+}
+
+#[tokio::test]
+async fn an_entry_past_its_deadline_is_not_sent() {
+    let mut app = App::start(small_world()).await;
+    let down = app.sim.inject_fault(Fault::new(FaultAction::DropBefore).chat(chat(2)));
+    app.accept(buy(100.0)).await;
+    app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
+    app.advance(Duration::from_secs(60 * 60 + 1));
+    app.quiet().await;
+    app.sim.remove_fault(down);
+    let books = app.finish().await;
+    assert!(trades(&books, 2)[0].alertcast.unreached);
+    let of_two = books.deliveries.values().find(|delivery| delivery.user_id == Some(user_id(2))).unwrap();
+    assert_eq!(of_two.state, DeliveryState::Expired);
+}
+
+#[tokio::test]
+async fn fifteen_hundred_recipients_are_served_across_chunks() {
+    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_500, 1);
+    let mut app = App::start(world).await;
+    let entry = app.done(buy(100.0)).await;
+    let exit = app.done(tp_hit(112.0)).await;
+    assert_eq!(app.sim.messages().len(), 3_000);
+    let books = app.finish().await;
+    for alert in [entry, exit] {
+        assert_eq!(books.decisions[&alert].len(), 3, "chunks");
+        assert_eq!(books.alerts[&alert].statistics.delivery_count.0, 1_500);
+        assert_eq!(books.alerts[&alert].processing.matched_users.len(), 1_500);
+    }
+}

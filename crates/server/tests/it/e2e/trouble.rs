@@ -1,0 +1,79 @@
+//! Alerts that cannot be processed at once, or ever.
+
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::conformance::fixtures::{self, config_id, user_id};
+use alertcast_core::store::{Collection, Write};
+use alertcast_core::time::Time;
+use bson::doc;
+use bson::oid::ObjectId;
+
+use super::{buy, small_world, states};
+use crate::harness::app::START;
+use crate::harness::post::alert;
+use crate::harness::{App, World};
+
+/// An open trade of a user that nobody can read.
+fn unreadable_trade(user: u32) -> (ObjectId, Write) {
+    let id = fixtures::oid(99, 0, user);
+    let document = doc! {
+        "_id": id,
+        "userId": user_id(user).0,
+        "alertConfigId": config_id(1).0,
+        "status": "open",
+        "tradeNumber": "one",
+    };
+    (id, Write::Insert { collection: Collection::Trades, document })
+}
+
+#[tokio::test]
+async fn an_alert_that_failed_halfway_goes_on_where_it_stood() {
+    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_200, 1);
+    let mut app = App::start(world).await;
+    let (trade, write) = unreadable_trade(700);
+    app.store.write(vec![write]).await.unwrap();
+    let entry = app.accept(buy(100.0)).await;
+    let failed = || app.desk.count("alerts", "\"processing.status\" = 'processing'") == 1;
+    app.until("the first chunk is committed, the second fails", failed).await;
+    app.until("the first chunk's messages are out", || app.sim.messages().len() == 500).await;
+    app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();
+    let books = app.finish().await;
+    assert_eq!(books.alerts[&entry].processing.status, AlertStatus::Processed);
+    assert_eq!(books.trades.len(), 1_200);
+}
+
+#[tokio::test]
+async fn an_alert_that_keeps_failing_is_parked_and_blocks_nothing() {
+    let mut app = App::prepare(small_world()).await;
+    let mut broken = fixtures::alert(1, 1);
+    broken.webhook.received_at = START;
+    broken.alertcast.intent = Some(doc! { "kind": "nonsense" });
+    let keys = vec![fixtures::key("broken", Time::from_millis(i64::MAX))];
+    app.store.accept_alert(broken.clone(), keys, START).await.unwrap();
+    app.allow.parked.push(broken.id);
+    app.run().await;
+    let behind = app.done(buy(100.0)).await;
+    let texts = app.operator_texts();
+    assert!(texts[0].contains("could not be processed"), "{texts:?}");
+    let books = app.finish().await;
+    let parked = &books.alerts[&broken.id];
+    assert_eq!(parked.processing.status, AlertStatus::Failed);
+    assert_eq!(parked.alertcast.attempts.0, 5);
+    assert_eq!(books.alerts[&behind].processing.status, AlertStatus::Processed);
+    assert_eq!(states(&books, 1).len(), 1);
+}
+
+#[tokio::test]
+async fn trouble_in_one_configuration_does_not_hold_up_another() {
+    let world = World::at(START).config(1, |_| {}).config(2, |_| {}).plan(1, &[1, 2], |_| {}).users(1..=3, 1);
+    let mut app = App::start(world).await;
+    let (trade, write) = unreadable_trade(2);
+    app.store.write(vec![write]).await.unwrap();
+    let stuck = app.accept(buy(100.0)).await;
+    app.accept(alert(2, "BUY", 50.0)).await;
+    app.until("the other configuration's messages are out", || app.sim.messages().len() == 3).await;
+    app.quiet().await;
+    app.allow.parked.push(stuck);
+    app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();
+    let books = app.finish().await;
+    assert_eq!(books.trades.len(), 3);
+}

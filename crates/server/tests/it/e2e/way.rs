@@ -1,0 +1,156 @@
+//! What subscribers and operators read of an entry, a replacement, an exit and a refusal.
+
+use std::time::Duration;
+
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::config::ConfigStatus;
+use alertcast_core::decision::Verdict;
+use alertcast_core::money::Count;
+use alertcast_core::trade::document::TradeStatus::{Open, Replaced};
+use serde_json::json;
+
+use super::{buy, sell, small_world, states, tp_hit, verdict};
+use crate::harness::post::{alert, with};
+use crate::harness::{App, World, app::START};
+
+/// One trade at a time.
+fn single_trade_world() -> World {
+    World::at(START)
+        .config(1, |config| config.trade_management.max_open_trades = Count(1))
+        .plan(1, &[1], |_| {})
+        .users(1..=3, 1)
+}
+
+/// The text with what differs from run to run taken out.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() == 24 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    let line = |line: &str| {
+        let words = line.split(' ').map(|word| if is_id(word) { "[id]" } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test]
+async fn an_entry_its_replacement_and_the_exit_reach_every_subscriber() {
+    let mut app = App::start(single_trade_world()).await;
+    app.done(buy(100.0)).await;
+    insta::assert_snapshot!("entry", app.last_text(1));
+    app.advance(Duration::from_secs(3 * 60 * 60));
+    app.done(buy(102.5)).await;
+    insta::assert_snapshot!("replacement", app.last_text(1));
+    app.advance(Duration::from_secs(30 * 60));
+    app.done(tp_hit(113.0)).await;
+    insta::assert_snapshot!("exit", app.last_text(1));
+    for n in 1..=3 {
+        let messages = app.messages(n);
+        assert_eq!(messages.len(), 3, "user {n}");
+        assert_eq!(messages[2].reply_to, Some(messages[1].message_id), "an exit answers its entry");
+    }
+    assert_eq!(app.operator_texts(), Vec::<String>::new());
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_refusal_tells_the_operators_what_to_change_and_the_same_again_is_counted() {
+    let mut app = App::start(small_world()).await;
+    let wrong = with(buy(100.0), json!({ "tp": 90.0 }));
+    // Under names of their own: the same mistake, made again.
+    let [first, second, third] = [(); 3].map(|()| app.named(wrong.clone()));
+    let reply = app.post(&first).await;
+    assert_eq!(reply.status, 422, "{}", reply.body);
+    app.until("the operators hear of it", || app.operator_texts().len() == 1).await;
+    insta::assert_snapshot!("refusal", without_ids(&app.operator_texts()[0]));
+    for again in [second, third] {
+        assert_eq!(app.post(&again).await.status, 422);
+    }
+    app.quiet().await;
+    assert_eq!(app.operator_texts().len(), 1, "the same is not told again at once");
+    app.advance(Duration::from_secs(5 * 60));
+    app.until("the operators hear how often", || app.operator_texts().len() == 2).await;
+    insta::assert_snapshot!("refusal_more", app.operator_texts()[1]);
+    let books = app.finish().await;
+    assert_eq!(books.alerts.len(), 3);
+    assert!(books.alerts.values().all(|alert| alert.processing.status == AlertStatus::Failed));
+    assert!(books.deliveries.values().all(|delivery| delivery.user_id.is_none()), "no subscriber hears of it");
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_alert_is_kept_and_told() {
+    let app = App::start(small_world()).await;
+    let reply = app.sender().text("Price crossed the moving average").await.unwrap();
+    assert!((400..500).contains(&reply.status), "{reply:?}");
+    app.until("the operators hear of it", || app.operator_texts().len() == 1).await;
+    let books = app.finish().await;
+    assert_eq!((books.rejected, books.alerts.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_resend_is_answered_with_the_first_alert_and_changes_nothing() {
+    let mut app = App::start(small_world()).await;
+    let body = app.named(buy(100.0));
+    let first = app.accept(body.clone()).await;
+    let while_at_it = app.post(&body).await;
+    app.quiet().await;
+    let afterwards = app.post(&body).await;
+    for again in [while_at_it, afterwards] {
+        assert_eq!((again.status, again.alert()), (200, Some(first)));
+    }
+    let books = app.finish().await;
+    assert_eq!((books.alerts.len(), books.trades.len(), books.deliveries.len()), (1, 3, 3));
+}
+
+#[tokio::test]
+async fn entries_open_trades_up_to_the_limit_and_then_replace_the_oldest_of_their_side() {
+    let mut app = App::start(small_world()).await;
+    for price in [100.0, 101.0, 102.0, 103.0] {
+        app.done(buy(price)).await;
+    }
+    assert!(app.last_text(2).contains("trade #4, in place of #1"), "{}", app.last_text(2));
+    let books = app.finish().await;
+    for n in 1..=3 {
+        assert_eq!(states(&books, n), [Replaced, Open, Open, Open]);
+    }
+}
+
+#[tokio::test]
+async fn an_opposite_entry_is_refused_where_one_side_excludes_the_other() {
+    let world = World::at(START)
+        .config(1, |config| config.trade_management.allow_opposite_signals = false)
+        .plan(1, &[1], |_| {})
+        .users(1..=2, 1);
+    let mut app = App::start(world).await;
+    app.done(buy(100.0)).await;
+    let refused = app.done(sell(101.0)).await;
+    let books = app.finish().await;
+    for n in 1..=2 {
+        assert_eq!(verdict(&books, refused, n), Verdict::OppositeOpen);
+        assert_eq!(states(&books, n), [Open]);
+    }
+}
+
+#[tokio::test]
+async fn a_configuration_in_testing_tells_the_operators_alone_and_changes_nothing() {
+    let world = World::at(START)
+        .config(1, |config| config.status = ConfigStatus::Testing)
+        .plan(1, &[1], |_| {})
+        .users(1..=3, 1);
+    let mut app = App::start(world).await;
+    let alert = app.done(buy(100.0)).await;
+    let texts = app.operator_texts();
+    assert!(texts[0].contains("3 subscribers would have got it"), "{texts:?}");
+    let books = app.finish().await;
+    assert_eq!((books.trades.len(), books.quotas.len(), books.deliveries.len()), (0, 0, 1));
+    assert!(books.alerts[&alert].alertcast.testing);
+    assert_eq!(verdict(&books, alert, 2), Verdict::Sent, "the decision it would have made is kept");
+}
+
+#[tokio::test]
+async fn an_exit_that_matches_nothing_is_shown_to_the_operators() {
+    let mut app = App::start(small_world()).await;
+    let exit = app.done(alert(1, "SL_HIT", 90.0)).await;
+    assert!(app.operator_texts()[0].contains("Exit without a trade"), "{:?}", app.operator_texts());
+    let books = app.finish().await;
+    assert!(books.alerts[&exit].processing.errors[0].message.starts_with("no_matching_trade"));
+    assert!(books.deliveries.values().all(|delivery| delivery.user_id.is_none()), "subscribers hear nothing");
+}

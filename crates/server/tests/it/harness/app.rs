@@ -1,0 +1,268 @@
+//! The program in this process, on a clock that the test moves.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast::app::App as Parts;
+use alertcast::clock::{Clock as _, ManualClock};
+use alertcast::running::{self, Running};
+use alertcast::settings::Settings;
+use alertcast_core::id::AlertId;
+use alertcast_core::store::{Store, Write};
+use alertcast_core::time::Time;
+use alertcast_sqlite::{Options, SqliteStore};
+use serde_json::Value;
+use telegram_sim::{SentMessage, Sim, SimConfig, SimServer};
+use tempfile::TempDir;
+
+use super::desk::Desk;
+use super::gate::Gate;
+use super::post::{Reply, SECRET, Sender, with};
+use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, World, chat, panics, prepare_process};
+
+/// When every test in this process begins: one of the operators' windows begins then too.
+pub(crate) const START: Time = Time::from_millis(1_750_000_200_000);
+
+/// Nothing takes longer in real time, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a condition is looked at in real time, and how far the clock moves between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+const STEP: Duration = Duration::from_millis(4);
+
+/// The program and everything around it. [`App::finish`] must be its end.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) sim: Sim,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) store: Arc<dyn Store>,
+    /// Holds up what the webhook wants to store.
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) parts: Parts,
+    pub(crate) allow: Allowances,
+    pub(crate) desk: Desk,
+    server: SimServer,
+    world: World,
+    sender: Option<Sender>,
+    running: Option<Running>,
+    answered: BTreeMap<String, AlertId>,
+    posted: u32,
+    finished: bool,
+    _dir: TempDir,
+}
+
+impl App {
+    /// The program over this world, running.
+    pub(crate) async fn start(world: World) -> Self {
+        let mut app = Self::prepare(world).await;
+        app.run().await;
+        app
+    }
+
+    /// The program over this world, not running yet.
+    pub(crate) async fn prepare(world: World) -> Self {
+        prepare_process();
+        let sim = SimConfig::default().bot(BOT).bot(OTHER_BOT).strict().no_limits();
+        let server = telegram_sim::start(sim, "127.0.0.1:0").await.unwrap();
+        let sim = server.sim();
+        start_chats(&sim, &world);
+        let dir = TempDir::new().unwrap();
+        let options = Options { cache_kib: 4096, readers: 2, ..Options::default() };
+        let embedded: Arc<dyn Store> = Arc::new(SqliteStore::open(dir.path(), &options).unwrap());
+        let gate = Gate::before(embedded);
+        let store: Arc<dyn Store> = Arc::clone(&gate) as Arc<dyn Store>;
+        store.setup().await.unwrap();
+        store.write(world.writes()).await.unwrap();
+        let clock = ManualClock::at(START);
+        let parts = running::prepare(Arc::clone(&store), clock.clone(), settings(&server)).await.unwrap();
+        Self {
+            sim,
+            clock,
+            store,
+            gate,
+            parts,
+            allow: Allowances::default(),
+            desk: Desk::in_folder(dir.path()),
+            server,
+            world,
+            sender: None,
+            running: None,
+            answered: BTreeMap::new(),
+            posted: 0,
+            finished: false,
+            _dir: dir,
+        }
+    }
+
+    /// Starts it.
+    pub(crate) async fn run(&mut self) {
+        let running = running::start(self.parts.clone()).await.unwrap();
+        self.sender = Some(Sender::to(running.address));
+        self.running = Some(running);
+    }
+
+    /// To post with.
+    pub(crate) fn sender(&self) -> &Sender {
+        self.sender.as_ref().unwrap()
+    }
+
+    /// Posts an alert, under a name of its own where it has none; it must be accepted.
+    pub(crate) async fn accept(&mut self, body: Value) -> AlertId {
+        let body = self.named(body);
+        let id = self.sender().accept(&body).await;
+        self.note(&body, id);
+        id
+    }
+
+    /// Posts an alert that must be accepted, and waits until everything about it is done.
+    pub(crate) async fn done(&mut self, body: Value) -> AlertId {
+        let id = self.accept(body).await;
+        self.quiet().await;
+        id
+    }
+
+    /// Posts an alert as it is.
+    pub(crate) async fn post(&self, body: &Value) -> Reply {
+        self.sender().post(body).await
+    }
+
+    /// The alert with a name by which it is found again.
+    pub(crate) fn named(&mut self, body: Value) -> Value {
+        self.posted += 1;
+        if body.get("alert_id").is_some() {
+            body
+        } else {
+            with(body, serde_json::json!({"alert_id": format!("a{}", self.posted)}))
+        }
+    }
+
+    /// Notes that an alert was answered 202: it must be there at the end.
+    pub(crate) fn note(&mut self, body: &Value, id: AlertId) {
+        self.answered.insert(body["alert_id"].as_str().unwrap().to_owned(), id);
+    }
+
+    /// Changes documents, as a console would. What was the audience at the beginning is not any more.
+    pub(crate) async fn change(&mut self, writes: Vec<Write>) {
+        self.allow.audience_changed = true;
+        self.store.write(writes).await.unwrap();
+    }
+
+    /// Moves the clock at once.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Waits until nothing is left to be done, while the clock goes on.
+    pub(crate) async fn quiet(&self) {
+        self.until("everything is done", || self.desk.is_quiet()).await;
+    }
+
+    /// Waits until something holds, while the clock goes on.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let looking = async {
+            while !holds() {
+                tokio::time::sleep(LOOK_EVERY).await;
+                self.clock.advance(STEP);
+            }
+        };
+        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
+            panic!("waited in vain until {what}: {:?}", self.desk.busy());
+        }
+    }
+
+    /// The messages that user `n` got.
+    pub(crate) fn messages(&self, n: u32) -> Vec<SentMessage> {
+        self.sim.messages_to(chat(n))
+    }
+
+    /// The latest of them, as the chat shows it.
+    pub(crate) fn last_text(&self, n: u32) -> String {
+        self.messages(n).last().map(|message| message.plain.clone()).unwrap_or_default()
+    }
+
+    /// What the operators read.
+    pub(crate) fn operator_texts(&self) -> Vec<String> {
+        self.sim.messages_to(OPERATORS).into_iter().map(|message| message.plain).collect()
+    }
+
+    /// The store's content now.
+    pub(crate) async fn books(&self) -> Books {
+        Books::read(&*self.store).await
+    }
+
+    /// Waits until everything is done, stops the program, and holds what is left against every rule.
+    pub(crate) async fn finish(mut self) -> Books {
+        self.quiet().await;
+        self.stop().await;
+        let books = self.books().await;
+        let messages = self.sim.messages();
+        let model = Model {
+            world: &self.world,
+            books: &books,
+            messages: &messages,
+            answered: &self.answered,
+            now: self.clock.now(),
+            allow: self.allow.clone(),
+        };
+        model.assert("at the end");
+        assert_eq!(self.desk.integrity(), "ok");
+        assert_eq!(panics::seen(), Vec::<String>::new(), "the program panicked");
+        self.finished = true;
+        books
+    }
+
+    async fn stop(&mut self) {
+        let running = self.running.take().unwrap();
+        let clock = Arc::clone(&self.clock);
+        // Whoever finishes what it has begun may sleep by this clock.
+        let ticking = async {
+            loop {
+                tokio::time::sleep(LOOK_EVERY).await;
+                clock.advance(STEP);
+            }
+        };
+        tokio::select! {
+            () = running.stop() => {}
+            () = ticking => {}
+        }
+    }
+}
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = &self.server;
+        if !self.finished && !std::thread::panicking() {
+            panic!("the test ended without App::finish: nothing was checked");
+        }
+    }
+}
+
+/// Everybody has started the bot that writes to them.
+pub(crate) fn start_chats(sim: &Sim, world: &World) {
+    let bots = sim.bot_ids();
+    for user in &world.users {
+        let bot = user.alertcast.bot_id.as_ref().map_or(bots[0], |bot| bot.parse().unwrap());
+        if let Some(chat) = &user.telegram.chat_id {
+            sim.start_chat(bot, chat.parse().unwrap());
+        }
+    }
+    sim.start_chat(bots[0], OPERATORS);
+}
+
+fn settings(server: &SimServer) -> Settings {
+    let mut settings = Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Settings::default() };
+    settings.webhook.secrets = vec![SECRET.into()];
+    settings.webhook.requests_a_minute = count(1_000_000);
+    settings.telegram.tokens = vec![BOT.into(), OTHER_BOT.into()];
+    settings.telegram.api_url = server.url().parse().unwrap();
+    settings.telegram.operator_chats = vec![OPERATORS.to_string()];
+    settings.telegram.limits.bot_per_second = count(10_000);
+    settings.telegram.limits.chat_per_second = count(1_000);
+    settings.telegram.limits.group_per_minute = count(10_000);
+    settings
+}
+
+fn count(n: u32) -> NonZeroU32 {
+    NonZeroU32::new(n).unwrap()
+}

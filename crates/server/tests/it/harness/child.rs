@@ -1,0 +1,244 @@
+//! The program as a process of its own, to be killed and started again over the same data folder. The stand-in for
+//! Telegram lives in the test's process, and so outlives it.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use alertcast::clock::{Clock as _, SystemClock};
+use alertcast_core::id::AlertId;
+use alertcast_core::store::Documents as _;
+use alertcast_core::time::Time;
+use alertcast_sqlite::{Options, SqliteStore};
+use telegram_sim::{Sim, SimConfig, SimServer};
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::app::start_chats;
+use super::desk::Desk;
+use super::post::SECRET;
+use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Sender, World, prepare_process};
+
+/// The machine is busy with other tests: nothing takes longer, unless it hangs.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// The machine's time: what the child goes by.
+pub(crate) fn now() -> Time {
+    SystemClock::new().now()
+}
+
+/// A data folder with a world in it, and what surrounds the program that runs over it.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) sim: Sim,
+    pub(crate) desk: Desk,
+    pub(crate) address: SocketAddr,
+    world: World,
+    _server: SimServer,
+    settings: Vec<(String, String)>,
+    dir: TempDir,
+}
+
+impl Site {
+    pub(crate) async fn new(world: World, sim: SimConfig) -> Self {
+        prepare_process();
+        let server = telegram_sim::start(sim.bot(BOT).bot(OTHER_BOT).strict(), "127.0.0.1:0").await.unwrap();
+        start_chats(&server.sim(), &world);
+        let dir = TempDir::new().unwrap();
+        let store = SqliteStore::open(dir.path(), &Options::default()).unwrap();
+        store.setup().await.unwrap();
+        store.write(world.writes()).await.unwrap();
+        drop(store);
+        let address = free_address();
+        let settings = [
+            ("LISTEN", address.to_string()),
+            ("DATA_DIR", dir.path().display().to_string()),
+            ("WEBHOOK_SECRETS", SECRET.to_owned()),
+            ("WEBHOOK_REQUESTS_A_MINUTE", "1000000".to_owned()),
+            ("TELEGRAM_TOKENS", format!("{BOT},{OTHER_BOT}")),
+            ("TELEGRAM_API_URL", server.url()),
+            ("TELEGRAM_BOT_PER_SECOND", "10000".to_owned()),
+            ("TELEGRAM_CHAT_PER_SECOND", "1000".to_owned()),
+            ("TELEGRAM_GROUP_PER_MINUTE", "10000".to_owned()),
+            ("OPERATOR_CHATS", OPERATORS.to_string()),
+            ("LOG_LEVEL", "info".to_owned()),
+        ];
+        Self {
+            sim: server.sim(),
+            desk: Desk::in_folder(dir.path()),
+            address,
+            world,
+            _server: server,
+            settings: settings.map(|(name, value)| (format!("ALERTCAST_{name}"), value)).into(),
+            dir,
+        }
+    }
+
+    /// To post with.
+    pub(crate) fn sender(&self) -> Sender {
+        Sender::to(self.address)
+    }
+
+    /// Opens the store: no child may be running.
+    pub(crate) fn store(&self) -> SqliteStore {
+        SqliteStore::open(self.dir.path(), &Options::default()).unwrap()
+    }
+
+    /// Starts the program.
+    pub(crate) fn spawn(&self) -> Child {
+        self.spawn_as(&[], &[])
+    }
+
+    /// Starts the program under another one (`strace`), with further variables.
+    pub(crate) fn spawn_as(&self, under: &[&str], variables: &[(&str, &str)]) -> Child {
+        let line: Vec<&str> = under.iter().copied().chain([env!("CARGO_BIN_EXE_alertcast"), "serve"]).collect();
+        let log = self.log();
+        let mut command = Command::new(line[0]);
+        command.args(&line[1..]).env_clear().current_dir(self.dir.path()).kill_on_drop(true);
+        command.envs(self.settings.iter().map(|(name, value)| (name, value))).envs(variables.iter().copied());
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        Child { process: command.spawn().unwrap(), ended: None }
+    }
+
+    fn log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(self.dir.path().join("log")).unwrap()
+    }
+
+    /// The end of what the children said, for whoever looks into a failure.
+    pub(crate) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+
+    /// Waits until the child takes requests; false where it ended before.
+    pub(crate) async fn ready(&self, child: &mut Child) -> bool {
+        let client = reqwest::Client::new();
+        let url = format!("http://{}/readyz", self.address);
+        let looking = async {
+            while child.is_alive() {
+                if client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
+                    return true;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            false
+        };
+        let ready = tokio::time::timeout(PATIENCE, looking).await;
+        ready.unwrap_or_else(|_| panic!("the program does not become ready:\n{}", self.last_words()))
+    }
+
+    /// Starts the program and waits until it takes requests.
+    pub(crate) async fn start(&self) -> Child {
+        let mut child = self.spawn();
+        assert!(self.ready(&mut child).await, "the program ended at its start:\n{}", self.last_words());
+        child
+    }
+
+    /// Waits until nothing is left to be done.
+    pub(crate) async fn quiet(&self) {
+        self.until("everything is done", || self.desk.is_quiet()).await;
+    }
+
+    /// Waits until something holds.
+    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        let looking = async {
+            while !holds() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
+            panic!("waited in vain until {what}: {:?}\n{}", self.desk.busy(), self.last_words());
+        }
+    }
+
+    /// Waits until everything is done, stops the program, and holds what is left against every rule.
+    pub(crate) async fn finish(
+        &self,
+        child: Child,
+        answered: &BTreeMap<String, AlertId>,
+        allow: Allowances,
+        context: &str,
+    ) -> Books {
+        self.quiet().await;
+        let status = child.terminate().await;
+        assert_eq!(status.code(), Some(0), "{context}: asked to stop, the program ended so:\n{}", self.last_words());
+        let books = Books::read(&self.store()).await;
+        let messages = self.sim.messages();
+        let world = &self.world;
+        let model = Model { world, books: &books, messages: &messages, answered, now: now(), allow };
+        model.assert(context);
+        assert_eq!(self.desk.integrity(), "ok", "{context}");
+        books
+    }
+}
+
+/// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.
+fn free_address() -> SocketAddr {
+    let [_, a, b, c] = std::process::id().to_be_bytes();
+    let host = IpAddr::V4(Ipv4Addr::new(127, a.wrapping_add(1), b, c.max(1)));
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
+}
+
+/// A running program. It must be stopped or killed before it is dropped.
+#[derive(Debug)]
+pub(crate) struct Child {
+    process: tokio::process::Child,
+    ended: Option<ExitStatus>,
+}
+
+impl Child {
+    /// Whether it still runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        if self.ended.is_none() {
+            self.ended = self.process.try_wait().unwrap();
+        }
+        self.ended.is_none()
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(mut self) {
+        self.process.start_kill().unwrap();
+        let status = self.ended().await;
+        assert_eq!(status.signal(), Some(9), "it ended by itself before it was killed: {status}");
+    }
+
+    /// Asks it to stop, as an init system does.
+    pub(crate) async fn terminate(mut self) -> ExitStatus {
+        signal(self.id(), "TERM").await;
+        self.ended().await
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        if let Some(status) = self.ended {
+            return status;
+        }
+        let status = tokio::time::timeout(PATIENCE, self.process.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("the program does not end")).unwrap();
+        self.ended = Some(status);
+        status
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) async fn signal(process: u32, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {process}")]).status().await.unwrap();
+    assert!(sent.success(), "no signal could be sent");
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ended.is_none() && !std::thread::panicking() {
+            panic!("a child of this test is left over");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! TradingView's side: posts alerts as it does, and resends as it does.
+
+use std::time::Duration;
+
+use alertcast_core::id::AlertId;
+use serde_json::{Value, json};
+
+/// The secret in the webhook's path.
+pub(crate) const SECRET: &str = "correct-horse-battery-staple";
+
+/// TradingView gives up after three seconds.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// A sender of alerts. Clones share its connections.
+#[derive(Debug, Clone)]
+pub(crate) struct Sender {
+    client: reqwest::Client,
+    url: String,
+}
+
+/// What was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
+}
+
+impl Reply {
+    /// The alert it is about.
+    pub(crate) fn alert(&self) -> Option<AlertId> {
+        self.body["alertId"].as_str().map(|id| id.parse().unwrap())
+    }
+}
+
+impl Sender {
+    /// Posts to the program at this address.
+    pub(crate) fn to(address: impl std::fmt::Display) -> Self {
+        let client = reqwest::Client::builder().timeout(PATIENCE).user_agent("Go-http-client/1.1");
+        Self { client: client.build().unwrap(), url: format!("http://{address}/webhook/{SECRET}") }
+    }
+
+    /// Posts a message as it stands. TradingView calls it text unless it sees JSON.
+    ///
+    /// # Errors
+    /// When no answer came: whether the alert was taken is not known.
+    pub(crate) async fn text(&self, body: impl Into<String>) -> reqwest::Result<Reply> {
+        let request = self.client.post(&self.url).header("content-type", "text/plain; charset=utf-8");
+        let response = request.body(body.into()).send().await?;
+        let status = response.status().as_u16();
+        let bytes = response.bytes().await?;
+        Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
+    }
+
+    /// Posts a JSON message, and answers what came back.
+    pub(crate) async fn post(&self, body: &Value) -> Reply {
+        self.text(body.to_string()).await.unwrap()
+    }
+
+    /// Posts an alert that must be accepted.
+    pub(crate) async fn accept(&self, body: &Value) -> AlertId {
+        let reply = self.post(body).await;
+        assert_eq!(reply.status, 202, "{body}: {}", reply.body);
+        reply.alert().unwrap()
+    }
+}
+
+/// A message for configuration `n` of the fixtures: a signal at a price. Without a timestamp of its own.
+pub(crate) fn alert(config: u32, signal: &str, price: f64) -> Value {
+    json!({ "ticker": format!("SYM{config}"), "interval": "60", "strategy": "EMA", "signal": signal, "price": price })
+}
+
+/// The message with further fields.
+pub(crate) fn with(mut body: Value, fields: Value) -> Value {
+    let Value::Object(fields) = fields else { panic!("fields are an object") };
+    body.as_object_mut().unwrap().extend(fields);
+    body
+}
