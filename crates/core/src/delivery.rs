@@ -180,6 +180,12 @@ pub struct Delivery {
     /// The entry that this exit's message tells too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combines: Option<DeliveryId>,
+    /// That entry's alert, which settles when this exit has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub combines_alert: Option<AlertId>,
+    /// A replacement that told only of the old trade's end, because the new entry was too old.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub entry_lapsed: bool,
     /// How often sending it was begun.
     #[serde(default)]
     pub attempts: Count,

@@ -5,9 +5,10 @@
 
 use std::fmt;
 
+use bson::Bson;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
-use serde::de::{self, Visitor};
+use serde::de;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A double holds any decimal of this many significant digits exactly enough to give it back.
@@ -128,7 +129,14 @@ macro_rules! decimals {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::from_f64(f64::deserialize(deserializer)?).map_err(de::Error::custom)
+                match Bson::deserialize(deserializer)? {
+                    Bson::Double(value) => Self::from_f64(value),
+                    Bson::Int32(value) => Self::new(value.into()),
+                    Bson::Int64(value) => Self::new(value.into()),
+                    Bson::Decimal128(value) => Self::parse(&value.to_string()),
+                    _ => Err(BadNumber::NotANumber),
+                }
+                .map_err(de::Error::custom)
             }
         }
     )+};
@@ -164,29 +172,16 @@ impl Serialize for Count {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnyNumber;
-
-        impl Visitor<'_> for AnyNumber {
-            type Value = Count;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number")
-            }
-
-            fn visit_i64<E: de::Error>(self, value: i64) -> Result<Count, E> {
-                Ok(Count(value))
-            }
-
-            fn visit_u64<E: de::Error>(self, value: u64) -> Result<Count, E> {
-                i64::try_from(value).map(Count).map_err(E::custom)
-            }
-
-            fn visit_f64<E: de::Error>(self, value: f64) -> Result<Count, E> {
-                value.trunc().to_i64().map(Count).ok_or_else(|| E::custom("not a whole number in range"))
-            }
+        let whole = |value: f64| value.trunc().to_i64();
+        match Bson::deserialize(deserializer)? {
+            Bson::Int32(value) => Some(value.into()),
+            Bson::Int64(value) => Some(value),
+            Bson::Double(value) => whole(value),
+            Bson::Decimal128(value) => value.to_string().parse().ok().and_then(whole),
+            _ => None,
         }
-
-        deserializer.deserialize_any(AnyNumber)
+        .map(Count)
+        .ok_or_else(|| de::Error::custom("not a number in range"))
     }
 }
 
@@ -212,6 +207,22 @@ mod tests {
             assert_eq!(Price::parse(text).map(|p| p.to_string()), Ok(want.to_owned()), "{text}");
         }
         assert_eq!(Price::parse("0.00001234").unwrap().to_string(), "0.00001234");
+    }
+
+    #[test]
+    fn any_bson_number_is_read() {
+        #[derive(Debug, PartialEq, Deserialize)]
+        struct Numbers {
+            price: Price,
+            count: Count,
+        }
+        let want = Numbers { price: Price::parse("3").unwrap(), count: Count(3) };
+        let decimal: bson::Decimal128 = "3".parse().unwrap();
+        for number in [Bson::Int32(3), Bson::Int64(3), Bson::Double(3.0), Bson::Decimal128(decimal)] {
+            let document = bson::doc! { "price": number.clone(), "count": number };
+            assert_eq!(bson::deserialize_from_document::<Numbers>(document).unwrap(), want);
+        }
+        assert!(bson::deserialize_from_document::<Numbers>(bson::doc! { "price": "3", "count": 3 }).is_err());
     }
 
     proptest! {

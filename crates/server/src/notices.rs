@@ -74,6 +74,8 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
         entry_delivery: None,
         superseded_by: None,
         combines: None,
+        combines_alert: None,
+        entry_lapsed: false,
         attempts: Count(0),
         possible_repeat: false,
         epoch: None,

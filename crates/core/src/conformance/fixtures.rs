@@ -326,6 +326,8 @@ pub fn entry(channel: Channel, by: u32, config: u32, user: u32) -> Delivery {
         entry_delivery: None,
         superseded_by: None,
         combines: None,
+        combines_alert: None,
+        entry_lapsed: false,
         attempts: Count(0),
         possible_repeat: false,
         epoch: None,

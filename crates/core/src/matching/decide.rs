@@ -57,6 +57,7 @@ pub(super) struct EntryPart<'a> {
     /// The highest number among the user's open trades, 0 without any.
     pub(super) newest_open: i64,
     pub(super) entitled: Entitled,
+    pub(super) preference: Option<PreferenceId>,
     pub(super) replaced: Option<Ending<'a>>,
     pub(super) routes: Routes<'a>,
     pub(super) quota: QuotaChange,
@@ -141,6 +142,7 @@ fn enter<'a>(
         side,
         newest_open: case.open.iter().map(|trade| trade.trade_number.0).max().unwrap_or(0),
         entitled,
+        preference: preference.id,
         replaced,
         routes,
         quota: charge(case.quota, user, case.job.received_at, case.now).map_err(held_back)?,

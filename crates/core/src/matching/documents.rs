@@ -4,7 +4,6 @@ use crate::delivery::{
     Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, priority, rotation,
 };
 use crate::id::{DeliveryId, IdSource, SubscriptionId, TradeId, UserId};
-use crate::market::Side;
 use crate::money::Count;
 use crate::time::Time;
 use crate::trade::document::{
@@ -67,7 +66,7 @@ impl Desk<'_> {
         };
         let send = |route| self.delivery(&subject, route, facts.clone(), None);
         let deliveries: Vec<Delivery> = entry.routes.iter().map(send).collect();
-        (self.trade(trade_id, number, entry.side, &subject, &deliveries), deliveries)
+        (self.trade(trade_id, number, entry, &subject, &deliveries), deliveries)
     }
 
     /// An exit's messages.
@@ -146,6 +145,8 @@ impl Desk<'_> {
             entry_delivery: entry,
             superseded_by: None,
             combines: None,
+            combines_alert: None,
+            entry_lapsed: false,
             attempts: Count(0),
             possible_repeat: false,
             epoch: None,
@@ -158,7 +159,14 @@ impl Desk<'_> {
         }
     }
 
-    fn trade(&self, id: TradeId, number: Count, side: Side, subject: &Subject, deliveries: &[Delivery]) -> Trade {
+    fn trade(
+        &self,
+        id: TradeId,
+        number: Count,
+        entry: &EntryPart<'_>,
+        subject: &Subject,
+        deliveries: &[Delivery],
+    ) -> Trade {
         let (config, ask) = (self.job.config, &self.job.ask);
         let announcement = |delivery: &Delivery| EntryDelivery { channel: delivery.channel, id: delivery.id };
         Trade {
@@ -171,7 +179,7 @@ impl Desk<'_> {
                 symbol: config.symbol.as_str().to_owned(),
                 timeframe: config.timeframe.as_str().to_owned(),
                 strategy: config.strategy.clone(),
-                signal: side,
+                signal: entry.side,
                 entry_price: ask.price,
                 take_profit_price: ask.take_profit,
                 stop_loss_price: ask.stop_loss,
@@ -193,6 +201,7 @@ impl Desk<'_> {
                 rev: Count(1),
                 quantity: ask.quantity,
                 trade_ref: ask.trade_ref.clone(),
+                preference_id: entry.preference,
                 entry_deliveries: deliveries.iter().map(announcement).collect(),
                 ..TradeExtension::default()
             },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::delivery::Channel;
-use crate::id::{AlertId, ConfigId, DeliveryId, SubscriptionId, TradeId, UserId};
+use crate::id::{AlertId, ConfigId, DeliveryId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, words};
 use crate::money::{Amount, Count, Price};
 use crate::time::Time;
@@ -134,6 +134,9 @@ pub struct TradeExtension {
     /// The entry's own name for the trade (`trade_id`), by which an exit can find it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trade_ref: Option<String>,
+    /// The preferences whose counters the entry raised: where it turns out never to have arrived, these are lowered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preference_id: Option<PreferenceId>,
     /// The exit's reason was worked out from the sign of the P&L, because the alert did not say.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exit_inferred: bool,
