@@ -59,6 +59,8 @@ impl Fault {
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Again => true,
+            // Whoever has looked for a server in vain has waited long enough.
+            Self::Driver(error) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => false,
             Self::Driver(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
             Self::Store(_) => false,
         }

@@ -78,7 +78,7 @@ impl MongoStore {
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
-        bounded(self.retried(x, body, End::Drop)).await
+        bounded(self.retried(x, body, End::Abort)).await
     }
 
     /// Each attempt is a task of its own: cut off in a statement or in its commit, a transaction might stay open on the
@@ -108,7 +108,10 @@ async fn attempt<X, T>(client: Client, db: Database, x: Arc<X>, body: Body<X, T>
     let mut tx = Tx::begin(client, db).await?;
     match (body(&mut tx, &x).await, end) {
         (Ok(value), End::Commit) => tx.commit().await.map(|()| value),
-        (Ok(value), End::Drop) => Ok(value),
+        (Ok(value), End::Abort) => {
+            tx.abort().await;
+            Ok(value)
+        }
         (Err(fault), _) => Err(tx.abort_for(fault).await),
     }
 }
@@ -117,8 +120,8 @@ async fn attempt<X, T>(client: Client, db: Database, x: Arc<X>, body: Body<X, T>
 #[derive(Debug, Clone, Copy)]
 enum End {
     Commit,
-    /// It has only read: it is aborted in the background.
-    Drop,
+    /// It has only read. Left open, it would stand in the way of whoever makes a collection or an index.
+    Abort,
 }
 
 /// Gives up after [`OPERATION_DURATION_MAX`].
@@ -161,10 +164,14 @@ impl Tx {
     /// Frees what the transaction holds. One that the server or the connection ended needs no word.
     async fn abort_for(mut self, fault: Fault) -> Fault {
         if !matches!(fault, Fault::Driver(_)) {
-            // What cannot be aborted ends by itself.
-            let _ = self.session.abort_transaction().await;
+            self.abort().await;
         }
         fault
+    }
+
+    async fn abort(&mut self) {
+        // What cannot be aborted ends by itself.
+        let _ = self.session.abort_transaction().await;
     }
 
     fn collection(&self, name: &str) -> mongodb::Collection<Document> {

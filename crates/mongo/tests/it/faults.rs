@@ -1,13 +1,19 @@
 //! What goes wrong between us and the server, or between two of us: nothing is lost, and nothing done twice.
 
+use std::time::Duration;
+
 use alertcast_core::alert::document::Alert;
 use alertcast_core::conformance::Harness;
 use alertcast_core::conformance::dump::one;
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{Scene, TELEGRAM, opening};
-use alertcast_core::store::{Acceptance, Collection, StoreError};
+use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, insert, opening};
+use alertcast_core::delivery::Channel;
+use alertcast_core::store::{Acceptance, AttemptRecord, Collection, Documents, Outcome, StoreError};
+use alertcast_mongo::{MongoStore, Options};
 use bson::{Document, doc};
 use mongodb::Client;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
 use crate::support::{MongoHarness, uri};
 
@@ -76,7 +82,7 @@ async fn a_take_over_fences_a_commit_that_is_under_way() {
     let seen = beside.leases(WORK).await.unwrap().remove(0);
     let taking = tokio::spawn(async move { beside.take_lease(WORK, "other", Some(&seen)).await });
     // The take-over comes after the commit or the commit fails; there is no third way.
-    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     let committed = session.commit_transaction().await.is_ok();
     let taken = taking.await.unwrap().unwrap();
     assert!(committed || taken.is_some());
@@ -84,6 +90,92 @@ async fn a_take_over_fences_a_commit_that_is_under_way() {
     let late = scene.store.commit(opening(&scene.work, 1, 1, 1..=2, TELEGRAM)).await;
     assert_eq!(late, Err(StoreError::Fenced { lease: WORK.to_owned() }));
     assert_eq!(scene.store.count(Collection::Trades).await, Ok(0));
+}
+
+/// The two announcements of a trade are dropped in the same moment, each in its own lane's transaction, which sees the other one
+/// still open: one of the two has to find out that nobody was reached.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn announcements_that_end_at_once_leave_the_trade_unreached() {
+    const ROUNDS: u32 = 6;
+    let harness = MongoHarness::new();
+    let scene = Scene::new(&harness, ROUNDS).await;
+    let beside = harness.beside(&scene.store).await;
+    scene.open(1, 1..=ROUNDS, BOTH).await;
+    for user in 1..=ROUNDS {
+        for &channel in BOTH {
+            assert_eq!(scene.take(channel, &[delivery_id(channel, 1, user)], 3).await.len(), 1);
+        }
+        // Dropped ones are not counted in the alert either, whose document both would write.
+        let outcome = Outcome::Dropped { reason: "suspended".to_owned() };
+        let records =
+            |channel| vec![AttemptRecord { delivery: delivery_id(channel, 1, user), outcome: outcome.clone() }];
+        let (telegram, email) = tokio::join!(
+            scene.store.record_attempts(&scene.bot, records(Channel::Telegram), at(4)),
+            beside.record_attempts(&scene.mail, records(Channel::Email), at(4)),
+        );
+        assert!(telegram.is_ok() && email.is_ok(), "{telegram:?} {email:?}");
+        let trade = scene.trade(1, user).await;
+        assert!(trade.alertcast.unreached, "user {user}");
+        assert_eq!(scene.subscription(user).await.usage.alerts_received.0, 0, "taken back once");
+    }
+}
+
+/// An operation says so when the server goes away, before long, and works again when it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_away_is_told_soon_and_used_again_when_it_is_back() {
+    let harness = MongoHarness::new();
+    harness.fresh().await;
+    let line = Line::new().await;
+    let options = Options { database: Some(harness.database().to_owned()), ..Options::default() };
+    let through = format!("mongodb://{}/?directConnection=true", line.address);
+    let store = MongoStore::connect(&through, &options).await.unwrap();
+    store.write(vec![insert(Collection::Users, &user(1))]).await.unwrap();
+    line.cut(true);
+    let begun = tokio::time::Instant::now();
+    let (written, counted) =
+        tokio::join!(store.write(vec![insert(Collection::Users, &user(2))]), store.count(Collection::Users));
+    assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+    assert!(matches!(counted, Err(StoreError::Unavailable(_))), "{counted:?}");
+    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    line.cut(false);
+    store.write(vec![insert(Collection::Users, &user(3))]).await.unwrap();
+    assert_eq!(store.count(Collection::Users).await, Ok(2));
+}
+
+/// A line to the server that can be cut.
+struct Line {
+    address: String,
+    cut: watch::Sender<bool>,
+}
+
+impl Line {
+    async fn new() -> Self {
+        let server = uri().trim_start_matches("mongodb://").split(['/', '?']).next().unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (cut, is_cut) = watch::channel(false);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, server.clone(), is_cut.clone()));
+            }
+        });
+        Self { address, cut }
+    }
+
+    fn cut(&self, is_cut: bool) {
+        self.cut.send(is_cut).unwrap();
+    }
+}
+
+async fn carry(mut near: TcpStream, server: String, mut is_cut: watch::Receiver<bool>) {
+    if *is_cut.borrow() {
+        return;
+    }
+    let mut far = TcpStream::connect(server).await.unwrap();
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut near, &mut far) => {}
+        _ = is_cut.wait_for(|is_cut| *is_cut) => {}
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,10 +186,10 @@ async fn what_is_cut_off_leaves_no_lock_behind() {
         scene.accept(n, 1).await;
         let mut chunk = opening(&scene.work, n, 1, 1..=2, TELEGRAM);
         chunk.open_seen = None;
-        let patience = std::time::Duration::from_millis(u64::from(n) * 4);
+        let patience = Duration::from_millis(u64::from(n) * 4);
         let _ = tokio::time::timeout(patience, scene.store.commit(chunk.clone())).await;
         // Done or not done; either way the next one finds out at once.
-        let again = tokio::time::timeout(std::time::Duration::from_secs(15), scene.store.commit(chunk)).await;
+        let again = tokio::time::timeout(Duration::from_secs(15), scene.store.commit(chunk)).await;
         assert!(matches!(again, Ok(Ok(()) | Err(StoreError::Conflict))), "{again:?}");
     }
     assert_eq!(scene.store.count(Collection::Trades).await, Ok(16));
