@@ -159,35 +159,33 @@ pub fn main() -> ExitCode {
     }
 }
 
-async fn run(cli: Cli) -> anyhow::Result<()> {
-    if let Command::Setup(setup) = &cli.command {
-        // Neither reads a configuration: it may be what is to be mended.
-        if setup.print_config {
+async fn run(Cli { command, flags }: Cli) -> anyhow::Result<()> {
+    match command {
+        // These read no configuration: it may be what is to be mended.
+        Command::Setup(Setup { print_config: true, .. }) => {
             setup::print_config();
-            return Ok(());
+            Ok(())
         }
-        if setup.write_config {
-            return setup::write_config(cli.flags.config.as_deref());
-        }
-    }
-    if let Command::Demo(demo) = &cli.command {
+        Command::Setup(Setup { write_config: true, .. }) => setup::write_config(flags.config.as_deref()),
         // It has settings of its own: nothing of it may reach the provider's bot or store.
-        return serve::demo(demo.once, cli.flags.listen.as_deref()).await;
+        Command::Demo(demo) => serve::demo(demo.once, flags.listen.as_deref()).await,
+        Command::Setup(_) => setup::run(&load(flags)?).await,
+        Command::Serve => serve::run(load(flags)?).await,
+        Command::Seed => run_seed(&load(flags)?).await,
+        Command::Import(import) => run_import(&load(flags)?, &import).await,
     }
-    let loaded = cli.flags.load()?;
+}
+
+fn load(flags: Flags) -> anyhow::Result<Loaded> {
+    let loaded = flags.load()?;
     telemetry::init(&loaded.settings.log);
-    match cli.command {
-        Command::Serve => serve::run(loaded).await,
-        // These two were run above, without a configuration or with their own.
-        Command::Demo(_) => Ok(()),
-        Command::Setup(_) => setup::run(&loaded).await,
-        Command::Seed => {
-            let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
-            let store = store::open(&loaded.settings)?;
-            seed::run(&store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
-        }
-        Command::Import(import) => run_import(&loaded, &import).await,
-    }
+    Ok(loaded)
+}
+
+async fn run_seed(loaded: &Loaded) -> anyhow::Result<()> {
+    let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
+    let store = store::open(&loaded.settings)?;
+    seed::run(&store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
 }
 
 async fn run_import(loaded: &Loaded, import: &Import) -> anyhow::Result<()> {

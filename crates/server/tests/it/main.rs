@@ -6,8 +6,12 @@
     reason = "tests and their helpers fail by panicking"
 )]
 
+mod cli;
 mod courier;
 mod crash;
 mod e2e;
 mod harness;
+mod http_server;
+mod support;
 mod sync;
+mod webhook;

@@ -124,6 +124,9 @@ fn log(answer: &Answer, took: Duration) {
     match answer {
         Answer::Accepted { .. } | Answer::Duplicate { .. } => info!(outcome, alert, duration_ms, "webhook"),
         Answer::NotDurable { error } => warn!(outcome, duration_ms, %error, "webhook"),
-        other => warn!(outcome, alert, duration_ms, codes = other.codes().join(","), "webhook"),
+        other => {
+            let codes = Some(other.codes().join(",")).filter(|codes| !codes.is_empty());
+            warn!(outcome, alert, duration_ms, codes, "webhook");
+        }
     }
 }

@@ -1,0 +1,7 @@
+//! The real program, as a process of its own.
+
+mod configuring;
+mod importing;
+mod program;
+mod seeding;
+mod serving;

@@ -1,0 +1,134 @@
+//! `serve` as a process: its banner, its answers, its end.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use alertcast_core::store::Collection;
+
+use super::program::Folder;
+use crate::support::{SECRET, buy};
+
+const CONFIG: &str = "[[configurations]]\nname = 'B'\nsymbol = 'BTCUSDT'\ntimeframe = '1h'\nstrategy = 'EMA Cross'\n";
+
+/// A server that runs; killed when it is dropped.
+struct Served {
+    child: Child,
+    address: String,
+    stdout: BufReader<ChildStdout>,
+    banner: String,
+}
+
+impl Served {
+    /// Starts the server in a folder with one configuration.
+    fn start(folder: &Folder) -> Self {
+        Self::spawn(folder.command("serve --listen 127.0.0.1:0"))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        command.env("ALERTCAST_WEBHOOK_SECRETS", SECRET).env("ALERTCAST_TELEGRAM_TOKENS", "123456:token-of-the-tests");
+        // Nobody listens there: what is to be sent waits.
+        command.env("ALERTCAST_TELEGRAM_API_URL", "http://127.0.0.1:9");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut banner = String::new();
+        while !banner.contains("Ready") {
+            assert_ne!(stdout.read_line(&mut banner).unwrap(), 0, "it ended early: {banner}");
+        }
+        let address = banner.lines().find_map(|line| line.trim().strip_prefix("Listening on")).unwrap();
+        Self { child, address: address.trim().to_owned(), stdout, banner }
+    }
+
+    fn post(&self, body: &str) -> String {
+        let mut stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let head = format!("POST /webhook/{SECRET} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end: the exit code, and all that it logged.
+    fn ended(mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+        let mut rest = String::new();
+        self.stdout.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), self.banner.clone() + &rest + &log)
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.file("config.toml", CONFIG);
+    folder.run("import config.toml").assert(0);
+    folder
+}
+
+/// An alert without a timestamp: the process goes by the machine's clock.
+fn alert(n: i64) -> String {
+    buy(serde_json::json!({"timestamp": null, "n": n}))
+}
+
+#[tokio::test]
+async fn it_takes_alerts_and_ends_well_when_it_is_told_to() {
+    for signal in ["TERM", "INT"] {
+        let folder = folder();
+        let served = Served::start(&folder);
+        assert!(served.post(&alert(1)).starts_with("HTTP/1.1 202 "));
+        assert!(served.post(&alert(1)).starts_with("HTTP/1.1 200 "));
+        served.signal(signal);
+        let (code, told) = served.ended();
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("stopped"), "{told}");
+        for secret in [SECRET, "token-of-the-tests"] {
+            assert!(!told.contains(secret), "{told}");
+        }
+        assert_eq!(folder.all(Collection::Alerts).await.len(), 1);
+    }
+}
+
+#[test]
+fn the_banner_says_where_it_is_and_how_to_post() {
+    let folder = folder();
+    let served = Served::start(&folder);
+    let port = served.address.rsplit_once(':').unwrap().1.to_owned();
+    for part in [&format!("http://127.0.0.1:{port}/webhook/SECRET"), "123456", "SQLite in "] {
+        assert!(served.banner.contains(part), "{}", served.banner);
+    }
+}
+
+#[test]
+fn while_it_runs_no_other_command_writes() {
+    let folder = folder();
+    let _served = Served::start(&folder);
+    for command in ["setup", "seed", "import config.toml", "serve --listen 127.0.0.1:0"] {
+        let environment = [("ALERTCAST_WEBHOOK_SECRETS", SECRET), ("ALERTCAST_TELEGRAM_TOKENS", "1:x")];
+        let ran = folder.run_with(command, &environment).assert(1);
+        assert!(ran.stderr.contains("another alertcast is running on the data folder data"), "{}", ran.stderr);
+        assert!(ran.stderr.contains("fix: stop it first"), "{}", ran.stderr);
+    }
+}
+
+#[test]
+fn an_address_that_is_taken_is_named() {
+    let (one, two) = (folder(), folder());
+    let served = Served::start(&one);
+    let environment = [("ALERTCAST_WEBHOOK_SECRETS", SECRET), ("ALERTCAST_TELEGRAM_TOKENS", "1:x")];
+    let ran = two.run_with(&format!("serve --listen {}", served.address), &environment).assert(1);
+    assert!(ran.stderr.contains(&served.address) && ran.stderr.contains("--listen"), "{}", ran.stderr);
+}
