@@ -73,15 +73,17 @@ async fn a_trade_whose_entry_reached_nobody_counts_nowhere_and_its_exit_says_not
     );
 }
 
-/// What user 2 is told in one message where the exit comes while the entry, struck by this fault, waits to be tried again.
+/// What user 2 is told in one message where the entry cannot be sent, for this fault, before the exit comes.
 async fn told_together(fault: FaultAction) -> String {
     let mut app = App::start(small_world()).await;
-    app.sim.inject_fault(Fault::new(fault).chat(chat(2)).times(1));
+    let fault = app.sim.inject_fault(Fault::new(fault).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
-    let waits = || app.desk.count("deliveries", "\"state\" = 'pending'") == 1;
-    app.until("the second try waits", waits).await;
-    app.done(tp_hit(112.0)).await;
+    app.accept(tp_hit(112.0)).await;
+    let superseded = || app.desk.count("deliveries", "\"state\" = 'superseded'") == 1;
+    app.until("the exit has taken the entry's place", superseded).await;
+    app.sim.remove_fault(fault);
+    app.quiet().await;
     let messages = app.messages(2);
     assert_eq!(messages.len(), 1, "{messages:?}");
     let books = app.finish().await;

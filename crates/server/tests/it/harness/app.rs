@@ -29,7 +29,7 @@ pub(crate) const START: Time = Time::from_millis(1_750_000_200_000);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at in real time, and how far the clock moves between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-const STEP: Duration = Duration::from_millis(4);
+const STEP: Duration = Duration::from_millis(25);
 
 /// The program and everything around it. [`App::finish`] must be its end.
 #[derive(Debug)]

@@ -33,6 +33,7 @@ pub(crate) struct Books {
     pub(crate) preferences: Vec<AlertPreference>,
     pub(crate) quotas: BTreeMap<UserId, Quota>,
     pub(crate) rejected: usize,
+    by_recipient: BTreeMap<(AlertId, UserId), Vec<DeliveryId>>,
 }
 
 impl Books {
@@ -42,10 +43,18 @@ impl Books {
             decisions.entry(chunk.alert_id).or_default().push(chunk);
         }
         decisions.values_mut().for_each(|chunks| chunks.sort_by_key(|chunk| chunk.first_user));
+        let deliveries = by(all(store, Collection::Deliveries).await, |delivery: &Delivery| delivery.id);
+        let mut by_recipient: BTreeMap<(AlertId, UserId), Vec<DeliveryId>> = BTreeMap::new();
+        for delivery in deliveries.values() {
+            if let (Some(alert), Some(user)) = (delivery.alert_id, delivery.user_id) {
+                by_recipient.entry((alert, user)).or_default().push(delivery.id);
+            }
+        }
         Self {
+            by_recipient,
             alerts: by(all(store, Collection::Alerts).await, |alert: &Alert| alert.id),
             trades: by(all(store, Collection::Trades).await, |trade: &Trade| trade.id),
-            deliveries: by(all(store, Collection::Deliveries).await, |delivery: &Delivery| delivery.id),
+            deliveries,
             decisions,
             configs: by(all(store, Collection::AlertConfigurations).await, |config: &AlertConfiguration| config.id),
             plans: all(store, Collection::SubscriptionPlans).await,
@@ -64,7 +73,14 @@ impl Books {
 
     /// What was decided about one user.
     pub(crate) fn decision(&self, alert: AlertId, user: UserId) -> Option<&Decision> {
-        self.decided(alert).find(|decision| decision.user == user)
+        let chunk = self.decisions.get(&alert)?.iter().find(|chunk| user <= chunk.last_user)?;
+        let at = chunk.decisions.binary_search_by_key(&user, |decision| decision.user).ok()?;
+        chunk.decisions.get(at)
+    }
+
+    /// What goes out to one user because of one alert.
+    pub(crate) fn deliveries_to(&self, alert: AlertId, user: UserId) -> impl Iterator<Item = &Delivery> {
+        self.by_recipient.get(&(alert, user)).into_iter().flatten().map(|id| &self.deliveries[id])
     }
 
     /// A user's trades in a configuration, by number.

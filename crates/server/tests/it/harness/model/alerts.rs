@@ -82,7 +82,7 @@ fn decided(model: &Model<'_>, alert: &Alert, broken: &mut Broken) {
 /// `sent` is a decision with deliveries, and no delivery is without such a decision. A turn whose entry was held back
 /// says why in its verdict, and still tells of the exit.
 fn delivered_as_decided(books: &Books, alert: &Alert, decision: &Decision, broken: &mut Broken) {
-    let count = deliveries(books, alert.id, decision.user).count();
+    let count = books.deliveries_to(alert.id, decision.user).count();
     if alert.alertcast.testing {
         broken.unless(count == 0 && decision.actions.is_empty(), || format!("{}: a test had effects", alert.id));
     } else if decision.verdict == Verdict::Sent {
@@ -92,10 +92,6 @@ fn delivered_as_decided(books: &Books, alert: &Alert, decision: &Decision, broke
             format!("{}: {count} messages to {} in spite of {}", alert.id, decision.user, decision.verdict)
         });
     }
-}
-
-fn deliveries(books: &Books, alert: AlertId, user: UserId) -> impl Iterator<Item = &Delivery> {
-    books.deliveries.values().filter(move |delivery| delivery.alert_id == Some(alert) && delivery.user_id == Some(user))
 }
 
 /// `matchedUsers` and `tradeActions` say what decisions and deliveries say.
@@ -119,7 +115,7 @@ fn reached(books: &Books, alert: &Alert, matched: &MatchedUser, broken: &mut Bro
         let teller = delivery.superseded_by.map_or(delivery, |by| &books.deliveries[&by]);
         teller.state == DeliveryState::Sent
     };
-    let delivered = deliveries(books, alert.id, matched.user_id).any(told);
+    let delivered = books.deliveries_to(alert.id, matched.user_id).any(told);
     broken.equal(&matched.delivered, &delivered, || format!("{} delivered to {}", alert.id, matched.user_id));
     broken.unless(matched.delivered == matched.delivered_at.is_some(), || format!("deliveredAt in {}", alert.id));
 }

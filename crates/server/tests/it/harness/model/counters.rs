@@ -1,6 +1,6 @@
 //! Every counter is the sum over the documents that it counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alertcast_core::alert::document::{Alert, AlertStatus, TradeAction};
 use alertcast_core::config::AlertConfiguration;
@@ -20,18 +20,17 @@ pub(super) fn check(model: &Model<'_>, broken: &mut Broken) {
     for alert in books.alerts.values() {
         statistics(books, alert, broken);
     }
+    let by_subscription = received(books, |delivery| delivery.subscription_id, |trade| trade.subscription_id);
     for held in &books.subscriptions {
-        let of = |delivery: &&Delivery| delivery.subscription_id == Some(held.id);
-        let trades = |trade: &&Trade| trade.subscription_id == held.id;
-        let (alerts, opened) = received(books, of, trades);
+        let (alerts, opened) = by_subscription.get(&held.id).copied().unwrap_or_default();
         broken.equal(&held.usage.alerts_received.0, &alerts, || format!("alertsReceived of {}", held.id));
         broken.equal(&held.usage.trades_opened.0, &opened, || format!("tradesOpened of {}", held.id));
     }
+    let of_delivery = |delivery: &Delivery| delivery.user_id.zip(delivery.alert_config_id);
+    let by_choice = received(books, of_delivery, |trade| (trade.user_id, trade.alert_config_id));
     for wanted in &books.preferences {
-        let (user, config) = (wanted.user_id, wanted.alert_config_id);
-        let of = |delivery: &&Delivery| delivery.user_id == Some(user) && delivery.alert_config_id == Some(config);
-        let trades = |trade: &&Trade| trade.user_id == user && trade.alert_config_id == config;
-        let (alerts, opened) = received(books, of, trades);
+        let key = (wanted.user_id, wanted.alert_config_id);
+        let (alerts, opened) = by_choice.get(&key).copied().unwrap_or_default();
         broken.equal(&wanted.statistics.alerts_received.0, &alerts, || format!("alertsReceived in {}", wanted.id));
         broken.equal(&wanted.statistics.trades_opened.0, &opened, || format!("tradesOpened in {}", wanted.id));
     }
@@ -42,20 +41,31 @@ fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap()
 }
 
-/// Alerts received and trades opened. An alert's exits count as one message, its entry as another; an entry that never
-/// arrived is taken back.
-fn received<'b>(
-    books: &'b Books,
-    of: impl Fn(&&'b Delivery) -> bool,
-    trades: impl Fn(&&'b Trade) -> bool,
-) -> (i64, i64) {
+/// Alerts received and trades opened, by whatever they are counted for. An alert's exits count as one message, its entry
+/// as another; an entry that never arrived is taken back.
+fn received<K: Ord + Copy>(
+    books: &Books,
+    of_delivery: impl Fn(&Delivery) -> Option<K>,
+    of_trade: impl Fn(&Trade) -> K,
+) -> BTreeMap<K, (i64, i64)> {
     let is_entry = |kind| matches!(kind, MessageKind::Entry | MessageKind::Replacement);
-    let told = |delivery: &'b Delivery| Some((delivery.alert_id?, delivery.user_id?, is_entry(delivery.kind)));
-    let messages: BTreeSet<(AlertId, UserId, bool)> =
-        books.deliveries.values().filter(|delivery| of(delivery)).filter_map(told).collect();
-    let trades: Vec<&Trade> = books.trades.values().filter(|trade| trades(trade)).collect();
-    let unreached = trades.iter().filter(|trade| trade.alertcast.unreached).count();
-    (count(messages.len()) - count(unreached), count(trades.len()) - count(unreached))
+    let told = |delivery: &Delivery| {
+        Some((of_delivery(delivery)?, delivery.alert_id?, delivery.user_id?, is_entry(delivery.kind)))
+    };
+    let messages: BTreeSet<(K, AlertId, UserId, bool)> = books.deliveries.values().filter_map(told).collect();
+    let mut counts: BTreeMap<K, (i64, i64)> = BTreeMap::new();
+    for (key, ..) in messages {
+        counts.entry(key).or_default().0 += 1;
+    }
+    for trade in books.trades.values() {
+        let (alerts, opened) = counts.entry(of_trade(trade)).or_default();
+        if trade.alertcast.unreached {
+            *alerts -= 1;
+        } else {
+            *opened += 1;
+        }
+    }
+    counts
 }
 
 fn configuration(books: &Books, config: &AlertConfiguration, broken: &mut Broken) {
@@ -94,15 +104,15 @@ fn statistics(books: &Books, alert: &Alert, broken: &mut Broken) {
 
 /// A quota is written once for each entry that was sent.
 fn quotas(books: &Books, broken: &mut Broken) {
+    let mut entries: BTreeMap<UserId, i64> = BTreeMap::new();
+    for decision in books.decisions.values().flatten().flat_map(|chunk| &chunk.decisions) {
+        let opened = decision.actions.iter().filter(|action| action.action != TradeAction::Close).count();
+        *entries.entry(decision.user).or_default() += count(opened);
+    }
     for (user, quota) in &books.quotas {
-        let decisions = books.decisions.values().flatten().flat_map(|chunk| &chunk.decisions);
-        let entries = decisions
-            .filter(|decision| decision.user == *user)
-            .flat_map(|decision| &decision.actions)
-            .filter(|action| action.action != TradeAction::Close)
-            .count();
-        broken.equal(&quota.rev.0, &count(entries), || format!("quota changes of {user}"));
-        let bounded = quota.day_entries.0 <= count(entries) && quota.hour_entries.0 <= quota.rev.0;
+        let entries = entries.get(user).copied().unwrap_or(0);
+        broken.equal(&quota.rev.0, &entries, || format!("quota changes of {user}"));
+        let bounded = quota.day_entries.0 <= entries && quota.hour_entries.0 <= entries;
         broken.unless(bounded, || format!("{user}: the quota counts more entries than there were: {quota:?}"));
     }
 }

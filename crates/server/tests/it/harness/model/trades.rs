@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alertcast_core::alert::document::TradeAction;
+use alertcast_core::decision::Verdict;
+use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
 use alertcast_core::market::ExitReason;
 use alertcast_core::matching::entitlement::trade_limit;
@@ -95,20 +97,26 @@ fn actions(books: &Books, broken: &mut Broken) {
     for trade in opened.keys().chain(closed.keys()) {
         broken.unless(known.contains(trade), || format!("a decision names the trade {trade}, which is lost"));
     }
+    let mut replaced: BTreeMap<TradeId, Vec<&Trade>> = BTreeMap::new();
     for trade in books.trades.values() {
-        begin(books, trade, opened.get(&trade.id).map_or(&[], Vec::as_slice), broken);
+        if let Some(by) = trade.metadata.replaced_by {
+            replaced.entry(by).or_default().push(trade);
+        }
+    }
+    for trade in books.trades.values() {
+        let replaced = replaced.get(&trade.id).map_or(&[][..], Vec::as_slice);
+        begin(trade, replaced, opened.get(&trade.id).map_or(&[], Vec::as_slice), broken);
+        announced(books, trade, broken);
         end(books, trade, closed.get(&trade.id).map_or(&[], Vec::as_slice), broken);
     }
 }
 
-fn begin(books: &Books, trade: &Trade, by: &[(AlertId, UserId, TradeAction)], broken: &mut Broken) {
+fn begin(trade: &Trade, replaced: &[&Trade], by: &[(AlertId, UserId, TradeAction)], broken: &mut Broken) {
     let [(alert, user, action)] = by else {
         return broken.unless(false, || format!("trade {} was opened by {by:?}", trade.id));
     };
     broken.equal(&trade.alerts.entry_alert_id, &Some(*alert), || format!("entryAlertId of {}", trade.id));
     broken.equal(&trade.user_id, user, || format!("userId of {}", trade.id));
-    let replaced = books.trades.values().filter(|other| other.metadata.replaced_by == Some(trade.id));
-    let replaced: Vec<&Trade> = replaced.collect();
     let expected = usize::from(*action == TradeAction::Replace);
     broken.equal(&replaced.len(), &expected, || format!("trades that {} replaced", trade.id));
     for old in replaced {
@@ -119,15 +127,13 @@ fn begin(books: &Books, trade: &Trade, by: &[(AlertId, UserId, TradeAction)], br
         let price = Some(trade.trade_data.entry_price);
         broken.equal(&old.trade_data.exit_price, &price, || format!("exitPrice of {}", old.id));
     }
-    announced(books, trade, broken);
 }
 
 /// Its announcements are there, and are about it.
 fn announced(books: &Books, trade: &Trade, broken: &mut Broken) {
-    let of = |delivery: &&alertcast_core::delivery::Delivery| {
-        delivery.trade_id == Some(trade.id) && delivery.alert_id == trade.alerts.entry_alert_id
-    };
-    let found: BTreeSet<_> = books.deliveries.values().filter(of).map(|delivery| delivery.id).collect();
+    let Some(alert) = trade.alerts.entry_alert_id else { return };
+    let of = |delivery: &&Delivery| delivery.trade_id == Some(trade.id);
+    let found: BTreeSet<_> = books.deliveries_to(alert, trade.user_id).filter(of).map(|delivery| delivery.id).collect();
     let named: BTreeSet<_> = trade.alertcast.entry_deliveries.iter().map(|entry| entry.id).collect();
     broken.equal(&found, &named, || format!("announcements of {}", trade.id));
     broken.unless(!named.is_empty(), || format!("trade {} was announced to nobody", trade.id));
@@ -146,13 +152,9 @@ fn end(books: &Books, trade: &Trade, by: &[(AlertId, UserId, TradeAction)], brok
 
 /// Who got the entry gets its exit, unless they switched exits off or have no way to be told.
 fn told(books: &Books, trade: &Trade, alert: AlertId, broken: &mut Broken) {
-    use alertcast_core::decision::Verdict;
     let Some(decision) = books.decision(alert, trade.user_id) else { return };
     if decision.verdict == Verdict::Sent && !trade.alertcast.unreached {
-        let tells = books
-            .deliveries
-            .values()
-            .any(|delivery| delivery.alert_id == Some(alert) && delivery.trade_id == Some(trade.id));
+        let tells = books.deliveries_to(alert, trade.user_id).any(|delivery| delivery.trade_id == Some(trade.id));
         broken.unless(tells, || format!("{} is not told that trade {} ended", trade.user_id, trade.id));
     }
 }
