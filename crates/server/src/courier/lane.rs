@@ -23,6 +23,7 @@ use super::hand::Hand;
 use super::health::Health;
 use super::ledger::{Ledger, Line};
 use super::library::Library;
+use super::outcome::Excused;
 use super::throttle::Throttle;
 use super::window::{Waiting, Window};
 use super::{Lane, LaneEnd};
@@ -75,6 +76,7 @@ pub(super) struct Courier<'a> {
     hand: Hand,
     library: Library,
     ledger: Ledger,
+    excused: Excused,
     /// After a failure of the store: not before, and how long the next rest is.
     store_rest: Option<(Duration, Duration)>,
     tasks: JoinSet<Event>,
@@ -97,6 +99,7 @@ impl<'a> Courier<'a> {
             hand: Hand::default(),
             library: Library::default(),
             ledger: Ledger::default(),
+            excused: Excused::default(),
             store_rest: None,
             tasks: JoinSet::new(),
             lane,

@@ -1,8 +1,10 @@
 //! What an attempt's answer means for its delivery. Pure.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use alertcast_core::delivery::{Delivery, MessageKind, retry_delay};
+use alertcast_core::id::DeliveryId;
 use alertcast_core::store::Outcome;
 use alertcast_core::time::Time;
 
@@ -18,6 +20,8 @@ pub(super) struct Attempt<'a> {
     pub(super) entry_lapsed: bool,
     /// A refusal by the chat is one of the bot that the person started.
     pub(super) own_bot: bool,
+    /// How many of its attempts were no failures.
+    pub(super) excused: i64,
 }
 
 /// What to do.
@@ -42,7 +46,7 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
         Answer::BadMarkup { .. } if attempt.form == Form::Rich => Next::AsPlain,
         Answer::BadMarkup { error } | Answer::Refused { error } => dead(error, false),
         Answer::Failed { error, in_doubt } => {
-            let due_at = now + retry_delay(attempt.delivery.attempts.0, jitter);
+            let due_at = now + retry_delay(attempt.delivery.attempts.0 - attempt.excused, jitter);
             if due_at > attempt.delivery.deadline_at {
                 return Next::Record(too_late(attempt.delivery, Some(error)));
             }
@@ -70,5 +74,94 @@ pub(super) fn put_back(due_at: Time, why: &str) -> Outcome {
     Outcome::Retry { due_at, error: why.to_owned(), in_doubt: false }
 }
 
+/// Attempts that were no failures, though the store counts them: Telegram asked to wait, or the message was put back.
+/// They make nobody wait longer after the next failure. Forgotten when the courier ends.
+#[derive(Debug, Default)]
+pub(super) struct Excused {
+    attempts: HashMap<DeliveryId, i64>,
+}
+
+impl Excused {
+    /// More than these are not remembered.
+    const MAX: usize = 10_000;
+
+    pub(super) fn of(&self, delivery: DeliveryId) -> i64 {
+        self.attempts.get(&delivery).copied().unwrap_or(0)
+    }
+
+    pub(super) fn add(&mut self, delivery: DeliveryId) {
+        if self.attempts.len() < Self::MAX || self.attempts.contains_key(&delivery) {
+            *self.attempts.entry(delivery).or_default() += 1;
+        }
+    }
+
+    pub(super) fn forget(&mut self, delivery: DeliveryId) {
+        self.attempts.remove(&delivery);
+    }
+}
+
 /// How long a message may have to wait in hand before it is put back.
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use alertcast_core::conformance::fixtures::{self, at};
+    use alertcast_core::delivery::Channel;
+    use alertcast_core::money::Count;
+
+    use super::*;
+
+    fn tried(delivery: &Delivery, answer: Answer) -> Next {
+        let attempt = Attempt { delivery, form: Form::Rich, entry_lapsed: false, own_bot: true, excused: 1 };
+        judge(answer, attempt, at(10), 1.0)
+    }
+
+    fn entry() -> Delivery {
+        Delivery { attempts: Count(3), ..fixtures::entry(Channel::Telegram, 1, 1, 1) }
+    }
+
+    #[test]
+    fn a_failure_is_tried_again_ever_later_and_what_was_no_failure_does_not_count() {
+        let failed = |in_doubt| Answer::Failed { error: "away".to_owned(), in_doubt };
+        for in_doubt in [false, true] {
+            let again = Outcome::Retry { due_at: at(12), error: "away".to_owned(), in_doubt };
+            assert_eq!(tried(&entry(), failed(in_doubt)), Next::Record(again));
+        }
+    }
+
+    #[test]
+    fn no_retry_lies_behind_the_deadline() {
+        let failed = || Answer::Failed { error: "away".to_owned(), in_doubt: false };
+        let entry = Delivery { deadline_at: at(11), ..entry() };
+        assert_eq!(tried(&entry, failed()), Next::Record(Outcome::Expired));
+        let exit = Delivery { deadline_at: at(11), ..fixtures::exit(Channel::Telegram, 2, 1, 1, 1) };
+        let exit = Delivery { attempts: Count(3), ..exit };
+        let dead = Outcome::Dead { error: "away".to_owned(), chat_blocked: false };
+        assert_eq!(tried(&exit, failed()), Next::Record(dead));
+    }
+
+    #[test]
+    fn telegrams_wish_to_wait_is_obeyed_and_leaves_nothing_in_doubt() {
+        let next = tried(&entry(), Answer::Throttled { retry_after: Duration::from_secs(40) });
+        assert!(matches!(next, Next::Record(Outcome::Retry { due_at, in_doubt: false, .. }) if due_at == at(50)));
+    }
+
+    #[test]
+    fn refused_markup_goes_out_plain_once() {
+        let refused = || Answer::BadMarkup { error: "can't parse entities".to_owned() };
+        let delivery = entry();
+        assert_eq!(tried(&delivery, refused()), Next::AsPlain);
+        let plain = Attempt { delivery: &delivery, form: Form::Plain, entry_lapsed: false, own_bot: true, excused: 0 };
+        assert!(matches!(judge(refused(), plain, at(10), 1.0), Next::Record(Outcome::Dead { .. })));
+    }
+
+    #[test]
+    fn another_bots_chat_is_not_marked_as_blocked() {
+        let delivery = entry();
+        let attempt =
+            Attempt { delivery: &delivery, form: Form::Rich, entry_lapsed: false, own_bot: false, excused: 0 };
+        let error = "Forbidden: bot can't initiate conversation with a user".to_owned();
+        let dead = Outcome::Dead { error: error.clone(), chat_blocked: false };
+        assert_eq!(judge(Answer::Blocked { error }, attempt, at(10), 1.0), Next::Record(dead));
+    }
+}

@@ -1,7 +1,10 @@
 //! From a pending delivery to a sent message, against the real store and a stand-in for Telegram. The clock is the
 //! test's; the limits of the stand-in run on it too.
 
+mod away;
 mod crash;
+mod flaky;
+mod measure;
 mod order;
 mod post;
 mod trouble;

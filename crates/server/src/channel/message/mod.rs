@@ -82,7 +82,7 @@ pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
         Facts::PartialExit { numbers } => notice::partial_exit(&mut text, story, numbers),
         Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
         Facts::Operator { title, lines } => notice::operator(&mut text, story, title, lines),
-        Facts::OperatorMore { title, count } => notice::operator_more(&mut text, title, *count),
+        Facts::OperatorMore { title, count } => notice::operator_more(&mut text, story, title, *count),
     }
     Ok(Rendered { message: text.finish(), entry_lapsed })
 }
@@ -139,6 +139,10 @@ impl Story<'_> {
             let age = number::span(std::time::Duration::from_secs(age.as_secs() / 60 * 60));
             text.line(Line::new().text("⏱ ").bold(format!("{age} old")).text(when_late));
         }
+        self.repeat(text);
+    }
+
+    fn repeat(&self, text: &mut Text) {
         if self.delivery.possible_repeat || self.entry.is_some_and(|entry| entry.delivery.possible_repeat) {
             text.line(Line::new().text("♻️ ").italic("May be a repeat of a message you already have"));
         }

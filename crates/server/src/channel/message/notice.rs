@@ -48,9 +48,10 @@ pub(super) fn operator(text: &mut Text, story: &Story<'_>, title: &str, lines: &
     story.time(text, story.happened_at());
 }
 
-pub(super) fn operator_more(text: &mut Text, title: &str, count: Count) {
+pub(super) fn operator_more(text: &mut Text, story: &Story<'_>, title: &str, count: Count) {
     let times = if count.0 == 1 { "Once more".to_owned() } else { format!("{} times more", count.0) };
     text.line(Line::new().text("🔁 ").bold(times).text(": ").text(title));
+    story.repeat(text);
 }
 
 fn trade_names(trades: &[Count]) -> String {

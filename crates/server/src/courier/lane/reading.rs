@@ -1,12 +1,13 @@
 //! From the store to the hand: reading what is due, and taking as much of it as may leave within a second.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::store::{Fence, Result, Taken};
+use alertcast_core::store::{Fence, Result, StoreError, TakeResult, Taken};
 use alertcast_core::time::Time;
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::super::LaneEnd;
 use super::super::hand::Ready;
@@ -50,6 +51,8 @@ pub(in super::super) struct Reading {
     /// The last pick found less than there was room for.
     short: bool,
     overdue: bool,
+    /// Cannot be taken, because something that they rest on is unreadable.
+    broken: HashSet<DeliveryId>,
 }
 
 /// What taking brought.
@@ -58,6 +61,7 @@ pub(in super::super) struct Batch {
     settle: Vec<AlertId>,
     /// What they are made of could not be read: they are to be put back.
     unprepared: bool,
+    broken: Vec<DeliveryId>,
 }
 
 impl Reading {
@@ -71,6 +75,7 @@ impl Reading {
             held_up: None,
             short: false,
             overdue: false,
+            broken: HashSet::new(),
         }
     }
 
@@ -100,13 +105,14 @@ impl Courier<'_> {
             return;
         }
         let room = self.reading.in_hand_max.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
-        let (limiter, hand, wall) = (&self.limiter, &mut self.hand, self.app.clock.now());
+        let (limiter, hand, broken) = (&self.limiter, &mut self.hand, &self.reading.broken);
+        let wall = self.app.clock.now();
         let picked = self.window.pick(room, |waiting| {
             if waiting.deadline_at < wall {
                 return Leave::Overdue;
             }
             match limiter.earliest_chat(now, &waiting.chat) {
-                _ if hand.is_kept(&waiting.chat) => Leave::Later(None),
+                _ if hand.is_kept(&waiting.chat) || broken.contains(&waiting.id) => Leave::Later(None),
                 None => Leave::Later(None),
                 Some(at) if at > now + AHEAD => Leave::Later(Some(at.saturating_sub(AHEAD))),
                 Some(_) if hand.keep(&waiting.chat) => Leave::Now,
@@ -219,6 +225,7 @@ impl Courier<'_> {
         };
         self.store_answered();
         self.ledger.ended(self.app.clock.monotonic(), batch.settle);
+        self.reading.broken.extend(batch.broken);
         let mut untaken: Vec<&Waiting> = asked.iter().collect();
         let working = matches!(self.mode, super::Mode::Working);
         for (taken, sources) in batch.taken {
@@ -261,7 +268,11 @@ async fn read(app: &App, lane: &str, now: Time, limit: usize) -> Result<(Vec<Del
 
 async fn take(app: &App, fence: &Fence, library: &Library, asked: &[Waiting]) -> Result<Batch> {
     let ids: Vec<DeliveryId> = asked.iter().map(|waiting| waiting.id).collect();
-    let result = app.store.take(fence, &ids, app.clock.now()).await?;
+    let mut broken = Vec::new();
+    let result = match app.store.take(fence, &ids, app.clock.now()).await {
+        Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(app, fence, &ids, &mut broken).await?,
+        result => result?,
+    };
     fail::fail_point!("courier::taken");
     let prepared = async {
         // What was acknowledged before this is known when the recipients are looked at.
@@ -274,5 +285,24 @@ async fn take(app: &App, fence: &Fence, library: &Library, asked: &[Waiting]) ->
         true
     });
     let sources = sources.unwrap_or_else(|_| vec![Sources::default(); result.taken.len()]);
-    Ok(Batch { taken: result.taken.into_iter().zip(sources).collect(), settle: result.settle, unprepared })
+    Ok(Batch { taken: result.taken.into_iter().zip(sources).collect(), settle: result.settle, unprepared, broken })
+}
+
+/// One delivery that cannot be taken must not keep the others from it.
+async fn one_by_one(app: &App, fence: &Fence, ids: &[DeliveryId], broken: &mut Vec<DeliveryId>) -> Result<TakeResult> {
+    let mut all = TakeResult::default();
+    for id in ids {
+        match app.store.take(fence, std::slice::from_ref(id), app.clock.now()).await {
+            Ok(one) => {
+                all.taken.extend(one.taken);
+                all.settle.extend(one.settle);
+            }
+            Err(error @ (StoreError::Fenced { .. } | StoreError::Unavailable(_))) => return Err(error),
+            Err(error) => {
+                error!(delivery = %id, %error, "a delivery cannot be taken, and stays pending");
+                broken.push(*id);
+            }
+        }
+    }
+    Ok(all)
 }

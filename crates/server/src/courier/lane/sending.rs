@@ -133,7 +133,11 @@ impl Courier<'_> {
         self.hand.flying -= 1;
         self.limiter.finish(now, &ready.chat);
         let defer = self.note_answer(now, wall, left, &ready, &answer);
-        let attempt = Attempt { delivery: &ready.delivery, form: ready.form, entry_lapsed, own_bot };
+        if matches!(answer, Answer::Throttled { .. } | Answer::Unauthorized { .. }) {
+            self.excused.add(ready.delivery.id);
+        }
+        let excused = self.excused.of(ready.delivery.id);
+        let attempt = Attempt { delivery: &ready.delivery, form: ready.form, entry_lapsed, own_bot, excused };
         match judge(answer, attempt, wall, (self.lane.random)()) {
             Next::AsPlain => {
                 warn!(delivery = %ready.delivery.id, "the markup was refused; it goes out as plain text");

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::store::{AttemptRecord, Fence, Outcome, Result};
+use alertcast_core::store::{AttemptRecord, Fence, Outcome, Result, StoreError};
+use tracing::{error, warn};
 
 use super::super::LaneEnd;
 use super::super::ledger::Line;
@@ -18,6 +19,9 @@ impl Courier<'_> {
 
     /// Notes an outcome that says nothing of the chat.
     pub(super) fn record(&mut self, delivery: DeliveryId, chat: String, outcome: Outcome) {
+        if matches!(outcome, Outcome::Retry { .. }) {
+            self.excused.add(delivery);
+        }
         self.note(Line { record: AttemptRecord { delivery, outcome }, chat, defer: None });
     }
 
@@ -42,8 +46,9 @@ impl Courier<'_> {
                 self.ledger.ended(self.app.clock.monotonic(), alerts);
                 for line in batch {
                     self.hand.release(&line.chat);
-                    if let Outcome::Retry { due_at, .. } = line.record.outcome {
-                        self.reading.due_at(due_at);
+                    match line.record.outcome {
+                        Outcome::Retry { due_at, .. } => self.reading.due_at(due_at),
+                        _ => self.excused.forget(line.record.delivery),
                     }
                 }
                 self.reading.freed();
@@ -74,12 +79,32 @@ impl Courier<'_> {
 
 async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>> {
     fail::fail_point!("courier::sent");
-    let records = batch.iter().map(|line| line.record.clone()).collect();
-    let alerts = app.store.record_attempts(fence, records, app.clock.now()).await?;
+    let alerts = match record(app, fence, batch).await {
+        Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(app, fence, batch).await?,
+        result => result?,
+    };
     for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
         app.store.defer_chat(fence, chat, *until).await?;
     }
     fail::fail_point!("courier::recorded");
+    Ok(alerts)
+}
+
+async fn record(app: &App, fence: &Fence, lines: &[Line]) -> Result<Vec<AlertId>> {
+    let records = lines.iter().map(|line| line.record.clone()).collect();
+    app.store.record_attempts(fence, records, app.clock.now()).await
+}
+
+/// One record that cannot be written must not keep the others from it: it stays `sending` until the lease is taken anew.
+async fn one_by_one(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>> {
+    let mut alerts = Vec::new();
+    for line in batch {
+        match record(app, fence, std::slice::from_ref(line)).await {
+            Ok(ended) => alerts.extend(ended),
+            Err(error @ (StoreError::Fenced { .. } | StoreError::Unavailable(_))) => return Err(error),
+            Err(error) => error!(delivery = %line.record.delivery, %error, "an attempt cannot be recorded"),
+        }
+    }
     Ok(alerts)
 }
 
@@ -89,7 +114,7 @@ async fn settle(app: &App, alerts: Vec<AlertId>) -> Vec<AlertId> {
     let mut left = Vec::new();
     for alert in alerts {
         if let Err(error) = app.store.settle(alert, app.clock.now()).await {
-            tracing::warn!(%alert, %error, "an alert could not be settled; trying again");
+            warn!(%alert, %error, "an alert could not be settled; trying again");
             left.push(alert);
         }
     }

@@ -79,3 +79,28 @@ async fn who_has_lost_the_lease_stops_and_records_nothing() {
     assert_eq!(post.delivery(entry(1, 1).id).await.state, DeliveryState::Sending);
     assert_eq!(post.app.store.recover(&second.fence(), post.clock_now()).await, Ok(1));
 }
+
+/// Points at which a test build can make the courier die. They act in the whole process, so one test walks them all.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn wherever_it_dies_each_message_arrives_and_of_two_copies_one_is_marked() {
+    for (point, _) in courier::FAILPOINTS {
+        let post = Post::with(Setup { users: 20, ..Setup::default() }).await;
+        let scene = post.scene().await;
+        scene.open(1, 1..=20, &[alertcast_core::delivery::Channel::Telegram]).await;
+        fail::cfg(point, "1*panic(a test wants it so)").unwrap();
+        let courier = post.start();
+        post.until_all_ended(2 * MINUTE).await;
+        fail::remove(point);
+        for user in 1..=20 {
+            let texts = post.texts(user);
+            let marked = texts.iter().filter(|text| text.contains(REPEAT)).count();
+            assert!(texts.len() == 1 || (texts.len() == 2 && marked == 1), "{point}: {texts:?}");
+        }
+        post.until(MINUTE, async || {
+            scene.alert(1).await.alertcast.settled_at.is_some() || point == "courier::recorded"
+        })
+        .await;
+        courier.stop(&post).await;
+    }
+}
