@@ -1,25 +1,24 @@
 //! Configurations and plans.
 
 use alertcast_core::config::{
-    AlertConfiguration, AlertTypes, ConfigExtension, ConfigStatus, PriceValidation, RequiredField, SignalSet,
-    TradeManagement, Validation,
+    AlertConfiguration, AlertTypes, ConfigExtension, ConfigStatistics, ConfigStatus, PriceValidation, RequiredField,
+    SignalSet, TradeManagement, Validation,
 };
 use alertcast_core::id::{ConfigId, PlanId};
 use alertcast_core::market::Signal;
-use alertcast_core::money::Count;
+use alertcast_core::money::{Amount, Count};
 use alertcast_core::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use alertcast_core::store::Collection;
 use serde_json::Value;
 
 use super::fields::{Fields, Read};
 use super::known::ConfigName;
-use super::values::{amount, currency, flag, symbol, text, timeframe, whole, word};
-use super::{Import, admit, reference};
+use super::values::{amount, currency, flag, symbol, text, time, timeframe, whole, word};
+use super::{Admitted, Import, admit, reference};
 
 /// Reads an alert configuration (seed 2.3).
 pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let id = ConfigId(import.id(&mut fields));
-    let name = fields.required("name", text);
     let symbol = fields.required("symbol", symbol);
     let timeframe = fields.required("timeframe", timeframe);
     let strategy = fields.required("strategy", text);
@@ -27,13 +26,17 @@ pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
         (Some(symbol), Some(timeframe), Some(strategy)) => Some(((symbol.clone(), timeframe, strategy.clone()), id)),
         _ => None,
     };
-    let admitted = admit(&mut import.known.configs, key, import.skip_existing, &fields, "symbol, timeframe, strategy");
+    let known = &mut import.known.configs;
+    if admit(known, key, import.skip_existing, &fields, "symbol, timeframe, strategy") == Admitted::Skip {
+        return import.skip(Collection::AlertConfigurations, fields);
+    }
+    let name = fields.required("name", text);
     let description = fields.optional("description", text);
     let trade_management = trade_management(fields.within("tradeManagement"));
     let alert_types = alert_types(fields.within("alertTypes"));
     let validation = validation(fields.within("validation"));
     let status = fields.or("status", ConfigStatus::Active, word(ConfigStatus::ALL));
-    let statistics = fields.decoded("statistics");
+    let statistics = statistics(fields.within("statistics"));
     let mut extension = fields.within("alertcast");
     let alertcast =
         ConfigExtension { currency: extension.optional("currency", currency), ..ConfigExtension::default() };
@@ -58,7 +61,7 @@ pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
             alertcast,
         })
     };
-    import.add(Collection::AlertConfigurations, admitted, whole());
+    import.add(Collection::AlertConfigurations, whole());
 }
 
 fn trade_management(mut fields: Fields<'_>) -> TradeManagement {
@@ -93,6 +96,15 @@ fn validation(mut fields: Fields<'_>) -> Validation {
     Validation { required_fields, price_validation }
 }
 
+fn statistics(mut fields: Fields<'_>) -> ConfigStatistics {
+    ConfigStatistics {
+        total_alerts: fields.or("totalAlerts", Count(0), whole(0, i64::MAX)),
+        total_trades: fields.or("totalTrades", Count(0), whole(0, i64::MAX)),
+        success_rate: fields.or("successRate", Amount::ZERO, amount),
+        last_alert_at: fields.optional("lastAlertAt", time),
+    }
+}
+
 /// A reference to a configuration: its id, or `{ symbol, timeframe, strategy }`.
 pub(super) fn config_reference(import: &Import<'_>, value: &Value) -> Read<ConfigId> {
     reference(value, &import.known.configs, config_name, "configuration")
@@ -116,7 +128,9 @@ pub(super) fn plan(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let id = PlanId(import.id(&mut fields));
     let name = fields.required("name", text);
     let key = name.clone().map(|name| (name, id));
-    let admitted = admit(&mut import.known.plans, key, import.skip_existing, &fields, "name");
+    if admit(&mut import.known.plans, key, import.skip_existing, &fields, "name") == Admitted::Skip {
+        return import.skip(Collection::SubscriptionPlans, fields);
+    }
     let description = fields.required("description", text);
     let pricing = pricing(fields.within("pricing"));
     if let Some(pricing) = &pricing {
@@ -142,7 +156,7 @@ pub(super) fn plan(import: &mut Import<'_>, mut fields: Fields<'_>) {
             updated_at,
         })
     };
-    import.add(Collection::SubscriptionPlans, admitted, whole());
+    import.add(Collection::SubscriptionPlans, whole());
 }
 
 fn pricing(mut fields: Fields<'_>) -> Option<Pricing> {

@@ -1,6 +1,5 @@
 //! Reads one object field by field. What is wrong goes to the list of problems; what nobody asked for is a problem too.
 
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::problems::Problems;
@@ -44,6 +43,11 @@ impl<'a> Fields<'a> {
     pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.asked.push(name);
         self.left.shift_remove(name).filter(|value| !value.is_null())
+    }
+
+    /// The object is not to be read any further.
+    pub(super) fn leave_out(mut self) {
+        self.left.clear();
     }
 
     /// Which of two names of one field is used here; the first where neither is.
@@ -93,14 +97,6 @@ impl<'a> Fields<'a> {
             }
         }
         out
-    }
-
-    /// Counters and the like, that an export brings and nobody writes by hand.
-    pub(super) fn decoded<T: DeserializeOwned + Default>(&mut self, name: &'static str) -> T {
-        self.or(name, T::default(), |value| {
-            let bson = bson::serialize_to_bson(value).map_err(|error| error.to_string())?;
-            bson::deserialize_from_bson(bson).map_err(|error| format!("cannot be read: {error}"))
-        })
     }
 }
 

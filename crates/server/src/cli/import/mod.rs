@@ -108,16 +108,19 @@ impl<'a> Import<'a> {
         (created_at, fields.or("updatedAt", created_at, values::time))
     }
 
-    /// Notes the document for writing, unless it is to be left alone.
-    fn add<T: Serialize>(&mut self, collection: Collection, admitted: Admitted, value: Option<T>) {
-        match (admitted, value) {
-            (Admitted::Skip, _) => self.skipped.push(collection),
-            (Admitted::Take, Some(value)) => match document(&value) {
-                Ok(document) => self.writes.push(Write::Insert { collection, document }),
-                Err(error) => self.problems.add(collection.name(), error.to_string()),
-            },
-            (Admitted::Take, None) => {}
+    /// Notes the document for writing; none where something is wrong with it.
+    fn add<T: Serialize>(&mut self, collection: Collection, value: Option<T>) {
+        let Some(value) = value else { return };
+        match document(&value) {
+            Ok(document) => self.writes.push(Write::Insert { collection, document }),
+            Err(error) => self.problems.add(collection.name(), error.to_string()),
         }
+    }
+
+    /// The entry exists, and is left alone: nothing more of it is read.
+    fn skip(&mut self, collection: Collection, fields: Fields<'_>) {
+        self.skipped.push(collection);
+        fields.leave_out();
     }
 
     fn finish(self) -> (Vec<Write>, Report) {

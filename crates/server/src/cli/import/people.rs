@@ -1,11 +1,14 @@
 //! Users, their subscriptions and their preferences.
 
 use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
-use alertcast_core::preference::{AlertChoices, AlertPreference, CustomSettings, WantedChannels, WantedTypes};
+use alertcast_core::money::Count;
+use alertcast_core::preference::{
+    AlertChoices, AlertPreference, CustomSettings, PreferenceStatistics, WantedChannels, WantedTypes,
+};
 use alertcast_core::store::Collection;
 use alertcast_core::subscription::{
     ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension,
-    SubscriptionStatus, Term,
+    SubscriptionStatus, Term, Usage,
 };
 use alertcast_core::user::{
     Notifications, Preferences, Profile, RiskLevel, Telegram, Trading, User, UserExtension, UserStatus,
@@ -20,7 +23,14 @@ use super::{Admitted, Import, admit, reference};
 pub(super) fn user(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let id = UserId(import.id(&mut fields));
     let email = fields.required("email", email);
+    let key = email.clone().map(|email| (email, id));
+    if admit(&mut import.known.users, key, import.skip_existing, &fields, "email") == Admitted::Skip {
+        return import.skip(Collection::Users, fields);
+    }
     let telegram = telegram(fields.within("telegram"));
+    let number = telegram.as_ref().map(|telegram| (telegram.user_id.clone(), id));
+    // One that is another user's is never left out silently.
+    admit(&mut import.known.telegram, number, false, &fields, "telegram.userId");
     let profile = profile(fields.within("profile"));
     let status = fields.or("status", UserStatus::Active, word(UserStatus::ALL));
     let preferences = preferences(fields.within("preferences"));
@@ -29,13 +39,6 @@ pub(super) fn user(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let mut extension = fields.within("alertcast");
     let alertcast = UserExtension { bot_id: extension.optional("botId", number_name), ..UserExtension::default() };
     drop(extension);
-
-    let key = email.clone().map(|email| (email, id));
-    let admitted = admit(&mut import.known.users, key, import.skip_existing, &fields, "email");
-    if admitted == Admitted::Take {
-        let number = telegram.as_ref().map(|telegram| (telegram.user_id.clone(), id));
-        admit(&mut import.known.telegram, number, false, &fields, "telegram.userId");
-    }
     drop(fields);
     let whole = || {
         Some(User {
@@ -51,7 +54,7 @@ pub(super) fn user(import: &mut Import<'_>, mut fields: Fields<'_>) {
             alertcast,
         })
     };
-    import.add(Collection::Users, admitted, whole());
+    import.add(Collection::Users, whole());
 }
 
 fn telegram(mut fields: Fields<'_>) -> Option<Telegram> {
@@ -88,11 +91,19 @@ fn preferences(mut fields: Fields<'_>) -> Preferences {
 /// Reads a subscription (seed 2.4) by the rules of seed 5.1.
 pub(super) fn subscription(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let id = SubscriptionId(import.id(&mut fields));
+    let mut paid = fields.within("payment");
+    let transaction_id = paid.required("transactionId", number_name);
+    let key = transaction_id.clone().map(|transaction_id| (transaction_id, id));
+    let known = &mut import.known.subscriptions;
+    if admit(known, key, import.skip_existing, &fields, "payment.transactionId") == Admitted::Skip {
+        paid.leave_out();
+        return import.skip(Collection::UserSubscriptions, fields);
+    }
     let user_id = user_of(import, &mut fields);
     let plan_id = plan_of(import, &mut fields);
-    let payment = payment(import, fields.within("payment"), plan_id);
+    let payment = payment(import, paid, transaction_id, plan_id);
     let term = term(fields.within("subscription"));
-    let usage = fields.decoded("usage");
+    let usage = usage(fields.within("usage"));
     let mut extension = fields.within("alertcast");
     let picks = extension.list("picks", |value| config_reference(import, value));
     let alertcast = SubscriptionExtension {
@@ -101,10 +112,7 @@ pub(super) fn subscription(import: &mut Import<'_>, mut fields: Fields<'_>) {
     };
     drop(extension);
     let (created_at, updated_at) = import.times(&mut fields);
-
-    let key = payment.as_ref().map(|payment| (payment.transaction_id.clone(), id));
-    let admitted = admit(&mut import.known.subscriptions, key, import.skip_existing, &fields, "payment.transactionId");
-    if let (Some(user), Admitted::Take) = (user_id, admitted) {
+    if let Some(user) = user_id {
         import.known.of_user.entry(user).or_default().push(id);
         if term.status == SubscriptionStatus::Active {
             let active = import.known.active.entry(user).or_default();
@@ -128,11 +136,15 @@ pub(super) fn subscription(import: &mut Import<'_>, mut fields: Fields<'_>) {
             alertcast,
         })
     };
-    import.add(Collection::UserSubscriptions, admitted, whole());
+    import.add(Collection::UserSubscriptions, whole());
 }
 
-fn payment(import: &Import<'_>, mut fields: Fields<'_>, plan: Option<PlanId>) -> Option<Payment> {
-    let transaction_id = fields.required("transactionId", number_name);
+fn payment(
+    import: &Import<'_>,
+    mut fields: Fields<'_>,
+    transaction_id: Option<String>,
+    plan: Option<PlanId>,
+) -> Option<Payment> {
     let paid = fields.required("amount", amount);
     let price = plan.and_then(|plan| import.known.prices.get(&plan));
     let plans_currency = price.map_or_else(|| "INR".to_owned(), |(_, currency)| currency.clone());
@@ -186,18 +198,28 @@ fn term(mut fields: Fields<'_>) -> Term {
     }
 }
 
+fn usage(mut fields: Fields<'_>) -> Usage {
+    Usage {
+        alerts_received: fields.or("alertsReceived", Count(0), whole(0, i64::MAX)),
+        trades_opened: fields.or("tradesOpened", Count(0), whole(0, i64::MAX)),
+        last_activity_at: fields.optional("lastActivityAt", time),
+    }
+}
+
 /// Reads a user's preferences for one configuration (seed 2.5).
 pub(super) fn preference(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let id = PreferenceId(import.id(&mut fields));
     let user_id = user_of(import, &mut fields);
     let config_id = config_of(import, &mut fields);
+    let key = user_id.zip(config_id).map(|key| (key, id));
+    let known = &mut import.known.preferences;
+    if admit(known, key, import.skip_existing, &fields, "userId, alertConfigId") == Admitted::Skip {
+        return import.skip(Collection::UserAlertPreferences, fields);
+    }
     let subscription_id = subscription_of(import, &mut fields, user_id);
     let preferences = choices(fields.within("preferences"));
-    let statistics = fields.decoded("statistics");
+    let statistics = statistics(fields.within("statistics"));
     let (created_at, updated_at) = import.times(&mut fields);
-
-    let key = user_id.zip(config_id).map(|key| (key, id));
-    let admitted = admit(&mut import.known.preferences, key, import.skip_existing, &fields, "userId, alertConfigId");
     drop(fields);
     let whole = || {
         Some(AlertPreference {
@@ -211,7 +233,15 @@ pub(super) fn preference(import: &mut Import<'_>, mut fields: Fields<'_>) {
             updated_at,
         })
     };
-    import.add(Collection::UserAlertPreferences, admitted, whole());
+    import.add(Collection::UserAlertPreferences, whole());
+}
+
+fn statistics(mut fields: Fields<'_>) -> PreferenceStatistics {
+    PreferenceStatistics {
+        alerts_received: fields.or("alertsReceived", Count(0), whole(0, i64::MAX)),
+        trades_opened: fields.or("tradesOpened", Count(0), whole(0, i64::MAX)),
+        last_alert_at: fields.optional("lastAlertAt", time),
+    }
 }
 
 fn choices(mut fields: Fields<'_>) -> AlertChoices {

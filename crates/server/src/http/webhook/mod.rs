@@ -4,12 +4,12 @@ mod address;
 mod answer;
 mod intake;
 mod limit;
+mod log;
 mod proof;
 mod refusal;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use alertcast_core::store::INTAKE_DEADLINE;
 use axum::body::Body;
@@ -17,12 +17,12 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse as _, Response};
-use tracing::{info, warn};
 
 use self::address::AddressRules;
 use self::answer::Answer;
 use self::intake::Delivered;
 use self::limit::Limits;
+use self::log::RequestLog;
 use self::proof::{HmacKey, Secrets, Signed};
 use super::body::{self, BodyError};
 use crate::app::App;
@@ -38,6 +38,7 @@ pub(super) struct Webhook {
     addresses: AddressRules,
     hmac_key: Option<HmacKey>,
     limits: Limits,
+    log: RequestLog,
 }
 
 impl Webhook {
@@ -48,6 +49,7 @@ impl Webhook {
             addresses: AddressRules::new(&settings.allowed_addresses, &settings.trusted_proxies),
             hmac_key: settings.hmac_key.as_ref().map(HmacKey::new),
             limits: Limits::new(settings.requests_a_minute, Arc::clone(&app.clock)),
+            log: RequestLog::new(Arc::clone(&app.clock)),
             app,
         }
     }
@@ -64,7 +66,7 @@ pub(super) async fn receive(
     // What cannot be decoded is no secret.
     let secret = secret.map(|Path(secret)| secret).unwrap_or_default();
     let answer = hook.answer(&secret, peer.ip(), request).await;
-    log(&answer, hook.app.clock.monotonic().saturating_sub(began));
+    hook.log.answered(&answer, began);
     answer.into_response()
 }
 
@@ -113,20 +115,5 @@ impl Webhook {
 
     fn signed(&self, headers: &HeaderMap, body: &[u8]) -> Signed {
         self.hmac_key.as_ref().map_or(Signed::NotAsked, |key| key.check(headers, body))
-    }
-}
-
-/// One line for each request: what came of it. Never an address, a body or a URL, which holds the secret.
-fn log(answer: &Answer, took: Duration) {
-    let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-    let outcome = answer.outcome();
-    let alert = answer.alert().map(tracing::field::display);
-    match answer {
-        Answer::Accepted { .. } | Answer::Duplicate { .. } => info!(outcome, alert, duration_ms, "webhook"),
-        Answer::NotDurable { error } => warn!(outcome, duration_ms, %error, "webhook"),
-        other => {
-            let codes = Some(other.codes().join(",")).filter(|codes| !codes.is_empty());
-            warn!(outcome, alert, duration_ms, codes, "webhook");
-        }
     }
 }

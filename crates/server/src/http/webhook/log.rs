@@ -1,0 +1,92 @@
+//! One log line for each request: what came of it. Never an address, a body or a URL, which holds the secret.
+//!
+//! What anybody can bring about without a secret is counted, and told at most once a minute: nobody fills the disk by
+//! knocking.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::answer::Answer;
+use crate::clock::Clock;
+
+/// Requests without a right to post are told of at most this often.
+const STRANGERS_EVERY: Duration = Duration::from_secs(60);
+
+/// Writes the lines.
+#[derive(Debug)]
+pub(super) struct RequestLog {
+    clock: Arc<dyn Clock>,
+    wrong_secrets: Tally,
+    too_many: Tally,
+}
+
+impl RequestLog {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, wrong_secrets: Tally::default(), too_many: Tally::default() }
+    }
+
+    /// A request that came at `began`, by the monotonic clock, was answered now.
+    pub(super) fn answered(&self, answer: &Answer, began: Duration) {
+        let now = self.clock.monotonic();
+        let duration_ms = u64::try_from(now.saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
+        let outcome = answer.outcome();
+        let alert = answer.alert().map(tracing::field::display);
+        match answer {
+            Answer::Accepted { .. } | Answer::Duplicate { .. } => info!(outcome, alert, duration_ms, "webhook"),
+            Answer::NotDurable { error } => warn!(outcome, duration_ms, %error, "webhook"),
+            Answer::WrongSecret => self.wrong_secrets.note(outcome, now),
+            Answer::TooMany { .. } => self.too_many.note(outcome, now),
+            other => {
+                let codes = Some(other.codes().join(",")).filter(|codes| !codes.is_empty());
+                warn!(outcome, alert, duration_ms, codes, "webhook");
+            }
+        }
+    }
+}
+
+/// Requests that are counted between lines.
+#[derive(Debug, Default)]
+struct Tally(Mutex<Counted>);
+
+#[derive(Debug, Default)]
+struct Counted {
+    told_at: Option<Duration>,
+    since: u64,
+}
+
+impl Tally {
+    fn note(&self, outcome: &str, now: Duration) {
+        if let Some(requests) = self.count(now) {
+            warn!(outcome, requests, "webhook: requests without a right to post");
+        }
+    }
+
+    /// Counts one more; how many there were, when it is time to tell.
+    fn count(&self, now: Duration) -> Option<u64> {
+        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        counted.since += 1;
+        let told_lately = counted.told_at.is_some_and(|told_at| now.saturating_sub(told_at) < STRANGERS_EVERY);
+        if told_lately {
+            return None;
+        }
+        counted.told_at = Some(now);
+        Some(std::mem::take(&mut counted.since))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strangers_are_counted_and_told_of_once_a_minute() {
+        let tally = Tally::default();
+        let at = |seconds| tally.count(Duration::from_secs(seconds));
+        assert_eq!(at(5), Some(1));
+        assert_eq!([at(6), at(30), at(64)], [None; 3]);
+        assert_eq!(at(65), Some(4));
+        assert_eq!(at(66), None);
+    }
+}
