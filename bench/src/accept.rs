@@ -17,7 +17,7 @@ const ALERTS: usize = 6_000;
 const PROBES: usize = 400;
 
 /// Adds the rows to the report.
-pub async fn measure(dir: &Path, runs: usize, report: &mut String) -> anyhow::Result<()> {
+pub(crate) async fn measure(dir: &Path, runs: usize, report: &mut String) -> anyhow::Result<()> {
     let mut full = Vec::new();
     let mut syncs = Vec::new();
     let (mut p99, mut sync_p99) = (Vec::new(), Vec::new());

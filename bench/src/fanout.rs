@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Adds the rows to the report.
 #[expect(clippy::disallowed_methods, reason = "a measurement is of the machine's own time")]
-pub async fn measure(dir: &Path, subscribers: usize, runs: usize, report: &mut String) -> anyhow::Result<()> {
+pub(crate) async fn measure(dir: &Path, subscribers: usize, runs: usize, report: &mut String) -> anyhow::Result<()> {
     let (mut committed, mut delivered, mut memory) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..runs.max(1) {
         let world = World::start(dir, subscribers, 1).await?;

@@ -32,6 +32,7 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
+    alertcast::tls::choose_provider();
     std::fs::create_dir_all(&arguments.dir)?;
     let mut report = String::from(HEAD);
     accept::measure(&arguments.dir, arguments.runs, &mut report).await?;
@@ -39,7 +40,11 @@ async fn main() -> anyhow::Result<()> {
         let runs = if subscribers > 10_000 { arguments.runs.min(3) } else { arguments.runs };
         fanout::measure(&arguments.dir, subscribers, runs, &mut report).await?;
     }
-    writeln!(report, "\nMachine: {} cores. Medians of the runs; load generator, program and stand-in for Telegram share the cores, in one process.", cores())?;
+    writeln!(
+        report,
+        "\nMachine: {} cores. Medians of the runs; load generator, program and stand-in for Telegram share the cores, in one process.",
+        cores()
+    )?;
     if let Some(path) = &arguments.write {
         std::fs::write(path, &report)?;
     }

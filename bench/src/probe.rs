@@ -7,26 +7,26 @@ use std::time::{Duration, Instant};
 
 /// A run of timed repetitions.
 #[derive(Debug, Clone)]
-pub struct Timings {
+pub(crate) struct Timings {
     /// Sorted.
     each: Vec<Duration>,
-    pub total: Duration,
+    pub(crate) total: Duration,
 }
 
 impl Timings {
     /// Timings in any order, and the time that they took together.
-    pub fn new(mut each: Vec<Duration>, total: Duration) -> Self {
+    pub(crate) fn new(mut each: Vec<Duration>, total: Duration) -> Self {
         each.sort_unstable();
         Self { each, total }
     }
 
     /// Repetitions a second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.each.len() as f64 / self.total.as_secs_f64()
     }
 
     /// The time within which the given fraction was done.
-    pub fn quantile(&self, fraction: f64) -> Duration {
+    pub(crate) fn quantile(&self, fraction: f64) -> Duration {
         let last = self.each.len().saturating_sub(1);
         let index = (last as f64 * fraction).round() as usize;
         self.each.get(index.min(last)).copied().unwrap_or_default()
@@ -38,7 +38,7 @@ impl Timings {
 /// # Errors
 /// Those of the file.
 #[expect(clippy::disallowed_methods, reason = "a measurement is of the machine's own time")]
-pub fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
+pub(crate) fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
     let path = dir.join("fdatasync.probe");
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
     let block = [0x5a_u8; 512];
@@ -56,7 +56,7 @@ pub fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
 }
 
 /// The process's memory now, in MiB: `VmRSS` of `/proc/self/status`.
-pub fn resident_mib() -> Option<u64> {
+pub(crate) fn resident_mib() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
     let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
@@ -64,7 +64,7 @@ pub fn resident_mib() -> Option<u64> {
 }
 
 /// The middle one of some figures.
-pub fn median(mut figures: Vec<f64>) -> f64 {
+pub(crate) fn median(mut figures: Vec<f64>) -> f64 {
     figures.sort_by(f64::total_cmp);
     figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

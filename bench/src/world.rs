@@ -19,22 +19,27 @@ use tempfile::TempDir;
 
 const TOKEN: &str = "100001:bench-bot";
 /// The webhook's secret.
-pub const SECRET: &str = "bench-0123456789abcdef";
+pub(crate) const SECRET: &str = "bench-0123456789abcdef";
 /// Subscribers stored by one write.
 const BATCH: usize = 2_000;
 
 /// The parts of a measurement. Dropped, its folder is removed.
-pub struct World {
-    pub running: Running,
-    pub telegram: SimServer,
-    pub folder: TempDir,
+pub(crate) struct World {
+    pub(crate) running: Running,
+    pub(crate) telegram: SimServer,
+    pub(crate) folder: TempDir,
 }
 
 impl World {
     /// Starts it, in a folder below `dir`, whose disk is the one that is measured.
-    pub async fn start(dir: &std::path::Path, subscribers: usize, configurations: usize) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        dir: &std::path::Path,
+        subscribers: usize,
+        configurations: usize,
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(dir)?;
-        let telegram = telegram_sim::start(SimConfig::default().no_limits().keep_last(1_000).bot(TOKEN), "127.0.0.1:0").await?;
+        let telegram =
+            telegram_sim::start(SimConfig::default().no_limits().keep_last(1_000).bot(TOKEN), "127.0.0.1:0").await?;
         let store = SqliteStore::open(folder.path(), &alertcast_sqlite::Options::default())?;
         store.setup().await?;
         fill(&store, subscribers, configurations).await?;
@@ -44,12 +49,12 @@ impl World {
     }
 
     /// Where alerts are posted.
-    pub fn webhook(&self) -> String {
+    pub(crate) fn webhook(&self) -> String {
         format!("http://{}/webhook/{SECRET}", self.running.address)
     }
 
     /// Stops everything.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.stop().await;
         self.telegram.stop().await;
     }
@@ -76,7 +81,7 @@ fn settings(folder: &TempDir, telegram: &SimServer) -> anyhow::Result<Settings> 
 }
 
 /// The symbol of a configuration.
-pub fn symbol(index: usize) -> String {
+pub(crate) fn symbol(index: usize) -> String {
     format!("BENCH{index}")
 }
 
@@ -141,4 +146,4 @@ fn bson_date(at: Time) -> Value {
 }
 
 /// Between two looks at something that is awaited.
-pub const LOOK: Duration = Duration::from_millis(5);
+pub(crate) const LOOK: Duration = Duration::from_millis(5);
