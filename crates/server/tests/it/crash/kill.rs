@@ -8,6 +8,7 @@ use telegram_sim::SimConfig;
 use tokio::task::JoinSet;
 
 use super::load::{self, Alerts, Load};
+use crate::harness::told::Told;
 use crate::harness::{Allowances, Site};
 
 const ROUNDS: u64 = 10;
@@ -73,7 +74,9 @@ async fn one_folder(rounds: u64, seed: u64) {
         ended.unwrap();
     }
     connections.shutdown().await;
-    let (alerts, sent) = (books.alerts.len(), site.sim.messages().len());
-    eprintln!("  {context}: {alerts} alerts, {} trades, {sent} messages", books.trades.len());
+    let (messages, trades) = (site.sim.messages(), books.trades.len());
+    let repeats = messages.iter().filter(|message| Told::by(message).marked).count();
+    let (alerts, sent) = (books.alerts.len(), messages.len());
+    eprintln!("  {context}: {alerts} alerts, {trades} trades, {sent} messages, {repeats} of them marked as repeats");
     assert!(!books.trades.is_empty(), "{context}: nothing happened");
 }

@@ -6,6 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use alertcast::clock::{Clock as _, SystemClock};
@@ -52,7 +53,7 @@ impl Site {
         let store = SqliteStore::open(dir.path(), &Options::default()).unwrap();
         store.setup().await.unwrap();
         store.write(world.writes()).await.unwrap();
-        drop(store);
+        close(store);
         let address = free_address();
         let settings = [
             ("LISTEN", address.to_string()),
@@ -101,6 +102,7 @@ impl Site {
         command.args(&line[1..]).env_clear().current_dir(self.dir.path()).kill_on_drop(true);
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        let _alone = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
         Child { process: command.spawn().unwrap(), ended: None }
     }
 
@@ -167,7 +169,9 @@ impl Site {
         self.quiet().await;
         let status = child.terminate().await;
         assert_eq!(status.code(), Some(0), "{context}: asked to stop, the program ended so:\n{}", self.last_words());
-        let books = Books::read(&self.store()).await;
+        let store = self.store();
+        let books = Books::read(&store).await;
+        close(store);
         let messages = self.sim.messages();
         let world = &self.world;
         let model = Model { world, books: &books, messages: &messages, answered, now: now(), allow };
@@ -175,6 +179,16 @@ impl Site {
         assert_eq!(self.desk.integrity(), "ok", "{context}");
         books
     }
+}
+
+/// Held while a child is started, and while a folder's lock is given back: a child that has not become its own program
+/// yet holds all that this process holds, locks too.
+static FORKS: Mutex<()> = Mutex::new(());
+
+/// Closes a store so that its folder is free afterwards.
+pub(crate) fn close(store: SqliteStore) {
+    let _alone = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    drop(store);
 }
 
 /// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.
