@@ -156,6 +156,12 @@ impl Answer {
         }
     }
 
+    /// What is wrong where, in a word for each: equal for what is the same mistake.
+    pub(super) fn faults(&self) -> String {
+        let Self::Refused { problems, .. } = self else { return String::new() };
+        problems.iter().map(|problem| format!("{} {}", problem.field, problem.code)).collect::<Vec<_>>().join(", ")
+    }
+
     /// The codes of the broken rules, each once.
     pub(super) fn codes(&self) -> Vec<&'static str> {
         let Self::Refused { problems, .. } = self else { return Vec::new() };

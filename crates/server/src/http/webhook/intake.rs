@@ -32,9 +32,13 @@ use crate::app::App;
 #[derive(Debug)]
 pub(super) struct Delivered {
     pub(super) secret_id: SecretId,
+    /// As they came: what tells a resend. Of a body that was too large, its beginning.
     pub(super) query: String,
-    /// Of a body that was too large, its beginning.
     pub(super) body: Bytes,
+    /// Without the webhook's own secret, which some paste into their message with its whole address: what is read and
+    /// kept.
+    pub(super) kept_query: String,
+    pub(super) kept_body: Bytes,
     pub(super) too_large: bool,
     pub(super) signed: Signed,
     pub(super) address: IpAddr,
@@ -64,7 +68,7 @@ pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
         refusal::keep_request(app, request, &answer).await?;
         return Ok(answer);
     }
-    let payload = match payload::read(&request.body, &request.query) {
+    let payload = match payload::read(&request.kept_body, &request.kept_query) {
         Ok(payload) => payload,
         Err(unreadable) => {
             let answer = Answer::Unreadable { why: unreadable.to_string() };
@@ -72,11 +76,11 @@ pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
             return Ok(answer);
         }
     };
-    let mut judged = judge(app, request, &payload).await?;
-    if matches!(judged, Judged::Breaks { .. }) {
-        // The configuration may have been made or mended a moment ago.
+    let mut judged = judge(app, request, &payload, None).await?;
+    if let Judged::Breaks { config, after, .. } = judged {
+        // The configuration may have been made or mended a moment ago. The mark stays that of the receipt.
         app.audience.catch_up(&*app.store).await?;
-        judged = judge(app, request, &payload).await?;
+        judged = judge(app, request, &payload, config.map(|config| (config, after))).await?;
     }
     match judged {
         Judged::Keeps { config, checked, after } => accept(app, request, &payload, config, *checked, after).await,
@@ -104,13 +108,18 @@ enum Judged {
     Breaks { config: Option<ConfigId>, problems: Vec<Problem>, after: i64 },
 }
 
-async fn judge(app: &App, request: &Delivered, payload: &Payload) -> Result<Judged> {
+async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option<(ConfigId, i64)>) -> Result<Judged> {
     let Some(config) = configuration(app, payload) else {
         let problems = rules::without_configuration(payload, request.received_at, false);
         return Ok(Judged::Breaks { config: None, problems, after: 0 });
     };
-    let (mark, recent) = (app.store.receipt_mark(config.id), recent_prices(app, request, payload, &config));
-    let (after, recent) = future::try_join(mark, recent).await?;
+    let mark = async {
+        match marked {
+            Some((of, mark)) if of == config.id => Ok(mark),
+            _ => app.store.receipt_mark(config.id).await,
+        }
+    };
+    let (after, recent) = future::try_join(mark, recent_prices(app, request, payload, &config)).await?;
     Ok(match rules::check(payload, &config, request.received_at, &recent, false) {
         Ok(checked) => Judged::Keeps { config: config.id, checked: Box::new(checked), after },
         Err(problems) => Judged::Breaks { config: Some(config.id), problems, after },

@@ -1,6 +1,6 @@
 //! One log line for each request: what came of it. Never an address, a body or a URL, which holds the secret.
 //!
-//! What anybody can bring about without a secret is counted, and told at most once a minute: nobody fills the disk by
+//! What a stranger can bring about is counted, and told at most once a minute: nobody fills the disk by
 //! knocking.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::answer::Answer;
 use crate::clock::Clock;
 
-/// Requests without a right to post are told of at most this often.
+/// Requests that are turned away are told of at most this often.
 const STRANGERS_EVERY: Duration = Duration::from_secs(60);
 
 /// Writes the lines.
@@ -59,7 +59,7 @@ struct Counted {
 impl Tally {
     fn note(&self, outcome: &str, now: Duration) {
         if let Some(requests) = self.count(now) {
-            warn!(outcome, requests, "webhook: requests without a right to post");
+            warn!(outcome, requests, "webhook: requests turned away");
         }
     }
 

@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use alertcast_core::store::INTAKE_DEADLINE;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Request};
@@ -29,6 +29,9 @@ use crate::app::App;
 
 /// The most bytes of an alert's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// What stands where the webhook's secret stood.
+const REMOVED: &str = "[removed]";
 
 /// What the webhook needs.
 #[derive(Debug)]
@@ -94,9 +97,12 @@ impl Webhook {
             Err(BodyError::TooLarge { start }) => (start.into(), true),
             Err(BodyError::Broken) => return Answer::BrokenOff,
         };
+        let query = head.uri.query().unwrap_or_default();
         let delivered = Delivered {
             secret_id,
-            query: head.uri.query().unwrap_or_default().to_owned(),
+            kept_query: query.replace(secret, REMOVED),
+            kept_body: without(&body, secret.as_bytes()),
+            query: query.to_owned(),
             signed: self.signed(&head.headers, &body),
             body,
             too_large,
@@ -115,5 +121,34 @@ impl Webhook {
 
     fn signed(&self, headers: &HeaderMap, body: &[u8]) -> Signed {
         self.hmac_key.as_ref().map_or(Signed::NotAsked, |key| key.check(headers, body))
+    }
+}
+
+/// The body with every occurrence of the webhook's secret cut out.
+fn without(body: &Bytes, secret: &[u8]) -> Bytes {
+    let next = |from: usize| body[from..].windows(secret.len().max(1)).position(|part| part == secret);
+    let (mut kept, mut from) = (Vec::new(), 0);
+    while let Some(at) = next(from) {
+        kept.extend_from_slice(&body[from..from + at]);
+        kept.extend_from_slice(REMOVED.as_bytes());
+        from += at + secret.len();
+    }
+    if from == 0 {
+        return body.clone();
+    }
+    kept.extend_from_slice(&body[from..]);
+    kept.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_webhooks_secret_is_cut_out_of_a_body_wherever_it_stands() {
+        let cut = |body: &'static str| without(&Bytes::from(body), b"abc");
+        assert_eq!(cut("abcxabc abcabc\u{e9}"), "[removed]x[removed] [removed][removed]\u{e9}");
+        assert_eq!(cut("ab"), "ab");
+        assert_eq!(cut(""), "");
     }
 }

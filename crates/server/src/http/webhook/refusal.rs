@@ -14,22 +14,24 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 /// The most problems that one message names.
 const LINES_MAX: usize = 8;
 
-/// Keeps a request that is no alert among the rejected webhooks, and tells the operators.
+/// Keeps a request that is no alert among the rejected webhooks, and tells the operators: once for each kind of mistake.
 pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer) -> Result<()> {
     let lines = answer.lines();
     let rejected = RejectedWebhook {
         id: app.ids.next(),
         received_at: request.received_at,
         ip_address: Some(request.address.to_string()),
-        body: cut(scrub(&String::from_utf8_lossy(&request.body))),
-        query: scrub(&request.query),
+        body: cut(scrub(&String::from_utf8_lossy(&request.kept_body))),
+        query: scrub(&request.kept_query),
         errors: lines.clone(),
         status: answer.status().as_u16().into(),
     };
+    let mut told = shortened(lines);
+    told.push(format!("Kept as rejected webhook {}", rejected.id));
     let trouble = Trouble {
-        group: format!("request:{}:{}", answer.outcome(), answer.codes().join(",")),
+        group: format!("request:{}:{}", answer.outcome(), answer.faults()),
         title: answer.title().to_owned(),
-        lines: shortened(lines),
+        lines: told,
         alert: None,
     };
     app.store.reject_webhook(rejected, notices(app, &trouble, request.received_at)).await?;
@@ -42,7 +44,7 @@ pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &Answer) -> 
     let data = &alert.alert_data;
     let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
     let trouble = Trouble {
-        group: format!("alert:{name}:{}", answer.codes().join(",")),
+        group: format!("alert:{name}:{}", answer.faults()),
         title: format!("{}: {} {name}", answer.title(), data.signal),
         lines: shortened(answer.lines()),
         alert: Some(alert.id),

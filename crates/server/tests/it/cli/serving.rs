@@ -132,3 +132,20 @@ fn an_address_that_is_taken_is_named() {
     let ran = two.run_with(&format!("serve --listen {}", served.address), &environment).assert(1);
     assert!(ran.stderr.contains(&served.address) && ran.stderr.contains("--listen"), "{}", ran.stderr);
 }
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = folder();
+    let mut served = Served::start(&folder);
+    // A request whose body does not come is waited for.
+    let mut stream = TcpStream::connect(&served.address).unwrap();
+    write!(stream, "POST /webhook/{SECRET} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{{").unwrap();
+    served.signal("TERM");
+    let mut log = BufReader::new(served.child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains("stopping") {
+        assert_ne!(log.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    served.signal("TERM");
+    assert_eq!(served.child.wait().unwrap().code(), Some(130));
+}

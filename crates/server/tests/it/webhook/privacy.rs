@@ -58,7 +58,10 @@ async fn no_secret_leaves_the_request_that_brought_it() {
         refused["tp"] = json!(1);
         let mut lacking = secret.clone();
         lacking["price"] = json!(null);
+        let address = format!("https://a.test/webhook/{SECRET}?x=1");
         [
+            Post::buy(json!({"url": address})),
+            Post::body(format!("go to {address}")).query(&format!("url=/{SECRET}")),
             Post::buy(secret.clone()),
             Post::buy(secret.clone()),
             Post::buy(refused),
@@ -83,7 +86,7 @@ async fn no_secret_leaves_the_request_that_brought_it() {
         }
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("outcome=").count(), 16, "{log}");
+    assert_eq!(log.matches("outcome=").count(), 20, "{log}");
     for (place, text) in [("log", &log), ("answers", &answers), ("documents", &documents)] {
         for secret in [SECRET, "second-secret-of-the-tests", IN_BODY, HMAC_KEY, "token-of-the-tests"] {
             assert!(!text.contains(secret), "{secret} in the {place}: {text}");

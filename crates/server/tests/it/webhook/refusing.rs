@@ -131,6 +131,8 @@ async fn an_alert_that_lacks_what_the_schema_requires_is_kept_as_a_request() {
     assert_eq!(house.kept().await, (0, 1));
     let facts = house.only(Collection::Deliveries).await.get_document("facts").unwrap().clone();
     assert_eq!(facts.get_str("title").unwrap(), "Alert refused");
+    let id = kept.get_object_id("_id").unwrap();
+    assert_eq!(strings(&facts, "lines")[2], format!("Kept as rejected webhook {id}"));
 }
 
 async fn unreadable(body: impl Into<axum::body::Body>) -> (House, Answer) {
