@@ -237,10 +237,10 @@ async fn take_back(tx: &mut Tx, trades: Vec<&Trade>, now: Time) -> Result<()> {
         Update::new(doc! { "_id": trade.subscription_id }, raise(&less(trade), names, now))
     });
     tx.updates(Collection::UserSubscriptions.name(), subscriptions.collect()).await?;
-    let preferences = trades.iter().map(|trade| {
+    let preferences = trades.iter().filter_map(|trade| {
         let names = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
-        let theirs = doc! { "userId": trade.user_id, "alertConfigId": trade.alert_config_id };
-        Update::new(theirs, raise(&less(trade), names, now))
+        let raised = trade.alertcast.preference_id?;
+        Some(Update::new(doc! { "_id": raised }, raise(&less(trade), names, now)))
     });
     tx.updates(Collection::UserAlertPreferences.name(), preferences.collect()).await?;
     Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind};
-use alertcast_core::id::{AlertId, DeliveryId, PreferenceId, TradeId};
+use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
 use alertcast_core::store::Collection;
 use alertcast_core::time::Time;
@@ -11,14 +11,8 @@ use alertcast_core::trade::document::Trade;
 
 use crate::fault::Result;
 use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Rows, decode};
+use crate::rows::{Bytes, Rows, decode};
 use crate::usage;
-
-/// Not a field of core's document: a replacement that was sent too late for its entry to be followed.
-const ENTRY_LAPSED: &str = "entryLapsed";
-
-/// Not a field of core's document: the alert of the entry that an exit tells too, by which settling finds it.
-pub(crate) const COMBINES_ALERT: &str = "combinesAlert";
 
 /// A delivery as it is kept.
 #[derive(Debug)]
@@ -72,7 +66,7 @@ impl<'c> Endings<'c> {
         more.set("updatedAt", self.now);
         more.unset("epoch");
         if lapsed {
-            more.set(ENTRY_LAPSED, true);
+            more.set("entryLapsed", true);
         }
         self.rows.edit(Collection::Deliveries, &kept.bytes, &more)?;
         if state == DeliveryState::Superseded {
@@ -84,8 +78,13 @@ impl<'c> Endings<'c> {
         if !is_sent || lapsed {
             self.entry_ended_unsent(delivery)?;
         }
-        if let Some(combined) = delivery.combines {
-            self.told_entry_ended(combined, is_sent)?;
+        if let Some(alert) = delivery.combines_alert {
+            self.touch(alert);
+        }
+        if let (false, Some(combined)) = (is_sent, delivery.combines)
+            && let Some(entry) = Kept::load(self.rows, combined)?
+        {
+            self.entry_ended_unsent(&entry.delivery)?;
         }
         Ok(true)
     }
@@ -99,17 +98,6 @@ impl<'c> Endings<'c> {
             DeliveryState::Expired | DeliveryState::Dead => *failed += 1,
             _ => {}
         }
-    }
-
-    /// The entry that this exit told, or was to tell, has ended with it.
-    fn told_entry_ended(&mut self, entry: DeliveryId, is_sent: bool) -> Result<()> {
-        let Some(entry) = Kept::load(self.rows, entry)? else {
-            return Ok(());
-        };
-        if let Some(alert) = entry.delivery.alert_id {
-            self.touch(alert);
-        }
-        if is_sent { Ok(()) } else { self.entry_ended_unsent(&entry.delivery) }
     }
 
     fn touch(&mut self, alert: AlertId) {
@@ -141,7 +129,7 @@ impl<'c> Endings<'c> {
         edit.set("alertcast.rev", Count(trade.alertcast.rev.0 + 1));
         edit.set("updatedAt", self.now);
         self.rows.edit(Collection::Trades, &bytes, &edit)?;
-        self.take_back(&trade)
+        usage::take_back(self.rows, trade.subscription_id, trade.alertcast.preference_id, self.now)
     }
 
     /// One that is superseded counts as the exit that tells it. One that is not kept any more ended long ago, and is
@@ -158,18 +146,9 @@ impl<'c> Endings<'c> {
         }
         Ok(match kept.delivery.state {
             DeliveryState::Expired | DeliveryState::Dead | DeliveryState::Dropped => true,
-            DeliveryState::Sent => raw::lookup(&kept.bytes, ENTRY_LAPSED)?.and_then(Value::as_bool) == Some(true),
+            DeliveryState::Sent => kept.delivery.entry_lapsed,
             _ => false,
         })
-    }
-
-    fn take_back(&self, trade: &Trade) -> Result<()> {
-        let preference = self.rows.one(
-            r#"SELECT "_id" FROM user_alert_preferences WHERE "userId" = ?1 AND "alertConfigId" = ?2"#,
-            (Blob::from(trade.user_id), Blob::from(trade.alert_config_id)),
-            |row| Ok(PreferenceId(row.get::<_, Blob>(0)?.id())),
-        )?;
-        usage::take_back(self.rows, trade.subscription_id, preference, self.now)
     }
 
     /// Whether the trade's entry is known to have reached nobody.

@@ -286,6 +286,7 @@ pub fn trade(by: u32, config: u32, user: u32, trade_number: i64, channels: &[Cha
         updated_at: at(i64::from(by)),
         alertcast: TradeExtension {
             rev: Count(1),
+            preference_id: Some(preference_id(config, user)),
             entry_deliveries: channels
                 .iter()
                 .map(|&channel| EntryDelivery { channel, id: delivery_id(channel, by, user) })

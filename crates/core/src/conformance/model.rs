@@ -94,7 +94,11 @@ impl Model {
                     self.change(entry, now, |entry| {
                         (entry.state, entry.superseded_by, entry.ended_at) = (S::Superseded, Some(id), Some(now));
                     });
-                    self.change(id, now, |exit| exit.combines = Some(entry));
+                    let alert = self.deliveries[&entry].alert_id;
+                    self.change(id, now, |exit| {
+                        exit.combines = Some(entry);
+                        exit.combines_alert = alert;
+                    });
                 }
                 S::Pending => self.end(entry, S::Expired, now, settle),
                 S::Sending => {
@@ -136,6 +140,7 @@ impl Model {
                 self.change(id, now, |delivery| delivery.message_id = *message_id);
                 if *entry_lapsed {
                     self.lapsed.insert(id);
+                    self.change(id, now, |replacement| replacement.entry_lapsed = true);
                 }
                 self.end(id, S::Sent, now, settle);
             }
