@@ -7,12 +7,16 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
+use crate::store::BUSY;
+
 /// The log is carried over when it has grown by this many pages, or when nothing is written for a moment.
 const CARRY_OVER_PAGES: i64 = 4_000;
 /// Above this the log is started anew.
 const RESTART_PAGES: i64 = 16_000;
 /// The writer copies at most about so many pages itself, when it starts the log anew.
 const LEFT_FOR_WRITER_PAGES: i64 = 1_000;
+/// How long the writer waits for readers of the old log, when it starts the log anew.
+const READERS_MAX: Duration = Duration::from_millis(10);
 /// How often it is looked whether writing pauses.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -24,6 +28,7 @@ pub(crate) struct Wal {
     /// Of these, carried over.
     carried: AtomicI64,
     restart_wanted: AtomicBool,
+    failing: AtomicBool,
     closed: Mutex<bool>,
     wake: Condvar,
 }
@@ -54,9 +59,11 @@ impl Wal {
         if !self.restart_wanted.swap(false, Ordering::AcqRel) {
             return;
         }
-        if let Err(error) = conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())) {
-            tracing::warn!(%error, "the write-ahead log could not be started anew");
-        }
+        let restarted = conn
+            .busy_timeout(READERS_MAX)
+            .and_then(|()| conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())))
+            .and_then(|()| conn.busy_timeout(BUSY));
+        self.note(restarted);
     }
 
     /// The checkpointer's thread.
@@ -83,7 +90,17 @@ impl Wal {
                     self.restart_wanted.store(true, Ordering::Release);
                 }
             }
-            Err(error) => tracing::warn!(%error, "the write-ahead log could not be carried over"),
+            Err(error) => return self.note(Err(error)),
+        }
+        self.note(Ok(()));
+    }
+
+    /// Logs the first failure of a row: with a full disk there would be many.
+    fn note(&self, outcome: rusqlite::Result<()>) {
+        let failed_before = self.failing.swap(outcome.is_err(), Ordering::AcqRel);
+        match outcome {
+            Err(error) if !failed_before => tracing::warn!(%error, "the write-ahead log cannot be carried over"),
+            _ => {}
         }
     }
 

@@ -86,19 +86,12 @@ impl Documents for SqliteStore {
     }
 
     async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
-        self.read(move |rows| {
-            rows.all(
-                r#"SELECT doc FROM changes WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#,
-                (seq, bound(limit)),
-                |row| change(blob(row, 0)?),
-            )
-        })
-        .await
+        self.read(move |rows| rows.all(CHANGES, (seq, bound(limit)), |row| change(blob(row, 0)?))).await
     }
 
     async fn last_change(&self) -> StoreResult<i64> {
         self.read(|rows| {
-            let last = rows.one(r#"SELECT max("_id") FROM changes"#, [], |row| crate::rows::whole(row, 0))?;
+            let last = rows.one(LAST_CHANGE, [], |row| crate::rows::whole(row, 0))?;
             Ok(last.unwrap_or(0))
         })
         .await
@@ -119,6 +112,10 @@ impl Documents for SqliteStore {
     }
 }
 
+pub(crate) const CHANGES: &str = r#"SELECT doc FROM changes WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#;
+
+pub(crate) const LAST_CHANGE: &str = r#"SELECT max("_id") FROM changes"#;
+
 pub(crate) fn bound(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
@@ -133,6 +130,11 @@ fn change(document: &[u8]) -> Result<Change> {
     }
 }
 
+pub(crate) const DECISIONS: &str = r#"SELECT doc FROM decisions
+    WHERE "alertId" = ?1 AND "firstUser" >= coalesce(
+        (SELECT max("firstUser") FROM decisions WHERE "alertId" = ?1 AND "firstUser" <= ?2), x'')
+    ORDER BY "firstUser""#;
+
 /// Chunks that reach beyond `after`: the one that `after` lies in, where it goes on, then those behind it.
 pub(crate) fn decisions(
     rows: Rows<'_>,
@@ -141,12 +143,7 @@ pub(crate) fn decisions(
     limit: usize,
 ) -> Result<Vec<DecisionChunk>> {
     let after = after.unwrap_or(UserId::MIN);
-    let mut statement = rows.conn().prepare_cached(
-        r#"SELECT doc FROM decisions
-           WHERE "alertId" = ?1 AND "firstUser" >= coalesce(
-               (SELECT max("firstUser") FROM decisions WHERE "alertId" = ?1 AND "firstUser" <= ?2), x'')
-           ORDER BY "firstUser""#,
-    )?;
+    let mut statement = rows.conn().prepare_cached(DECISIONS)?;
     let mut found = statement.query((Blob::from(alert), Blob::from(after)))?;
     let mut chunks: Vec<DecisionChunk> = Vec::new();
     while chunks.len() < limit {
@@ -158,6 +155,8 @@ pub(crate) fn decisions(
     }
     Ok(chunks)
 }
+
+pub(crate) const DELIVERIES_OF: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3";
 
 /// The deliveries that an alert caused, in the order of their keys, which begin with the cause.
 pub(crate) fn deliveries_of(
@@ -172,11 +171,7 @@ pub(crate) fn deliveries_of(
     // Behind every key that begins so: a key goes on for 26 bytes.
     end.extend_from_slice(&[0xff; 40]);
     let after = after.map_or(first.as_slice(), |after| after.max(first.as_slice()));
-    rows.all(
-        "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3",
-        (after, end.as_slice(), bound(limit)),
-        |row| decode(Collection::Deliveries, blob(row, 0)?),
-    )
+    rows.all(DELIVERIES_OF, (after, end.as_slice(), bound(limit)), |row| decode(Collection::Deliveries, blob(row, 0)?))
 }
 
 /// A write, made ready for the writer.

@@ -82,14 +82,13 @@ fn accept(tx: &Tx<'_>, id: AlertId, document: &[u8], keys: &[IntakeKey], now: Ti
     Ok(Acceptance::Stored)
 }
 
+pub(crate) const HOLDER: &str = r#"SELECT doc FROM intake_keys WHERE "_id" = ?1 AND until > ?2"#;
+
 /// The alert that holds one of the keys at `now`.
 fn holder(rows: Rows<'_>, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
     for key in keys {
-        let held = rows.one(
-            r#"SELECT doc FROM intake_keys WHERE "_id" = ?1 AND until > ?2"#,
-            (key.key.as_str(), now.millis()),
-            |row| Ok(row.get::<_, Bytes>(0)?),
-        )?;
+        let params = (key.key.as_str(), now.millis());
+        let held = rows.one(HOLDER, params, |row| Ok(row.get::<_, Bytes>(0)?))?;
         if let Some(held) = held {
             let id = raw::lookup(&held, "alertId")?.and_then(Value::as_id);
             return id.map(|id| Some(AlertId(id))).ok_or_else(|| Fault::corrupt("intake_keys: a key without an alert"));
@@ -113,13 +112,12 @@ fn keep_once(rows: Rows<'_>, collection: Collection, document: &[u8], notices: &
     Ok(())
 }
 
+pub(crate) const PRICES: &str = r#"SELECT doc FROM alerts
+    WHERE "processing.alertConfigId" = ?1 AND "webhook.receivedAt" >= ?2 AND "alertData.signal" IN ('BUY', 'SELL')
+    ORDER BY "webhook.receivedAt" DESC"#;
+
 fn recent_prices(rows: Rows<'_>, config: ConfigId, since: Time) -> Result<Vec<PricePoint>> {
-    let mut statement = rows.conn().prepare_cached(
-        r#"SELECT doc FROM alerts
-           WHERE "processing.alertConfigId" = ?1 AND "webhook.receivedAt" >= ?2
-             AND "alertData.signal" IN ('BUY', 'SELL')
-           ORDER BY "webhook.receivedAt" DESC"#,
-    )?;
+    let mut statement = rows.conn().prepare_cached(PRICES)?;
     let mut found = statement.query((Blob::from(config), since.millis()))?;
     let mut prices = Vec::new();
     while let Some(row) = found.next()? {

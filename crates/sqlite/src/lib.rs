@@ -18,6 +18,8 @@ mod leases;
 mod migrate;
 mod notice;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod queue;
 mod raw;
 mod reader;

@@ -49,6 +49,8 @@ fn count_up(rows: Rows<'_>, notice: &Notice) -> Result<()> {
     Ok(())
 }
 
+pub(crate) const BY_KEY: &str = "SELECT doc FROM deliveries WHERE key = ?1";
+
 fn by_key(rows: Rows<'_>, key: &[u8]) -> Result<Option<Bytes>> {
-    rows.one("SELECT doc FROM deliveries WHERE key = ?1", [key], |row| Ok(row.get(0)?))
+    rows.one(BY_KEY, [key], |row| Ok(row.get(0)?))
 }

@@ -12,7 +12,7 @@ use alertcast_core::time::Time;
 use async_trait::async_trait;
 
 use crate::documents::{bound, note_change};
-use crate::ended::{COMBINES_ALERT, Endings, Kept};
+use crate::ended::{Endings, Kept};
 use crate::failpoints::Op;
 use crate::fault::Result;
 use crate::leases;
@@ -25,6 +25,9 @@ use crate::{settle, sweep};
 
 /// Up to this many due deliveries of a lane are sorted; of more, the queue's own order is walked.
 const SORTED_MAX: i64 = 1_000;
+
+/// A sweep over many deliveries is done in slices of so many, so that intake does not wait for the whole of it.
+const SLICE: usize = 500;
 
 /// An exit waits so long for its entry that is being sent.
 const WAIT_FOR_ENTRY: Duration = Duration::from_secs(1);
@@ -79,7 +82,19 @@ impl Outbox for SqliteStore {
     }
 
     async fn expire_overdue(&self, now: Time, limit: usize) -> StoreResult<(Vec<AlertId>, bool)> {
-        self.write(Lane::Bulk, Op::Expire, move |tx| sweep::expire_overdue(tx.rows, now, limit)).await
+        let (mut alerts, mut left) = (Vec::new(), limit);
+        loop {
+            let slice = left.min(SLICE);
+            let sweep = move |tx: &Tx<'_>| sweep::expire_overdue(tx.rows, now, slice);
+            let (ended, more) = self.write(Lane::Bulk, Op::Expire, sweep).await?;
+            alerts.extend(ended);
+            left -= slice;
+            if !more || left == 0 {
+                alerts.sort_unstable();
+                alerts.dedup();
+                return Ok((alerts, more));
+            }
+        }
     }
 
     async fn settle(&self, alert: AlertId, now: Time) -> StoreResult<Settled> {
@@ -97,10 +112,16 @@ impl Outbox for SqliteStore {
         now: Time,
         limit: usize,
     ) -> StoreResult<bool> {
-        self.write(Lane::Bulk, Op::Purge, move |tx| {
-            sweep::purge(tx.rows, deliveries_before, rejected_before, now, limit)
-        })
-        .await
+        let mut left = limit;
+        loop {
+            let slice = left.min(SLICE);
+            let sweep = move |tx: &Tx<'_>| sweep::purge(tx.rows, deliveries_before, rejected_before, now, slice);
+            let more = self.write(Lane::Bulk, Op::Purge, sweep).await?;
+            left -= slice;
+            if !more || left == 0 {
+                return Ok(more);
+            }
+        }
     }
 }
 
@@ -167,7 +188,7 @@ fn take_one(
                 by.set("supersededBy", id);
                 endings.end(&entry, DeliveryEvent::Supersede, by, false)?;
                 edit.set("combines", entry.delivery.id);
-                edit.set_some(COMBINES_ALERT, entry.delivery.alert_id);
+                edit.set_some("combinesAlert", entry.delivery.alert_id);
             }
             DeliveryState::Pending => {
                 endings.end(&entry, DeliveryEvent::Expire, Edit::new(), false)?;

@@ -331,7 +331,28 @@ impl Paths {
 /// Changes to one document, by dotted paths.
 #[derive(Debug, Default)]
 pub(crate) struct Edit {
-    changes: Vec<(Cow<'static, str>, Option<Bson>)>,
+    changes: Vec<(Cow<'static, str>, Option<New>)>,
+}
+
+/// A new value.
+#[derive(Debug)]
+enum New {
+    Small(Bson),
+    /// A document or a list, as its type and its bytes: packed where the edit is made, which is not on the writer's
+    /// thread.
+    Packed(u8, Vec<u8>),
+}
+
+impl From<Bson> for New {
+    fn from(value: Bson) -> Self {
+        match value {
+            value @ (Bson::Document(_) | Bson::Array(_)) => {
+                let (kind, bytes) = packed(value);
+                Self::Packed(kind, bytes)
+            }
+            small => Self::Small(small),
+        }
+    }
 }
 
 impl Edit {
@@ -340,7 +361,7 @@ impl Edit {
     }
 
     pub(crate) fn set(&mut self, path: impl Into<Cow<'static, str>>, value: impl Into<Bson>) {
-        self.changes.push((path.into(), Some(value.into())));
+        self.changes.push((path.into(), Some(New::from(value.into()))));
     }
 
     pub(crate) fn set_some(&mut self, path: &'static str, value: Option<impl Into<Bson>>) {
@@ -382,7 +403,8 @@ impl Edit {
             // The value is a part of the document.
             let at = old.bytes.as_ptr().addr() - document.as_ptr().addr();
             let place = new.get_mut(at..at + old.bytes.len())?;
-            match (old.kind, value.as_ref()?) {
+            let Some(New::Small(value)) = value else { return None };
+            match (old.kind, value) {
                 (INT32, Bson::Int32(number)) => place.copy_from_slice(&number.to_le_bytes()),
                 (INT64, Bson::Int64(number)) => place.copy_from_slice(&number.to_le_bytes()),
                 (DOUBLE, Bson::Double(number)) => place.copy_from_slice(&number.to_le_bytes()),
@@ -398,7 +420,7 @@ impl Edit {
 #[derive(Debug, Clone, Copy)]
 struct Step<'a> {
     path: &'a str,
-    value: Option<&'a Bson>,
+    value: Option<&'a New>,
 }
 
 impl<'a> Step<'a> {
@@ -469,8 +491,13 @@ fn write_field(
     depth: usize,
 ) -> Result<()> {
     if let Some(whole) = steps.iter().rev().find(|step| step.part(depth).1.is_none()) {
-        if let Some(value) = whole.value {
-            push_element(out, key, value);
+        match whole.value {
+            None => {}
+            Some(New::Small(value)) => push_element(out, key, value),
+            Some(New::Packed(kind, bytes)) => {
+                push_key(out, *kind, key);
+                out.extend_from_slice(bytes);
+            }
         }
         return Ok(());
     }
@@ -525,15 +552,19 @@ fn push_element(out: &mut Vec<u8>, key: &[u8], value: &Bson) {
 }
 
 fn push_any(out: &mut Vec<u8>, key: &[u8], value: &Bson) {
+    let (kind, bytes) = packed(value.clone());
+    push_key(out, kind, key);
+    out.extend_from_slice(&bytes);
+}
+
+/// A value's type and bytes.
+fn packed(value: Bson) -> (u8, Vec<u8>) {
     let mut holder = Document::new();
-    holder.insert("v", value.clone());
+    holder.insert("v", value);
     // The bytes of {v: value}: a length, the type, "v" and its end, the value, an end.
     match holder.to_vec().as_deref() {
-        Ok([_, _, _, _, kind, _, _, bytes @ .., _]) => {
-            push_key(out, *kind, key);
-            out.extend_from_slice(bytes);
-        }
-        _ => push_key(out, NULL, key),
+        Ok([_, _, _, _, kind, _, _, bytes @ .., _]) => (*kind, bytes.to_vec()),
+        _ => (NULL, Vec::new()),
     }
 }
 

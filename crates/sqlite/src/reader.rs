@@ -92,16 +92,20 @@ impl Readers {
         }));
         answer.await.map_err(|_| gone())?.map_err(StoreError::from)
     }
-}
 
-/// Ends the threads, after what waits.
-impl Drop for Readers {
-    fn drop(&mut self) {
+    /// Ends the threads, after what waits.
+    pub(crate) fn close(&mut self) {
         self.line.close();
         for thread in self.threads.drain(..) {
             // A thread that panicked has nothing left to do.
             let _ = thread.join();
         }
+    }
+}
+
+impl Drop for Readers {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 

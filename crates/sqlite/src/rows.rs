@@ -240,6 +240,9 @@ impl<'c> Rows<'c> {
     /// column that a statement names.
     fn replace(self, table: &Table, old: &[u8], new: &[u8]) -> Result<()> {
         let (before, after) = (values(table, old)?, values(table, new)?);
+        if before[0] != after[0] {
+            return Err(Fault::corrupt(format!("{}: the _id of a document cannot be changed", table.collection)));
+        }
         let mut changed = 0;
         for at in 1..=table.columns.len() {
             changed |= u64::from(before[at] != after[at]) << (at - 1);

@@ -29,8 +29,10 @@ const LOCK: &str = "alertcast.lock";
 /// The first SQLite without the defect by which a reset of the write-ahead log can lose what was committed.
 const SQLITE_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
 
+pub(crate) const LAST_SEQ: &str = r#"SELECT max("alertcast.seq") FROM alerts"#;
+
 /// How long a connection waits for another one's lock. Only a checkpoint, or somebody else's tool, can be in the way.
-const BUSY: Duration = Duration::from_secs(5);
+pub(crate) const BUSY: Duration = Duration::from_secs(5);
 
 /// How the store is to be run. The defaults suit a small machine.
 #[derive(Debug, Clone)]
@@ -86,7 +88,7 @@ impl SqliteStore {
         let wal = Arc::new(Wal::default());
         wal.watch(&mut conn)?;
         usage::define(&conn)?;
-        let seq = Rows::new(&conn).one(r#"SELECT max("alertcast.seq") FROM alerts"#, [], |row| whole(row, 0))?;
+        let seq = Rows::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
         let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
         let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<Result<Vec<_>>>();
         let thread = |e: io::Error| Fault::unavailable(format!("no thread can be started: {e}"));
@@ -167,10 +169,13 @@ impl Drop for Stall {
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
-        self.jobs.close();
         self.wal.close();
         // A thread that panicked has nothing left to close.
         let _ = self.checkpointer.take().map(JoinHandle::join);
+        // The writer's connection is the last: closing it carries over what is left of the log, and removes it.
+        self.readers.close();
+        self.intake_readers.close();
+        self.jobs.close();
         let _ = self.writer.take().map(JoinHandle::join);
     }
 }
@@ -198,6 +203,8 @@ fn lock_folder(dir: &Path) -> std::result::Result<File, OpenError> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(&failed)?;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(&failed)?;
     let lock = create_private(&dir.join(LOCK)).map_err(&failed)?;
+    // The folder's name in its parent, where this made it. A parent that may not be read was not made here.
+    let _ = dir.parent().map(|parent| File::open(parent).and_then(|parent| parent.sync_all()));
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),

@@ -42,8 +42,9 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
     Ok(recovered)
 }
 
-pub(crate) const OF_CHAT: &str =
-    r#"SELECT doc FROM deliveries WHERE "to" = ?1 AND "lane" = ?2 AND "state" = 'pending' AND "dueAt" < ?3"#;
+/// A lane is long, a chat is not.
+pub(crate) const OF_CHAT: &str = r#"SELECT doc FROM deliveries INDEXED BY "deliveries.to_1.pending"
+    WHERE "to" = ?1 AND "lane" = ?2 AND "state" = 'pending' AND "dueAt" < ?3"#;
 
 pub(crate) fn defer_chat(rows: Rows<'_>, fence: &Fence, chat: &str, until: Time) -> Result<()> {
     leases::check(rows, fence)?;
@@ -92,8 +93,8 @@ pub(crate) const PURGE_DELIVERIES: &str = r#"DELETE FROM deliveries WHERE rowid 
     SELECT rowid FROM deliveries WHERE "state" = ?1 AND "endedAt" < ?2
         AND "state" IN ('sent', 'expired', 'dead', 'superseded', 'dropped') LIMIT ?3)"#;
 
-const PURGE_REJECTED: &str = r#"DELETE FROM rejected_webhooks WHERE rowid IN (
+pub(crate) const PURGE_REJECTED: &str = r#"DELETE FROM rejected_webhooks WHERE rowid IN (
     SELECT rowid FROM rejected_webhooks WHERE "receivedAt" < ?1 LIMIT ?2)"#;
 
-const PURGE_KEYS: &str =
+pub(crate) const PURGE_KEYS: &str =
     r#"DELETE FROM intake_keys WHERE "_id" IN (SELECT "_id" FROM intake_keys WHERE "until" <= ?1 LIMIT ?2)"#;

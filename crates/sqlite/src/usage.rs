@@ -9,7 +9,7 @@ use alertcast_core::time::Time;
 use rusqlite::functions::FunctionFlags;
 use rusqlite::{Connection, Statement};
 
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Blob, Bytes, Rows};
 
@@ -62,10 +62,16 @@ pub(crate) fn define(conn: &Connection) -> Result<()> {
                 now: Time::from_millis(context.get(4)?),
             };
             let document = context.get_raw(0).as_blob()?;
-            counters.raise(document, raise).map_err(|fault| rusqlite::Error::UserFunctionError(Box::new(fault.0)))
+            counters.raise(document, raise).map_err(damaged)
         })?;
     }
     Ok(())
+}
+
+/// A document that cannot be read, as SQLite says it of its own pages.
+fn damaged(fault: Fault) -> rusqlite::Error {
+    let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_CORRUPT);
+    rusqlite::Error::SqliteFailure(code, Some(fault.0.to_string()))
 }
 
 impl Counters {

@@ -16,12 +16,13 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Wal;
+use crate::documents::LAST_CHANGE;
 use crate::failpoints::{self, Op};
 use crate::fault::{Fault, Result};
 use crate::queue::{Lane, Place, Queue, Woken};
 use crate::rows::Rows;
 
-/// A group takes no further short job after this long.
+/// A group takes short jobs for so long.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
 /// No group is larger.
 const GROUP_JOBS_MAX: usize = 1024;
@@ -152,7 +153,7 @@ impl Writer {
 
     fn counters(&self) -> Result<Counters> {
         let rows = Rows::new(&self.conn);
-        let last_change = rows.one(r#"SELECT max("_id") FROM changes"#, [], |row| crate::rows::whole(row, 0))?;
+        let last_change = rows.one(LAST_CHANGE, [], |row| crate::rows::whole(row, 0))?;
         Ok(Counters {
             seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
             change: Cell::new(last_change.unwrap_or(0)),
@@ -178,32 +179,29 @@ impl Writer {
     /// One group, from BEGIN to the answers. Answers whether a bulk job was in it.
     #[expect(clippy::disallowed_methods, reason = "how long the group has been at work, not a time of the domain")]
     fn group(&self, counters: &Counters, had_bulk: bool) -> bool {
-        let began = Instant::now();
         let mut applied = Applied::new();
         let intake_turn = had_bulk && self.jobs.waits(Lane::Intake);
         // A bulk job goes first in its group: what comes in meanwhile shares its COMMIT.
         let bulk = if intake_turn { None } else { self.pop_wanted(Lane::Bulk) };
         let has_bulk = bulk.is_some();
-        let mut next = bulk.or_else(|| self.next_small(&applied, began));
-        let mut lost = None;
-        while let Some(job) = next.take() {
-            if let Err(fault) = self.take_in(job, &mut applied, counters) {
-                lost = Some(fault);
-                break;
-            }
-            next = self.next_small(&applied, began);
+        let mut lost = bulk.and_then(|job| self.take_in(job, &mut applied, counters).err());
+        let began = Instant::now();
+        while lost.is_none()
+            && let Some(job) = self.next_small(&applied, began)
+        {
+            lost = self.take_in(job, &mut applied, counters).err();
         }
         self.finish(applied, lost, counters);
         has_bulk
     }
 
-    /// The next job that is not bulk: intake first; short ones while there is time, and one in any case.
+    /// The next job that is not bulk: intake first, then short ones while there is time.
     fn next_small(&self, applied: &Applied, began: Instant) -> Option<Box<dyn Job>> {
         if applied.len() >= GROUP_JOBS_MAX {
             return None;
         }
         self.pop_wanted(Lane::Intake).or_else(|| {
-            let time_is_left = began.elapsed() < GROUP_TIME_MAX || applied.len() < 2;
+            let time_is_left = began.elapsed() < GROUP_TIME_MAX;
             time_is_left.then(|| self.pop_wanted(Lane::Short)).flatten()
         })
     }
@@ -265,12 +263,9 @@ impl Writer {
             Some(fault) => Err(fault),
             None => self.commit(counters),
         };
-        if let Err(fault) = &committed {
-            tracing::error!(error = %fault.0, jobs = applied.len(), "a group of writes could not be committed");
-            if !self.conn.is_autocommit() {
-                // Nothing to be done where this fails too: the next BEGIN says so.
-                let _ = self.execute("ROLLBACK");
-            }
+        if committed.is_err() && !self.conn.is_autocommit() {
+            // Nothing to be done where this fails too: the next BEGIN says so.
+            let _ = self.execute("ROLLBACK");
         }
         for (job, outcome) in applied {
             job.answer(match &committed {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use alertcast_core::conformance::Harness;
@@ -47,4 +48,11 @@ impl Harness for Folder {
         folders.push(left);
         Arc::new(store)
     }
+}
+
+/// This test program once more, as a process of its own that runs one test.
+pub(crate) fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
+    command
 }

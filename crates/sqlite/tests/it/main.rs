@@ -1,7 +1,15 @@
 //! The embedded store: the suite that every store passes, and what only this one promises.
 
-#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it should be")]
 
+mod crash;
+mod folder;
+mod full;
 mod harness;
+mod line;
 
-alertcast_core::conformance_tests!(harness::Folder::new());
+mod conformance {
+    use crate::harness;
+
+    alertcast_core::conformance_tests!(harness::Folder::new());
+}

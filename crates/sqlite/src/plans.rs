@@ -1,0 +1,89 @@
+//! How SQLite goes about the queries, under test: by the declared index, never through a whole table, and sorting only
+//! what is few. No statistics are gathered, so that the plans are those of an empty database for good.
+
+use rusqlite::Connection;
+
+use crate::migrate::migrate;
+use crate::{documents, intake, notice, outbox, settle, store, sweep, work};
+
+fn plan(sql: &str) -> String {
+    let mut conn = Connection::open_in_memory().unwrap();
+    migrate(&mut conn).unwrap();
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let lines = statement.raw_query().mapped(|row| row.get(3)).collect::<Result<Vec<String>, _>>();
+    lines.unwrap().join("\n")
+}
+
+#[track_caller]
+fn goes_by(index: &str, sql: &str) {
+    let plan = plan(sql);
+    assert!(plan.contains(&format!("INDEX {index} (")), "not by {index}:\n{plan}");
+    assert!(!plan.contains("SCAN deliveries") && !plan.contains("SCAN trades"), "{plan}");
+    assert!(!plan.contains("SCAN alerts") && !plan.contains("SCAN decisions"), "{plan}");
+}
+
+#[track_caller]
+fn goes_by_in_order(index: &str, sql: &str) {
+    goes_by(index, sql);
+    assert!(!plan(sql).contains("TEMP B-TREE"), "{}", plan(sql));
+}
+
+#[test]
+fn due_deliveries_are_found_in_their_order() {
+    let queue = "deliveries.lane_1_priority_1_queuedAt_1_rotation_1_dueAt_1.pending";
+    goes_by(queue, outbox::DUE_MANY);
+    // Only those of one priority, time and rotation are sorted: by id.
+    assert!(plan(outbox::DUE_MANY).contains("LAST TERM OF ORDER BY"), "{}", plan(outbox::DUE_MANY));
+    goes_by("deliveries.lane_1_dueAt_1.pending", outbox::DUE_FEW);
+    goes_by_in_order("deliveries.lane_1_dueAt_1.pending", outbox::COUNT_DUE);
+    goes_by_in_order("deliveries.lane_1_dueAt_1.pending", outbox::NEXT_DUE);
+}
+
+#[test]
+fn sweeps_find_what_they_sweep() {
+    goes_by_in_order("deliveries.lane_1.sending", sweep::SENDING);
+    goes_by_in_order("deliveries.to_1.pending", sweep::OF_CHAT);
+    goes_by_in_order("deliveries.deadlineAt_1.pending", sweep::OVERDUE);
+    goes_by_in_order("deliveries.state_1_endedAt_1.sent+expired+dead+superseded+dropped", sweep::PURGE_DELIVERIES);
+    goes_by_in_order("rejected_webhooks.receivedAt_1", sweep::PURGE_REJECTED);
+    goes_by_in_order("intake_keys.until_1", sweep::PURGE_KEYS);
+}
+
+#[test]
+fn a_chunk_is_read_by_ranges() {
+    goes_by_in_order("trades.alertConfigId_1_status_1_userId_1", work::HOLDERS);
+    goes_by_in_order("trades.alertConfigId_1_status_1_userId_1", work::OPEN_REVS);
+    goes_by("trades.alertConfigId_1_status_1_userId_1", work::OPEN_TRADES);
+    // Only those of one user are sorted: by number.
+    assert!(plan(work::OPEN_TRADES).contains("LAST TERM OF ORDER BY"), "{}", plan(work::OPEN_TRADES));
+    goes_by_in_order("trades.alertConfigId_1_userId_1_tradeNumber_-1", work::LAST_NUMBER);
+}
+
+#[test]
+fn pending_alerts_are_found_in_their_order() {
+    goes_by_in_order("alerts.alertcast.partition_1_alertcast.seq_1.received+processing", work::PENDING);
+}
+
+#[test]
+fn settling_looks_at_open_deliveries_alone() {
+    goes_by_in_order("deliveries.alertId_1.pending+sending+held", settle::HAS_OPEN);
+    goes_by_in_order("deliveries.combinesAlert", settle::IS_TOLD_BY_OPEN);
+    goes_by_in_order("alerts.unsettled", &settle::unsettled_sql());
+    goes_by_in_order("deliveries.key_1", documents::DELIVERIES_OF);
+    goes_by_in_order("decisions.alertId_1_firstUser_1", documents::DECISIONS);
+}
+
+#[test]
+fn intake_looks_up_and_walks_nothing() {
+    goes_by_in_order("alerts.processing.alertConfigId_1_webhook.receivedAt_-1", intake::PRICES);
+    goes_by_in_order("deliveries.key_1", notice::BY_KEY);
+    assert!(plan(intake::HOLDER).contains("PRIMARY KEY"), "{}", plan(intake::HOLDER));
+}
+
+#[test]
+fn opening_reads_no_table_through() {
+    // `SEARCH`: to the end of an index, for the highest value.
+    for sql in [store::LAST_SEQ, documents::LAST_CHANGE] {
+        assert!(plan(sql).starts_with("SEARCH"), "{}", plan(sql));
+    }
+}

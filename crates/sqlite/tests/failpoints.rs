@@ -1,0 +1,123 @@
+//! What fails at the places named in `failpoints`. A program of its own: the places are the whole process's, and the
+//! tests here take turns.
+
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use alertcast_core::conformance::fixtures::*;
+use alertcast_core::conformance::scene::{TELEGRAM, finished, opening, people};
+use alertcast_core::store::{Acceptance, Collection, Documents, Fence, Intake, Leases, StoreError, Work};
+use alertcast_sqlite::{Options, SqliteStore};
+use fail::FailScenario;
+use tempfile::TempDir;
+
+fn open(dir: &TempDir) -> SqliteStore {
+    SqliteStore::open(dir.path(), &Options::default()).unwrap()
+}
+
+async fn accept(store: &SqliteStore, n: u32) -> Result<Acceptance, StoreError> {
+    store.accept_alert(alert(n, 1), vec![own_key(n)], at(i64::from(n))).await
+}
+
+async fn is_kept(store: &SqliteStore, n: u32) -> bool {
+    !store.get(Collection::Alerts, &[alert_id(n).0]).await.unwrap().is_empty()
+}
+
+/// A place, what happens there, and whether the alert is kept all the same.
+const FAILURES: &[(&str, &str, bool)] = &[
+    ("sqlite::accept::begin", "return", false),
+    ("sqlite::accept::applied", "return", false),
+    ("sqlite::accept::applied", "panic", false),
+    ("sqlite::commit::before_commit", "return", false),
+    ("sqlite::commit::before_commit", "panic", false),
+    ("sqlite::commit::after_commit", "return", true),
+    ("sqlite::commit::after_commit", "panic", true),
+];
+
+#[tokio::test]
+async fn a_failure_is_told_as_unavailable_and_the_writer_lives_on() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    for (n, (place, action, is_stored)) in (1..).zip(FAILURES) {
+        let scenario = FailScenario::setup();
+        fail::cfg(*place, action).unwrap();
+        let answer = accept(&store, n).await;
+        scenario.teardown();
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{place}: {answer:?}");
+        assert_eq!(is_kept(&store, n).await, *is_stored, "{place}");
+        // Offered again, it is kept once.
+        let again = if *is_stored { Acceptance::Duplicate { of: alert_id(n) } } else { Acceptance::Stored };
+        assert_eq!(accept(&store, n).await, Ok(again), "{place}");
+    }
+    assert_eq!(store.count(Collection::Alerts).await, Ok(FAILURES.len() as u64));
+}
+
+#[tokio::test]
+async fn the_mark_counts_what_is_committed_and_no_more() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    accept(&store, 1).await.unwrap();
+    let scenario = FailScenario::setup();
+    fail::cfg("sqlite::commit::before_commit", "return").unwrap();
+    accept(&store, 2).await.unwrap_err();
+    scenario.teardown();
+    let mark = store.receipt_mark(config_id(1)).await.unwrap();
+    assert_eq!(mark, 1);
+    accept(&store, 3).await.unwrap();
+    let alert = store.get(Collection::Alerts, &[alert_id(3).0]).await.unwrap().pop().unwrap();
+    assert!(alert.get_document("alertcast").unwrap().get_i32("seq").unwrap() > 1);
+}
+
+#[tokio::test]
+async fn who_waits_together_shares_a_commit() {
+    const CALLERS: u32 = 200;
+    let dir = TempDir::new().unwrap();
+    let store = Arc::new(open(&dir));
+    let scenario = FailScenario::setup();
+    let commits = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&commits);
+    fail::cfg_callback("sqlite::commit::before_commit", move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+    })
+    .unwrap();
+    let stall = store.stall_for_tests();
+    let tasks: Vec<_> = (1..=CALLERS)
+        .map(|n| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move { accept(&store, n).await })
+        })
+        .collect();
+    for _ in 0..CALLERS {
+        tokio::task::yield_now().await;
+    }
+    drop(stall);
+    for task in tasks {
+        assert_eq!(task.await.unwrap(), Ok(Acceptance::Stored));
+    }
+    scenario.teardown();
+    assert!(commits.load(Ordering::Relaxed) <= 2, "{commits:?}");
+}
+
+#[tokio::test]
+async fn a_chunk_that_fails_halfway_leaves_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.write(people(3, 1)).await.unwrap();
+    let fence: Fence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
+    accept(&store, 1).await.unwrap();
+    let chunk = finished(opening(&fence, 1, 1, 1..=3, TELEGRAM), at(2));
+    for place in ["sqlite::chunk::begin", "sqlite::chunk::applied", "sqlite::commit::before_commit"] {
+        let scenario = FailScenario::setup();
+        fail::cfg(place, "return").unwrap();
+        assert!(matches!(store.commit(chunk.clone()).await, Err(StoreError::Unavailable(_))), "{place}");
+        scenario.teardown();
+        for collection in [Collection::Trades, Collection::Deliveries, Collection::Decisions] {
+            assert_eq!(store.count(collection).await, Ok(0), "{place} {collection}");
+        }
+    }
+    store.commit(chunk.clone()).await.unwrap();
+    assert_eq!(store.count(Collection::Trades).await, Ok(3));
+    assert_eq!(store.commit(chunk).await, Err(StoreError::Conflict), "not twice");
+}
