@@ -82,6 +82,19 @@ pub async fn start(app: App) -> Result<Running, StartError> {
 }
 
 impl Running {
+    /// Returns when a part has ended that should run until it is stopped.
+    pub async fn broken(&mut self) {
+        let ended = tokio::select! {
+            Some(ended) = self.workers.join_next() => ended,
+            Some(ended) = self.http.join_next() => ended,
+            else => return,
+        };
+        match ended {
+            Ok(()) => error!("a part of the program ended unasked"),
+            Err(error) => error!(%error, "a part of the program failed"),
+        }
+    }
+
     /// Stops in order: no more requests, those under way answered; then the workers, each after what it has begun.
     pub async fn stop(mut self) {
         self.no_more_requests.cancel();

@@ -26,20 +26,30 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let store = Arc::new(store::open(&settings)?);
     let mut signals = Signals::new()?;
     let app = running::prepare(store, SystemClock::new(), settings).await?;
-    let running = running::start(app).await.map_err(|error| match error {
+    let mut running = running::start(app).await.map_err(|error| match error {
         StartError::Listen { listen, error } => {
             Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")
         }
     })?;
     banner(&running.app.settings, running.address);
     warnings(&running.app.settings);
-    let name = signals.next().await;
-    info!("{name}: stopping; a second signal ends the process at once");
+    let broken = tokio::select! {
+        name = signals.next() => {
+            info!("{name}: stopping; a second signal ends the process at once");
+            false
+        }
+        // Alerts that are taken in and never sent would be worse than none: whoever supervises the process restarts it.
+        () = running.broken() => true,
+    };
     tokio::spawn(async move {
         signals.next().await;
         std::process::exit(BROKEN_OFF);
     });
     running.stop().await;
+    if broken {
+        let fix = "start it again: everything accepted is kept; the log says what failed";
+        return Err(Failure::new("a part of alertcast failed, and it has stopped", fix).into());
+    }
     Ok(())
 }
 
