@@ -1,10 +1,12 @@
 //! The embedded store: one SQLite file in the data folder, behind the ports of [`alertcast_core::store`].
 //!
-//! - One thread writes ([`writer`]): it drains a bounded line of jobs into one transaction and acknowledges after the
-//!   COMMIT. A few threads read ([`reader`]). A thread of its own carries the write-ahead log over ([`checkpoint`]).
-//! - Documents are kept as BSON; the fields that an index uses stand in columns beside them ([`schema`], [`rows`]).
-//!   Changes are made by field in the bytes ([`raw`]), so that what we do not know survives.
-//! - The ports, one file each: [`intake`], [`work`], [`outbox`], [`leases`], [`documents`].
+//! - One thread writes (`writer`): it drains a bounded line of jobs (`queue`) into one transaction and acknowledges after
+//!   the COMMIT. A few threads read (`reader`). Another carries the write-ahead log over (`checkpoint`).
+//! - Documents are kept as BSON; the fields that an index uses stand in columns beside them (`schema`, `rows`). Changes
+//!   are made by field in the bytes (`raw`), so that what we do not know survives.
+//! - The ports, one file each: `intake`, `work`, `outbox` (with `ended`, `sweep`, `settle`), `leases`, `documents`.
+//! - Features for tests: `test-hooks` lets a test stall the writer; `failpoints` lets operations fail at the places that
+//!   `failpoints` lists.
 //!
 //! No rule of the business stands here: states, keys and deadlines come from core.
 
