@@ -187,6 +187,34 @@ pub async fn a_reference_to_what_an_earlier_write_deleted_is_refused(harness: &d
     assert_eq!(store.count(Collection::Users).await, Ok(2));
 }
 
+pub async fn what_is_referred_to_is_not_deleted(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(1, 2)).await.unwrap();
+    let delete = |collection, id: bson::oid::ObjectId| Write::Delete { collection, id };
+    let before = Dump::of(&*store).await;
+    for (collection, id, by, field) in [
+        (Collection::Users, user_id(1).0, Collection::UserSubscriptions, "userId"),
+        (Collection::SubscriptionPlans, plan_id(1).0, Collection::UserSubscriptions, "subscriptionPlanId"),
+        (Collection::UserSubscriptions, subscription_id(1).0, Collection::UserAlertPreferences, "subscriptionId"),
+    ] {
+        let refused = StoreError::MissingReference { collection: by, field: field.to_owned(), id };
+        assert_eq!(store.write(vec![delete(collection, id)]).await, Err(refused));
+    }
+    // An element of a list refers too, where nothing else does.
+    let preference = delete(Collection::UserAlertPreferences, preference_id(2, 1).0);
+    let config = delete(Collection::AlertConfigurations, config_id(2).0);
+    let refused = StoreError::MissingReference {
+        collection: Collection::SubscriptionPlans,
+        field: "alertConfigurations".to_owned(),
+        id: config_id(2).0,
+    };
+    assert_eq!(store.write(vec![preference.clone(), config.clone()]).await, Err(refused));
+    before.assert_same(&Dump::of(&*store).await);
+    let plan = set(Collection::SubscriptionPlans, plan_id(1), doc! { "alertConfigurations": [config_id(1)] });
+    store.write(vec![preference, plan, config]).await.unwrap();
+    assert_eq!(store.count(Collection::AlertConfigurations).await, Ok(1));
+}
+
 pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn Harness) {
     let store = harness.fresh().await;
     store.write(people(2, 1)).await.unwrap();

@@ -34,6 +34,7 @@ macro_rules! conformance_tests {
                 an_update_to_a_reference_that_leads_nowhere_is_refused,
                 references_may_lead_to_earlier_writes_but_not_to_later_ones,
                 a_reference_to_what_an_earlier_write_deleted_is_refused,
+                what_is_referred_to_is_not_deleted,
                 of_a_list_with_one_bad_write_nothing_happens,
             ;
             changes:

@@ -456,7 +456,8 @@ pub enum Write {
         unset: Vec<String>,
         expect: Option<(String, Bson)>,
     },
-    /// Nothing happens where there is no such document.
+    /// Nothing happens where there is no such document. Refused where a document still refers to it
+    /// (`MissingReference`, naming the collection and field that refer).
     Delete {
         collection: Collection,
         id: ObjectId,
