@@ -27,7 +27,8 @@ const BATCH: usize = 2_000;
 pub(crate) struct World {
     pub(crate) running: Running,
     pub(crate) telegram: SimServer,
-    pub(crate) folder: TempDir,
+    /// Removed with it.
+    _folder: TempDir,
 }
 
 impl World {
@@ -45,7 +46,7 @@ impl World {
         fill(&store, subscribers, configurations).await?;
         let app = running::prepare(Arc::new(store), SystemClock::new(), settings(&folder, &telegram)?).await?;
         let running = running::start(app).await?;
-        Ok(Self { running, telegram, folder })
+        Ok(Self { running, telegram, _folder: folder })
     }
 
     /// Where alerts are posted.
