@@ -43,6 +43,8 @@ fn main() {
     if all {
         runtime.block_on(courier(&store, users));
     }
+    let log = dir.path().join("data/alertcast.db-wal").metadata().unwrap().len();
+    println!("the write-ahead log has grown to {} MiB", log >> 20);
     let opened = Instant::now();
     drop(store);
     println!("closing: {:?}", opened.elapsed());
@@ -104,10 +106,13 @@ async fn accept(store: &SqliteStore, n: u32) -> Duration {
 
 async fn populate(store: &SqliteStore, users: u32) {
     let began = Instant::now();
-    let mut writes = people(users, 1);
-    while !writes.is_empty() {
-        let rest = writes.split_off(writes.len().min(2_000));
-        store.write(std::mem::replace(&mut writes, rest)).await.unwrap();
+    let mut writes = people(users, 1).into_iter();
+    loop {
+        let some: Vec<_> = writes.by_ref().take(2_000).collect();
+        if some.is_empty() {
+            break;
+        }
+        store.write(some).await.unwrap();
     }
     println!("populated: {users} users in {:?}", began.elapsed());
 }

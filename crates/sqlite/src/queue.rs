@@ -113,7 +113,10 @@ impl<J> Queue<J> {
 
     /// Takes no more jobs. What waits is still done.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        let mut state = self.lock();
+        state.closed = true;
+        state.stalled = 0;
+        drop(state);
         for room in &self.room {
             room.close();
         }
