@@ -8,7 +8,7 @@ use alertcast_core::store::AttemptRecord;
 use alertcast_core::time::Time;
 
 /// A batch is written when its first record is this old …
-const BATCH_AFTER: Duration = Duration::from_millis(60);
+const BATCH_AFTER: Duration = Duration::from_millis(100);
 /// … or when it is this large.
 pub(super) const BATCH: usize = 256;
 /// An alert's deliveries end by the thousand: it is settled when none has ended for a while, and looked at now and then.

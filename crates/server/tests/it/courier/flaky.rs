@@ -1,4 +1,5 @@
-//! A store that is away now and then: an operation fails before it has happened, or its answer is lost afterwards.
+//! A store that counts what it is asked for, and that is away on request: an operation fails before it has happened, or
+//! its answer is lost afterwards.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -36,6 +37,16 @@ pub(super) struct Flaky {
 struct State {
     failing: BTreeMap<&'static str, (Failure, u32)>,
     calls: BTreeMap<&'static str, u32>,
+    under_way: u32,
+}
+
+/// An operation under way, until it is dropped.
+struct UnderWay<'a>(&'a Flaky);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.state.lock().unwrap().under_way -= 1;
+    }
 }
 
 impl Flaky {
@@ -51,6 +62,21 @@ impl Flaky {
     /// How often the operation was asked for.
     pub(super) fn calls(&self, operation: &'static str) -> u32 {
         self.state.lock().unwrap().calls.get(operation).copied().unwrap_or(0)
+    }
+
+    /// What was asked for how often.
+    pub(super) fn summary(&self) -> String {
+        format!("{:?}", self.state.lock().unwrap().calls)
+    }
+
+    /// Whether no operation is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.state.lock().unwrap().under_way == 0
+    }
+
+    fn enter(&self) -> UnderWay<'_> {
+        self.state.lock().unwrap().under_way += 1;
+        UnderWay(self)
     }
 
     fn call(&self, operation: &'static str) -> Option<Failure> {
@@ -71,6 +97,7 @@ macro_rules! delegate {
         #[async_trait]
         impl $port for Flaky {
             $(async fn $name(&self, $($arg: $ty),*) -> Result<$ret> {
+                let _under_way = self.enter();
                 let failure = self.call(stringify!($name));
                 if failure == Some(Failure::Before) {
                     return away();

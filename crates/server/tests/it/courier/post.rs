@@ -26,6 +26,8 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::flaky::Flaky;
+
 /// The bot of the fixtures' lane.
 pub(super) const TOKEN: &str = "1:TOKEN";
 /// In real time: whatever takes longer hangs.
@@ -37,6 +39,7 @@ const STEP: Duration = Duration::from_millis(100);
 pub(super) struct Post {
     pub(super) app: App,
     pub(super) clock: Arc<ManualClock>,
+    pub(super) store: Arc<Flaky>,
     pub(super) sim: Sim,
     server: Option<SimServer>,
     _folder: TempDir,
@@ -88,9 +91,10 @@ impl Post {
         store.setup().await.unwrap();
         store.write(people(setup.users, 2)).await.unwrap();
         let settings = settings(&setup, &server.url());
-        let app = app(store, Arc::<ManualClock>::clone(&clock), settings);
+        let flaky = Flaky::new(store);
+        let app = app(Arc::<Flaky>::clone(&flaky), Arc::<ManualClock>::clone(&clock), settings);
         app.audience.load(&*app.store).await.unwrap();
-        Self { app, clock, sim: server.sim(), server: Some(server), _folder: folder }
+        Self { app, clock, store: flaky, sim: server.sim(), server: Some(server), _folder: folder }
     }
 
     /// Puts alerts and deliveries in, and knocks.
@@ -156,11 +160,11 @@ impl Post {
     }
 
     /// Moves the clock to where the next sleeper wakes, at most so far. Sockets and threads run in real time: they get
-    /// some of it first, and more while a request is under way that is not held back for good.
+    /// some of it first, and more while a request or an operation is under way that is not held back for good.
     async fn step(&self, most: Duration) {
-        for _ in 0..20 {
+        for _ in 0..40 {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            if self.sim.stats().in_flight == 0 {
+            if self.sim.stats().in_flight == 0 && self.store.is_idle() && self.clock.next_wake().is_some() {
                 break;
             }
         }

@@ -34,6 +34,25 @@ async fn a_frozen_chat_waits_for_as_long_as_it_is_told_and_holds_up_nobody() {
 }
 
 #[tokio::test]
+async fn with_one_chat_in_a_hundred_frozen_the_others_lose_no_time() {
+    let post = Post::with(Setup { users: 300, ..Setup::default() }).await;
+    for user in [7, 77, 177] {
+        post.sim.inject_fault(Fault::new(wait_of(600, FreezeScope::Chat)).chat(chat(user)).times(1));
+    }
+    for by in 1..=4 {
+        post.put_entries(by, 1..=300).await;
+    }
+    let courier = post.start();
+    let took = post.until_messages(297 * 4, 2 * MINUTE).await;
+    // The first second belongs to whoever owned the bot before.
+    let rate = 297.0 * 4.0 / (took.as_secs_f64() - 1.0);
+    assert!(rate > 0.97 * 30.0, "{rate}");
+    let stats = post.sim.stats();
+    assert_eq!((stats.limited(), stats.limited_injected, stats.limited_while_frozen), (0, 3, 0));
+    courier.stop(&post).await;
+}
+
+#[tokio::test]
 async fn when_the_bot_is_frozen_everybody_waits() {
     let post = Post::with(Setup { users: 60, ..Setup::default() }).await;
     post.sim.inject_fault(Fault::new(wait_of(20, FreezeScope::Bot)).skip(10).times(1));
