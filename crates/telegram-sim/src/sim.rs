@@ -59,6 +59,8 @@ impl fmt::Debug for Sim {
 impl Sim {
     pub(crate) fn new(config: SimConfig) -> Result<Self, SimError> {
         let (log, rows) = Log::open(config.keep, config.ledger.as_deref()).map_err(SimError::Ledger)?;
+        // In a build with others, reqwest may have been told to leave the choice to us. Who has chosen before stays.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().map_err(SimError::HttpClient)?;
         let sim = Self(Arc::new(State {
             clock: config.clock,

@@ -30,6 +30,7 @@ impl Program {
 
     async fn send(&self, text: &str) -> Value {
         let url = format!("{}/bot101:first/sendMessage", self.url);
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let request = Client::new().post(url).json(&json!({ "chat_id": 7, "text": text }));
         request.send().await.unwrap().json().await.unwrap()
     }
