@@ -11,9 +11,9 @@ use crate::store::BUSY;
 
 /// The log is carried over when it has grown by this many pages, or when nothing is written for a moment.
 const CARRY_OVER_PAGES: i64 = 4_000;
-/// Above this the log is started anew.
-const RESTART_PAGES: i64 = 16_000;
-/// The writer copies at most about so many pages itself, when it starts the log anew.
+/// Above this (128 MiB) the log is started anew. Seldom: the writer syncs the database then, some tens of milliseconds.
+const RESTART_PAGES: i64 = 32_000;
+/// The writer starts the log anew where about so many pages are left to copy: little more than one chunk's.
 const LEFT_FOR_WRITER_PAGES: i64 = 1_000;
 /// How long the writer waits for readers of the old log, when it starts the log anew.
 const READERS_MAX: Duration = Duration::from_millis(10);
