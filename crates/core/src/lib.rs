@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod alert;
+pub mod audit;
 pub mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -21,5 +22,6 @@ pub mod quota;
 pub mod store;
 pub mod subscription;
 pub mod time;
+pub mod token;
 pub mod trade;
 pub mod user;

@@ -3,7 +3,9 @@
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, UserId};
-use alertcast_core::store::{Change, Collection, Documents, Result as StoreResult, StoreError, Write, read};
+use alertcast_core::store::{
+    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write, read,
+};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
@@ -12,7 +14,7 @@ use bson::{Binary, Bson, Document, doc};
 use crate::connect::MongoStore;
 use crate::query::Query;
 use crate::transact::bounded;
-use crate::{changes, setup, write};
+use crate::{changes, list, setup, write};
 
 /// So many ids are asked for at once.
 const IDS_MAX: usize = 1_000;
@@ -50,6 +52,10 @@ impl Documents for MongoStore {
         }
         let filter = fields.iter().map(|(field, value)| ((*field).to_owned(), doc! { "$eq": value.clone() }.into()));
         self.find_first(collection, Query::new(filter.collect())).await
+    }
+
+    async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
+        list::list(self, query).await
     }
 
     async fn count(&self, collection: Collection) -> StoreResult<u64> {

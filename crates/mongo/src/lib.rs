@@ -21,6 +21,7 @@ mod error;
 mod gates;
 mod intake;
 mod leases;
+mod list;
 mod notice;
 mod outbox;
 mod query;

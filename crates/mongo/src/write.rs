@@ -50,7 +50,7 @@ fn add(runs: &mut Vec<Run>, write: Write) {
         (Write::Insert { collection, document }, _) => runs.push(Run::Insert(collection, vec![document])),
         (Write::Update { collection, id, set, unset, expect }, last) => {
             let mut filter = doc! { "_id": id };
-            if let Some((field, value)) = expect {
+            for (field, value) in expect {
                 filter.insert(field, doc! { "$eq": value });
             }
             let change = Change { id, filter, set, unset };

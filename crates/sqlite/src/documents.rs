@@ -5,7 +5,9 @@ use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::collection::Reference;
-use alertcast_core::store::{Change, Collection, Documents, Result as StoreResult, StoreError, Write};
+use alertcast_core::store::{
+    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write,
+};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -69,6 +71,11 @@ impl Documents for SqliteStore {
             rows.one(&sql, rusqlite::params_from_iter(values), |row| unpack(collection, blob(row, 0)?))
         })
         .await
+    }
+
+    async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
+        let query = query.clone();
+        self.read(move |rows| crate::list::list(rows, &query)).await
     }
 
     async fn count(&self, collection: Collection) -> StoreResult<u64> {
@@ -177,7 +184,7 @@ pub(crate) fn deliveries_of(
 /// A write, made ready for the writer.
 enum ReadyWrite {
     Insert(Collection, Bytes),
-    Update { collection: Collection, id: ObjectId, edit: Edit, expect: Option<(String, Bson)> },
+    Update { collection: Collection, id: ObjectId, edit: Edit, expect: Vec<(String, Bson)> },
     Delete(Collection, ObjectId),
 }
 
@@ -203,7 +210,7 @@ impl ReadyWrite {
 fn apply(tx: &Tx<'_>, write: &ReadyWrite) -> Result<()> {
     match write {
         ReadyWrite::Insert(collection, document) => insert(tx, *collection, document),
-        ReadyWrite::Update { collection, id, edit, expect } => update(tx, *collection, *id, edit, expect.as_ref()),
+        ReadyWrite::Update { collection, id, edit, expect } => update(tx, *collection, *id, edit, expect),
         ReadyWrite::Delete(collection, id) => delete(tx, *collection, *id),
     }
 }
@@ -222,17 +229,11 @@ fn insert(tx: &Tx<'_>, collection: Collection, document: &[u8]) -> Result<()> {
     }
 }
 
-fn update(
-    tx: &Tx<'_>,
-    collection: Collection,
-    id: ObjectId,
-    edit: &Edit,
-    expect: Option<&(String, Bson)>,
-) -> Result<()> {
+fn update(tx: &Tx<'_>, collection: Collection, id: ObjectId, edit: &Edit, expect: &[(String, Bson)]) -> Result<()> {
     let Some(old) = tx.rows.find(collection, id)? else {
         return Err(Fault::conflict());
     };
-    if let Some((field, value)) = expect {
+    for (field, value) in expect {
         let holds = match raw::lookup(&old, field)? {
             Some(kept) => kept.equals(value),
             None => *value == Bson::Null,

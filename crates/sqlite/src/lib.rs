@@ -17,6 +17,7 @@ mod failpoints;
 mod fault;
 mod intake;
 mod leases;
+mod list;
 mod migrate;
 mod notice;
 mod outbox;

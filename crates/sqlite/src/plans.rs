@@ -1,10 +1,14 @@
 //! How SQLite goes about the queries, under test: by the declared index, never through a whole table, and sorting only
 //! what is few. No statistics are gathered, so that the plans are those of an empty database for good.
 
+use alertcast_core::store::Collection;
+use alertcast_core::store::listing::{ListQuery, Listing, Mark, listing};
+use bson::Bson;
+use bson::oid::ObjectId;
 use rusqlite::Connection;
 
 use crate::migrate::migrate;
-use crate::{documents, intake, notice, outbox, settle, store, sweep, work};
+use crate::{documents, intake, list, notice, outbox, settle, store, sweep, work};
 
 fn plan(sql: &str) -> String {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -86,4 +90,41 @@ fn opening_reads_no_table_through() {
     for sql in [store::LAST_SEQ, documents::LAST_CHANGE] {
         assert!(plan(sql).starts_with("SEARCH"), "{}", plan(sql));
     }
+}
+
+/// Whatever list is asked for: its documents come in their order, by an index that the wanted values begin.
+#[test]
+fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
+    for collection in Collection::ALL {
+        let Some(listing) = listing(*collection) else { continue };
+        for (sort, filters) in listing.sorts.iter().flat_map(|sort| wanted(listing).map(move |some| (*sort, some))) {
+            for after in [None, Some(Mark { value: "x".into(), id: ObjectId::from_bytes([7; 12]) })] {
+                let query = ListQuery {
+                    collection: *collection,
+                    filters: filters.clone(),
+                    sort,
+                    descending: true,
+                    after,
+                    limit: 9,
+                };
+                let Some(way) = query.way() else { continue };
+                let sql = list::statement(&query, way).0;
+                let plan = plan(&sql);
+                if !way.equal.is_empty() {
+                    assert!(plan.contains("SEARCH") && plan.contains("=?"), "{sql}\n{plan}");
+                }
+                if way.ordered_by.is_some() {
+                    let sorts_all = plan.contains("TEMP B-TREE FOR ORDER BY");
+                    assert!(plan.contains("INDEX") && !sorts_all, "{sql}\n{plan}");
+                }
+            }
+        }
+    }
+}
+
+/// No filter, each of them alone, and all of them together.
+fn wanted(listing: &'static Listing) -> impl Iterator<Item = Vec<(&'static str, Bson)>> {
+    let value = |path: &'static str| (path, Bson::from(if path == "state" { "dead" } else { "V" }));
+    let one = listing.filters.iter().map(move |path| vec![value(path)]);
+    one.chain([Vec::new(), listing.filters.iter().map(|path| value(path)).collect()])
 }

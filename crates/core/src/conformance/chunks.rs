@@ -163,7 +163,7 @@ pub async fn counters_begin_at_zero_where_a_document_has_none(harness: &dyn Harn
         id: id.as_object_id().unwrap(),
         set: doc! {},
         unset: paths.iter().map(|&path| path.to_owned()).collect(),
-        expect: None,
+        expect: Vec::new(),
     };
     let double = doc! { "statistics": { "alertsReceived": 5.0 } };
     let writes = vec![

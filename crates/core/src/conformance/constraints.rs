@@ -235,7 +235,7 @@ pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn Harness)
         id: user_id(2).0,
         set: doc! { "status": "active" },
         unset: Vec::new(),
-        expect: Some(("status".to_owned(), "suspended".into())),
+        expect: vec![("status".to_owned(), "suspended".into())],
     };
     let before = Dump::of(&*store).await;
     for bad in [

@@ -169,7 +169,7 @@ pub async fn an_update_sets_and_unsets_paths_and_keeps_the_rest(harness: &dyn Ha
             "preferences.trading": { "riskLevel": "high" }, "alertcast.botId": "42", "updatedAt": at(5),
         },
         unset: vec!["telegram.firstName".to_owned(), "foreign.list".to_owned(), "no.such".to_owned()],
-        expect: None,
+        expect: Vec::new(),
     };
     store.write(vec![update]).await.unwrap();
     set_path(&mut want, "profile.name", "Renamed".into());
@@ -204,7 +204,7 @@ pub async fn an_update_happens_only_where_its_expectation_holds(harness: &dyn Ha
         id,
         set: doc! { "payment.status": "rejected" },
         unset: Vec::new(),
-        expect: Some((field.to_owned(), value)),
+        expect: vec![(field.to_owned(), value)],
     };
     let id = subscription_id(1).0;
     let before = Dump::of(&*store).await;
@@ -233,7 +233,7 @@ pub async fn of_updates_with_one_expectation_at_once_one_succeeds(harness: &dyn 
             id: subscription_id(1).0,
             set: doc! { "payment.status": format!("by-{n}") },
             unset: Vec::new(),
-            expect: Some(("payment.status".to_owned(), "approved".into())),
+            expect: vec![("payment.status".to_owned(), "approved".into())],
         };
         store.write(vec![update]).await
     });

@@ -21,6 +21,7 @@ pub mod history;
 pub mod intake;
 pub mod invariants;
 pub mod leases;
+pub mod listing;
 pub mod model;
 pub mod outbox;
 pub mod random;

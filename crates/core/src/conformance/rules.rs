@@ -46,6 +46,14 @@ macro_rules! conformance_tests {
                 who_tails_the_log_misses_nothing,
                 a_chunk_that_fails_leaves_nothing_in_the_log,
             ;
+            listing:
+                the_pages_of_a_list_hold_every_document_once_in_order,
+                documents_of_one_moment_are_listed_by_id,
+                a_list_holds_what_all_its_filters_let_through,
+                a_list_by_a_moment_leaves_out_what_has_none,
+                a_page_looks_at_a_bounded_number_of_documents,
+                a_list_that_is_not_declared_is_an_error,
+            ;
             reading:
                 decisions_come_by_user_chunk_by_chunk,
                 an_alerts_deliveries_come_in_the_order_of_their_keys,

@@ -164,7 +164,7 @@ pub fn insert_with_foreign<T: Serialize>(collection: Collection, value: &T) -> W
 
 /// Sets fields of a document that must be there.
 pub fn set(collection: Collection, id: impl Into<bson::Bson>, set: Document) -> Write {
-    Write::Update { collection, id: id.into().as_object_id().unwrap(), set, unset: Vec::new(), expect: None }
+    Write::Update { collection, id: id.into().as_object_id().unwrap(), set, unset: Vec::new(), expect: Vec::new() }
 }
 
 /// Accepts an alert under its own key, and answers it as it is kept.

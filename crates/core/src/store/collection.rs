@@ -20,6 +20,9 @@ pub enum Collection {
     RejectedWebhooks,
     Changes,
     Leases,
+    ApiTokens,
+    AuditLog,
+    IdempotencyKeys,
 }
 
 impl Collection {
@@ -40,6 +43,9 @@ impl Collection {
         Self::RejectedWebhooks,
         Self::Changes,
         Self::Leases,
+        Self::ApiTokens,
+        Self::AuditLog,
+        Self::IdempotencyKeys,
     ];
 
     /// Its name in the database.
@@ -60,6 +66,9 @@ impl Collection {
             Self::RejectedWebhooks => "rejected_webhooks",
             Self::Changes => "changes",
             Self::Leases => "leases",
+            Self::ApiTokens => "api_tokens",
+            Self::AuditLog => "audit_log",
+            Self::IdempotencyKeys => "idempotency_keys",
         }
     }
 
@@ -95,6 +104,9 @@ impl Collection {
             Self::Decisions => DECISIONS,
             Self::IntakeKeys => INTAKE_KEYS,
             Self::RejectedWebhooks => REJECTED,
+            Self::ApiTokens => API_TOKENS,
+            Self::AuditLog => AUDIT,
+            Self::IdempotencyKeys => IDEMPOTENCY,
             Self::Quotas | Self::Changes | Self::Leases => &[],
         }
     }
@@ -115,6 +127,7 @@ impl Collection {
                 Reference { field: "userId", to: Self::Users },
                 Reference { field: "alertConfigId", to: Self::AlertConfigurations },
             ],
+            Self::ApiTokens => &[Reference { field: "adminId", to: Self::AdminUsers }],
             Self::SubscriptionPlans => &[Reference { field: "alertConfigurations", to: Self::AlertConfigurations }],
             _ => &[],
         }
@@ -200,9 +213,12 @@ const USERS: &[Index] = &[
     index(&[("email", Up)]).unique(),
     index(&[("telegram.userId", Up)]).unique(),
     index(&[("telegram.chatId", Up)]),
-    index(&[("status", Up)]),
+    index(&[("status", Up)]).covered_by(STATUS_ID),
     index(&[("createdAt", Up)]),
+    // A list of one status.
+    index(STATUS_ID).ours(),
 ];
+const STATUS_ID: Keys = &[("status", Up), ("_id", Up)];
 
 const PLANS: &[Index] = &[
     index(&[("name", Up)]).unique(),
@@ -223,23 +239,33 @@ const CONFIGS: &[Index] = &[
 const USER_STATUS_END: Keys = &[("userId", Up), ("subscription.status", Up), ("subscription.endDate", Up)];
 const SUBSCRIPTIONS: &[Index] = &[
     index(&[("userId", Up)]).covered_by(USER_STATUS_END),
-    index(&[("subscriptionPlanId", Up)]),
+    index(&[("subscriptionPlanId", Up)]).covered_by(PLAN_ID),
     index(&[("payment.transactionId", Up)]).unique(),
-    index(&[("payment.status", Up)]),
-    index(&[("subscription.status", Up)]),
+    index(&[("payment.status", Up)]).covered_by(PAYMENT_STATUS_ID),
+    index(&[("subscription.status", Up)]).covered_by(SUBSCRIPTION_STATUS_END),
     index(&[("subscription.endDate", Up)]),
     index(&[("userId", Up), ("subscription.status", Up)]).covered_by(USER_STATUS_END),
     index(USER_STATUS_END),
+    // Lists: a plan's subscriptions, the queue of payments, and what ends next.
+    index(PLAN_ID).ours(),
+    index(PAYMENT_STATUS_ID).ours(),
+    index(SUBSCRIPTION_STATUS_END).ours(),
 ];
+const PLAN_ID: Keys = &[("subscriptionPlanId", Up), ("_id", Up)];
+const PAYMENT_STATUS_ID: Keys = &[("payment.status", Up), ("_id", Up)];
+const SUBSCRIPTION_STATUS_END: Keys = &[("subscription.status", Up), ("subscription.endDate", Up)];
 
 const USER_CONFIG: Keys = &[("userId", Up), ("alertConfigId", Up)];
 const PREFERENCES: &[Index] = &[
     index(&[("userId", Up)]).covered_by(USER_CONFIG),
     index(&[("subscriptionId", Up)]),
-    index(&[("alertConfigId", Up)]),
+    index(&[("alertConfigId", Up)]).covered_by(CONFIG_ID),
     index(USER_CONFIG).unique(),
     index(&[("preferences.enabled", Up)]),
+    // A configuration's preferences, as a list.
+    index(CONFIG_ID).ours(),
 ];
+const CONFIG_ID: Keys = &[("alertConfigId", Up), ("_id", Up)];
 
 const USER_STATUS: Keys = &[("userId", Up), ("status", Up)];
 const CONFIG_STATUS_USER: Keys = &[("alertConfigId", Up), ("status", Up), ("userId", Up)];
@@ -247,8 +273,8 @@ const TRADES: &[Index] = &[
     index(&[("tradeNumber", Up)]),
     index(&[("userId", Up)]).covered_by(USER_STATUS),
     index(&[("alertConfigId", Up)]).covered_by(CONFIG_STATUS_USER),
-    index(&[("status", Up)]),
-    index(&[("tradeData.symbol", Up)]),
+    index(&[("status", Up)]).covered_by(STATUS_OPENED),
+    index(&[("tradeData.symbol", Up)]).covered_by(SYMBOL_OPENED),
     index(USER_STATUS),
     index(&[("alertConfigId", Up), ("status", Up)]).covered_by(CONFIG_STATUS_USER),
     index(&[("timestamps.openedAt", Up)]),
@@ -258,18 +284,24 @@ const TRADES: &[Index] = &[
     index(CONFIG_STATUS_USER).ours(),
     // The last trade number of a user: one seek.
     index(&[("alertConfigId", Up), ("userId", Up), ("tradeNumber", Down)]).ours(),
+    // Lists, newest first.
+    index(STATUS_OPENED).ours(),
+    index(SYMBOL_OPENED).ours(),
+    index(&[("alertConfigId", Up), ("timestamps.openedAt", Up)]).ours(),
 ];
+const STATUS_OPENED: Keys = &[("status", Up), ("timestamps.openedAt", Up)];
+const SYMBOL_OPENED: Keys = &[("tradeData.symbol", Up), ("timestamps.openedAt", Up)];
 
 const RECEIVED: Keys = &[("webhook.receivedAt", Up)];
 const ALERT_NAMED: Keys =
     &[("alertData.symbol", Up), ("alertData.timeframe", Up), ("alertData.strategy", Up), ("webhook.receivedAt", Down)];
 const ALERTS: &[Index] = &[
     index(RECEIVED),
-    index(&[("alertData.symbol", Up)]).covered_by(ALERT_NAMED),
+    index(&[("alertData.symbol", Up)]).covered_by(SYMBOL_RECEIVED),
     index(&[("alertData.timeframe", Up)]),
     index(&[("alertData.strategy", Up)]),
-    index(&[("alertData.signal", Up)]),
-    index(&[("processing.status", Up)]),
+    index(&[("alertData.signal", Up)]).covered_by(SIGNAL_RECEIVED),
+    index(&[("processing.status", Up)]).covered_by(PROCESSING_RECEIVED),
     index(&[("processing.alertConfigId", Up)]).covered_by(CONFIG_RECEIVED),
     index(&[("alertData.symbol", Up), ("alertData.timeframe", Up), ("alertData.strategy", Up)]).covered_by(ALERT_NAMED),
     index(&[("webhook.receivedAt", Down)]).covered_by(RECEIVED),
@@ -280,7 +312,14 @@ const ALERTS: &[Index] = &[
     index(&[("alertcast.partition", Up), ("alertcast.seq", Up)])
         .only("processing.status", &["received", "processing"])
         .ours(),
+    // Lists, newest first.
+    index(SYMBOL_RECEIVED).ours(),
+    index(SIGNAL_RECEIVED).ours(),
+    index(PROCESSING_RECEIVED).ours(),
 ];
+const SYMBOL_RECEIVED: Keys = &[("alertData.symbol", Up), ("webhook.receivedAt", Up)];
+const SIGNAL_RECEIVED: Keys = &[("alertData.signal", Up), ("webhook.receivedAt", Up)];
+const PROCESSING_RECEIVED: Keys = &[("processing.status", Up), ("webhook.receivedAt", Up)];
 const CONFIG_RECEIVED: Keys = &[("processing.alertConfigId", Up), ("webhook.receivedAt", Down)];
 
 const ADMINS: &[Index] =
@@ -302,11 +341,24 @@ const DELIVERIES: &[Index] = &[
     index(&[("state", Up), ("endedAt", Up)])
         .only("state", &["sent", "expired", "dead", "superseded", "dropped"])
         .ours(),
+    // A person's: in a list, and when the person is erased.
+    index(&[("userId", Up)]).ours(),
 ];
 
 const DECISIONS: &[Index] = &[index(&[("alertId", Up), ("firstUser", Up)]).unique().ours()];
 
 const INTAKE_KEYS: &[Index] = &[index(&[("until", Up)]).ttl().ours()];
+
+const API_TOKENS: &[Index] = &[index(&[("digest", Up)]).unique().ours(), index(&[("adminId", Up)]).ours()];
+
+const AUDIT: &[Index] = &[
+    index(&[("at", Up)]).ours(),
+    index(&[("adminId", Up), ("at", Up)]).ours(),
+    // What was done to one document.
+    index(&[("documentId", Up), ("at", Up)]).ours(),
+];
+
+const IDEMPOTENCY: &[Index] = &[index(&[("until", Up)]).ttl().ours()];
 
 const REJECTED: &[Index] = &[index(RECEIVED_TOP).ours()];
 const RECEIVED_TOP: Keys = &[("receivedAt", Up)];

@@ -8,6 +8,7 @@
 //! others keep in a document stays.
 
 pub mod collection;
+pub mod listing;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::quota::Quota;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
 pub use collection::Collection;
+pub use listing::{ListPage, ListQuery};
 
 /// Work on alerts is shared out in this many partitions.
 pub const PARTITIONS: i32 = 64;
@@ -448,13 +450,13 @@ pub enum Write {
         document: Document,
     },
     /// Sets and removes fields by dotted paths; everything else in the document stays. `Conflict` where there is no
-    /// such document, or where `expect` (field, value) does not hold.
+    /// such document, or where one of `expect` (field, value; null: absent or null) does not hold.
     Update {
         collection: Collection,
         id: ObjectId,
         set: Document,
         unset: Vec<String>,
-        expect: Option<(String, Bson)>,
+        expect: Vec<(String, Bson)>,
     },
     /// Nothing happens where there is no such document. Refused where a document still refers to it
     /// (`MissingReference`, naming the collection and field that refer).
@@ -487,6 +489,9 @@ pub trait Documents: Send + Sync + fmt::Debug {
 
     /// The document that has these values in the fields of one of the collection's unique indexes.
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> Result<Option<Document>>;
+
+    /// One page of a list: see [`listing`].
+    async fn list(&self, query: &ListQuery) -> Result<ListPage>;
 
     /// How many documents there are.
     async fn count(&self, collection: Collection) -> Result<u64>;

@@ -46,16 +46,7 @@ impl Entity {
             Collection::AlertConfigurations => Self::Config(store::read(collection, document)?),
             Collection::UserSubscriptions => Self::Subscription(store::read(collection, document)?),
             Collection::UserAlertPreferences => Self::Preference(store::read(collection, document)?),
-            Collection::Trades
-            | Collection::Alerts
-            | Collection::AdminUsers
-            | Collection::Deliveries
-            | Collection::Decisions
-            | Collection::Quotas
-            | Collection::IntakeKeys
-            | Collection::RejectedWebhooks
-            | Collection::Changes
-            | Collection::Leases => return Ok(None),
+            _ => return Ok(None),
         }))
     }
 }
@@ -127,16 +118,7 @@ impl Audience {
             Collection::AlertConfigurations => self.remove_config(id.into()),
             Collection::UserSubscriptions => self.remove_subscription(id.into()),
             Collection::UserAlertPreferences => self.remove_preference(id.into()),
-            Collection::Trades
-            | Collection::Alerts
-            | Collection::AdminUsers
-            | Collection::Deliveries
-            | Collection::Decisions
-            | Collection::Quotas
-            | Collection::IntakeKeys
-            | Collection::RejectedWebhooks
-            | Collection::Changes
-            | Collection::Leases => {}
+            _ => {}
         }
     }
 

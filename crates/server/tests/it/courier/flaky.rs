@@ -10,7 +10,8 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
     Acceptance, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents, Fence, Intake, IntakeKey, Lease,
-    Leases, Notice, Outbox, RejectedWebhook, Result, Settled, Store, StoreError, TakeResult, UserSpan, Work, Write,
+    Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook, Result, Settled, Store, StoreError, TakeResult,
+    UserSpan, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -155,6 +156,7 @@ delegate!(Documents {
     fn get(collection: Collection, ids: &[ObjectId]) -> Vec<Document>;
     fn page(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Document>;
     fn find_unique(collection: Collection, fields: &[(&str, Bson)]) -> Option<Document>;
+    fn list(query: &ListQuery) -> ListPage;
     fn count(collection: Collection) -> u64;
     fn write(writes: Vec<Write>) -> ();
     fn changes_since(seq: i64, limit: usize) -> Vec<Change>;

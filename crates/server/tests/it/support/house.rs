@@ -95,7 +95,10 @@ impl House {
 
     /// Sets a field of a document.
     pub(crate) async fn set(&self, collection: Collection, id: ObjectId, set: Document) {
-        self.store.write(vec![Write::Update { collection, id, set, unset: Vec::new(), expect: None }]).await.unwrap();
+        self.store
+            .write(vec![Write::Update { collection, id, set, unset: Vec::new(), expect: Vec::new() }])
+            .await
+            .unwrap();
     }
 
     /// All documents of a collection.

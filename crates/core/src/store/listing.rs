@@ -1,0 +1,286 @@
+//! Lists: what a collection can be filtered and sorted by, and which index serves it. Declared here once for both
+//! engines and for whoever offers lists to people; a test holds each declaration against the indexes.
+//!
+//! A page examines a bounded number of documents, and so takes a bounded time: filters that no index serves together
+//! with the others may make it short, or even empty, while more is to come. The list has ended where `next` is none.
+
+use bson::oid::ObjectId;
+use bson::{Bson, Document};
+
+use super::Collection;
+
+/// A page examines no more documents than this.
+pub const EXAMINED_MAX: usize = 5_000;
+/// A page holds no more.
+pub const PAGE_MAX: usize = 200;
+
+/// What one collection's lists can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing {
+    /// Dotted paths that can be asked to equal a value.
+    pub filters: &'static [&'static str],
+    /// Dotted paths that the list can be sorted by; the first is the default.
+    pub sorts: &'static [&'static str],
+    /// The ways through the collection, the most selective first.
+    ways: &'static [Way],
+}
+
+/// One way through a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Way {
+    /// Paths whose values are given.
+    pub equal: &'static [&'static str],
+    /// What they narrow down to comes in this order; none: it is few, and is sorted when it has been found.
+    pub ordered_by: Option<&'static str>,
+}
+
+/// Where a page ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Mark {
+    /// The value of the path that the list is sorted by.
+    pub value: Bson,
+    pub id: ObjectId,
+}
+
+/// One page of a list: documents whose `filters` have these values, sorted by `sort` and then by id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListQuery {
+    pub collection: Collection,
+    /// Each one of the collection's `filters`, once.
+    pub filters: Vec<(&'static str, Bson)>,
+    /// One of the collection's `sorts`. Documents that lack it are left out, unless it is `_id`.
+    pub sort: &'static str,
+    pub descending: bool,
+    /// Where the page before ended.
+    pub after: Option<Mark>,
+    pub limit: usize,
+}
+
+/// What a page holds.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ListPage {
+    pub documents: Vec<Document>,
+    /// Where the next page begins behind; none: there is no more.
+    pub next: Option<Mark>,
+}
+
+impl ListQuery {
+    /// The best way through the collection: the first whose values are all given and whose order is the wanted one. None
+    /// where the collection has no such list.
+    pub fn way(&self) -> Option<Way> {
+        let given = |path: &&str| self.filters.iter().any(|(filter, _)| filter == path);
+        let fits = |way: &&Way| {
+            way.equal.iter().all(|path| given(&path)) && way.ordered_by.is_none_or(|order| order == self.sort)
+        };
+        listing(self.collection)?.ways.iter().find(fits).copied()
+    }
+
+    /// The filters that the way does not serve.
+    pub fn residual(&self, way: Way) -> impl Iterator<Item = &(&'static str, Bson)> {
+        self.filters.iter().filter(move |(path, _)| !way.equal.contains(path))
+    }
+
+    /// The filters that the way serves, in its order.
+    pub fn served(&self, way: Way) -> impl Iterator<Item = (&'static str, &Bson)> {
+        way.equal.iter().filter_map(|path| self.filters.iter().find(|(filter, _)| filter == path).map(|(p, v)| (*p, v)))
+    }
+
+    /// How many documents a page holds at most.
+    pub fn limit(&self) -> usize {
+        self.limit.clamp(1, PAGE_MAX)
+    }
+}
+
+/// Where a page stands that ends with this document; none where it lacks what the list is sorted by.
+pub fn mark(document: &Document, sort: &str) -> Option<Mark> {
+    Some(Mark { value: at(document, sort)?.clone(), id: document.get_object_id("_id").ok()? })
+}
+
+fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+    match path.split_once('.') {
+        None => document.get(path),
+        Some((first, rest)) => at(document.get_document(first).ok()?, rest),
+    }
+}
+
+/// What the lists of a collection can do; none where it has no lists.
+pub const fn listing(collection: Collection) -> Option<&'static Listing> {
+    Some(match collection {
+        Collection::Users => &USERS,
+        Collection::SubscriptionPlans => &PLANS,
+        Collection::AlertConfigurations => &CONFIGS,
+        Collection::UserSubscriptions => &SUBSCRIPTIONS,
+        Collection::UserAlertPreferences => &PREFERENCES,
+        Collection::Trades => &TRADES,
+        Collection::Alerts => &ALERTS,
+        Collection::AdminUsers => &ADMINS,
+        Collection::Deliveries => &DELIVERIES,
+        Collection::RejectedWebhooks => &REJECTED,
+        Collection::AuditLog => &AUDIT,
+        Collection::ApiTokens => &TOKENS,
+        _ => return None,
+    })
+}
+
+const fn ordered(equal: &'static [&'static str], by: &'static str) -> Way {
+    Way { equal, ordered_by: Some(by) }
+}
+
+const fn few(equal: &'static [&'static str]) -> Way {
+    Way { equal, ordered_by: None }
+}
+
+const USERS: Listing = Listing {
+    filters: &["email", "telegram.userId", "telegram.chatId", "status"],
+    sorts: &["_id", "createdAt", "email"],
+    ways: &[
+        few(&["email"]),
+        few(&["telegram.userId"]),
+        few(&["telegram.chatId"]),
+        ordered(&["status"], "_id"),
+        ordered(&[], "_id"),
+        ordered(&[], "createdAt"),
+        ordered(&[], "email"),
+    ],
+};
+
+const PLANS: Listing = Listing {
+    filters: &["name", "status"],
+    sorts: &["metadata.displayOrder", "_id", "name", "pricing.amount"],
+    ways: &[few(&["name"]), few(&["status"]), few(&[])],
+};
+
+const CONFIGS: Listing = Listing {
+    filters: &["symbol", "timeframe", "strategy", "status"],
+    sorts: &["_id", "symbol", "name"],
+    ways: &[
+        few(&["symbol", "timeframe", "strategy"]),
+        few(&["symbol"]),
+        few(&["strategy"]),
+        few(&["status"]),
+        few(&[]),
+    ],
+};
+
+const SUBSCRIPTIONS: Listing = Listing {
+    filters: &["payment.transactionId", "userId", "subscriptionPlanId", "payment.status", "subscription.status"],
+    sorts: &["_id", "subscription.endDate"],
+    ways: &[
+        few(&["payment.transactionId"]),
+        few(&["userId"]),
+        ordered(&["subscription.status"], "subscription.endDate"),
+        ordered(&["subscriptionPlanId"], "_id"),
+        ordered(&["payment.status"], "_id"),
+        ordered(&[], "_id"),
+        ordered(&[], "subscription.endDate"),
+    ],
+};
+
+const PREFERENCES: Listing = Listing {
+    filters: &["userId", "subscriptionId", "alertConfigId", "preferences.enabled"],
+    sorts: &["_id"],
+    ways: &[few(&["userId"]), few(&["subscriptionId"]), ordered(&["alertConfigId"], "_id"), ordered(&[], "_id")],
+};
+
+const TRADES: Listing = Listing {
+    filters: &["userId", "alertConfigId", "status", "tradeData.symbol"],
+    sorts: &["timestamps.openedAt", "timestamps.closedAt"],
+    ways: &[
+        few(&["userId"]),
+        ordered(&["alertConfigId"], "timestamps.openedAt"),
+        ordered(&["tradeData.symbol"], "timestamps.openedAt"),
+        ordered(&["status"], "timestamps.openedAt"),
+        ordered(&[], "timestamps.openedAt"),
+        ordered(&[], "timestamps.closedAt"),
+    ],
+};
+
+const ALERTS: Listing = Listing {
+    filters: &[
+        "processing.alertConfigId",
+        "alertData.symbol",
+        "alertData.timeframe",
+        "alertData.strategy",
+        "alertData.signal",
+        "processing.status",
+    ],
+    sorts: &["webhook.receivedAt"],
+    ways: &[
+        ordered(&["processing.alertConfigId"], "webhook.receivedAt"),
+        ordered(&["alertData.symbol", "alertData.timeframe", "alertData.strategy"], "webhook.receivedAt"),
+        ordered(&["alertData.symbol"], "webhook.receivedAt"),
+        ordered(&["processing.status"], "webhook.receivedAt"),
+        ordered(&["alertData.signal"], "webhook.receivedAt"),
+        ordered(&[], "webhook.receivedAt"),
+    ],
+};
+
+const ADMINS: Listing = Listing {
+    filters: &["username", "email", "status"],
+    sorts: &["_id", "username"],
+    ways: &[few(&["username"]), few(&["email"]), few(&["status"]), few(&[])],
+};
+
+const DELIVERIES: Listing = Listing {
+    filters: &["userId", "state", "channel", "kind"],
+    sorts: &["_id", "endedAt"],
+    ways: &[few(&["userId"]), ordered(&["state"], "endedAt"), ordered(&[], "_id")],
+};
+
+const REJECTED: Listing =
+    Listing { filters: &["ipAddress"], sorts: &["receivedAt"], ways: &[ordered(&[], "receivedAt")] };
+
+const AUDIT: Listing = Listing {
+    filters: &["documentId", "adminId", "collection", "action"],
+    sorts: &["at"],
+    ways: &[ordered(&["documentId"], "at"), ordered(&["adminId"], "at"), ordered(&[], "at")],
+};
+
+const TOKENS: Listing = Listing { filters: &["adminId"], sorts: &["_id"], ways: &[few(&["adminId"]), few(&[])] };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index whose keys begin with the way's values and go on with its order, or the way through the ids.
+    fn is_served(collection: Collection, way: Way) -> bool {
+        if way.equal.is_empty() && way.ordered_by.is_none_or(|order| order == "_id") {
+            return true;
+        }
+        collection.indexes().iter().any(|index| {
+            let keys: Vec<&str> = index.keys.iter().map(|key| key.0).collect();
+            let (begin, rest) = keys.split_at(way.equal.len().min(keys.len()));
+            begin.len() == way.equal.len()
+                && way.equal.iter().all(|path| begin.contains(path))
+                && way.ordered_by.is_none_or(|order| rest.first() == Some(&order))
+        })
+    }
+
+    #[test]
+    fn every_way_is_served_by_an_index() {
+        for collection in Collection::ALL {
+            let Some(listing) = listing(*collection) else { continue };
+            for way in listing.ways {
+                assert!(is_served(*collection, *way), "{collection} {way:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_filter_and_sort_has_a_way() {
+        for collection in Collection::ALL {
+            let Some(listing) = listing(*collection) else { continue };
+            for sort in listing.sorts {
+                let some = listing.filters.iter().map(|filter| vec![(*filter, Bson::Null)]);
+                for filters in some.chain([Vec::new()]) {
+                    let query =
+                        ListQuery { collection: *collection, filters, sort, descending: true, after: None, limit: 50 };
+                    // Ended deliveries alone have an end: they are asked for by their state.
+                    let needs_state =
+                        *sort == "endedAt" && !matches!(query.filters.first(), Some(("state" | "userId", _)));
+                    assert_eq!(query.way().is_none(), needs_state, "{query:?}");
+                }
+            }
+        }
+    }
+}
