@@ -1,63 +1,82 @@
 //! Accepted alerts a second, durable, over HTTP with 64 connections; and how long the slowest waited.
 
-use std::fmt::Write as _;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::probe::{self, Timings, median};
-use crate::world::{World, symbol};
+use crate::process::Process;
+use crate::report::{Figure, Goal, Report};
+use crate::world::{World, alert, symbol};
+use crate::{Scale, bare, probe};
 
 const CONNECTIONS: usize = 64;
 const CONFIGURATIONS: usize = 32;
-const ALERTS: usize = 6_000;
-const PROBES: usize = 400;
+const ALERTS: usize = 20_000;
+const PROBES: usize = 2_000;
 
 /// Adds the rows to the report.
-pub(crate) async fn measure(dir: &Path, runs: usize, report: &mut String) -> anyhow::Result<()> {
-    let mut full = Vec::new();
-    let mut syncs = Vec::new();
-    let (mut p99, mut sync_p99) = (Vec::new(), Vec::new());
-    for _ in 0..runs.max(1) {
-        let probe = probe::fdatasync(dir, PROBES)?;
+pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    let (mut full, mut bare, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut p99, mut p50, mut sync_p99) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..scale.runs {
         // Nobody subscribes: the figure is about taking in, not about sending.
-        let world = World::start(dir, 0, CONFIGURATIONS).await?;
-        let timings = post(&world, ALERTS, None).await?;
+        let world = World::make(scale.dir(), 0, CONFIGURATIONS).await?;
+        let program = Process::alertcast(world.dir(), None, None).await?;
+        let before = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
+        let closed = post(&program, scale.of(ALERTS), None).await?;
         // At half of that load, alerts come at fixed moments, whatever became of those before.
-        let half = post(&world, ALERTS / 2, Some(timings.rate() / 2.0)).await?;
-        world.stop().await;
-        full.push(timings.rate());
-        syncs.push(probe.rate());
-        p99.push(half.quantile(0.99).as_secs_f64() * 1e3);
-        sync_p99.push(probe.quantile(0.99).as_secs_f64() * 1e3);
+        let rate = closed.rate() / 2.0;
+        let groups_before = program.stop().await?.groups;
+        let program = Process::alertcast(world.dir(), None, None).await?;
+        let open = post(&program, scale.of(ALERTS), Some(rate)).await?;
+        program.stop().await?;
+        let after = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
+        let batch = (scale.of(ALERTS) as f64 / groups_before.max(1) as f64).round().max(1.0);
+        full.push(closed.rate());
+        bare.push(bare::insert_again(world.dir(), &[("alerts", "rowid"), ("intake_keys", "until")], batch as usize)?);
+        syncs.push((before.rate() + after.rate()) / 2.0);
+        p99.push(open.quantile_ms(0.99));
+        p50.push(open.quantile_ms(0.5));
+        sync_p99.push((before.quantile_ms(0.99) + after.quantile_ms(0.99)) / 2.0);
     }
-    let (rate, sync) = (median(full), median(syncs));
-    let (wait, sync_wait) = (median(p99), median(sync_p99));
-    writeln!(
-        report,
-        "| accepted alerts/s ({CONNECTIONS} connections, durable) | {rate:.0} | {sync:.0} write+fdatasync/s | {:.1} |",
-        rate / sync
-    )?;
-    writeln!(
-        report,
-        "| p99 from post to answer at half that load | {wait:.1} ms | {sync_wait:.1} ms, fdatasync's p99 | {:.1} |",
-        wait / sync_wait
-    )?;
+    report.add(Figure {
+        name: format!("accepted alerts ({CONNECTIONS} connections, closed loop), against a bare insert of the same rows in batches of the same size"),
+        unit: "/s",
+        measured: full.clone(),
+        probe: bare,
+        probe_unit: "alerts/s",
+        goal: Goal::RatioAtLeast(0.5),
+    });
+    report.add(Figure {
+        name: "the same, against single writes".to_owned(),
+        unit: "/s",
+        measured: full,
+        probe: syncs,
+        probe_unit: "write+fdatasync/s",
+        goal: Goal::RatioAtLeast(4.0),
+    });
+    report.add(Figure {
+        name: "p99 from post to answer at half that load (open loop)".to_owned(),
+        unit: "ms",
+        measured: p99,
+        probe: sync_p99,
+        probe_unit: "ms, fdatasync's p99",
+        goal: Goal::RatioAtMost(4.0),
+    });
+    report.add(Figure::alone("median of the same", "ms", p50, Goal::None));
     Ok(())
 }
 
 /// Posts so many alerts, at `rate` a second or as fast as the answers come.
-#[expect(clippy::disallowed_methods, reason = "a measurement is of the machine's own time")]
-async fn post(world: &World, alerts: usize, rate: Option<f64>) -> anyhow::Result<Timings> {
+async fn post(program: &Process, alerts: usize, rate: Option<f64>) -> anyhow::Result<probe::Timings> {
     let client = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
     let next = Arc::new(AtomicUsize::new(0));
-    let begun = Instant::now();
+    let begun = probe::now();
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let (client, next, url) = (client.clone(), Arc::clone(&next), world.webhook());
+        let (client, next, url) = (client.clone(), Arc::clone(&next), program.webhook());
         connections.spawn(async move {
             let mut each = Vec::new();
             loop {
@@ -66,9 +85,11 @@ async fn post(world: &World, alerts: usize, rate: Option<f64>) -> anyhow::Result
                     return anyhow::Ok(each);
                 }
                 // In the open loop an alert's time begins when it was due, not when a connection was free for it.
-                let due = rate.map_or_else(Instant::now, |rate| begun + Duration::from_secs_f64(number as f64 / rate));
+                let due = rate.map_or_else(probe::now, |rate| begun + Duration::from_secs_f64(number as f64 / rate));
                 tokio::time::sleep_until(due.into()).await;
-                let response = client.post(&url).body(body(number, rate.is_some())).send().await?;
+                let pass = u8::from(rate.is_some());
+                let body = alert(&symbol(number % CONFIGURATIONS), "BUY", &format!("{pass}-{number}"));
+                let response = client.post(&url).body(body).send().await?;
                 anyhow::ensure!(response.status() == 202, "answered {}", response.status());
                 response.bytes().await?;
                 each.push(due.elapsed());
@@ -79,14 +100,5 @@ async fn post(world: &World, alerts: usize, rate: Option<f64>) -> anyhow::Result
     while let Some(done) = connections.join_next().await {
         each.extend(done??);
     }
-    Ok(Timings::new(each, begun.elapsed()))
-}
-
-fn body(number: usize, second_pass: bool) -> String {
-    let pass = u8::from(second_pass);
-    format!(
-        "{{\"symbol\":\"{}\",\"timeframe\":\"60\",\"strategy\":\"Bench\",\"signal\":\"BUY\",\"price\":100.5,\
-         \"tp\":110,\"sl\":95,\"alert_id\":\"{pass}-{number}\"}}",
-        symbol(number % CONFIGURATIONS)
-    )
+    Ok(probe::Timings::new(each, begun.elapsed()))
 }

@@ -1,70 +1,71 @@
-//! One alert to many subscribers: until its trades and deliveries are committed, and until everybody has it.
+//! One alert to many subscribers: how fast its trades and deliveries are committed; and what memory three open trades
+//! for each of them take.
 
-use std::fmt::Write as _;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use crate::process::Process;
+use crate::report::{Figure, Goal, Report};
+use crate::world::{World, alert, symbol};
+use crate::{Scale, bare, probe};
 
-use alertcast_core::alert::document::{Alert, AlertStatus};
-use alertcast_core::store::{Collection, read};
-
-use crate::probe::{self, median};
-use crate::world::{LOOK, World, symbol};
-
-/// Long enough for anything; a measurement that takes longer has failed.
-const PATIENCE: Duration = Duration::from_secs(600);
+const SUBSCRIBERS: usize = 100_000;
+/// Subscribers to a chunk, and so to a commit.
+const CHUNK: usize = 500;
 
 /// Adds the rows to the report.
-#[expect(clippy::disallowed_methods, reason = "a measurement is of the machine's own time")]
-pub(crate) async fn measure(dir: &Path, subscribers: usize, runs: usize, report: &mut String) -> anyhow::Result<()> {
-    let (mut committed, mut delivered, mut memory) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..runs.max(1) {
-        let world = World::start(dir, subscribers, 1).await?;
-        let begun = Instant::now();
-        post(&world).await?;
-        wait_processed(&world).await?;
-        committed.push(begun.elapsed().as_secs_f64());
-        memory.extend(probe::resident_mib().map(|mib| mib as f64));
-        world.telegram.sim().wait_for(u64::try_from(subscribers)?, PATIENCE).await?;
-        delivered.push(begun.elapsed().as_secs_f64());
-        world.stop().await;
-    }
-    let (commit, all) = (median(committed), median(delivered));
-    let count = subscribers as f64;
-    writeln!(
-        report,
-        "| one alert to {subscribers} subscribers: trades and deliveries committed | {commit:.2} s, {:.0} subscribers/s | | |",
-        count / commit
-    )?;
-    writeln!(
-        report,
-        "| the same: everybody has the message (stand-in without limits) | {all:.2} s, {:.0} messages/s | | |",
-        count / all
-    )?;
-    writeln!(report, "| memory then, with load generator and stand-in | {:.0} MiB RSS | | |", median(memory))?;
-    Ok(())
-}
-
-async fn post(world: &World) -> anyhow::Result<()> {
-    let body = format!(
-        "{{\"symbol\":\"{}\",\"timeframe\":\"60\",\"strategy\":\"Bench\",\"signal\":\"BUY\",\"price\":100.5}}",
-        symbol(0)
-    );
-    let response = reqwest::Client::new().post(world.webhook()).body(body).send().await?;
-    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
-    Ok(())
-}
-
-async fn wait_processed(world: &World) -> anyhow::Result<()> {
-    let attempts = PATIENCE.as_millis() / LOOK.as_millis();
-    for _ in 0..attempts {
-        let alerts = world.running.app.store.page(Collection::Alerts, None, 1).await?;
-        if let Some(document) = alerts.into_iter().next() {
-            let alert: Alert = read(Collection::Alerts, document)?;
-            if alert.processing.status == AlertStatus::Processed {
-                return Ok(());
+pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    for subscribers in [1_000, SUBSCRIBERS] {
+        let subscribers = scale.of(subscribers);
+        let large = subscribers > 10_000;
+        let runs = if large { scale.long_runs() } else { scale.runs };
+        let (mut committed, mut bare, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..runs {
+            let world = World::make(scale.dir(), subscribers, 3).await?;
+            let program = Process::alertcast(world.dir(), None, None).await?;
+            committed.push(subscribers as f64 / enter(&world, &program, 0).await?);
+            if large && memory.is_empty() {
+                memory.push(three_open(&world, &program, 0).await?);
+            }
+            program.stop().await?;
+            if bare.len() < committed.len() {
+                bare.push(bare::insert_again(world.dir(), &[("trades", "rowid"), ("deliveries", "rowid")], CHUNK)?);
             }
         }
-        tokio::time::sleep(LOOK).await;
+        report.add(Figure {
+            name: format!(
+                "one alert to {subscribers} subscribers: trades with their deliveries committed, against a bare insert \
+                 of the same rows, {CHUNK} of each to a commit"
+            ),
+            unit: "/s",
+            measured: committed,
+            probe: bare,
+            probe_unit: "/s",
+            goal: Goal::RatioAtLeast(0.5),
+        });
+        if large {
+            report.add(Figure::alone(
+                format!("memory (RSS) with {subscribers} subscribers and {} open trades", subscribers * 3),
+                "MB",
+                memory,
+                Goal::AtMost(400.0),
+            ));
+        }
     }
-    anyhow::bail!("the alert was not processed in {} s", PATIENCE.as_secs())
+    Ok(())
+}
+
+/// Posts an entry and waits until it is processed; answers the seconds.
+async fn enter(world: &World, program: &Process, config: usize) -> anyhow::Result<f64> {
+    let begun = probe::now();
+    let response =
+        reqwest::Client::new().post(program.webhook()).body(alert(&symbol(config), "BUY", "one")).send().await?;
+    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+    world.wait_processed(config + 1).await?;
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// Opens two more trades for everybody; answers the memory then, in MB.
+async fn three_open(world: &World, program: &Process, first: usize) -> anyhow::Result<f64> {
+    for config in first + 1..first + 3 {
+        enter(world, program, config).await?;
+    }
+    program.resident_mb()
 }

@@ -1,19 +1,39 @@
 //! Measures Alertcast against what the machine can do in the same run, and writes the report.
 //!
 //!     cargo run --release -p alertcast-bench -- --write docs/benchmarks.md
+//!
+//! The program under test and the stand-in for Telegram run in processes of their own, which this same program is
+//! started as again: so memory and processor time are theirs alone.
 
 mod accept;
+mod bare;
+mod burst;
+mod child;
 mod fanout;
+mod lists;
+mod messages;
 mod probe;
+mod process;
+mod recovery;
+mod report;
 mod world;
 
-use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
+
+use self::report::Report;
 
 /// Measures Alertcast, and writes the report.
 #[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    part: Option<Part>,
+    #[command(flatten)]
+    arguments: Arguments,
+}
+
+#[derive(Debug, Args)]
 struct Arguments {
     /// On whose disk to measure.
     #[arg(long, default_value = "target")]
@@ -24,48 +44,95 @@ struct Arguments {
     /// Runs of each figure, of which the median is told.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Subscribers of the large fan-out.
-    #[arg(long, default_value_t = 100_000)]
-    subscribers: usize,
+    /// Measures only these: accept, burst, fanout, messages, limits, recovery, lists.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// A tenth of everything: to see that it works, not to measure.
+    #[arg(long)]
+    quick: bool,
+}
+
+/// The parts that run in processes of their own.
+#[derive(Debug, Subcommand)]
+enum Part {
+    /// Alertcast itself.
+    #[command(hide = true)]
+    Child(child::Child),
+    /// The stand-in for Telegram.
+    #[command(hide = true)]
+    Telegram(child::Telegram),
+}
+
+/// How much is measured.
+#[derive(Debug, Clone)]
+pub(crate) struct Scale {
+    pub(crate) dir: PathBuf,
+    pub(crate) runs: usize,
+    quick: bool,
+}
+
+impl Scale {
+    /// So many, or a tenth.
+    pub(crate) const fn of(&self, count: usize) -> usize {
+        if self.quick { count.div_ceil(10) } else { count }
+    }
+
+    /// Runs of what takes long: fewer.
+    pub(crate) fn long_runs(&self) -> usize {
+        self.runs.min(3)
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+    let cli = Cli::parse();
     alertcast::tls::choose_provider();
+    match cli.part {
+        Some(Part::Child(child)) => child.run().await,
+        Some(Part::Telegram(telegram)) => telegram.run().await,
+        None => measure(&cli.arguments).await,
+    }
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.dir)?;
-    let mut report = String::from(HEAD);
-    accept::measure(&arguments.dir, arguments.runs, &mut report).await?;
-    for subscribers in [1_000, arguments.subscribers] {
-        let runs = if subscribers > 10_000 { arguments.runs.min(3) } else { arguments.runs };
-        fanout::measure(&arguments.dir, subscribers, runs, &mut report).await?;
+    let scale = Scale { dir: arguments.dir.clone(), runs: arguments.runs.max(1), quick: arguments.quick };
+    let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
+    let mut report = Report::default();
+    if wanted("accept") {
+        accept::measure(&scale, &mut report).await?;
     }
-    writeln!(
-        report,
-        "\nMachine: {} cores. Medians of the runs; load generator, program and stand-in for Telegram share the cores, in one process.",
-        cores()
-    )?;
+    if wanted("burst") {
+        burst::measure(&scale, &mut report).await?;
+    }
+    if wanted("fanout") {
+        fanout::measure(&scale, &mut report).await?;
+    }
+    if wanted("messages") {
+        messages::without_limits(&scale, &mut report).await?;
+    }
+    if wanted("limits") {
+        messages::within_limits(&scale, &mut report).await?;
+    }
+    if wanted("recovery") {
+        recovery::measure(&scale, &mut report).await?;
+    }
+    if wanted("lists") {
+        lists::measure(&scale, &mut report).await?;
+    }
+    let text = report.text(scale.runs);
     if let Some(path) = &arguments.write {
-        std::fs::write(path, &report)?;
+        std::fs::write(path, &text)?;
     }
-    show(&report);
+    show(&text);
     Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "the report is what this program is for")]
-fn show(report: &str) {
-    println!("{report}");
+pub(crate) fn show(text: &str) {
+    println!("{text}");
 }
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-const HEAD: &str = "# Benchmarks
-
-Made by `cargo run --release -p alertcast-bench -- --write docs/benchmarks.md`. A figure alone says little about another
-machine: beside each stands a probe of the same machine in the same run.
-
-| figure | measured | probe | ratio |
-|---|---|---|---|
-";

@@ -25,27 +25,32 @@ impl Timings {
         self.each.len() as f64 / self.total.as_secs_f64()
     }
 
-    /// The time within which the given fraction was done.
-    pub(crate) fn quantile(&self, fraction: f64) -> Duration {
+    /// The time within which the given fraction was done, in ms.
+    pub(crate) fn quantile_ms(&self, fraction: f64) -> f64 {
         let last = self.each.len().saturating_sub(1);
         let index = (last as f64 * fraction).round() as usize;
-        self.each.get(index.min(last)).copied().unwrap_or_default()
+        self.each.get(index.min(last)).copied().unwrap_or_default().as_secs_f64() * 1e3
     }
+}
+
+/// Now, by the machine's clock.
+#[expect(clippy::disallowed_methods, reason = "a measurement is of the machine's own time")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Appends 512 bytes and syncs them, again and again: what one durable write costs on this disk.
 ///
 /// # Errors
 /// Those of the file.
-#[expect(clippy::disallowed_methods, reason = "a measurement is of the machine's own time")]
 pub(crate) fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
     let path = dir.join("fdatasync.probe");
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
     let block = [0x5a_u8; 512];
-    let begun = Instant::now();
+    let begun = now();
     let mut each = Vec::with_capacity(times);
     for _ in 0..times {
-        let at = Instant::now();
+        let at = now();
         file.write_all(&block)?;
         file.sync_data()?;
         each.push(at.elapsed());
@@ -53,14 +58,6 @@ pub(crate) fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
     let timings = Timings::new(each, begun.elapsed());
     std::fs::remove_file(path)?;
     Ok(timings)
-}
-
-/// The process's memory now, in MiB: `VmRSS` of `/proc/self/status`.
-pub(crate) fn resident_mib() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kib / 1_024)
 }
 
 /// The middle one of some figures.

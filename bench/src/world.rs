@@ -1,84 +1,62 @@
-//! A running Alertcast with so many subscribers, and a stand-in for Telegram without limits.
+//! A data folder with configurations and so many subscribers to all of them.
 
-use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
 
 use alertcast::app::ObjectIds;
-use alertcast::clock::SystemClock;
-use alertcast::running::{self, Running};
-use alertcast::settings::{LimitSettings, Settings, TelegramSettings, WebhookSettings};
 use alertcast_core::id::IdSource as _;
 use alertcast_core::store::{Collection, Documents as _, Write};
 use alertcast_core::time::Time;
 use alertcast_sqlite::SqliteStore;
-use secrecy::SecretString;
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
-use telegram_sim::{SimConfig, SimServer};
 use tempfile::TempDir;
 
-const TOKEN: &str = "100001:bench-bot";
+pub(crate) const TOKEN: &str = "100001:bench-bot";
+const BOT: &str = "100001";
 /// The webhook's secret.
 pub(crate) const SECRET: &str = "bench-0123456789abcdef";
 /// Subscribers stored by one write.
 const BATCH: usize = 2_000;
+/// Between two looks at something that is awaited.
+const LOOK: Duration = Duration::from_millis(5);
+/// Long enough for anything; a measurement that takes longer has failed.
+const PATIENCE: Duration = Duration::from_secs(900);
 
-/// The parts of a measurement. Dropped, its folder is removed.
+/// A folder under measurement. Dropped, it is removed.
+#[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) running: Running,
-    pub(crate) telegram: SimServer,
-    /// Removed with it.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
-    /// Starts it, in a folder below `dir`, whose disk is the one that is measured.
-    pub(crate) async fn start(
-        dir: &std::path::Path,
-        subscribers: usize,
-        configurations: usize,
-    ) -> anyhow::Result<Self> {
+    /// Makes it below `dir`, whose disk is the one that is measured.
+    pub(crate) async fn make(dir: &Path, subscribers: usize, configurations: usize) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(dir)?;
-        let telegram =
-            telegram_sim::start(SimConfig::default().no_limits().keep_last(1_000).bot(TOKEN), "127.0.0.1:0").await?;
         let store = SqliteStore::open(folder.path(), &alertcast_sqlite::Options::default())?;
         store.setup().await?;
         fill(&store, subscribers, configurations).await?;
-        let app = running::prepare(Arc::new(store), SystemClock::new(), settings(&folder, &telegram)?).await?;
-        let running = running::start(app).await?;
-        Ok(Self { running, telegram, _folder: folder })
+        Ok(Self { folder })
     }
 
-    /// Where alerts are posted.
-    pub(crate) fn webhook(&self) -> String {
-        format!("http://{}/webhook/{SECRET}", self.running.address)
+    pub(crate) fn dir(&self) -> &Path {
+        self.folder.path()
     }
 
-    /// Stops everything.
-    pub(crate) async fn stop(self) {
-        self.running.stop().await;
-        self.telegram.stop().await;
+    /// Waits until so many alerts are processed.
+    pub(crate) async fn wait_processed(&self, alerts: usize) -> anyhow::Result<()> {
+        let database = self.dir().join("alertcast.db");
+        let conn = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let mut count = conn.prepare(r#"SELECT count(*) FROM alerts WHERE "processing.status" = 'processed'"#)?;
+        for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
+            let processed: i64 = count.query_row([], |row| row.get(0))?;
+            if usize::try_from(processed)? >= alerts {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        anyhow::bail!("the alerts were not processed in {} s", PATIENCE.as_secs())
     }
-}
-
-fn settings(folder: &TempDir, telegram: &SimServer) -> anyhow::Result<Settings> {
-    let many = NonZeroU32::new(1_000_000).unwrap_or(NonZeroU32::MIN);
-    Ok(Settings {
-        listen: ([127, 0, 0, 1], 0).into(),
-        data_dir: folder.path().to_owned(),
-        webhook: WebhookSettings {
-            secrets: vec![SecretString::from(SECRET)],
-            requests_a_minute: many,
-            ..WebhookSettings::default()
-        },
-        telegram: TelegramSettings {
-            tokens: vec![SecretString::from(TOKEN)],
-            api_url: telegram.url().parse()?,
-            limits: LimitSettings { bot_per_second: many, chat_per_second: many, group_per_minute: many },
-            ..TelegramSettings::default()
-        },
-        ..Settings::default()
-    })
 }
 
 /// The symbol of a configuration.
@@ -86,9 +64,17 @@ pub(crate) fn symbol(index: usize) -> String {
     format!("BENCH{index}")
 }
 
+/// An alert as TradingView posts it.
+pub(crate) fn alert(symbol: &str, signal: &str, id: &str) -> String {
+    format!(
+        "{{\"symbol\":\"{symbol}\",\"timeframe\":\"60\",\"strategy\":\"Bench\",\"signal\":\"{signal}\",\
+         \"price\":100.5,\"tp\":110,\"sl\":95,\"alert_id\":\"{id}\"}}"
+    )
+}
+
 async fn fill(store: &SqliteStore, subscribers: usize, configurations: usize) -> anyhow::Result<()> {
     let ids = ObjectIds;
-    let now = bson_date(Time::from_millis(1_700_000_000_000));
+    let now = date(Time::from_millis(1_700_000_000_000));
     let configs: Vec<_> = (0..configurations).map(|_| ids.next()).collect();
     let plan = ids.next();
     let mut writes = Vec::new();
@@ -106,29 +92,28 @@ async fn fill(store: &SqliteStore, subscribers: usize, configurations: usize) ->
                "pricing": {"amount": 1, "duration": {"months": 1}}, "alertConfigurations": listed}),
     )?);
     store.write(writes).await?;
-    let mut left = subscribers;
-    while left > 0 {
-        let count = left.min(BATCH);
-        let mut writes = Vec::with_capacity(count * 2);
-        for index in (subscribers - left)..(subscribers - left + count) {
+    for first in (0..subscribers).step_by(BATCH) {
+        let mut writes = Vec::with_capacity(BATCH * 2);
+        for index in first..subscribers.min(first + BATCH) {
             let user = ids.next();
             writes.push(insert(
                 Collection::Users,
                 json!({"_id": oid(&user), "email": format!("user{index}@example.com"),
                        "telegram": {"userId": (index + 1).to_string(), "chatId": (index + 1).to_string()},
-                       "profile": {"name": format!("User {index}"), "timezone": "Asia/Kolkata"}, "createdAt": now}),
+                       "profile": {"name": format!("User {index}"), "timezone": "Asia/Kolkata"},
+                       "status": "active", "preferences": {"trading": {"maxDailyAlerts": 1_000}},
+                       "alertcast": {"botId": BOT}, "createdAt": now}),
             )?);
             writes.push(insert(
                 Collection::UserSubscriptions,
                 json!({"_id": oid(&ids.next()), "userId": oid(&user), "subscriptionPlanId": oid(&plan),
                        "payment": {"transactionId": format!("T{index}"), "amount": 1, "status": "approved"},
                        "subscription": {"status": "active", "startDate": now,
-                                        "endDate": bson_date(Time::from_millis(4_000_000_000_000))},
+                                        "endDate": date(Time::from_millis(4_000_000_000_000))},
                        "createdAt": now}),
             )?);
         }
         store.write(writes).await?;
-        left -= count;
     }
     Ok(())
 }
@@ -142,9 +127,6 @@ fn oid(id: &bson::oid::ObjectId) -> Value {
     json!({"$oid": id.to_hex()})
 }
 
-fn bson_date(at: Time) -> Value {
+fn date(at: Time) -> Value {
     json!({"$date": {"$numberLong": at.millis().to_string()}})
 }
-
-/// Between two looks at something that is awaited.
-pub(crate) const LOOK: Duration = Duration::from_millis(5);

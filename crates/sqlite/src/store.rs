@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -56,6 +56,7 @@ impl Default for Options {
 pub struct SqliteStore {
     jobs: Arc<Jobs>,
     pub(crate) seq_committed: Arc<AtomicI64>,
+    groups: Arc<AtomicU64>,
     wal: Arc<Wal>,
     readers: Readers,
     intake_readers: Readers,
@@ -95,8 +96,14 @@ impl SqliteStore {
         let readers = Readers::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
         let intake_readers = Readers::start("sqlite-intake", connections(2)?).map_err(thread)?;
         let jobs = Arc::new(Queue::new());
-        let writer =
-            Writer { conn, jobs: Arc::clone(&jobs), wal: Arc::clone(&wal), seq_committed: Arc::clone(&seq_committed) };
+        let groups = Arc::new(AtomicU64::new(0));
+        let writer = Writer {
+            conn,
+            jobs: Arc::clone(&jobs),
+            wal: Arc::clone(&wal),
+            seq_committed: Arc::clone(&seq_committed),
+            groups: Arc::clone(&groups),
+        };
         let writer = spawn("sqlite-write", move || writer.run()).map_err(thread)?;
         let checkpoints = connect(path, 1024)?;
         let watched = Arc::clone(&wal);
@@ -104,6 +111,7 @@ impl SqliteStore {
         Ok(Self {
             jobs,
             seq_committed,
+            groups,
             wal,
             readers,
             intake_readers,
@@ -127,6 +135,12 @@ impl SqliteStore {
         let call = Call { op, apply: Some(apply), value: None, reply, _place: place };
         self.jobs.push(lane, Box::new(call)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
+    }
+
+    /// How many groups of operations have been committed since the store was opened: each cost one sync.
+    #[must_use]
+    pub fn groups_committed(&self) -> u64 {
+        self.groups.load(Ordering::Relaxed)
     }
 
     /// Reads in one snapshot.

@@ -8,7 +8,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use alertcast_core::store::StoreError;
@@ -126,6 +126,8 @@ pub(crate) struct Writer {
     pub(crate) wal: Arc<Wal>,
     /// `alertcast.seq` of the highest alert whose acceptance is committed.
     pub(crate) seq_committed: Arc<AtomicI64>,
+    /// Groups committed since the start.
+    pub(crate) groups: Arc<AtomicU64>,
 }
 
 type Outcome = std::result::Result<(), StoreError>;
@@ -280,6 +282,7 @@ impl Writer {
         guarded(|| {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;
+            self.groups.fetch_add(1, Ordering::Relaxed);
             self.seq_committed.fetch_max(counters.seq.get(), Ordering::AcqRel);
             failpoints::pass("commit", "after_commit")
         })

@@ -214,10 +214,12 @@ const USERS: &[Index] = &[
     index(&[("telegram.userId", Up)]).unique(),
     index(&[("telegram.chatId", Up)]),
     index(&[("status", Up)]).covered_by(STATUS_ID),
-    index(&[("createdAt", Up)]),
-    // A list of one status.
+    index(&[("createdAt", Up)]).covered_by(CREATED_ID),
+    // Lists of one status, and by age: an import makes many at one moment.
     index(STATUS_ID).ours(),
+    index(CREATED_ID).ours(),
 ];
+const CREATED_ID: Keys = &[("createdAt", Up), ("_id", Up)];
 const STATUS_ID: Keys = &[("status", Up), ("_id", Up)];
 
 const PLANS: &[Index] = &[

@@ -10,7 +10,7 @@ use bson::{Bson, Document};
 use super::Collection;
 
 /// A page examines no more documents than this.
-pub const EXAMINED_MAX: usize = 5_000;
+pub const EXAMINED_MAX: usize = 2_000;
 /// A page holds no more.
 pub const PAGE_MAX: usize = 200;
 

@@ -1,0 +1,52 @@
+//! A bar closes: 60 alerts within one second, each for 200 subscribers, while Telegram takes 100 ms to answer.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::process::{Process, wait_for_messages};
+use crate::report::{Figure, Goal, Report};
+use crate::world::{World, alert, symbol};
+use crate::{Scale, probe};
+
+const ALERTS: usize = 60;
+const SUBSCRIBERS: usize = 200;
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// Adds the rows to the report.
+pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    let mut slowest = Vec::new();
+    for _ in 0..scale.runs {
+        let world = World::make(scale.dir(), SUBSCRIBERS, ALERTS).await?;
+        let telegram = Process::telegram(None, Duration::from_millis(100)).await?;
+        let program = Process::alertcast(world.dir(), Some(&telegram), None).await?;
+        let client = reqwest::Client::new();
+        let begun = probe::now();
+        let mut posts = JoinSet::new();
+        for number in 0..ALERTS {
+            let (client, url) = (client.clone(), program.webhook());
+            let due = begun + Duration::from_secs(1).mul_f64(number as f64 / ALERTS as f64);
+            posts.spawn(async move {
+                tokio::time::sleep_until(due.into()).await;
+                let response = client.post(&url).body(alert(&symbol(number), "BUY", "burst")).send().await?;
+                anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+                anyhow::Ok(due.elapsed())
+            });
+        }
+        let mut worst = Duration::ZERO;
+        while let Some(done) = posts.join_next().await {
+            worst = worst.max(done??);
+        }
+        slowest.push(worst.as_secs_f64() * 1e3);
+        wait_for_messages(&telegram, (ALERTS * SUBSCRIBERS) as u64, PATIENCE).await?;
+        program.stop().await?;
+        telegram.stop().await?;
+    }
+    report.add(Figure::alone(
+        format!("{ALERTS} alerts within a second, each to {SUBSCRIBERS} subscribers, Telegram answering in 100 ms: slowest answer"),
+        "ms",
+        slowest,
+        Goal::AtMost(50.0),
+    ));
+    Ok(())
+}

@@ -1,0 +1,121 @@
+//! A process under test, from outside: started, looked at, stopped or killed.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
+
+use crate::child::Counted;
+use crate::world::SECRET;
+
+/// A running process; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+    /// `http://127.0.0.1:PORT`.
+    pub(crate) url: String,
+}
+
+impl Process {
+    /// Alertcast on this folder; with a stand-in for Telegram, at so many messages a second.
+    pub(crate) async fn alertcast(dir: &Path, telegram: Option<&Process>, rate: Option<u32>) -> anyhow::Result<Self> {
+        let mut command = this_program("child")?;
+        command.arg("--dir").arg(dir);
+        if let Some(telegram) = telegram {
+            command.args(["--telegram", &telegram.url]);
+        }
+        if let Some(rate) = rate {
+            command.args(["--rate", &rate.to_string()]);
+        }
+        Self::start(command).await
+    }
+
+    /// A stand-in for Telegram.
+    pub(crate) async fn telegram(rate: Option<u32>, latency: Duration) -> anyhow::Result<Self> {
+        let mut command = this_program("telegram")?;
+        command.args(["--latency-ms", &latency.as_millis().to_string()]);
+        if let Some(rate) = rate {
+            command.args(["--rate", &rate.to_string()]);
+        }
+        Self::start(command).await
+    }
+
+    async fn start(mut command: Command) -> anyhow::Result<Self> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn()?;
+        let stdout = child.stdout.take().context("a child without output")?;
+        let mut lines = BufReader::new(stdout).lines();
+        let address = lines.next_line().await?.context("a part of the measurement ended at its start")?;
+        Ok(Self { child, lines, url: format!("http://{address}") })
+    }
+
+    /// Where alerts are posted.
+    pub(crate) fn webhook(&self) -> String {
+        format!("{}/webhook/{SECRET}", self.url)
+    }
+
+    /// Lets it finish; answers what it counted.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<Counted> {
+        drop(self.child.stdin.take());
+        let line = self.lines.next_line().await?.context("a part of the measurement ended early")?;
+        self.child.wait().await?;
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
+    }
+
+    /// Its memory now, in MB (10^6 bytes): `VmRSS`.
+    pub(crate) fn resident_mb(&self) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()?))?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+        let kib: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+        Ok(kib * 1_024.0 / 1e6)
+    }
+
+    /// Its processor time so far: `utime` and `stime`.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
+        let fields: Vec<&str> = stat.rsplit_once(')').context("no stat")?.1.split_whitespace().collect();
+        let ticks = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).context("no ticks");
+        // Linux counts a hundred ticks a second.
+        Ok(Duration::from_millis((ticks(11)? + ticks(12)?) * 10))
+    }
+
+    fn id(&self) -> anyhow::Result<u32> {
+        self.child.id().context("it has ended")
+    }
+}
+
+fn this_program(part: &str) -> anyhow::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(part);
+    Ok(command)
+}
+
+/// What a stand-in for Telegram has counted.
+#[derive(Debug, Clone, Copy, serde::Deserialize)]
+pub(crate) struct Stats {
+    pub(crate) messages: u64,
+    pub(crate) limited_bot: u64,
+    pub(crate) limited_chat: u64,
+    pub(crate) limited_group: u64,
+    pub(crate) limited_injected: u64,
+    pub(crate) limited_while_frozen: u64,
+}
+
+/// What the stand-in has counted so far.
+pub(crate) async fn stats(telegram: &Process) -> anyhow::Result<Stats> {
+    Ok(reqwest::get(format!("{}/sim/stats", telegram.url)).await?.json().await?)
+}
+
+/// Waits until so many messages have arrived.
+pub(crate) async fn wait_for_messages(telegram: &Process, count: u64, patience: Duration) -> anyhow::Result<Stats> {
+    let url = format!("{}/sim/wait?count={count}&timeout_ms={}", telegram.url, patience.as_millis());
+    Ok(reqwest::get(url).await?.error_for_status().context("the messages did not all arrive")?.json().await?)
+}
