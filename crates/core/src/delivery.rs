@@ -17,13 +17,21 @@ use crate::time::Time;
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An entry's deadline is one bar, and at least this.
 pub const ENTRY_DEADLINE_MIN: Duration = Duration::from_secs(5 * 60);
+/// A trade's result is written under its entry within this time, or not at all.
+pub const RESULT_DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// A message later than this after its alert says how old the alert is.
 pub const LATE_AFTER: Duration = Duration::from_secs(60);
 /// How long ended deliveries are kept.
 pub const KEPT_DAYS: u32 = 90;
+/// Why a result was dropped that was not written in time.
+pub const LATE: &str = "late";
+/// Why a result was dropped whose entry stands in no message of its own.
+pub const NOTHING_TO_EDIT: &str = "the entry has no message that could be edited";
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
+/// A result waits so long at least for what goes before it.
+const RESULT_WAIT: Duration = Duration::from_secs(1);
 
 words! {
     /// The way to a person.
@@ -47,6 +55,9 @@ words! {
         Operator = "operator",
         /// To the operators' chat: how often the same happened again.
         OperatorMore = "operator_more",
+        /// No message of its own: the entry's is edited so that it tells the trade's result too. It goes last, ends as
+        /// `sent` or `dropped`, and counts nowhere.
+        Result = "result",
     }
 }
 
@@ -65,7 +76,8 @@ words! {
         Dead = "dead",
         /// Told in another delivery's message.
         Superseded = "superseded",
-        /// Not sent on purpose: the entry never arrived, or the recipient may not get it any more.
+        /// Not sent on purpose: the entry never arrived, the recipient may not get it any more, or it was a result that
+        /// came too late.
         Dropped = "dropped",
     }
 }
@@ -76,6 +88,16 @@ impl DeliveryState {
         match self {
             Self::Pending | Self::Sending | Self::Held => false,
             Self::Sent | Self::Expired | Self::Dead | Self::Superseded | Self::Dropped => true,
+        }
+    }
+}
+
+impl MessageKind {
+    /// What an event is to a delivery of this kind: a result that is not written is nothing for operators to look into.
+    pub const fn meets(self, event: DeliveryEvent) -> DeliveryEvent {
+        match (self, event) {
+            (Self::Result, DeliveryEvent::Expire | DeliveryEvent::Die) => DeliveryEvent::Drop,
+            (_, event) => event,
         }
     }
 }
@@ -138,7 +160,8 @@ pub struct Delivery {
     /// Unique: see [`delivery_key`].
     pub key: Binary,
     pub cause: Cause,
-    /// The alert it tells of, where it tells of one.
+    /// The alert it tells of, where it tells of one: that alert counts it, and settles when it has ended. A result is
+    /// counted nowhere and waited for by nobody; its alert is its cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alert_id: Option<AlertId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,7 +171,7 @@ pub struct Delivery {
     pub user_id: Option<UserId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription_id: Option<SubscriptionId>,
-    /// The trade it tells of: the new one, for a replacement.
+    /// The trade it tells of: the new one, for a replacement; the ended one, for a result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trade_id: Option<TradeId>,
     pub channel: Channel,
@@ -171,9 +194,12 @@ pub struct Delivery {
     /// For a replacement: until when the new entry may be followed. Later it tells only of the old trade's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_deadline_at: Option<Time>,
-    /// An exit's entry in the same channel.
+    /// An exit's entry in the same channel; a result's entry, whose message is edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_delivery: Option<DeliveryId>,
+    /// The message that tells the same as this result, and goes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<DeliveryId>,
     /// The delivery whose message told this one's news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<DeliveryId>,
@@ -233,6 +259,8 @@ pub enum Facts {
     Operator { title: String, lines: Vec<String> },
     /// To the operators: the same again, `count` times since.
     OperatorMore { title: String, count: Count },
+    /// What became of the trade, for its entry's message.
+    Result { closed: EndedTrade },
 }
 
 /// A trade that has ended, as a message tells of it.
@@ -250,6 +278,80 @@ pub struct EndedTrade {
     pub pnl_amount: Amount,
     pub pnl_percentage: Amount,
     pub currency: String,
+}
+
+/// Whether a result may be written now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    Now,
+    /// Something goes before it. Not before this.
+    Wait(Time),
+    /// Why not at all.
+    Never(&'static str),
+}
+
+impl Delivery {
+    /// The edit by which the message `entry` gets the result of a trade whose end this delivery tells of. None where
+    /// this one goes by a channel in which nothing can be edited.
+    #[must_use]
+    pub fn result(
+        &self,
+        id: DeliveryId,
+        trade: TradeId,
+        entry: DeliveryId,
+        closed: EndedTrade,
+        priority_support: bool,
+    ) -> Option<Self> {
+        match self.channel {
+            Channel::Telegram => {}
+            Channel::Email => return None,
+        }
+        let recipient = self.user_id.map_or(Recipient::Chat(&self.to), Recipient::User);
+        Some(Self {
+            id,
+            key: delivery_key(self.cause, recipient, self.channel, MessageKind::Result, Some(trade)),
+            alert_id: None,
+            trade_id: Some(trade),
+            kind: MessageKind::Result,
+            priority: priority(MessageKind::Result, priority_support),
+            deadline_at: self.created_at + RESULT_DEADLINE,
+            entry_deadline_at: None,
+            entry_delivery: Some(entry),
+            follows: Some(self.id),
+            facts: Facts::Result { closed },
+            ..self.clone()
+        })
+    }
+
+    /// Whether this result may be written now. `told`: the message that it follows, or the one that tells that one's
+    /// news.
+    pub fn turn(&self, entry: Option<&Self>, told: Option<&Self>, now: Time) -> Turn {
+        if now > self.deadline_at {
+            return Turn::Never(LATE);
+        }
+        match entry {
+            Some(entry) if !entry.state.is_ended() || entry.can_be_edited() => {}
+            _ => return Turn::Never(NOTHING_TO_EDIT),
+        }
+        let open = [told, entry].into_iter().flatten().find(|other| !other.state.is_ended());
+        open.map_or(Turn::Now, |open| Turn::Wait(open.due_at.max(now + RESULT_WAIT)))
+    }
+
+    /// Whether it stands as an entry in a message of its own.
+    fn can_be_edited(&self) -> bool {
+        self.state == DeliveryState::Sent && self.message_id.is_some() && !self.entry_lapsed
+    }
+
+    /// How it ends where its deadline passes while it is pending: entries, and what was never tried, have expired; what
+    /// was tried in vain is dead (a replacement too: it tells of an end). What a result makes of it: see
+    /// [`MessageKind::meets`].
+    pub const fn when_overdue(&self) -> DeliveryEvent {
+        match self.kind {
+            MessageKind::Entry | MessageKind::Result => DeliveryEvent::Expire,
+            _ if self.attempts.0 > 0 => DeliveryEvent::Die,
+            _ => DeliveryEvent::Expire,
+        }
+    }
 }
 
 /// The unique key of a delivery: cause + recipient + channel + kind + trade (39 bytes, the cause first, so that the
@@ -293,12 +395,13 @@ pub fn digest12(parts: &[&str]) -> [u8; 12] {
     out
 }
 
-/// Exits, then entries, then the rest; within each, plans with priority support first. Lower goes first.
+/// Exits, then entries, then the rest, and results last of all; within each, plans with priority support first. Lower goes first.
 pub const fn priority(kind: MessageKind, priority_support: bool) -> i32 {
     let class = match kind {
         MessageKind::Exit => 0,
         MessageKind::Entry | MessageKind::Replacement => 2,
         MessageKind::Notice | MessageKind::Operator | MessageKind::OperatorMore => 4,
+        MessageKind::Result => 6,
     };
     class + if priority_support { 0 } else { 1 }
 }
@@ -359,6 +462,9 @@ mod tests {
             priority(MessageKind::Entry, true),
             priority(MessageKind::Replacement, false),
             priority(MessageKind::Operator, true),
+            priority(MessageKind::Notice, false),
+            priority(MessageKind::Result, true),
+            priority(MessageKind::Result, false),
         ];
         assert!(order.is_sorted());
     }

@@ -141,6 +141,15 @@ impl Book {
         self.load(tx, told_by).await
     }
 
+    /// Reads what these results wait for: their entries, and the messages that tell of the same.
+    pub(crate) async fn load_before(&mut self, tx: &mut Tx, results: &[DeliveryId]) -> Result<()> {
+        let before: Vec<_> =
+            self.all(results).flat_map(|result| [result.entry_delivery, result.follows]).flatten().collect();
+        self.load(tx, before.clone()).await?;
+        let told_by: Vec<_> = self.all(&before).filter_map(|one| one.superseded_by).collect();
+        self.load(tx, told_by).await
+    }
+
     async fn load_trades(&mut self, tx: &mut Tx, ids: BTreeSet<TradeId>) -> Result<()> {
         if ids.is_empty() {
             return Ok(());

@@ -1,6 +1,6 @@
 //! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
 
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState, LATE, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
 
@@ -20,10 +20,12 @@ impl Book {
         let Some(delivery) = self.delivery(id).cloned() else {
             return Ok(());
         };
-        let Ok(state) = delivery.state.after(event) else {
+        let Ok(state) = delivery.state.after(delivery.kind.meets(event)) else {
             return Ok(());
         };
+        let late = (delivery.kind == MessageKind::Result && event == DeliveryEvent::Expire).then_some(LATE);
         let ended = more.set("state", state).set("endedAt", self.now).set("updatedAt", self.now).unset("epoch");
+        let ended = ended.set_some("lastError", late);
         self.change(id, ended.set_some(ENTRY_LAPSED, lapsed.then_some(true)))?;
         if state == DeliveryState::Superseded {
             // It ends with the exit that tells it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind, Turn};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
@@ -100,6 +100,8 @@ async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Resu
     book.load(tx, ids.iter().copied()).await?;
     let exits: Vec<DeliveryId> = ids.iter().copied().filter(|id| depends(&book, *id)).collect();
     book.load_around(tx, &exits).await?;
+    let results: Vec<DeliveryId> = ids.iter().copied().filter(|id| is_result(&book, *id)).collect();
+    book.load_before(tx, &results).await?;
     let mut taken = Vec::with_capacity(ids.len());
     for id in ids {
         taken.extend(take_one(&mut book, fence, *id)?);
@@ -107,9 +109,14 @@ async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Resu
     Ok(TakeResult { taken, settle: book.write(tx).await? })
 }
 
-/// Whether taking it depends on more than itself.
+/// Whether taking it depends on its entry and its trade.
 fn depends(book: &Book, id: DeliveryId) -> bool {
-    book.delivery(id).is_some_and(|one| one.entry_delivery.is_some() || one.kind == MessageKind::Exit)
+    let may = |one: &Delivery| one.entry_delivery.is_some() || one.kind == MessageKind::Exit;
+    book.delivery(id).is_some_and(may) && !is_result(book, id)
+}
+
+fn is_result(book: &Book, id: DeliveryId) -> bool {
+    book.delivery(id).is_some_and(|one| one.kind == MessageKind::Result)
 }
 
 fn take_one(book: &mut Book, fence: &Fence, id: DeliveryId) -> Result<Option<Taken>> {
@@ -119,6 +126,9 @@ fn take_one(book: &mut Book, fence: &Fence, id: DeliveryId) -> Result<Option<Tak
     let Ok(state) = delivery.state.after(DeliveryEvent::Take) else {
         return Ok(None);
     };
+    if delivery.kind == MessageKind::Result && !is_its_turn(book, &delivery)? {
+        return Ok(None);
+    }
     let now = book.now;
     let mut edit = Edit::default().set("updatedAt", now);
     if let Some(entry) = delivery.entry_delivery.and_then(|entry| book.delivery(entry)).cloned() {
@@ -144,6 +154,23 @@ fn take_one(book: &mut Book, fence: &Fence, id: DeliveryId) -> Result<Option<Tak
     book.change(id, edit.set("state", state).set("epoch", fence.epoch).set("attempts", attempts))?;
     let entry = delivery.entry_delivery.and_then(|entry| book.delivery(entry)).cloned();
     Ok(book.delivery(id).cloned().map(|delivery| Taken { delivery, entry }))
+}
+
+/// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
+fn is_its_turn(book: &mut Book, result: &Delivery) -> Result<bool> {
+    let entry = result.entry_delivery.and_then(|id| book.delivery(id));
+    let followed = result.follows.and_then(|id| book.delivery(id));
+    let told = followed.and_then(|one| one.superseded_by).and_then(|id| book.delivery(id)).or(followed);
+    match result.turn(entry, told, book.now) {
+        Turn::Now => return Ok(true),
+        Turn::Wait(due_at) => {
+            book.change(result.id, Edit::default().set("dueAt", due_at).set("updatedAt", book.now))?;
+        }
+        Turn::Never(why) => {
+            book.end(result.id, DeliveryEvent::Drop, Edit::default().set("lastError", why), false)?;
+        }
+    }
+    Ok(false)
 }
 
 async fn record(tx: &mut Tx, fence: &Fence, records: &[AttemptRecord], now: Time) -> Result<Vec<AlertId>> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use alertcast_core::alert::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
 use alertcast_core::decision::{Decision, Verdict};
-use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId, SubscriptionId, UserId};
 use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled, StoreError, document, read};
 use alertcast_core::time::Time;
@@ -116,7 +116,7 @@ async fn received(store: &MongoStore, alert: AlertId) -> StoreResult<HashMap<Use
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
         let told_by = telling(store, &page).await?;
-        for delivery in page {
+        for delivery in page.into_iter().filter(|delivery| delivery.kind != MessageKind::Result) {
             let Some(user) = delivery.user_id else { continue };
             let subscription = delivery.subscription_id;
             // What was told in another message arrived where that one did.

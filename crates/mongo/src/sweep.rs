@@ -1,7 +1,7 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{Collection, Fence, Result as StoreResult};
 use alertcast_core::time::Time;
@@ -44,11 +44,11 @@ pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Resu
     let ids: Vec<DeliveryId> = ids.map(DeliveryId).collect();
     let mut book = Book::new(now);
     book.keep(found)?;
-    book.load_around(tx, &ids).await?;
+    let is_result = |id: &DeliveryId| book.delivery(*id).is_some_and(|one| one.kind == MessageKind::Result);
+    let messages: Vec<DeliveryId> = ids.iter().copied().filter(|id| !is_result(id)).collect();
+    book.load_around(tx, &messages).await?;
     for id in ids {
-        let Some(delivery) = book.delivery(id) else { continue };
-        let tried_in_vain = delivery.attempts.0 > 0 && delivery.kind != MessageKind::Entry;
-        let event = if tried_in_vain { DeliveryEvent::Die } else { DeliveryEvent::Expire };
+        let Some(event) = book.delivery(id).map(Delivery::when_overdue) else { continue };
         book.end(id, event, Edit::default(), false)?;
     }
     Ok((book.write(tx).await?, more))

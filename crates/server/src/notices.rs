@@ -72,6 +72,7 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
         deadline_at: now + EXIT_DEADLINE,
         entry_deadline_at: None,
         entry_delivery: None,
+        follows: None,
         superseded_by: None,
         combines: None,
         combines_alert: None,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
 use alertcast_core::store::Collection;
@@ -58,9 +58,12 @@ impl<'c> Endings<'c> {
     /// Ends a delivery with an event, and draws the consequences. Answers whether the event had a place in its state.
     pub(crate) fn end(&mut self, kept: &Kept, event: DeliveryEvent, mut more: Edit, lapsed: bool) -> Result<bool> {
         let delivery = &kept.delivery;
-        let Ok(state) = delivery.state.after(event) else {
+        let Ok(state) = delivery.state.after(delivery.kind.meets(event)) else {
             return Ok(false);
         };
+        if delivery.kind == MessageKind::Result && event == DeliveryEvent::Expire {
+            more.set("lastError", LATE);
+        }
         more.set("state", state);
         more.set("endedAt", self.now);
         more.set("updatedAt", self.now);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind, Turn};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
@@ -174,6 +174,9 @@ fn take_one(
     let Ok(state) = kept.delivery.state.after(DeliveryEvent::Take) else {
         return Ok(None);
     };
+    if kept.delivery.kind == MessageKind::Result && !is_its_turn(rows, &mut kept, now, endings)? {
+        return Ok(None);
+    }
     let mut edit = Edit::new();
     edit.set("updatedAt", now);
     if let Some(entry) = kept.delivery.entry_delivery.map(|id| Kept::load(rows, id)).transpose()?.flatten() {
@@ -211,6 +214,31 @@ fn take_one(
     kept.edit(rows, &edit)?;
     let entry = kept.delivery.entry_delivery.map(|id| Kept::load(rows, id)).transpose()?.flatten();
     Ok(Some(Taken { delivery: kept.delivery, entry: entry.map(|entry| entry.delivery) }))
+}
+
+/// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
+fn is_its_turn(rows: Rows<'_>, kept: &mut Kept, now: Time, endings: &mut Endings<'_>) -> Result<bool> {
+    let load = |id: Option<DeliveryId>| -> Result<Option<Delivery>> {
+        Ok(id.map(|id| Kept::load(rows, id)).transpose()?.flatten().map(|kept| kept.delivery))
+    };
+    let entry = load(kept.delivery.entry_delivery)?;
+    let followed = load(kept.delivery.follows)?;
+    let told = load(followed.as_ref().and_then(|followed| followed.superseded_by))?.or(followed);
+    match kept.delivery.turn(entry.as_ref(), told.as_ref(), now) {
+        Turn::Now => return Ok(true),
+        Turn::Wait(due_at) => {
+            let mut edit = Edit::new();
+            edit.set("dueAt", due_at);
+            edit.set("updatedAt", now);
+            kept.edit(rows, &edit)?;
+        }
+        Turn::Never(why) => {
+            let mut reason = Edit::new();
+            reason.set("lastError", why);
+            endings.end(kept, DeliveryEvent::Drop, reason, false)?;
+        }
+    }
+    Ok(false)
 }
 
 fn record_attempt(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use alertcast_core::alert::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
 use alertcast_core::decision::{Decision, DecisionChunk, Verdict};
-use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
 use alertcast_core::id::{AlertId, SubscriptionId, UserId};
 use alertcast_core::store::{Collection, Result as StoreResult, Settled, document};
 use alertcast_core::time::Time;
@@ -127,7 +127,7 @@ fn received(rows: Rows<'_>, alert: AlertId) -> Result<HashMap<UserId, Received>>
         let page = deliveries_of(rows, alert, after.as_deref(), PAGE)?;
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
-        for delivery in page {
+        for delivery in page.into_iter().filter(|delivery| delivery.kind != MessageKind::Result) {
             if let Some(user) = delivery.user_id {
                 note(rows, received.entry(user).or_default(), delivery)?;
             }

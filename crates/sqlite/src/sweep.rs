@@ -1,7 +1,7 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState, MessageKind};
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState};
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{Collection, Fence};
 use alertcast_core::time::Time;
@@ -65,9 +65,7 @@ pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<
     let mut endings = Endings::new(rows, now);
     for bytes in overdue.into_iter().take(limit) {
         let kept = Kept::read(bytes)?;
-        let tried_in_vain = kept.delivery.attempts.0 > 0 && kept.delivery.kind != MessageKind::Entry;
-        let event = if tried_in_vain { DeliveryEvent::Die } else { DeliveryEvent::Expire };
-        endings.end(&kept, event, Edit::new(), false)?;
+        endings.end(&kept, kept.delivery.when_overdue(), Edit::new(), false)?;
     }
     Ok((endings.finish()?, more))
 }

@@ -8,10 +8,11 @@ use crate::alert::document::{
 };
 use crate::config::{AlertConfiguration, ConfigStatus};
 use crate::delivery::{
-    Cause, CauseKind, Channel, Delivery, DeliveryState, Facts, MessageKind, Recipient, delivery_key, priority, rotation,
+    Cause, CauseKind, Channel, Delivery, DeliveryState, EndedTrade, Facts, MessageKind, Recipient, delivery_key, priority,
+    rotation,
 };
 use crate::id::{AdminId, AlertId, ConfigId, DeliveryId, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
-use crate::market::{Side, Signal, Symbol, Timeframe};
+use crate::market::{ExitReason, Side, Signal, Symbol, Timeframe};
 use crate::money::{Amount, Count, Price};
 use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
@@ -325,6 +326,7 @@ pub fn entry(channel: Channel, by: u32, config: u32, user: u32) -> Delivery {
         deadline_at: at(i64::from(by) + 3_600),
         entry_deadline_at: None,
         entry_delivery: None,
+        follows: None,
         superseded_by: None,
         combines: None,
         combines_alert: None,
@@ -354,6 +356,35 @@ pub fn exit(channel: Channel, by: u32, config: u32, user: u32, entry_by: u32) ->
         entry_delivery: Some(delivery_id(channel, entry_by, user)),
         facts: Facts::LevelReached { numbers: vec![Count(1)] },
         ..entry
+    }
+}
+
+/// The result, by alert `by`, of the trade that alert `entry_by` opened: for the entry's Telegram message, after the
+/// exit's.
+pub fn result(by: u32, config: u32, user: u32, entry_by: u32) -> Delivery {
+    let told = exit(Channel::Telegram, by, config, user, entry_by);
+    let entry = delivery_id(Channel::Telegram, entry_by, user);
+    told.result(result_id(by, user), trade_id(entry_by, user), entry, closed(), false).unwrap()
+}
+
+/// The result that alert `by` caused for a user.
+pub const fn result_id(by: u32, user: u32) -> DeliveryId {
+    DeliveryId(oid(10, by, user))
+}
+
+/// A trade from 100 to 110, by take profit.
+pub fn closed() -> EndedTrade {
+    EndedTrade {
+        number: Count(1),
+        side: Side::Buy,
+        entry_price: price(100.0),
+        exit_price: price(110.0),
+        reason: ExitReason::TpHit,
+        inferred: false,
+        opened_at: at(1),
+        pnl_amount: amount(10.0),
+        pnl_percentage: amount(10.0),
+        currency: "USD".to_owned(),
     }
 }
 

@@ -130,6 +130,13 @@ impl History {
                 delivery.deadline_at = at(second + length);
             }
         }
+        for trade in open.iter().filter(|trade| trade.announced_by(Telegram).is_some()) {
+            let user = number(trade.user_id.0);
+            let mut result = result(by, config, user, opened_by(trade));
+            (result.due_at, result.queued_at) = (at(second), at(second));
+            result.deadline_at = at(second + 600);
+            chunk.deliveries.push(result);
+        }
         chunk.open_seen = Some((span(&users), seen));
         finished(chunk, self.now)
     }

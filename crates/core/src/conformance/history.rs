@@ -8,7 +8,7 @@ use super::dump::{Dump, every};
 use super::fixtures::*;
 use super::invariants;
 use super::random::{Sequence, cut_off};
-use super::scene::{BOTH, Scene, closing, dead, finished, opening, retry, sent, span};
+use super::scene::{BOTH, Scene, closing, dead, finished, opening, retry, sent, span, with_results};
 use crate::alert::document::Alert;
 use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::{Delivery, DeliveryState};
@@ -110,7 +110,7 @@ impl History {
         let mut chunk = if by % 2 == 1 || !users.clone().all(open) {
             opening(&self.scene.work, by, config, users, BOTH)
         } else {
-            closing(&self.scene.work, by, config, by - 1, users, BOTH)
+            with_results(closing(&self.scene.work, by, config, by - 1, users, BOTH), by, config, by - 1)
         };
         for delivery in &mut chunk.deliveries {
             delivery.deadline_at = at(self.now + 900);

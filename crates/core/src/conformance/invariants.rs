@@ -122,6 +122,15 @@ fn delivery_stands(whole: &Whole, delivery: &Delivery) {
     if let Some(entry) = delivery.combines {
         assert_eq!(whole.deliveries[&entry].superseded_by, Some(id));
     }
+    if delivery.kind == MessageKind::Result {
+        assert!(!matches!(delivery.state, DeliveryState::Expired | DeliveryState::Dead), "{id}: {}", delivery.state);
+        assert_eq!(delivery.alert_id, None, "{id}: no alert counts it");
+    }
+    if delivery.kind == MessageKind::Result && delivery.attempts.0 > 0 {
+        let [entry, told] = [delivery.entry_delivery, delivery.follows].map(|id| &whole.deliveries[&id.unwrap()]);
+        assert_eq!(entry.state, DeliveryState::Sent, "{id}: there was something to edit");
+        assert!(whole.teller(told).state.is_ended(), "{id}: what it follows went first");
+    }
 }
 
 /// Unreached exactly where every announcement ended unsent.

@@ -26,6 +26,7 @@ pub mod model;
 pub mod outbox;
 pub mod random;
 pub mod reading;
+pub mod results;
 mod rules;
 pub mod scene;
 pub mod settle;

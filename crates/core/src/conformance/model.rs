@@ -88,6 +88,9 @@ impl Model {
     }
 
     fn take_one(&mut self, fence: &Fence, id: DeliveryId, now: Time, settle: &mut BTreeSet<AlertId>) -> bool {
+        if self.deliveries[&id].kind == MessageKind::Result && !self.is_its_turn(id, now, settle) {
+            return false;
+        }
         if let Some(entry) = self.deliveries[&id].entry_delivery {
             match self.state(entry) {
                 S::Pending if self.deliveries[&entry].deadline_at >= now => {
@@ -119,6 +122,27 @@ impl Model {
             delivery.attempts.0 += 1;
         });
         true
+    }
+
+    /// Whether a result's entry stands in a message, and the news has gone out; else it waits or ends.
+    fn is_its_turn(&mut self, id: DeliveryId, now: Time, settle: &mut BTreeSet<AlertId>) -> bool {
+        let result = &self.deliveries[&id];
+        let entry = &self.deliveries[&result.entry_delivery.unwrap()];
+        let told = self.teller(&self.deliveries[&result.follows.unwrap()]);
+        let is_lost = match entry.state {
+            S::Sent => entry.message_id.is_none() || self.lapsed.contains(&entry.id),
+            state => state.is_ended(),
+        };
+        if now > result.deadline_at || is_lost {
+            self.end(id, S::Dropped, now, settle);
+            return false;
+        }
+        let Some(open) = [told, entry].into_iter().find(|before| !before.state.is_ended()) else {
+            return true;
+        };
+        let due_at = open.due_at.max(now + Duration::from_secs(1));
+        self.change(id, now, |result| result.due_at = due_at);
+        false
     }
 
     pub fn record(&mut self, fence: &Fence, records: &[AttemptRecord], now: Time) -> BTreeSet<AlertId> {
@@ -237,6 +261,10 @@ impl Model {
 
     /// Ends a delivery, with what follows from it.
     fn end(&mut self, id: DeliveryId, state: S, now: Time, settle: &mut BTreeSet<AlertId>) {
+        if self.deliveries[&id].kind == MessageKind::Result {
+            let state = if state == S::Sent { S::Sent } else { S::Dropped };
+            return self.change(id, now, |result| (result.state, result.ended_at) = (state, Some(now)));
+        }
         self.change(id, now, |delivery| (delivery.state, delivery.ended_at) = (state, Some(now)));
         let ended = self.deliveries[&id].clone();
         let alert = self.alerts.get_mut(&ended.alert_id.unwrap()).unwrap();

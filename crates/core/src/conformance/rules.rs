@@ -175,6 +175,22 @@ macro_rules! conformance_tests {
                 of_an_exit_and_its_entry_taken_at_once_the_entry_is_told_once,
                 an_entry_told_by_its_exit_is_not_taken_any_more,
             ;
+            results:
+                a_result_is_taken_with_its_entry_once_the_exit_has_gone_out,
+                a_result_waits_for_its_exit,
+                a_result_whose_exit_failed_is_taken,
+                a_result_waits_for_an_entry_that_is_still_to_be_sent,
+                a_result_of_a_replacement_waits_for_the_exit_that_tells_it,
+                a_result_whose_entry_has_no_message_of_its_own_is_dropped,
+                a_result_past_its_deadline_is_dropped_when_it_is_taken,
+                overdue_results_are_dropped_tried_or_not,
+                a_result_that_cannot_be_written_is_dropped,
+                a_result_that_meets_a_blocked_chat_notes_it,
+                a_result_is_tried_again_and_recovered_as_any,
+                a_result_counts_nowhere_and_holds_up_nothing,
+                a_written_result_delivers_no_alert,
+                a_result_is_listed_with_its_alert_and_goes_last,
+            ;
             attempts:
                 a_sent_message_has_its_number_and_is_counted,
                 a_failed_attempt_is_tried_again_when_it_says,

@@ -251,6 +251,14 @@ pub fn closing(
     }
 }
 
+/// The chunk with a result behind each Telegram exit of the trades that alert `entry_by` opened.
+pub fn with_results(mut chunk: ChunkCommit, by: u32, config: u32, entry_by: u32) -> ChunkCommit {
+    let exits = chunk.deliveries.iter().filter(|delivery| delivery.channel == Channel::Telegram);
+    let users: Vec<u32> = exits.map(|exit| number(exit.user_id.unwrap().0)).collect();
+    chunk.deliveries.extend(users.into_iter().map(|user| result(by, config, user, entry_by)));
+    chunk
+}
+
 /// The chunk as the last one of its alert.
 pub fn finished(chunk: ChunkCommit, now: crate::time::Time) -> ChunkCommit {
     ChunkCommit {

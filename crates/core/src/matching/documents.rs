@@ -65,23 +65,33 @@ impl Desk<'_> {
             }
         };
         let send = |route| self.delivery(&subject, route, facts.clone(), None);
-        let deliveries: Vec<Delivery> = entry.routes.iter().map(send).collect();
-        (self.trade(trade_id, number, entry, &subject, &deliveries), deliveries)
+        let mut deliveries: Vec<Delivery> = entry.routes.iter().map(send).collect();
+        let trade = self.trade(trade_id, number, entry, &subject, &deliveries);
+        if let Some(replaced) = &entry.replaced {
+            let result = |told| self.result(told, replaced, subject.priority_support);
+            let results: Vec<Delivery> = deliveries.iter().filter_map(result).collect();
+            deliveries.extend(results);
+        }
+        (trade, deliveries)
     }
 
-    /// An exit's messages.
+    /// An exit's messages, and the result for its entry.
     pub(super) fn exit(&self, user: UserId, routes: Routes<'_>, ending: &Ending<'_>) -> Vec<Delivery> {
         let trade = ending.trade;
         let subject = self.about_exit(user, trade.subscription_id, MessageKind::Exit, Some(trade.id));
-        let announced = |route: &Route<'_>| {
-            let entries = trade.alertcast.entry_deliveries.iter();
-            entries.rev().find(|entry| entry.channel == route.channel).map(|entry| entry.id)
-        };
         let send = |route: Route<'_>| {
-            let entry = announced(&route);
-            self.delivery(&subject, route, Facts::Exit { closed: ending.told() }, entry)
+            let entry = trade.announced_by(route.channel);
+            let exit = self.delivery(&subject, route, Facts::Exit { closed: ending.told() }, entry);
+            let result = self.result(&exit, ending, subject.priority_support);
+            [Some(exit), result]
         };
-        routes.iter().map(send).collect()
+        routes.iter().flat_map(send).flatten().collect()
+    }
+
+    /// The edit of the ended trade's entry, where it was announced in the channel of the message that tells of its end.
+    fn result(&self, told: &Delivery, ending: &Ending<'_>, priority_support: bool) -> Option<Delivery> {
+        let entry = ending.trade.announced_by(told.channel)?;
+        told.result(DeliveryId(self.ids.next()), ending.trade.id, entry, ending.told(), priority_support)
     }
 
     /// A notice's messages.
@@ -143,6 +153,7 @@ impl Desk<'_> {
             deadline_at: subject.deadline_at,
             entry_deadline_at: subject.entry_deadline_at,
             entry_delivery: entry,
+            follows: None,
             superseded_by: None,
             combines: None,
             combines_alert: None,

@@ -288,7 +288,8 @@ pub trait Work: Send + Sync + fmt::Debug {
 pub struct Taken {
     /// As it is now; for an exit that tells its entry too, `combines` is set.
     pub delivery: Delivery,
-    /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`.
+    /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`. A result's
+    /// entry: the message to edit.
     pub entry: Option<Delivery>,
 }
 
@@ -340,6 +341,9 @@ pub enum Settled {
 ///   and the counters that its commit raised for the subscriber (`alerts` and `trades`, by one each) are taken back. An
 ///   entry that is superseded counts as the exit that tells it: open while that is open, sent or not sent with it. So
 ///   that exit's end is also an end in the entry's alert, for settling.
+/// - A result is counted nowhere, settles nothing, and ends as `sent` or `dropped`: where anything else would become
+///   `expired` or `dead`, it becomes `dropped`; its `last_error` is `delivery::LATE` where its time was over, else what
+///   was reported.
 #[async_trait]
 pub trait Outbox: Send + Sync + fmt::Debug {
     /// The pending deliveries of a lane that are due, by priority, `queuedAt`, rotation, id.
@@ -357,6 +361,10 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     ///
     /// An exit whose trade is (now) unreached becomes `dropped` and is not taken. An exit that combined its entry in an
     /// earlier attempt still does.
+    ///
+    /// A result goes by `Delivery::turn`, which is told its entry and the message that it follows (or the one by which
+    /// that is superseded): it is taken where it is its turn; left pending, due when that says, while one of these is
+    /// open; and `dropped` where its time is over or its entry has no message of its own.
     ///
     /// Where the answer was lost (`Unavailable`), take the lease again and `recover`: repeated under the same epoch, this
     /// leaves out what it has taken.
@@ -376,13 +384,13 @@ pub trait Outbox: Send + Sync + fmt::Debug {
 
     /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never
     /// tried, are `expired`; what was tried in vain is `dead` (a replacement too: it tells of an end, and has an exit's
-    /// deadline). Answers the alerts to settle, and whether there is more.
+    /// deadline); results are `dropped`. Answers the alerts to settle, and whether there is more.
     async fn expire_overdue(&self, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)>;
 
     /// Where the alert is `processed`, not settled, and none of its deliveries is open: writes `matchedUsers` and
     /// `tradeActions` from its decisions and deliveries (or `recipientsIn`), and `settledAt`. `matchedUsers` are those
     /// whose verdict is `sent` or who have an action: `delivered` where one of their deliveries was sent (`deliveredAt`:
-    /// the first's), else `error` from one of them that has an error.
+    /// the first's), else `error` from one of them that has an error. Results are not among these.
     async fn settle(&self, alert: AlertId, now: Time) -> Result<Settled>;
 
     /// Processed alerts that are not settled, oldest first above `after`: what a crash may have left.
@@ -512,7 +520,7 @@ pub trait Documents: Send + Sync + fmt::Debug {
     async fn decisions(&self, alert: AlertId, after: Option<UserId>, limit_chunks: usize)
     -> Result<Vec<DecisionChunk>>;
 
-    /// The deliveries of one alert above `after`, in the order of their keys.
+    /// The deliveries that one alert caused, results among them, above `after`, in the order of their keys.
     async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> Result<Vec<Delivery>>;
 }
 

@@ -47,6 +47,14 @@ pub struct Trade {
     pub alertcast: TradeExtension,
 }
 
+impl Trade {
+    /// The announcement of its entry in a channel.
+    pub fn announced_by(&self, channel: Channel) -> Option<DeliveryId> {
+        let mut entries = self.alertcast.entry_deliveries.iter().rev();
+        entries.find(|entry| entry.channel == channel).map(|entry| entry.id)
+    }
+}
+
 const fn open() -> TradeStatus {
     TradeStatus::Open
 }
