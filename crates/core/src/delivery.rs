@@ -447,6 +447,16 @@ mod tests {
     }
 
     #[test]
+    fn a_result_ends_as_sent_or_dropped() {
+        use DeliveryEvent as E;
+        for event in [E::Expire, E::Die, E::Drop] {
+            assert_eq!(MessageKind::Result.meets(event), E::Drop);
+            assert_eq!(MessageKind::Exit.meets(event), event);
+        }
+        assert_eq!(MessageKind::Result.meets(E::Deliver), E::Deliver);
+    }
+
+    #[test]
     fn retries_double_up_to_five_minutes() {
         assert_eq!(retry_delay(1, 1.0), Duration::from_secs(1));
         assert_eq!(retry_delay(1, 0.0), Duration::from_millis(500));

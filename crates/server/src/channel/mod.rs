@@ -1,4 +1,4 @@
-//! The ways to a person: a [`Channel`] sends one message once, and says what became of it in words that a courier can
+//! The ways to a person: a [`Channel`] sends or edits one message once, and says what became of it in words that a courier can
 //! act on. When to send, whether again, and what it means for the delivery is the courier's business, not a channel's.
 
 pub mod message;
@@ -21,8 +21,16 @@ pub struct Letter {
     pub to: String,
     pub message: Message,
     pub form: Form,
-    /// The message in the same chat that this one answers.
-    pub reply_to: Option<i64>,
+    pub act: Act,
+}
+
+/// What is done with a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// It is a new one; `reply_to`: the message in the same chat that it answers.
+    Send { reply_to: Option<i64> },
+    /// It takes the place of this one in the same chat. Telegram alone can do that.
+    Edit { message_id: i64 },
 }
 
 /// Which form of a message is sent.

@@ -1,4 +1,4 @@
-//! Telegram's Bot API: one `sendMessage`, and what its answer means.
+//! Telegram's Bot API: one `sendMessage` or `editMessageText`, and what its answer means.
 //!
 //! The token is part of the URL. It stands in no error and no debug print: errors are stripped of their URL, and the
 //! URL is kept where `Debug` does not look.
@@ -11,13 +11,13 @@ use std::time::Duration;
 use alertcast_core::limiter::Limits;
 use async_trait::async_trait;
 use frankenstein::ParseMode;
-use frankenstein::methods::SendMessageParams;
+use frankenstein::methods::{EditMessageTextParams, SendMessageParams};
 use frankenstein::types::{ChatId, LinkPreviewOptions, ReplyParameters};
-use reqwest::{Client, Response, Url};
+use reqwest::{Client, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Answer, Channel, Form, Letter};
+use super::{Act, Answer, Channel, Form, Letter};
 use crate::settings::{TelegramSettings, bot_id};
 
 /// How long to wait for a connection.
@@ -44,6 +44,7 @@ pub struct Telegram {
 /// Addresses that hold the token.
 struct Urls {
     send_message: Url,
+    edit_message_text: Url,
     get_me: Url,
 }
 
@@ -77,19 +78,34 @@ impl Telegram {
         };
         Ok(Self {
             http: client(settings)?,
-            urls: Urls { send_message: url("sendMessage")?, get_me: url("getMe")? },
+            urls: Urls {
+                send_message: url("sendMessage")?,
+                edit_message_text: url("editMessageText")?,
+                get_me: url("getMe")?,
+            },
             paid_broadcast: settings.limits.bot_per_second.get() > FREE_PER_SECOND,
         })
     }
 
-    fn params(&self, letter: &Letter) -> SendMessageParams {
-        let reply_to = letter.reply_to.and_then(|id| i32::try_from(id).ok());
-        let rich = letter.form == Form::Rich;
-        let text = if rich { &letter.message.html } else { &letter.message.plain };
+    /// What to ask for. None where it names a message that cannot be there.
+    fn request(&self, letter: &Letter) -> Option<RequestBuilder> {
+        Some(match letter.act {
+            Act::Send { reply_to } => {
+                let reply_to = reply_to.and_then(|id| i32::try_from(id).ok());
+                self.http.post(self.urls.send_message.clone()).json(&self.new_message(letter, reply_to))
+            }
+            Act::Edit { message_id } => {
+                let message_id = i32::try_from(message_id).ok()?;
+                self.http.post(self.urls.edit_message_text.clone()).json(&edited_message(letter, message_id))
+            }
+        })
+    }
+
+    fn new_message(&self, letter: &Letter, reply_to: Option<i32>) -> SendMessageParams {
         SendMessageParams::builder()
             .chat_id(chat_id(&letter.to))
-            .text(text)
-            .maybe_parse_mode(rich.then_some(ParseMode::Html))
+            .text(text(letter))
+            .maybe_parse_mode(parse_mode(letter))
             .link_preview_options(LinkPreviewOptions::DISABLED)
             .maybe_allow_paid_broadcast(self.paid_broadcast.then_some(true))
             .maybe_reply_parameters(reply_to.map(|message_id| {
@@ -103,10 +119,16 @@ impl Telegram {
 #[async_trait]
 impl Channel for Telegram {
     async fn send(&self, letter: &Letter) -> Answer {
-        let request = self.http.post(self.urls.send_message.clone()).json(&self.params(letter));
-        match request.send().await {
+        let Some(request) = self.request(letter) else {
+            return Answer::Refused { error: "there is no message of that number".to_owned() };
+        };
+        let answer = match request.send().await {
             Ok(response) => read_answer(response).await,
             Err(error) => failure(error),
+        };
+        match (letter.act, answer) {
+            (Act::Edit { message_id }, answer) => edited(message_id, answer),
+            (Act::Send { .. }, answer) => answer,
         }
     }
 
@@ -124,6 +146,41 @@ impl Channel for Telegram {
             | Answer::Unauthorized { error }
             | Answer::Failed { error, .. } => Err(error),
         }
+    }
+}
+
+fn edited_message(letter: &Letter, message_id: i32) -> EditMessageTextParams {
+    EditMessageTextParams::builder()
+        .chat_id(chat_id(&letter.to))
+        .message_id(message_id)
+        .text(text(letter))
+        .maybe_parse_mode(parse_mode(letter))
+        .link_preview_options(LinkPreviewOptions::DISABLED)
+        .build()
+}
+
+fn text(letter: &Letter) -> &str {
+    match letter.form {
+        Form::Rich => &letter.message.html,
+        Form::Plain => &letter.message.plain,
+    }
+}
+
+const fn parse_mode(letter: &Letter) -> Option<ParseMode> {
+    match letter.form {
+        Form::Rich => Some(ParseMode::Html),
+        Form::Plain => None,
+    }
+}
+
+/// What an answer means for an edit: one that was made already, by an attempt that was in doubt, is as good as made now.
+fn edited(message_id: i64, answer: Answer) -> Answer {
+    match answer {
+        Answer::Sent { .. } => Answer::Sent { message_id: Some(message_id) },
+        Answer::Refused { error } if error.to_ascii_lowercase().contains("message is not modified") => {
+            Answer::Sent { message_id: Some(message_id) }
+        }
+        answer => answer,
     }
 }
 
@@ -289,6 +346,18 @@ mod tests {
         assert_eq!(answered(400, &error(400, chat)), Answer::Refused { error: chat.to_owned() });
         for status in [401, 404] {
             assert!(matches!(answered(status, &error(status, "Unauthorized")), Answer::Unauthorized { .. }));
+        }
+    }
+
+    #[test]
+    fn an_edit_that_was_made_before_is_made() {
+        let refused = |error: &str| Answer::Refused { error: format!("Bad Request: {error}") };
+        let not_modified = "message is not modified: specified new message content and reply markup are exactly the same";
+        for made in [Answer::Sent { message_id: None }, refused(not_modified)] {
+            assert_eq!(edited(7, made), Answer::Sent { message_id: Some(7) });
+        }
+        for failed in [refused("message can't be edited"), refused("message to edit not found")] {
+            assert_eq!(edited(7, failed.clone()), failed);
         }
     }
 

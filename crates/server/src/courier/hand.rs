@@ -3,17 +3,17 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
 
 use super::library::Sources;
 use super::window::{Place, place};
-use crate::channel::Form;
+use crate::channel::{Act, Form};
 
 /// A taken delivery that has not left.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) delivery: Delivery,
-    /// An exit's entry.
+    /// An exit's entry, or a result's.
     pub(super) entry: Option<Delivery>,
     /// The chat that it keeps.
     pub(super) chat: String,
@@ -22,10 +22,27 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// The entry's message, where it stands in the chat that this one goes to.
-    pub(super) fn reply_to(&self) -> Option<i64> {
+    /// What is done with its message. None where it should edit one that is out of reach.
+    pub(super) fn act(&self) -> Option<Act> {
+        let entry = self.entry_message();
+        if self.is_result() {
+            entry.map(|message_id| Act::Edit { message_id })
+        } else {
+            Some(Act::Send { reply_to: entry })
+        }
+    }
+
+    /// Whether it is a mere edit, which keeps no message waiting.
+    pub(super) fn is_result(&self) -> bool {
+        self.delivery.kind == MessageKind::Result
+    }
+
+    /// The entry's message, where it stands in the chat that this one goes to, by the same bot: each bot's chat with a
+    /// person has numbers of its own.
+    fn entry_message(&self) -> Option<i64> {
         let entry = self.entry.as_ref()?;
-        let there = entry.state == DeliveryState::Sent && entry.to == self.chat;
+        let there =
+            entry.state == DeliveryState::Sent && entry.to == self.chat && entry.lane == self.delivery.lane;
         if there { entry.message_id } else { None }
     }
 }
@@ -43,6 +60,17 @@ impl Hand {
     /// How many have not left.
     pub(super) fn waiting(&self) -> usize {
         self.ready.len()
+    }
+
+    /// How many of these are results.
+    pub(super) fn results(&self) -> usize {
+        // They go last.
+        self.ready.values().rev().take_while(|ready| ready.is_result()).count()
+    }
+
+    /// Takes out the results that keep one of these chats and have not left.
+    pub(super) fn give_way(&mut self, chats: &HashSet<String>) -> Vec<Box<Ready>> {
+        self.ready.extract_if(.., |_, ready| ready.is_result() && chats.contains(&ready.chat)).map(|(_, r)| r).collect()
     }
 
     /// Keeps a chat. False where it is kept already.

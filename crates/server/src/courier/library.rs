@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::config::AlertConfiguration;
+use alertcast_core::delivery::MessageKind;
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{Collection, Result, Taken, read};
 use bson::Document;
@@ -21,7 +22,7 @@ const ALERTS_MAX: usize = 256;
 pub(super) struct Sources {
     pub(super) alert: Option<Arc<Alert>>,
     pub(super) config: Option<Arc<AlertConfiguration>>,
-    /// The alert of the entry that is told in the same message.
+    /// The alert of the entry that is told in the same message, or again.
     pub(super) entry_alert: Option<Arc<Alert>>,
 }
 
@@ -54,7 +55,7 @@ impl Library {
         let sources = |taken: &Taken| Sources {
             alert: find(taken.delivery.alert_id),
             config: config(taken),
-            entry_alert: find(untold(taken)),
+            entry_alert: find(told_too(taken)),
         };
         Ok(taken.iter().map(sources).collect())
     }
@@ -99,13 +100,13 @@ impl Shelf {
 }
 
 fn alerts_of(taken: &Taken) -> impl Iterator<Item = AlertId> {
-    taken.delivery.alert_id.into_iter().chain(untold(taken))
+    taken.delivery.alert_id.into_iter().chain(told_too(taken))
 }
 
-/// The alert of the entry that is told together with this exit.
-fn untold(taken: &Taken) -> Option<AlertId> {
-    taken.delivery.combines?;
-    taken.entry.as_ref()?.alert_id
+/// The alert of the entry that is told together with this exit, or again with this result.
+fn told_too(taken: &Taken) -> Option<AlertId> {
+    let tells = taken.delivery.combines.is_some() || taken.delivery.kind == MessageKind::Result;
+    taken.entry.as_ref().filter(|_| tells)?.alert_id
 }
 
 /// The alert without what no message shows: its recipients may be ten thousand.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use alertcast_core::delivery::{Delivery, MessageKind, retry_delay};
+use alertcast_core::delivery::{Delivery, LATE, MessageKind, retry_delay};
 use alertcast_core::id::DeliveryId;
 use alertcast_core::store::Outcome;
 use alertcast_core::time::Time;
@@ -34,7 +34,7 @@ pub(super) enum Next {
 
 /// What the answer means. `jitter` is drawn from 0..1.
 pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64) -> Next {
-    let dead = |error, chat_blocked| Next::Record(Outcome::Dead { error, chat_blocked });
+    let dead = |error, chat_blocked| Next::Record(refused(attempt.delivery, error, chat_blocked));
     match answer {
         Answer::Sent { message_id } => Next::Record(Outcome::Sent { message_id, entry_lapsed: attempt.entry_lapsed }),
         Answer::Throttled { retry_after } => {
@@ -60,10 +60,19 @@ fn again(due_at: Time, error: String) -> Next {
     Next::Record(Outcome::Retry { due_at, error, in_doubt: false })
 }
 
+/// How a delivery ends that will never be accepted. A result that is not written is no message that was not delivered.
+pub(super) fn refused(delivery: &Delivery, error: String, chat_blocked: bool) -> Outcome {
+    match delivery.kind {
+        MessageKind::Result if !chat_blocked => Outcome::Dropped { reason: error },
+        _ => Outcome::Dead { error, chat_blocked },
+    }
+}
+
 /// How a delivery ends whose time is over: entries, and what was never tried, have expired; what was tried in vain is
-/// dead. `error`: of the last attempt.
+/// dead; a result is dropped. `error`: of the last attempt.
 pub(super) fn too_late(delivery: &Delivery, error: Option<String>) -> Outcome {
     match (delivery.kind, error.or_else(|| delivery.last_error.clone())) {
+        (MessageKind::Result, _) => Outcome::Dropped { reason: LATE.to_owned() },
         (MessageKind::Entry, _) | (_, None) => Outcome::Expired,
         (_, Some(error)) => Outcome::Dead { error, chat_blocked: false },
     }
@@ -153,6 +162,18 @@ mod tests {
         assert_eq!(tried(&delivery, refused()), Next::AsPlain);
         let plain = Attempt { delivery: &delivery, form: Form::Plain, entry_lapsed: false, own_bot: true, excused: 0 };
         assert!(matches!(judge(refused(), plain, at(10), 1.0), Next::Record(Outcome::Dead { .. })));
+    }
+
+    #[test]
+    fn a_result_that_cannot_be_written_is_dropped_and_still_tells_of_a_blocked_chat() {
+        let result = Delivery { deadline_at: at(11), attempts: Count(3), ..fixtures::result(2, 1, 1, 1) };
+        let dropped = |reason: &str| Next::Record(Outcome::Dropped { reason: reason.to_owned() });
+        let error = || "Bad Request: message can't be edited".to_owned();
+        assert_eq!(tried(&result, Answer::Refused { error: error() }), dropped(&error()));
+        let failed = Answer::Failed { error: "away".to_owned(), in_doubt: true };
+        assert_eq!(tried(&result, failed), dropped(LATE), "the next attempt would come too late");
+        let blocked = Outcome::Dead { error: error(), chat_blocked: true };
+        assert_eq!(tried(&result, Answer::Blocked { error: error() }), Next::Record(blocked));
     }
 
     #[test]

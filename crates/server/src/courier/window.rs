@@ -25,6 +25,16 @@ pub(super) struct Waiting {
     /// The chat it would go to now.
     pub(super) chat: String,
     pub(super) deadline_at: Time,
+    /// A mere edit, which leaves messages their room.
+    pub(super) is_result: bool,
+}
+
+/// How much may be picked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Room {
+    pub(super) all: usize,
+    /// Of these, results.
+    pub(super) results: usize,
 }
 
 /// What is due.
@@ -56,6 +66,8 @@ pub(super) struct Picked {
     pub(super) next_at: Option<Duration>,
     /// Some were past their deadline, and are left out of the window.
     pub(super) overdue: bool,
+    /// There was no room for some, whatever might be done with them.
+    pub(super) crowded: bool,
 }
 
 impl Window {
@@ -88,16 +100,19 @@ impl Window {
         self.waiting = waiting;
     }
 
-    /// Takes out the first `most` that may leave. Where a full window holds hardly any, the next one is read larger: what
+    /// Takes out the first that may leave, as many as there is room for. Where a full window holds hardly any, the next one is read larger: what
     /// is held up must not hide what is not.
-    pub(super) fn pick(&mut self, most: usize, mut may: impl FnMut(&Waiting) -> Leave) -> Picked {
+    pub(super) fn pick(&mut self, room: Room, mut may: impl FnMut(&Waiting) -> Leave) -> Picked {
         let mut picked = Picked::default();
+        let mut results = 0;
         self.waiting.retain(|waiting| {
-            if picked.deliveries.len() >= most {
+            if picked.deliveries.len() >= room.all || (waiting.is_result && results >= room.results) {
+                picked.crowded = true;
                 return true;
             }
             match may(waiting) {
                 Leave::Now => {
+                    results += usize::from(waiting.is_result);
                     picked.deliveries.push(waiting.clone());
                     false
                 }
@@ -111,7 +126,7 @@ impl Window {
                 }
             }
         });
-        if !self.complete && picked.deliveries.len() < most {
+        if !self.complete && !picked.crowded {
             let held_up = self.waiting.len() > self.limit / 2;
             self.limit = if held_up { (self.limit * 2).min(LIMIT_MAX) } else { self.limit };
         }
@@ -128,7 +143,16 @@ mod tests {
     fn waiting(n: u32, chat: &str) -> Waiting {
         let mut id = [0; 12];
         id[8..].copy_from_slice(&n.to_be_bytes());
-        Waiting { id: DeliveryId(ObjectId::from_bytes(id)), chat: chat.to_owned(), deadline_at: Time::from_millis(0) }
+        Waiting {
+            id: DeliveryId(ObjectId::from_bytes(id)),
+            chat: chat.to_owned(),
+            deadline_at: Time::from_millis(0),
+            is_result: false,
+        }
+    }
+
+    fn room(all: usize) -> Room {
+        Room { all, results: all }
     }
 
     #[test]
@@ -136,10 +160,10 @@ mod tests {
         let mut window = Window::new(30);
         window.fill(vec![waiting(1, "a"), waiting(2, "b"), waiting(3, "c"), waiting(4, "d")], 256);
         let held = Duration::from_secs(9);
-        let picked = window.pick(2, |w| if w.chat == "a" { Leave::Later(Some(held)) } else { Leave::Now });
+        let picked = window.pick(room(2), |w| if w.chat == "a" { Leave::Later(Some(held)) } else { Leave::Now });
         assert_eq!(picked.deliveries, [waiting(2, "b"), waiting(3, "c")]);
         assert_eq!(picked.next_at, Some(held));
-        let rest = window.pick(9, |_| Leave::Now);
+        let rest = window.pick(room(9), |_| Leave::Now);
         assert_eq!(rest.deliveries, [waiting(1, "a"), waiting(4, "d")]);
     }
 
@@ -148,17 +172,31 @@ mod tests {
         let mut window = Window::new(30);
         let limit = window.limit();
         window.fill(vec![waiting(1, "a"); limit], limit);
-        window.pick(9, |_| Leave::Later(None));
+        window.pick(room(9), |_| Leave::Later(None));
         assert_eq!(window.limit(), limit * 2);
         window.fill(vec![waiting(1, "a"); limit], limit * 2);
         assert_eq!(window.limit(), limit, "all that is due fits");
     }
 
     #[test]
+    fn results_leave_messages_their_room_and_make_no_window_larger() {
+        let mut window = Window::new(30);
+        let limit = window.limit();
+        let result = |n, chat| Waiting { is_result: true, ..waiting(n, chat) };
+        let results = (2..2 + u32::try_from(limit).unwrap()).map(|n| result(n, "b"));
+        window.fill([waiting(1, "a")].into_iter().chain(results).take(limit).collect(), limit);
+        let picked = window.pick(Room { all: 9, results: 2 }, |_| Leave::Now);
+        assert_eq!(picked.deliveries, [waiting(1, "a"), result(2, "b"), result(3, "b")]);
+        assert!(picked.crowded);
+        assert_eq!(window.limit(), limit);
+        assert_eq!(window.pick(Room { all: 9, results: 0 }, |_| Leave::Now).deliveries, []);
+    }
+
+    #[test]
     fn what_is_overdue_is_left_out() {
         let mut window = Window::new(30);
         window.fill(vec![waiting(1, "a")], 256);
-        let picked = window.pick(1, |_| Leave::Overdue);
+        let picked = window.pick(room(1), |_| Leave::Overdue);
         assert!(picked.overdue && window.is_empty());
     }
 }

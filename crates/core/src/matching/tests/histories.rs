@@ -8,7 +8,7 @@ use super::world::*;
 use crate::alert::intent::{ExitSignal, Intent};
 use crate::config::{AlertConfiguration, ConfigStatus};
 use crate::decision::Verdict;
-use crate::delivery::MessageKind;
+use crate::delivery::{Delivery, Facts, MessageKind};
 use crate::id::{TradeId, UserId};
 use crate::market::{ExitReason, Side};
 use crate::matching::audience::Entity;
@@ -17,7 +17,7 @@ use crate::plan::{Features, Plan, PlanStatus};
 use crate::store::Collection;
 use crate::subscription::SubscriptionStatus;
 use crate::trade::ask::Ask;
-use crate::trade::document::{Trade, TradeStatus};
+use crate::trade::document::{Trade, TradeEnd, TradeStatus};
 use crate::user::{User, UserStatus};
 
 const USERS: u32 = 4;
@@ -160,11 +160,41 @@ fn check_promises(world: &World, before: &BTreeMap<TradeId, Trade>, told: &Told)
         let announced = about(MessageKind::Entry, trade.id) + about(MessageKind::Replacement, trade.id);
         prop_assert_eq!((announced, trade.alertcast.entry_deliveries.len()), (1, 1));
     }
+    check_results(before, told)?;
     for decision in told.decisions() {
         let messages = told.deliveries().filter(|delivery| delivery.user_id == Some(decision.user)).count();
         prop_assert!(decision.verdict != Verdict::Sent || messages > 0);
         prop_assert!(messages == 0 || decision.verdict == Verdict::Sent || !decision.actions.is_empty());
     }
+    Ok(())
+}
+
+/// Each message by Telegram about the end of a trade that Telegram announced has its result, and nothing else has one.
+fn check_results(before: &BTreeMap<TradeId, Trade>, told: &Told) -> Result<(), TestCaseError> {
+    let mut results = told.results();
+    let ends: BTreeMap<TradeId, &TradeEnd> =
+        told.plans.iter().flat_map(|plan| &plan.ended).map(|end| (end.trade, end)).collect();
+    // A replacement tells of its predecessor's end.
+    let ended_by = |message: &Delivery| {
+        let mut ended = ends.values().filter(|end| match message.kind {
+            MessageKind::Exit => message.trade_id == Some(end.trade),
+            MessageKind::Replacement => end.replaced_by.is_some() && message.trade_id == end.replaced_by,
+            _ => false,
+        });
+        ended.next().copied()
+    };
+    for message in told.deliveries() {
+        let Some(end) = ended_by(message) else { continue };
+        let Some(entry) = before[&end.trade].announced_by(message.channel) else { continue };
+        let Some(result) = results.next() else { return Err(TestCaseError::fail("a result is missing")) };
+        prop_assert_eq!((result.trade_id, result.entry_delivery), (Some(end.trade), Some(entry)));
+        prop_assert_eq!((result.follows, result.alert_id), (Some(message.id), None));
+        prop_assert_eq!((&result.to, &result.lane, result.cause), (&message.to, &message.lane, message.cause));
+        let Facts::Result { closed } = &result.facts else { return Err(TestCaseError::fail("no result")) };
+        prop_assert_eq!((closed.reason, closed.exit_price), (end.reason, end.exit_price));
+        prop_assert!(result.priority > message.priority);
+    }
+    prop_assert_eq!(results.count(), 0);
     Ok(())
 }
 

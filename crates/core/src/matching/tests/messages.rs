@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::world::*;
 use crate::alert::intent::Intent;
 use crate::delivery::{
-    CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, rotation,
+    CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient, delivery_key,
+    rotation,
 };
 use crate::market::Side;
 use crate::matching::audience::Entity;
@@ -116,7 +117,58 @@ fn an_exit_follows_its_entry_in_each_channel() {
     let mut mail_only = user(1);
     mail_only.preferences.notifications.telegram = false;
     world.put(Entity::User(mail_only));
-    assert_eq!(world.alert(tp("120")).messages(), [(Channel::Email, MessageKind::Exit)]);
+    let told = world.alert(tp("120"));
+    assert_eq!((told.messages(), told.results().count()), (vec![(Channel::Email, MessageKind::Exit)], 0));
+}
+
+#[test]
+fn the_telegram_message_of_an_entry_gets_its_result() {
+    let mut world = by_both_channels();
+    let entry = world.alert(rich()).deliveries().next().unwrap().id;
+    world.now = after(7);
+    let told = world.alert(tp("120"));
+    let exit = told.deliveries().next().unwrap();
+    let [result] = told.results().collect::<Vec<_>>()[..] else { panic!("one result: mail is not edited") };
+    let trade = told.plans[0].ended[0].trade;
+    let recipient = Recipient::User(user_id(1));
+    let key = delivery_key(exit.cause, recipient, Channel::Telegram, MessageKind::Result, Some(trade));
+    assert_eq!((&result.key, result.kind, result.trade_id), (&key, MessageKind::Result, Some(trade)));
+    assert_eq!((result.entry_delivery, result.follows), (Some(entry), Some(exit.id)));
+    assert_eq!((result.cause, result.alert_id), (exit.cause, None), "listed with its alert, and counted nowhere");
+    assert_eq!((result.channel, &result.lane, &result.to), (Channel::Telegram, &exit.lane, &exit.to));
+    assert_eq!((result.priority, result.due_at), (7, after(7)));
+    assert_eq!(result.deadline_at, after(7) + RESULT_DEADLINE);
+    let (Facts::Result { closed }, Facts::Exit { closed: told_of }) = (&result.facts, &exit.facts) else {
+        panic!("{:?}", result.facts)
+    };
+    assert_eq!(closed, told_of);
+    assert_eq!(told.plans[0].usage.len(), 1, "an edit is no message");
+}
+
+#[test]
+fn an_entry_that_was_announced_by_mail_alone_has_nothing_to_edit() {
+    let mut world = World::new();
+    world.choose(|choices| (choices.notifications.email, choices.notifications.telegram) = (true, false));
+    world.alert(rich());
+    world.choose(|choices| choices.notifications.email = true);
+    let told = world.alert(tp("120"));
+    assert_eq!((told.messages().len(), told.results().count()), (2, 0));
+}
+
+#[test]
+fn the_entry_of_a_replaced_trade_gets_its_result() {
+    let mut world = World::new();
+    let entries: Vec<_> =
+        ["100", "101", "102"].map(|at| world.alert(buy(at)).deliveries().next().unwrap().id).to_vec();
+    let told = world.alert(buy("110"));
+    let message = told.deliveries().next().unwrap();
+    let [result] = told.results().collect::<Vec<_>>()[..] else { panic!("one result") };
+    assert_eq!((result.entry_delivery, result.follows), (Some(entries[0]), Some(message.id)));
+    let end = &told.plans[0].ended[0];
+    assert_eq!((result.trade_id, end.replaced_by), (Some(end.trade), message.trade_id));
+    assert_eq!((result.entry_deadline_at, result.deadline_at), (None, NOON + RESULT_DEADLINE));
+    let Facts::Result { closed } = &result.facts else { panic!("{:?}", result.facts) };
+    assert_eq!((closed.number, closed.reason), (Count(1), crate::market::ExitReason::Replaced));
 }
 
 #[test]

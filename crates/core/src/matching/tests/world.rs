@@ -421,8 +421,14 @@ impl Told {
         [&[decision.verdict.as_str()], actions.as_slice()].concat().join(" ")
     }
 
+    /// Every message.
     pub(super) fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
-        self.plans.iter().flat_map(|plan| &plan.deliveries)
+        self.plans.iter().flat_map(|plan| &plan.deliveries).filter(|delivery| delivery.kind != MessageKind::Result)
+    }
+
+    /// Every edit of an earlier message.
+    pub(super) fn results(&self) -> impl Iterator<Item = &Delivery> {
+        self.plans.iter().flat_map(|plan| &plan.deliveries).filter(|delivery| delivery.kind == MessageKind::Result)
     }
 
     /// Channel and kind of every message, in order.

@@ -32,16 +32,16 @@ pub struct Story<'a> {
     pub delivery: &'a Delivery,
     pub alert: Option<&'a Alert>,
     pub config: Option<&'a AlertConfiguration>,
-    /// The entry that is told in the same message, because it had not gone out.
-    pub entry: Option<Untold<'a>>,
+    /// The entry that is told in the same message: because it had not gone out, or to write its result under it.
+    pub entry: Option<Told<'a>>,
     /// The reader's.
     pub zone: &'a TimeZone,
     pub now: Time,
 }
 
-/// An entry whose message never left.
+/// An entry that another delivery's message tells.
 #[derive(Debug, Clone, Copy)]
-pub struct Untold<'a> {
+pub struct Told<'a> {
     pub delivery: &'a Delivery,
     pub alert: &'a Alert,
 }
@@ -76,9 +76,10 @@ pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
             }
         }
         Facts::Exit { closed } => match story.entry {
-            Some(untold) => trade::combined(&mut text, story, untold, closed),
+            Some(entry) => trade::combined(&mut text, story, entry, closed),
             None => trade::exit(&mut text, story, closed),
         },
+        Facts::Result { closed } => trade::entry_with_result(&mut text, story, closed)?,
         Facts::PartialExit { numbers } => notice::partial_exit(&mut text, story, numbers),
         Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
         Facts::Operator { title, lines } => notice::operator(&mut text, story, title, lines),

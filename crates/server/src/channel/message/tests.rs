@@ -46,6 +46,11 @@ impl Scene {
         Self { alert: Some(alert), ..Self::of(Facts::Exit { closed }) }
     }
 
+    fn about(mut self, facts: Facts) -> Self {
+        self.delivery.facts = facts;
+        self
+    }
+
     fn alert(&mut self) -> &mut Alert {
         self.alert.as_mut().unwrap()
     }
@@ -56,7 +61,7 @@ impl Scene {
             delivery: &self.delivery,
             alert: self.alert.as_ref(),
             config: Some(&self.config),
-            entry: self.entry.as_ref().map(|(delivery, alert)| Untold { delivery, alert }),
+            entry: self.entry.as_ref().map(|(delivery, alert)| Told { delivery, alert }),
             zone: &self.zone,
             now: Time::from_millis(received_at.millis() + self.late * 1_000),
         };
@@ -199,6 +204,55 @@ fn an_exit_together_with_its_replacement_that_may_be_a_repeat() {
     let mut scene = Scene::exit(ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit));
     scene.entry = Some((entry.delivery, entry.alert.unwrap()));
     insta::assert_snapshot!(scene.shown());
+}
+
+/// The edit of an entry's message, made hours after it.
+fn with_result(entry: Scene, closed: EndedTrade) -> Scene {
+    let told = (entry.delivery, entry.alert.unwrap());
+    Scene { entry: Some(told), late: 5 * 3_600, ..Scene::exit(closed.clone()) }.about(Facts::Result { closed })
+}
+
+#[test]
+fn an_entry_with_its_result() {
+    let mut entry = Scene::of(ENTRY);
+    entry.delivery.possible_repeat = true;
+    let mut scene = with_result(entry, ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit));
+    scene.delivery.possible_repeat = true;
+    let text = scene.shown();
+    assert!(!text.contains("repeat") && !text.contains(" old"), "{text}");
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_replacement_with_its_result() {
+    let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
+    let mut entry = Scene::of(Facts::Replacement { number: Count(8), replaced });
+    entry.alert().webhook.received_at = fixtures::at(187_207);
+    insta::assert_snapshot!(with_result(entry, ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit)).shown());
+}
+
+#[test]
+fn every_result_in_one_line() {
+    let stopped_in_profit = ended(Side::Sell, "1.0842", "1.0800", ExitReason::SlHit);
+    let ends = [
+        ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit),
+        ended(Side::Buy, "64250.5", "63250.5", ExitReason::SlHit),
+        stopped_in_profit,
+        EndedTrade { inferred: true, ..ended(Side::Buy, "64250.5", "64250.5", ExitReason::SlHit) },
+        ended(Side::Sell, "0.00001234", "0.00001300", ExitReason::Manual),
+        ended(Side::Buy, "64000", "64500", ExitReason::Replaced),
+    ];
+    let line = |closed| with_result(Scene::of(ENTRY), closed).render().message.plain.lines().last().unwrap().to_owned();
+    insta::assert_snapshot!(ends.map(line).join("\n"));
+}
+
+#[test]
+fn a_result_without_its_entry_cannot_be_told() {
+    let closed = ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit);
+    let scene = Scene::exit(closed.clone()).about(Facts::Result { closed });
+    let (delivery, alert) = (&scene.delivery, scene.alert.as_ref());
+    let story = Story { delivery, alert, config: None, entry: None, zone: &scene.zone, now: Time::from_millis(0) };
+    assert_eq!(render(&story), Err(Untellable));
 }
 
 #[test]

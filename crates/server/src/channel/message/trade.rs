@@ -1,4 +1,5 @@
-//! Messages that change a trade: entry, replacement, exit, and an entry told together with its exit.
+//! Messages that change a trade: entry, replacement, exit, an entry told together with its exit, and an entry with its
+//! result.
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::delivery::{EndedTrade, Facts};
@@ -10,19 +11,23 @@ use rust_decimal::Decimal;
 
 use super::number::{distance, moment, money, percent, reward, span};
 use super::text::{Line, Text};
-use super::{Story, Untellable, Untold};
+use super::{Story, Told, Untellable};
 
 /// More further targets than this are not shown.
 const TARGETS_MAX: usize = 8;
 const CURRENCY_CHARS_MAX: usize = 8;
 
+/// Whether a message says how late it is and that it may be a repeat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remarks {
+    Made,
+    /// The message was read before.
+    LeftOut,
+}
+
 pub(super) fn entry(text: &mut Text, story: &Story<'_>, number: Count) -> Result<(), Untellable> {
     let alert = story.alert.ok_or(Untellable)?;
-    let side = side_of(alert).ok_or(Untellable)?;
-    story.heading(text, mark(side), side.as_str(), &format!("trade #{}", number.0));
-    story.remarks(text, ": check the price before you follow");
-    text.gap();
-    levels(text, side, alert);
+    opening(text, story, alert, &entry_name(number), Remarks::Made)?;
     story.time(text, story.happened_at());
     Ok(())
 }
@@ -34,17 +39,74 @@ pub(super) fn replacement(
     replaced: &EndedTrade,
 ) -> Result<(), Untellable> {
     let alert = story.alert.ok_or(Untellable)?;
-    let side = side_of(alert).ok_or(Untellable)?;
-    let about = format!("trade #{}, in place of #{}", number.0, replaced.number.0);
-    story.heading(text, mark(side), side.as_str(), &about);
-    story.remarks(text, ": check the price before you follow");
-    text.gap();
-    levels(text, side, alert);
-    text.gap();
-    text.line(Line::new().text("🔄 ").bold(format!("Trade #{} ends here", replaced.number.0)));
-    result(text, replaced, story.received_at());
+    opening(text, story, alert, &replacement_name(number, replaced), Remarks::Made)?;
+    ended_for_it(text, replaced, "ends here", alert);
     story.time(text, story.happened_at());
     Ok(())
+}
+
+/// The entry's message as it was, and under it what became of the trade.
+pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) -> Result<(), Untellable> {
+    let Told { delivery, alert } = story.entry.ok_or(Untellable)?;
+    let entry = Story { alert: Some(alert), ..*story };
+    match &delivery.facts {
+        Facts::Entry { number } => opening(text, &entry, alert, &entry_name(*number), Remarks::LeftOut)?,
+        Facts::Replacement { number, replaced } => {
+            opening(text, &entry, alert, &replacement_name(*number, replaced), Remarks::LeftOut)?;
+            ended_for_it(text, replaced, "ends here", alert);
+        }
+        _ => return Err(Untellable),
+    }
+    entry.time(text, entry.happened_at());
+    text.gap();
+    text.line(result_line(closed));
+    Ok(())
+}
+
+/// What an entry and a replacement have in common.
+fn opening(
+    text: &mut Text,
+    story: &Story<'_>,
+    alert: &Alert,
+    about: &str,
+    remarks: Remarks,
+) -> Result<(), Untellable> {
+    let side = side_of(alert).ok_or(Untellable)?;
+    story.heading(text, mark(side), side.as_str(), about);
+    if remarks == Remarks::Made {
+        story.remarks(text, ": check the price before you follow");
+    }
+    text.gap();
+    levels(text, side, alert);
+    Ok(())
+}
+
+fn entry_name(number: Count) -> String {
+    format!("trade #{}", number.0)
+}
+
+fn replacement_name(number: Count, replaced: &EndedTrade) -> String {
+    format!("trade #{}, in place of #{}", number.0, replaced.number.0)
+}
+
+/// The end of the trade that the replacement by this alert replaced.
+fn ended_for_it(text: &mut Text, replaced: &EndedTrade, what: &str, alert: &Alert) {
+    text.gap();
+    text.line(Line::new().text("🔄 ").bold(format!("Trade #{} {what}", replaced.number.0)));
+    result(text, replaced, alert.webhook.received_at);
+}
+
+/// All that a glance at the entry should tell of the trade's end.
+fn result_line(closed: &EndedTrade) -> Line {
+    let (mark, what, why) = match (closed.reason, closed.inferred) {
+        (ExitReason::TpHit, false) => (outcome_mark(closed), "Closed", " · take profit"),
+        (ExitReason::SlHit, false) => (outcome_mark(closed), "Stopped out", ""),
+        (ExitReason::TpHit | ExitReason::SlHit, true) => (outcome_mark(closed), "Closed", " · by the provider"),
+        (ExitReason::Manual, _) => (outcome_mark(closed), "Closed", " · by hand"),
+        (ExitReason::Replaced, _) => ("🔄", "Replaced", ""),
+    };
+    let line = Line::new().text(mark).text(" ").bold(what).text(" at ").code(closed.exit_price.to_string());
+    line.text(why).text(" · ").bold(percent(closed.pnl_percentage.get()))
 }
 
 /// Too late for the new entry: only the old trade's end is news that is still of use.
@@ -68,7 +130,7 @@ pub(super) fn exit(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) {
 }
 
 /// The entry had not gone out when the exit came.
-pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Untold<'_>, closed: &EndedTrade) {
+pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Told<'_>, closed: &EndedTrade) {
     story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
     story.remarks(text, "");
     // An entry that was in doubt may have been read, and followed.
@@ -84,9 +146,7 @@ pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Untold<'_>, c
     text.gap();
     result(text, closed, story.received_at());
     if let Facts::Replacement { replaced, .. } = &untold.delivery.facts {
-        text.gap();
-        text.line(Line::new().text("🔄 ").bold(format!("Trade #{} had ended for it", replaced.number.0)));
-        result(text, replaced, untold.alert.webhook.received_at);
+        ended_for_it(text, replaced, "had ended for it", untold.alert);
     }
     story.time(text, story.happened_at());
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use alertcast_core::delivery::Delivery;
+use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{Fence, Result, StoreError, TakeResult, Taken};
 use alertcast_core::time::Time;
@@ -14,7 +14,7 @@ use super::super::hand::Ready;
 use super::super::library::{Library, Sources};
 use super::super::outcome::{HOLD_MAX, put_back};
 use super::super::recipient;
-use super::super::window::{Leave, Waiting};
+use super::super::window::{Leave, Room, Waiting};
 use super::{Courier, Event, LOOK_EVERY};
 use crate::app::App;
 use crate::channel::Form;
@@ -28,6 +28,8 @@ const LONG: usize = 1_024;
 const TAKE_MAX: usize = 256;
 /// However fast a bot may send, no more than this is recorded before it leaves.
 const IN_HAND_MAX: usize = 2_000;
+/// Results have this share of it, one part in so many.
+const RESULTS_SHARE: usize = 4;
 /// With so many records unwritten the store is behind: nothing more is taken.
 const UNWRITTEN_MAX: usize = 4_000;
 /// Something is picked so long before its chat is free: taking takes time.
@@ -104,12 +106,17 @@ impl Courier<'_> {
         if self.next_take().is_none_or(|at| now < at) {
             return;
         }
-        let room = self.reading.in_hand_max.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
+        let room = self.room();
+        let results_in_hand = self.hand.results() > 0;
+        let mut wanted = HashSet::new();
         let (limiter, hand, broken) = (&self.limiter, &mut self.hand, &self.reading.broken);
         let wall = self.app.clock.now();
         let picked = self.window.pick(room, |waiting| {
             if waiting.deadline_at < wall {
                 return Leave::Overdue;
+            }
+            if results_in_hand && !waiting.is_result && hand.is_kept(&waiting.chat) {
+                wanted.insert(waiting.chat.clone());
             }
             match limiter.earliest_chat(now, &waiting.chat) {
                 _ if hand.is_kept(&waiting.chat) || broken.contains(&waiting.id) => Leave::Later(None),
@@ -119,9 +126,11 @@ impl Courier<'_> {
                 Some(_) => Leave::Later(None),
             }
         });
-        self.reading.short = picked.deliveries.len() < room;
+        let is_full = picked.deliveries.len() >= room.all;
+        self.reading.short = !picked.crowded && !is_full;
         self.reading.overdue |= picked.overdue;
-        self.reading.held_up = self.reading.short.then_some(picked.next_at);
+        self.reading.held_up = (!is_full).then_some(picked.next_at);
+        self.give_way(&wanted);
         if !picked.deliveries.is_empty() {
             self.reading.under_way = true;
             let (app, fence, library) = (self.app.clone(), self.fence.clone(), self.library.clone());
@@ -130,6 +139,22 @@ impl Courier<'_> {
                 let result = take(&app, &fence, &library, &asked).await;
                 Event::Taken(asked, result)
             });
+        }
+    }
+
+    /// How much there is room for in the hand. Of results it holds few: what comes in meanwhile goes first.
+    fn room(&self) -> Room {
+        let all = self.reading.in_hand_max.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
+        let (most, in_hand) = ((self.reading.in_hand_max / RESULTS_SHARE).max(1), self.hand.results());
+        // Not one by one: each taking is a transaction.
+        Room { all, results: if in_hand * 2 <= most { most.saturating_sub(in_hand) } else { 0 } }
+    }
+
+    /// Puts back the results that keep chats for which a message waits.
+    fn give_way(&mut self, chats: &HashSet<String>) {
+        let due_at = self.app.clock.now() + HOLD_MAX;
+        for ready in self.hand.give_way(chats) {
+            self.record(ready.delivery.id, ready.chat, put_back(due_at, "a message to the same chat goes first"));
         }
     }
 
@@ -206,6 +231,7 @@ impl Courier<'_> {
             id: delivery.id,
             chat: recipient::address(self.app, &delivery),
             deadline_at: delivery.deadline_at,
+            is_result: delivery.kind == MessageKind::Result,
         };
         self.window.fill(due.into_iter().map(waiting).collect(), limit);
         None

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alertcast_core::delivery::NOTHING_TO_EDIT;
 use alertcast_core::store::{AttemptRecord, Outcome};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
@@ -11,10 +12,10 @@ use tracing::{debug, error, info, warn};
 use super::super::hand::Ready;
 use super::super::health::News;
 use super::super::ledger::Line;
-use super::super::outcome::{Attempt, HOLD_MAX, Next, judge, put_back, too_late};
+use super::super::outcome::{Attempt, HOLD_MAX, Next, judge, put_back, refused, too_late};
 use super::super::recipient::{Standing, standing};
 use super::{Courier, Event};
-use crate::channel::message::{Rendered, Story, Untold, render};
+use crate::channel::message::{Rendered, Story, Told, render};
 use crate::channel::{Answer, Form, Letter};
 
 /// A message that was answered, or will not be.
@@ -75,29 +76,28 @@ impl Courier<'_> {
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
             Standing::Blocked => {
-                let error = "the subscriber has blocked the bot".to_owned();
-                let outcome = Outcome::Dead { error, chat_blocked: false };
+                let outcome = refused(&ready.delivery, "the subscriber has blocked the bot".to_owned(), false);
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
         };
         if to != ready.chat {
             return self.redirect(now, ready, to);
         }
+        let Some(act) = ready.act() else {
+            let outcome = Outcome::Dropped { reason: NOTHING_TO_EDIT.to_owned() };
+            return self.record(ready.delivery.id, ready.chat, outcome);
+        };
         match tell(&ready, &zone, wall) {
             Some(rendered) => {
-                let letter = Letter {
-                    delivery: ready.delivery.id,
-                    to,
-                    message: rendered.message,
-                    form: ready.form,
-                    reply_to: ready.reply_to(),
-                };
+                let letter =
+                    Letter { delivery: ready.delivery.id, to, message: rendered.message, form: ready.form, act };
                 ready.form = letter.form;
                 self.leave(now, ready, letter, rendered.entry_lapsed, own_bot);
             }
             None => {
                 let error = "the alert that it tells of is not there any more".to_owned();
-                self.record(ready.delivery.id, ready.chat, Outcome::Dead { error, chat_blocked: false });
+                let outcome = refused(&ready.delivery, error, false);
+                self.record(ready.delivery.id, ready.chat, outcome);
             }
         }
     }
@@ -105,6 +105,10 @@ impl Courier<'_> {
     fn leave(&mut self, now: Duration, ready: Box<Ready>, letter: Letter, entry_lapsed: bool, own_bot: bool) {
         self.limiter.start(now, &ready.chat);
         self.hand.flying += 1;
+        if ready.is_result() {
+            // There is room for another.
+            self.reading.freed();
+        }
         let channel = Arc::clone(&self.lane.channel);
         self.tasks.spawn(async move {
             let answer = channel.send(&letter).await;
@@ -250,12 +254,13 @@ impl Courier<'_> {
 }
 
 fn tell(ready: &Ready, zone: &TimeZone, now: Time) -> Option<Rendered> {
-    let untold = ready.delivery.combines.and(ready.entry.as_ref()).zip(ready.sources.entry_alert.as_deref());
+    // Its alert is among the sources only where the entry is told too.
+    let told_too = ready.entry.as_ref().zip(ready.sources.entry_alert.as_deref());
     let story = Story {
         delivery: &ready.delivery,
         alert: ready.sources.alert.as_deref(),
         config: ready.sources.config.as_deref(),
-        entry: untold.map(|(delivery, alert)| Untold { delivery, alert }),
+        entry: told_too.map(|(delivery, alert)| Told { delivery, alert }),
         zone,
         now,
     };
