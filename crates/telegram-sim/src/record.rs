@@ -173,6 +173,8 @@ pub struct SentMessage {
     pub answered: Answered,
     /// As shown after each edit, in order.
     pub edits: Vec<String>,
+    /// Each edit's place in the order of events over all chats.
+    pub edit_seqs: Vec<u64>,
 }
 
 impl SentMessage {
@@ -192,6 +194,7 @@ impl SentMessage {
             silent: row.silent,
             answered: row.outcome.answered,
             edits: Vec::new(),
+            edit_seqs: Vec::new(),
         }
     }
 

@@ -22,6 +22,7 @@ pub(crate) fn messages(rows: &[Arc<Row>]) -> Vec<SentMessage> {
             RowKind::Edit => {
                 if let Some(message) = places.get(&id).and_then(|place| messages.get_mut(*place)) {
                     message.edits.push(row.plain.clone());
+                    message.edit_seqs.push(row.seq);
                     message.reply_markup.clone_from(&row.reply_markup);
                 }
             }

@@ -8,8 +8,8 @@ use crate::alert::document::{
 };
 use crate::config::{AlertConfiguration, ConfigStatus};
 use crate::delivery::{
-    Cause, CauseKind, Channel, Delivery, DeliveryState, EndedTrade, Facts, MessageKind, Recipient, delivery_key, priority,
-    rotation,
+    Cause, CauseKind, Channel, Delivery, DeliveryState, EndedTrade, Facts, MessageKind, Recipient, delivery_key,
+    priority, rotation,
 };
 use crate::id::{AdminId, AlertId, ConfigId, DeliveryId, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Signal, Symbol, Timeframe};

@@ -352,7 +352,8 @@ mod tests {
     #[test]
     fn an_edit_that_was_made_before_is_made() {
         let refused = |error: &str| Answer::Refused { error: format!("Bad Request: {error}") };
-        let not_modified = "message is not modified: specified new message content and reply markup are exactly the same";
+        let not_modified =
+            "message is not modified: specified new message content and reply markup are exactly the same";
         for made in [Answer::Sent { message_id: None }, refused(not_modified)] {
             assert_eq!(edited(7, made), Answer::Sent { message_id: Some(7) });
         }

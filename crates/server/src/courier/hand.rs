@@ -41,8 +41,7 @@ impl Ready {
     /// person has numbers of its own.
     fn entry_message(&self) -> Option<i64> {
         let entry = self.entry.as_ref()?;
-        let there =
-            entry.state == DeliveryState::Sent && entry.to == self.chat && entry.lane == self.delivery.lane;
+        let there = entry.state == DeliveryState::Sent && entry.to == self.chat && entry.lane == self.delivery.lane;
         if there { entry.message_id } else { None }
     }
 }
@@ -69,8 +68,9 @@ impl Hand {
     }
 
     /// Takes out the results that keep one of these chats and have not left.
-    pub(super) fn give_way(&mut self, chats: &HashSet<String>) -> Vec<Box<Ready>> {
-        self.ready.extract_if(.., |_, ready| ready.is_result() && chats.contains(&ready.chat)).map(|(_, r)| r).collect()
+    pub(super) fn give_way(&mut self, chats: &HashSet<String>) -> impl Iterator<Item = Box<Ready>> {
+        let is_in_the_way = |ready: &Ready| ready.is_result() && chats.contains(&ready.chat);
+        self.ready.extract_if(.., move |_, ready| is_in_the_way(ready)).map(|(_, ready)| ready)
     }
 
     /// Keeps a chat. False where it is kept already.

@@ -16,7 +16,7 @@ use alertcast_core::store::{Collection, read};
 use alertcast_core::trade::document::{Trade, TradeStatus};
 use anyhow::Context as _;
 use secrecy::SecretString;
-use telegram_sim::{Sim, SimConfig};
+use telegram_sim::{Row, RowKind, Sim, SimConfig};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -115,7 +115,7 @@ impl Stage {
         let mut screen = Screen::new(stdout.lock(), stdout.is_terminal());
         screen.opening(&self.webhook)?;
         let mut sum = Summary::default();
-        let mut shown = 0;
+        let mut seen = 0;
         for (index, scene) in script::scenes(self.app.clock.now()).iter().enumerate() {
             screen.scene(index + 1, scene)?;
             let posted_at = self.app.clock.now();
@@ -129,11 +129,12 @@ impl Stage {
                 _ => sum.refused += 1,
             }
             self.settled(&answer, told).await?;
-            for message in self.messages_from(&mut shown) {
-                let arrived = alertcast_core::time::Time::from_millis(message.at_ms);
-                let after = arrived.since(posted_at);
-                sum.slowest = sum.slowest.max(after);
-                screen.message(&message, after)?;
+            for row in self.arrived_since(&mut seen) {
+                let after = alertcast_core::time::Time::from_millis(row.at_ms).since(posted_at);
+                if row.kind == RowKind::Message {
+                    sum.slowest = sum.slowest.max(after);
+                }
+                screen.arrived(&row, after)?;
             }
         }
         self.count(&mut sum).await?;
@@ -143,20 +144,22 @@ impl Stage {
         }
         screen.invitation(&self.webhook, telegram)?;
         while !stop.is_cancelled() {
-            let so_far = shown as u64;
+            let something = |sim: &Sim| !sim.transcript(None, seen, 1).is_empty();
             // A time-out only means that nothing came meanwhile.
-            let _ = self.sim.wait_for(so_far + 1, Duration::from_secs(3_600)).await;
-            for message in self.messages_from(&mut shown) {
-                screen.message(&message, Duration::ZERO)?;
+            let _ = self.sim.wait_until(Duration::from_secs(3_600), something).await;
+            for row in self.arrived_since(&mut seen) {
+                screen.arrived(&row, Duration::ZERO)?;
             }
         }
         Ok(())
     }
 
-    fn messages_from(&self, shown: &mut usize) -> Vec<telegram_sim::SentMessage> {
-        let new = self.sim.messages().split_off(*shown);
-        *shown += new.len();
-        new
+    /// The messages that arrived since, and the edits.
+    fn arrived_since(&self, seen: &mut u64) -> Vec<Row> {
+        let mut rows = self.sim.transcript(None, *seen, usize::MAX);
+        *seen = rows.last().map_or(*seen, |last| last.seq);
+        rows.retain(|row| matches!(row.kind, RowKind::Message | RowKind::Edit));
+        rows
     }
 
     async fn post(&self, scene: &script::Scene) -> anyhow::Result<Answer> {
@@ -174,8 +177,8 @@ impl Stage {
         Ok(Answer { status, body, alert })
     }
 
-    /// Waits until all that follows from an answer has happened: the alert is settled, or the operators, who had been
-    /// told so many things before, know of it.
+    /// Waits until all that follows from an answer has happened: the alert is settled and entries have their results, or
+    /// the operators, who had been told so many things before, know of it.
     async fn settled(&self, answer: &Answer, told: usize) -> anyhow::Result<()> {
         let alert = match answer.alert {
             Some(alert) if answer.status < 300 => alert,
@@ -188,7 +191,8 @@ impl Stage {
         loop {
             let found = self.app.store.get(Collection::Alerts, &[alert.0]).await?;
             let document = found.into_iter().next().context("the alert is not in the store")?;
-            if read::<Alert>(Collection::Alerts, document)?.alertcast.settled_at.is_some() {
+            let settled = read::<Alert>(Collection::Alerts, document)?.alertcast.settled_at.is_some();
+            if settled && self.has_ended_all(alert).await? {
                 return Ok(());
             }
             anyhow::ensure!(self.app.clock.monotonic() - begun < PATIENCE, "alert {alert} did not settle");
@@ -196,8 +200,15 @@ impl Stage {
         }
     }
 
+    /// Whether nothing that the alert caused is still to be sent or edited.
+    async fn has_ended_all(&self, alert: AlertId) -> anyhow::Result<bool> {
+        let caused = self.app.store.deliveries_of(alert, None, 1_000).await?;
+        Ok(caused.iter().all(|delivery| delivery.state.is_ended()))
+    }
+
     async fn count(&self, sum: &mut Summary) -> anyhow::Result<()> {
-        sum.delivered = self.sim.stats().messages;
+        let stats = self.sim.stats();
+        (sum.delivered, sum.edited) = (stats.messages, stats.edits);
         for document in self.app.store.page(Collection::Trades, None, 1_000).await? {
             let trade: Trade = read(Collection::Trades, document)?;
             sum.opened += 1;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use telegram_sim::SentMessage;
+use telegram_sim::{Row, RowKind};
 
 use super::cast::{OPERATORS, PEOPLE};
 use super::script::Scene;
@@ -18,6 +18,8 @@ pub(super) struct Summary {
     pub(super) replaced: usize,
     pub(super) closed: usize,
     pub(super) delivered: u64,
+    /// Entries under which their result was written.
+    pub(super) edited: u64,
     /// The longest time from the post of an alert to its last message.
     pub(super) slowest: Duration,
 }
@@ -88,17 +90,22 @@ impl<W: Write> Screen<W> {
         Ok(())
     }
 
-    /// A message that arrived.
-    pub(super) fn message(&mut self, message: &SentMessage, after: Duration) -> io::Result<()> {
-        let name = match PEOPLE.iter().find(|person| person.chat == message.chat_id) {
+    /// A message that arrived, or was edited.
+    pub(super) fn arrived(&mut self, row: &Row, after: Duration) -> io::Result<()> {
+        let name = match PEOPLE.iter().find(|person| person.chat == row.chat_id) {
             Some(person) => person.name,
-            None if message.chat_id == OPERATORS => "The operators",
+            None if row.chat_id == OPERATORS => "The operators",
             None => "Somebody",
         };
+        if row.kind == RowKind::Edit {
+            // Its end is what is new.
+            let result = row.plain.lines().last().unwrap_or_default();
+            return writeln!(self.out, "\n    {} {} {result}", self.bold(name), self.dim("✎ entry updated:"));
+        }
         let head = format!("{} {}", self.bold(name), self.dim(&format!("after {} ms", after.as_millis())));
         writeln!(self.out, "\n    {head}")?;
         let bar = self.style("36", "│");
-        for line in message.shown().lines() {
+        for line in row.plain.lines() {
             writeln!(self.out, "    {bar} {line}")?;
         }
         Ok(())
@@ -115,7 +122,7 @@ impl<W: Write> Screen<W> {
         for (what, value) in [
             ("Alerts", alerts.as_str()),
             ("Trades", trades.as_str()),
-            ("Messages", &format!("{} delivered", sum.delivered)),
+            ("Messages", &format!("{} delivered, {} entries updated with their results", sum.delivered, sum.edited)),
             ("From post to last message", &slowest),
         ] {
             writeln!(self.out, "  {what:<28}{}", self.bold(value))?;

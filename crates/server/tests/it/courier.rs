@@ -7,11 +7,13 @@ mod flaky;
 mod measure;
 mod order;
 mod post;
+mod results;
 mod trouble;
 
 use std::time::Duration;
 
 use alertcast_core::conformance::fixtures::{self, at};
+use alertcast_core::conformance::scene::set;
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState, Facts, MessageKind};
 use alertcast_core::money::Count;
 use bson::{Bson, doc};

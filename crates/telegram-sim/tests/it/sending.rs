@@ -117,6 +117,8 @@ async fn an_edit_replaces_text_and_buttons_and_must_change_something() {
     let message = &bench.sim.messages_to(7)[0];
     assert_eq!((message.plain.as_str(), message.shown()), ("open", "closed +2%"));
     assert_eq!((bench.sim.stats().edits, message.edits.len()), (2, 2));
+    assert!(message.edit_seqs.len() == 2 && message.edit_seqs[0] > message.seq, "{:?}", message.edit_seqs);
+    assert!(message.edit_seqs.is_sorted_by(|a, b| a < b));
 }
 
 #[tokio::test]

@@ -158,8 +158,7 @@ fn an_entry_that_was_announced_by_mail_alone_has_nothing_to_edit() {
 #[test]
 fn the_entry_of_a_replaced_trade_gets_its_result() {
     let mut world = World::new();
-    let entries: Vec<_> =
-        ["100", "101", "102"].map(|at| world.alert(buy(at)).deliveries().next().unwrap().id).to_vec();
+    let entries: Vec<_> = ["100", "101", "102"].map(|at| world.alert(buy(at)).deliveries().next().unwrap().id).to_vec();
     let told = world.alert(buy("110"));
     let message = told.deliveries().next().unwrap();
     let [result] = told.results().collect::<Vec<_>>()[..] else { panic!("one result") };

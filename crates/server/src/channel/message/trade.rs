@@ -64,13 +64,7 @@ pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &End
 }
 
 /// What an entry and a replacement have in common.
-fn opening(
-    text: &mut Text,
-    story: &Story<'_>,
-    alert: &Alert,
-    about: &str,
-    remarks: Remarks,
-) -> Result<(), Untellable> {
+fn opening(text: &mut Text, story: &Story<'_>, alert: &Alert, about: &str, remarks: Remarks) -> Result<(), Untellable> {
     let side = side_of(alert).ok_or(Untellable)?;
     story.heading(text, mark(side), side.as_str(), about);
     if remarks == Remarks::Made {

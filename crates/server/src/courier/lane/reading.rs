@@ -153,7 +153,8 @@ impl Courier<'_> {
     /// Puts back the results that keep chats for which a message waits.
     fn give_way(&mut self, chats: &HashSet<String>) {
         let due_at = self.app.clock.now() + HOLD_MAX;
-        for ready in self.hand.give_way(chats) {
+        let yielding: Vec<_> = self.hand.give_way(chats).collect();
+        for ready in yielding {
             self.record(ready.delivery.id, ready.chat, put_back(due_at, "a message to the same chat goes first"));
         }
     }

@@ -46,7 +46,11 @@ async fn an_entry_its_replacement_and_the_exit_reach_every_subscriber() {
         let messages = app.messages(n);
         assert_eq!(messages.len(), 3, "user {n}");
         assert_eq!(messages[2].reply_to, Some(messages[1].message_id), "an exit answers its entry");
+        let edits: Vec<usize> = messages.iter().map(|message| message.edits.len()).collect();
+        assert_eq!(edits, [1, 1, 0], "both entries have their results");
     }
+    insta::assert_snapshot!("entry_with_result", app.messages(1)[0].shown());
+    insta::assert_snapshot!("replacement_with_result", app.messages(1)[1].shown());
     assert_eq!(app.operator_texts(), Vec::<String>::new());
     app.finish().await;
 }

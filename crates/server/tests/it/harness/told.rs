@@ -94,7 +94,8 @@ pub(crate) fn news_of(books: &Books, delivery: &Delivery) -> Option<BTreeSet<New
                 news.extend(news_of(books, &books.deliveries[&entry])?);
             }
         }
-        Facts::PartialExit { .. }
+        Facts::Result { .. }
+        | Facts::PartialExit { .. }
         | Facts::LevelReached { .. }
         | Facts::Operator { .. }
         | Facts::OperatorMore { .. } => {

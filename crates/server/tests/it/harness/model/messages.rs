@@ -14,14 +14,17 @@ pub(super) fn check(model: &Model<'_>, broken: &mut Broken) {
     for delivery in model.books.deliveries.values() {
         ended(model, delivery, broken);
     }
-    let mut by_place: BTreeMap<(String, i64), &SentMessage> = BTreeMap::new();
-    for message in model.messages {
-        by_place.insert((message.chat_id.to_string(), message.message_id), message);
-    }
-    for delivery in model.books.deliveries.values().filter(|delivery| delivery.state == DeliveryState::Sent) {
+    let by_place = by_place(model);
+    let is_sent = |delivery: &&Delivery| delivery.state == DeliveryState::Sent && delivery.kind != MessageKind::Result;
+    for delivery in model.books.deliveries.values().filter(is_sent) {
         arrived(model.books, delivery, &by_place, broken);
     }
     copies(model, broken);
+}
+
+/// What arrived, by chat and number.
+pub(super) fn by_place<'a>(model: &Model<'a>) -> BTreeMap<(String, i64), &'a SentMessage> {
+    model.messages.iter().map(|message| ((message.chat_id.to_string(), message.message_id), message)).collect()
 }
 
 /// One end state, and what belongs to it.
@@ -88,7 +91,7 @@ fn copies(model: &Model<'_>, broken: &mut Broken) {
     }
 }
 
-/// Whether a message of it may be in the ledger.
+/// Whether a message of its own may be in the ledger.
 fn may_have_left(delivery: &Delivery) -> bool {
-    delivery.attempts.0 > 0
+    delivery.attempts.0 > 0 && delivery.kind != MessageKind::Result
 }

@@ -4,6 +4,7 @@
 mod alerts;
 mod counters;
 mod messages;
+mod results;
 mod trades;
 
 use std::collections::BTreeMap;
@@ -62,6 +63,7 @@ impl Model<'_> {
         trades::check(self, &mut broken);
         counters::check(self, &mut broken);
         messages::check(self, &mut broken);
+        results::check(self, &mut broken);
         broken.0
     }
 
