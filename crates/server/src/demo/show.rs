@@ -30,11 +30,13 @@ const WIDTH: usize = 78;
 pub(super) struct Screen<W> {
     out: W,
     colour: bool,
+    /// The last line tells of an edit: further edits follow without a gap.
+    after_edit: bool,
 }
 
 impl<W: Write> Screen<W> {
     pub(super) const fn new(out: W, colour: bool) -> Self {
-        Self { out, colour }
+        Self { out, colour, after_edit: false }
     }
 
     fn style(&self, code: &str, text: &str) -> String {
@@ -65,6 +67,7 @@ impl<W: Write> Screen<W> {
 
     /// A request about to be made.
     pub(super) fn scene(&mut self, number: usize, scene: &Scene) -> io::Result<()> {
+        self.after_edit = false;
         let title = format!("{number}  {} ", scene.title);
         let rule = "─".repeat(WIDTH.saturating_sub(title.chars().count() + 3));
         writeln!(self.out, "\n{}", self.bold(&format!("── {title}{rule}")))?;
@@ -100,8 +103,10 @@ impl<W: Write> Screen<W> {
         if row.kind == RowKind::Edit {
             // Its end is what is new.
             let result = row.plain.lines().last().unwrap_or_default();
-            return writeln!(self.out, "\n    {} {} {result}", self.bold(name), self.dim("✎ entry updated:"));
+            let gap = if std::mem::replace(&mut self.after_edit, true) { "" } else { "\n" };
+            return writeln!(self.out, "{gap}    {} {} {result}", self.bold(name), self.dim("✎ entry updated:"));
         }
+        self.after_edit = false;
         let head = format!("{} {}", self.bold(name), self.dim(&format!("after {} ms", after.as_millis())));
         writeln!(self.out, "\n    {head}")?;
         let bar = self.style("36", "│");
