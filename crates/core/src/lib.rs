@@ -11,6 +11,7 @@ pub mod config;
 pub mod conformance;
 pub mod decision;
 pub mod delivery;
+pub mod erasure;
 pub mod id;
 pub mod limiter;
 pub mod market;

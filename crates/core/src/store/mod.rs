@@ -7,6 +7,7 @@
 //! Where an operation is given `now`, that is the `updatedAt` of every document with such a field that it changes. What
 //! others keep in a document stays.
 
+pub mod actions;
 pub mod collection;
 pub mod listing;
 
@@ -27,6 +28,7 @@ use crate::money::Count;
 use crate::quota::Quota;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
+pub use actions::{AcceptRefused, Actions, EraseUser, Erased, Resend, Resent, TradeClose};
 pub use collection::Collection;
 pub use listing::{ListPage, ListQuery};
 

@@ -1,0 +1,126 @@
+//! What the operators do by hand: a trade closed, a message sent again, a refused alert accepted after the fact, a person
+//! erased. Each is one commit, and so is what is written about it.
+//!
+//! Every act takes `also`: the audit entry and the record of an idempotency key, say. They are applied in the act's own
+//! commit, exactly as [`Documents::write`](super::Documents::write) would, whose errors the act can answer: where they
+//! fail, nothing of the act has happened. After a crash the act and they are there, or neither; that an act said
+//! `Unavailable` says nothing about it. An act that has happened is refused (`Conflict`) when it is repeated, unless it
+//! says otherwise; `also` is not applied a second time then.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{Result, UsageIncrement, Write};
+use crate::alert::document::Alert;
+use crate::delivery::Delivery;
+use crate::id::{AlertId, DeliveryId, UserId};
+use crate::time::Time;
+use crate::trade::document::TradeEnd;
+
+/// The end of a trade by hand.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TradeClose {
+    pub end: TradeEnd,
+    /// The trade's `alertcast.rev` on which the decision rests.
+    pub rev_seen: i64,
+    /// One whose key exists is left out silently.
+    pub deliveries: Vec<Delivery>,
+    pub usage: Vec<UsageIncrement>,
+    pub now: Time,
+    pub also: Vec<Write>,
+}
+
+/// A delivery that ended unsent, to be sent again.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Resend {
+    pub delivery: DeliveryId,
+    pub due_at: Time,
+    pub deadline_at: Time,
+    /// For a replacement, until when its entry may be followed; others have none.
+    pub entry_deadline_at: Option<Time>,
+    pub now: Time,
+    pub also: Vec<Write>,
+}
+
+/// What became of a delivery that was to be sent again.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Resent {
+    /// It is pending.
+    Queued(Box<Delivery>),
+    /// An entry whose trade has ended: there is nothing to follow. Nothing was written.
+    TradeEnded,
+    /// An exit from a trade of which the subscriber never heard. Nothing was written.
+    NeverEntered,
+}
+
+/// A refused or parked alert, to be processed after all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AcceptRefused {
+    /// As it shall be: status `received`, its configuration; its errors as they were, and a line more. Its `seq` is given
+    /// by the store.
+    pub alert: Alert,
+    pub now: Time,
+    pub also: Vec<Write>,
+}
+
+/// A person, to be erased.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EraseUser {
+    pub user: UserId,
+    pub now: Time,
+    pub also: Vec<Write>,
+}
+
+/// What erasing a person came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Subscriptions that were active or pending.
+    pub subscriptions_cancelled: u64,
+    /// Deliveries that waited.
+    pub deliveries_dropped: u64,
+    /// Deliveries from which the recipient was taken.
+    pub deliveries_cleaned: u64,
+    /// Entries of the audit log from which the person was taken.
+    pub audit_entries_cleaned: u64,
+    /// Alerts one of whose deliveries ended: to be settled.
+    pub settle: Vec<AlertId>,
+}
+
+/// What the operators need.
+#[async_trait]
+pub trait Actions: Send + Sync + fmt::Debug {
+    /// Ends a trade, queues the messages about it and counts them. `Conflict` where the trade is not open, or its
+    /// `alertcast.rev` is not `rev_seen` (none kept counts as 0). A chunk that saw the trade open is refused afterwards,
+    /// and planned anew. Configurations count nothing: MANUAL is neither a take profit nor a stop loss.
+    async fn close_trade(&self, close: TradeClose) -> Result<()>;
+
+    /// Makes a delivery pending again that is `expired` or `dead`; `Conflict` where it is in another state or not kept
+    /// any more. Its attempts and the mark of a possible repeat stay. What followed from its end is taken back:
+    /// - the alert's `failureCount` is lowered by one, and the alert is settled anew once nothing of it is open;
+    /// - where it is an entry or replacement, or an exit that tells its entry too, and the trade is marked
+    ///   `alertcast.unreached`, the mark is lifted (`rev` raised) and the subscriber's counters are raised again. Such a
+    ///   trade may then stand above the limit of open trades.
+    async fn resend(&self, resend: Resend) -> Result<Resent>;
+
+    /// Makes an alert `received` whose status is `failed`; `Conflict` where it is in another or not kept. It takes its
+    /// place behind all alerts of its configuration that have been accepted (`alertcast.seq`), `refusedFor` is removed
+    /// and its attempts begin anew. A parked alert goes on behind its cursor. What others keep in the document stays.
+    async fn accept_refused(&self, accept: AcceptRefused) -> Result<()>;
+
+    /// Whether anything is kept that happened to the user: a subscription, a trade, a delivery or a quota (and so a
+    /// decision, which is made only about subscribers and holders). Without it the document can be deleted.
+    async fn has_history(&self, user: UserId) -> Result<bool>;
+
+    /// Erases a person and keeps the numbers: see [`erasure`](crate::erasure) for what becomes of each document.
+    /// `Conflict` where there is no such user.
+    ///
+    /// The recipient of deliveries that have ended and the person in the audit log are taken away first, in slices; then
+    /// the user, the subscriptions, the waiting deliveries (`dropped`, with the consequences of their end) and `also` in
+    /// one commit. After a crash between slices the person is there, without some of that past; repeating it goes on.
+    /// Repeated on a person who is erased it takes away what has come since, and applies `also`. A message that is being
+    /// sent goes on; its recipient is taken from the record.
+    ///
+    /// Trades stay, the open ones too: an exit ends them silently.
+    async fn erase_user(&self, erase: EraseUser) -> Result<Erased>;
+}
