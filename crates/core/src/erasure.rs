@@ -4,12 +4,14 @@
 use bson::{Bson, Document, doc};
 
 use crate::id::UserId;
-use crate::subscription::SubscriptionStatus;
+use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::time::Time;
 use crate::user::UserStatus;
 
-/// What stands where a recipient or a message about one stood.
+/// What stands where a recipient stood.
 pub const ERASED: &str = "erased";
+/// Why a message that waited is not sent.
+pub const DROPPED_FOR: &str = "the subscriber has been erased";
 
 /// Where documents tell who somebody is: fields of the user, then of the subscription. With a field goes what is in it.
 const PERSONAL: &[&str] = &["email", "telegram", "profile.name", "profile.phone", "payment.proofUrl"];
@@ -44,13 +46,17 @@ pub fn of_user(user: UserId, now: Time) -> Change {
     }
 }
 
-/// What becomes of a subscription in this state.
-pub fn of_subscription(status: SubscriptionStatus, now: Time) -> Change {
+/// What becomes of a subscription; none where nothing does.
+pub fn of_subscription(subscription: &Subscription, now: Time) -> Option<Change> {
+    let is_cancelled = ends_with_its_person(subscription.subscription.status);
+    if !is_cancelled && !subscription.subscription.auto_renew && subscription.payment.proof_url.is_none() {
+        return None;
+    }
     let mut set = doc! { "subscription.autoRenew": false, "updatedAt": now };
-    if ends_with_its_person(status) {
+    if is_cancelled {
         set.insert("subscription.status", SubscriptionStatus::Cancelled);
     }
-    Change { set, unset: vec!["payment.proofUrl"] }
+    Some(Change { set, unset: vec!["payment.proofUrl"] })
 }
 
 /// Whether a subscription in this state is cancelled.

@@ -147,7 +147,7 @@ async fn end_trades(tx: &mut Tx, ready: &Ready) -> Result<()> {
     }
 }
 
-fn trade_end(end: &TradeEnd, now: Time) -> Document {
+pub(crate) fn trade_end(end: &TradeEnd, now: Time) -> Document {
     let mut set = doc! {
         "status": end.status,
         "tradeData.exitPrice": end.exit_price,
@@ -176,7 +176,7 @@ fn trade_end(end: &TradeEnd, now: Time) -> Document {
 }
 
 /// Inserts those whose keys are free. The keys of one cause stand together, so one range each tells which are not.
-async fn insert_deliveries(tx: &mut Tx, deliveries: &[Delivery]) -> Result<()> {
+pub(crate) async fn insert_deliveries(tx: &mut Tx, deliveries: &[Delivery]) -> Result<()> {
     if deliveries.is_empty() {
         return Ok(());
     }
@@ -209,7 +209,7 @@ fn key_of(delivery: &Document) -> Option<&[u8]> {
 }
 
 /// Adds to subscribers' counters. What has been deleted meanwhile is not counted.
-async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time) -> Result<()> {
+pub(crate) async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time) -> Result<()> {
     let subscriptions = usage.iter().map(|one| {
         let names = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
         Update::new(doc! { "_id": one.subscription }, raise(one, names, now))

@@ -137,7 +137,7 @@ async fn accept(tx: &mut Tx, offer: &Offer) -> Result<()> {
 
 /// The next place in the order of a configuration's alerts: above the last, and near the moment, so that the alerts of
 /// different configurations are worked on about as they came.
-async fn next_place(tx: &mut Tx, order: &str, now: Time) -> Result<i64> {
+pub(crate) async fn next_place(tx: &mut Tx, order: &str, now: Time) -> Result<i64> {
     let next = doc! { "$max": [{ "$add": [{ "$ifNull": ["$seq", 0_i64] }, 1_i64] }, now.millis()] };
     let counter = tx.change_counter(COUNTERS, order, vec![doc! { "$set": { "seq": next } }]).await?;
     let seq = counter.get("seq").and_then(whole);

@@ -4,13 +4,14 @@
 //! - [`connect`]: reaching the server and refusing one that cannot keep our promises. [`setup`]: collections, indexes.
 //! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way.
 //! - The ports, one file each: [`intake`], [`work`] (with [`commit`]), [`outbox`] (with [`book`], [`ended`], [`sweep`],
-//!   [`settle`]), [`leases`], [`documents`] (with [`write`]).
+//!   [`settle`]), [`actions`], [`leases`], [`documents`] (with [`write`]).
 //!
 //! Documents are changed by update operators and never replaced, so that what others keep in them stays. No rule of the
 //! business stands here: states, keys and deadlines come from core.
 
 #![forbid(unsafe_code)]
 
+mod actions;
 mod book;
 mod changes;
 mod commit;

@@ -1,5 +1,5 @@
 //! Settling an alert: once no delivery of it is open, who got it is written into it, by compare-and-set. Between the look
-//! and the write nothing can become open again but what an operator sends again, which is as if it came after.
+//! and the write nothing can become open again but what an operator sends again, which is counted in the alert.
 
 use std::collections::{HashMap, HashSet};
 
@@ -22,23 +22,42 @@ const PAGE: usize = 1_000;
 const CHUNKS: usize = 10;
 
 pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> StoreResult<Settled> {
-    if let Some(settled) = standing(store, alert).await? {
-        return Ok(settled);
-    }
+    let kept = match standing(store, alert).await? {
+        Ok(kept) => kept,
+        Err(settled) => return Ok(settled),
+    };
     let mut set = doc! { "alertcast.settledAt": now, "updatedAt": now };
     match matched(store, alert).await? {
         Some(matched) => {
-            let received = received(store, alert).await?;
+            let mut received = received(store, alert).await?;
+            keep_earlier(&mut received, &kept);
             write_lists(&mut set, &matched, &received)?;
         }
         None => {
             set.insert("alertcast.recipientsIn", "deliveries");
         }
     }
-    let unsettled = doc! { "_id": alert, "processing.status": AlertStatus::Processed, "alertcast.settledAt": null };
+    let unsettled = doc! {
+        "_id": alert, "processing.status": AlertStatus::Processed, "alertcast.settledAt": null,
+        // One that was sent again meanwhile, and may have ended again, is not in the lists.
+        "alertcast.resends": at_path(&kept, "alertcast.resends").cloned().unwrap_or(Bson::Null),
+    };
     let update = doc! { "$set": set };
     let done = bounded(async { Ok(store.collection(Collection::Alerts).update_one(unsettled, update).await?) }).await?;
-    Ok(if done.matched_count == 1 { Settled::Now } else { Settled::Before })
+    if done.matched_count == 1 {
+        return Ok(Settled::Now);
+    }
+    Ok(standing(store, alert).await?.err().unwrap_or(Settled::NotYet))
+}
+
+/// What was delivered when the alert was settled before stays so: its deliveries may not be kept any more.
+fn keep_earlier(received: &mut HashMap<UserId, Received>, alert: &Document) {
+    let matched = at_path(alert, "processing.matchedUsers").and_then(Bson::as_array);
+    for matched in matched.into_iter().flatten().filter_map(Bson::as_document) {
+        if let (Ok(user), Ok(at)) = (matched.get_object_id("userId"), matched.get_datetime("deliveredAt")) {
+            received.entry(UserId(user)).or_default().arrived(Time::from(*at));
+        }
+    }
 }
 
 pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
@@ -55,19 +74,21 @@ pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit:
     found.iter().map(id).collect()
 }
 
-/// None where the alert can be settled; else what it is.
-async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<Option<Settled>> {
-    let fields = doc! { "processing.status": 1, "alertcast.settledAt": 1 };
+/// What is kept of an alert that can be settled; else what it is.
+async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<std::result::Result<Document, Settled>> {
+    let fields = doc! {
+        "processing.status": 1, "processing.matchedUsers": 1, "alertcast.settledAt": 1, "alertcast.resends": 1,
+    };
     let query = Query::new(doc! { "_id": alert }).fields(fields);
     let Some(kept) = store.find_first(Collection::Alerts, query).await? else {
-        return Ok(Some(Settled::NotYet));
+        return Ok(Err(Settled::NotYet));
     };
     if at_path(&kept, "alertcast.settledAt").and_then(Bson::as_datetime).is_some() {
-        return Ok(Some(Settled::Before));
+        return Ok(Err(Settled::Before));
     }
     let status = at_path(&kept, "processing.status").and_then(Bson::as_str);
     if status != Some(AlertStatus::Processed.as_str()) {
-        return Ok(Some(Settled::NotYet));
+        return Ok(Err(Settled::NotYet));
     }
     // An entry that is superseded is as open as the exit that tells it. It is looked for second: an entry that was taken
     // up by an exit between the two questions was found by the first, or its exit is by the second.
@@ -76,10 +97,10 @@ async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<Option<Sett
     for field in ["alertId", crate::ended::COMBINES_ALERT] {
         let query = Query::new(doc! { field: alert, "state": { "$in": open.clone() } }).fields(doc! { "_id": 1 });
         if store.find_first(Collection::Deliveries, query).await?.is_some() {
-            return Ok(Some(Settled::NotYet));
+            return Ok(Err(Settled::NotYet));
         }
     }
-    Ok(None)
+    Ok(Ok(kept))
 }
 
 /// The decisions about those whom the alert was for; none where they are too many to stand in it.
@@ -106,6 +127,12 @@ struct Received {
     /// The first time that any channel delivered.
     delivered_at: Option<Time>,
     error: Option<String>,
+}
+
+impl Received {
+    fn arrived(&mut self, at: Time) {
+        self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
+    }
 }
 
 async fn received(store: &MongoStore, alert: AlertId) -> StoreResult<HashMap<UserId, Received>> {
@@ -146,7 +173,7 @@ fn note(received: &mut Received, subscription: Option<SubscriptionId>, told_by: 
     received.subscription = received.subscription.or(subscription);
     if told_by.state == DeliveryState::Sent {
         let at = told_by.ended_at.unwrap_or(told_by.updated_at);
-        received.delivered_at = Some(received.delivered_at.map_or(at, |first| first.min(at)));
+        received.arrived(at);
     } else {
         received.error = received.error.take().or_else(|| told_by.last_error.clone());
     }

@@ -17,14 +17,14 @@ use crate::setup::COUNTERS;
 use crate::transact::{Tx, Update};
 
 /// Writes of one kind in one collection that stand together in the list. They go in one statement.
-enum Run {
+pub(crate) enum Run {
     Insert(Collection, Vec<Document>),
     Update(Collection, Vec<Change>),
     Delete(Collection, Vec<ObjectId>),
 }
 
 /// One document's change.
-struct Change {
+pub(crate) struct Change {
     id: ObjectId,
     filter: Document,
     set: Document,
@@ -35,11 +35,16 @@ pub(crate) async fn write(store: &MongoStore, writes: Vec<Write>) -> StoreResult
     if writes.is_empty() {
         return Ok(());
     }
+    store.transact(&[CHANGES], ready(writes), |tx, runs| Box::pin(apply(tx, runs))).await
+}
+
+/// Puts writes together to as few statements as may be.
+pub(crate) fn ready(writes: Vec<Write>) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for write in writes {
         add(&mut runs, write);
     }
-    store.transact(&[CHANGES], runs, |tx, runs| Box::pin(apply(tx, runs))).await
+    runs
 }
 
 fn add(runs: &mut Vec<Run>, write: Write) {
@@ -64,7 +69,11 @@ fn add(runs: &mut Vec<Run>, write: Write) {
     }
 }
 
-async fn apply(tx: &mut Tx, runs: &Vec<Run>) -> Result<()> {
+/// Applies writes; where there are none, nothing is held up.
+pub(crate) async fn apply(tx: &mut Tx, runs: &[Run]) -> Result<()> {
+    if runs.is_empty() {
+        return Ok(());
+    }
     tx.exclude_other_writes().await?;
     let mut changed = Vec::new();
     for run in runs {

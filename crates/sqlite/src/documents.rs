@@ -88,8 +88,8 @@ impl Documents for SqliteStore {
 
     async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
         let lane = if writes.len() > SHORT_WRITES_MAX { Lane::Bulk } else { Lane::Short };
-        let writes: Vec<ReadyWrite> = writes.into_iter().map(ReadyWrite::of).collect::<Result<_>>()?;
-        SqliteStore::write(self, lane, Op::Write, move |tx| writes.iter().try_for_each(|write| apply(tx, write))).await
+        let writes = ready(writes)?;
+        SqliteStore::write(self, lane, Op::Write, move |tx| apply_all(tx, &writes)).await
     }
 
     async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
@@ -182,7 +182,7 @@ pub(crate) fn deliveries_of(
 }
 
 /// A write, made ready for the writer.
-enum ReadyWrite {
+pub(crate) enum ReadyWrite {
     Insert(Collection, Bytes),
     Update { collection: Collection, id: ObjectId, edit: Edit, expect: Vec<(String, Bson)> },
     Delete(Collection, ObjectId),
@@ -205,6 +205,15 @@ impl ReadyWrite {
             Write::Delete { collection, id } => Self::Delete(collection, id),
         })
     }
+}
+
+/// Makes writes ready for the writer.
+pub(crate) fn ready(writes: Vec<Write>) -> Result<Vec<ReadyWrite>> {
+    writes.into_iter().map(ReadyWrite::of).collect()
+}
+
+pub(crate) fn apply_all(tx: &Tx<'_>, writes: &[ReadyWrite]) -> Result<()> {
+    writes.iter().try_for_each(|write| apply(tx, write))
 }
 
 fn apply(tx: &Tx<'_>, write: &ReadyWrite) -> Result<()> {

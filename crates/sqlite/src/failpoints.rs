@@ -6,7 +6,7 @@
 //!   acknowledged.
 //!
 //! `OP` is one of [`Op`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
-//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`. The action `return` makes the operation (or the whole group)
+//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`. The action `return` makes the operation (or the whole group)
 //! `Unavailable`; `panic` is caught by the writer and becomes the same.
 
 use crate::fault::Fault;
@@ -28,6 +28,10 @@ pub(crate) enum Op {
     Purge,
     Lease,
     Write,
+    Close,
+    Resend,
+    Reaccept,
+    Erase,
 }
 
 impl Op {
@@ -47,6 +51,10 @@ impl Op {
             Self::Purge => "purge",
             Self::Lease => "lease",
             Self::Write => "write",
+            Self::Close => "close",
+            Self::Resend => "resend",
+            Self::Reaccept => "reaccept",
+            Self::Erase => "erase",
         }
     }
 }

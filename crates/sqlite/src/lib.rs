@@ -10,6 +10,7 @@
 //!
 //! No rule of the business stands here: states, keys and deadlines come from core.
 
+mod actions;
 mod checkpoint;
 mod documents;
 mod ended;

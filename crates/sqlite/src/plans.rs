@@ -8,7 +8,7 @@ use bson::oid::ObjectId;
 use rusqlite::Connection;
 
 use crate::migrate::migrate;
-use crate::{documents, intake, list, notice, outbox, settle, store, sweep, work};
+use crate::{actions, documents, intake, list, notice, outbox, settle, store, sweep, work};
 
 fn plan(sql: &str) -> String {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -82,6 +82,20 @@ fn intake_looks_up_and_walks_nothing() {
     goes_by_in_order("alerts.processing.alertConfigId_1_webhook.receivedAt_-1", intake::PRICES);
     goes_by_in_order("deliveries.key_1", notice::BY_KEY);
     assert!(plan(intake::HOLDER).contains("PRIMARY KEY"), "{}", plan(intake::HOLDER));
+}
+
+#[test]
+fn a_person_is_found_by_what_is_theirs() {
+    for sql in actions::HISTORY {
+        assert!(plan(sql).starts_with("SEARCH"), "{}", plan(sql));
+    }
+    goes_by_in_order("deliveries.userId_1", actions::ENDED_WITH_RECIPIENT);
+    goes_by_in_order("deliveries.userId_1", actions::WITH_RECIPIENT);
+    goes_by_in_order(
+        "user_subscriptions.userId_1_subscription.status_1_subscription.endDate_1",
+        actions::SUBSCRIPTIONS_OF,
+    );
+    goes_by_in_order("audit_log.documentId_1_at_1", actions::RECORDS_OF);
 }
 
 #[test]

@@ -24,13 +24,19 @@ use crate::store::SqliteStore;
 /// How many decision chunks or deliveries are in memory at once.
 const PAGE: usize = 1_000;
 
+/// Raised by each resend of one of the alert's deliveries.
+pub(crate) const RESENDS: &str = "alertcast.resends";
+
 pub(crate) async fn settle(store: &SqliteStore, alert: AlertId, now: Time) -> StoreResult<Settled> {
     let edit = match store.read(move |rows| prepare(rows, alert, now)).await? {
         Ok(edit) => edit,
         Err(settled) => return Ok(settled),
     };
+    let (edit, resends) = edit;
     store
         .write(Lane::Short, Op::Settle, move |tx| match standing(tx.rows, alert)? {
+            // One that was sent again, and has ended again, is not in the lists.
+            Ok(document) if raw::counter(&document, RESENDS)? != resends => Ok(Settled::NotYet),
             Ok(document) => {
                 tx.rows.edit(Collection::Alerts, &document, &edit)?;
                 Ok(Settled::Now)
@@ -77,21 +83,36 @@ fn standing(rows: Rows<'_>, alert: AlertId) -> Result<std::result::Result<Bytes,
     Ok(Ok(document))
 }
 
-fn prepare(rows: Rows<'_>, alert: AlertId, now: Time) -> Result<std::result::Result<Edit, Settled>> {
-    if let Err(settled) = standing(rows, alert)? {
-        return Ok(Err(settled));
-    }
+/// The lists, and how often something had been sent again when they were made.
+fn prepare(rows: Rows<'_>, alert: AlertId, now: Time) -> Result<std::result::Result<(Edit, i64), Settled>> {
+    let kept = match standing(rows, alert)? {
+        Ok(kept) => kept,
+        Err(settled) => return Ok(Err(settled)),
+    };
     let mut edit = Edit::new();
     edit.set("alertcast.settledAt", now);
     edit.set("updatedAt", now);
     match matched(rows, alert)? {
         Some(matched) => {
-            let received = received(rows, alert)?;
+            let mut received = received(rows, alert)?;
+            keep_earlier(&mut received, &kept)?;
             write_lists(&mut edit, &matched, &received)?;
         }
         None => edit.set("alertcast.recipientsIn", "deliveries"),
     }
-    Ok(Ok(edit))
+    Ok(Ok((edit, raw::counter(&kept, RESENDS)?)))
+}
+
+/// What was delivered when the alert was settled before stays so: its deliveries may not be kept any more.
+fn keep_earlier(received: &mut HashMap<UserId, Received>, alert: &[u8]) -> Result<()> {
+    for matched in raw::lookup(alert, "processing.matchedUsers")?.map(Value::items).into_iter().flatten() {
+        let matched = matched?.value;
+        let user = matched.field("userId")?.and_then(Value::as_id).map(UserId);
+        let at = matched.field("deliveredAt")?.and_then(Value::as_time);
+        let (Some(user), Some(at)) = (user, at) else { continue };
+        received.entry(user).or_default().arrived(at);
+    }
+    Ok(())
 }
 
 /// The decisions about those whom the alert was for; none where they are too many to stand in it.
@@ -120,6 +141,12 @@ struct Received {
     error: Option<String>,
 }
 
+impl Received {
+    fn arrived(&mut self, at: Time) {
+        self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
+    }
+}
+
 fn received(rows: Rows<'_>, alert: AlertId) -> Result<HashMap<UserId, Received>> {
     let mut received: HashMap<UserId, Received> = HashMap::new();
     let mut after: Option<Vec<u8>> = None;
@@ -143,7 +170,7 @@ fn note(rows: Rows<'_>, received: &mut Received, delivery: Delivery) -> Result<(
     let told_by = told_by.map_or(delivery, |kept| kept.delivery);
     if told_by.state == DeliveryState::Sent {
         let at = told_by.ended_at.unwrap_or(told_by.updated_at);
-        received.delivered_at = Some(received.delivered_at.map_or(at, |first| first.min(at)));
+        received.arrived(at);
     } else {
         received.error = received.error.take().or(told_by.last_error);
     }

@@ -45,7 +45,7 @@ const OF_PREFERENCE: Counters = Counters {
 struct Raise {
     alerts: i64,
     trades: i64,
-    /// None where something is taken back, which is no activity.
+    /// None where something is taken back, or that again, which is no activity.
     at: Option<Time>,
     now: Time,
 }
@@ -117,7 +117,21 @@ pub(crate) fn take_back(
     preference: Option<PreferenceId>,
     now: Time,
 ) -> Result<()> {
-    let raise = Raise { alerts: -1, trades: -1, at: None, now };
+    move_both(rows, (subscription, preference), Raise { alerts: -1, trades: -1, at: None, now })
+}
+
+/// Counts again what was taken back.
+pub(crate) fn give_back(
+    rows: Rows<'_>,
+    subscription: SubscriptionId,
+    preference: Option<PreferenceId>,
+    now: Time,
+) -> Result<()> {
+    move_both(rows, (subscription, preference), Raise { alerts: 1, trades: 1, at: None, now })
+}
+
+fn move_both(rows: Rows<'_>, of: (SubscriptionId, Option<PreferenceId>), raise: Raise) -> Result<()> {
+    let (subscription, preference) = of;
     run(&mut *rows.conn().prepare_cached(&OF_SUBSCRIPTION.statement())?, subscription.into(), raise)?;
     if let Some(preference) = preference {
         run(&mut *rows.conn().prepare_cached(&OF_PREFERENCE.statement())?, preference.into(), raise)?;

@@ -254,7 +254,7 @@ impl ReadyChunk {
     }
 }
 
-fn encode_all<T: Serialize>(values: &[T]) -> Result<Vec<Bytes>> {
+pub(crate) fn encode_all<T: Serialize>(values: &[T]) -> Result<Vec<Bytes>> {
     values.iter().map(encode).collect()
 }
 
@@ -311,7 +311,7 @@ fn change_quota(rows: Rows<'_>, rev_seen: Option<i64>, quota: &Quota, bytes: &[u
 }
 
 /// Ends an open trade, by field.
-fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()> {
+pub(crate) fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()> {
     let Some(trade) = rows.find(Collection::Trades, end.trade)? else {
         return Err(Fault::conflict());
     };

@@ -195,12 +195,22 @@ pub struct AlertExtension {
     /// Codes of the rules that it broke, where it was refused.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub refused_for: Vec<String>,
+    /// When an operator accepted it after the fact: its entry may be followed for as long as one that came in then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Time>,
+    /// How often one of its deliveries was sent again: settling notices by it what happened meanwhile.
+    #[serde(skip_serializing_if = "is_none_yet")]
+    pub resends: Count,
     /// When its deliveries had all ended and `matchedUsers` was written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settled_at: Option<Time>,
     /// `"deliveries"` where the recipients are too many to stand in the alert.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub recipients_in: Option<String>,
+}
+
+fn is_none_yet(count: &Count) -> bool {
+    count.0 == 0
 }
 
 /// A price that a configuration's alert brought: what the next one's price is held against.

@@ -24,6 +24,7 @@ pub const PAGED: &[Collection] = &[
     Collection::Deliveries,
     Collection::Quotas,
     Collection::RejectedWebhooks,
+    Collection::AuditLog,
 ];
 
 /// What a store holds, by collection.

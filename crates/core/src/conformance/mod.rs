@@ -6,6 +6,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test suite: a rule that does not hold ends its test")]
 
+pub mod actions;
 pub mod attempts;
 pub mod changes;
 pub mod chunks;
@@ -15,6 +16,7 @@ pub mod constraints;
 pub mod crash;
 pub mod documents;
 pub mod dump;
+pub mod erasing;
 pub mod fixtures;
 pub mod histories;
 pub mod history;
@@ -27,6 +29,7 @@ pub mod outbox;
 pub mod random;
 pub mod reading;
 pub mod results;
+pub mod resending;
 mod rules;
 pub mod scene;
 pub mod settle;

@@ -257,6 +257,44 @@ macro_rules! conformance_tests {
                 a_history_with_two_channels_is_as_the_model_has_it,
                 a_history_in_a_hurry_is_as_the_model_has_it,
             ;
+            actions:
+                a_trade_closed_by_hand_ends_with_its_message_and_its_counters,
+                a_trade_that_is_not_as_it_was_seen_is_not_closed_by_hand,
+                a_trade_without_a_revision_is_closed_by_hand,
+                of_two_closes_by_hand_at_once_one_succeeds,
+                a_chunk_that_saw_a_trade_open_is_refused_after_it_was_closed_by_hand,
+                of_a_close_by_hand_and_a_chunk_at_once_one_ends_the_trade,
+                what_is_written_beside_an_act_fails_with_it,
+                acts_that_are_cut_off_happen_wholly_or_not_at_all,
+                what_was_done_by_hand_is_there_after_a_crash,
+                a_refused_alert_is_accepted_after_the_fact,
+                a_parked_alert_is_taken_up_behind_its_cursor,
+                an_alert_that_has_not_failed_is_not_accepted_again,
+                of_two_acceptances_of_one_alert_at_once_one_succeeds,
+            ;
+            resending:
+                a_dead_delivery_is_sent_again,
+                an_expired_replacement_is_sent_again_with_new_deadlines,
+                a_delivery_that_has_not_failed_is_not_sent_again,
+                an_entry_whose_trade_has_ended_is_not_sent_again,
+                an_exit_from_a_trade_never_entered_is_not_sent_again,
+                an_exit_that_tells_its_entry_is_sent_again_with_it,
+                a_mark_is_lifted_once_and_set_again_when_all_fail_again,
+                an_alert_is_settled_anew_once_what_was_sent_again_has_ended,
+                what_was_delivered_stays_so_when_it_is_not_kept_any_more,
+                of_two_resends_at_once_one_succeeds,
+                a_trade_is_not_unreached_while_one_announcement_is_sent_again,
+                an_alert_is_not_settled_over_a_resend,
+            ;
+            erasing:
+                an_erased_person_leaves_the_numbers,
+                many_old_messages_lose_their_recipient,
+                erasing_again_takes_away_what_has_come_since,
+                an_erasure_that_is_cut_off_goes_on_when_it_is_repeated,
+                nobody_is_erased_who_is_not_there,
+                a_message_that_is_being_sent_goes_on_without_its_recipient,
+                a_person_has_a_history_as_soon_as_something_is_kept,
+            ;
             concurrency:
                 histories_side_by_side_keep_the_documents_true,
                 histories_side_by_side_that_are_cut_off_keep_the_documents_true,

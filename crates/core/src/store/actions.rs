@@ -10,13 +10,15 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use bson::Document;
 
-use super::{Result, UsageIncrement, Write};
+use super::{Result, UsageIncrement, Write, document};
 use crate::alert::document::Alert;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, MessageKind};
 use crate::id::{AlertId, DeliveryId, UserId};
+use crate::money::Count;
 use crate::time::Time;
-use crate::trade::document::TradeEnd;
+use crate::trade::document::{Trade, TradeEnd, TradeStatus};
 
 /// The end of a trade by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,12 +117,59 @@ pub trait Actions: Send + Sync + fmt::Debug {
     /// Erases a person and keeps the numbers: see [`erasure`](crate::erasure) for what becomes of each document.
     /// `Conflict` where there is no such user.
     ///
-    /// The recipient of deliveries that have ended and the person in the audit log are taken away first, in slices; then
-    /// the user, the subscriptions, the waiting deliveries (`dropped`, with the consequences of their end) and `also` in
-    /// one commit. After a crash between slices the person is there, without some of that past; repeating it goes on.
-    /// Repeated on a person who is erased it takes away what has come since, and applies `also`. A message that is being
-    /// sent goes on; its recipient is taken from the record.
+    /// The recipient of deliveries that have ended is taken away first, in slices; then all else in one commit: the user,
+    /// the subscriptions, the audit log's entries about these, the waiting deliveries (`dropped`, with the consequences
+    /// of their end), and `also`. After a crash between slices the person is there, without the recipient of some old
+    /// messages; repeating it goes on. Repeated on a person who is erased it takes away what has come since, and applies
+    /// `also`. A message that is being sent goes on; its recipient is taken from the record.
     ///
     /// Trades stay, the open ones too: an exit ends them silently.
     async fn erase_user(&self, erase: EraseUser) -> Result<Erased>;
+}
+
+/// What sending a delivery again means for its trade: whether the mark of being unreached is lifted.
+///
+/// # Errors
+/// The answer, where it is not to be sent again.
+pub fn lifts_mark(delivery: &Delivery, trade: Option<&Trade>) -> std::result::Result<bool, Resent> {
+    let Some(trade) = trade else { return Ok(false) };
+    let announces = matches!(delivery.kind, MessageKind::Entry | MessageKind::Replacement);
+    if announces && trade.status != TradeStatus::Open {
+        return Err(Resent::TradeEnded);
+    }
+    let tells_entry = announces || delivery.combines.is_some();
+    match (trade.alertcast.unreached, tells_entry, delivery.kind) {
+        (true, true, _) => Ok(true),
+        (true, false, MessageKind::Exit) => Err(Resent::NeverEntered),
+        _ => Ok(false),
+    }
+}
+
+/// What changes in a kept alert that is accepted after the fact: fields to set, and fields to remove. What is not ours is
+/// in neither.
+///
+/// # Errors
+/// `Corrupt` where an alert has no form as a document, which is a defect.
+pub fn acceptance(kept: &Alert, accepted: &Alert) -> Result<(Document, Vec<String>)> {
+    let mut after = accepted.clone();
+    after.alertcast.refused_for.clear();
+    after.alertcast.attempts = Count(0);
+    let (before, after) = (document(kept)?, document(&after)?);
+    let (mut set, mut unset) = (Document::new(), Vec::new());
+    for (name, value) in &after {
+        match (value.as_document(), before.get_document(name)) {
+            (Some(after), Ok(before)) => differences(name, before, after, &mut set, &mut unset),
+            _ if before.get(name) != Some(value) => drop(set.insert(name, value)),
+            _ => {}
+        }
+    }
+    Ok((set, unset))
+}
+
+/// Of one part of an alert. What stands in its fields is changed as a whole: others' names may have dots in them.
+fn differences(within: &str, before: &Document, after: &Document, set: &mut Document, unset: &mut Vec<String>) {
+    let changed = after.iter().filter(|(name, value)| before.get(name) != Some(value));
+    set.extend(changed.map(|(name, value)| (format!("{within}.{name}"), value.clone())));
+    let gone = before.keys().filter(|name| !after.contains_key(*name));
+    unset.extend(gone.map(|name| format!("{within}.{name}")));
 }

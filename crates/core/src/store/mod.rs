@@ -68,8 +68,8 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The whole store.
-pub trait Store: Intake + Work + Outbox + Leases + Documents {}
-impl<T: Intake + Work + Outbox + Leases + Documents> Store for T {}
+pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents {}
+impl<T: Intake + Work + Outbox + Actions + Leases + Documents> Store for T {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Intake

@@ -9,9 +9,9 @@ use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
-    Acceptance, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents, Fence, Intake, IntakeKey, Lease,
-    Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook, Result, Settled, Store, StoreError, TakeResult,
-    UserSpan, Work, Write,
+    AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
+    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
+    Resend, Resent, Result, Settled, Store, StoreError, TakeResult, TradeClose, UserSpan, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -139,6 +139,14 @@ delegate!(Outbox {
     fn settle(alert: AlertId, now: Time) -> Settled;
     fn unsettled(after: Option<AlertId>, limit: usize) -> Vec<AlertId>;
     fn purge(deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> bool;
+});
+
+delegate!(Actions {
+    fn close_trade(close: TradeClose) -> ();
+    fn resend(resend: Resend) -> Resent;
+    fn accept_refused(accept: AcceptRefused) -> ();
+    fn has_history(user: UserId) -> bool;
+    fn erase_user(erase: EraseUser) -> Erased;
 });
 
 delegate!(Leases {

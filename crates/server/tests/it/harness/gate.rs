@@ -8,9 +8,9 @@ use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
-    Acceptance, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents, Fence, Intake, IntakeKey, Lease,
-    Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook, Result, Settled, Store, TakeResult, UserSpan, Work,
-    Write,
+    AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
+    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
+    Resend, Resent, Result, Settled, Store, TakeResult, TradeClose, UserSpan, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -122,6 +122,13 @@ straight_through! {
         fn settle(alert: AlertId, now: Time) -> Settled;
         fn unsettled(after: Option<AlertId>, limit: usize) -> Vec<AlertId>;
         fn purge(deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> bool;
+    }
+    Actions {
+        fn close_trade(close: TradeClose) -> ();
+        fn resend(resend: Resend) -> Resent;
+        fn accept_refused(accept: AcceptRefused) -> ();
+        fn has_history(user: UserId) -> bool;
+        fn erase_user(erase: EraseUser) -> Erased;
     }
     Documents {
         fn setup() -> ();

@@ -1,0 +1,341 @@
+//! What operators do by hand: each act in one job, with what is written about it.
+
+use alertcast_core::alert::document::{Alert, AlertStatus};
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState};
+use alertcast_core::erasure::{self, Change};
+use alertcast_core::id::{AlertId, DeliveryId, UserId};
+use alertcast_core::money::Count;
+use alertcast_core::store::actions::{acceptance, lifts_mark};
+use alertcast_core::store::{
+    AcceptRefused, Actions, Collection, EraseUser, Erased, Resend, Resent, Result as StoreResult, TradeClose,
+    partition_of,
+};
+use alertcast_core::subscription::Subscription;
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::Trade;
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+
+use crate::documents::{apply_all, note_change, ready};
+use crate::ended::{Endings, Kept};
+use crate::failpoints::Op;
+use crate::fault::{Fault, Result};
+use crate::queue::Lane;
+use crate::raw::{self, Edit, Value};
+use crate::rows::{Blob, Bytes, Rows, decode};
+use crate::settle::RESENDS;
+use crate::store::SqliteStore;
+use crate::usage;
+use crate::work::{encode_all, end_trade};
+use crate::writer::Tx;
+
+/// So many old deliveries lose their recipient in one job, so that intake does not wait for all of them.
+const SLICE: i64 = 500;
+
+#[async_trait]
+impl Actions for SqliteStore {
+    async fn close_trade(&self, close: TradeClose) -> StoreResult<()> {
+        let TradeClose { end, rev_seen, deliveries, usage, now, also } = close;
+        let (deliveries, also) = (encode_all(&deliveries)?, ready(also)?);
+        self.write(Lane::Short, Op::Close, move |tx| {
+            check_rev(tx.rows, end.trade.0, rev_seen)?;
+            end_trade(tx.rows, &end, now)?;
+            tx.rows.insert_all_missing(Collection::Deliveries, deliveries.iter().map(Vec::as_slice))?;
+            usage::count(tx.rows, &usage, now)?;
+            apply_all(tx, &also)
+        })
+        .await
+    }
+
+    async fn resend(&self, mut asked: Resend) -> StoreResult<Resent> {
+        let also = ready(std::mem::take(&mut asked.also))?;
+        self.write(Lane::Short, Op::Resend, move |tx| {
+            let resent = resend(tx.rows, &asked)?;
+            if matches!(resent, Resent::Queued(_)) {
+                apply_all(tx, &also)?;
+            }
+            Ok(resent)
+        })
+        .await
+    }
+
+    async fn accept_refused(&self, accept: AcceptRefused) -> StoreResult<()> {
+        let AcceptRefused { mut alert, now, also } = accept;
+        let partition = alert.processing.alert_config_id.map(partition_of);
+        alert.alertcast.partition = partition.or(alert.alertcast.partition);
+        let also = ready(also)?;
+        self.write(Lane::Short, Op::Reaccept, move |tx| {
+            accept_refused(tx, &alert, now)?;
+            apply_all(tx, &also)
+        })
+        .await
+    }
+
+    async fn has_history(&self, user: UserId) -> StoreResult<bool> {
+        self.read(move |rows| {
+            for sql in HISTORY {
+                if rows.any(sql, [Blob::from(user)])? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        })
+        .await
+    }
+
+    async fn erase_user(&self, erase: EraseUser) -> StoreResult<Erased> {
+        let EraseUser { user, now, also } = erase;
+        let mut cleaned = 0;
+        loop {
+            let slice = self.write(Lane::Bulk, Op::Erase, move |tx| clean_ended(tx.rows, user, now)).await?;
+            cleaned += slice;
+            if i64::try_from(slice).unwrap_or(i64::MAX) < SLICE {
+                break;
+            }
+        }
+        let also = ready(also)?;
+        let mut erased = self
+            .write(Lane::Short, Op::Erase, move |tx| {
+                let erased = erase_user(tx, user, now)?;
+                apply_all(tx, &also)?;
+                Ok(erased)
+            })
+            .await?;
+        erased.deliveries_cleaned += cleaned;
+        Ok(erased)
+    }
+}
+
+fn check_rev(rows: Rows<'_>, trade: ObjectId, seen: i64) -> Result<()> {
+    match rows.find(Collection::Trades, trade)? {
+        Some(trade) if raw::counter(&trade, "alertcast.rev")? == seen => Ok(()),
+        _ => Err(Fault::conflict()),
+    }
+}
+
+fn resend(rows: Rows<'_>, asked: &Resend) -> Result<Resent> {
+    let Some(mut kept) = Kept::load(rows, asked.delivery)? else {
+        return Err(Fault::conflict());
+    };
+    let Ok(state) = kept.delivery.state.after(DeliveryEvent::Resend) else {
+        return Err(Fault::conflict());
+    };
+    let bytes = kept.delivery.trade_id.map(|id| rows.find(Collection::Trades, id)).transpose()?.flatten();
+    let trade = bytes.as_deref().map(|bytes| decode::<Trade>(Collection::Trades, bytes)).transpose()?;
+    let lifts = match lifts_mark(&kept.delivery, trade.as_ref()) {
+        Ok(lifts) => lifts,
+        Err(refusal) => return Ok(refusal),
+    };
+    if let (true, Some(trade), Some(bytes)) = (lifts, &trade, &bytes) {
+        lift_mark(rows, trade, bytes, asked.now)?;
+    }
+    let mut edit = Edit::new();
+    edit.set("state", state);
+    edit.set("dueAt", asked.due_at);
+    edit.set("deadlineAt", asked.deadline_at);
+    edit.set_some("entryDeadlineAt", asked.entry_deadline_at);
+    edit.unset("endedAt");
+    edit.set("updatedAt", asked.now);
+    kept.edit(rows, &edit)?;
+    let delivery = &kept.delivery;
+    if let Some(alert) = delivery.alert_id {
+        unsettle(rows, alert, 1, asked.now)?;
+    }
+    if let Some(told) = delivery.combines_alert.filter(|told| delivery.alert_id != Some(*told)) {
+        unsettle(rows, told, 0, asked.now)?;
+    }
+    Ok(Resent::Queued(Box::new(kept.delivery)))
+}
+
+/// The trade counts again: its entry may still arrive.
+fn lift_mark(rows: Rows<'_>, trade: &Trade, bytes: &[u8], now: Time) -> Result<()> {
+    let mut edit = Edit::new();
+    edit.unset("alertcast.unreached");
+    edit.set("alertcast.rev", Count(trade.alertcast.rev.0 + 1));
+    edit.set("updatedAt", now);
+    rows.edit(Collection::Trades, bytes, &edit)?;
+    usage::give_back(rows, trade.subscription_id, trade.alertcast.preference_id, now)
+}
+
+/// The alert is settled anew; so many of its deliveries have not failed after all.
+fn unsettle(rows: Rows<'_>, alert: AlertId, not_failed: i64, now: Time) -> Result<()> {
+    let Some(document) = rows.find(Collection::Alerts, alert)? else {
+        return Ok(());
+    };
+    let mut edit = Edit::new();
+    let failed = raw::counter(&document, "statistics.failureCount")? - not_failed;
+    edit.set("statistics.failureCount", Count(failed));
+    edit.set(RESENDS, Count(raw::counter(&document, RESENDS)? + 1));
+    edit.unset("alertcast.settledAt");
+    edit.set("updatedAt", now);
+    rows.edit(Collection::Alerts, &document, &edit)?;
+    Ok(())
+}
+
+fn accept_refused(tx: &Tx<'_>, alert: &Alert, now: Time) -> Result<()> {
+    let Some(bytes) = tx.rows.find(Collection::Alerts, alert.id)? else {
+        return Err(Fault::conflict());
+    };
+    let kept: Alert = decode(Collection::Alerts, &bytes)?;
+    if kept.processing.status != AlertStatus::Failed {
+        return Err(Fault::conflict());
+    }
+    let (set, unset) = acceptance(&kept, alert)?;
+    let mut edit = edit_of(set, unset);
+    edit.set("alertcast.seq", Count(tx.next_seq()));
+    edit.set("updatedAt", now);
+    tx.rows.edit(Collection::Alerts, &bytes, &edit)?;
+    Ok(())
+}
+
+fn edit_of(set: bson::Document, unset: impl IntoIterator<Item = impl Into<String>>) -> Edit {
+    let mut edit = Edit::new();
+    for (path, value) in set {
+        edit.set(path, value);
+    }
+    for path in unset {
+        edit.unset(path.into());
+    }
+    edit
+}
+
+fn edit_for(change: Change) -> Edit {
+    edit_of(change.set, change.unset)
+}
+
+/// Each by an index that begins with the user. A decision is made only about who has one of the first three.
+pub(crate) const HISTORY: [&str; 5] = [
+    r#"SELECT 1 FROM user_subscriptions WHERE "userId" = ?1"#,
+    r#"SELECT 1 FROM trades WHERE "userId" = ?1"#,
+    r#"SELECT 1 FROM quotas WHERE "_id" = ?1"#,
+    r#"SELECT 1 FROM user_alert_preferences WHERE "userId" = ?1"#,
+    r#"SELECT 1 FROM deliveries WHERE "userId" = ?1"#,
+];
+
+pub(crate) const ENDED_WITH_RECIPIENT: &str = r#"SELECT doc FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'
+    AND "state" NOT IN ('pending', 'sending', 'held') LIMIT ?2"#;
+
+/// Takes the recipient from some deliveries that have ended; answers from how many.
+fn clean_ended(rows: Rows<'_>, user: UserId, now: Time) -> Result<u64> {
+    let mut cleaned = 0;
+    for bytes in rows.all(ENDED_WITH_RECIPIENT, (Blob::from(user), SLICE), |row| Ok(row.get::<_, Bytes>(0)?))? {
+        clean(rows, user, &mut Kept::read(bytes)?, now)?;
+        cleaned += 1;
+    }
+    Ok(cleaned)
+}
+
+/// Takes the recipient from a delivery, and from the errors that name it.
+fn clean(rows: Rows<'_>, user: UserId, kept: &mut Kept, now: Time) -> Result<()> {
+    let mut edit = Edit::new();
+    edit.set("to", erasure::ERASED);
+    edit.set("updatedAt", now);
+    let error = kept.delivery.last_error.as_deref();
+    if let Some(error) = error.and_then(|error| erasure::of_error(error, &kept.delivery.to)) {
+        edit.set("lastError", error);
+        for alert in [kept.delivery.alert_id, kept.delivery.combines_alert].into_iter().flatten() {
+            clean_alert(rows, alert, user, &kept.delivery.to)?;
+        }
+    }
+    kept.edit(rows, &edit)
+}
+
+/// Takes the recipient from what an alert says of the user's deliveries.
+fn clean_alert(rows: Rows<'_>, alert: AlertId, user: UserId, recipient: &str) -> Result<()> {
+    let Some(document) = rows.find(Collection::Alerts, alert)? else {
+        return Ok(());
+    };
+    let mut edit = Edit::new();
+    let matched = raw::lookup(&document, "processing.matchedUsers")?.map(Value::items).into_iter().flatten();
+    for (at, matched) in matched.enumerate() {
+        let matched = matched?.value;
+        if matched.field("userId")?.and_then(Value::as_id) != Some(user.0) {
+            continue;
+        }
+        let error = matched.field("error")?.and_then(Value::as_str);
+        if let Some(error) = error.and_then(|error| erasure::of_error(error, recipient)) {
+            edit.set(format!("processing.matchedUsers.{at}.error"), error);
+        }
+    }
+    rows.edit(Collection::Alerts, &document, &edit)?;
+    Ok(())
+}
+
+fn erase_user(tx: &Tx<'_>, user: UserId, now: Time) -> Result<Erased> {
+    let rows = tx.rows;
+    let Some(person) = rows.find(Collection::Users, user)? else {
+        return Err(Fault::conflict());
+    };
+    rows.edit(Collection::Users, &person, &edit_for(erasure::of_user(user, now)))?;
+    note_change(tx, Collection::Users, user.0)?;
+    let mut erased = Erased::default();
+    let subscriptions = erase_subscriptions(tx, user, now, &mut erased)?;
+    for about in std::iter::once(user.0).chain(subscriptions) {
+        erased.audit_entries_cleaned += clean_records(rows, about)?;
+    }
+    drop_waiting(rows, user, now, &mut erased)?;
+    Ok(erased)
+}
+
+pub(crate) const SUBSCRIPTIONS_OF: &str = r#"SELECT doc FROM user_subscriptions WHERE "userId" = ?1"#;
+
+/// Cancels what runs, and removes the proofs. Answers all of the user's subscriptions.
+fn erase_subscriptions(tx: &Tx<'_>, user: UserId, now: Time, erased: &mut Erased) -> Result<Vec<ObjectId>> {
+    let mut ids = Vec::new();
+    for bytes in tx.rows.all(SUBSCRIPTIONS_OF, [Blob::from(user)], |row| Ok(row.get::<_, Bytes>(0)?))? {
+        let subscription: Subscription = decode(Collection::UserSubscriptions, &bytes)?;
+        let id = subscription.id.0;
+        ids.push(id);
+        if let Some(change) = erasure::of_subscription(&subscription, now) {
+            let is_cancelled = erasure::ends_with_its_person(subscription.subscription.status);
+            erased.subscriptions_cancelled += u64::from(is_cancelled);
+            tx.rows.edit(Collection::UserSubscriptions, &bytes, &edit_for(change))?;
+            note_change(tx, Collection::UserSubscriptions, id)?;
+        }
+    }
+    Ok(ids)
+}
+
+pub(crate) const RECORDS_OF: &str = r#"SELECT doc FROM audit_log WHERE "documentId" = ?1"#;
+
+/// Takes the person from the records of acts about a document; answers from how many.
+fn clean_records(rows: Rows<'_>, about: ObjectId) -> Result<u64> {
+    let mut cleaned = 0;
+    for bytes in rows.all(RECORDS_OF, [Blob(about.bytes())], |row| Ok(row.get::<_, Bytes>(0)?))? {
+        let entry = crate::rows::unpack(Collection::AuditLog, &bytes)?;
+        let mut edit = Edit::new();
+        let mut changes = false;
+        for field in ["before", "after"] {
+            if let Some(record) = entry.get_document(field).ok().and_then(erasure::of_record) {
+                edit.set(field, record);
+                changes = true;
+            }
+        }
+        if changes {
+            rows.edit(Collection::AuditLog, &bytes, &edit)?;
+            cleaned += 1;
+        }
+    }
+    Ok(cleaned)
+}
+
+pub(crate) const WITH_RECIPIENT: &str = r#"SELECT "_id" FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'"#;
+
+/// Drops what waits, and takes the recipient from it and from what has ended since.
+fn drop_waiting(rows: Rows<'_>, user: UserId, now: Time, erased: &mut Erased) -> Result<()> {
+    let mut endings = Endings::new(rows, now);
+    let ids = rows.all(WITH_RECIPIENT, [Blob::from(user)], |row| Ok(DeliveryId(row.get::<_, Blob>(0)?.id())))?;
+    for id in ids {
+        let Some(mut kept) = Kept::load(rows, id)? else { continue };
+        clean(rows, user, &mut kept, now)?;
+        erased.deliveries_cleaned += 1;
+        if matches!(kept.delivery.state, DeliveryState::Pending | DeliveryState::Held) {
+            let mut reason = Edit::new();
+            reason.set("lastError", erasure::DROPPED_FOR);
+            endings.end(&kept, DeliveryEvent::Drop, reason, false)?;
+            erased.deliveries_dropped += 1;
+        }
+    }
+    erased.settle = endings.finish()?;
+    Ok(())
+}
