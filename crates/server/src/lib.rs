@@ -17,6 +17,7 @@ pub mod http;
 pub mod inflight;
 pub mod leases;
 pub mod notices;
+pub mod operator;
 pub mod processor;
 pub mod running;
 pub mod scheduler;

@@ -4,6 +4,8 @@
 //! Only a body of which nothing can be made is [`Unreadable`]. The rules that need a configuration or the time are in
 //! [`super::rules`].
 
+mod again;
+
 use std::borrow::Cow;
 
 use bson::{Bson, Document};
@@ -21,6 +23,7 @@ use crate::money::{Amount, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
 
+pub use self::again::read_again;
 pub use super::redact::{scrub, scrub_query};
 pub use super::source::Unreadable;
 

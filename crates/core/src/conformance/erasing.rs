@@ -181,12 +181,12 @@ pub async fn an_erasure_that_is_cut_off_goes_on_when_it_is_repeated(harness: &dy
     let mut sequence = Sequence::new(31);
     let mut scene = Scene::new(harness, 1).await;
     person(&scene).await;
-    old_messages(&scene, 1_203).await;
+    old_messages(&scene, 603).await;
     scene.open(1, 1..=1, BOTH).await;
-    for n in 10..30 {
+    for n in 10..18 {
         let act = EraseUser { also: record(n), ..erase(1, 50) };
         let _ = cut_off(&mut sequence, scene.store.erase_user(act)).await;
-        if n % 10 == 0 {
+        if n % 4 == 0 {
             scene.store = harness.reopen(scene.store).await;
         }
         let dump = Dump::when_quiet(&*scene.store).await;

@@ -14,7 +14,7 @@ use crate::user::UserStatus;
 use super::allowance::charge;
 use super::audience::{Audience, PreferenceView, UserView};
 use super::entitlement::{Entitled, Unentitled, entitlement};
-use super::job::Job;
+use super::job::{Job, Outlets};
 use super::route::{Purpose, Routes};
 
 /// All that a decision rests on.
@@ -76,7 +76,7 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
     let limit = entitled.map_or(1, |entitled| entitled.limit);
     let step = machine::step(case.open, &case.job.ask, &case.job.settings(limit))?;
 
-    let exit_routes = exit_routes(case.job, user.as_ref(), &preference.choices);
+    let exit_routes = exit_routes(case.job.outlets, user.as_ref(), &preference.choices);
     let opening = case.job.ask.opens().zip(step.entry);
     let entry = opening.map(|opening| enter(case, user.as_ref(), &preference, entitled, opening));
     let (verdict, subscription) = judge(case, &step, entry.as_ref(), exit_routes.err(), entitled);
@@ -183,7 +183,11 @@ fn entry_routes<'a>(job: &Job<'a>, user: &UserView<'a>, choices: &AlertChoices) 
 ///
 /// # Errors
 /// Why by none: the exit is then silent.
-fn exit_routes<'a>(job: &Job<'a>, user: Option<&UserView<'a>>, choices: &AlertChoices) -> Result<Routes<'a>, Verdict> {
+pub(super) fn exit_routes<'a>(
+    outlets: &'a Outlets,
+    user: Option<&UserView<'a>>,
+    choices: &AlertChoices,
+) -> Result<Routes<'a>, Verdict> {
     let user = user.ok_or(Verdict::UserInactive)?;
     match user.status {
         UserStatus::Active => {}
@@ -193,7 +197,7 @@ fn exit_routes<'a>(job: &Job<'a>, user: Option<&UserView<'a>>, choices: &AlertCh
     if !choices.alert_types.exit {
         return Err(Verdict::ExitMuted);
     }
-    let routes = Routes::to(user, choices.notifications, job.outlets, Purpose::Exit);
+    let routes = Routes::to(user, choices.notifications, outlets, Purpose::Exit);
     if routes.is_empty() { Err(Verdict::NoChannel) } else { Ok(routes) }
 }
 

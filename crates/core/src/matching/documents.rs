@@ -16,6 +16,13 @@ use super::decide::EntryPart;
 use super::job::Job;
 use super::route::{Route, Routes};
 
+/// Whether the plan of a subscription goes first.
+pub(super) fn has_priority_support(audience: &Audience, user: UserId, subscription: SubscriptionId) -> bool {
+    let held = audience.subscriptions(user).find(|held| held.id == subscription);
+    let plan = held.and_then(|held| audience.plan(held.plan));
+    plan.is_some_and(|plan| plan.features.priority_support)
+}
+
 /// Where documents are made out.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Desk<'a> {
@@ -115,15 +122,12 @@ impl Desk<'_> {
         kind: MessageKind,
         trade: Option<TradeId>,
     ) -> Subject {
-        let mut subscriptions = self.audience.subscriptions(user);
-        let held = subscriptions.find(|held| held.id == subscription);
-        let plan = held.and_then(|held| self.audience.plan(held.plan));
         Subject {
             user,
             subscription,
             kind,
             trade,
-            priority_support: plan.is_some_and(|plan| plan.features.priority_support),
+            priority_support: has_priority_support(self.audience, user, subscription),
             deadline_at: self.now + EXIT_DEADLINE,
             entry_deadline_at: None,
         }

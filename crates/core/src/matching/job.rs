@@ -34,6 +34,8 @@ pub struct Job<'a> {
     pub risk: Option<RiskLevel>,
     /// Entitlement and quotas are judged as of this moment.
     pub received_at: Time,
+    /// From when an entry may be followed: its receipt, or when an operator accepted it after the fact.
+    pub followed_from: Time,
     /// Decisions only: no trade, no counter, no message to subscribers.
     pub testing: bool,
     pub outlets: &'a Outlets,
@@ -52,6 +54,7 @@ impl<'a> Job<'a> {
             ask: Ask::of(alert)?,
             risk: alert.alertcast.risk,
             received_at: alert.webhook.received_at,
+            followed_from: alert.alertcast.accepted_at.unwrap_or(alert.webhook.received_at),
             testing: alert.alertcast.testing,
             outlets,
         })
@@ -81,6 +84,6 @@ impl<'a> Job<'a> {
 
     /// Until when its entry may be followed.
     pub(super) fn entry_deadline(&self) -> Time {
-        entry_deadline(self.received_at, self.config.timeframe, self.outlets.entry_deadline)
+        entry_deadline(self.followed_from, self.config.timeframe, self.outlets.entry_deadline)
     }
 }

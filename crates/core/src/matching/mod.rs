@@ -5,11 +5,13 @@
 
 mod allowance;
 pub mod audience;
+pub mod by_hand;
 pub mod chunk;
 mod decide;
 mod documents;
 pub mod entitlement;
 pub mod job;
+pub mod rehearsal;
 mod route;
 
 pub use route::mail_lane;

@@ -6,6 +6,8 @@
 mod order;
 mod work;
 
+pub(crate) use work::outlets;
+
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -166,7 +166,7 @@ async fn process(
 }
 
 /// How messages leave this house, as it is set up.
-fn outlets(app: &App) -> Outlets {
+pub(crate) fn outlets(app: &App) -> Outlets {
     Outlets {
         default_bot: app.settings.telegram.tokens.first().and_then(bot_id),
         mail_shards: 0,

@@ -181,6 +181,7 @@ fn an_exit_finds_holders_that_its_caller_did_not_name() {
         ask,
         risk: None,
         received_at: NOON,
+        followed_from: NOON,
         testing: false,
         outlets: &outlets,
     };
@@ -206,7 +207,16 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
     let state = world.load(span(&users).unwrap(), &[]);
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), world.outlets.clone());
     let alert = crate::id::AlertId(oid(b'a', 9));
-    let job = Job { alert, config, ask: buy("100"), risk: None, received_at: NOON, testing: false, outlets: &outlets };
+    let job = Job {
+        alert,
+        config,
+        ask: buy("100"),
+        risk: None,
+        received_at: NOON,
+        followed_from: NOON,
+        testing: false,
+        outlets: &outlets,
+    };
     let chunk = Chunk { users: &users, state: &state, last: true };
     let plan = plan_chunk(&job, &world.audience, &chunk, NOON, &Ids::default()).unwrap();
     assert_eq!(plan.opened[0].trade_number, Count(3));

@@ -56,6 +56,7 @@ fn planned(audience: &Audience, ask: Ask, users: &[UserId], open: &[Trade], aler
         ask,
         risk: None,
         received_at: NOON,
+        followed_from: NOON,
         testing: false,
         outlets: &outlets,
     };

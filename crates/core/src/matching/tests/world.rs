@@ -274,6 +274,7 @@ impl World {
             ask,
             risk: self.risk,
             received_at: self.now,
+            followed_from: self.now,
             testing: self.testing,
             outlets: &outlets,
         };

@@ -1,0 +1,118 @@
+//! Reading an alert again that is kept: after the cause of its refusal was mended.
+
+use bson::{Bson, Document};
+use serde_json::{Map, Number, Value};
+
+use super::{Fields, Payload, Reader, TEXT_KEY};
+use crate::alert::document::Alert;
+
+/// Reads the payload of a kept alert as it was read when it came in. What its body lacked, because it stood in the URL,
+/// is taken from what was read then.
+pub fn read_again(alert: &Alert) -> Payload {
+    let raw = &alert.webhook.raw_payload;
+    let body = fields(raw.iter().filter(|(name, _)| *name != TEXT_KEY));
+    let fields = Fields::new(body, read_then(alert));
+    let mut payload = Reader { fields, problems: Vec::new() }.payload(raw.clone());
+    payload.additional = alert.alert_data.additional_data.clone().unwrap_or_default();
+    payload
+}
+
+/// What was read when it came in, under the names by which it is looked for.
+fn read_then(alert: &Alert) -> Map<String, Value> {
+    let data = &alert.alert_data;
+    let mut read = Map::new();
+    read.insert("symbol".to_owned(), data.symbol.as_str().into());
+    read.insert("timeframe".to_owned(), data.timeframe.as_str().into());
+    read.insert("strategy".to_owned(), data.strategy.as_str().into());
+    read.insert("signal".to_owned(), data.signal.as_str().into());
+    read.insert("price".to_owned(), data.price.to_string().into());
+    for (name, level) in [("tp", data.take_profit_price), ("sl", data.stop_loss_price)] {
+        read.extend(level.map(|level| (name.to_owned(), level.to_string().into())));
+    }
+    read.insert("timestamp".to_owned(), data.timestamp.millis().into());
+    read
+}
+
+fn fields<'a>(document: impl IntoIterator<Item = (&'a String, &'a Bson)>) -> Map<String, Value> {
+    document.into_iter().map(|(name, value)| (name.clone(), json(value))).collect()
+}
+
+/// A value as a body had it.
+fn json(value: &Bson) -> Value {
+    match value {
+        Bson::Null => Value::Null,
+        Bson::Boolean(flag) => Value::Bool(*flag),
+        Bson::String(text) => Value::String(text.clone()),
+        Bson::Array(items) => Value::Array(items.iter().map(json).collect()),
+        Bson::Document(inner) => Value::Object(document(inner)),
+        Bson::Int32(number) => Value::from(*number),
+        Bson::Int64(number) => Value::from(*number),
+        Bson::Double(number) => Number::from_f64(*number).map_or(Value::Null, Value::Number),
+        other => Value::String(other.to_string()),
+    }
+}
+
+fn document(document: &Document) -> Map<String, Value> {
+    fields(document)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::document::{AlertExtension, AlertStatistics, Processing, Source, Webhook};
+    use crate::alert::payload;
+    use crate::id::AlertId;
+    use crate::time::Time;
+
+    const RECEIVED: Time = Time::from_millis(1_750_000_000_000);
+
+    fn kept(body: &str, query: &str) -> (Alert, Payload) {
+        let payload = payload::read(body.as_bytes(), query).unwrap();
+        let alert = Alert {
+            id: AlertId::MIN,
+            source: Source::TradingView,
+            webhook: Webhook {
+                received_at: RECEIVED,
+                processed_at: None,
+                raw_payload: payload.raw.clone(),
+                signature: None,
+                ip_address: None,
+            },
+            alert_data: payload.alert_data(RECEIVED).unwrap(),
+            processing: Processing::default(),
+            statistics: AlertStatistics::default(),
+            created_at: RECEIVED,
+            updated_at: RECEIVED,
+            alertcast: AlertExtension::default(),
+        };
+        (alert, payload)
+    }
+
+    /// In which form it came, and whether fields stood in the URL, makes no difference.
+    #[test]
+    fn an_alert_is_read_again_as_it_was_read_at_first() {
+        let json = r#"{"ticker": "SYM1", "interval": "60", "strategy": "EMA", "signal": "buy", "price": "100.5",
+            "tp": 110, "sl": null, "time": "2025-06-15T10:00:00Z", "tp2": 120.25, "alert_id": "a-1", "quantity": 3}"#;
+        let pairs = "ticker: SYM1, interval: 60, strategy: EMA, signal: sell, price: 100, sl: 110, note: x";
+        let turned = r#"{"ticker": "SYM1", "interval": "1h", "action": "sell", "price": 99.5,
+            "market_position": "flat", "prev_market_position": "long"}"#;
+        for (body, query) in [
+            (json, ""),
+            (pairs, ""),
+            (turned, "strategy=EMA&tp=90"),
+            ("", "symbol=A&tf=1h&strategy=S&signal=BUY&price=1"),
+        ] {
+            let (alert, first) = kept(body, query);
+            let again = read_again(&alert);
+            let timestamp = first.timestamp.or(Some(RECEIVED));
+            let expected = Payload {
+                timestamp,
+                timestamp_in_body: again.timestamp_in_body,
+                alert_id: again.alert_id.clone(),
+                ..first.clone()
+            };
+            assert_eq!(again, expected, "{body} {query}");
+            assert_eq!(first.timestamp_in_body, again.timestamp_in_body, "{body}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Closing a trade by an operator's hand: what is committed, and whom it is told.
+
+use bson::oid::ObjectId;
+
+use crate::delivery::{
+    Cause, CauseKind, Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, priority,
+    rotation,
+};
+use crate::id::{AlertId, DeliveryId, IdSource};
+use crate::money::{Count, Price};
+use crate::store::UsageIncrement;
+use crate::time::Time;
+use crate::trade::document::{Trade, TradeEnd};
+use crate::trade::machine::{Ending, NotOpen, close_by_hand};
+
+use super::audience::Audience;
+use super::decide::exit_routes;
+use super::documents::has_priority_support;
+use super::job::Outlets;
+use super::route::{Route, Routes};
+
+/// What an operator asks for.
+#[derive(Debug, Clone, Copy)]
+pub struct Close<'a> {
+    pub trade: &'a Trade,
+    pub price: Price,
+    /// The act: the messages' cause.
+    pub act: ObjectId,
+    pub outlets: &'a Outlets,
+}
+
+/// What closing a trade commits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClosePlan {
+    pub end: TradeEnd,
+    pub rev_seen: i64,
+    pub deliveries: Vec<Delivery>,
+    pub usage: Vec<UsageIncrement>,
+}
+
+/// Works out the end of a trade. Its subscriber hears of it as of an alert's exit: by the channels that are switched on,
+/// and not at all where exits are muted, the subscriber is suspended, or the entry never arrived.
+///
+/// # Errors
+/// `NotOpen` where the trade has ended.
+pub fn close(asked: &Close<'_>, audience: &Audience, now: Time, ids: &dyn IdSource) -> Result<ClosePlan, NotOpen> {
+    let trade = asked.trade;
+    let ending = close_by_hand(trade, asked.price)?;
+    let user = audience.user(trade.user_id);
+    let preference = audience.preference(trade.user_id, trade.alert_config_id);
+    let routes = match trade.alertcast.unreached {
+        true => Routes::default(),
+        false => exit_routes(asked.outlets, user.as_ref(), &preference.choices).unwrap_or_default(),
+    };
+    let is_first = has_priority_support(audience, trade.user_id, trade.subscription_id);
+    let told = UsageIncrement {
+        subscription: trade.subscription_id,
+        preference: preference.id,
+        alerts: 1,
+        trades: 0,
+        at: now,
+    };
+    Ok(ClosePlan {
+        end: ending.commit(now, None, None),
+        rev_seen: trade.alertcast.rev.0,
+        deliveries: routes.iter().flat_map(|route| messages(asked, &ending, route, is_first, now, ids)).collect(),
+        usage: if routes.is_empty() { Vec::new() } else { vec![told] },
+    })
+}
+
+/// The exit, and its entry's edit.
+fn messages(
+    asked: &Close<'_>,
+    ending: &Ending<'_>,
+    route: Route<'_>,
+    priority_support: bool,
+    now: Time,
+    ids: &dyn IdSource,
+) -> impl Iterator<Item = Delivery> {
+    let exit = message(asked, ending, route, priority_support, now, ids);
+    let entry = exit.entry_delivery;
+    let id = DeliveryId(ids.next());
+    let result = entry.and_then(|entry| exit.result(id, asked.trade.id, entry, ending.told(), priority_support));
+    [Some(exit), result].into_iter().flatten()
+}
+
+fn message(
+    asked: &Close<'_>,
+    ending: &Ending<'_>,
+    route: Route<'_>,
+    priority_support: bool,
+    now: Time,
+    ids: &dyn IdSource,
+) -> Delivery {
+    let (trade, kind) = (asked.trade, MessageKind::Exit);
+    let cause = Cause { kind: CauseKind::Manual, id: asked.act };
+    Delivery {
+        id: DeliveryId(ids.next()),
+        key: delivery_key(cause, Recipient::User(trade.user_id), route.channel, kind, Some(trade.id)),
+        cause,
+        alert_id: None,
+        alert_config_id: Some(trade.alert_config_id),
+        user_id: Some(trade.user_id),
+        subscription_id: Some(trade.subscription_id),
+        trade_id: Some(trade.id),
+        channel: route.channel,
+        kind,
+        lane: route.lane,
+        to: route.to.to_owned(),
+        state: DeliveryState::Pending,
+        priority: priority(kind, priority_support),
+        queued_at: now,
+        rotation: rotation(AlertId(asked.act), trade.user_id),
+        due_at: now,
+        deadline_at: now + EXIT_DEADLINE,
+        entry_deadline_at: None,
+        follows: None,
+        entry_delivery: trade.announced_by(route.channel),
+        superseded_by: None,
+        combines: None,
+        combines_alert: None,
+        entry_lapsed: false,
+        attempts: Count(0),
+        possible_repeat: false,
+        epoch: None,
+        last_error: None,
+        message_id: None,
+        ended_at: None,
+        facts: Facts::Exit { closed: ending.told() },
+        created_at: now,
+        updated_at: now,
+    }
+}

@@ -1,0 +1,45 @@
+//! Rehearsing an alert: what would follow from its chunks, summed up. Nothing of it is kept.
+
+use std::collections::BTreeMap;
+
+use crate::decision::{Decision, Verdict};
+use crate::delivery::{Channel, Delivery};
+
+use super::chunk::ChunkPlan;
+
+/// What would happen.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rehearsal {
+    /// How many subscribers, by what would be decided about them.
+    pub verdicts: BTreeMap<Verdict, usize>,
+    /// The first subscribers, by id, as many as were asked for.
+    pub subscribers: Vec<Decision>,
+    /// Trades that would open.
+    pub opened: usize,
+    /// Trades that would end.
+    pub ended: usize,
+    /// Messages that would go out.
+    pub messages: BTreeMap<Channel, usize>,
+    /// The first message of each kind.
+    pub samples: Vec<Delivery>,
+}
+
+impl Rehearsal {
+    /// Adds a chunk. `listed_max`: of how many subscribers the decisions are kept.
+    pub fn add(&mut self, plan: ChunkPlan, listed_max: usize) {
+        for decision in plan.decisions.into_iter().flat_map(|chunk| chunk.decisions) {
+            *self.verdicts.entry(decision.verdict).or_default() += 1;
+            if self.subscribers.len() < listed_max {
+                self.subscribers.push(decision);
+            }
+        }
+        self.opened += plan.opened.len();
+        self.ended += plan.ended.len();
+        for message in plan.deliveries {
+            *self.messages.entry(message.channel).or_default() += 1;
+            if self.samples.iter().all(|sample| sample.kind != message.kind) {
+                self.samples.push(message);
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Erasing a person.
+
+use alertcast_core::id::UserId;
+use alertcast_core::store::{Collection, EraseUser, Erased, StoreError, Write};
+use alertcast_core::user::User;
+use bson::doc;
+use tracing::warn;
+
+use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
+use crate::app::App;
+
+/// What erasing a person came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Erasure {
+    /// There was no history: the document is gone.
+    Deleted,
+    /// The person is gone, the numbers stay.
+    Erased(Erased),
+}
+
+/// Erases a person; one without a history is deleted. May be repeated.
+///
+/// # Errors
+/// `NotFound`, `Busy`, or the store's.
+pub async fn erase_user(app: &App, act: &Act, user: UserId) -> Result<Erasure> {
+    for _ in 0..TRIES_MAX {
+        let kept: User = one(app, Collection::Users, user.0).await?;
+        let has_history = app.store.has_history(user).await?;
+        let deed = Deed {
+            action: "erase_user",
+            collection: Collection::Users,
+            about: user.0,
+            before: Some(doc! { "status": kept.status }),
+            after: Some(doc! { "deleted": !has_history }),
+        };
+        let also = act.beside(app, deed)?;
+        let done = if has_history { erase(app, user, also).await } else { delete(app, user, also).await };
+        match done {
+            Ok(erasure) => {
+                app.audience.catch_up(&*app.store).await?;
+                return Ok(erasure);
+            }
+            // A history has begun meanwhile, or others were in the way.
+            Err(StoreError::Conflict | StoreError::MissingReference { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ActError::Busy)
+}
+
+async fn delete(app: &App, user: UserId, mut also: Vec<Write>) -> std::result::Result<Erasure, StoreError> {
+    also.push(Write::Delete { collection: Collection::Users, id: user.0 });
+    app.store.write(also).await?;
+    Ok(Erasure::Deleted)
+}
+
+async fn erase(app: &App, user: UserId, also: Vec<Write>) -> std::result::Result<Erasure, StoreError> {
+    let now = app.clock.now();
+    let erased = app.store.erase_user(EraseUser { user, now, also }).await?;
+    for alert in &erased.settle {
+        if let Err(error) = app.store.settle(*alert, now).await {
+            warn!(%alert, %error, "an alert is not settled now; the courier looks for such");
+        }
+    }
+    Ok(Erasure::Erased(erased))
+}

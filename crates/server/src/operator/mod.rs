@@ -1,0 +1,113 @@
+//! What operators do by hand: one function an action. Each reads, decides by the domain, and commits the act together with
+//! its audit entry; where others were in the way it reads and decides again.
+//!
+//! Who may do what is judged before these are called. Nothing here knows of HTTP.
+
+mod accept;
+mod close;
+mod erase;
+mod rehearse;
+mod resend;
+
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::alert::problem::Problem;
+use alertcast_core::audit::AuditEntry;
+use alertcast_core::delivery::DeliveryState;
+use alertcast_core::id::{AdminId, AlertId};
+use alertcast_core::store::{Collection, StoreError, Write, document, read};
+use alertcast_core::trade::document::TradeStatus;
+use bson::Document;
+use bson::oid::ObjectId;
+use serde::de::DeserializeOwned;
+
+pub use self::accept::accept_refused;
+pub use self::close::close_trade;
+pub use self::erase::{Erasure, erase_user};
+pub use self::rehearse::{Rehearsed, Sample, rehearse};
+pub use self::resend::resend;
+use crate::app::App;
+
+/// Where others are in the way, an act is decided anew so often.
+const TRIES_MAX: u32 = 5;
+
+/// Who acts.
+#[derive(Debug, Clone)]
+pub struct Actor {
+    pub admin_id: AdminId,
+    pub username: String,
+    /// The address that the request came from.
+    pub ip: Option<String>,
+}
+
+/// One act: who, why, and what is to be committed with it beside its audit entry (the record of an idempotency key, say).
+#[derive(Debug, Clone)]
+pub struct Act {
+    pub who: Actor,
+    pub reason: Option<String>,
+    pub also: Vec<Write>,
+}
+
+/// Why an act was not done.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ActError {
+    #[error("there is no such document")]
+    NotFound,
+    #[error("the trade is {0}, not open")]
+    NotOpen(TradeStatus),
+    #[error("a delivery that is {0} is not sent again: only one that is expired or dead is")]
+    NotFailed(DeliveryState),
+    #[error("the alert is {0}: only one that was refused or parked can be accepted after the fact")]
+    NotRefused(AlertStatus),
+    /// The subscriber could do nothing with the message.
+    #[error("there is nothing to follow any more: {0}")]
+    NothingToFollow(&'static str),
+    /// Never empty.
+    #[error("the alert still breaks {} of the rules", .0.len())]
+    StillBroken(Vec<Problem>),
+    /// Its `alert_id` has been accepted under another id meanwhile.
+    #[error("the same alert was accepted as {of}")]
+    Duplicate { of: AlertId },
+    #[error("others were in the way all the time; nothing was changed: try again")]
+    Busy,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The result of an act.
+pub type Result<T> = std::result::Result<T, ActError>;
+
+impl Act {
+    /// What is committed with the act: its audit entry, then what the caller wants.
+    fn beside(&self, app: &App, deed: Deed) -> alertcast_core::store::Result<Vec<Write>> {
+        let entry = AuditEntry {
+            id: app.ids.next(),
+            at: app.clock.now(),
+            admin_id: self.who.admin_id,
+            username: self.who.username.clone(),
+            action: deed.action.to_owned(),
+            collection: deed.collection.name().to_owned(),
+            document_id: deed.about,
+            before: deed.before,
+            after: deed.after,
+            reason: self.reason.clone(),
+            ip_address: self.who.ip.clone(),
+        };
+        let entry = Write::Insert { collection: Collection::AuditLog, document: document(&entry)? };
+        Ok(std::iter::once(entry).chain(self.also.iter().cloned()).collect())
+    }
+}
+
+/// What was done, for the audit log.
+struct Deed {
+    action: &'static str,
+    collection: Collection,
+    about: ObjectId,
+    before: Option<Document>,
+    after: Option<Document>,
+}
+
+/// The document with this id, as its type.
+async fn one<T: DeserializeOwned>(app: &App, collection: Collection, id: ObjectId) -> Result<T> {
+    let found = app.store.get(collection, &[id]).await?.into_iter().next().ok_or(ActError::NotFound)?;
+    Ok(read(collection, found)?)
+}

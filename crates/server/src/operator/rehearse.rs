@@ -1,0 +1,148 @@
+//! Rehearsing an alert: what the webhook would answer, and what would follow. Nothing is written.
+
+use alertcast_core::alert::document::{Alert, AlertExtension, AlertStatistics, Processing, Source, Webhook};
+use alertcast_core::alert::payload::{self, Payload, Unreadable};
+use alertcast_core::alert::problem::Problem;
+use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
+use alertcast_core::config::AlertConfiguration;
+use alertcast_core::delivery::{Channel, MessageKind};
+use alertcast_core::id::{AlertId, ConfigId, UserId};
+use alertcast_core::matching::chunk::{Chunk, entering, next_users, plan_chunk, span};
+use alertcast_core::matching::job::Job;
+use alertcast_core::matching::rehearsal::Rehearsal;
+use alertcast_core::store::{ChunkState, Result, partition_of};
+use alertcast_core::time::Time;
+use jiff::tz::TimeZone;
+
+use super::accept::configuration;
+use crate::app::App;
+use crate::channel::message::{Story, render};
+use crate::processor::outlets;
+
+/// Users looked at together.
+const CHUNK: usize = 500;
+/// Of so many subscribers it is told what would be decided about them.
+const LISTED_MAX: usize = 200;
+
+/// What would become of a request to the webhook.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Rehearsed {
+    Unreadable(Unreadable),
+    /// Never without problems.
+    Refused {
+        config: Option<ConfigId>,
+        problems: Vec<Problem>,
+    },
+    Accepted {
+        config: ConfigId,
+        /// Its configuration is `testing`: none of this would happen, and only the operators would hear of it.
+        testing: bool,
+        /// Why one half of a turn would be left out.
+        left_out: Vec<Problem>,
+        outcome: Rehearsal,
+        texts: Vec<Sample>,
+    },
+}
+
+/// A message as it would be, in UTC: the first of its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sample {
+    pub user: Option<UserId>,
+    pub channel: Channel,
+    pub kind: MessageKind,
+    pub html: String,
+    pub plain: String,
+}
+
+/// Works out what a request to the webhook, with this body and query, would come to now.
+///
+/// # Errors
+/// Those of the store.
+pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> {
+    let payload = match payload::read(body, query) {
+        Ok(payload) => payload,
+        Err(unreadable) => return Ok(Rehearsed::Unreadable(unreadable)),
+    };
+    app.audience.catch_up(&*app.store).await?;
+    let now = app.clock.now();
+    let Some(config) = configuration(app, &payload) else {
+        let problems = rules::without_configuration(&payload, now, false);
+        return Ok(Rehearsed::Refused { config: None, problems });
+    };
+    let recent = app.store.recent_prices(config.id, now - REFERENCE_AGE_MAX).await?;
+    let checked = match rules::check(&payload, &config, now, &recent, false) {
+        Ok(checked) => checked,
+        Err(problems) => return Ok(Rehearsed::Refused { config: Some(config.id), problems }),
+    };
+    let alert = alert(app, &payload, &checked, config.id, now);
+    let outcome = work_out(app, &alert, &config, now).await?;
+    let texts = outcome.samples.iter().filter_map(|delivery| {
+        let story =
+            Story { delivery, alert: Some(&alert), config: Some(&config), entry: None, zone: &TimeZone::UTC, now };
+        let message = render(&story).ok()?.message;
+        let (user, channel, kind) = (delivery.user_id, delivery.channel, delivery.kind);
+        Some(Sample { user, channel, kind, html: message.html, plain: message.plain })
+    });
+    let texts = texts.collect();
+    Ok(Rehearsed::Accepted { config: config.id, testing: checked.testing, left_out: checked.left_out, outcome, texts })
+}
+
+/// The alert that would be stored.
+fn alert(app: &App, payload: &Payload, checked: &CheckedAlert, config: ConfigId, now: Time) -> Alert {
+    Alert {
+        id: AlertId(app.ids.next()),
+        source: Source::TradingView,
+        webhook: Webhook {
+            received_at: now,
+            processed_at: None,
+            raw_payload: payload.raw.clone(),
+            signature: None,
+            ip_address: None,
+        },
+        alert_data: checked.alert_data(),
+        processing: Processing { alert_config_id: Some(config), ..Processing::default() },
+        statistics: AlertStatistics::default(),
+        created_at: now,
+        updated_at: now,
+        alertcast: AlertExtension {
+            partition: Some(partition_of(config)),
+            intent: checked.intent.to_document(),
+            quantity: checked.quantity,
+            trade_ref: checked.trade_ref.clone(),
+            comment: checked.comment.clone(),
+            risk: checked.risk,
+            ..AlertExtension::default()
+        },
+    }
+}
+
+/// Plans every chunk as the processor would, also where the configuration is `testing`.
+async fn work_out(app: &App, alert: &Alert, config: &AlertConfiguration, now: Time) -> Result<Rehearsal> {
+    let outlets = outlets(app);
+    let job = Job::new(alert, config, &outlets)?;
+    let candidates = app.audience.with(|audience| audience.candidates(config.id));
+    let mut outcome = Rehearsal::default();
+    let mut cursor = None;
+    loop {
+        let holders = match job.concerns_holders() {
+            true => app.store.holders(config.id, cursor, CHUNK).await?,
+            false => Vec::new(),
+        };
+        let users = next_users(&candidates, &holders, cursor, CHUNK);
+        let state = match span(&users) {
+            Some(span) => {
+                let entering = app.audience.with(|audience| entering(&job, audience, &users, now));
+                app.store.load_chunk(config.id, span, &entering).await?
+            }
+            None => ChunkState::default(),
+        };
+        let last = users.len() < CHUNK;
+        let chunk = Chunk { users: &users, state: &state, last };
+        let plan = app.audience.with(|audience| plan_chunk(&job, audience, &chunk, now, &*app.ids))?;
+        outcome.add(plan, LISTED_MAX);
+        if last {
+            return Ok(outcome);
+        }
+        cursor = users.last().copied().or(cursor);
+    }
+}
