@@ -6,9 +6,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use alertcast_core::conformance::actions::{accept as accept_refused, close, record, resend};
+use alertcast_core::conformance::dump::every;
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, finished, opening, people};
-use alertcast_core::store::{Acceptance, Collection, Documents, Fence, Intake, Leases, StoreError, Work};
+use alertcast_core::conformance::scene::{TELEGRAM, dead, finished, opening, people};
+use alertcast_core::delivery::Channel::Telegram;
+use alertcast_core::store::{
+    Acceptance, Actions, AttemptRecord, Collection, Documents, EraseUser, Fence, Intake, Leases, Outbox, StoreError,
+    Work,
+};
 use alertcast_sqlite::{Options, SqliteStore};
 use fail::FailScenario;
 use tempfile::TempDir;
@@ -120,4 +126,58 @@ async fn a_chunk_that_fails_halfway_leaves_nothing() {
     store.commit(chunk.clone()).await.unwrap();
     assert_eq!(store.count(Collection::Trades).await, Ok(3));
     assert_eq!(store.commit(chunk).await, Err(StoreError::Conflict), "not twice");
+}
+
+/// What stands in the collections that an act changes.
+async fn kept(store: &SqliteStore) -> Vec<bson::Document> {
+    let mut all = Vec::new();
+    for collection in [
+        Collection::Users,
+        Collection::UserSubscriptions,
+        Collection::Trades,
+        Collection::Alerts,
+        Collection::Deliveries,
+        Collection::AuditLog,
+        Collection::UserAlertPreferences,
+    ] {
+        all.extend(every(store, collection).await);
+    }
+    all
+}
+
+#[tokio::test]
+async fn an_act_by_hand_that_fails_halfway_leaves_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.write(people(3, 1)).await.unwrap();
+    let work: Fence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
+    let bot: Fence = store.take_lease(BOT, "us", None).await.unwrap().unwrap().fence();
+    accept(&store, 1).await.unwrap();
+    store.commit(finished(opening(&work, 1, 1, 1..=2, TELEGRAM), at(2))).await.unwrap();
+    let delivery = delivery_id(Telegram, 1, 2);
+    store.take(&bot, &[delivery], at(3)).await.unwrap();
+    store.record_attempts(&bot, vec![AttemptRecord { delivery, outcome: dead() }], at(4)).await.unwrap();
+    store.refuse_alert(refused(3, 1, &["too_old"]), Vec::new()).await.unwrap();
+    let erase = || EraseUser { user: user_id(2), now: at(50), also: record(4) };
+    let before = kept(&store).await;
+    for stage in ["begin", "applied"] {
+        for (op, n) in [("close", 1), ("resend", 2), ("reaccept", 3), ("erase", 4)] {
+            let scenario = FailScenario::setup();
+            fail::cfg(format!("sqlite::{op}::{stage}"), "return").unwrap();
+            let answer = match n {
+                1 => store.close_trade(close(1, 1, 1)).await,
+                2 => store.resend(resend(record(2))).await.map(drop),
+                3 => store.accept_refused(accept_refused(record(3))).await,
+                _ => store.erase_user(erase()).await.map(drop),
+            };
+            scenario.teardown();
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{op} {stage}: {answer:?}");
+            assert_eq!(kept(&store).await, before, "{op} {stage}");
+        }
+    }
+    store.close_trade(close(1, 1, 1)).await.unwrap();
+    store.resend(resend(record(2))).await.unwrap();
+    store.accept_refused(accept_refused(record(3))).await.unwrap();
+    store.erase_user(erase()).await.unwrap();
+    assert_eq!(store.count(Collection::AuditLog).await, Ok(4));
 }

@@ -63,7 +63,7 @@ fn told(n: u32, user: u32) -> Delivery {
 }
 
 /// Act `n`: the trade that alert 1 opened for a user is closed by hand.
-fn close(n: u32, user: u32, rev_seen: i64) -> TradeClose {
+pub fn close(n: u32, user: u32, rev_seen: i64) -> TradeClose {
     let mut end = ended(1, user, 49);
     (end.reason, end.exit_alert) = (ExitReason::Manual, None);
     TradeClose {
@@ -193,7 +193,7 @@ type Act = (&'static str, fn(Vec<Write>) -> Todo);
 enum Todo {
     Close(TradeClose),
     Resend(Resend),
-    Accept(AcceptRefused),
+    Accept(Box<AcceptRefused>),
     Erase(EraseUser),
 }
 
@@ -202,7 +202,7 @@ impl Todo {
         match self {
             Self::Close(close) => store.close_trade(close).await,
             Self::Resend(resend) => store.resend(resend).await.map(drop),
-            Self::Accept(accept) => store.accept_refused(accept).await,
+            Self::Accept(accept) => store.accept_refused(*accept).await,
             Self::Erase(erase) => store.erase_user(erase).await.map(drop),
         }
     }
@@ -212,21 +212,23 @@ impl Todo {
 const ACTS: &[Act] = &[
     ("close", |also| Todo::Close(TradeClose { also, ..close(1, 1, 1) })),
     ("resend", |also| Todo::Resend(resend(also))),
-    ("accept", |also| Todo::Accept(accept(also))),
+    ("accept", |also| Todo::Accept(Box::new(accept(also)))),
     ("erase", |also| Todo::Erase(EraseUser { user: user_id(3), now: at(50), also })),
 ];
 
-fn resend(also: Vec<Write>) -> Resend {
+/// The dead delivery of [`before_acts`] is sent again.
+pub fn resend(also: Vec<Write>) -> Resend {
     let delivery = delivery_id(Telegram, 1, 2);
     Resend { delivery, due_at: at(50), deadline_at: at(90), entry_deadline_at: None, now: at(50), also }
 }
 
-fn accept(also: Vec<Write>) -> AcceptRefused {
+/// The refused alert of [`before_acts`] is accepted.
+pub fn accept(also: Vec<Write>) -> AcceptRefused {
     AcceptRefused { alert: alert(3, 1), now: at(50), also }
 }
 
 /// An open trade, a dead delivery, a refused alert, a person.
-async fn before_acts(harness: &dyn Harness) -> Scene {
+pub async fn before_acts(harness: &dyn Harness) -> Scene {
     let scene = Scene::new(harness, 3).await;
     scene.open(1, 1..=2, TELEGRAM).await;
     scene.attempt(Telegram, delivery_id(Telegram, 1, 2), dead(), 4).await;

@@ -12,6 +12,7 @@ mod crash;
 mod e2e;
 mod harness;
 mod http_server;
+mod operator;
 mod support;
 mod sync;
 mod webhook;

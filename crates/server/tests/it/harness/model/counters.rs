@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use alertcast_core::alert::document::{Alert, AlertStatus, TradeAction};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
-use alertcast_core::id::{AlertId, UserId};
+use alertcast_core::id::UserId;
 use alertcast_core::market::ExitReason;
 use alertcast_core::trade::document::Trade;
+use bson::oid::ObjectId;
 
 use super::{Broken, Model};
 use crate::harness::books::Books;
@@ -41,8 +42,8 @@ fn count(n: usize) -> i64 {
     i64::try_from(n).unwrap()
 }
 
-/// Alerts received and trades opened, by whatever they are counted for. An alert's exits count as one message, its entry
-/// as another; an entry that never arrived is taken back.
+/// Alerts received and trades opened, by whatever they are counted for. The exits of one alert (or of one act by hand)
+/// count as one message, its entry as another; an entry that never arrived is taken back.
 fn received<K: Ord + Copy>(
     books: &Books,
     of_delivery: impl Fn(&Delivery) -> Option<K>,
@@ -50,9 +51,9 @@ fn received<K: Ord + Copy>(
 ) -> BTreeMap<K, (i64, i64)> {
     let is_entry = |kind| matches!(kind, MessageKind::Entry | MessageKind::Replacement);
     let told = |delivery: &Delivery| {
-        Some((of_delivery(delivery)?, delivery.alert_id?, delivery.user_id?, is_entry(delivery.kind)))
+        Some((of_delivery(delivery)?, delivery.cause.id, delivery.user_id?, is_entry(delivery.kind)))
     };
-    let messages: BTreeSet<(K, AlertId, UserId, bool)> = books.deliveries.values().filter_map(told).collect();
+    let messages: BTreeSet<(K, ObjectId, UserId, bool)> = books.deliveries.values().filter_map(told).collect();
     let mut counts: BTreeMap<K, (i64, i64)> = BTreeMap::new();
     for (key, ..) in messages {
         counts.entry(key).or_default().0 += 1;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
+use alertcast_core::erasure::ERASED;
 use telegram_sim::SentMessage;
 
 use super::{Broken, Model};
@@ -44,6 +45,9 @@ fn ended(model: &Model<'_>, delivery: &Delivery, broken: &mut Broken) {
 
 /// What is `sent` is in the ledger: in its chat, by its bot, under its number, with its news.
 fn arrived(books: &Books, delivery: &Delivery, by_place: &BTreeMap<(String, i64), &SentMessage>, broken: &mut Broken) {
+    if delivery.to == ERASED {
+        return;
+    }
     let place = (delivery.to.clone(), delivery.message_id.unwrap_or_default());
     let Some(message) = by_place.get(&place) else {
         return broken.unless(false, || format!("delivery {} is sent and did not arrive", delivery.id));
@@ -71,6 +75,9 @@ fn copies(model: &Model<'_>, broken: &mut Broken) {
     let mut unmarked_others: BTreeMap<String, usize> = BTreeMap::new();
     for message in model.messages {
         let chat = message.chat_id.to_string();
+        if model.allow.erased_chats.contains(&chat) {
+            continue;
+        }
         let told = Told::by(message);
         for item in told.news {
             if matches!(item, News::Said(_)) {

@@ -7,7 +7,7 @@ mod messages;
 mod results;
 mod trades;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use alertcast_core::id::AlertId;
 use alertcast_core::time::Time;
@@ -37,6 +37,8 @@ pub(crate) struct Allowances {
     /// Subscriptions, plans or documents were changed on the way: who was asked about an alert is not the world's
     /// beginning any more.
     pub(crate) audience_changed: bool,
+    /// The chats of people who have been erased: no document names them any more.
+    pub(crate) erased_chats: BTreeSet<String>,
 }
 
 /// What breaks a rule.

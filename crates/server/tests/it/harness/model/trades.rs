@@ -142,6 +142,9 @@ fn announced(books: &Books, trade: &Trade, broken: &mut Broken) {
 fn end(books: &Books, trade: &Trade, by: &[(AlertId, UserId, TradeAction)], broken: &mut Broken) {
     match (trade.status, by) {
         (TradeStatus::Open | TradeStatus::Replaced, []) => {}
+        (TradeStatus::Closed, []) if trade.trade_data.exit_reason == Some(ExitReason::Manual) => {
+            broken.equal(&trade.alerts.exit_alert_id, &None, || format!("exitAlertId of {}", trade.id));
+        }
         (TradeStatus::Closed, [(alert, ..)]) => {
             broken.equal(&trade.alerts.exit_alert_id, &Some(*alert), || format!("exitAlertId of {}", trade.id));
             told(books, trade, *alert, broken);
