@@ -4,7 +4,8 @@ use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::{
-    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write, read,
+    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write, read, secret,
+    secret_key,
 };
 use async_trait::async_trait;
 use bson::oid::ObjectId;
@@ -12,6 +13,7 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
 
 use crate::connect::MongoStore;
+use crate::error::{Fault, Result};
 use crate::query::Query;
 use crate::transact::bounded;
 use crate::{changes, list, setup, write};
@@ -110,6 +112,22 @@ impl Documents for MongoStore {
         let query = Query::new(doc! { "key": range }).sorted(doc! { "key": 1 }).limit(limit);
         let found = self.find(Collection::Deliveries, query).await?;
         found.into_iter().map(|delivery| read(Collection::Deliveries, delivery)).collect()
+    }
+
+    async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {
+        bounded(signing_key(self, name, fresh)).await
+    }
+}
+
+async fn signing_key(store: &MongoStore, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
+    let secrets = store.collection(Collection::Secrets);
+    match secrets.insert_one(secret(name, fresh)).await.map_err(Fault::from) {
+        Ok(_) => Ok(fresh),
+        Err(fault) if fault.is_duplicate(Collection::Secrets, "_id") => {
+            let kept = secrets.find_one(doc! { "_id": name }).await?;
+            Ok(secret_key(&kept.unwrap_or_default())?)
+        }
+        Err(fault) => Err(fault),
     }
 }
 

@@ -6,7 +6,7 @@ use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::collection::Reference;
 use alertcast_core::store::{
-    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write,
+    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write, secret, secret_key,
 };
 use async_trait::async_trait;
 use bson::oid::ObjectId;
@@ -16,7 +16,7 @@ use crate::failpoints::Op;
 use crate::fault::{Fault, Result};
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Rows, blob, decode, pack, unpack};
+use crate::rows::{Blob, Bytes, Id, Rows, blob, decode, pack, unpack};
 use crate::schema::table;
 use crate::store::SqliteStore;
 use crate::writer::Tx;
@@ -117,6 +117,19 @@ impl Documents for SqliteStore {
         let after = after.map(<[u8]>::to_vec);
         self.read(move |rows| deliveries_of(rows, alert, after.as_deref(), limit)).await
     }
+
+    async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {
+        let name = name.to_owned();
+        SqliteStore::write(self, Lane::Short, Op::Write, move |tx| signing_key(tx, &name, fresh)).await
+    }
+}
+
+fn signing_key(tx: &Tx<'_>, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
+    if let Some(kept) = tx.rows.find(Collection::Secrets, Id::Text(name))? {
+        return Ok(secret_key(&unpack(Collection::Secrets, &kept)?)?);
+    }
+    tx.rows.insert(Collection::Secrets, &pack(&secret(name, fresh))?)?;
+    Ok(fresh)
 }
 
 pub(crate) const CHANGES: &str = r#"SELECT doc FROM changes WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#;

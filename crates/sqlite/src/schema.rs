@@ -3,7 +3,7 @@
 //!
 //! Most tables have a rowid: their documents are around a kilobyte, which in a `WITHOUT ROWID` table would spill to
 //! overflow pages, and their ids are ascending, so that the index of ids grows at its end. Small documents that are
-//! looked up by ids without an order (quotas, leases, intake keys) stand in the key's tree itself.
+//! looked up by ids without an order (quotas, leases, intake keys, secrets) stand in the key's tree itself.
 
 use std::sync::LazyLock;
 
@@ -71,7 +71,7 @@ pub(crate) fn table(collection: Collection) -> &'static Table {
 
 const fn layout(collection: Collection) -> Layout {
     match collection {
-        Collection::Quotas | Collection::IntakeKeys | Collection::Leases => Layout::Keyed,
+        Collection::Quotas | Collection::IntakeKeys | Collection::Leases | Collection::Secrets => Layout::Keyed,
         Collection::Changes => Layout::Counted,
         _ => Layout::Rowid,
     }

@@ -59,6 +59,8 @@ impl Dump {
         );
         let keys = store.count(Collection::IntakeKeys).await.unwrap();
         all.insert(Collection::IntakeKeys.name(), vec![doc! { "count": i64::try_from(keys).unwrap() }]);
+        let secrets = store.count(Collection::Secrets).await.unwrap();
+        all.insert(Collection::Secrets.name(), vec![doc! { "count": i64::try_from(secrets).unwrap() }]);
         Self(all)
     }
 

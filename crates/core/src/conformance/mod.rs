@@ -32,6 +32,7 @@ pub mod results;
 pub mod resending;
 mod rules;
 pub mod scene;
+pub mod secrets;
 pub mod settle;
 pub mod taking;
 pub mod unreached;

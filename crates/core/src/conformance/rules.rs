@@ -82,6 +82,12 @@ macro_rules! conformance_tests {
                 refusals_at_once_are_all_counted,
                 a_count_restored_from_a_backup_is_raised_whatever_number_it_is,
             ;
+            secrets:
+                a_key_stays_as_it_was_first_given,
+                of_first_calls_at_once_everybody_gets_one_key,
+                a_key_survives_a_crash_and_setting_up_again,
+                what_is_kept_as_a_key_and_is_none_is_named_and_not_shown,
+            ;
             leases:
                 a_lease_that_nobody_has_is_taken_by_one,
                 a_take_over_raises_the_epoch,

@@ -23,6 +23,7 @@ pub enum Collection {
     ApiTokens,
     AuditLog,
     IdempotencyKeys,
+    Secrets,
 }
 
 impl Collection {
@@ -46,6 +47,7 @@ impl Collection {
         Self::ApiTokens,
         Self::AuditLog,
         Self::IdempotencyKeys,
+        Self::Secrets,
     ];
 
     /// Its name in the database.
@@ -69,6 +71,7 @@ impl Collection {
             Self::ApiTokens => "api_tokens",
             Self::AuditLog => "audit_log",
             Self::IdempotencyKeys => "idempotency_keys",
+            Self::Secrets => "secrets",
         }
     }
 
@@ -107,7 +110,7 @@ impl Collection {
             Self::ApiTokens => API_TOKENS,
             Self::AuditLog => AUDIT,
             Self::IdempotencyKeys => IDEMPOTENCY,
-            Self::Quotas | Self::Changes | Self::Leases => &[],
+            Self::Quotas | Self::Changes | Self::Leases | Self::Secrets => &[],
         }
     }
 

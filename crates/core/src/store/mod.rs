@@ -17,7 +17,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
+use bson::spec::BinarySubtype;
+use bson::{Binary, Bson, Document};
 use serde::{Deserialize, Serialize};
 
 use crate::alert::document::{Alert, AlertError, PricePoint};
@@ -494,7 +495,7 @@ pub trait Documents: Send + Sync + fmt::Debug {
     async fn get(&self, collection: Collection, ids: &[ObjectId]) -> Result<Vec<Document>>;
 
     /// The next documents above `after`, by id; of a collection whose ids are `ObjectId`s (not of `intake_keys`,
-    /// `changes` and `leases`).
+    /// `changes`, `leases` and `secrets`).
     async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> Result<Vec<Document>>;
 
     /// The document that has these values in the fields of one of the collection's unique indexes.
@@ -524,6 +525,27 @@ pub trait Documents: Send + Sync + fmt::Debug {
 
     /// The deliveries that one alert caused, results among them, above `after`, in the order of their keys.
     async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> Result<Vec<Delivery>>;
+
+    /// The key kept under that name; where there is none, `fresh`, which is then kept. Exact under concurrency: of
+    /// several first calls everybody is answered the same key.
+    async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]>;
+}
+
+/// A key as the store keeps it: the `secrets` document.
+pub fn secret(name: &str, key: [u8; 32]) -> Document {
+    bson::doc! { "_id": name, "key": Binary { subtype: BinarySubtype::Generic, bytes: key.to_vec() } }
+}
+
+/// The key that a `secrets` document keeps.
+///
+/// # Errors
+/// `Corrupt` where it keeps none; the error says nothing of what it keeps.
+pub fn secret_key(document: &Document) -> Result<[u8; 32]> {
+    let key = document.get_binary_generic("key").ok().and_then(|key| key.as_slice().try_into().ok());
+    key.ok_or_else(|| {
+        let name = document.get_str("_id").unwrap_or_default();
+        StoreError::Corrupt(format!("{} {name}: its key is not 32 bytes", Collection::Secrets))
+    })
 }
 
 /// How long an operation on the intake path may take before the sender is told to come again.

@@ -142,6 +142,7 @@ straight_through! {
         fn last_change() -> i64;
         fn decisions(alert: AlertId, after: Option<UserId>, limit_chunks: usize) -> Vec<DecisionChunk>;
         fn deliveries_of(alert: AlertId, after: Option<&[u8]>, limit: usize) -> Vec<Delivery>;
+        fn signing_key(name: &str, fresh: [u8; 32]) -> [u8; 32];
     }
 }
 
