@@ -11,6 +11,7 @@ use crate::audience::AudienceHandle;
 use crate::clock::Clock;
 use crate::inflight::InFlight;
 use crate::settings::Settings;
+use crate::unsubscribe::LinkKey;
 
 /// The parts that are passed around. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,6 +23,8 @@ pub struct App {
     pub audience: AudienceHandle,
     pub wake: Wakeups,
     pub in_flight: InFlight,
+    /// Signs the links by which subscribers stop the e-mails.
+    pub links: LinkKey,
 }
 
 /// Ids as the MongoDB drivers make them: rising within the process.

@@ -25,3 +25,4 @@ pub mod settings;
 mod suggest;
 pub mod telemetry;
 pub mod tls;
+pub mod unsubscribe;

@@ -16,7 +16,8 @@ use crate::audience::AudienceHandle;
 use crate::clock::Clock;
 use crate::inflight::InFlight;
 use crate::settings::Settings;
-use crate::{courier, http, processor, scheduler};
+use crate::unsubscribe::LinkKey;
+use crate::{courier, http, processor, scheduler, unsubscribe};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -51,6 +52,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     store.setup().await.context("the store could not be set up")?;
     let audience = AudienceHandle::default();
     audience.load(&*store).await.context("the audience could not be loaded")?;
+    let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
     Ok(App {
         store,
         clock,
@@ -59,6 +61,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
         audience,
         wake: Wakeups::default(),
         in_flight: InFlight::default(),
+        links: LinkKey::new(key),
     })
 }
 

@@ -5,6 +5,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lettre::message::Mailbox;
 use secrecy::SecretString;
 
 /// TradingView posts from these addresses.
@@ -136,10 +137,41 @@ impl Default for LimitSettings {
 }
 
 /// How e-mail leaves.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct EmailSettings {
-    /// `smtp://user:password@host:port`.
+    /// `smtp://user:password@host:port`. Without it no e-mail is sent.
     pub smtp_url: Option<SecretString>,
+    /// Who the mails are from. There, where `smtp_url` is.
+    pub from: Option<Mailbox>,
+    /// The mails are shared out in this many lanes.
+    pub shards: NonZeroU32,
+    /// Mails a second that the server is given, by all lanes together.
+    pub per_second: NonZeroU32,
+    /// Mails under way at once, in all lanes together.
+    pub concurrency: NonZeroU32,
+    /// How long to wait for the server: until it will take a mail, and then for its answer to it.
+    pub timeout: Duration,
+}
+
+impl Default for EmailSettings {
+    fn default() -> Self {
+        Self {
+            smtp_url: None,
+            from: None,
+            shards: count(1),
+            per_second: count(10),
+            concurrency: count(4),
+            timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+impl EmailSettings {
+    /// How many lanes send mail: none where there is no mail server.
+    #[must_use]
+    pub const fn lanes(&self) -> u32 {
+        if self.smtp_url.is_some() { self.shards.get() } else { 0 }
+    }
 }
 
 /// How long messages are of use.

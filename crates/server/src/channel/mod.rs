@@ -1,13 +1,14 @@
 //! The ways to a person: a [`Channel`] sends or edits one message once, and says what became of it in words that a courier can
 //! act on. When to send, whether again, and what it means for the delivery is the courier's business, not a channel's.
 
+pub mod email;
 pub mod message;
 pub mod telegram;
 
 use std::fmt;
 use std::time::Duration;
 
-use alertcast_core::id::DeliveryId;
+use alertcast_core::id::{DeliveryId, UserId};
 use async_trait::async_trait;
 
 use self::message::Message;
@@ -17,11 +18,15 @@ use self::message::Message;
 pub struct Letter {
     /// Whose message it is: an e-mail's Message-ID is made of it.
     pub delivery: DeliveryId,
+    /// Whom it is for; none for the operators.
+    pub user: Option<UserId>,
     /// Telegram chat or e-mail address.
     pub to: String,
     pub message: Message,
     pub form: Form,
     pub act: Act,
+    /// The delivery that this one answers, where it was sent: e-mails are threaded by it.
+    pub answers: Option<DeliveryId>,
 }
 
 /// What is done with a message.
@@ -62,6 +67,10 @@ pub enum Answer {
     },
     /// It will never be accepted.
     Refused {
+        error: String,
+    },
+    /// Not now, says the recipient's side (greylisting, a full mailbox): nothing is wrong with the way there.
+    Deferred {
         error: String,
     },
     /// Our own credentials are not accepted: nothing is wrong with the message.

@@ -143,6 +143,7 @@ impl Channel for Telegram {
             Answer::Blocked { error }
             | Answer::BadMarkup { error }
             | Answer::Refused { error }
+            | Answer::Deferred { error }
             | Answer::Unauthorized { error }
             | Answer::Failed { error, .. } => Err(error),
         }

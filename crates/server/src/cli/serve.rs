@@ -97,8 +97,13 @@ fn needed(settings: &Settings) -> anyhow::Result<()> {
 
 /// What is set and has no effect, and what is missed without being needed.
 fn warnings(settings: &Settings) {
-    if settings.email.smtp_url.is_some() {
-        warn!("email.smtp_url is set, but e-mail is not sent by this version yet");
+    match &settings.public_url {
+        _ if settings.email.smtp_url.is_none() => {}
+        None => warn!("public_url is not set: e-mails have no link by which a subscriber stops them"),
+        Some(url) if url.scheme() != "https" => {
+            warn!("public_url is no https address: mail programs do not offer to stop the e-mails with one click");
+        }
+        Some(_) => {}
     }
     if settings.redis_url.is_some() {
         warn!("redis_url is set, but the embedded store has no use for Redis");

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::key::{self, Key};
 use super::layer::{Layers, Raw};
 use super::problem::Problem;
 use super::value::{self, Wrong, wrong};
+use crate::channel::email::Server;
 use crate::settings::{
     DeliverySettings, EmailSettings, LimitSettings, LogFormat, LogLevel, LogSettings, RetentionSettings, Settings,
     StoreChoice, TRADINGVIEW_ADDRESSES, TelegramSettings, WebhookSettings, bot_id,
@@ -38,11 +40,7 @@ pub(super) fn settings(layers: &Layers, problems: &mut Vec<Problem>) -> Settings
             .optional(&key::REDIS_URL, |raw| value::secret_url(raw, &["redis", "rediss"], "redis://127.0.0.1:6379")),
         webhook: webhook(&mut read, defaults.webhook),
         telegram: telegram(&mut read, defaults.telegram),
-        email: EmailSettings {
-            smtp_url: read.optional(&key::SMTP_URL, |raw| {
-                value::secret_url(raw, &["smtp", "smtps"], "smtp://user:password@mail.example.com:587")
-            }),
-        },
+        email: email(&mut read, defaults.email),
         delivery: DeliverySettings {
             entry_deadline: read
                 .optional(&key::ENTRY_DEADLINE, |raw| value::number(raw, 7 * 24 * 60))
@@ -91,6 +89,49 @@ fn telegram(read: &mut Reader<'_>, defaults: TelegramSettings) -> TelegramSettin
         timeout: seconds.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.get().into())),
         concurrency: concurrency.map_or(defaults.concurrency, |n| usize::try_from(n.get()).unwrap_or(usize::MAX)),
     }
+}
+
+fn email(read: &mut Reader<'_>, defaults: EmailSettings) -> EmailSettings {
+    let seconds = read.optional(&key::EMAIL_TIMEOUT, |raw| value::number(raw, 600));
+    let smtp_url = read.optional(&key::SMTP_URL, smtp_url);
+    if smtp_url.is_some() && !read.is_set(&key::EMAIL_FROM) {
+        let fix = "set email.from too: \"Signals <alerts@example.com>\"";
+        read.refuse(&key::SMTP_URL, "is set, but not email.from: mails would be from nobody", fix);
+    }
+    EmailSettings {
+        smtp_url,
+        from: read.optional(&key::EMAIL_FROM, sender),
+        shards: read.number(&key::EMAIL_SHARDS, defaults.shards, 64),
+        per_second: read.number(&key::EMAIL_PER_SECOND, defaults.per_second, 1_000),
+        concurrency: read.number(&key::EMAIL_CONCURRENCY, defaults.concurrency, 256),
+        timeout: seconds.map_or(defaults.timeout, |seconds| Duration::from_secs(seconds.get().into())),
+    }
+}
+
+fn smtp_url(raw: &Raw) -> Result<SecretString, Wrong> {
+    let url = SecretString::from(value::text(raw)?);
+    match Server::read(&url) {
+        Ok(_) => Ok(url),
+        Err(error) => wrong(error.to_string(), error.fix()),
+    }
+}
+
+/// Whom mails are from. The address is part of every mail's identity, and the domain is how we greet the server.
+fn sender(raw: &Raw) -> Result<Mailbox, Wrong> {
+    let text = value::text(raw)?;
+    let mailbox = text.parse::<Mailbox>().ok().filter(|mailbox| {
+        let address: &str = mailbox.email.as_ref();
+        address.is_ascii() && mailbox.email.domain().contains(|c: char| c.is_ascii_alphabetic())
+    });
+    mailbox.map_or_else(
+        || {
+            wrong(
+                format!("is {text:?}, which is no sender"),
+                "write alerts@example.com, or Signals <alerts@example.com>",
+            )
+        },
+        Ok,
+    )
 }
 
 fn data_dir(raw: &Raw) -> Result<PathBuf, Wrong> {
@@ -199,6 +240,22 @@ impl Reader<'_> {
                 self.problems.push(Problem { key: key.path.to_owned(), origin: found.origin.clone(), what, fix });
                 None
             }
+        }
+    }
+
+    fn is_set(&self, key: &Key) -> bool {
+        self.layers.get(key).is_some()
+    }
+
+    /// Notes what is wrong with a value beside others.
+    fn refuse(&mut self, key: &Key, what: &str, fix: &str) {
+        if let Some(found) = self.layers.get(key) {
+            self.problems.push(Problem {
+                key: key.path.to_owned(),
+                origin: found.origin.clone(),
+                what: what.to_owned(),
+                fix: fix.to_owned(),
+            });
         }
     }
 

@@ -40,6 +40,11 @@ pub(super) const BOT_PER_SECOND: Key = key("telegram.limits.bot_per_second", "AL
 pub(super) const CHAT_PER_SECOND: Key = key("telegram.limits.chat_per_second", "ALERTCAST_TELEGRAM_CHAT_PER_SECOND");
 pub(super) const GROUP_PER_MINUTE: Key = key("telegram.limits.group_per_minute", "ALERTCAST_TELEGRAM_GROUP_PER_MINUTE");
 pub(super) const SMTP_URL: Key = secret("email.smtp_url", "ALERTCAST_SMTP_URL");
+pub(super) const EMAIL_FROM: Key = key("email.from", "ALERTCAST_EMAIL_FROM");
+pub(super) const EMAIL_SHARDS: Key = key("email.shards", "ALERTCAST_EMAIL_SHARDS");
+pub(super) const EMAIL_PER_SECOND: Key = key("email.per_second", "ALERTCAST_EMAIL_PER_SECOND");
+pub(super) const EMAIL_CONCURRENCY: Key = key("email.concurrency", "ALERTCAST_EMAIL_CONCURRENCY");
+pub(super) const EMAIL_TIMEOUT: Key = key("email.timeout_seconds", "ALERTCAST_EMAIL_TIMEOUT_SECONDS");
 pub(super) const ENTRY_DEADLINE: Key = key("delivery.entry_deadline_minutes", "ALERTCAST_ENTRY_DEADLINE_MINUTES");
 pub(super) const KEEP_DELIVERIES: Key = key("retention.deliveries_days", "ALERTCAST_RETENTION_DELIVERIES_DAYS");
 pub(super) const KEEP_REJECTED: Key =
@@ -69,6 +74,11 @@ pub const KEYS: &[Key] = &[
     CHAT_PER_SECOND,
     GROUP_PER_MINUTE,
     SMTP_URL,
+    EMAIL_FROM,
+    EMAIL_PER_SECOND,
+    EMAIL_CONCURRENCY,
+    EMAIL_TIMEOUT,
+    EMAIL_SHARDS,
     ENTRY_DEADLINE,
     KEEP_DELIVERIES,
     KEEP_REJECTED,

@@ -168,6 +168,33 @@ fn every_mistake_names_its_key_its_source_and_the_fix() {
 }
 
 #[test]
+fn a_mail_server_needs_a_sender() {
+    let case = Case::new("email.smtp_url = 'smtp://mail.example.com'");
+    let told = "email.smtp_url (in a.toml) is set, but not email.from: mails would be from nobody: \
+                set email.from too: \"Signals <alerts@example.com>\"";
+    assert_eq!(case.mistakes(), [told]);
+    let email = case.env("ALERTCAST_EMAIL_FROM", "Die Signale <alerts@example.com>").settings().email;
+    assert_eq!((email.lanes(), email.from.unwrap().to_string().as_str()), (1, "\"Die Signale\" <alerts@example.com>"));
+    let without = Case::new("email.from = 'alerts@example.com'\nemail.shards = 3").settings().email;
+    assert_eq!(without.lanes(), 0, "nobody sends mail without a server");
+}
+
+#[test]
+fn what_is_no_mail_server_and_no_sender_is_named_with_the_fix() {
+    let case = Case::new("email.smtp_url = 'http://mail.example.com'\nemail.from = 'Signals'\nemail.shards = 0")
+        .env("ALERTCAST_EMAIL_TIMEOUT_SECONDS", "601");
+    assert_eq!(
+        case.mistakes(),
+        [
+            "email.timeout_seconds (from ALERTCAST_EMAIL_TIMEOUT_SECONDS in the environment) is no whole number from 1 to 600: write a number from 1 to 600",
+            "email.smtp_url (in a.toml) is no address that begins with smtp:// or smtps://: write it like smtp://user:password@mail.example.com:587",
+            "email.from (in a.toml) is \"Signals\", which is no sender: write alerts@example.com, or Signals <alerts@example.com>",
+            "email.shards (in a.toml) is no whole number from 1 to 64: write a number from 1 to 64",
+        ]
+    );
+}
+
+#[test]
 fn weak_secrets_are_refused_with_a_hint() {
     for (secrets, told) in [
         ("short", "holds a secret of 5 characters, which could be guessed"),
@@ -187,6 +214,8 @@ fn no_message_shows_a_secret() {
         Case::new("").env("ALERTCAST_TELEGRAM_TOKENS", "1:hunter2,1:hunter2"),
         Case::new("").env("ALERTCAST_REDIS_URL", "http://:hunter2@x"),
         Case::new("").env("ALERTCAST_SMTP_URL", "mail://:hunter2@x"),
+        Case::new("").env("ALERTCAST_SMTP_URL", "smtp://user:hunter2@mail.example.com"),
+        Case::new("").env("ALERTCAST_SMTP_URL", "smtp://user:hunter2@mail.example.com?tls=none"),
         Case::new("").env("ALERTCAST_STORE", "hunter2"),
         Case::new("webhook.secrets = ['hunter2"),
         Case::new("webhook.secrets = hunter2"),
@@ -206,7 +235,8 @@ fn settings_do_not_show_their_secrets() {
         .env("ALERTCAST_TELEGRAM_TOKENS", TOKEN)
         .env("ALERTCAST_STORE", "mongodb://user:hunter2@a,b/alerts")
         .env("ALERTCAST_REDIS_URL", "redis://:hunter2@x")
-        .env("ALERTCAST_SMTP_URL", "smtps://user:hunter2@x");
+        .env("ALERTCAST_SMTP_URL", "smtps://user:hunter2@x")
+        .env("ALERTCAST_EMAIL_FROM", "a@example.com");
     let settings = case.settings();
     assert!(matches!(settings.store, StoreChoice::MongoDb(_)));
     let shown = format!("{settings:?}");

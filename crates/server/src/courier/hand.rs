@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
+use alertcast_core::id::DeliveryId;
 
 use super::library::Sources;
 use super::window::{Place, place};
@@ -43,6 +44,11 @@ impl Ready {
         let entry = self.entry.as_ref()?;
         let there = entry.state == DeliveryState::Sent && entry.to == self.chat && entry.lane == self.delivery.lane;
         if there { entry.message_id } else { None }
+    }
+
+    /// The entry, where it was sent.
+    pub(super) fn answers(&self) -> Option<DeliveryId> {
+        self.entry.as_ref().filter(|entry| entry.state == DeliveryState::Sent).map(|entry| entry.id)
     }
 }
 

@@ -1,4 +1,5 @@
-//! Hop 4: a pending delivery becomes a sent message. One courier owns a lane (a bot) by lease: its limiter, the order in
+//! Hop 4: a pending delivery becomes a sent message. One courier owns a lane (a bot, a share of
+//! the mail) by lease: its limiter, the order in
 //! a chat and the combined messages are then nobody else's business.
 //!
 //! What is due is read in order into a [`window`]; as much as may leave within a second is recorded as `sending` before
@@ -33,6 +34,7 @@ use tracing::error;
 
 use crate::app::App;
 use crate::channel::Channel;
+use crate::channel::email::{self, Email, EmailError, Links};
 use crate::channel::telegram::{self, Telegram, TelegramError};
 use crate::leases;
 use crate::settings::{TelegramSettings, bot_id};
@@ -46,6 +48,9 @@ pub const FAILPOINTS: [(&str, &str); 3] = [
 
 /// A lane whose work ended early rests this long before it is taken up again.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// When the courier stops, a mail server is not waited for longer: the whole program stops in 15 s.
+const MAIL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A share of the messages, with what sends them.
 pub struct Lane {
@@ -84,6 +89,28 @@ impl Lane {
         })
     }
 
+    /// One of the lanes of the mail server: `mail:N`.
+    ///
+    /// # Errors
+    /// The settings make no sender of mail.
+    pub fn email(app: &App, shard: u32) -> Result<Self, EmailError> {
+        let settings = &app.settings.email;
+        let links = app.settings.public_url.clone().map(|public_url| Links { public_url, key: app.links.clone() });
+        Ok(Self {
+            name: format!("mail:{shard}"),
+            channel: Arc::new(Email::new(settings, links, Arc::clone(&app.clock))?),
+            limits: email::limits(settings),
+            concurrency: email::concurrency(settings),
+            patience: settings.timeout.min(MAIL_PATIENCE),
+            random: Box::new(rand::random),
+        })
+    }
+
+    /// What is refused where our credentials are.
+    fn account(&self) -> &'static str {
+        if self.bot().is_some() { "the bot's token" } else { "the log-in at the mail server, or the sender," }
+    }
+
     /// The bot's number, where it is a bot's lane.
     fn bot(&self) -> Option<&str> {
         self.name.strip_prefix("tg:")
@@ -101,9 +128,18 @@ pub enum LaneEnd {
     Again,
 }
 
-/// Runs a courier for each bot until `stop`; then waits until each has put down what it had in hand.
+/// Runs a courier for each bot, and those of the mail server, until `stop`; then waits until each has put down what it
+/// had in hand. No lane waits for another.
 pub async fn run(app: App, stop: CancellationToken) {
     let mut lanes = JoinSet::new();
+    for shard in 0..app.settings.email.lanes() {
+        match Lane::email(&app, shard) {
+            Ok(lane) => {
+                lanes.spawn(own(app.clone(), lane, stop.clone()));
+            }
+            Err(error) => error!(%error, "mail cannot be sent: it stays pending"),
+        }
+    }
     for token in &app.settings.telegram.tokens {
         match Lane::telegram(&app.settings.telegram, token) {
             Ok(lane) => {

@@ -45,14 +45,18 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
         Answer::Blocked { error } => dead(error, attempt.own_bot),
         Answer::BadMarkup { .. } if attempt.form == Form::Rich => Next::AsPlain,
         Answer::BadMarkup { error } | Answer::Refused { error } => dead(error, false),
-        Answer::Failed { error, in_doubt } => {
-            let due_at = now + retry_delay(attempt.delivery.attempts.0 - attempt.excused, jitter);
-            if due_at > attempt.delivery.deadline_at {
-                return Next::Record(too_late(attempt.delivery, Some(error)));
-            }
-            Next::Record(Outcome::Retry { due_at, error, in_doubt })
-        }
+        Answer::Failed { error, in_doubt } => later(attempt, error, in_doubt, now, jitter),
+        Answer::Deferred { error } => later(attempt, error, false, now, jitter),
     }
+}
+
+/// Once more, ever later, up to the deadline.
+fn later(attempt: Attempt<'_>, error: String, in_doubt: bool, now: Time, jitter: f64) -> Next {
+    let due_at = now + retry_delay(attempt.delivery.attempts.0 - attempt.excused, jitter);
+    if due_at > attempt.delivery.deadline_at {
+        return Next::Record(too_late(attempt.delivery, Some(error)));
+    }
+    Next::Record(Outcome::Retry { due_at, error, in_doubt })
 }
 
 /// Not the message's fault: no failure, and nothing in doubt.

@@ -1,10 +1,12 @@
-//! The HTTP side: the webhook that alerts come in by, and two routes for whoever watches over the process. A handler
+//! The HTTP side: the webhook that alerts come in by, the link that stops e-mails, and two routes for
+//! whoever watches over the process. A handler
 //! extracts, calls and maps; it decides nothing.
 
 mod body;
 mod health;
 mod problem;
 mod server;
+mod unsubscribe;
 mod webhook;
 
 use std::any::Any;
@@ -30,6 +32,7 @@ pub fn router(app: App) -> Router {
         .route("/webhook/{secret}/", hook)
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
+        .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::stop))
         .with_state(app)
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_page)

@@ -169,7 +169,7 @@ async fn process(
 pub(crate) fn outlets(app: &App) -> Outlets {
     Outlets {
         default_bot: app.settings.telegram.tokens.first().and_then(bot_id),
-        mail_shards: 0,
+        mail_shards: app.settings.email.lanes(),
         entry_deadline: app.settings.delivery.entry_deadline,
     }
 }

@@ -10,6 +10,7 @@ mod cli;
 mod courier;
 mod crash;
 mod e2e;
+mod email;
 mod harness;
 mod http_server;
 mod operator;

@@ -89,8 +89,15 @@ impl Courier<'_> {
         };
         match tell(&ready, &zone, wall) {
             Some(rendered) => {
-                let letter =
-                    Letter { delivery: ready.delivery.id, to, message: rendered.message, form: ready.form, act };
+                let letter = Letter {
+                    delivery: ready.delivery.id,
+                    user: ready.delivery.user_id,
+                    to,
+                    message: rendered.message,
+                    form: ready.form,
+                    act,
+                    answers: ready.answers(),
+                };
                 ready.form = letter.form;
                 self.leave(now, ready, letter, rendered.entry_lapsed, own_bot);
             }
@@ -207,12 +214,10 @@ impl Courier<'_> {
 
     fn on_refused(&mut self, now: Duration, error: &str) {
         if self.health.refused(now) {
-            error!(
-                lane = self.lane.name,
-                error, "Telegram does not accept the bot's token: its messages wait until it is mended"
-            );
+            let account = self.lane.account();
+            error!(lane = self.lane.name, error, "{account} is not accepted: messages wait until that is mended");
         }
-        self.put_back_all(self.app.clock.now(), "Telegram does not accept the bot's token");
+        self.put_back_all(self.app.clock.now(), "our credentials were not accepted");
     }
 
     /// Puts everything back that has not left.
@@ -238,15 +243,15 @@ impl Courier<'_> {
 
     pub(super) fn on_checked(&mut self, result: Result<(), String>) {
         self.checking = false;
-        let lane = &self.lane.name;
+        let (lane, account) = (&self.lane.name, self.lane.account());
         match result {
             Ok(()) => {
-                info!(lane, "the bot's token is accepted again");
+                info!(lane, "{account} is accepted again");
                 self.health.accepted();
                 self.reading.freed();
             }
             Err(error) => {
-                error!(lane, error, "the bot's token is still not accepted");
+                error!(lane, error, "{account} is still not accepted");
                 self.health.refused(self.app.clock.monotonic());
             }
         }

@@ -60,8 +60,19 @@ impl App {
         app
     }
 
+    /// The same, with other settings.
+    pub(crate) async fn start_with(world: World, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut app = Self::prepare_with(world, change).await;
+        app.run().await;
+        app
+    }
+
     /// The program over this world, not running yet.
     pub(crate) async fn prepare(world: World) -> Self {
+        Self::prepare_with(world, |_| {}).await
+    }
+
+    async fn prepare_with(world: World, change: impl FnOnce(&mut Settings)) -> Self {
         prepare_process();
         let sim = SimConfig::default().bot(BOT).bot(OTHER_BOT).strict().no_limits();
         let server = telegram_sim::start(sim, "127.0.0.1:0").await.unwrap();
@@ -75,7 +86,9 @@ impl App {
         store.setup().await.unwrap();
         store.write(world.writes()).await.unwrap();
         let clock = ManualClock::at(START);
-        let parts = running::prepare(Arc::clone(&store), clock.clone(), settings(&server)).await.unwrap();
+        let mut settings = settings(&server);
+        change(&mut settings);
+        let parts = running::prepare(Arc::clone(&store), clock.clone(), settings).await.unwrap();
         Self {
             sim,
             clock,
@@ -105,6 +118,11 @@ impl App {
     /// To post with.
     pub(crate) fn sender(&self) -> &Sender {
         self.sender.as_ref().unwrap()
+    }
+
+    /// Where it is reached.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.as_ref().unwrap().address)
     }
 
     /// Posts an alert, under a name of its own where it has none; it must be accepted.

@@ -75,6 +75,7 @@ impl House {
             audience: AudienceHandle::default(),
             wake: Wakeups::default(),
             in_flight: InFlight::default(),
+            links: alertcast::unsubscribe::LinkKey::new([7; 32]),
         };
         app.store.setup().await.unwrap();
         let house = Self { router: http::router(app.clone()), app, clock: manual, store, _folder: folder };

@@ -1,0 +1,121 @@
+//! What a failed conversation means for the message. Pure.
+
+use lettre::Address;
+
+use super::super::Answer;
+use super::session::{Cause, Step, Trouble};
+
+const ERROR_CHARS_MAX: usize = 300;
+/// Stands for whatever could name a person.
+const REMOVED: &str = "[address]";
+/// Shorter names of mailboxes are words of their own.
+const NAME_CHARS_MIN: usize = 3;
+
+/// What the trouble means for a message to that address.
+pub(super) fn of(trouble: &Trouble, to: &Address) -> Answer {
+    let error = without_people(&trouble.to_string(), to);
+    let failed = |error, in_doubt| Answer::Failed { error, in_doubt };
+    match (trouble.step, &trouble.cause) {
+        // It did not take the mail, and would not let us in again before we mend the log-in.
+        (_, Cause::Reply { code: 530 | 534 | 535 | 538, .. }) => Answer::Unauthorized { error },
+        (Step::LoggingIn, Cause::Unable(_)) => Answer::Unauthorized { error },
+        (Step::LoggingIn | Step::Sender, Cause::Reply { code: 500..=599, .. }) => Answer::Unauthorized { error },
+        // It is shutting down, or has enough of us.
+        (_, Cause::Reply { code: 421, .. }) => failed(error, false),
+        (Step::Recipient, Cause::Reply { code: 400..=499, .. }) => Answer::Deferred { error },
+        (Step::Recipient | Step::Asking | Step::Mail, Cause::Reply { code: 500..=599, .. }) => {
+            Answer::Refused { error }
+        }
+        (Step::Mail, Cause::Lost(_) | Cause::TimedOut | Cause::Unable(_)) => failed(error, true),
+        (_, _) => failed(error, false),
+    }
+}
+
+/// The text without what names a person. Servers like to repeat the address.
+fn without_people(text: &str, to: &Address) -> String {
+    let name = to.user().to_lowercase();
+    let clean = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+        if word.contains('@') || (bare == name && name.chars().count() >= NAME_CHARS_MIN) {
+            REMOVED.to_owned()
+        } else {
+            word.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+        }
+    };
+    let words: Vec<String> = text.split_whitespace().map(clean).collect();
+    words.join(" ").chars().take(ERROR_CHARS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to() -> Address {
+        "asha@example.com".parse().unwrap()
+    }
+
+    fn said(step: Step, code: u16) -> Answer {
+        of(&Trouble { step, cause: Cause::Reply { code, text: "so".to_owned() } }, &to())
+    }
+
+    const STEPS: [Step; 6] =
+        [Step::Connecting, Step::LoggingIn, Step::Sender, Step::Recipient, Step::Asking, Step::Mail];
+
+    #[test]
+    fn only_what_was_lost_after_the_mail_was_given_is_in_doubt() {
+        for step in STEPS {
+            for cause in [Cause::TimedOut, Cause::Lost("gone".to_owned())] {
+                let answer = of(&Trouble { step, cause }, &to());
+                let in_doubt = matches!(answer, Answer::Failed { in_doubt: true, .. });
+                assert_eq!(in_doubt, step == Step::Mail, "{step:?}");
+                assert!(matches!(answer, Answer::Failed { .. }), "{answer:?}");
+            }
+            for code in [421, 450, 451, 452, 550, 554] {
+                assert!(!matches!(said(step, code), Answer::Failed { in_doubt: true, .. }), "{step:?} {code}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refused_recipient_is_not_the_servers_trouble_and_a_refused_sender_is_not_the_messages() {
+        for (step, code, expected) in [
+            (Step::Connecting, 554, "failed"),
+            (Step::LoggingIn, 535, "unauthorized"),
+            (Step::LoggingIn, 454, "failed"),
+            (Step::Sender, 530, "unauthorized"),
+            (Step::Sender, 553, "unauthorized"),
+            (Step::Sender, 451, "failed"),
+            (Step::Recipient, 550, "refused"),
+            (Step::Recipient, 451, "deferred"),
+            (Step::Recipient, 421, "failed"),
+            (Step::Asking, 554, "refused"),
+            (Step::Asking, 451, "failed"),
+            (Step::Mail, 552, "refused"),
+            (Step::Mail, 452, "failed"),
+        ] {
+            let answer = match said(step, code) {
+                Answer::Refused { .. } => "refused",
+                Answer::Deferred { .. } => "deferred",
+                Answer::Unauthorized { .. } => "unauthorized",
+                Answer::Failed { .. } => "failed",
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(answer, expected, "{step:?} {code}");
+        }
+    }
+
+    #[test]
+    fn no_error_names_the_recipient() {
+        for text in [
+            "5.1.1 <asha@example.com>: Recipient address rejected: User unknown",
+            "5.1.1 <Asha@Example.com> User asha unknown (asha)",
+            "5.1.1 mailbox \"asha\" is\r\nfull; write to postmaster@example.com",
+        ] {
+            let trouble = Trouble { step: Step::Recipient, cause: Cause::Reply { code: 550, text: text.to_owned() } };
+            let Answer::Refused { error } = of(&trouble, &to()) else { panic!() };
+            let lower = error.to_lowercase();
+            assert!(!lower.contains("asha") && !lower.contains('@'), "{error}");
+            assert!(error.contains("550 5.1.1"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! `/unsubscribe/{token}`, from the mails: a POST switches the subscriber's e-mail off at once, without a cookie and
+//! without logging in (RFC 8058); a GET shows a page with a button that posts, and changes nothing, for programs that
+//! look at the links in mails are not their readers.
+
+use std::time::Duration;
+
+use alertcast_core::id::UserId;
+use alertcast_core::store::{Collection, StoreError, Write};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse as _, Response};
+use bson::doc;
+use tracing::{info, warn};
+
+use super::problem::Problem;
+use crate::app::App;
+
+/// Asks whether it is meant.
+const QUESTION: &str = include_str!("unsubscribe/question.html");
+/// Says that it is done.
+const DONE: &str = include_str!("unsubscribe/done.html");
+
+/// The pages load nothing, and post to themselves only. The address is a key: it goes to nobody else.
+const HEADERS: [(header::HeaderName, HeaderValue); 4] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+];
+
+/// After a failure of the store.
+const AGAIN_AFTER: Duration = Duration::from_secs(5);
+
+type Token = Result<Path<String>, PathRejection>;
+
+/// `GET`: the question.
+pub(super) async fn ask(State(app): State<App>, token: Token) -> Response {
+    match reader(&app, token) {
+        Some(_) => page(QUESTION),
+        None => no_such_link(),
+    }
+}
+
+/// `POST`: no more e-mails.
+pub(super) async fn stop(State(app): State<App>, token: Token) -> Response {
+    let Some(user) = reader(&app, token) else { return no_such_link() };
+    match switch_off(&app, user).await {
+        Ok(()) => page(DONE),
+        Err(error) => {
+            warn!(%user, %error, "a subscriber could not switch e-mail off");
+            let detail = "the e-mails could not be stopped just now; please try again in a moment";
+            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not stopped", detail);
+            problem.retry_after(AGAIN_AFTER).into_response()
+        }
+    }
+}
+
+fn reader(app: &App, token: Token) -> Option<UserId> {
+    app.links.user(&token.ok()?.0)
+}
+
+async fn switch_off(app: &App, user: UserId) -> Result<(), StoreError> {
+    let set = doc! { "preferences.notifications.email": false, "updatedAt": app.clock.now() };
+    let off = Write::Update { collection: Collection::Users, id: user.0, set, unset: Vec::new(), expect: Vec::new() };
+    match app.store.write(vec![off]).await {
+        Ok(()) => info!(%user, "a subscriber switched e-mail off by the link in a mail"),
+        // Who is not there any more gets no mail either.
+        Err(StoreError::Conflict) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    if let Err(error) = app.audience.catch_up(&*app.store).await {
+        warn!(%error, "the change is kept, and is known here with the next alert");
+    }
+    Ok(())
+}
+
+fn page(html: &'static str) -> Response {
+    (HEADERS, Html(html)).into_response()
+}
+
+fn no_such_link() -> Response {
+    Problem::new(StatusCode::NOT_FOUND, "No such link", "copy the whole link from the e-mail").into_response()
+}
