@@ -138,10 +138,9 @@ def described(server, session, envelope):
     body = {part.get_content_type(): part.get_content() for part in mail.walk() if not part.is_multipart()}
     return {
         "event": "mail",
-        "connection": server.number,
         "hello": session.host_name,
         "login": session.auth_data.login.decode() if session.auth_data else None,
-        "encrypted": session.ssl is not None,
+        "encrypted": server.transport.get_extra_info("ssl_object") is not None,
         "sender": envelope.mail_from,
         "recipients": envelope.rcpt_tos,
         "headers": [[name, str(value)] for name, value in mail.items()],
@@ -172,6 +171,7 @@ async def main():
     arguments.add_argument("--port", type=int, default=0)
     arguments.add_argument("--login", help="NAME:PASSWORD that must be given")
     arguments.add_argument("--certificate", help="PEM file of certificate and key: STARTTLS is offered and required")
+    arguments.add_argument("--encrypted", action="store_true", help="encrypted from the first byte instead")
     chosen = arguments.parse_args()
 
     desk = Desk(chosen.record)
@@ -181,10 +181,14 @@ async def main():
     if chosen.certificate:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         tls.load_cert_chain(chosen.certificate)
-        options |= {"tls_context": tls, "require_starttls": True}
+        if not chosen.encrypted:
+            options |= {"tls_context": tls, "require_starttls": True}
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Server(desk, loop=loop, **options), "127.0.0.1", chosen.port)
+    at_once = tls if chosen.encrypted else None
+    server = await loop.create_server(
+        lambda: Server(desk, loop=loop, **options), "127.0.0.1", chosen.port, ssl=at_once
+    )
     print(f"listening on {server.sockets[0].getsockname()[1]}", flush=True)
 
     ended = asyncio.Event()

@@ -2,12 +2,16 @@
 //! alert gets it, and Telegram takes no notice.
 
 use std::net::TcpListener;
+use std::time::Duration;
 
 use alertcast::clock::Clock as _;
 use alertcast_core::delivery::DeliveryState::{Dead, Pending, Sent};
 use serde_json::json;
+use telegram_sim::SimConfig;
 
 use super::{App, MailServer, buy, finish, settings, start, to, tp_hit, world};
+use crate::harness::child::now;
+use crate::harness::{Site, World};
 
 /// Everybody's Telegram message, and the mails of users 1 and 3.
 fn others_have_it(app: &App, server: &MailServer) -> bool {
@@ -84,21 +88,34 @@ async fn a_mail_during_which_the_server_breaks_off_is_in_doubt() {
     in_doubt("take_and_cut", 2).await;
 }
 
-#[tokio::test]
-async fn whatever_goes_wrong_before_the_mail_is_given_leaves_nothing_in_doubt() {
-    for at in ["mail", "rcpt", "data"] {
-        for (what, text) in [("cut", ""), ("stall", ""), ("reply", "421 4.3.2 shutting down")] {
-            let mut server = MailServer::start();
-            server.rule(at, what, json!({ "text": text, "times": 2 }));
-            let mut app = start(&server).await;
-            app.done(buy(100.0)).await;
-            assert_eq!(server.mails().len(), 3, "{at} {what}");
-            assert!(server.mails().iter().all(|mail| !mail.is_marked()), "{at} {what}");
-            let books = finish(app, &server).await;
-            let deliveries: Vec<_> = (1..=3).flat_map(|n| to(&books, n)).collect();
-            assert!(deliveries.iter().all(|d| d.state == Sent && !d.possible_repeat), "{at} {what}");
-        }
+/// Whatever goes wrong before the mail is given leaves nothing in doubt.
+async fn before_the_mail(at: &str) {
+    for (what, text) in [("cut", ""), ("stall", ""), ("reply", "421 4.3.2 shutting down")] {
+        let mut server = MailServer::start();
+        server.rule(at, what, json!({ "text": text, "times": 2 }));
+        let mut app = start(&server).await;
+        app.done(buy(100.0)).await;
+        assert_eq!(server.mails().len(), 3, "{at} {what}");
+        assert!(server.mails().iter().all(|mail| !mail.is_marked()), "{at} {what}");
+        let books = finish(app, &server).await;
+        let deliveries: Vec<_> = (1..=3).flat_map(|n| to(&books, n)).collect();
+        assert!(deliveries.iter().all(|d| d.state == Sent && !d.possible_repeat), "{at} {what}");
     }
+}
+
+#[tokio::test]
+async fn trouble_while_the_sender_is_named_leaves_nothing_in_doubt() {
+    before_the_mail("mail").await;
+}
+
+#[tokio::test]
+async fn trouble_while_the_recipient_is_named_leaves_nothing_in_doubt() {
+    before_the_mail("rcpt").await;
+}
+
+#[tokio::test]
+async fn trouble_before_the_server_is_ready_for_the_mail_leaves_nothing_in_doubt() {
+    before_the_mail("data").await;
 }
 
 #[tokio::test]
@@ -159,7 +176,7 @@ async fn a_server_that_takes_the_connection_and_says_nothing_is_not_waited_for()
     let tried = || app.desk.count("deliveries", "lane = 'mail:0' AND state = 'pending'") == 3;
     app.until("Telegram has it, and the mails wait", || tried() && app.messages(1).len() == 1).await;
     // Entries: they are of no use after their deadline.
-    app.advance(std::time::Duration::from_secs(2 * 60 * 60));
+    app.advance(Duration::from_secs(2 * 60 * 60));
     let books = finish(app, &server).await;
     assert!((1..=3).flat_map(|n| to(&books, n)).all(|delivery| !delivery.possible_repeat));
 }
@@ -201,8 +218,13 @@ async fn refused(at: &str, text: &str) {
     app.accept(buy(100.0)).await;
     app.until("Telegram has it", || (1..=3).all(|n| app.messages(n).len() == 1)).await;
     app.until("it was tried", || server.connections() > 0).await;
-    let until = app.clock.monotonic() + std::time::Duration::from_secs(100);
-    app.until("some time has passed", || app.clock.monotonic() > until).await;
+    let until = app.clock.monotonic() + Duration::from_secs(100);
+    let hurry = || app.advance(Duration::from_millis(500));
+    app.until("some time has passed", || {
+        hurry();
+        app.clock.monotonic() > until
+    })
+    .await;
     let books = app.books().await;
     for delivery in (1..=3).flat_map(|n| to(&books, n)) {
         assert_eq!((delivery.state, delivery.possible_repeat), (Pending, false), "{at}");
@@ -210,6 +232,11 @@ async fn refused(at: &str, text: &str) {
     }
     assert!(server.connections() <= 3 + 3, "seldom and ever more so: {}", server.connections());
     server.clear();
+    app.until("we are let in, and the mails come", || {
+        hurry();
+        server.mails().len() == 3
+    })
+    .await;
     app.quiet().await;
     assert!((1..=3).all(|n| server.mails_to(n).len() == 1 && !server.mails_to(n)[0].is_marked()));
     assert_eq!(server.mails()[0].login.as_deref(), Some("signals"));
@@ -224,4 +251,26 @@ async fn a_refused_log_in_burns_no_mail() {
 #[tokio::test]
 async fn a_refused_sender_burns_no_mail() {
     refused("mail", "553 5.7.1 Sender address rejected: not owned by user").await;
+}
+
+#[tokio::test]
+async fn a_mail_under_way_when_the_program_is_killed_comes_again_and_says_so() {
+    let mut server = MailServer::start();
+    server.rule("content", "take_and_stall", json!({ "times": 1 }));
+    let people = World::at(now()).config(1, |_| {}).plan(1, &[1], |_| {}).users([1], 1);
+    let site = Site::new(super::wants_mail(people, 1), SimConfig::default().no_limits()).await;
+    let url = server.url();
+    let variables = [("ALERTCAST_SMTP_URL", url.as_str()), ("ALERTCAST_EMAIL_FROM", "alerts@example.com")];
+    let mut program = site.spawn_as(&[], &variables);
+    assert!(site.ready(&mut program).await, "{}", site.last_words());
+    site.sender().accept(&buy(100.0)).await;
+    site.until("the server has the mail", || server.mails().len() == 1).await;
+    program.kill().await;
+    let mut program = site.spawn_as(&[], &variables);
+    assert!(site.ready(&mut program).await, "{}", site.last_words());
+    site.quiet().await;
+    assert_eq!(program.terminate().await.code(), Some(0));
+    let [first, second] = server.mails_to(1).try_into().unwrap();
+    assert_eq!((first.is_marked(), second.is_marked()), (false, true));
+    assert_eq!(first.id(), second.id(), "a mail program shows it once");
 }

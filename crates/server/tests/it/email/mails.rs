@@ -11,8 +11,13 @@ fn shown(mail: &Mail) -> String {
     let headers = mail.headers.iter().map(|(name, value)| format!("{name}: {value}\n"));
     let bodies = mail.bodies.iter().map(|(kind, body)| format!("\n=== {kind}\n{}", body.replace("\r\n", "\n")));
     let all: String = headers.chain(bodies).collect();
+    let date = mail.header("Date").unwrap();
+    assert!(
+        date.starts_with("Sun, 15 Jun 2025 15:1") && date.ends_with(" +0000"),
+        "the clock's, not the machine's: {date}"
+    );
     let id = mail.id().trim_matches(['<', '>']).split('@').next().unwrap();
-    all.replace(id, "[delivery]").replace(token(mail), "[token]")
+    all.replace(id, "[delivery]").replace(token(mail), "[token]").replace(date, "[date]")
 }
 
 fn token(mail: &Mail) -> &str {

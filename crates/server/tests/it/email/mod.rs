@@ -1,6 +1,7 @@
 //! E-mail, from TradingView's request to the mail as another program reads it: the whole program in this process, a real
 //! SMTP server beside it, and at the end of each test every rule of the harness's model.
 
+mod encrypted;
 mod faults;
 mod mails;
 mod server;

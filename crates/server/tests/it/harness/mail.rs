@@ -30,7 +30,6 @@ struct Process {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Mail {
-    pub(crate) connection: u32,
     pub(crate) hello: String,
     pub(crate) login: Option<String>,
     pub(crate) encrypted: bool,
