@@ -124,6 +124,9 @@ fn banner(settings: &Settings, address: SocketAddr) {
     terminal::fact("Listening on", address);
     terminal::fact("Store", store::described(settings));
     terminal::fact("Bots", bots.join(", "));
+    if let Some(from) = settings.email.from.as_ref().filter(|_| settings.email.smtp_url.is_some()) {
+        terminal::fact("E-mail", format!("from {from}"));
+    }
     terminal::fact("Webhook", format!("{}/webhook/SECRET  ({secrets})", base.trim_end_matches('/')));
     terminal::done("Ready. Ctrl-C stops.");
 }

@@ -1,6 +1,5 @@
-//! The HTTP side: the webhook that alerts come in by, the link that stops e-mails, and two routes for
-//! whoever watches over the process. A handler
-//! extracts, calls and maps; it decides nothing.
+//! The HTTP side: the webhook that alerts come in by, the link by which subscribers stop e-mails, and two routes for
+//! whoever watches over the process. A handler extracts, calls and maps; it decides nothing.
 
 mod body;
 mod health;

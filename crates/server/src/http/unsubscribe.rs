@@ -34,6 +34,8 @@ const HEADERS: [(header::HeaderName, HeaderValue); 4] = [
     (header::HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
 ];
 
+/// How long the store may take.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failure of the store.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
@@ -50,7 +52,11 @@ pub(super) async fn ask(State(app): State<App>, token: Token) -> Response {
 /// `POST`: no more e-mails.
 pub(super) async fn stop(State(app): State<App>, token: Token) -> Response {
     let Some(user) = reader(&app, token) else { return no_such_link() };
-    match switch_off(&app, user).await {
+    let stopped = tokio::select! {
+        stopped = switch_off(&app, user) => stopped,
+        () = app.clock.sleep(PATIENCE) => Err(StoreError::Unavailable("no answer yet".to_owned())),
+    };
+    match stopped {
         Ok(()) => page(DONE),
         Err(error) => {
             warn!(%user, %error, "a subscriber could not switch e-mail off");

@@ -6,6 +6,7 @@ use reqwest::{Client, Response};
 use serde_json::json;
 
 use super::{App, MailServer, buy, finish, start, to, tp_hit};
+use crate::support::{House, Post};
 
 /// The path of the link in the last mail to user `n`.
 fn link(server: &MailServer, n: u32) -> String {
@@ -124,4 +125,20 @@ async fn a_wrong_link_is_told_nothing_and_changes_nothing() {
     assert_eq!(bodies.len(), 1, "{bodies:?}");
     let books = finish(app, &server).await;
     assert!((1..=3).all(|n| books.users[&user_id(n)].preferences.notifications.email));
+}
+
+#[tokio::test]
+async fn when_the_store_does_not_answer_the_reader_is_asked_to_come_again() {
+    let house = House::new().await;
+    let path = format!("/unsubscribe/{}", house.app.links.token(user_id(1)).unwrap());
+    let stall = house.store.stall_for_tests();
+    let request = tokio::spawn(Post::body("List-Unsubscribe=One-Click").to(&path).through(house.router.clone()));
+    while house.clock.next_wake().is_none() {
+        tokio::task::yield_now().await;
+    }
+    house.wait(5);
+    request.await.unwrap().assert(503);
+    drop(stall);
+    // Who is not there any more gets no mail: that is as good as stopped.
+    Post::body("List-Unsubscribe=One-Click").to(&path).send(&house).await.assert(200);
 }
