@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
 use crate::inflight::InFlight;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::unsubscribe::LinkKey;
 
@@ -25,6 +26,7 @@ pub struct App {
     pub in_flight: InFlight,
     /// Signs the links by which subscribers stop the e-mails.
     pub links: LinkKey,
+    pub metrics: Metrics,
 }
 
 /// Ids as the MongoDB drivers make them: rising within the process.

@@ -16,6 +16,7 @@ pub mod failpoints;
 pub mod http;
 pub mod inflight;
 pub mod leases;
+pub mod metrics;
 pub mod notices;
 pub mod operator;
 pub mod processor;

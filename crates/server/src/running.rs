@@ -15,6 +15,7 @@ use crate::app::{App, ObjectIds, Wakeups};
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
 use crate::inflight::InFlight;
+use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::unsubscribe::LinkKey;
 use crate::{courier, http, processor, scheduler, unsubscribe};
@@ -54,6 +55,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     audience.load(&*store).await.context("the audience could not be loaded")?;
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
     Ok(App {
+        metrics: Metrics::since(clock.now()),
         store,
         clock,
         ids: Arc::new(ObjectIds),

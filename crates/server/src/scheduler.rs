@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::app::App;
+use crate::metrics::Part;
 
 const AUDIENCE_EVERY: Duration = Duration::from_secs(1);
 const DEADLINES_EVERY: Duration = Duration::from_secs(5);
@@ -37,6 +38,7 @@ async fn every<F: Future<Output = Result<()>>>(
 ) {
     loop {
         if let Err(error) = act().await {
+            app.metrics.store_failed(Part::Scheduler, &error);
             warn!(%error, "{what} failed; it is tried again");
         }
         tokio::select! {
@@ -50,6 +52,7 @@ async fn every<F: Future<Output = Result<()>>>(
 async fn expire(app: &App) -> Result<()> {
     loop {
         let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
+        app.metrics.overdue(alerts.len());
         for alert in alerts {
             app.store.settle(alert, app.clock.now()).await?;
         }

@@ -32,6 +32,7 @@ pub struct Settings {
     pub delivery: DeliverySettings,
     pub retention: RetentionSettings,
     pub log: LogSettings,
+    pub metrics: MetricsSettings,
 }
 
 impl Default for Settings {
@@ -48,6 +49,7 @@ impl Default for Settings {
             delivery: DeliverySettings::default(),
             retention: RetentionSettings::default(),
             log: LogSettings::default(),
+            metrics: MetricsSettings::default(),
         }
     }
 }
@@ -199,6 +201,13 @@ impl Default for RetentionSettings {
 pub struct LogSettings {
     pub level: LogLevel,
     pub format: LogFormat,
+}
+
+/// Who may read `/metrics`.
+#[derive(Debug, Clone, Default)]
+pub struct MetricsSettings {
+    /// Whoever shows it may; without one, only who asks from the machine itself.
+    pub token: Option<SecretString>,
 }
 
 /// How much Alertcast's own parts log. Others' log warnings only: their details could name secrets.

@@ -14,8 +14,8 @@ use super::problem::Problem;
 use super::value::{self, Wrong, wrong};
 use crate::channel::email::Server;
 use crate::settings::{
-    DeliverySettings, EmailSettings, LimitSettings, LogFormat, LogLevel, LogSettings, RetentionSettings, Settings,
-    StoreChoice, TRADINGVIEW_ADDRESSES, TelegramSettings, WebhookSettings, bot_id,
+    DeliverySettings, EmailSettings, LimitSettings, LogFormat, LogLevel, LogSettings, MetricsSettings,
+    RetentionSettings, Settings, StoreChoice, TRADINGVIEW_ADDRESSES, TelegramSettings, WebhookSettings, bot_id,
 };
 
 /// A shorter webhook secret could be guessed.
@@ -56,6 +56,7 @@ pub(super) fn settings(layers: &Layers, problems: &mut Vec<Problem>) -> Settings
                 value::word(raw, &[("text", LogFormat::Text), ("json", LogFormat::Json)])
             }),
         },
+        metrics: MetricsSettings { token: read.optional(&key::METRICS_TOKEN, long_secret) },
     }
 }
 
@@ -68,7 +69,7 @@ fn webhook(read: &mut Reader<'_>, defaults: WebhookSettings) -> WebhookSettings 
         secrets: read.or(&key::WEBHOOK_SECRETS, defaults.secrets, webhook_secrets),
         allowed_addresses,
         trusted_proxies: read.or(&key::TRUSTED_PROXIES, defaults.trusted_proxies, value::networks),
-        hmac_key: read.optional(&key::HMAC_KEY, hmac_key),
+        hmac_key: read.optional(&key::HMAC_KEY, long_secret),
         requests_a_minute: read.number(&key::REQUESTS_A_MINUTE, defaults.requests_a_minute, 1_000_000),
     }
 }
@@ -168,7 +169,8 @@ fn webhook_secrets(raw: &Raw) -> Result<Vec<SecretString>, Wrong> {
     Ok(secrets.into_iter().map(SecretString::from).collect())
 }
 
-fn hmac_key(raw: &Raw) -> Result<SecretString, Wrong> {
+/// A secret that never stands in a URL.
+fn long_secret(raw: &Raw) -> Result<SecretString, Wrong> {
     let text = value::text(raw)?;
     if text.chars().count() < SECRET_LENGTH_MIN {
         return wrong("is shorter than 16 characters and could be guessed", SECRET_HINT);

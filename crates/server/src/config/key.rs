@@ -51,6 +51,7 @@ pub(super) const KEEP_REJECTED: Key =
     key("retention.rejected_webhooks_days", "ALERTCAST_RETENTION_REJECTED_WEBHOOKS_DAYS");
 pub(super) const LOG_LEVEL: Key = key("log.level", "ALERTCAST_LOG_LEVEL");
 pub(super) const LOG_FORMAT: Key = key("log.format", "ALERTCAST_LOG_FORMAT");
+pub(super) const METRICS_TOKEN: Key = secret("metrics.token", "ALERTCAST_METRICS_TOKEN");
 
 /// All of them, in the order of the default file.
 pub const KEYS: &[Key] = &[
@@ -84,6 +85,7 @@ pub const KEYS: &[Key] = &[
     KEEP_REJECTED,
     LOG_LEVEL,
     LOG_FORMAT,
+    METRICS_TOKEN,
 ];
 
 impl Key {

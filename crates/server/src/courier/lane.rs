@@ -28,6 +28,7 @@ use super::throttle::Throttle;
 use super::window::{Waiting, Window};
 use super::{Lane, LaneEnd};
 use crate::app::App;
+use crate::metrics::{LaneGauges, Part};
 
 /// Even without a knock, the store is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -80,6 +81,7 @@ pub(super) struct Courier<'a> {
     /// After a failure of the store: not before, and how long the next rest is.
     store_rest: Option<(Duration, Duration)>,
     tasks: JoinSet<Event>,
+    gauges: LaneGauges,
 }
 
 impl<'a> Courier<'a> {
@@ -102,6 +104,7 @@ impl<'a> Courier<'a> {
             excused: Excused::default(),
             store_rest: None,
             tasks: JoinSet::new(),
+            gauges: app.metrics.lane(&lane.name),
             lane,
         }
     }
@@ -115,6 +118,7 @@ impl<'a> Courier<'a> {
         loop {
             let now = self.app.clock.monotonic();
             self.begin(now);
+            self.gauges.set(self.window.len(), self.hand.waiting() + self.hand.flying, self.ledger.unwritten());
             if let Some(end) = self.finished(now) {
                 return end;
             }
@@ -279,6 +283,7 @@ impl<'a> Courier<'a> {
 
     /// Whether the lane's work ends with it.
     fn store_failed(&mut self, what: &str, error: &StoreError) -> Option<LaneEnd> {
+        self.app.metrics.store_failed(Part::Courier, error);
         if let StoreError::Fenced { .. } = error {
             debug!(lane = self.lane.name, "the lease is in other hands");
             return Some(LaneEnd::Lost);

@@ -25,6 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alertcast_core::delivery::Channel as Way;
 use alertcast_core::limiter::Limits;
 use alertcast_core::store::Fence;
 use secrecy::SecretString;
@@ -109,6 +110,11 @@ impl Lane {
     /// What is refused where our credentials are.
     fn account(&self) -> &'static str {
         if self.bot().is_some() { "the bot's token" } else { "the log-in at the mail server, or the sender," }
+    }
+
+    /// The way its messages go.
+    fn way(&self) -> Way {
+        if self.bot().is_some() { Way::Telegram } else { Way::Email }
     }
 
     /// The bot's number, where it is a bot's lane.

@@ -87,6 +87,11 @@ impl Window {
         !self.complete
     }
 
+    /// How many deliveries are in it.
+    pub(super) const fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -3,6 +3,7 @@
 
 mod body;
 mod health;
+mod metrics;
 mod problem;
 mod server;
 mod unsubscribe;
@@ -32,6 +33,7 @@ pub fn router(app: App) -> Router {
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::stop))
+        .route("/metrics", get(metrics::read))
         .with_state(app)
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_page)

@@ -21,6 +21,7 @@ use tracing::warn;
 
 use crate::app::App;
 use crate::leases;
+use crate::metrics::Part;
 
 /// Configurations worked on at once.
 const CONFIGS_AT_ONCE: usize = 8;
@@ -108,7 +109,7 @@ async fn begin(
     let first_look = app.store.pending_alerts(&partitions, &except, WINDOW).await;
     // Those who are being taken in while we look may belong before what we found.
     let pending = match first_look {
-        Ok(found) if found.is_empty() => return,
+        Ok(found) if found.is_empty() => return app.metrics.alerts_waiting(0),
         Ok(_) => {
             app.in_flight.arrived(&*app.clock, ARRIVAL_PATIENCE).await;
             app.store.pending_alerts(&partitions, &except, WINDOW).await
@@ -117,8 +118,12 @@ async fn begin(
     };
     let pending = match pending {
         Ok(pending) => pending,
-        Err(error) => return warn!(%error, "the alerts to process could not be read; trying again"),
+        Err(error) => {
+            app.metrics.store_failed(Part::Processor, &error);
+            return warn!(%error, "the alerts to process could not be read; trying again");
+        }
     };
+    app.metrics.alerts_waiting(pending.len());
     let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
     let mut in_order = Vec::new();
     for alert in pending {

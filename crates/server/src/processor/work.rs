@@ -18,6 +18,7 @@ use tracing::{debug, error, warn};
 
 use super::order;
 use crate::app::App;
+use crate::metrics::Part;
 use crate::notices::{self, Trouble};
 use crate::settings::bot_id;
 
@@ -33,8 +34,10 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Why work on an alert ended without finishing it.
 #[derive(Debug)]
 enum Halt {
-    /// The store is away, or we are to stop: nothing is wrong with the alert.
+    /// We are to stop, or somebody else works on it.
     Later,
+    /// The store is away: nothing is wrong with the alert.
+    Away(StoreError),
     /// The lease is in other hands.
     Fenced,
     /// Something is wrong with the alert, or with what it needs.
@@ -45,10 +48,7 @@ impl From<StoreError> for Halt {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Fenced { .. } => Self::Fenced,
-            StoreError::Unavailable(reason) => {
-                warn!(reason, "the store is away; the alert waits");
-                Self::Later
-            }
+            StoreError::Unavailable(_) => Self::Away(error),
             other => Self::Failed(other.to_string()),
         }
     }
@@ -75,6 +75,12 @@ pub(super) async fn on_config(
         };
         match halt {
             Halt::Fenced => break,
+            Halt::Away(error) => {
+                warn!(%error, "the alert waits");
+                app.metrics.store_failed(Part::Processor, &error);
+                app.clock.sleep(PAUSE_FIRST).await;
+                break;
+            }
             Halt::Later => {
                 app.clock.sleep(PAUSE_FIRST).await;
                 break;
@@ -95,6 +101,7 @@ async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String)
     let now = app.clock.now();
     let attempts = alert.alertcast.attempts.0 + 1;
     let park = attempts >= ATTEMPTS_MAX;
+    app.metrics.not_processed(park);
     error!(alert = %alert.id, attempts, park, reason, "an alert could not be processed");
     let trouble = Trouble {
         group: format!("processing:{reason}"),
@@ -205,14 +212,20 @@ impl Run<'_> {
             total.matched += plan.tally.matched;
             total.unmatched += plan.tally.unmatched;
             let after = users.last().copied().or(cursor);
+            let (opened, ended) = (plan.opened.len(), plan.ended.iter().map(|end| end.status).collect::<Vec<_>>());
             let commit = self.commit(cursor, after, plan, if is_last { Some(total) } else { None }).await?;
             fail::fail_point!("processor::before_commit");
             match store.commit(commit).await {
                 Ok(()) => {
                     *tally = total;
+                    self.app.metrics.committed(opened, ended);
+                    if is_last {
+                        self.app.metrics.processed(now.since(self.alert.webhook.received_at));
+                    }
                     return Ok(after);
                 }
                 Err(StoreError::Conflict) => {
+                    self.app.metrics.conflicted();
                     // A cursor that stands elsewhere is a conflict too: somebody else's work, or our own that we did not
                     // hear of. Reading the alert again tells.
                     if self.is_elsewhere(cursor).await? {

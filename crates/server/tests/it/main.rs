@@ -14,6 +14,7 @@ mod email;
 mod harness;
 mod http_server;
 mod operator;
+mod metrics;
 mod support;
 mod sync;
 mod webhook;

@@ -279,6 +279,7 @@ impl Courier<'_> {
             Ok((alerts, more)) => {
                 self.store_answered();
                 self.reading.overdue = more;
+                self.app.metrics.overdue(alerts.len());
                 self.ledger.ended(self.app.clock.monotonic(), alerts);
                 None
             }

@@ -161,6 +161,9 @@ impl Courier<'_> {
             }
             Next::Record(outcome) => {
                 log_outcome(&ready, &outcome);
+                if let (Outcome::Sent { .. }, Some(alert)) = (&outcome, &ready.sources.alert) {
+                    self.app.metrics.arrived(ready.delivery.kind, wall.since(alert.webhook.received_at));
+                }
                 let record = AttemptRecord { delivery: ready.delivery.id, outcome };
                 self.note(Line { record, chat: ready.chat, defer });
             }
@@ -199,7 +202,9 @@ impl Courier<'_> {
     fn on_throttled(&mut self, now: Duration, wall: Time, ready: &Ready, retry_after: Duration) -> (String, Time) {
         let until = now + retry_after;
         self.limiter.freeze_chat(now, &ready.chat, until);
-        if let Some(until) = self.throttle.refused(now, &ready.chat, until) {
+        let whole_bot = self.throttle.refused(now, &ready.chat, until);
+        self.app.metrics.throttled(whole_bot.is_some());
+        if let Some(until) = whole_bot {
             let seconds = until.saturating_sub(now).as_secs();
             warn!(lane = self.lane.name, seconds, "Telegram asks the bot to wait");
             self.limiter.freeze_bot(until);

@@ -45,6 +45,7 @@ impl Courier<'_> {
                 self.ledger.written();
                 self.ledger.ended(self.app.clock.monotonic(), alerts);
                 for line in batch {
+                    self.app.metrics.attempted(self.lane.way(), &line.record.outcome);
                     self.hand.release(&line.chat);
                     match line.record.outcome {
                         Outcome::Retry { due_at, .. } => self.reading.due_at(due_at),

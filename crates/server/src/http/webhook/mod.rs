@@ -23,9 +23,11 @@ use self::answer::Answer;
 use self::intake::Delivered;
 use self::limit::Limits;
 use self::log::RequestLog;
-use self::proof::{HmacKey, Secrets, Signed};
+pub(super) use self::proof::Secrets;
+use self::proof::{HmacKey, Signed};
 use super::body::{self, BodyError};
 use crate::app::App;
+use crate::metrics::Part;
 
 /// The most bytes of an alert's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -70,6 +72,11 @@ pub(super) async fn receive(
     let secret = secret.map(|Path(secret)| secret).unwrap_or_default();
     let answer = hook.answer(&secret, peer.ip(), request).await;
     hook.log.answered(&answer, began);
+    let took = hook.app.clock.monotonic().saturating_sub(began);
+    hook.app.metrics.answered(answer.outcome(), answer.status().as_u16(), took);
+    if let Answer::NotDurable { error } = &answer {
+        hook.app.metrics.store_failed(Part::Webhook, error);
+    }
     answer.into_response()
 }
 

@@ -10,18 +10,18 @@ use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
 /// Names the secret that was used, without telling it.
-pub(super) type SecretId = [u8; 32];
+pub(in crate::http) type SecretId = [u8; 32];
 
 /// The secrets, as digests: all are of one length, so that a comparison does not tell the secret's.
-pub(super) struct Secrets(Vec<[u8; 32]>);
+pub(in crate::http) struct Secrets(Vec<[u8; 32]>);
 
 impl Secrets {
-    pub(super) fn new(secrets: &[SecretString]) -> Self {
+    pub(in crate::http) fn new(secrets: &[SecretString]) -> Self {
         Self(secrets.iter().map(|secret| digest(secret.expose_secret())).collect())
     }
 
     /// Which secret was given, if it is one. Compares with every one, whichever fits.
-    pub(super) fn id_of(&self, given: &str) -> Option<SecretId> {
+    pub(in crate::http) fn id_of(&self, given: &str) -> Option<SecretId> {
         let given = digest(given);
         let is_one = self.0.iter().fold(Choice::from(0), |found, secret| found | secret.ct_eq(&given));
         bool::from(is_one).then_some(given)

@@ -290,6 +290,7 @@ fn ended(entry_by: u32) -> EndedTrade {
 
 fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App {
     App {
+        metrics: alertcast::metrics::Metrics::since(clock.now()),
         store,
         clock,
         ids: Arc::new(ObjectIds),

@@ -51,6 +51,12 @@ impl Sender {
         Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
     }
 
+    /// Reads another page of the program.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let url = reqwest::Url::parse(&self.url).unwrap().join(path).unwrap();
+        self.client.get(url).send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+    }
+
     /// Posts a JSON message, and answers what came back.
     pub(crate) async fn post(&self, body: &Value) -> Reply {
         self.text(body.to_string()).await.unwrap()

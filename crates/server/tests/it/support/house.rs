@@ -8,6 +8,7 @@ use alertcast::audience::AudienceHandle;
 use alertcast::clock::{Clock, ManualClock};
 use alertcast::http;
 use alertcast::inflight::InFlight;
+use alertcast::metrics::Metrics;
 use alertcast::settings::Settings;
 use alertcast_core::store::{Collection, Documents as _, Store, Write};
 use alertcast_core::time::Time;
@@ -76,6 +77,7 @@ impl House {
             wake: Wakeups::default(),
             in_flight: InFlight::default(),
             links: alertcast::unsubscribe::LinkKey::new([7; 32]),
+            metrics: Metrics::since(START),
         };
         app.store.setup().await.unwrap();
         let house = Self { router: http::router(app.clone()), app, clock: manual, store, _folder: folder };

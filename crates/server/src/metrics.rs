@@ -1,0 +1,349 @@
+//! What the program counts and times, for Prometheus. Each [`crate::app::App`] has counters of its own; nothing is
+//! global. They are raised where a thing is decided, and read by `http::metrics`.
+//!
+//! No label holds a name, a chat, a symbol or a secret: a lane is named by its bot's public number.
+
+mod text;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use alertcast_core::delivery::{Channel, MessageKind};
+use alertcast_core::store::{Outcome, StoreError};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::TradeStatus;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::{Family, MetricConstructor};
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::audience::AudienceHandle;
+
+pub use text::Format;
+
+/// One word of a fixed few.
+type Word = [(&'static str, &'static str); 1];
+type Words = [(&'static str, &'static str); 2];
+/// The name of a lane, and where in it.
+type OfLane = [(&'static str, String); 2];
+type Times = Family<Word, Histogram, fn() -> Histogram>;
+
+/// From a few milliseconds to TradingView's patience.
+const ANSWER_SECONDS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
+/// From an idle machine to a large fan-out.
+const PROCESSING_SECONDS: [f64; 10] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
+/// From a second's worth of messages to an exit's deadline.
+const DELIVERY_SECONDS: [f64; 13] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0, 86400.0];
+
+/// Everything that is counted. Cheap to clone.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    webhook: Family<Words, Counter>,
+    webhook_seconds: Times,
+    alerts: Family<Word, Counter>,
+    processing_seconds: Histogram,
+    chunks: Family<Word, Counter>,
+    trades: Family<Word, Counter>,
+    deliveries: Family<Words, Counter>,
+    overdue: Counter,
+    delivery_seconds: Times,
+    throttled: Family<Word, Counter>,
+    queued: Family<OfLane, Gauge>,
+    alerts_waiting: Gauge,
+    audience: Family<Word, Gauge>,
+    store_failures: Family<Word, Counter>,
+}
+
+/// A part of the program that the store can fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Webhook,
+    Processor,
+    Courier,
+    Scheduler,
+}
+
+impl Part {
+    const ALL: [Self; 4] = [Self::Webhook, Self::Processor, Self::Courier, Self::Scheduler];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Webhook => "webhook",
+            Self::Processor => "processor",
+            Self::Courier => "courier",
+            Self::Scheduler => "scheduler",
+        }
+    }
+}
+
+/// The gauges of one lane, so that a turn of its loop looks nothing up.
+#[derive(Debug)]
+pub(crate) struct LaneGauges {
+    waiting: Gauge,
+    in_hand: Gauge,
+    unwritten: Gauge,
+}
+
+impl LaneGauges {
+    pub(crate) fn set(&self, waiting: usize, in_hand: usize, unwritten: usize) {
+        self.waiting.set(whole(waiting));
+        self.in_hand.set(whole(in_hand));
+        self.unwritten.set(whole(unwritten));
+    }
+}
+
+impl Drop for LaneGauges {
+    fn drop(&mut self) {
+        self.set(0, 0, 0);
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet, by a process that began then.
+    #[must_use]
+    pub fn since(start: Time) -> Self {
+        let mut registry = Registry::default();
+        about_process(&mut registry, start);
+        let metrics = Self { inner: Arc::new(Inner::new(registry)) };
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// A request to the webhook was answered.
+    pub(crate) fn answered(&self, outcome: &'static str, status: u16, took: Duration) {
+        let class = class(status);
+        self.inner.webhook.get_or_create(&[("outcome", outcome), ("status", class)]).inc();
+        self.inner.webhook_seconds.get_or_create(&[("status", class)]).observe(took.as_secs_f64());
+    }
+
+    /// An alert's last chunk is committed.
+    pub(crate) fn processed(&self, since_receipt: Duration) {
+        self.inner.alerts.get_or_create(&[("result", "processed")]).inc();
+        self.inner.processing_seconds.observe(since_receipt.as_secs_f64());
+    }
+
+    /// Processing an alert failed; `park`: for good.
+    pub(crate) fn not_processed(&self, park: bool) {
+        self.inner.alerts.get_or_create(&[("result", if park { "parked" } else { "failed" })]).inc();
+    }
+
+    /// A chunk was committed, with these trades.
+    pub(crate) fn committed(&self, opened: usize, ended: impl IntoIterator<Item = TradeStatus>) {
+        self.inner.chunks.get_or_create(&[("result", "committed")]).inc();
+        let trades = |action| self.inner.trades.get_or_create_owned(&[("action", action)]);
+        trades("opened").inc_by(count(opened));
+        for status in ended {
+            match status {
+                TradeStatus::Replaced => trades("replaced").inc(),
+                TradeStatus::Closed => trades("closed").inc(),
+                TradeStatus::Open => 0,
+            };
+        }
+    }
+
+    /// What a chunk rested on had changed: it is planned anew.
+    pub(crate) fn conflicted(&self) {
+        self.inner.chunks.get_or_create(&[("result", "conflict")]).inc();
+    }
+
+    /// What an attempt came to is recorded.
+    pub(crate) fn attempted(&self, channel: Channel, outcome: &Outcome) {
+        let outcome = match outcome {
+            Outcome::Sent { .. } => "sent",
+            Outcome::Retry { .. } => "retried",
+            Outcome::Expired => "expired",
+            Outcome::Dead { .. } => "dead",
+            Outcome::Dropped { .. } => "dropped",
+        };
+        self.inner.deliveries.get_or_create(&[("channel", channel.as_str()), ("outcome", outcome)]).inc();
+    }
+
+    /// Deliveries of so many alerts ended because their time was over.
+    pub(crate) fn overdue(&self, alerts: usize) {
+        self.inner.overdue.inc_by(count(alerts));
+    }
+
+    /// A message was sent, so long after its alert was received.
+    pub(crate) fn arrived(&self, kind: MessageKind, since_receipt: Duration) {
+        self.inner.delivery_seconds.get_or_create(&[("kind", kind.as_str())]).observe(since_receipt.as_secs_f64());
+    }
+
+    /// Telegram asked to wait: with one chat, or with all of a bot's.
+    pub(crate) fn throttled(&self, whole_bot: bool) {
+        self.inner.throttled.get_or_create(&[("scope", if whole_bot { "bot" } else { "chat" })]).inc();
+    }
+
+    /// The gauges of a lane.
+    pub(crate) fn lane(&self, name: &str) -> LaneGauges {
+        let gauge = |place: &str| {
+            self.inner.queued.get_or_create_owned(&[("lane", name.to_owned()), ("place", place.to_owned())])
+        };
+        LaneGauges { waiting: gauge("waiting"), in_hand: gauge("in_hand"), unwritten: gauge("unwritten") }
+    }
+
+    /// So many alerts were found waiting.
+    pub(crate) fn alerts_waiting(&self, alerts: usize) {
+        self.inner.alerts_waiting.set(whole(alerts));
+    }
+
+    /// The store failed a part of the program. What a caller has to expect (a conflict, a lost lease) is none.
+    pub(crate) fn store_failed(&self, part: Part, error: &StoreError) {
+        if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
+            self.inner.store_failures.get_or_create(&[("part", part.word())]).inc();
+        }
+    }
+
+    /// Everything as text, with the audience as it is now.
+    pub(crate) fn render(&self, audience: &AudienceHandle, format: Format) -> String {
+        let size = audience.with(|audience| audience.size());
+        let sizes = [
+            ("users", size.users),
+            ("plans", size.plans),
+            ("configurations", size.configs),
+            ("subscriptions", size.subscriptions),
+            ("preferences", size.preferences),
+        ];
+        for (what, size) in sizes {
+            self.inner.audience.get_or_create(&[("of", what)]).set(whole(size));
+        }
+        text::render(&self.inner.registry, format)
+    }
+
+    /// What has not happened yet is there too, as 0: the first time is a rise that can be seen.
+    fn begin_at_zero(&self) {
+        let inner = &*self.inner;
+        begin(&inner.alerts, "result", ["processed", "failed", "parked"]);
+        begin(&inner.chunks, "result", ["committed", "conflict"]);
+        begin(&inner.trades, "action", ["opened", "replaced", "closed"]);
+        begin(&inner.throttled, "scope", ["chat", "bot"]);
+        begin(&inner.store_failures, "part", Part::ALL.map(Part::word));
+        begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
+        for outcome in ["sent", "retried", "expired", "dead", "dropped"] {
+            inner.deliveries.get_or_create_owned(&[("channel", Channel::Telegram.as_str()), ("outcome", outcome)]);
+        }
+    }
+}
+
+fn begin<M: Clone, C: MetricConstructor<M>, const N: usize>(
+    family: &Family<Word, M, C>,
+    label: &'static str,
+    words: [&'static str; N],
+) {
+    for word in words {
+        family.get_or_create_owned(&[(label, word)]);
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Metrics")
+    }
+}
+
+impl Inner {
+    fn new(mut registry: Registry) -> Self {
+        let webhook = Family::<Words, Counter>::default();
+        let webhook_seconds = Times::new_with_constructor(|| Histogram::new(ANSWER_SECONDS));
+        let alerts = Family::<Word, Counter>::default();
+        let processing_seconds = Histogram::new(PROCESSING_SECONDS);
+        let chunks = Family::<Word, Counter>::default();
+        let trades = Family::<Word, Counter>::default();
+        let deliveries = Family::<Words, Counter>::default();
+        let overdue = Counter::default();
+        let delivery_seconds = Times::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS));
+        let throttled = Family::<Word, Counter>::default();
+        let queued = Family::<OfLane, Gauge>::default();
+        let alerts_waiting = Gauge::default();
+        let audience = Family::<Word, Gauge>::default();
+        let store_failures = Family::<Word, Counter>::default();
+
+        let all = registry.sub_registry_with_prefix("alertcast");
+        all.register("webhook_requests", "Requests to the webhook, by what they came to", webhook.clone());
+        all.register_with_unit(
+            "webhook_answer",
+            "How long a request to the webhook took to be answered",
+            Unit::Seconds,
+            webhook_seconds.clone(),
+        );
+        all.register("alerts", "Alerts worked on: failed ones are tried again, parked ones are not", alerts.clone());
+        all.register_with_unit(
+            "alert_processing",
+            "From an alert's receipt to the commit of its trades and messages",
+            Unit::Seconds,
+            processing_seconds.clone(),
+        );
+        all.register("chunks", "Chunks of subscribers, committed or planned anew after a conflict", chunks.clone());
+        all.register("trades", "Trades opened, replaced and closed by alerts", trades.clone());
+        all.register(
+            "delivery_attempts",
+            "What messages came to; retried: failed or put back, and tried again",
+            deliveries.clone(),
+        );
+        all.register("alerts_overdue", "Alerts some of whose messages ended unsent at their deadline", overdue.clone());
+        all.register_with_unit(
+            "delivery",
+            "From an alert's receipt to a message about it being sent",
+            Unit::Seconds,
+            delivery_seconds.clone(),
+        );
+        all.register("telegram_throttled", "Answers 429 from Telegram, by what they were about", throttled.clone());
+        all.register(
+            "lane_deliveries",
+            "Messages at a courier: due as far as it has read, taken, and sent but not recorded",
+            queued.clone(),
+        );
+        all.register("alerts_waiting", "Alerts found waiting at the last look, at most 512", alerts_waiting.clone());
+        all.register("audience", "What the audience in memory is made of", audience.clone());
+        all.register("store_failures", "Failures of the store, by whom they held up", store_failures.clone());
+        Self {
+            registry,
+            webhook,
+            webhook_seconds,
+            alerts,
+            processing_seconds,
+            chunks,
+            trades,
+            deliveries,
+            overdue,
+            delivery_seconds,
+            throttled,
+            queued,
+            alerts_waiting,
+            audience,
+            store_failures,
+        }
+    }
+}
+
+fn about_process(registry: &mut Registry, start: Time) {
+    let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("alertcast_build", "The program's version", build);
+    let began = Gauge::<f64, AtomicU64>::default();
+    began.set(start.since(Time::from_millis(0)).as_secs_f64());
+    registry.register_with_unit("process_start_time", "When the process began", Unit::Seconds, began);
+}
+
+const fn class(status: u16) -> &'static str {
+    match status {
+        200..300 => "2xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}
+
+fn whole(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
+
+fn count(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
