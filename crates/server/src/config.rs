@@ -57,6 +57,22 @@ pub struct Loaded {
 /// # Errors
 /// Every mistake in every source.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
+    let Examined { loaded, problems, .. } = examine(sources);
+    if problems.is_empty() { Ok(loaded) } else { Err(ConfigError { problems }) }
+}
+
+/// The settings with everything that is wrong with them: a key with a mistake keeps its default.
+#[derive(Debug)]
+pub struct Examined {
+    pub loaded: Loaded,
+    pub problems: Vec<Problem>,
+    /// The files in which secrets stand.
+    pub secret_files: Vec<PathBuf>,
+}
+
+/// Reads the settings from all sources, as far as they can be read.
+#[must_use]
+pub fn examine(sources: &Sources) -> Examined {
     let file = sources.file.clone().or_else(|| Path::new(DEFAULT_FILE).exists().then(|| DEFAULT_FILE.into()));
     let mut problems = Vec::new();
     let mut layers = layer::Layers::default();
@@ -66,7 +82,8 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     layers.add_environment(&sources.environment, &mut problems);
     layers.add_flags(&sources.flags);
     let settings = build::settings(&layers, &mut problems);
-    if problems.is_empty() { Ok(Loaded { settings, file }) } else { Err(ConfigError { problems }) }
+    let secret_files = layers.secret_files.into_iter().collect();
+    Examined { loaded: Loaded { settings, file }, problems, secret_files }
 }
 
 #[cfg(test)]

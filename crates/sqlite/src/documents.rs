@@ -14,6 +14,7 @@ use bson::{Bson, Document, doc};
 
 use crate::failpoints::Op;
 use crate::fault::{Fault, Result};
+use crate::inspect;
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Blob, Bytes, Id, Rows, blob, decode, pack, unpack};
@@ -45,14 +46,7 @@ impl Documents for SqliteStore {
     }
 
     async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
-        self.read(move |rows| {
-            // Below every id of whatever type.
-            let after = after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| {
-                rusqlite::types::Value::Blob(id.bytes().to_vec())
-            });
-            rows.all(&table(collection).page, (after, bound(limit)), |row| unpack(collection, blob(row, 0)?))
-        })
-        .await
+        self.read(move |rows| inspect::page(rows, collection, after, limit)).await
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
@@ -79,11 +73,7 @@ impl Documents for SqliteStore {
     }
 
     async fn count(&self, collection: Collection) -> StoreResult<u64> {
-        self.read(move |rows| {
-            let count = rows.one(&table(collection).count, [], |row| crate::rows::whole(row, 0))?;
-            Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
-        })
-        .await
+        self.read(move |rows| inspect::count(rows, collection)).await
     }
 
     async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {

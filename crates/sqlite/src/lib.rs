@@ -16,6 +16,7 @@ mod documents;
 mod ended;
 mod failpoints;
 mod fault;
+mod inspect;
 mod intake;
 mod leases;
 mod list;
@@ -37,6 +38,7 @@ mod work;
 mod writer;
 
 pub use fault::OpenError;
+pub use inspect::{Inspection, ReadOnly, Soundness, inspect, is_in_use};
 #[cfg(feature = "test-hooks")]
 pub use store::Stall;
 pub use store::{Options, SqliteStore};

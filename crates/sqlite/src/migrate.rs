@@ -24,7 +24,7 @@ pub(crate) fn migrate(conn: &mut Connection) -> std::result::Result<(), OpenErro
     upgrade(conn, found).map_err(|e| OpenError::Store(e.0))
 }
 
-fn version(conn: &Connection) -> Result<i64> {
+pub(crate) fn version(conn: &Connection) -> Result<i64> {
     Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 

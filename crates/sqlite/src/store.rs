@@ -23,8 +23,8 @@ use crate::rows::{Rows, whole};
 use crate::usage;
 use crate::writer::{Call, Jobs, Tx, Writer};
 
-const DATABASE: &str = "alertcast.db";
-const LOCK: &str = "alertcast.lock";
+pub(crate) const DATABASE: &str = "alertcast.db";
+pub(crate) const LOCK: &str = "alertcast.lock";
 
 /// The first SQLite without the defect by which a reset of the write-ahead log can lose what was committed.
 const SQLITE_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
@@ -206,7 +206,7 @@ fn check_version() -> std::result::Result<(), OpenError> {
     Ok(())
 }
 
-fn folder_error(dir: &Path) -> impl Fn(io::Error) -> OpenError {
+pub(crate) fn folder_error(dir: &Path) -> impl Fn(io::Error) -> OpenError {
     let folder: PathBuf = dir.to_owned();
     move |source| OpenError::Folder { folder: folder.clone(), source }
 }
@@ -246,7 +246,7 @@ fn connect(path: &Path, cache_kib: u32) -> Result<Connection> {
     Ok(conn)
 }
 
-fn read_only(path: &Path) -> Result<Connection> {
+pub(crate) fn read_only(path: &Path) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     tune(&conn, 16 * 1024)?;
     Ok(conn)

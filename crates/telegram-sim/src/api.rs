@@ -37,6 +37,7 @@ pub(crate) async fn carry_out(state: &Arc<State>, call: &Call, answered: Answere
         "editmessagetext" => edit::edit_message_text(state, bot, params, answered),
         "editmessagecaption" => edit::edit_message_caption(state, bot, params, answered),
         "getme" => result(&bot.me()),
+        "getchat" => message::get_chat(state, bot, params),
         "getupdates" => updates::get_updates(state, bot, params).await,
         "setwebhook" => updates::set_webhook(state, bot, params),
         "deletewebhook" => updates::delete_webhook(bot, params),

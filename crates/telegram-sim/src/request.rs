@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::{Body, to_bytes};
 use axum::extract::{ConnectInfo, FromRequest, Multipart, Path, Request, State as Shared};
 use axum::http::{Response, StatusCode, header};
+use httpdate::fmt_http_date;
 
 use crate::answer::{ApiError, ApiResult, envelope};
 use crate::api::{Call, carry_out};
@@ -24,6 +25,9 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Of a request with files; Telegram takes documents of up to 50 MB.
 pub(crate) const FORM_BYTES_MAX: usize = 51 << 20;
+
+/// The year 9999, the last that a `Date` can name, has begun by then.
+const SECONDS_MAX: u64 = 253_370_764_800;
 
 /// What goes back over the connection.
 enum Reply {
@@ -59,7 +63,7 @@ pub(crate) async fn handle(
         in_flight.finish();
     }
     match reply {
-        Reply::Envelope(outcome) => envelope(&outcome),
+        Reply::Envelope(outcome) => dated(state, envelope(&outcome)),
         Reply::Raw(response) => response,
         Reply::Cut => {
             state.stats.dropped.fetch_add(1, Relaxed);
@@ -67,6 +71,18 @@ pub(crate) async fn handle(
             Response::new(Body::empty())
         }
     }
+}
+
+/// The answer with the time by the simulator's clock.
+fn dated(state: &State, mut response: Response<Body>) -> Response<Body> {
+    let now = Duration::from_millis(u64::try_from(state.now_ms()).unwrap_or_default());
+    // What the clock cannot be written as is left to the server, which goes by the machine's.
+    if let Some(date) = SystemTime::UNIX_EPOCH.checked_add(now).filter(|_| now.as_secs() < SECONDS_MAX)
+        && let Ok(date) = fmt_http_date(date).parse()
+    {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }
 
 /// Counts a request as under way. Dropped without [`InFlight::finish`], its sender has gone.

@@ -185,7 +185,7 @@ fn edited(message_id: i64, answer: Answer) -> Answer {
     }
 }
 
-fn client(settings: &TelegramSettings) -> Result<Client, TelegramError> {
+pub(crate) fn client(settings: &TelegramSettings) -> Result<Client, TelegramError> {
     crate::tls::choose_provider();
     Client::builder()
         .user_agent(concat!("alertcast/", env!("CARGO_PKG_VERSION")))
@@ -218,7 +218,7 @@ fn broken_pipe(error: &reqwest::Error) -> bool {
         .any(|source| source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe))
 }
 
-fn describe(error: &reqwest::Error) -> String {
+pub(crate) fn describe(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
         "Telegram did not answer in time"
     } else if error.is_connect() {

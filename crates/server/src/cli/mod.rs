@@ -1,6 +1,7 @@
 //! The command line: reads it, runs the command, prints what came of it, and says with the exit code how it went.
 //! Only here a store adapter is named.
 
+mod doctor;
 mod failure;
 mod import;
 mod seed;
@@ -49,6 +50,8 @@ enum Command {
     Setup(Setup),
     /// Makes the administrator and two plans. Repeatable
     Seed,
+    /// Looks at configuration, ports, store, bots, mail and clock, and says what to do
+    Doctor(Doctor),
     /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
     Import(Import),
 }
@@ -68,6 +71,13 @@ struct Setup {
     /// Writes that file where there is none, and does nothing else
     #[arg(long)]
     write_config: bool,
+}
+
+#[derive(Debug, Args)]
+struct Doctor {
+    /// Prints what was found as one JSON document
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -104,7 +114,7 @@ struct Flags {
 }
 
 impl Flags {
-    fn load(self) -> anyhow::Result<Loaded> {
+    fn sources(self) -> anyhow::Result<Sources> {
         let named = [
             ("listen", self.listen),
             ("data_dir", self.data_dir),
@@ -117,7 +127,7 @@ impl Flags {
         }
         let named = named.into_iter().filter_map(|(path, value)| Some((Key::at(path)?, value?)));
         flags.extend(named);
-        Ok(config::load(&Sources::from_process(self.config, flags))?)
+        Ok(Sources::from_process(self.config, flags))
     }
 }
 
@@ -149,6 +159,8 @@ pub fn main() -> ExitCode {
         .and_then(|runtime| runtime.block_on(run(cli)));
     match result {
         Ok(()) => ExitCode::SUCCESS,
+        // It has told what is wrong already.
+        Err(error) if error.is::<doctor::Unwell>() => ExitCode::from(FAILED),
         Err(error) => {
             terminal::failure(&error);
             let usage = error.chain().any(|cause| {
@@ -171,13 +183,15 @@ async fn run(Cli { command, flags }: Cli) -> anyhow::Result<()> {
         Command::Demo(demo) => serve::demo(demo.once, flags.listen.as_deref()).await,
         Command::Setup(_) => setup::run(&load(flags)?).await,
         Command::Serve => serve::run(load(flags)?).await,
+        // What is wrong with the configuration is part of what it tells.
+        Command::Doctor(Doctor { json }) => doctor::run(&flags.sources()?, json).await,
         Command::Seed => run_seed(&load(flags)?).await,
         Command::Import(import) => run_import(&load(flags)?, &import).await,
     }
 }
 
 fn load(flags: Flags) -> anyhow::Result<Loaded> {
-    let loaded = flags.load()?;
+    let loaded = config::load(&flags.sources()?)?;
     telemetry::init(&loaded.settings.log);
     Ok(loaded)
 }

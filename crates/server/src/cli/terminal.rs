@@ -12,8 +12,11 @@ const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
+const WARN: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
+/// How wide running text is.
+const TEXT_WIDTH: usize = 96;
 /// How wide the names before values are.
 const NAME_WIDTH: usize = 15;
 
@@ -45,6 +48,62 @@ pub(crate) fn done(text: impl Display) {
 /// What to do next.
 pub(crate) fn next(text: impl Display) {
     line(format_args!("  {HINT}next:{HINT:#} {text}"));
+}
+
+/// The head of a group of lines.
+pub(crate) fn group(name: &str) {
+    line(format_args!("  {BOLD}{name}{BOLD:#}"));
+}
+
+/// How a thing was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mark {
+    Good,
+    Attention,
+    Bad,
+}
+
+/// A thing that was looked at, and for trouble what to do.
+pub(crate) fn finding(mark: Mark, what: &str, fix: Option<&str>) {
+    let (style, sign) = match mark {
+        Mark::Good => (GOOD, '✔'),
+        Mark::Attention => (WARN, '▲'),
+        Mark::Bad => (BAD, '✖'),
+    };
+    let mut lines = wrapped(what, TEXT_WIDTH);
+    line(format_args!("  {style}{sign}{style:#} {}", lines.next().unwrap_or_default()));
+    for more in lines {
+        line(format_args!("    {more}"));
+    }
+    for (number, part) in fix.into_iter().flat_map(|fix| wrapped(fix, TEXT_WIDTH - 2)).enumerate() {
+        let arrow = if number == 0 { '→' } else { ' ' };
+        line(format_args!("    {HINT}{arrow}{HINT:#} {part}"));
+    }
+}
+
+/// The verdict over everything that was looked at.
+pub(crate) fn verdict(mark: Mark, text: impl Display) {
+    let (style, sign) = match mark {
+        Mark::Good => (GOOD, '✓'),
+        Mark::Attention => (WARN, '▲'),
+        Mark::Bad => (BAD, '✖'),
+    };
+    line(format_args!("\n{style}{sign}{style:#} {text}"));
+}
+
+/// Lines of at most so many characters, broken between words; a word that is longer stands alone.
+fn wrapped(text: &str, width: usize) -> impl Iterator<Item = String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + 1 + word.chars().count() <= width => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.into_iter()
 }
 
 /// Something that matters, among the facts.

@@ -1,7 +1,7 @@
 //! File, environment and flags, laid over one another: for each key the uppermost value, and where it came from.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
@@ -34,6 +34,8 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 pub(super) struct Layers {
     found: BTreeMap<&'static str, Found>,
+    /// Files in which secrets stand.
+    pub(super) secret_files: BTreeSet<PathBuf>,
 }
 
 impl Layers {
@@ -69,6 +71,9 @@ impl Layers {
         let mut layer = Layer::new(origin.clone());
         for (name, value) in values {
             layer.add_from_file(&name, value, problems);
+        }
+        if layer.found.iter().any(|(name, found)| holds_secret(name, &found.raw)) {
+            layer.secret_files.insert(path.to_owned());
         }
         self.lay(layer);
     }
@@ -106,6 +111,7 @@ impl Layers {
 
     fn lay(&mut self, layer: Layer) {
         self.found.extend(layer.found);
+        self.secret_files.extend(layer.secret_files);
     }
 }
 
@@ -113,11 +119,12 @@ impl Layers {
 struct Layer {
     origin: Origin,
     found: BTreeMap<&'static str, Found>,
+    secret_files: BTreeSet<PathBuf>,
 }
 
 impl Layer {
     const fn new(origin: Origin) -> Self {
-        Self { origin, found: BTreeMap::new() }
+        Self { origin, found: BTreeMap::new(), secret_files: BTreeSet::new() }
     }
 
     fn add_from_file(&mut self, name: &str, value: Value, problems: &mut Vec<Problem>) {
@@ -145,7 +152,10 @@ impl Layer {
     fn set_from_file(&mut self, key: &'static Key, path: &Path, problems: &mut Vec<Problem>) {
         match std::fs::read_to_string(path) {
             // One to a line, for those of which there may be several.
-            Ok(text) => self.set(key, Raw::Text(text.trim().replace(['\r', '\n'], ",")), problems),
+            Ok(text) => {
+                self.secret_files.insert(path.to_owned());
+                self.set(key, Raw::Text(text.trim().replace(['\r', '\n'], ",")), problems);
+            }
             Err(error) => {
                 let what = format!("names the file {}, which cannot be read ({error})", path.display());
                 problems.push(self.problem(&key.file_path(), &what, "check the path and the permissions"));
@@ -156,6 +166,17 @@ impl Layer {
     fn problem(&self, key: &str, what: &str, fix: &str) -> Problem {
         Problem { key: key.to_owned(), origin: self.origin.clone(), what: what.to_owned(), fix: fix.to_owned() }
     }
+}
+
+/// Whether a secret stands here itself, not the name of a file that holds one.
+fn holds_secret(path: &str, raw: &Raw) -> bool {
+    let is_set = match raw {
+        // The store is a secret for the password that its address may hold.
+        Raw::Toml(Value::String(text)) => !text.is_empty() && text != "embedded",
+        Raw::Toml(Value::Array(values)) => !values.is_empty(),
+        Raw::Toml(_) | Raw::Text(_) => false,
+    };
+    is_set && Key::at(path).is_some_and(|key| key.secret)
 }
 
 /// Tables become dotted names.

@@ -6,6 +6,7 @@ mod crash;
 mod folder;
 mod full;
 mod harness;
+mod inspect;
 mod line;
 
 mod conformance {

@@ -2,9 +2,29 @@
 
 use serde_json::{Value, json};
 
+use super::send::may_write;
+use super::text::chat_id;
+use crate::answer::{ApiError, ApiResult, result};
 use crate::bot::Bot;
 use crate::chat::{Chat, ChatKind, Held};
+use crate::params::Params;
 use crate::sim::State;
+
+/// `getChat`. A private chat can be looked at when its user has blocked the bot, and not before it was started.
+pub(super) fn get_chat(state: &State, bot: &Bot, params: &Params) -> ApiResult {
+    let chat_id = chat_id(params)?;
+    let chat = state.chats.with(chat_id, |chat| match may_write(state, bot, chat) {
+        Ok(()) => Ok(chat_json(chat)),
+        Err(_) if chat.kind == ChatKind::Private && chat.member(bot.id).blocked => Ok(chat_json(chat)),
+        Err(_) if chat.kind == ChatKind::Private => Err(ApiError::bad_request("chat not found")),
+        Err(error) => Err(error),
+    });
+    let mut chat = chat?;
+    for (name, value) in [("accent_color_id", 0), ("max_reaction_count", 11)] {
+        chat[name] = json!(value);
+    }
+    result(&chat)
+}
 
 /// A message as the API gives it, the one that it replies to within it.
 pub(crate) fn message_json(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {

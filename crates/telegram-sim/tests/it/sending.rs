@@ -173,3 +173,30 @@ async fn answers_read_as_the_types_of_a_bot_library() {
     let info = bench.call("getWebhookInfo", json!({})).await.ok();
     serde_json::from_value::<frankenstein::updates::WebhookInfo>(info).unwrap();
 }
+
+#[tokio::test]
+async fn a_chat_can_be_looked_at_where_the_bot_was_let_in() {
+    let bench = Bench::with(SimConfig::default().strict()).await;
+    let get = async |chat: i64| bench.call("getChat", json!({ "chat_id": chat })).await;
+    let unknown = (400, "Bad Request: chat not found".to_owned());
+    for chat in [7, -5] {
+        assert_eq!(get(chat).await.error(), unknown);
+    }
+    bench.sim.start_chat(BOT, 7);
+    bench.sim.start_chat_as(BOT, -5, ChatKind::Group, Some("Signals"));
+    let seven = get(7).await.ok();
+    assert_eq!((&seven["type"], &seven["first_name"]), (&json!("private"), &json!("User 7")));
+    assert_eq!(get(-5).await.ok()["title"], "Signals");
+    bench.sim.block(7);
+    assert_eq!(get(7).await.ok()["id"], 7);
+    bench.sim.block_bot(BOT, -5);
+    assert_eq!(get(-5).await.error(), (403, "Forbidden: bot was kicked from the group chat".to_owned()));
+}
+
+#[tokio::test]
+async fn answers_carry_the_date_of_the_simulators_clock() {
+    let bench = Bench::new().await;
+    let url = format!("{}/bot{}/getMe", bench.server.url(), crate::support::TOKEN);
+    let response = bench.client.get(url).send().await.unwrap();
+    assert_eq!(response.headers()["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
+}

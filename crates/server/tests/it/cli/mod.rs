@@ -1,6 +1,7 @@
 //! The real program, as a process of its own.
 
 mod configuring;
+mod doctor;
 mod importing;
 mod program;
 mod seeding;

@@ -58,7 +58,7 @@ impl Folder {
 }
 
 impl Ran {
-    fn new(output: Output) -> Self {
+    pub(super) fn new(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).unwrap();
         Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }

@@ -13,16 +13,16 @@ use crate::support::{SECRET, buy};
 const CONFIG: &str = "[[configurations]]\nname = 'B'\nsymbol = 'BTCUSDT'\ntimeframe = '1h'\nstrategy = 'EMA Cross'\n";
 
 /// A server that runs; killed when it is dropped.
-struct Served {
+pub(super) struct Served {
     child: Child,
-    address: String,
+    pub(super) address: String,
     stdout: BufReader<ChildStdout>,
     banner: String,
 }
 
 impl Served {
     /// Starts the server in a folder with one configuration.
-    fn start(folder: &Folder) -> Self {
+    pub(super) fn start(folder: &Folder) -> Self {
         Self::spawn(folder.command("serve --listen 127.0.0.1:0"))
     }
 
@@ -72,7 +72,7 @@ impl Drop for Served {
     }
 }
 
-fn folder() -> Folder {
+pub(super) fn folder() -> Folder {
     let folder = Folder::new();
     folder.file("config.toml", CONFIG);
     folder.run("import config.toml").assert(0);

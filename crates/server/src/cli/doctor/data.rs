@@ -1,0 +1,244 @@
+//! The data folder, and the store in it.
+
+use std::io;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use alertcast_core::store::{Collection, StoreError};
+use alertcast_sqlite::{Inspection, OpenError, ReadOnly, Soundness, inspect, is_in_use};
+
+use super::server::Server;
+use super::{Finding, counted};
+use crate::settings::{Settings, StoreChoice};
+
+/// How long SQLite's check of the file may take.
+const CHECK_PATIENCE: Duration = Duration::from_secs(20);
+/// With less, the next busy day may fill the disk.
+const ROOM_ATTENTION: u64 = 1 << 30;
+/// With less, nothing can be relied on.
+const ROOM_BAD: u64 = 100 << 20;
+
+pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
+    if let StoreChoice::MongoDb(_) = settings.store {
+        return vec![Finding::bad(
+            "store names a MongoDB, and this version has the embedded store only",
+            "write store = \"embedded\", or remove store and ALERTCAST_STORE",
+        )];
+    }
+    let dir = &settings.data_dir;
+    let shown = shown(dir);
+    let metadata = match dir.metadata() {
+        Ok(metadata) if metadata.is_dir() => metadata,
+        Ok(_) => {
+            return vec![Finding::bad(
+                format!("{shown} is a file, not a folder"),
+                "move it away, or name another folder with data_dir (or --data-dir)",
+            )];
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return not_there(dir),
+        Err(error) => return vec![Finding::bad(format!("{shown} cannot be looked at: {error}"), owner_fix(dir))],
+    };
+    let mut findings = vec![writable(dir)];
+    findings.extend(for_others(dir, &metadata));
+    findings.extend(room(dir));
+    findings.extend(store(dir, server).await);
+    findings
+}
+
+fn not_there(dir: &Path) -> Vec<Finding> {
+    let parent = dir.ancestors().skip(1).find(|above| above.as_os_str().is_empty() || above.exists());
+    let parent = parent.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    if let Err(error) = tempfile::tempfile_in(parent) {
+        return vec![Finding::bad(
+            format!("{} is not there and cannot be made: {error}", shown(dir)),
+            format!("make it for the user who runs alertcast: sudo install -d -m 700 -o \"$USER\" {}", shown(dir)),
+        )];
+    }
+    vec![Finding::attention(format!("{} is not there yet", shown(dir)), "run `alertcast setup`: it makes the store")]
+}
+
+fn writable(dir: &Path) -> Finding {
+    // A file without a name: nothing is left behind, whatever happens.
+    match tempfile::tempfile_in(dir) {
+        Ok(_) => Finding::good(format!("{} can be written to", shown(dir))),
+        Err(error) => Finding::bad(format!("{} cannot be written to: {error}", shown(dir)), owner_fix(dir)),
+    }
+}
+
+fn owner_fix(dir: &Path) -> String {
+    format!("give it to the user who runs alertcast: sudo chown -R \"$USER\" {}", shown(dir))
+}
+
+/// Proofs of payment and chats are nobody else's business.
+fn for_others(dir: &Path, metadata: &std::fs::Metadata) -> Vec<Finding> {
+    let mode = metadata.permissions().mode() & 0o777;
+    let mut findings = Vec::new();
+    if mode & 0o007 != 0 {
+        findings.push(Finding::attention(
+            format!("Every user of this machine may look into {} (mode {mode:o})", shown(dir)),
+            format!("chmod 700 {}", shown(dir)),
+        ));
+    }
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me {
+        findings.push(Finding::attention(
+            format!("{} belongs to user {}, and you are user {me}", shown(dir), metadata.uid()),
+            "run alertcast, and this command, as the user whom the folder belongs to",
+        ));
+    }
+    findings
+}
+
+fn room(dir: &Path) -> Option<Finding> {
+    let disk = rustix::fs::statvfs(dir).ok()?;
+    let left = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let what = format!("{} are free on its disk", size(left));
+    let fix = "free some, or move the data folder to a larger disk: a full disk keeps alerts from being accepted";
+    Some(match left {
+        0..ROOM_BAD => Finding::bad(what, fix),
+        ROOM_BAD..ROOM_ATTENTION => Finding::attention(what, fix),
+        _ => Finding::good(what),
+    })
+}
+
+async fn store(dir: &Path, server: &Server) -> Vec<Finding> {
+    if !dir.join("alertcast.db").exists() {
+        return vec![Finding::attention("There is no store in it yet", "run `alertcast setup`: it makes the store")];
+    }
+    match is_in_use(dir) {
+        Ok(true) => return vec![in_use(server), contents(dir).await],
+        Ok(false) => {}
+        Err(error) => return vec![Finding::bad(error.to_string(), owner_fix(dir))],
+    }
+    let inspection = match checked(dir.to_owned()).await {
+        Ok(inspection) => inspection,
+        Err(OpenError::Store(StoreError::Corrupt(what))) => return vec![damaged(&what)],
+        Err(error) => return vec![Finding::bad(format!("The store cannot be opened: {error}"), owner_fix(dir))],
+    };
+    let mut findings = vec![schema(&inspection), soundness(dir, &inspection)];
+    if inspection.soundness != Soundness::Unfinished && findings.iter().all(|one| one.fix.is_none()) {
+        findings.push(contents(dir).await);
+    }
+    findings
+}
+
+const RESTORE: &str = "keep a copy of the whole data folder, then restore a backup";
+
+/// The server that has the store open tells whether it works.
+fn in_use(server: &Server) -> Finding {
+    match server {
+        Server::Ready => Finding::good("The store is in use by the running alertcast, which says that it is ready"),
+        Server::NotReady(detail) => Finding::bad(
+            format!("The store is in use by the running alertcast, which is not ready: {detail}"),
+            "look into its log; stop it, and run `alertcast doctor` again to have the store itself checked",
+        ),
+        Server::Free | Server::Stranger | Server::Refused { .. } => Finding::attention(
+            "The store is in use by another process, which does not listen where the configuration says",
+            "if that is a server with other settings (--listen), name the same here; the store is not checked while it \
+             is in use",
+        ),
+    }
+}
+
+/// Has the file checked on a thread of its own, and stops that when it takes too long.
+async fn checked(dir: PathBuf) -> Result<Inspection, OpenError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let mut check = tokio::task::spawn_blocking(move || inspect(&dir, &stopping));
+    let done = tokio::select! {
+        done = &mut check => done,
+        () = tokio::time::sleep(CHECK_PATIENCE) => {
+            stop.store(true, Ordering::Relaxed);
+            check.await
+        }
+    };
+    done.unwrap_or_else(|error| Err(OpenError::Store(StoreError::Unavailable(error.to_string()))))
+}
+
+fn schema(inspection: &Inspection) -> Finding {
+    let Inspection { schema, schema_known, sqlite, .. } = inspection;
+    match schema.cmp(schema_known) {
+        std::cmp::Ordering::Greater => Finding::bad(
+            format!("The store was written by a later version of alertcast (schema {schema}, known {schema_known})"),
+            "start that version, or restore a backup of before",
+        ),
+        std::cmp::Ordering::Less => Finding::attention(
+            format!("The store is of an earlier version (schema {schema}, now {schema_known})"),
+            "nothing to do: the next start brings it up to date. Keep a copy of the data folder before",
+        ),
+        std::cmp::Ordering::Equal => Finding::good(format!("The store has schema {schema}, SQLite is {sqlite}")),
+    }
+}
+
+fn soundness(dir: &Path, inspection: &Inspection) -> Finding {
+    let size = size(inspection.bytes);
+    match &inspection.soundness {
+        Soundness::Sound => Finding::good(format!("The store's {size} are sound")),
+        Soundness::Unfinished => Finding::attention(
+            format!("The store's {size} were too many to check in {} s; no fault so far", CHECK_PATIENCE.as_secs()),
+            format!("to have all of it checked: sqlite3 {}/alertcast.db 'PRAGMA quick_check'", shown(dir)),
+        ),
+        Soundness::Broken(lines) => damaged(lines.first().map_or("no more is known", |line| line.trim())),
+    }
+}
+
+fn damaged(what: &str) -> Finding {
+    Finding::bad(format!("The store is damaged: {what}"), RESTORE)
+}
+
+/// What there is to send, and to whom.
+async fn contents(dir: &Path) -> Finding {
+    let count = async {
+        let store = ReadOnly::open(dir).map_err(|error| error.to_string())?;
+        let mut counts = [0; 3];
+        let of = [Collection::AlertConfigurations, Collection::SubscriptionPlans, Collection::UserSubscriptions];
+        for (count, collection) in counts.iter_mut().zip(of) {
+            *count = usize::try_from(store.count(collection).await.map_err(|error| error.to_string())?).unwrap_or(0);
+        }
+        Ok::<_, String>(counts)
+    };
+    match count.await {
+        Ok([0, ..]) => Finding::attention(
+            "The store has no alert configuration: every alert would be refused",
+            "bring configurations, plans and subscribers from a file: `alertcast import FILE`",
+        ),
+        Ok([configs, plans, subscriptions]) => Finding::good(format!(
+            "The store has {}, {} and {}",
+            counted(configs, "configuration", "configurations"),
+            counted(plans, "plan", "plans"),
+            counted(subscriptions, "subscription", "subscriptions"),
+        )),
+        Err(error) => Finding::bad(format!("The store cannot be read: {error}"), RESTORE),
+    }
+}
+
+fn shown(dir: &Path) -> String {
+    std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()).display().to_string()
+}
+
+/// A number of bytes, for people.
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [(&str, u32); 3] = [("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let Some((unit, shift)) = UNITS.into_iter().find(|(_, shift)| bytes >> shift > 0) else {
+        return format!("{bytes} bytes");
+    };
+    let tenths = (bytes >> (shift - 10)).saturating_mul(10) >> 10;
+    if tenths < 100 { format!("{}.{} {unit}", tenths / 10, tenths % 10) } else { format!("{} {unit}", tenths / 10) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short() {
+        let table =
+            [(0, "0 bytes"), (1_023, "1023 bytes"), (1_536, "1.5 KiB"), (21 << 30, "21 GiB"), (5 << 20, "5.0 MiB")];
+        for (bytes, text) in table {
+            assert_eq!(size(bytes), text);
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The bots, the operators' chats, and this machine's clock, which is held against Telegram's.
+
+use std::time::Duration;
+
+use alertcast_core::time::Time;
+use reqwest::{Client, Url, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Finding;
+use super::server::PATIENCE;
+use crate::channel::telegram::{client, describe};
+use crate::clock::Clock;
+use crate::settings::{Settings, TelegramSettings, bot_id};
+
+/// An alert may be a minute ahead of its receipt: half of that leaves room.
+const CLOCK_BAD: Duration = Duration::from_secs(30);
+/// A clock that is kept by the network is much nearer.
+const CLOCK_ATTENTION: Duration = Duration::from_secs(5);
+
+pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
+    let telegram = &settings.telegram;
+    let mut findings = Vec::new();
+    if telegram.tokens.is_empty() {
+        findings.push(Finding::bad(
+            "No bot token is configured: no message can be sent",
+            "ask @BotFather in Telegram for a bot (/newbot), and set its token as ALERTCAST_TELEGRAM_TOKENS or \
+             telegram.tokens",
+        ));
+        return findings;
+    }
+    let Ok(http) = client(&TelegramSettings { timeout: PATIENCE.min(telegram.timeout), ..telegram.clone() }) else {
+        return vec![Finding::bad("No HTTP client can be made", "check the certificates of this machine")];
+    };
+    let mut offset = None;
+    for token in &telegram.tokens {
+        let asked = ask(&http, telegram, token, "getMe", &json!({})).await;
+        offset = offset.or_else(|| asked.date.map(|date| (date, clock.now())));
+        findings.push(bot(token, asked.said));
+    }
+    // Only the first bot writes to the operators.
+    if let Some(token) = telegram.tokens.first() {
+        findings.extend(operators(&http, telegram, token).await);
+    }
+    findings.extend(offset.map(|(theirs, ours)| time(theirs, ours)));
+    findings
+}
+
+/// What the Bot API said, and when by its clock.
+struct Asked {
+    said: Said,
+    date: Option<Time>,
+}
+
+enum Said {
+    Yes(Value),
+    No { code: u16, description: String },
+    Nothing(String),
+}
+
+#[derive(Debug, Deserialize)]
+struct Envelope {
+    ok: bool,
+    #[serde(default)]
+    result: Value,
+    #[serde(default)]
+    error_code: Option<u16>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+async fn ask(http: &Client, settings: &TelegramSettings, token: &SecretString, method: &str, params: &Value) -> Asked {
+    let base = settings.api_url.as_str().trim_end_matches('/');
+    let nothing = |why: String| Asked { said: Said::Nothing(why), date: None };
+    let Ok(url) = Url::parse(&format!("{base}/bot{}/{method}", token.expose_secret())) else {
+        return nothing("telegram.api_url and the token make no address".to_owned());
+    };
+    // The URL holds the token: no error may show it.
+    let answer = match http.post(url).json(params).send().await.map_err(reqwest::Error::without_url) {
+        Ok(answer) => answer,
+        Err(error) => return nothing(describe(&error)),
+    };
+    let status = answer.status().as_u16();
+    let date = answer.headers().get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
+    let date = date.and_then(|date| date.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
+    let date = date.map(|since| Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)));
+    let said = match answer.json::<Envelope>().await {
+        Ok(envelope) if envelope.ok => Said::Yes(envelope.result),
+        Ok(envelope) => Said::No {
+            code: envelope.error_code.unwrap_or(status),
+            description: envelope.description.unwrap_or_default(),
+        },
+        Err(_) => Said::Nothing(format!("an answer {status} that is not the Bot API's")),
+    };
+    Asked { said, date }
+}
+
+fn bot(token: &SecretString, said: Said) -> Finding {
+    let id = bot_id(token).unwrap_or_default();
+    match said {
+        Said::Yes(me) => {
+            let name = me["username"].as_str().unwrap_or("without a name");
+            Finding::good(format!("Bot {id} is @{name}"))
+        }
+        Said::No { code: 401 | 404, .. } => Finding::bad(
+            format!("Telegram does not know the token of bot {id}"),
+            "write to @BotFather: /mybots, choose the bot, API Token; then set the whole token. After a /revoke only \
+             the new one is valid",
+        ),
+        Said::No { code: 429, .. } => Finding::attention(
+            format!("Telegram asks bot {id} to wait"),
+            "run `alertcast doctor` again in a minute; a running server is not harmed",
+        ),
+        Said::No { description, .. } => {
+            Finding::bad(format!("Telegram refuses bot {id}: {description}"), "ask @BotFather about the bot: /mybots")
+        }
+        Said::Nothing(why) => Finding::bad(
+            format!("Bot {id} could not be asked: {why}"),
+            "check this machine's way to the Internet, and telegram.api_url",
+        ),
+    }
+}
+
+async fn operators(http: &Client, settings: &TelegramSettings, token: &SecretString) -> Vec<Finding> {
+    if settings.operator_chats.is_empty() {
+        return vec![Finding::attention(
+            "No operators' chat is configured: nobody hears of refused alerts and other trouble",
+            "press Start in your bot, or add it to a group, and set the chat's number as ALERTCAST_OPERATOR_CHATS or \
+             telegram.operator_chats",
+        )];
+    }
+    let mut findings = Vec::new();
+    for chat in &settings.operator_chats {
+        let asked = ask(http, settings, token, "getChat", &json!({ "chat_id": chat })).await;
+        findings.push(operators_chat(chat, asked.said));
+    }
+    findings
+}
+
+fn operators_chat(chat: &str, said: Said) -> Finding {
+    match said {
+        Said::Yes(found) => {
+            let kind = found["type"].as_str().unwrap_or("chat");
+            let name = found["title"].as_str().map_or_else(String::new, |title| format!(" “{title}”"));
+            Finding::good(format!("The operators' chat {chat} is there: {kind}{name}"))
+        }
+        Said::No { code: 400 | 403, description } => Finding::bad(
+            format!("The operators' chat {chat} is closed to the first bot: {description}"),
+            "open the bot in Telegram and press Start, or add it to the group; numbers of groups begin with -, those \
+             of supergroups and channels with -100",
+        ),
+        // That the bot itself is not let in has been told.
+        Said::No { description, .. } => Finding::attention(
+            format!("The operators' chat {chat} could not be looked at: {description}"),
+            "mend the first bot's token, then run `alertcast doctor` again",
+        ),
+        Said::Nothing(why) => Finding::attention(
+            format!("The operators' chat {chat} could not be looked at: {why}"),
+            "mend the way to Telegram, then run `alertcast doctor` again",
+        ),
+    }
+}
+
+/// Held against the `Date` of an answer, which is in whole seconds.
+fn time(theirs: Time, ours: Time) -> Finding {
+    let (ahead, behind) = (ours.since(theirs), theirs.since(ours));
+    let off = ahead.max(behind);
+    let seconds = off.as_secs();
+    let way = if ahead > behind { "ahead of" } else { "behind" };
+    let fix = "let the network keep it: `timedatectl set-ntp true`, or install chrony";
+    if off > CLOCK_BAD {
+        let consequence = if ahead > behind {
+            "alerts would be refused as stale too early"
+        } else {
+            "alerts would be refused for lying in the future"
+        };
+        return Finding::bad(format!("This machine's clock is {seconds} s {way} Telegram's: {consequence}"), fix);
+    }
+    if off > CLOCK_ATTENTION {
+        return Finding::attention(format!("This machine's clock is {seconds} s {way} Telegram's"), fix);
+    }
+    Finding::good("This machine's clock agrees with Telegram's")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Mark;
+    use super::*;
+
+    #[test]
+    fn a_clock_is_judged_by_how_far_it_is_off_either_way() {
+        let at = |seconds: i64| Time::from_millis(1_750_000_000_000 + seconds * 1_000);
+        let table = [
+            (0, Mark::Good),
+            (4, Mark::Good),
+            (-5, Mark::Good),
+            (6, Mark::Attention),
+            (-30, Mark::Attention),
+            (31, Mark::Bad),
+            (-31, Mark::Bad),
+        ];
+        for (seconds, mark) in table {
+            assert_eq!(time(at(0), at(seconds)).mark, mark, "{seconds}");
+        }
+        assert!(time(at(0), at(90)).what.contains("90 s ahead of") && time(at(0), at(90)).what.contains("stale"));
+        assert!(time(at(0), at(-90)).what.contains("90 s behind"));
+    }
+}

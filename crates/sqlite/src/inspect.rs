@@ -1,0 +1,164 @@
+//! Looking at a store without being its process: for `doctor`, and for a rehearsal over what it holds. Nothing of the
+//! database is changed, and a running program is not held up: readers of a write-ahead log wait for nobody.
+
+use std::fs::{OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use alertcast_core::store::{Collection, Result as StoreResult};
+use bson::Document;
+use bson::oid::ObjectId;
+
+use crate::documents::bound;
+use crate::fault::{Fault, OpenError, Result};
+use crate::migrate::version;
+use crate::reader::Readers;
+use crate::rows::{Rows, blob, unpack, whole};
+use crate::schema::{SCHEMA_VERSION, table};
+use crate::store::{DATABASE, LOCK, folder_error, read_only};
+
+/// How many of SQLite's steps pass between two looks at whether to go on.
+const STEPS_BETWEEN: i32 = 1_000;
+
+/// What there is to say about a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inspection {
+    /// The version of its schema; 0: nothing was set up in it.
+    pub schema: i64,
+    /// The version that this program writes.
+    pub schema_known: i64,
+    /// The SQLite that is linked in.
+    pub sqlite: &'static str,
+    pub bytes: u64,
+    pub soundness: Soundness,
+}
+
+/// What SQLite's check of the file came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Soundness {
+    Sound,
+    /// What is wrong, a line each.
+    Broken(Vec<String>),
+    /// It was told to stop before it was through.
+    Unfinished,
+}
+
+/// Whether a process holds the folder's lock.
+///
+/// # Errors
+/// The lock cannot be looked at.
+pub fn is_in_use(dir: &Path) -> std::result::Result<bool, OpenError> {
+    let lock = match OpenOptions::new().read(true).write(true).open(dir.join(LOCK)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(folder_error(dir)(error)),
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(folder_error(dir)(error)),
+    }
+}
+
+/// Looks at the database in a folder, until `stop` is set. Blocks its thread.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn inspect(dir: &Path, stop: &Arc<AtomicBool>) -> std::result::Result<Inspection, OpenError> {
+    let look = || -> Result<Inspection> {
+        let mut conn = read_only(&dir.join(DATABASE))?;
+        let schema = version(&conn)?;
+        let pages = conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?;
+        let size = conn.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))?;
+        let asked = Arc::clone(stop);
+        conn.progress_handler(STEPS_BETWEEN, Some(move || asked.load(Ordering::Relaxed)))?;
+        Ok(Inspection {
+            schema,
+            schema_known: SCHEMA_VERSION,
+            sqlite: rusqlite::version(),
+            bytes: u64::try_from(pages.saturating_mul(size)).unwrap_or(0),
+            soundness: check(&conn)?,
+        })
+    };
+    look().map_err(|fault| OpenError::Store(fault.0))
+}
+
+fn check(conn: &rusqlite::Connection) -> Result<Soundness> {
+    let told: rusqlite::Result<Vec<String>> =
+        conn.prepare("PRAGMA quick_check(20)").and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
+    match told {
+        Ok(told) if told == ["ok"] => Ok(Soundness::Sound),
+        Ok(told) => Ok(Soundness::Broken(told)),
+        Err(rusqlite::Error::SqliteFailure(failure, _))
+            if failure.code == rusqlite::ErrorCode::OperationInterrupted =>
+        {
+            Ok(Soundness::Unfinished)
+        }
+        Err(error) => match Fault::from(error) {
+            Fault(alertcast_core::store::StoreError::Corrupt(what)) => Ok(Soundness::Broken(vec![what])),
+            other => Err(other),
+        },
+    }
+}
+
+/// A store that can only be read, beside the process that it belongs to.
+#[derive(Debug)]
+pub struct ReadOnly {
+    readers: Readers,
+}
+
+impl ReadOnly {
+    /// Opens the database in a folder.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; one of another version than this program's is refused.
+    pub fn open(dir: &Path) -> std::result::Result<Self, OpenError> {
+        let broken = |fault: Fault| OpenError::Store(fault.0);
+        let conn = read_only(&dir.join(DATABASE)).map_err(broken)?;
+        let found = version(&conn).map_err(broken)?;
+        if found > SCHEMA_VERSION {
+            return Err(OpenError::NewerSchema { found, known: SCHEMA_VERSION });
+        }
+        let readers = Readers::start("sqlite-look", vec![conn]).map_err(folder_error(dir))?;
+        Ok(Self { readers })
+    }
+
+    /// The next documents above `after`, by id.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn page(
+        &self,
+        collection: Collection,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Document>> {
+        self.readers.read(move |rows| page(rows, collection, after, limit)).await
+    }
+
+    /// How many documents there are.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn count(&self, collection: Collection) -> StoreResult<u64> {
+        self.readers.read(move |rows| count(rows, collection)).await
+    }
+}
+
+pub(crate) fn page(
+    rows: Rows<'_>,
+    collection: Collection,
+    after: Option<ObjectId>,
+    limit: usize,
+) -> Result<Vec<Document>> {
+    // Below every id of whatever type.
+    let after =
+        after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| rusqlite::types::Value::Blob(id.bytes().to_vec()));
+    rows.all(&table(collection).page, (after, bound(limit)), |row| unpack(collection, blob(row, 0)?))
+}
+
+pub(crate) fn count(rows: Rows<'_>, collection: Collection) -> Result<u64> {
+    let count = rows.one(&table(collection).count, [], |row| whole(row, 0))?;
+    Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+}
