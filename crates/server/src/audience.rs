@@ -10,10 +10,10 @@ use bson::oid::ObjectId;
 use tracing::warn;
 
 /// Documents read at once while loading, and changes while catching up.
-const PAGE: usize = 2_000;
+pub(crate) const PAGE: usize = 2_000;
 
 /// What the audience is made of, in the order of loading.
-const COLLECTIONS: [Collection; 5] = [
+pub(crate) const COLLECTIONS: [Collection; 5] = [
     Collection::AlertConfigurations,
     Collection::SubscriptionPlans,
     Collection::Users,

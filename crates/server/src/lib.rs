@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod notices;
 pub mod operator;
 pub mod processor;
+pub mod replay;
 pub mod running;
 pub mod scheduler;
 pub mod settings;

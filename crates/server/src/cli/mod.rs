@@ -4,6 +4,7 @@
 mod doctor;
 mod failure;
 mod import;
+mod replay;
 mod seed;
 mod serve;
 mod setup;
@@ -52,6 +53,8 @@ enum Command {
     Seed,
     /// Looks at configuration, ports, store, bots, mail and clock, and says what to do
     Doctor(Doctor),
+    /// Runs recorded alerts through today's plans and preferences, without sending or writing anything
+    Replay(replay::Replay),
     /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
     Import(Import),
 }
@@ -185,6 +188,7 @@ async fn run(Cli { command, flags }: Cli) -> anyhow::Result<()> {
         Command::Serve => serve::run(load(flags)?).await,
         // What is wrong with the configuration is part of what it tells.
         Command::Doctor(Doctor { json }) => doctor::run(&flags.sources()?, json).await,
+        Command::Replay(replay) => replay::run(&load(flags)?.settings, replay).await,
         Command::Seed => run_seed(&load(flags)?).await,
         Command::Import(import) => run_import(&load(flags)?, &import).await,
     }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bson::Document;
 use bson::oid::ObjectId;
 
+use crate::alert::payload::{GivenTimeframe, Payload};
 use crate::config::{AlertConfiguration, ConfigStatus};
 use crate::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::market::{Symbol, Timeframe};
@@ -139,6 +140,13 @@ impl Audience {
         let ids = self.names.get(&name)?;
         let found = ids.iter().filter_map(|id| self.configs.get(id));
         found.min_by_key(|config| (config.status != ConfigStatus::Active, config.id))
+    }
+
+    /// The configuration that an alert names: by its symbol as it stands, else without its exchange.
+    pub fn config_of(&self, payload: &Payload) -> Option<&Arc<AlertConfiguration>> {
+        let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
+        let strategy = payload.strategy.as_deref()?;
+        payload.symbols().iter().find_map(|symbol| self.find_config(symbol, timeframe, strategy))
     }
 
     /// Every configuration, in no order.

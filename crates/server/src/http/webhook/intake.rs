@@ -12,7 +12,7 @@ use alertcast_core::alert::document::{
 };
 use alertcast_core::alert::duplicate::{self, fingerprint};
 use alertcast_core::alert::intent::Intent;
-use alertcast_core::alert::payload::{self, GivenTimeframe, Payload};
+use alertcast_core::alert::payload::{self, Payload};
 use alertcast_core::alert::problem::Problem;
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::config::AlertConfiguration;
@@ -126,13 +126,9 @@ async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option
     })
 }
 
-/// The configuration that the alert names: by its symbol as it stands, else without its exchange.
+/// The configuration that the alert names.
 fn configuration(app: &App, payload: &Payload) -> Option<Arc<AlertConfiguration>> {
-    let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
-    let strategy = payload.strategy.as_deref()?;
-    let symbols = payload.symbols();
-    app.audience
-        .with(|audience| symbols.iter().find_map(|symbol| audience.find_config(symbol, timeframe, strategy).cloned()))
+    app.audience.with(|audience| audience.config_of(payload).cloned())
 }
 
 /// What an entry's price is held against. Exits are not.

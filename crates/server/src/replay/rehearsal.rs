@@ -1,0 +1,365 @@
+//! The run itself: alerts in the order of their receipt, each read, checked, worked out and applied in memory.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use alertcast_core::alert::document::{PricePoint, TradeAction};
+use alertcast_core::alert::duplicate::{Request, keys};
+use alertcast_core::alert::payload::{self, Payload};
+use alertcast_core::alert::problem::{Problem, ProblemCode};
+use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
+use alertcast_core::config::AlertConfiguration;
+use alertcast_core::decision::Decision;
+use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
+use alertcast_core::limiter::Limits;
+use alertcast_core::matching::audience::Audience;
+use alertcast_core::matching::chunk::{Chunk, ChunkPlan, next_users, plan_chunk, span};
+use alertcast_core::matching::job::{Job, Outlets};
+use alertcast_core::quota::Quota;
+use alertcast_core::store::{ChunkState, Result};
+use alertcast_core::subscription::{Subscription, SubscriptionStatus};
+use alertcast_core::time::Time;
+use alertcast_core::trade::ask::Ask;
+use alertcast_core::trade::document::Trade;
+use bson::oid::ObjectId;
+
+use super::input::Recorded;
+use super::report::{ConfigReport, Refusals, Report, Story, StoryLine, Totals, TradeTally};
+use super::sending::Roads;
+
+/// Prices that the next one may be held against.
+const PRICES_KEPT: usize = 8;
+
+/// What is rehearsed, and as what.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub outlets: Outlets,
+    pub limits: Limits,
+    /// The moment of what has none of its own.
+    pub now: Time,
+    /// Only alerts received then.
+    pub from: Option<Time>,
+    pub to: Option<Time>,
+    /// Only this configuration's.
+    pub config: Option<ConfigId>,
+    /// Whose story is told.
+    pub user: Option<UserId>,
+}
+
+/// A subscription as it stands at `now`, for all time: what is recorded may be older than whoever would get it.
+pub fn as_of(subscription: &mut Subscription, now: Time) {
+    let term = &mut subscription.subscription;
+    if term.status != SubscriptionStatus::Active {
+        return;
+    }
+    let (always, never) = (Time::from_millis(i64::MIN / 2), Time::from_millis(i64::MAX / 2));
+    let begun = term.start_date.is_none_or(|start| start <= now);
+    let ended = term.end_date.is_some_and(|end| end <= now);
+    term.start_date = term.start_date.map(|_| if begun { always } else { never });
+    term.end_date = term.end_date.map(|_| if ended { always } else { never });
+}
+
+/// Runs recorded alerts.
+///
+/// # Errors
+/// `Corrupt` where the trades of the rehearsal itself are not as they should be, which is a defect.
+pub fn rehearse(audience: &Audience, recorded: &[Recorded], options: &Options) -> Result<Report> {
+    let mut rehearsal = Rehearsal::new(audience, options);
+    for read in in_order(recorded, options.now) {
+        rehearsal.take_in(&read)?;
+    }
+    Ok(rehearsal.finish())
+}
+
+/// A recorded alert that has been read, or could not be.
+struct Read<'a> {
+    recorded: &'a Recorded,
+    received_at: Time,
+    payload: std::result::Result<Payload, String>,
+}
+
+/// In the order of their receipt; one without a moment comes with the one before it.
+fn in_order(recorded: &[Recorded], now: Time) -> Vec<Read<'_>> {
+    let mut last = None;
+    let mut all = Vec::with_capacity(recorded.len());
+    for recorded in recorded {
+        let payload = payload::read(&recorded.body, &recorded.query).map_err(|unreadable| unreadable.to_string());
+        let own = payload.as_ref().ok().and_then(|payload| payload.timestamp);
+        let received_at = recorded.received_at.or(own).or(last).unwrap_or(now);
+        last = Some(received_at);
+        all.push(Read { recorded, received_at, payload });
+    }
+    all.sort_by_key(|read| read.received_at);
+    all
+}
+
+/// What the store would keep, and what is to be told.
+struct Rehearsal<'a> {
+    audience: &'a Audience,
+    options: &'a Options,
+    ids: Sequence,
+    books: BTreeMap<ConfigId, Book>,
+    quotas: HashMap<UserId, Quota>,
+    /// Keys of duplicates, and until when they hold.
+    seen: HashMap<String, Time>,
+    roads: Roads,
+    totals: Totals,
+    refusals: Refusals,
+    story: Vec<StoryLine>,
+}
+
+/// One configuration's.
+#[derive(Default)]
+struct Book {
+    open: BTreeMap<(UserId, i64), Trade>,
+    last_numbers: HashMap<UserId, i64>,
+    /// Newest first.
+    prices: VecDeque<PricePoint>,
+    alerts: usize,
+    messages: usize,
+    recipients: HashSet<UserId>,
+    verdicts: BTreeMap<&'static str, usize>,
+    trades: TradeTally,
+}
+
+impl<'a> Rehearsal<'a> {
+    fn new(audience: &'a Audience, options: &'a Options) -> Self {
+        Self {
+            audience,
+            options,
+            ids: Sequence::default(),
+            books: BTreeMap::new(),
+            quotas: HashMap::new(),
+            seen: HashMap::new(),
+            roads: Roads::new(options.limits),
+            totals: Totals::default(),
+            refusals: Refusals::default(),
+            story: Vec::new(),
+        }
+    }
+
+    fn take_in(&mut self, read: &Read<'_>) -> Result<()> {
+        self.totals.read += 1;
+        let at = read.received_at;
+        if self.options.from.is_some_and(|from| at < from) || self.options.to.is_some_and(|to| at >= to) {
+            self.totals.left_out += 1;
+            return Ok(());
+        }
+        let payload = match &read.payload {
+            Ok(payload) => payload,
+            Err(why) => {
+                self.refuse(read, "unreadable", why);
+                return Ok(());
+            }
+        };
+        let config = self.audience.config_of(payload);
+        if self.options.config.is_some_and(|only| config.is_none_or(|config| config.id != only)) {
+            self.totals.left_out += 1;
+            return Ok(());
+        }
+        self.totals.first_at.get_or_insert_with(|| at.to_string());
+        self.totals.last_at = Some(at.to_string());
+        let Some(config) = config else {
+            let problems = rules::without_configuration(payload, at, true);
+            self.refuse_for(read, &problems);
+            return Ok(());
+        };
+        self.judge(read, payload, config)
+    }
+
+    fn judge(&mut self, read: &Read<'_>, payload: &Payload, config: &AlertConfiguration) -> Result<()> {
+        let at = read.received_at;
+        let book = self.books.entry(config.id).or_default();
+        let young = |point: &&PricePoint| at.since(point.at) <= REFERENCE_AGE_MAX;
+        let recent: Vec<PricePoint> = book.prices.iter().filter(young).copied().collect();
+        let checked = rules::check(payload, config, at, &recent, true);
+        let signal = match &checked {
+            Ok(checked) => Some(checked.signal),
+            Err(_) => payload.signal,
+        };
+        let request = Request { secret_id: &[], query: &read.recorded.query, body: &read.recorded.body };
+        let keys = signal.map(|signal| keys(&request, payload, config.id, signal, at)).unwrap_or_default();
+        if keys.iter().any(|key| self.seen.get(&key.key).is_some_and(|until| *until > at)) {
+            self.totals.duplicates += 1;
+            return Ok(());
+        }
+        match checked {
+            Ok(checked) => {
+                self.seen.extend(keys.into_iter().map(|key| (key.key, key.until)));
+                note_price(&mut book.prices, payload, at, true);
+                self.totals.accepted += 1;
+                self.work_out(read, config, &checked)
+            }
+            Err(problems) => {
+                if problems.iter().all(|problem| problem.code == ProblemCode::PriceTolerance) {
+                    note_price(&mut book.prices, payload, at, false);
+                }
+                self.refuse_for(read, &problems);
+                Ok(())
+            }
+        }
+    }
+
+    fn refuse_for(&mut self, read: &Read<'_>, problems: &[Problem]) {
+        self.totals.refused += 1;
+        let mut told = HashSet::new();
+        for problem in problems {
+            let rule = format!("{} {}", problem.field, problem.code.as_str());
+            if told.insert(rule.clone()) {
+                self.refusals.add(&rule, read.recorded.line, &problem.message);
+            }
+        }
+    }
+
+    fn refuse(&mut self, read: &Read<'_>, rule: &str, message: &str) {
+        self.totals.refused += 1;
+        self.refusals.add(rule, read.recorded.line, message);
+    }
+
+    fn work_out(&mut self, read: &Read<'_>, config: &AlertConfiguration, checked: &CheckedAlert) -> Result<()> {
+        let at = read.received_at;
+        let job = Job {
+            alert: AlertId(self.ids.next()),
+            config,
+            ask: Ask {
+                intent: checked.intent,
+                price: checked.price,
+                take_profit: checked.take_profit,
+                stop_loss: checked.stop_loss,
+                quantity: checked.quantity.filter(|units| units.is_positive()),
+                trade_ref: checked.trade_ref.clone(),
+            },
+            risk: checked.risk,
+            received_at: at,
+            testing: checked.testing,
+            outlets: &self.options.outlets,
+        };
+        let book = self.books.entry(config.id).or_default();
+        let mut holders: Vec<UserId> = book.open.keys().map(|(user, _)| *user).collect();
+        holders.dedup();
+        let concerned = if job.concerns_holders() { holders.as_slice() } else { &[] };
+        let users = next_users(&self.audience.candidates(config.id), concerned, None, usize::MAX);
+        let state = ChunkState {
+            open_trades: span(&users).map_or_else(Vec::new, |span| {
+                book.open.range((span.first, i64::MIN)..=(span.last, i64::MAX)).map(|(_, trade)| trade.clone()).collect()
+            }),
+            last_numbers: std::mem::take(&mut book.last_numbers),
+            quotas: std::mem::take(&mut self.quotas),
+        };
+        let chunk = Chunk { users: &users, state: &state, last: true };
+        let plan = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;
+        (book.last_numbers, self.quotas) = (state.last_numbers, state.quotas);
+        self.tell_story(read, checked, config.id, &plan);
+        self.apply(read, config.id, plan);
+        Ok(())
+    }
+
+    fn apply(&mut self, read: &Read<'_>, config: ConfigId, plan: ChunkPlan) {
+        self.roads.send(read.recorded.line, read.received_at, &plan.deliveries);
+        let book = self.books.entry(config).or_default();
+        book.alerts += 1;
+        book.messages += plan.deliveries.len();
+        book.recipients.extend(plan.deliveries.iter().filter_map(|delivery| delivery.user_id));
+        for decision in plan.decisions.iter().flat_map(|chunk| &chunk.decisions) {
+            *book.verdicts.entry(decision.verdict.as_str()).or_default() += 1;
+        }
+        let ended: HashSet<TradeId> = plan.ended.iter().map(|end| end.trade).collect();
+        plan.ended.iter().for_each(|end| book.trades.end(end));
+        if !ended.is_empty() {
+            book.open.retain(|_, trade| !ended.contains(&trade.id));
+        }
+        book.trades.opened += plan.opened.len();
+        for trade in plan.opened {
+            book.last_numbers.insert(trade.user_id, trade.trade_number.0);
+            book.open.insert((trade.user_id, trade.trade_number.0), trade);
+        }
+        self.quotas.extend(plan.quotas.into_iter().map(|change| (change.after.user, change.after)));
+    }
+
+    fn tell_story(&mut self, read: &Read<'_>, checked: &CheckedAlert, config: ConfigId, plan: &ChunkPlan) {
+        let mut decisions = plan.decisions.iter().flat_map(|chunk| &chunk.decisions);
+        let Some(decision) = decisions.find(|decision| Some(decision.user) == self.options.user) else { return };
+        let trades = self.trades_told(decision, config, plan);
+        self.story.push(StoryLine {
+            line: read.recorded.line,
+            at: read.received_at.to_string(),
+            alert: format!("{} {} {} at {}", checked.signal, checked.symbol, checked.timeframe, checked.price),
+            verdict: decision.verdict.as_str(),
+            trades,
+        });
+    }
+
+    fn trades_told(&self, decision: &Decision, config: ConfigId, plan: &ChunkPlan) -> Vec<String> {
+        let open = |id: TradeId| self.books.get(&config).and_then(|book| book.open.values().find(|one| one.id == id));
+        let ended = plan.ended.iter().filter_map(|end| {
+            let trade = open(end.trade).filter(|trade| trade.user_id == decision.user)?;
+            let pnl = end.pnl_percentage.get().round_dp(2);
+            Some(format!("trade #{} ends at {}: {}, {pnl} %", trade.trade_number.0, end.exit_price, end.reason))
+        });
+        let opened = decision.actions.iter().filter(|action| action.action != TradeAction::Close).filter_map(|action| {
+            let trade = plan.opened.iter().find(|trade| trade.id == action.trade)?;
+            let (side, price) = (trade.trade_data.signal, trade.trade_data.entry_price);
+            Some(format!("trade #{} opens: {side} at {price}", trade.trade_number.0))
+        });
+        ended.chain(opened).collect()
+    }
+
+    fn finish(self) -> Report {
+        let mut configurations = Vec::new();
+        let mut trades = TradeTally::default();
+        for (id, mut book) in self.books {
+            let Some(config) = self.audience.config(id).filter(|_| book.alerts > 0) else { continue };
+            book.trades.still_open = book.open.len();
+            trades.add(&book.trades);
+            configurations.push(report(config, book));
+        }
+        configurations.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
+        let lines = self.story;
+        Report {
+            alerts: self.totals,
+            refused: self.refusals.finish(),
+            configurations,
+            trades,
+            sending: self.roads.finish(),
+            user: self.options.user.map(|user| Story { id: user.to_string(), lines }),
+        }
+    }
+}
+
+fn report(config: &AlertConfiguration, book: Book) -> ConfigReport {
+    ConfigReport {
+        id: config.id.to_string(),
+        name: config.name.clone(),
+        symbol: config.symbol.as_str().to_owned(),
+        timeframe: config.timeframe.as_str().to_owned(),
+        strategy: config.strategy.clone(),
+        testing: config.status == alertcast_core::config::ConfigStatus::Testing,
+        alerts: book.alerts,
+        recipients: book.recipients.len(),
+        messages: book.messages,
+        verdicts: book.verdicts,
+        trades: book.trades,
+    }
+}
+
+/// Of an entry, whose price the next one is held against.
+fn note_price(prices: &mut VecDeque<PricePoint>, payload: &Payload, at: Time, accepted: bool) {
+    let opens = payload.intent.is_some_and(|intent| intent.opens().is_some());
+    if let Some(price) = payload.price.filter(|_| opens) {
+        prices.push_front(PricePoint { price, at, accepted });
+        prices.truncate(PRICES_KEPT);
+    }
+}
+
+/// Ids that count upwards: nobody keeps them.
+#[derive(Debug, Default)]
+struct Sequence(AtomicU64);
+
+impl IdSource for Sequence {
+    fn next(&self) -> ObjectId {
+        let next = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut bytes = [0; 12];
+        bytes[4..].copy_from_slice(&next.to_be_bytes());
+        ObjectId::from_bytes(bytes)
+    }
+}

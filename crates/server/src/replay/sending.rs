@@ -1,0 +1,76 @@
+//! How long sending would take: every message leaves as soon as its bot's pace and its chat's pause allow, in the order
+//! in which they come. Answers are taken to come at once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use alertcast_core::delivery::Delivery;
+use alertcast_core::limiter::{Limits, MARGIN};
+use alertcast_core::time::Time;
+
+use super::report::{Lane, Worst};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The lanes of all bots.
+#[derive(Debug)]
+pub(super) struct Roads {
+    /// Between two messages of a bot, to one chat, to one group.
+    bot: Duration,
+    chat: Duration,
+    group: Duration,
+    lanes: BTreeMap<String, Road>,
+}
+
+#[derive(Debug, Default)]
+struct Road {
+    messages: usize,
+    /// When the next message may leave.
+    free: Time,
+    chats: HashMap<String, Time>,
+    worst: Option<Worst>,
+}
+
+impl Roads {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            bot: (SECOND + MARGIN) / limits.bot_per_second.get(),
+            chat: SECOND / limits.chat_per_second.get(),
+            group: MINUTE / limits.group_per_minute.get(),
+            lanes: BTreeMap::new(),
+        }
+    }
+
+    /// Sends an alert's messages.
+    pub(super) fn send(&mut self, line: u64, received_at: Time, deliveries: &[Delivery]) {
+        let mut in_order: Vec<&Delivery> = deliveries.iter().collect();
+        in_order.sort_by_key(|delivery| (delivery.priority, delivery.rotation, delivery.id));
+        let mut of_alert = BTreeMap::<&str, (usize, Time)>::new();
+        for delivery in in_order {
+            let pause = if delivery.to.starts_with('-') { self.group } else { self.chat };
+            let road = self.lanes.entry(delivery.lane.clone()).or_default();
+            let leaves = road.free.max(received_at);
+            road.free = leaves + self.bot;
+            let chat = road.chats.entry(delivery.to.clone()).or_default();
+            let arrives = leaves.max(*chat);
+            *chat = arrives + pause;
+            road.messages += 1;
+            let (messages, last) = of_alert.entry(&delivery.lane).or_default();
+            *messages += 1;
+            *last = arrives.max(*last);
+        }
+        for (lane, (messages, last)) in of_alert {
+            let Some(road) = self.lanes.get_mut(lane) else { continue };
+            let seconds = last.since(received_at).as_secs_f64();
+            if road.worst.is_none_or(|worst| worst.seconds < seconds) {
+                road.worst = Some(Worst { line, messages, seconds });
+            }
+        }
+    }
+
+    pub(super) fn finish(self) -> Vec<Lane> {
+        let lane = |(lane, road): (String, Road)| Lane { lane, messages: road.messages, worst: road.worst };
+        self.lanes.into_iter().map(lane).collect()
+    }
+}
