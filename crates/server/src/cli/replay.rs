@@ -87,9 +87,12 @@ pub(super) async fn run(settings: &Settings, replay: Replay) -> anyhow::Result<(
     Ok(())
 }
 
+/// Stands for a bot where none is configured.
+const NO_BOT: &str = "none";
+
 /// The messages would leave as this configuration says; without a bot, as if there were one.
 fn outlets(settings: &Settings) -> Outlets {
-    let bot = settings.telegram.tokens.first().and_then(bot_id).unwrap_or_else(|| "none".to_owned());
+    let bot = settings.telegram.tokens.first().and_then(bot_id).unwrap_or_else(|| NO_BOT.to_owned());
     Outlets { default_bot: Some(bot), mail_shards: 0, entry_deadline: settings.delivery.entry_deadline }
 }
 
@@ -98,11 +101,8 @@ fn read(replay: &Replay) -> anyhow::Result<Vec<Recorded>> {
     let text = std::fs::read_to_string(&replay.file).map_err(|error| {
         Failure::new(format!("{shown} cannot be read: {error}"), "check the path; the file must be text in UTF-8")
     })?;
-    let recorded = if is_list_of_trades(&text) {
-        list_of_trades(&text, &naming(replay)?)
-    } else {
-        replay::lines(&text)
-    };
+    let recorded =
+        if is_list_of_trades(&text) { list_of_trades(&text, &naming(replay)?) } else { replay::lines(&text) };
     let fix = "each line is a payload as TradingView posts it, or {\"receivedAt\": …, \"query\": …, \"body\": …}; or the \
                file is the List of trades that TradingView's Strategy Tester exports";
     Ok(recorded.map_err(|error| Failure::new(format!("{shown}: {error}"), fix))?)
@@ -246,7 +246,7 @@ impl Cast {
 fn print(file: &Path, report: &Report) {
     terminal::title("replay");
     let alerts = &report.alerts;
-    terminal::fact("File", format!("{}, {} alerts", file.display(), alerts.read));
+    terminal::fact("File", format!("{}, {}", file.display(), terminal::counted(alerts.read, "alert", "alerts")));
     if let (Some(first), Some(last)) = (&alerts.first_at, &alerts.last_at) {
         terminal::fact("Received", format!("{first} … {last}"));
     }
@@ -285,16 +285,19 @@ fn print(file: &Path, report: &Report) {
 fn print_config(config: &ConfigReport) {
     terminal::line("");
     let testing = if config.testing { ", in testing" } else { "" };
-    terminal::group(&format!(
-        "{}  ({} {} {}{testing})",
-        config.name, config.symbol, config.timeframe, config.strategy
-    ));
+    terminal::group(&format!("{}  ({} {} {}{testing})", config.name, config.symbol, config.timeframe, config.strategy));
     terminal::fact("Alerts", config.alerts);
-    terminal::fact("Recipients", format!("{}, {} messages", config.recipients, config.messages));
+    terminal::fact(
+        "Recipients",
+        format!("{}, {}", config.recipients, terminal::counted(config.messages, "message", "messages")),
+    );
     let mut verdicts: Vec<(&str, usize)> = config.verdicts.iter().map(|(verdict, count)| (*verdict, *count)).collect();
     verdicts.sort_by_key(|(verdict, count)| (*verdict != "sent", usize::MAX - count));
     let verdicts: Vec<String> = verdicts.iter().map(|(verdict, count)| format!("{verdict} {count}")).collect();
-    terminal::fact("Decisions", if verdicts.is_empty() { "nobody is concerned".to_owned() } else { verdicts.join(" · ") });
+    terminal::fact(
+        "Decisions",
+        if verdicts.is_empty() { "nobody is concerned".to_owned() } else { verdicts.join(" · ") },
+    );
     print_trades(&config.trades);
 }
 
@@ -323,12 +326,17 @@ fn print_sending(lanes: &[Lane]) {
     terminal::line("");
     terminal::group("Sending, within Telegram's limits");
     for lane in lanes {
-        let name = lane.lane.strip_prefix("tg:").map_or_else(|| lane.lane.clone(), |bot| format!("Bot {bot}"));
+        let name = match lane.lane.strip_prefix("tg:") {
+            Some(NO_BOT) => "A bot".to_owned(),
+            Some(bot) => format!("Bot {bot}"),
+            None => lane.lane.clone(),
+        };
         let worst = lane.worst.map_or_else(String::new, |worst| {
-            let (messages, seconds, line) = (worst.messages, worst.seconds, worst.line);
-            format!("; the slowest alert (line {line}, {messages} messages) is out after {seconds:.1} s")
+            let (seconds, line) = (worst.seconds, worst.line);
+            let messages = terminal::counted(worst.messages, "message", "messages");
+            format!("; the slowest alert (line {line}, {messages}) is out after {seconds:.1} s")
         });
-        terminal::fact(&name, format!("{} messages{worst}", lane.messages));
+        terminal::fact(&name, format!("{}{worst}", terminal::counted(lane.messages, "message", "messages")));
     }
 }
 

@@ -106,6 +106,11 @@ fn wrapped(text: &str, width: usize) -> impl Iterator<Item = String> {
     lines.into_iter()
 }
 
+/// A count with its noun.
+pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
+}
+
 /// Something that matters, among the facts.
 pub(crate) fn emphasized(text: impl Display) -> String {
     format!("{BOLD}{text}{BOLD:#}")

@@ -48,12 +48,13 @@ fn recorded(line: u64, text: &str) -> Result<Recorded, InputError> {
         return Ok(plain);
     }
     let wrong = |what: &str| InputError::Line { line, what: what.to_owned() };
-    let received_at = match fields.get("receivedAt") {
-        None | Some(Value::Null) => None,
-        Some(value) => Some(moment(value).ok_or_else(|| {
-            wrong("receivedAt is no moment: write 2026-01-31T10:00:00Z, or milliseconds since 1970")
-        })?),
-    };
+    let received_at =
+        match fields.get("receivedAt") {
+            None | Some(Value::Null) => None,
+            Some(value) => Some(moment(value).ok_or_else(|| {
+                wrong("receivedAt is no moment: write 2026-01-31T10:00:00Z, or milliseconds since 1970")
+            })?),
+        };
     let query = match fields.get("query") {
         None | Some(Value::Null) => String::new(),
         Some(Value::String(query)) => query.trim_start_matches('?').to_owned(),

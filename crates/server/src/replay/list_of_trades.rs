@@ -229,8 +229,10 @@ mod tests {
 
     #[test]
     fn the_newer_spellings_are_read_with_exits_first_and_open_trades_left_open() {
-        let head = ["Trade #,Type,Date and time,Signal,Price USDT,Position size (qty),Net P&L USDT",
-                    "Trade number,Type,Date and time,Signal,Price USD,Size (qty),Net PnL USD"];
+        let head = [
+            "Trade #,Type,Date and time,Signal,Price USDT,Position size (qty),Net P&L USDT",
+            "Trade number,Type,Date and time,Signal,Price USD,Size (qty),Net PnL USD",
+        ];
         let rows = "3,Exit long,Open,Open,,1,5\n3,Entry long,2026-01-08 09:00,Long,108,1,5\n\
                     2,Exit short,2026-01-08 09:00,Long,108,1,1\n2,Entry short,2026-01-06 11:30,Short,109,1,1\n\
                     1,Exit long,2026-01-06 11:30,Short,109,1,9\n1,Entry long,2026-01-05 10:00,Long,100,1,9\n";

@@ -241,7 +241,10 @@ impl<'a> Rehearsal<'a> {
         let users = next_users(&self.audience.candidates(config.id), concerned, None, usize::MAX);
         let state = ChunkState {
             open_trades: span(&users).map_or_else(Vec::new, |span| {
-                book.open.range((span.first, i64::MIN)..=(span.last, i64::MAX)).map(|(_, trade)| trade.clone()).collect()
+                book.open
+                    .range((span.first, i64::MIN)..=(span.last, i64::MAX))
+                    .map(|(_, trade)| trade.clone())
+                    .collect()
             }),
             last_numbers: std::mem::take(&mut book.last_numbers),
             quotas: std::mem::take(&mut self.quotas),
@@ -296,11 +299,12 @@ impl<'a> Rehearsal<'a> {
             let pnl = end.pnl_percentage.get().round_dp(2);
             Some(format!("trade #{} ends at {}: {}, {pnl} %", trade.trade_number.0, end.exit_price, end.reason))
         });
-        let opened = decision.actions.iter().filter(|action| action.action != TradeAction::Close).filter_map(|action| {
-            let trade = plan.opened.iter().find(|trade| trade.id == action.trade)?;
-            let (side, price) = (trade.trade_data.signal, trade.trade_data.entry_price);
-            Some(format!("trade #{} opens: {side} at {price}", trade.trade_number.0))
-        });
+        let opened =
+            decision.actions.iter().filter(|action| action.action != TradeAction::Close).filter_map(|action| {
+                let trade = plan.opened.iter().find(|trade| trade.id == action.trade)?;
+                let (side, price) = (trade.trade_data.signal, trade.trade_data.entry_price);
+                Some(format!("trade #{} opens: {side} at {price}", trade.trade_number.0))
+            });
         ended.chain(opened).collect()
     }
 

@@ -91,6 +91,9 @@ pub struct TradeTally {
     /// Of those that ended, in percent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub win_rate: Option<f64>,
+    /// Those closed by their targets, of those closed by targets or stops, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub success_rate: Option<f64>,
     /// Of all that ended, in percent of their entry prices.
     pub pnl_percent: f64,
     #[serde(skip)]
@@ -125,9 +128,9 @@ impl TradeTally {
     }
 
     fn work_out(&mut self) {
-        let ended = self.ended();
-        let rate = |of: usize, all: usize| share(of, all).map(|share| (share * 10.0).round() / 10.0);
-        self.win_rate = rate(self.won, ended);
+        self.win_rate = share(self.won, self.ended());
+        let by_tp = self.closed_by(ExitReason::TpHit);
+        self.success_rate = share(by_tp, by_tp + self.closed_by(ExitReason::SlHit));
         self.pnl_percent = Amount::new(self.pnl.round_dp(4)).map_or(0.0, Amount::to_f64);
     }
 
@@ -138,15 +141,15 @@ impl TradeTally {
     }
 
     /// Trades closed for this reason.
-    #[must_use]
-    pub fn closed_by(&self, reason: ExitReason) -> usize {
+    fn closed_by(&self, reason: ExitReason) -> usize {
         self.closed.get(reason.as_str()).copied().unwrap_or(0)
     }
 }
 
+/// In percent, to a tenth.
 fn share(of: usize, all: usize) -> Option<f64> {
     let number = |n: usize| f64::from(u32::try_from(n).unwrap_or(u32::MAX));
-    (all > 0).then(|| number(of) * 100.0 / number(all))
+    (all > 0).then(|| (number(of) * 1_000.0 / number(all)).round() / 10.0)
 }
 
 /// What one bot would have had to send.

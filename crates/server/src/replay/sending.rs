@@ -26,9 +26,9 @@ pub(super) struct Roads {
 #[derive(Debug, Default)]
 struct Road {
     messages: usize,
-    /// When the next message may leave.
-    free: Time,
-    chats: HashMap<String, Time>,
+    /// When the next message may leave, since 1970: a bot's pace is finer than a `Time`.
+    free: Duration,
+    chats: HashMap<String, Duration>,
     worst: Option<Worst>,
 }
 
@@ -46,11 +46,12 @@ impl Roads {
     pub(super) fn send(&mut self, line: u64, received_at: Time, deliveries: &[Delivery]) {
         let mut in_order: Vec<&Delivery> = deliveries.iter().collect();
         in_order.sort_by_key(|delivery| (delivery.priority, delivery.rotation, delivery.id));
-        let mut of_alert = BTreeMap::<&str, (usize, Time)>::new();
+        let mut of_alert = BTreeMap::<&str, (usize, Duration)>::new();
+        let received = received_at.since(Time::from_millis(0));
         for delivery in in_order {
             let pause = if delivery.to.starts_with('-') { self.group } else { self.chat };
             let road = self.lanes.entry(delivery.lane.clone()).or_default();
-            let leaves = road.free.max(received_at);
+            let leaves = road.free.max(received);
             road.free = leaves + self.bot;
             let chat = road.chats.entry(delivery.to.clone()).or_default();
             let arrives = leaves.max(*chat);
@@ -62,7 +63,7 @@ impl Roads {
         }
         for (lane, (messages, last)) in of_alert {
             let Some(road) = self.lanes.get_mut(lane) else { continue };
-            let seconds = last.since(received_at).as_secs_f64();
+            let seconds = last.saturating_sub(received).as_secs_f64();
             if road.worst.is_none_or(|worst| worst.seconds < seconds) {
                 road.worst = Some(Worst { line, messages, seconds });
             }

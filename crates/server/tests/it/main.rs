@@ -15,6 +15,7 @@ mod harness;
 mod http_server;
 mod operator;
 mod metrics;
+mod replay;
 mod support;
 mod sync;
 mod webhook;

@@ -10,8 +10,9 @@ use std::time::Duration;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_sqlite::{Inspection, OpenError, ReadOnly, Soundness, inspect, is_in_use};
 
+use super::super::terminal::counted;
+use super::Finding;
 use super::server::Server;
-use super::{Finding, counted};
 use crate::settings::{Settings, StoreChoice};
 
 /// How long SQLite's check of the file may take.

@@ -153,8 +153,3 @@ struct Entry {
     #[serde(skip_serializing_if = "Option::is_none")]
     fix: Option<String>,
 }
-
-/// A count with its noun.
-fn counted(n: usize, one: &str, many: &str) -> String {
-    if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
-}

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{Finding, counted};
+use super::super::terminal::counted;
+use super::Finding;
 use crate::config::Examined;
 use crate::settings::Settings;
 

@@ -4,5 +4,6 @@ mod configuring;
 mod doctor;
 mod importing;
 mod program;
+mod replaying;
 mod seeding;
 mod serving;
