@@ -259,6 +259,10 @@ fn print(file: &Path, report: &Report) {
         }
     }
     terminal::fact("Alerts", counts.join(", "));
+    if !report.refused.is_empty() {
+        terminal::line("");
+        terminal::group("Refused");
+    }
     for refusal in &report.refused {
         let lines: Vec<String> = refusal.lines.iter().map(ToString::to_string).collect();
         let more = if refusal.count > refusal.lines.len() { " …" } else { "" };
@@ -312,10 +316,10 @@ fn print_trades(trades: &TradeTally) {
     }
     terminal::fact("Trades", parts.join(" · "));
     if let Some(rate) = trades.win_rate {
-        terminal::fact(
-            "Result",
-            format!("{rate} % won ({} of {}), P&L {:+.2} % in sum", trades.won, trades.ended(), trades.pnl_percent),
-        );
+        let (won, ended, sum) = (trades.won, trades.ended(), trades.pnl_percent);
+        let mean = sum / f64::from(u32::try_from(ended.max(1)).unwrap_or(u32::MAX));
+        let result = format!("{rate} % won ({won} of {ended}), P&L {sum:+.2} % in sum, {mean:+.2} % a trade");
+        terminal::fact("Result", result);
     }
 }
 

@@ -119,7 +119,7 @@ fn people_read_the_same() {
         "Bitcoin, hourly  (BTCUSDT 1h EMA Cross)",
         "sent 2 · subscription_expired 2",
         "1 opened · 1 closed by TP_HIT",
-        "100 % won (1 of 1), P&L +3.28 % in sum",
+        "100 % won (1 of 1), P&L +3.28 % in sum, +3.28 % a trade",
         "A bot           2 messages; the slowest alert (line 2, 1 message) is out after 0.0 s",
         "Nothing was sent, and nothing was written.",
     ] {
