@@ -231,6 +231,7 @@ impl<'a> Rehearsal<'a> {
             },
             risk: checked.risk,
             received_at: at,
+            followed_from: at,
             testing: checked.testing,
             outlets: &self.options.outlets,
         };
