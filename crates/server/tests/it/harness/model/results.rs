@@ -20,8 +20,9 @@ pub(super) fn check(model: &Model<'_>, broken: &mut Broken) {
         results.entry(result.trade_id.unwrap()).or_default().push(result);
         ended(model.books, result, &places, broken);
     }
+    let telling = telling(model.books);
     for trade in model.books.trades.values() {
-        planned(model.books, trade, results.get(&trade.id).map_or(&[], Vec::as_slice), broken);
+        planned(trade, &telling, results.get(&trade.id).map_or(&[], Vec::as_slice), broken);
     }
     edited_once(model, &results, broken);
 }
@@ -63,20 +64,30 @@ fn has_result(text: &str) -> bool {
     last.ends_with('%') && ["Closed at ", "Stopped out at ", "Replaced at "].iter().any(|words| last.contains(words))
 }
 
+/// The Telegram messages that tell of a trade's end, by kind and by the trade that they are about.
+fn telling(books: &Books) -> BTreeMap<(MessageKind, TradeId), &Delivery> {
+    let tells = |delivery: &&Delivery| {
+        let of_an_end = matches!(delivery.kind, MessageKind::Exit | MessageKind::Replacement);
+        of_an_end && delivery.channel == Channel::Telegram
+    };
+    let all = books.deliveries.values().filter(tells);
+    all.filter_map(|delivery| Some(((delivery.kind, delivery.trade_id?), delivery))).collect()
+}
+
 /// A trade that Telegram announced, and whose end it told, has one result; no other trade has any.
-fn planned(books: &Books, trade: &Trade, results: &[&Delivery], broken: &mut Broken) {
+fn planned(
+    trade: &Trade,
+    telling: &BTreeMap<(MessageKind, TradeId), &Delivery>,
+    results: &[&Delivery],
+    broken: &mut Broken,
+) {
     let announced = trade.announced_by(Channel::Telegram);
     let about = match trade.status {
         TradeStatus::Open => None,
-        TradeStatus::Closed => Some(trade.id),
-        TradeStatus::Replaced => trade.metadata.replaced_by,
+        TradeStatus::Closed => Some((MessageKind::Exit, trade.id)),
+        TradeStatus::Replaced => trade.metadata.replaced_by.map(|by| (MessageKind::Replacement, by)),
     };
-    let told = |delivery: &&Delivery| {
-        let tells = matches!(delivery.kind, MessageKind::Exit | MessageKind::Replacement);
-        tells && delivery.channel == Channel::Telegram && delivery.trade_id == about
-    };
-    let alert = trade.alerts.exit_alert_id.filter(|_| announced.is_some() && about.is_some());
-    let told = alert.and_then(|alert| books.deliveries_to(alert, trade.user_id).find(told));
+    let told = about.filter(|_| announced.is_some()).and_then(|about| telling.get(&about).copied());
     let found: Vec<_> = results.iter().map(|result| (result.entry_delivery, result.follows)).collect();
     let expected: Vec<_> = told.map(|told| (announced, Some(told.id))).into_iter().collect();
     broken.equal(&found, &expected, || format!("results of trade {}", trade.id));
