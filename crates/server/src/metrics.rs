@@ -285,7 +285,7 @@ impl Inner {
         all.register("trades", "Trades opened, replaced and closed by alerts", trades.clone());
         all.register(
             "delivery_attempts",
-            "What messages came to; retried: failed or put back, and tried again",
+            "What messages and edits came to; retried: failed or put back, and tried again",
             deliveries.clone(),
         );
         all.register("alerts_overdue", "Alerts some of whose messages ended unsent at their deadline", overdue.clone());

@@ -10,6 +10,7 @@ use alertcast_core::alert::problem::{Problem, ProblemCode};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::decision::Decision;
+use alertcast_core::delivery::MessageKind;
 use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
 use alertcast_core::limiter::Limits;
 use alertcast_core::matching::audience::Audience;
@@ -258,7 +259,9 @@ impl<'a> Rehearsal<'a> {
         Ok(())
     }
 
-    fn apply(&mut self, read: &Read<'_>, config: ConfigId, plan: ChunkPlan) {
+    fn apply(&mut self, read: &Read<'_>, config: ConfigId, mut plan: ChunkPlan) {
+        // Edits go last, where there is room: they hold up nothing, and nobody waits for them.
+        plan.deliveries.retain(|delivery| delivery.kind != MessageKind::Result);
         self.roads.send(read.recorded.line, read.received_at, &plan.deliveries);
         let book = self.books.entry(config).or_default();
         book.alerts += 1;

@@ -170,8 +170,9 @@ async fn counts_rise_with_what_happens() {
     for (sample, value) in table {
         assert_eq!(page.value(sample), value, "{sample}");
     }
-    // Nine to the subscribers, and what the operators hear of the refusal.
-    assert_eq!(page.value("alertcast_delivery_attempts_total{channel=\"telegram\",outcome=\"sent\"}"), 10.0);
+    // Nine to the subscribers, what the operators hear of the refusal, and the entries' edits.
+    let sent = page.value("alertcast_delivery_attempts_total{channel=\"telegram\",outcome=\"sent\"}");
+    assert_eq!((app.sim.stats().messages, sent), (10, f64::from(10 + u32::try_from(app.sim.stats().edits).unwrap())));
     assert!(page.samples.keys().any(|sample| sample.starts_with("alertcast_build_info{version=\"")));
     app.finish().await;
 }

@@ -7,6 +7,7 @@ use alertcast::clock::Clock as _;
 use alertcast::replay::{Options, Recorded, Report, rehearse};
 use alertcast_core::conformance::fixtures::{config_id, user_id};
 use alertcast_core::decision::Verdict;
+use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::limiter::Limits;
 use alertcast_core::matching::job::Outlets;
 use alertcast_core::money::Count;
@@ -141,7 +142,8 @@ fn assert_same(report: &Report, books: &Books) {
         assert_eq!(report.id, config_id(config).to_string());
         assert_eq!(report.verdicts, verdicts(books, config), "configuration {config}");
     }
-    let told = books.deliveries.values().filter(|delivery| delivery.user_id.is_some()).count();
+    let told = |delivery: &&Delivery| delivery.user_id.is_some() && delivery.kind != MessageKind::Result;
+    let told = books.deliveries.values().filter(told).count();
     assert_eq!(report.sending.iter().map(|lane| lane.messages).sum::<usize>(), told);
 }
 
