@@ -69,9 +69,7 @@ impl ListQuery {
     /// where the collection has no such list.
     pub fn way(&self) -> Option<Way> {
         let given = |path: &&str| self.filters.iter().any(|(filter, _)| filter == path);
-        let fits = |way: &&Way| {
-            way.equal.iter().all(|path| given(&path)) && way.ordered_by.is_none_or(|order| order == self.sort)
-        };
+        let fits = |way: &&Way| way.equal.iter().all(given) && way.ordered_by.is_none_or(|order| order == self.sort);
         listing(self.collection)?.ways.iter().find(fits).copied()
     }
 
