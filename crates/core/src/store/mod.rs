@@ -393,7 +393,9 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// Where the alert is `processed`, not settled, and none of its deliveries is open: writes `matchedUsers` and
     /// `tradeActions` from its decisions and deliveries (or `recipientsIn`), and `settledAt`. `matchedUsers` are those
     /// whose verdict is `sent` or who have an action: `delivered` where one of their deliveries was sent (`deliveredAt`:
-    /// the first's), else `error` from one of them that has an error. Results are not among these.
+    /// the first's), else `error` from one of them that has an error. Results are not among these. Settled anew after a
+    /// resend, the lists are made again as a whole; who had got it then still has, though the delivery may not be kept
+    /// any more.
     async fn settle(&self, alert: AlertId, now: Time) -> Result<Settled>;
 
     /// Processed alerts that are not settled, oldest first above `after`: what a crash may have left.

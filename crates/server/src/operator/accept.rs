@@ -1,12 +1,9 @@
 //! Accepting an alert after the fact: one that was refused, once the cause is mended, and one that was parked.
 
-use std::sync::Arc;
-
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::alert::duplicate::alert_id_key;
-use alertcast_core::alert::payload::{self, GivenTimeframe, Payload};
+use alertcast_core::alert::payload::{self, Payload};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
-use alertcast_core::config::AlertConfiguration;
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{AcceptRefused, Collection, IntakeKey, StoreError, partition_of};
@@ -75,7 +72,7 @@ fn line(act: &Act, kept: &Alert, now: Time) -> AlertError {
 async fn judged(app: &App, kept: &Alert) -> Result<Alert> {
     let payload = payload::read_again(kept);
     let received_at = kept.webhook.received_at;
-    let Some(config) = configuration(app, &payload) else {
+    let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
         return Err(ActError::StillBroken(rules::without_configuration(&payload, received_at, true)));
     };
     let mut recent = app.store.recent_prices(config.id, received_at - REFERENCE_AGE_MAX).await?;
@@ -99,15 +96,6 @@ async fn judged(app: &App, kept: &Alert) -> Result<Alert> {
     extension.risk = checked.risk;
     extension.testing = checked.testing;
     Ok(alert)
-}
-
-/// The configuration that the alert names: by its symbol as it stands, else without its exchange.
-pub(super) fn configuration(app: &App, payload: &Payload) -> Option<Arc<AlertConfiguration>> {
-    let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
-    let strategy = payload.strategy.as_deref()?;
-    let symbols = payload.symbols();
-    app.audience
-        .with(|audience| symbols.iter().find_map(|symbol| audience.find_config(symbol, timeframe, strategy).cloned()))
 }
 
 /// The sender may have mended it, and sent it again under the same name.

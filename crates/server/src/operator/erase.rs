@@ -48,7 +48,10 @@ pub async fn erase_user(app: &App, act: &Act, user: UserId) -> Result<Erasure> {
     Err(ActError::Busy)
 }
 
+/// Erases first: the audit log may tell of the person. A crash between the two leaves a person who is erased; repeated,
+/// this deletes what is left.
 async fn delete(app: &App, user: UserId, mut also: Vec<Write>) -> std::result::Result<Erasure, StoreError> {
+    erase(app, user, Vec::new()).await?;
     also.push(Write::Delete { collection: Collection::Users, id: user.0 });
     app.store.write(also).await?;
     Ok(Erasure::Deleted)

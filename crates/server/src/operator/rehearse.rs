@@ -14,7 +14,6 @@ use alertcast_core::store::{ChunkState, Result, partition_of};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 
-use super::accept::configuration;
 use crate::app::App;
 use crate::channel::message::{Story, render};
 use crate::processor::outlets;
@@ -65,7 +64,7 @@ pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> 
     };
     app.audience.catch_up(&*app.store).await?;
     let now = app.clock.now();
-    let Some(config) = configuration(app, &payload) else {
+    let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
         let problems = rules::without_configuration(&payload, now, false);
         return Ok(Rehearsed::Refused { config: None, problems });
     };

@@ -1,6 +1,7 @@
 //! Erasing a person.
 
 use alertcast::operator::{ActError, Erasure, erase_user};
+use alertcast_core::conformance::actions::audit;
 use alertcast_core::conformance::dump::Dump;
 use alertcast_core::conformance::fixtures::{chat, email, subscription_id, user, user_id};
 use alertcast_core::conformance::scene::{insert, set};
@@ -61,10 +62,14 @@ async fn an_erased_person_is_found_nowhere_and_hears_nothing_more() {
 #[tokio::test]
 async fn a_person_without_a_history_is_deleted() {
     let mut app = App::start(small_world()).await;
-    app.change(vec![insert(Collection::Users, &user(9))]).await;
+    let mut made = audit(9, Collection::Users, user_id(9).0);
+    (made.username, made.reason) = ("asha".to_owned(), Some("asked by phone".to_owned()));
+    made.after = Some(doc! { "email": email(9), "status": "active" });
+    app.change(vec![insert(Collection::Users, &user(9)), insert(Collection::AuditLog, &made)]).await;
     assert_eq!(erase_user(&app.parts, &act(), user_id(9)).await, Ok(Erasure::Deleted));
     assert_eq!(erase_user(&app.parts, &act(), user_id(9)).await, Err(ActError::NotFound));
-    assert_eq!(records(&app).await, [recorded("erase_user", Collection::Users)]);
+    assert_eq!(records(&app).await.len(), 2);
+    assert!(!format!("{:?}", Dump::of(&*app.store).await).contains(&email(9)), "nor does the audit log tell");
     let books = app.finish().await;
     assert!(!books.users.contains_key(&user_id(9)));
 }
