@@ -53,7 +53,9 @@ fn received<K: Ord + Copy>(
     let told = |delivery: &Delivery| {
         Some((of_delivery(delivery)?, delivery.cause.id, delivery.user_id?, is_entry(delivery.kind)))
     };
-    let messages: BTreeSet<(K, ObjectId, UserId, bool)> = books.deliveries.values().filter_map(told).collect();
+    // An edit is no message.
+    let messages = books.deliveries.values().filter(|delivery| delivery.kind != MessageKind::Result);
+    let messages: BTreeSet<(K, ObjectId, UserId, bool)> = messages.filter_map(told).collect();
     let mut counts: BTreeMap<K, (i64, i64)> = BTreeMap::new();
     for (key, ..) in messages {
         counts.entry(key).or_default().0 += 1;
