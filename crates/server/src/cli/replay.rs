@@ -93,7 +93,11 @@ const NO_BOT: &str = "none";
 /// The messages would leave as this configuration says; without a bot, as if there were one.
 fn outlets(settings: &Settings) -> Outlets {
     let bot = settings.telegram.tokens.first().and_then(bot_id).unwrap_or_else(|| NO_BOT.to_owned());
-    Outlets { default_bot: Some(bot), mail_shards: 0, entry_deadline: settings.delivery.entry_deadline }
+    Outlets {
+        default_bot: Some(bot),
+        mail_shards: settings.email.lanes(),
+        entry_deadline: settings.delivery.entry_deadline,
+    }
 }
 
 fn read(replay: &Replay) -> anyhow::Result<Vec<Recorded>> {

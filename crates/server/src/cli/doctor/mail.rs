@@ -1,4 +1,4 @@
-//! The mail server, where one is set: whether it can be reached, and whether it is one.
+//! The mail server, where one is set: whether it can be reached, whether it is one, and whether it takes our mail.
 
 use secrecy::ExposeSecret as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -7,7 +7,10 @@ use url::Url;
 
 use super::Finding;
 use super::server::PATIENCE;
-use crate::settings::Settings;
+use crate::channel::Channel as _;
+use crate::channel::email::Email;
+use crate::clock::SystemClock;
+use crate::settings::{EmailSettings, Settings};
 
 const CHECK: &str =
     "check host and port in email.smtp_url, and the firewall: many providers block port 25; 587 is the usual one";
@@ -19,11 +22,28 @@ pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
     let Some(host) = url.host_str() else { return Vec::new() };
     let tls = url.scheme() == "smtps";
     let port = url.port().unwrap_or(if tls { 465 } else { 587 });
-    vec![match tokio::time::timeout(PATIENCE, greeting(host, port, tls)).await {
-        Ok(Ok(())) => Finding::good(format!("The mail server {host}:{port} answers")),
-        Ok(Err(why)) => Finding::bad(format!("The mail server {host}:{port} {why}"), CHECK),
-        Err(_) => Finding::bad(format!("The mail server {host}:{port} does not answer"), CHECK),
-    }]
+    match tokio::time::timeout(PATIENCE, greeting(host, port, tls)).await {
+        Ok(Ok(())) => {
+            let answers = Finding::good(format!("The mail server {host}:{port} answers"));
+            vec![answers, taking(&settings.email).await]
+        }
+        Ok(Err(why)) => vec![Finding::bad(format!("The mail server {host}:{port} {why}"), CHECK)],
+        Err(_) => vec![Finding::bad(format!("The mail server {host}:{port} does not answer"), CHECK)],
+    }
+}
+
+/// Goes as far as a mail does before its recipient: encryption, log-in, sender.
+async fn taking(settings: &EmailSettings) -> Finding {
+    let email = match Email::new(settings, None, SystemClock::new()) {
+        Ok(email) => email,
+        Err(error) => return Finding::bad(format!("No mail can be sent: {error}"), "set what is missing"),
+    };
+    let fix = "check name and password in email.smtp_url, and whether the address in email.from is one of theirs";
+    match tokio::time::timeout(PATIENCE, email.check()).await {
+        Ok(Ok(())) => Finding::good("It lets us in, and takes mail from our sender"),
+        Ok(Err(why)) => Finding::bad(format!("It does not take our mail: {why}"), fix),
+        Err(_) => Finding::bad("It does not answer when we log in", fix),
+    }
 }
 
 /// Connects and hears what it greets with. Where TLS comes first, that it can be connected to must do.

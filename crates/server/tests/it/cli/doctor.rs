@@ -8,6 +8,8 @@ use serde_json::Value;
 use telegram_sim::{SimConfig, SimServer};
 use tokio::io::AsyncWriteExt as _;
 
+use crate::harness::mail::MailServer;
+
 use super::program::{Folder, Ran};
 use super::serving::{Served, folder};
 
@@ -190,23 +192,34 @@ async fn a_damaged_store_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_server_is_heard_and_a_stranger_is_none() {
+async fn a_mail_server_is_tried_as_far_as_the_sender() {
+    let (folder, sim, mut server) = (folder(), telegram(0).await, MailServer::start());
+    let url = server.url();
+    let set = [("ALERTCAST_SMTP_URL", url.as_str()), ("ALERTCAST_EMAIL_FROM", "alerts@example.com")];
+    let ran = doctor(&folder, &sim, "", &set).await.assert(0);
+    ran.fix_of('✔', &format!("The mail server 127.0.0.1:{} answers", server.port));
+    ran.fix_of('✔', "It lets us in, and takes mail from our sender");
+    let with_login = url.replace("smtp://", "smtp://user:hunter2@");
+    let ran = doctor(&folder, &sim, "", &[("ALERTCAST_SMTP_URL", &with_login), set[1]]).await.assert(1);
+    assert!(ran.fix_of('✖', "It does not take our mail").contains("name and password"));
+    assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
+    server.stop();
+    let ran = doctor(&folder, &sim, "", &set).await.assert(1);
+    assert!(ran.fix_of('✖', "cannot be reached").contains("firewall"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_mail_server_is_told() {
     let (folder, sim) = (folder(), telegram(0).await);
-    for (greeting, mark, what) in [
-        ("220 mail.example.com ESMTP\r\n", '✔', "answers"),
-        ("SSH-2.0-OpenSSH\r\n", '✖', "does not greet as a mail server"),
-    ] {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("smtp://user:hunter2@{}", listener.local_addr().unwrap());
-        let serving = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            stream.write_all(greeting.as_bytes()).await.unwrap();
-        });
-        let ran = doctor(&folder, &sim, "", &[("ALERTCAST_SMTP_URL", &url)]).await;
-        ran.fix_of(mark, what);
-        assert!(!ran.stdout.contains("hunter2"), "{}", ran.stdout);
-        serving.await.unwrap();
-    }
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("smtp://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"SSH-2.0-OpenSSH\r\n").await.unwrap();
+    });
+    let set = [("ALERTCAST_SMTP_URL", url.as_str()), ("ALERTCAST_EMAIL_FROM", "alerts@example.com")];
+    doctor(&folder, &sim, "", &set).await.assert(1).fix_of('✖', "does not greet as a mail server");
+    serving.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
