@@ -14,6 +14,22 @@ words! {
     AdminStatus { Active = "active", Inactive = "inactive", Suspended = "suspended" }
 }
 
+words! {
+    /// One permission of the matrix (seed 2.8 `permissions`), by its path.
+    Permission {
+        UsersView = "users.view",
+        UsersEdit = "users.edit",
+        UsersDelete = "users.delete",
+        SubscriptionsView = "subscriptions.view",
+        SubscriptionsApprove = "subscriptions.approve",
+        SubscriptionsEdit = "subscriptions.edit",
+        AlertsView = "alerts.view",
+        AlertsConfigure = "alerts.configure",
+        SystemSettings = "system.settings",
+        SystemLogs = "system.logs",
+    }
+}
+
 /// An administrator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -81,6 +97,22 @@ impl Permissions {
         alerts: AlertPermissions { view: true, configure: true },
         system: SystemPermissions { settings: true, logs: true },
     };
+
+    /// Whether a permission is given.
+    pub const fn hold(&self, permission: Permission) -> bool {
+        match permission {
+            Permission::UsersView => self.users.view,
+            Permission::UsersEdit => self.users.edit,
+            Permission::UsersDelete => self.users.delete,
+            Permission::SubscriptionsView => self.subscriptions.view,
+            Permission::SubscriptionsApprove => self.subscriptions.approve,
+            Permission::SubscriptionsEdit => self.subscriptions.edit,
+            Permission::AlertsView => self.alerts.view,
+            Permission::AlertsConfigure => self.alerts.configure,
+            Permission::SystemSettings => self.system.settings,
+            Permission::SystemLogs => self.system.logs,
+        }
+    }
 }
 
 /// Over subscribers.

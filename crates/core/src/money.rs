@@ -155,6 +155,13 @@ decimals! {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
 pub struct Count(pub i64);
 
+impl Count {
+    /// Whether nothing was counted.
+    pub const fn is_zero(&self) -> bool {
+        self.0 == 0
+    }
+}
+
 impl From<Count> for bson::Bson {
     fn from(count: Count) -> Self {
         i32::try_from(count.0).map_or(Self::Int64(count.0), Self::Int32)

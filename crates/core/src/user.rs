@@ -126,6 +126,10 @@ pub struct UserExtension {
     /// Since when Telegram refuses messages to the chat (403). Cleared by `/start`; preferences stay.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_blocked_at: Option<Time>,
+    /// Raised with each write that makes one of the user's subscriptions active: of two such writes that both saw four
+    /// active ones, one finds that it was overtaken (seed 5.1: at most five).
+    #[serde(skip_serializing_if = "Count::is_zero")]
+    pub subscriptions_rev: Count,
 }
 
 impl UserExtension {

@@ -27,6 +27,7 @@ pub struct Settings {
     /// Used with the MongoDB store only.
     pub redis_url: Option<SecretString>,
     pub webhook: WebhookSettings,
+    pub api: ApiSettings,
     pub telegram: TelegramSettings,
     pub email: EmailSettings,
     pub delivery: DeliverySettings,
@@ -44,6 +45,7 @@ impl Default for Settings {
             store: StoreChoice::Embedded,
             redis_url: None,
             webhook: WebhookSettings::default(),
+            api: ApiSettings::default(),
             telegram: TelegramSettings::default(),
             email: EmailSettings::default(),
             delivery: DeliverySettings::default(),
@@ -88,6 +90,19 @@ impl Default for WebhookSettings {
             // Some hundred alerts that fire on the close of the same bar pass at once.
             requests_a_minute: count(1_200),
         }
+    }
+}
+
+/// How programs use the API.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// Requests a minute with one token; above, 429.
+    pub requests_a_minute: NonZeroU32,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self { requests_a_minute: count(600) }
     }
 }
 

@@ -2,6 +2,7 @@
 //! Only here a store adapter is named.
 
 mod doctor;
+mod admin;
 mod failure;
 mod import;
 mod replay;
@@ -22,7 +23,9 @@ use self::failure::Failure;
 use crate::app::ObjectIds;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, ConfigError, Key, Loaded, Sources};
+use crate::http;
 use crate::telemetry;
+use crate::tokens::{self, Wanted};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -57,6 +60,36 @@ enum Command {
     Replay(replay::Replay),
     /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
     Import(Import),
+    /// Works on administrators' accounts; also while the server runs
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Prints the description of the API (OpenAPI 3.1)
+    Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum Admin {
+    /// Makes a token for the API, and prints it alone on a line
+    Token(Token),
+}
+
+#[derive(Debug, Args)]
+struct Token {
+    /// Whose token it is: it may what this administrator may
+    #[arg(long, value_name = "NAME")]
+    username: String,
+    /// What it is for, in your words
+    #[arg(long, value_name = "TEXT")]
+    label: Option<String>,
+    /// In how many days it ends [default: never]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(tokens::DAYS_MAX)))]
+    expires: Option<u32>,
+}
+
+impl From<Token> for Wanted {
+    fn from(Token { username, label, expires }: Token) -> Self {
+        Self { username, label, expires_days: expires }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +223,11 @@ async fn run(Cli { command, flags }: Cli) -> anyhow::Result<()> {
         Command::Doctor(Doctor { json }) => doctor::run(&flags.sources()?, json).await,
         Command::Replay(replay) => replay::run(&load(flags)?.settings, replay).await,
         Command::Seed => run_seed(&load(flags)?).await,
+        Command::Openapi => {
+            terminal::line(format_args!("{:#}", http::api::description()));
+            Ok(())
+        }
+        Command::Admin(Admin::Token(token)) => admin::token(&load(flags)?, token.into()).await,
         Command::Import(import) => run_import(&load(flags)?, &import).await,
     }
 }

@@ -1,6 +1,6 @@
 //! `seed`: the administrator and the two plans of seed 7.2. Repeatable: what exists is left alone.
 
-use alertcast_core::admin::{Admin, AdminProfile, AdminStatus, PasswordHash, Permissions, Security};
+use alertcast_core::admin::{Admin, AdminProfile, AdminStatus, Permissions, Security};
 use alertcast_core::id::{AdminId, IdSource, PlanId};
 use alertcast_core::money::{Amount, Count};
 use alertcast_core::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
@@ -13,6 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failure::Failure;
 use super::terminal;
+use crate::password;
 
 /// Names the administrator's password.
 pub(super) const PASSWORD_VARIABLE: &str = "ALERTCAST_ADMIN_PASSWORD";
@@ -20,11 +21,6 @@ pub(super) const PASSWORD_VARIABLE: &str = "ALERTCAST_ADMIN_PASSWORD";
 const ADMIN_NAME: &str = "admin";
 const ADMIN_EMAIL: &str = "admin@tradingalerts.com";
 
-/// Above the 10 of the seed's example: some tenths of a second for each log-in.
-const BCRYPT_COST: u32 = 12;
-/// bcrypt reads no more.
-const PASSWORD_BYTES_MAX: usize = 72;
-const PASSWORD_CHARS_MIN: usize = 12;
 /// Letters and digits that no other looks like; 24 of them are beyond guessing.
 const PASSWORD_LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789";
 const PASSWORD_LENGTH: usize = 24;
@@ -91,17 +87,12 @@ struct Password {
 
 impl Password {
     fn given(text: SecretString) -> anyhow::Result<Self> {
-        let (chars, bytes) = (text.expose_secret().chars().count(), text.expose_secret().len());
-        if chars < PASSWORD_CHARS_MIN || bytes > PASSWORD_BYTES_MAX {
-            return Err(Failure::of_usage(
-                format!("the password in {PASSWORD_VARIABLE} has {chars} characters"),
-                format!(
-                    "use {PASSWORD_CHARS_MIN} characters to {PASSWORD_BYTES_MAX} bytes, or leave the variable out: then \
-                     a random one is made and shown"
-                ),
+        password::check(&text).map_err(|what| {
+            Failure::of_usage(
+                format!("the password in {PASSWORD_VARIABLE} {what}"),
+                "change it, or leave the variable out: then a random one is made and shown",
             )
-            .into());
-        }
+        })?;
         Ok(Self { text, drawn: false })
     }
 }
@@ -114,12 +105,12 @@ fn drawn() -> anyhow::Result<Password> {
 }
 
 fn admin(id: AdminId, password: &Password, now: Time) -> anyhow::Result<Admin> {
-    let hash = bcrypt::hash(password.text.expose_secret(), BCRYPT_COST).context("the password could not be hashed")?;
+    let hash = password::hash(&password.text).context("the password could not be hashed")?;
     Ok(Admin {
         id,
         username: ADMIN_NAME.to_owned(),
         email: ADMIN_EMAIL.to_owned(),
-        password: PasswordHash(hash),
+        password: hash,
         profile: AdminProfile { first_name: "System".to_owned(), last_name: "Administrator".to_owned(), phone: None },
         permissions: Permissions::ALL,
         status: AdminStatus::Active,

@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::failure::Failure;
 use super::{store, terminal};
+use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
+use crate::control::Control;
 use crate::demo;
 use crate::running::{self, StartError};
-use crate::settings::{Settings, bot_id};
+use crate::settings::{Settings, StoreChoice, bot_id};
 
 /// What a process that a signal ended at once exits with, by the shell's custom: 128 and SIGINT's number.
 const BROKEN_OFF: i32 = 130;
@@ -31,6 +34,8 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
             Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")
         }
     })?;
+    let no_more_commands = CancellationToken::new();
+    let control = control(&running.app, no_more_commands.clone());
     banner(&running.app.settings, running.address);
     warnings(&running.app.settings);
     let broken = tokio::select! {
@@ -45,12 +50,28 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         signals.next().await;
         std::process::exit(BROKEN_OFF);
     });
+    no_more_commands.cancel();
+    if let Some(control) = control {
+        let _ = control.await;
+    }
     running.stop().await;
     if broken {
         let fix = "start it again: everything accepted is kept; the log says what failed";
         return Err(Failure::new("a part of alertcast failed, and it has stopped", fix).into());
     }
     Ok(())
+}
+
+/// Lets commands of this machine reach the store that this process has locked. The server is of use without.
+fn control(app: &App, stop: CancellationToken) -> Option<JoinHandle<()>> {
+    let StoreChoice::Embedded = app.settings.store else { return None };
+    match Control::open(&app.settings.data_dir) {
+        Ok(control) => Some(tokio::spawn(control.serve(app.clone(), stop))),
+        Err(error) => {
+            warn!(%error, "no control socket: `alertcast admin` works only while this is stopped");
+            None
+        }
+    }
 }
 
 /// Runs the demonstration until it is over, or until SIGTERM or SIGINT.

@@ -25,6 +25,11 @@ pub(crate) fn line(text: impl Display) {
     let _ = writeln!(anstream::stdout(), "{text}");
 }
 
+/// A remark on stderr, beside what other programs read on stdout.
+pub(crate) fn aside(text: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{DIM}{text}{DIM:#}");
+}
+
 /// The program's name and version, and what it is about to do.
 pub(crate) fn title(what: &str) {
     line(format_args!("{BOLD}Alertcast {}{BOLD:#}  {DIM}{what}{DIM:#}\n", env!("CARGO_PKG_VERSION")));

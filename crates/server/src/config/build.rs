@@ -14,7 +14,7 @@ use super::problem::Problem;
 use super::value::{self, Wrong, wrong};
 use crate::channel::email::Server;
 use crate::settings::{
-    DeliverySettings, EmailSettings, LimitSettings, LogFormat, LogLevel, LogSettings, MetricsSettings,
+    ApiSettings, DeliverySettings, EmailSettings, LimitSettings, LogFormat, LogLevel, LogSettings, MetricsSettings,
     RetentionSettings, Settings, StoreChoice, TRADINGVIEW_ADDRESSES, TelegramSettings, WebhookSettings, bot_id,
 };
 
@@ -39,6 +39,9 @@ pub(super) fn settings(layers: &Layers, problems: &mut Vec<Problem>) -> Settings
         redis_url: read
             .optional(&key::REDIS_URL, |raw| value::secret_url(raw, &["redis", "rediss"], "redis://127.0.0.1:6379")),
         webhook: webhook(&mut read, defaults.webhook),
+        api: ApiSettings {
+            requests_a_minute: read.number(&key::API_REQUESTS_A_MINUTE, defaults.api.requests_a_minute, 1_000_000),
+        },
         telegram: telegram(&mut read, defaults.telegram),
         email: email(&mut read, defaults.email),
         delivery: DeliverySettings {

@@ -31,6 +31,7 @@ pub(super) const ALLOWED_ADDRESSES: Key = key("webhook.allowed_addresses", "ALER
 pub(super) const TRUSTED_PROXIES: Key = key("webhook.trusted_proxies", "ALERTCAST_WEBHOOK_TRUSTED_PROXIES");
 pub(super) const HMAC_KEY: Key = secret("webhook.hmac_key", "ALERTCAST_WEBHOOK_HMAC_KEY");
 pub(super) const REQUESTS_A_MINUTE: Key = key("webhook.requests_a_minute", "ALERTCAST_WEBHOOK_REQUESTS_A_MINUTE");
+pub(super) const API_REQUESTS_A_MINUTE: Key = key("api.requests_a_minute", "ALERTCAST_API_REQUESTS_A_MINUTE");
 pub(super) const TELEGRAM_TOKENS: Key = secret("telegram.tokens", "ALERTCAST_TELEGRAM_TOKENS");
 pub(super) const TELEGRAM_API_URL: Key = key("telegram.api_url", "ALERTCAST_TELEGRAM_API_URL");
 pub(super) const OPERATOR_CHATS: Key = key("telegram.operator_chats", "ALERTCAST_OPERATOR_CHATS");
@@ -66,6 +67,7 @@ pub const KEYS: &[Key] = &[
     TRUSTED_PROXIES,
     HMAC_KEY,
     REQUESTS_A_MINUTE,
+    API_REQUESTS_A_MINUTE,
     TELEGRAM_TOKENS,
     TELEGRAM_API_URL,
     OPERATOR_CHATS,

@@ -1,6 +1,8 @@
-//! The HTTP side: the webhook that alerts come in by, the link by which subscribers stop e-mails, and two routes for
-//! whoever watches over the process. A handler extracts, calls and maps; it decides nothing.
+//! The HTTP side: the webhook that alerts come in by, the API, the link by which subscribers stop e-mails, and two routes
+//! for whoever watches over the process. A handler extracts, calls and maps; it decides nothing.
 
+mod address;
+pub mod api;
 mod body;
 mod health;
 mod metrics;
@@ -34,7 +36,8 @@ pub fn router(app: App) -> Router {
         .route("/readyz", get(health::ready))
         .route("/unsubscribe/{token}", get(unsubscribe::ask).post(unsubscribe::stop))
         .route("/metrics", get(metrics::read))
-        .with_state(app)
+        .with_state(app.clone())
+        .merge(api::router(app))
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_page)
         .layer(CatchPanicLayer::custom(panicked))

@@ -7,6 +7,7 @@ use alertcast_core::id::AlertId;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// What went wrong with a request, for whoever sent it.
 #[derive(Debug)]
@@ -16,18 +17,44 @@ pub(super) struct Problem {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-#[derive(Debug, Serialize)]
+/// A problem document (RFC 9457).
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Page {
+#[schema(as = Problem)]
+pub(super) struct Page {
+    /// What kind of problem it is.
+    #[schema(value_type = String)]
     title: &'static str,
+    /// The HTTP status, once more.
+    #[schema(minimum = 400, maximum = 599)]
     status: u16,
+    /// What went wrong and what to change.
     detail: String,
     /// The refused alert, where it is kept as one.
     #[serde(skip_serializing_if = "Option::is_none")]
     alert_id: Option<String>,
     /// What is wrong with each field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<FieldProblem>,
+    errors: Vec<FieldError>,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub(super) struct FieldError {
+    /// Its path: `payment.amount`, `alertConfigurations[2]`; of an alert its canonical name; a query parameter's name.
+    #[schema(examples("payment.amount"))]
+    pub(super) field: String,
+    /// Which rule it breaks; stable, for programs.
+    #[schema(value_type = String, examples("missing"))]
+    pub(super) code: &'static str,
+    /// What is wrong and what to change, for people.
+    pub(super) message: String,
+}
+
+impl From<FieldProblem> for FieldError {
+    fn from(problem: FieldProblem) -> Self {
+        Self { field: problem.field, code: problem.code.as_str(), message: problem.message }
+    }
 }
 
 impl Problem {
@@ -38,6 +65,12 @@ impl Problem {
 
     pub(super) fn about(mut self, alert: Option<AlertId>, errors: Vec<FieldProblem>) -> Self {
         self.page.alert_id = alert.map(|alert| alert.to_string());
+        self.page.errors = errors.into_iter().map(FieldError::from).collect();
+        self
+    }
+
+    /// What is wrong with each field.
+    pub(super) fn naming(mut self, errors: Vec<FieldError>) -> Self {
         self.page.errors = errors;
         self
     }

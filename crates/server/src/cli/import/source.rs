@@ -5,8 +5,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use super::problems::Problems;
 use crate::cli::failure::Failure;
+use crate::entry::Problems;
 use crate::suggest;
 
 /// The lists of a file, each entry with its place.

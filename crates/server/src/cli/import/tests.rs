@@ -411,12 +411,9 @@ proptest! {
         let place = &places[which % places.len()];
         *file.pointer_mut(place).unwrap() = value;
         let problems = Problems::default();
-        let mut import = Import {
-            known: Known::default(), problems: &problems, ids: &ObjectIds, now: NOW, skip_existing: false,
-            writes: Vec::new(), skipped: Vec::new(),
-        };
-        import.read(file);
-        let (writes, _) = import.finish();
+        let mut reading = Reading::new(Known::default(), &problems, Naming::ByNameToo, &ObjectIds, NOW);
+        read(&mut reading, file);
+        let (writes, _) = finish(reading);
         prop_assert!(writes.len() <= 5);
         prop_assert!(writes.len() == 5 || !problems.into_inner().is_empty() || place.matches('/').count() == 1);
     }

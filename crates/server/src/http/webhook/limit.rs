@@ -95,7 +95,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Our clock, as the limiter reads it.
 #[derive(Debug, Clone)]
-struct Ticks(Arc<dyn Clock>);
+pub(in crate::http) struct Ticks(pub(in crate::http) Arc<dyn Clock>);
 
 impl governor::clock::Clock for Ticks {
     type Instant = Duration;

@@ -1,9 +1,8 @@
 //! `POST /webhook/{secret}`: who may post, what is read, and the answer. What an alert comes to is decided in `intake`.
 
-mod address;
 mod answer;
 mod intake;
-mod limit;
+pub(super) mod limit;
 mod log;
 mod proof;
 mod refusal;
@@ -18,13 +17,13 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse as _, Response};
 
-use self::address::AddressRules;
 use self::answer::Answer;
 use self::intake::Delivered;
 use self::limit::Limits;
 use self::log::RequestLog;
 pub(super) use self::proof::Secrets;
 use self::proof::{HmacKey, Signed};
+use super::address::AddressRules;
 use super::body::{self, BodyError};
 use crate::app::App;
 use crate::metrics::Part;

@@ -2,15 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::problems::Problems;
+use super::problems::{INVALID, MISSING, Problems, UNKNOWN};
 use crate::suggest;
 
 /// What a value is read as, or what is wrong with it.
-pub(super) type Read<T> = Result<T, String>;
+pub(crate) type Read<T> = Result<T, String>;
 
 /// An object's fields. Those left when it is dropped are unknown ones.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     place: String,
     left: Map<String, Value>,
     asked: Vec<&'static str>,
@@ -18,7 +18,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(place: String, value: Value, problems: &'a Problems) -> Self {
+    pub(crate) fn new(place: String, value: Value, problems: &'a Problems) -> Self {
         let left = match value {
             Value::Object(fields) => fields,
             other => {
@@ -30,60 +30,73 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the object stands.
-    pub(super) fn place(&self) -> &str {
+    pub(crate) fn place(&self) -> &str {
         &self.place
     }
 
     /// A problem of one field.
-    pub(super) fn wrong(&self, name: &str, what: impl Into<String>) {
-        self.problems.add(format!("{}.{name}", self.place), what);
+    pub(crate) fn wrong(&self, name: &str, what: impl Into<String>) {
+        self.wrong_as(INVALID, name, what);
+    }
+
+    /// A field that is needed and not there.
+    pub(crate) fn missing(&self, name: &str) {
+        self.wrong_as(MISSING, name, "is missing");
+    }
+
+    fn wrong_as(&self, code: &'static str, name: &str, what: impl Into<String>) {
+        self.problems.add_as(code, self.place_of(name), what);
+    }
+
+    fn place_of(&self, name: &str) -> String {
+        if self.place.is_empty() { name.to_owned() } else { format!("{}.{name}", self.place) }
     }
 
     /// A field's value; null counts as absent.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<Value> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.asked.push(name);
         self.left.shift_remove(name).filter(|value| !value.is_null())
     }
 
     /// The object is not to be read any further.
-    pub(super) fn leave_out(mut self) {
+    pub(crate) fn leave_out(mut self) {
         self.left.clear();
     }
 
     /// Which of two names of one field is used here; the first where neither is.
-    pub(super) fn either(&mut self, first: &'static str, second: &'static str) -> &'static str {
+    pub(crate) fn either(&mut self, first: &'static str, second: &'static str) -> &'static str {
         self.asked.extend([first, second]);
         if self.left.contains_key(second) && !self.left.contains_key(first) { second } else { first }
     }
 
     /// A field that may be absent.
-    pub(super) fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
+    pub(crate) fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
         let value = self.take(name)?;
         read(&value).map_err(|what| self.wrong(name, what)).ok()
     }
 
     /// A field that must be there.
-    pub(super) fn required<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
+    pub(crate) fn required<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
         let Some(value) = self.take(name) else {
-            self.wrong(name, "is missing");
+            self.missing(name);
             return None;
         };
         read(&value).map_err(|what| self.wrong(name, what)).ok()
     }
 
     /// A field with a default.
-    pub(super) fn or<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&Value) -> Read<T>) -> T {
+    pub(crate) fn or<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&Value) -> Read<T>) -> T {
         self.optional(name, read).unwrap_or(default)
     }
 
     /// An object within; an absent one is empty.
-    pub(super) fn within(&mut self, name: &'static str) -> Self {
+    pub(crate) fn within(&mut self, name: &'static str) -> Self {
         let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
-        Self::new(format!("{}.{name}", self.place), value, self.problems)
+        Self::new(self.place_of(name), value, self.problems)
     }
 
     /// A list; an absent one is empty.
-    pub(super) fn list<T>(&mut self, name: &'static str, mut read: impl FnMut(&Value) -> Read<T>) -> Vec<T> {
+    pub(crate) fn list<T>(&mut self, name: &'static str, mut read: impl FnMut(&Value) -> Read<T>) -> Vec<T> {
         let Some(value) = self.take(name) else { return Vec::new() };
         let Value::Array(items) = value else {
             self.wrong(name, format!("is {}, not a list", kind(&value)));
@@ -107,13 +120,13 @@ impl Drop for Fields<'_> {
         for name in std::mem::take(&mut self.left).keys() {
             let meant = suggest::nearest(name, self.asked.iter().copied());
             let hint = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
-            self.wrong(name, format!("is no field{hint}"));
+            self.wrong_as(UNKNOWN, name, format!("is no field{hint}"));
         }
     }
 }
 
 /// What a value is, in a word.
-pub(super) const fn kind(value: &Value) -> &'static str {
+pub(crate) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",
         Value::Bool(_) => "true or false",

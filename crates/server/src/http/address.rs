@@ -7,25 +7,25 @@ use ipnet::IpNet;
 
 /// The configured lists.
 #[derive(Debug)]
-pub(super) struct AddressRules {
+pub(in crate::http) struct AddressRules {
     allowed: Vec<IpNet>,
     proxies: Vec<IpNet>,
 }
 
 impl AddressRules {
-    pub(super) fn new(allowed: &[IpNet], proxies: &[IpNet]) -> Self {
+    pub(in crate::http) fn new(allowed: &[IpNet], proxies: &[IpNet]) -> Self {
         Self { allowed: allowed.to_vec(), proxies: proxies.to_vec() }
     }
 
     /// Whether the address may post; with no list, any may.
-    pub(super) fn allows(&self, address: IpAddr) -> bool {
+    pub(in crate::http) fn allows(&self, address: IpAddr) -> bool {
         self.allowed.is_empty() || contains(&self.allowed, address)
     }
 
     /// The sender's address: the peer's, unless the peer is a trusted proxy. Then `X-Forwarded-For` is read from its
     /// end, and the first address that is no trusted proxy's is the sender's. What stands before it, anybody could have
     /// written.
-    pub(super) fn sender(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(in crate::http) fn sender(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut sender = peer.to_canonical();
         let lines: Vec<&str> =
             headers.get_all("x-forwarded-for").iter().filter_map(|line| line.to_str().ok()).collect();

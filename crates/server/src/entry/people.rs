@@ -17,24 +17,24 @@ use alertcast_core::user::{
 use super::catalog::config_reference;
 use super::fields::Fields;
 use super::values::{amount, currency, email, flag, number_name, price, text, time, whole, word, zone};
-use super::{Admitted, Import, admit, reference};
+use super::{Admitted, Naming, Reading, admit, reference};
 
 /// Reads a user (seed 2.1).
-pub(super) fn user(import: &mut Import<'_>, mut fields: Fields<'_>) {
-    let id = UserId(import.id(&mut fields));
+pub(crate) fn user(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
+    let id = UserId(reading.id(&mut fields));
     let email = fields.required("email", email);
     let key = email.clone().map(|email| (email, id));
-    if admit(&mut import.known.users, key, import.skip_existing, &fields, "email") == Admitted::Skip {
-        return import.skip(Collection::Users, fields);
+    if admit(&mut reading.known.users, key, reading.skip_existing, &fields, "email") == Admitted::Skip {
+        return reading.skip(Collection::Users, fields);
     }
     let telegram = telegram(fields.within("telegram"));
     let number = telegram.as_ref().map(|telegram| (telegram.user_id.clone(), id));
     // One that is another user's is never left out silently.
-    admit(&mut import.known.telegram, number, false, &fields, "telegram.userId");
+    admit(&mut reading.known.telegram, number, false, &fields, "telegram.userId");
     let profile = profile(fields.within("profile"));
     let status = fields.or("status", UserStatus::Active, word(UserStatus::ALL));
     let preferences = preferences(fields.within("preferences"));
-    let (created_at, updated_at) = import.times(&mut fields);
+    let (created_at, updated_at) = reading.times(&mut fields);
     let last_login_at = fields.optional("lastLoginAt", time);
     let mut extension = fields.within("alertcast");
     let alertcast = UserExtension { bot_id: extension.optional("botId", number_name), ..UserExtension::default() };
@@ -54,7 +54,7 @@ pub(super) fn user(import: &mut Import<'_>, mut fields: Fields<'_>) {
             alertcast,
         })
     };
-    import.add(Collection::Users, whole());
+    reading.add(Collection::Users, whole());
 }
 
 fn telegram(mut fields: Fields<'_>) -> Option<Telegram> {
@@ -89,33 +89,33 @@ fn preferences(mut fields: Fields<'_>) -> Preferences {
 }
 
 /// Reads a subscription (seed 2.4) by the rules of seed 5.1.
-pub(super) fn subscription(import: &mut Import<'_>, mut fields: Fields<'_>) {
-    let id = SubscriptionId(import.id(&mut fields));
+pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
+    let id = SubscriptionId(reading.id(&mut fields));
     let mut paid = fields.within("payment");
     let transaction_id = paid.required("transactionId", number_name);
     let key = transaction_id.clone().map(|transaction_id| (transaction_id, id));
-    let known = &mut import.known.subscriptions;
-    if admit(known, key, import.skip_existing, &fields, "payment.transactionId") == Admitted::Skip {
+    let known = &mut reading.known.subscriptions;
+    if admit(known, key, reading.skip_existing, &fields, "payment.transactionId") == Admitted::Skip {
         paid.leave_out();
-        return import.skip(Collection::UserSubscriptions, fields);
+        return reading.skip(Collection::UserSubscriptions, fields);
     }
-    let user_id = user_of(import, &mut fields);
-    let plan_id = plan_of(import, &mut fields);
-    let payment = payment(import, paid, transaction_id, plan_id);
+    let user_id = user_of(reading, &mut fields);
+    let plan_id = plan_of(reading, &mut fields);
+    let payment = payment(reading, paid, transaction_id, plan_id);
     let term = term(fields.within("subscription"));
     let usage = usage(fields.within("usage"));
     let mut extension = fields.within("alertcast");
-    let picks = extension.list("picks", |value| config_reference(import, value));
+    let picks = extension.list("picks", |value| config_reference(reading, value));
     let alertcast = SubscriptionExtension {
         picks: Some(picks).filter(|picks| !picks.is_empty()),
         ..SubscriptionExtension::default()
     };
     drop(extension);
-    let (created_at, updated_at) = import.times(&mut fields);
+    let (created_at, updated_at) = reading.times(&mut fields);
     if let Some(user) = user_id {
-        import.known.of_user.entry(user).or_default().push(id);
+        reading.known.of_user.entry(user).or_default().push(id);
         if term.status == SubscriptionStatus::Active {
-            let active = import.known.active.entry(user).or_default();
+            let active = reading.known.active.entry(user).or_default();
             *active += 1;
             if *active > ACTIVE_SUBSCRIPTIONS_MAX {
                 fields.wrong("subscription.status", "is the user's sixth active subscription; at most 5 are allowed");
@@ -136,17 +136,17 @@ pub(super) fn subscription(import: &mut Import<'_>, mut fields: Fields<'_>) {
             alertcast,
         })
     };
-    import.add(Collection::UserSubscriptions, whole());
+    reading.add(Collection::UserSubscriptions, whole());
 }
 
 fn payment(
-    import: &Import<'_>,
+    reading: &Reading<'_>,
     mut fields: Fields<'_>,
     transaction_id: Option<String>,
     plan: Option<PlanId>,
 ) -> Option<Payment> {
     let paid = fields.required("amount", amount);
-    let price = plan.and_then(|plan| import.known.prices.get(&plan));
+    let price = plan.and_then(|plan| reading.known.prices.get(&plan));
     let plans_currency = price.map_or_else(|| "INR".to_owned(), |(_, currency)| currency.clone());
     let currency = fields.or("currency", plans_currency, currency);
     if let (Some(paid), Some((amount, of))) = (paid, price)
@@ -157,7 +157,8 @@ fn payment(
     let method = fields.or("method", PaymentMethod::Upi, word(PaymentMethod::ALL));
     let proof_url = fields.optional("proofUrl", text);
     let status = fields.or("status", PaymentStatus::Pending, word(PaymentStatus::ALL));
-    let approved_by = fields.optional("approvedBy", |value| reference(value, &import.known.users, email, "user"));
+    let approved_by =
+        fields.optional("approvedBy", |value| reference(reading, value, &reading.known.users, email, "user"));
     let approved_at = fields.optional("approvedAt", time);
     let rejection_reason = fields.optional("rejectionReason", text);
     Some(Payment {
@@ -207,19 +208,19 @@ fn usage(mut fields: Fields<'_>) -> Usage {
 }
 
 /// Reads a user's preferences for one configuration (seed 2.5).
-pub(super) fn preference(import: &mut Import<'_>, mut fields: Fields<'_>) {
-    let id = PreferenceId(import.id(&mut fields));
-    let user_id = user_of(import, &mut fields);
-    let config_id = config_of(import, &mut fields);
+pub(crate) fn preference(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
+    let id = PreferenceId(reading.id(&mut fields));
+    let user_id = user_of(reading, &mut fields);
+    let config_id = config_of(reading, &mut fields);
     let key = user_id.zip(config_id).map(|key| (key, id));
-    let known = &mut import.known.preferences;
-    if admit(known, key, import.skip_existing, &fields, "userId, alertConfigId") == Admitted::Skip {
-        return import.skip(Collection::UserAlertPreferences, fields);
+    let known = &mut reading.known.preferences;
+    if admit(known, key, reading.skip_existing, &fields, "userId, alertConfigId") == Admitted::Skip {
+        return reading.skip(Collection::UserAlertPreferences, fields);
     }
-    let subscription_id = subscription_of(import, &mut fields, user_id);
+    let subscription_id = subscription_of(reading, &mut fields, user_id);
     let preferences = choices(fields.within("preferences"));
     let statistics = statistics(fields.within("statistics"));
-    let (created_at, updated_at) = import.times(&mut fields);
+    let (created_at, updated_at) = reading.times(&mut fields);
     drop(fields);
     let whole = || {
         Some(AlertPreference {
@@ -233,7 +234,7 @@ pub(super) fn preference(import: &mut Import<'_>, mut fields: Fields<'_>) {
             updated_at,
         })
     };
-    import.add(Collection::UserAlertPreferences, whole());
+    reading.add(Collection::UserAlertPreferences, whole());
 }
 
 fn statistics(mut fields: Fields<'_>) -> PreferenceStatistics {
@@ -274,26 +275,30 @@ fn choices(mut fields: Fields<'_>) -> AlertChoices {
     AlertChoices { enabled, alert_types, notifications, custom_settings }
 }
 
-fn user_of(import: &Import<'_>, fields: &mut Fields<'_>) -> Option<UserId> {
-    let field = fields.either("user", "userId");
-    fields.required(field, |value| reference(value, &import.known.users, email, "user"))
+fn user_of(reading: &Reading<'_>, fields: &mut Fields<'_>) -> Option<UserId> {
+    let field = reading.field(fields, "user", "userId");
+    fields.required(field, |value| reference(reading, value, &reading.known.users, email, "user"))
 }
 
-fn plan_of(import: &Import<'_>, fields: &mut Fields<'_>) -> Option<PlanId> {
-    let field = fields.either("plan", "subscriptionPlanId");
-    fields.required(field, |value| reference(value, &import.known.plans, text, "plan"))
+fn plan_of(reading: &Reading<'_>, fields: &mut Fields<'_>) -> Option<PlanId> {
+    let field = reading.field(fields, "plan", "subscriptionPlanId");
+    fields.required(field, |value| reference(reading, value, &reading.known.plans, text, "plan"))
 }
 
-fn config_of(import: &Import<'_>, fields: &mut Fields<'_>) -> Option<ConfigId> {
-    let field = fields.either("configuration", "alertConfigId");
-    fields.required(field, |value| config_reference(import, value))
+fn config_of(reading: &Reading<'_>, fields: &mut Fields<'_>) -> Option<ConfigId> {
+    let field = reading.field(fields, "configuration", "alertConfigId");
+    fields.required(field, |value| config_reference(reading, value))
 }
 
 /// The named subscription, which must be the user's; where none is named, the only one that the user has.
-fn subscription_of(import: &Import<'_>, fields: &mut Fields<'_>, user: Option<UserId>) -> Option<SubscriptionId> {
-    let field = fields.either("subscription", "subscriptionId");
-    let theirs = user.and_then(|user| import.known.of_user.get(&user)).map_or(&[][..], Vec::as_slice);
+fn subscription_of(reading: &Reading<'_>, fields: &mut Fields<'_>, user: Option<UserId>) -> Option<SubscriptionId> {
+    let field = reading.field(fields, "subscription", "subscriptionId");
+    let theirs = user.and_then(|user| reading.known.of_user.get(&user)).map_or(&[][..], Vec::as_slice);
     let Some(value) = fields.take(field) else {
+        if reading.naming == Naming::ById {
+            fields.missing(field);
+            return None;
+        }
         if let [only] = theirs {
             return Some(*only);
         }
@@ -304,9 +309,10 @@ fn subscription_of(import: &Import<'_>, fields: &mut Fields<'_>, user: Option<Us
         }
         return None;
     };
-    let named = reference(&value, &import.known.subscriptions, number_name, "subscription").and_then(|named| {
-        let belongs = user.is_none() || theirs.contains(&named);
-        if belongs { Ok(named) } else { Err("is another user's subscription".to_owned()) }
-    });
+    let named =
+        reference(reading, &value, &reading.known.subscriptions, number_name, "subscription").and_then(|named| {
+            let belongs = user.is_none() || theirs.contains(&named);
+            if belongs { Ok(named) } else { Err("is another user's subscription".to_owned()) }
+        });
     named.map_err(|what| fields.wrong(field, what)).ok()
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::fields::{Read, kind};
 
 /// Text without blanks around it; never empty.
-pub(super) fn text(value: &Value) -> Read<String> {
+pub(crate) fn text(value: &Value) -> Read<String> {
     match value {
         Value::String(text) if text.trim().is_empty() => Err("is empty".to_owned()),
         Value::String(text) => Ok(text.trim().to_owned()),
@@ -20,19 +20,19 @@ pub(super) fn text(value: &Value) -> Read<String> {
 }
 
 /// A number that is a name, as Telegram's are: text, or a whole number.
-pub(super) fn number_name(value: &Value) -> Read<String> {
+pub(crate) fn number_name(value: &Value) -> Read<String> {
     match value {
         Value::Number(number) if number.is_i64() => Ok(number.to_string()),
         other => text(other),
     }
 }
 
-pub(super) fn flag(value: &Value) -> Read<bool> {
+pub(crate) fn flag(value: &Value) -> Read<bool> {
     value.as_bool().ok_or_else(|| format!("is {}, not true or false", kind(value)))
 }
 
 /// A whole number between two others, both included.
-pub(super) fn whole(min: i64, max: i64) -> impl Fn(&Value) -> Read<Count> {
+pub(crate) fn whole(min: i64, max: i64) -> impl Fn(&Value) -> Read<Count> {
     move |value| {
         let number = value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).map(|n| n as i64));
         let number = number.ok_or_else(|| format!("is {}, not a whole number", shown(value)))?;
@@ -47,13 +47,13 @@ pub(super) fn whole(min: i64, max: i64) -> impl Fn(&Value) -> Read<Count> {
 }
 
 /// A number that is not below zero.
-pub(super) fn amount(value: &Value) -> Read<Amount> {
+pub(crate) fn amount(value: &Value) -> Read<Amount> {
     let number = Amount::from_f64(number(value)?).map_err(|bad| bad.to_string())?;
     if number < Amount::ZERO { Err(format!("is {number}; it is at least 0")) } else { Ok(number) }
 }
 
 /// A number above zero.
-pub(super) fn price(value: &Value) -> Read<Price> {
+pub(crate) fn price(value: &Value) -> Read<Price> {
     let number = Price::from_f64(number(value)?).map_err(|bad| bad.to_string())?;
     if number.is_positive() { Ok(number) } else { Err(format!("is {number}; a price is above 0")) }
 }
@@ -65,7 +65,7 @@ fn number(value: &Value) -> Read<f64> {
 }
 
 /// One of the values of an enumeration, spelt exactly.
-pub(super) fn word<T: Copy + Display + 'static>(all: &'static [T]) -> impl Fn(&Value) -> Read<T> {
+pub(crate) fn word<T: Copy + Display + 'static>(all: &'static [T]) -> impl Fn(&Value) -> Read<T> {
     move |value| {
         let text = text(value)?;
         let found = all.iter().find(|word| word.to_string() == text);
@@ -77,7 +77,7 @@ pub(super) fn word<T: Copy + Display + 'static>(all: &'static [T]) -> impl Fn(&V
 }
 
 /// A moment: RFC 3339, a date (its first moment, UTC), or `{"$date": …}`.
-pub(super) fn time(value: &Value) -> Read<Time> {
+pub(crate) fn time(value: &Value) -> Read<Time> {
     let inner = value.get("$date").unwrap_or(value);
     let millis = inner.get("$numberLong").and_then(Value::as_str).and_then(|text| text.parse().ok());
     let millis = millis.or_else(|| value.get("$date").and_then(Value::as_i64));
@@ -93,13 +93,13 @@ pub(super) fn time(value: &Value) -> Read<Time> {
 }
 
 /// An id: 24 hexadecimal digits, or `{"$oid": …}`.
-pub(super) fn id(value: &Value) -> Read<ObjectId> {
+pub(crate) fn id(value: &Value) -> Read<ObjectId> {
     let text = text(value.get("$oid").unwrap_or(value))?;
     ObjectId::parse_str(&text).map_err(|_| format!("is \"{text}\"; an id is 24 hexadecimal digits"))
 }
 
 /// An e-mail address, in lower case (the pattern of seed 7.1).
-pub(super) fn email(value: &Value) -> Read<String> {
+pub(crate) fn email(value: &Value) -> Read<String> {
     let text = text(value)?.to_lowercase();
     if is_email(&text) { Ok(text) } else { Err(format!("is \"{text}\", which is no e-mail address")) }
 }
@@ -115,7 +115,7 @@ fn is_email(text: &str) -> bool {
 }
 
 /// A time zone by its IANA name.
-pub(super) fn zone(value: &Value) -> Read<String> {
+pub(crate) fn zone(value: &Value) -> Read<String> {
     let text = text(value)?;
     match jiff::tz::TimeZone::get(&text) {
         Ok(zone) => Ok(zone.iana_name().unwrap_or(&text).to_owned()),
@@ -123,18 +123,18 @@ pub(super) fn zone(value: &Value) -> Read<String> {
     }
 }
 
-pub(super) fn symbol(value: &Value) -> Read<Symbol> {
+pub(crate) fn symbol(value: &Value) -> Read<Symbol> {
     let text = text(value)?;
     Symbol::new(&text).ok_or_else(|| format!("is longer than {} characters", Symbol::LENGTH_MAX))
 }
 
-pub(super) fn timeframe(value: &Value) -> Read<Timeframe> {
+pub(crate) fn timeframe(value: &Value) -> Read<Timeframe> {
     let text = text(value)?;
     text.parse().map_err(|bad| format!("is \"{text}\", which {bad}"))
 }
 
 /// A currency's code.
-pub(super) fn currency(value: &Value) -> Read<String> {
+pub(crate) fn currency(value: &Value) -> Read<String> {
     let text = text(value)?.to_uppercase();
     let fits = text.len() == 3 && text.bytes().all(|b| b.is_ascii_uppercase());
     if fits { Ok(text) } else { Err(format!("is \"{text}\"; a currency is three letters, INR say")) }

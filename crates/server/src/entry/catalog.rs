@@ -14,11 +14,11 @@ use serde_json::Value;
 use super::fields::{Fields, Read};
 use super::known::ConfigName;
 use super::values::{amount, currency, flag, symbol, text, time, timeframe, whole, word};
-use super::{Admitted, Import, admit, reference};
+use super::{Admitted, Reading, admit, reference};
 
 /// Reads an alert configuration (seed 2.3).
-pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
-    let id = ConfigId(import.id(&mut fields));
+pub(crate) fn config(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
+    let id = ConfigId(reading.id(&mut fields));
     let symbol = fields.required("symbol", symbol);
     let timeframe = fields.required("timeframe", timeframe);
     let strategy = fields.required("strategy", text);
@@ -26,9 +26,9 @@ pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
         (Some(symbol), Some(timeframe), Some(strategy)) => Some(((symbol.clone(), timeframe, strategy.clone()), id)),
         _ => None,
     };
-    let known = &mut import.known.configs;
-    if admit(known, key, import.skip_existing, &fields, "symbol, timeframe, strategy") == Admitted::Skip {
-        return import.skip(Collection::AlertConfigurations, fields);
+    let known = &mut reading.known.configs;
+    if admit(known, key, reading.skip_existing, &fields, "symbol, timeframe, strategy") == Admitted::Skip {
+        return reading.skip(Collection::AlertConfigurations, fields);
     }
     let name = fields.required("name", text);
     let description = fields.optional("description", text);
@@ -41,7 +41,7 @@ pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
     let alertcast =
         ConfigExtension { currency: extension.optional("currency", currency), ..ConfigExtension::default() };
     drop(extension);
-    let (created_at, updated_at) = import.times(&mut fields);
+    let (created_at, updated_at) = reading.times(&mut fields);
     drop(fields);
     let whole = || {
         Some(AlertConfiguration {
@@ -61,7 +61,7 @@ pub(super) fn config(import: &mut Import<'_>, mut fields: Fields<'_>) {
             alertcast,
         })
     };
-    import.add(Collection::AlertConfigurations, whole());
+    reading.add(Collection::AlertConfigurations, whole());
 }
 
 fn trade_management(mut fields: Fields<'_>) -> TradeManagement {
@@ -106,8 +106,8 @@ fn statistics(mut fields: Fields<'_>) -> ConfigStatistics {
 }
 
 /// A reference to a configuration: its id, or `{ symbol, timeframe, strategy }`.
-pub(super) fn config_reference(import: &Import<'_>, value: &Value) -> Read<ConfigId> {
-    reference(value, &import.known.configs, config_name, "configuration")
+pub(crate) fn config_reference(reading: &Reading<'_>, value: &Value) -> Read<ConfigId> {
+    reference(reading, value, &reading.known.configs, config_name, "configuration")
 }
 
 fn config_name(value: &Value) -> Read<ConfigName> {
@@ -124,23 +124,23 @@ fn config_name(value: &Value) -> Read<ConfigName> {
 }
 
 /// Reads a plan (seed 2.2).
-pub(super) fn plan(import: &mut Import<'_>, mut fields: Fields<'_>) {
-    let id = PlanId(import.id(&mut fields));
+pub(crate) fn plan(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
+    let id = PlanId(reading.id(&mut fields));
     let name = fields.required("name", text);
     let key = name.clone().map(|name| (name, id));
-    if admit(&mut import.known.plans, key, import.skip_existing, &fields, "name") == Admitted::Skip {
-        return import.skip(Collection::SubscriptionPlans, fields);
+    if admit(&mut reading.known.plans, key, reading.skip_existing, &fields, "name") == Admitted::Skip {
+        return reading.skip(Collection::SubscriptionPlans, fields);
     }
     let description = fields.required("description", text);
     let pricing = pricing(fields.within("pricing"));
     if let Some(pricing) = &pricing {
-        import.known.prices.insert(id, (pricing.amount, pricing.currency.clone()));
+        reading.known.prices.insert(id, (pricing.amount, pricing.currency.clone()));
     }
     let features = features(fields.within("features"));
-    let alert_configurations = fields.list("alertConfigurations", |value| config_reference(import, value));
+    let alert_configurations = fields.list("alertConfigurations", |value| config_reference(reading, value));
     let status = fields.or("status", PlanStatus::Active, word(PlanStatus::ALL));
     let metadata = metadata(fields.within("metadata"));
-    let (created_at, updated_at) = import.times(&mut fields);
+    let (created_at, updated_at) = reading.times(&mut fields);
     drop(fields);
     let whole = || {
         Some(Plan {
@@ -156,7 +156,7 @@ pub(super) fn plan(import: &mut Import<'_>, mut fields: Fields<'_>) {
             updated_at,
         })
     };
-    import.add(Collection::SubscriptionPlans, whole());
+    reading.add(Collection::SubscriptionPlans, whole());
 }
 
 fn pricing(mut fields: Fields<'_>) -> Option<Pricing> {

@@ -1,0 +1,56 @@
+//! `admin`: what administrators need that no browser gives them. While a server runs on the data folder, it is asked to
+//! do the work: it alone may write.
+
+use std::time::Duration;
+
+use alertcast_core::store::Documents as _;
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::failure::Failure;
+use super::{store, terminal};
+use crate::app::ObjectIds;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Loaded;
+use crate::control::{self, Answer, Ask};
+use crate::tokens::{self, Wanted};
+
+/// How often the folder and the server are tried in turn: one of them may just be starting or stopping.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// Makes a token and prints it, alone on a line.
+pub(super) async fn token(loaded: &Loaded, wanted: Wanted) -> anyhow::Result<()> {
+    let token = made(loaded, wanted).await?;
+    terminal::line(token.expose_secret());
+    terminal::aside("this is the token; it is shown this once and kept nowhere");
+    Ok(())
+}
+
+async fn made(loaded: &Loaded, wanted: Wanted) -> anyhow::Result<SecretString> {
+    let settings = &loaded.settings;
+    let clock = SystemClock::new();
+    let ask = Ask::Token(wanted);
+    let mut silent = None;
+    for _ in 0..TRIES {
+        if let Some(store) = store::open_unless_in_use(settings)? {
+            let Ask::Token(wanted) = &ask;
+            store.setup().await.context("the store could not be set up")?;
+            return tokens::make(&store, &ObjectIds, clock.now(), wanted)
+                .await
+                .map_err(|error| Failure::new(error.to_string(), error.fix()).into());
+        }
+        match control::ask(&settings.data_dir, &ask).await {
+            Ok(Answer::Token { token }) => return Ok(token.into()),
+            Ok(Answer::Refused { what, fix }) => return Err(Failure::new(what, fix).into()),
+            Err(error) => silent = Some(error),
+        }
+        clock.sleep(PAUSE).await;
+    }
+    let why = silent.map_or_else(String::new, |error| format!(" ({error})"));
+    Err(Failure::new(
+        format!("the alertcast that runs on {} does not answer{why}", settings.data_dir.display()),
+        "its log says whether it could make its control socket; else stop it, run this command, and start it again",
+    )
+    .into())
+}

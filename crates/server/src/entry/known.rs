@@ -1,0 +1,289 @@
+//! What entries may refer to and must not repeat: for a file, the documents of the store and those of the file; for one
+//! entry by itself, the few documents that it names. That what is unique is not repeated is then the store's to say.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+
+use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
+use alertcast_core::market::{Symbol, Timeframe};
+use alertcast_core::money::Amount;
+use alertcast_core::store::listing::PAGE_MAX;
+use alertcast_core::store::{Collection, Documents, ListQuery, Result};
+use bson::oid::ObjectId;
+use bson::{Bson, Document};
+use serde_json::Value;
+
+use super::values;
+
+/// Documents read at once.
+const PAGE: usize = 2_000;
+
+/// What names a configuration.
+pub(crate) type ConfigName = (Symbol, Timeframe, String);
+
+/// Everything known.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) configs: Index<ConfigName, ConfigId>,
+    pub(crate) plans: Index<String, PlanId>,
+    /// Amount and currency of each plan.
+    pub(crate) prices: HashMap<PlanId, (Amount, String)>,
+    /// By e-mail address.
+    pub(crate) users: Index<String, UserId>,
+    /// By Telegram's number for the person.
+    pub(crate) telegram: Index<String, UserId>,
+    /// By transaction id.
+    pub(crate) subscriptions: Index<String, SubscriptionId>,
+    pub(crate) of_user: HashMap<UserId, Vec<SubscriptionId>>,
+    pub(crate) active: HashMap<UserId, usize>,
+    pub(crate) preferences: Index<(UserId, ConfigId), PreferenceId>,
+}
+
+/// The documents of a collection by their natural key.
+#[derive(Debug)]
+pub(crate) struct Index<K, I> {
+    by_key: HashMap<K, (I, Option<String>)>,
+    ids: HashSet<I>,
+}
+
+impl<K, I> Default for Index<K, I> {
+    fn default() -> Self {
+        Self { by_key: HashMap::new(), ids: HashSet::new() }
+    }
+}
+
+/// Where a key stands already.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    InStore,
+    /// At this place of the file.
+    InFile(String),
+}
+
+impl<K: Eq + Hash, I: Copy + Eq + Hash> Index<K, I> {
+    /// Enters an entry of the file, unless its key stands there already.
+    pub(crate) fn claim(&mut self, key: K, id: I, place: &str) -> std::result::Result<(), Taken> {
+        if let Some((_, before)) = self.by_key.get(&key) {
+            return Err(before.clone().map_or(Taken::InStore, Taken::InFile));
+        }
+        self.by_key.insert(key, (id, Some(place.to_owned())));
+        self.ids.insert(id);
+        Ok(())
+    }
+
+    pub(crate) fn find(&self, key: &K) -> Option<I> {
+        self.by_key.get(key).map(|(id, _)| *id)
+    }
+
+    pub(crate) fn has(&self, id: I) -> bool {
+        self.ids.contains(&id)
+    }
+
+    fn of_store(&mut self, key: Option<K>, id: I) {
+        self.ids.insert(id);
+        if let Some(key) = key {
+            self.by_key.insert(key, (id, None));
+        }
+    }
+}
+
+/// One entry by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Around<'a> {
+    pub(crate) collection: Collection,
+    pub(crate) entry: &'a Value,
+    /// The document that it changes. What that refers to is known, whether or not it still exists: who changes another
+    /// field need not mend it.
+    pub(crate) kept: Option<&'a Document>,
+    /// The payment is looked at: it must equal the plan's price as it is now.
+    pub(crate) priced: bool,
+}
+
+impl Known {
+    /// Reads what one entry names.
+    pub(crate) async fn around(store: &dyn Documents, around: Around<'_>) -> Result<Self> {
+        let mut known = Self::default();
+        for (path, to) in references(around.collection) {
+            let ids = ids_in(around.entry.pointer(path));
+            for document in store.get(*to, &ids).await? {
+                known.enter(*to, &document);
+            }
+            known.trust(*to, around.kept, path);
+        }
+        if !around.priced {
+            known.prices.clear();
+        }
+        if let [user] = ids_in(around.entry.pointer("/userId"))[..] {
+            known.enter_subscriptions(store, UserId(user), around).await?;
+        }
+        Ok(known)
+    }
+
+    /// What a kept document refers to.
+    fn trust(&mut self, to: Collection, kept: Option<&Document>, path: &str) {
+        let path: Vec<&str> = path.split('/').skip(1).collect();
+        let ids = match kept.and_then(|kept| at(kept, &path)) {
+            Some(Bson::ObjectId(id)) => vec![*id],
+            Some(Bson::Array(list)) => list.iter().filter_map(Bson::as_object_id).collect(),
+            _ => return,
+        };
+        for id in ids {
+            match to {
+                Collection::AlertConfigurations => self.configs.of_store(None, id.into()),
+                Collection::SubscriptionPlans => self.plans.of_store(None, id.into()),
+                Collection::Users => self.users.of_store(None, id.into()),
+                Collection::UserSubscriptions => self.subscriptions.of_store(None, id.into()),
+                _ => {}
+            }
+        }
+    }
+
+    /// A user's subscriptions; of the kept one only that it is there, and what it was counts for nothing.
+    async fn enter_subscriptions(&mut self, store: &dyn Documents, user: UserId, around: Around<'_>) -> Result<()> {
+        let itself = around.kept.filter(|_| around.collection == Collection::UserSubscriptions);
+        let was_active = itself.is_some_and(|kept| {
+            text(kept, &["subscription", "status"]).as_deref() == Some("active")
+                && reference(kept, "userId") == Some(user.0)
+        });
+        let itself = itself.and_then(|kept| kept.get_object_id("_id").ok());
+        let mut query = ListQuery {
+            collection: Collection::UserSubscriptions,
+            filters: vec![("userId", user.into())],
+            sort: "_id",
+            descending: false,
+            after: None,
+            limit: PAGE_MAX,
+        };
+        loop {
+            let page = store.list(&query).await?;
+            for document in &page.documents {
+                let Ok(id) = document.get_object_id("_id") else { continue };
+                if Some(id) != itself {
+                    self.enter_subscription(document, id.into());
+                }
+            }
+            query.after = page.next;
+            if query.after.is_none() {
+                break;
+            }
+        }
+        if was_active {
+            // It does not become active by this.
+            self.active.clear();
+        }
+        Ok(())
+    }
+
+    /// Reads what the store holds. A document that is not as it should be is known by as much of it as can be read.
+    pub(crate) async fn load(store: &dyn Documents) -> Result<Self> {
+        let mut known = Self::default();
+        for collection in [
+            Collection::AlertConfigurations,
+            Collection::SubscriptionPlans,
+            Collection::Users,
+            Collection::UserSubscriptions,
+            Collection::UserAlertPreferences,
+        ] {
+            let mut after = None;
+            loop {
+                let page = store.page(collection, after, PAGE).await?;
+                after = page.last().and_then(|document| document.get_object_id("_id").ok());
+                for document in &page {
+                    known.enter(collection, document);
+                }
+                if page.len() < PAGE {
+                    break;
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    fn enter(&mut self, collection: Collection, document: &Document) {
+        let Ok(id) = document.get_object_id("_id") else { return };
+        match collection {
+            Collection::AlertConfigurations => self.configs.of_store(config_name(document), id.into()),
+            Collection::SubscriptionPlans => self.enter_plan(document, id.into()),
+            Collection::Users => {
+                self.users.of_store(text(document, &["email"]), id.into());
+                self.telegram.of_store(text(document, &["telegram", "userId"]), id.into());
+            }
+            Collection::UserSubscriptions => self.enter_subscription(document, id.into()),
+            Collection::UserAlertPreferences => {
+                let key = reference(document, "userId").zip(reference(document, "alertConfigId"));
+                self.preferences.of_store(key.map(|(user, config)| (user.into(), config.into())), id.into());
+            }
+            _ => {}
+        }
+    }
+
+    fn enter_plan(&mut self, document: &Document, id: PlanId) {
+        self.plans.of_store(text(document, &["name"]), id);
+        let amount = at(document, &["pricing", "amount"]).and_then(|amount| match amount {
+            Bson::Double(number) => Amount::from_f64(*number).ok(),
+            Bson::Int32(number) => Amount::from_f64((*number).into()).ok(),
+            Bson::Int64(number) => Amount::from_f64(*number as f64).ok(),
+            _ => None,
+        });
+        let currency = text(document, &["pricing", "currency"]).unwrap_or_else(|| "INR".to_owned());
+        self.prices.extend(amount.map(|amount| (id, (amount, currency))));
+    }
+
+    fn enter_subscription(&mut self, document: &Document, id: SubscriptionId) {
+        self.subscriptions.of_store(text(document, &["payment", "transactionId"]), id);
+        let Some(user) = reference(document, "userId").map(UserId) else { return };
+        self.of_user.entry(user).or_default().push(id);
+        if text(document, &["subscription", "status"]).as_deref() == Some("active") {
+            *self.active.entry(user).or_default() += 1;
+        }
+    }
+}
+
+/// What the entries of a collection refer to, by JSON pointer.
+const fn references(collection: Collection) -> &'static [(&'static str, Collection)] {
+    match collection {
+        Collection::SubscriptionPlans => &[("/alertConfigurations", Collection::AlertConfigurations)],
+        Collection::UserSubscriptions => &[
+            ("/userId", Collection::Users),
+            ("/subscriptionPlanId", Collection::SubscriptionPlans),
+            ("/payment/approvedBy", Collection::Users),
+            ("/alertcast/picks", Collection::AlertConfigurations),
+        ],
+        Collection::UserAlertPreferences => &[
+            ("/userId", Collection::Users),
+            ("/alertConfigId", Collection::AlertConfigurations),
+            ("/subscriptionId", Collection::UserSubscriptions),
+        ],
+        _ => &[],
+    }
+}
+
+/// The ids in a value that holds one or a list of them.
+fn ids_in(value: Option<&Value>) -> Vec<ObjectId> {
+    match value {
+        Some(Value::Array(items)) => items.iter().filter_map(|item| values::id(item).ok()).collect(),
+        Some(one) => values::id(one).into_iter().collect(),
+        None => Vec::new(),
+    }
+}
+
+fn config_name(document: &Document) -> Option<ConfigName> {
+    let timeframe = Timeframe::from_exact(&text(document, &["timeframe"])?)?;
+    Some((Symbol::new(&text(document, &["symbol"])?)?, timeframe, text(document, &["strategy"])?))
+}
+
+fn at<'a>(document: &'a Document, path: &[&str]) -> Option<&'a Bson> {
+    match path {
+        [] => None,
+        [name] => document.get(name),
+        [name, rest @ ..] => at(document.get_document(name).ok()?, rest),
+    }
+}
+
+fn text(document: &Document, path: &[&str]) -> Option<String> {
+    at(document, path)?.as_str().map(str::to_owned)
+}
+
+fn reference(document: &Document, name: &str) -> Option<ObjectId> {
+    document.get_object_id(name).ok()
+}

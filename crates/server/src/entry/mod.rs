@@ -1,0 +1,193 @@
+//! Documents as people and programs send them: read field by field, checked by the seed's rules, with every mistake named
+//! by its place. One way for `import`'s files and for the API.
+//!
+//! In a file, entries refer to each other by id or by what names them: a user by e-mail address, a plan by name, a
+//! configuration by symbol, timeframe and strategy, a subscription by its transaction id. In the API, by id.
+
+mod admin;
+mod catalog;
+mod fields;
+mod known;
+mod people;
+mod problems;
+mod values;
+
+use std::hash::Hash;
+
+use alertcast_core::id::IdSource;
+use alertcast_core::store::{Collection, Write, document};
+use alertcast_core::time::Time;
+use bson::Document;
+use bson::oid::ObjectId;
+use secrecy::SecretString;
+use serde::Serialize;
+use serde_json::Value;
+
+pub(crate) use self::admin::admin;
+pub(crate) use self::catalog::{config, plan};
+pub(crate) use self::fields::Fields;
+pub(crate) use self::known::{Around, Known};
+pub(crate) use self::people::{preference, subscription, user};
+pub(crate) use self::problems::{Problem, Problems};
+
+use self::fields::Read;
+use self::known::{Index, Taken};
+
+/// Reads one entry of a kind.
+pub(crate) type Reader = fn(&mut Reading<'_>, Fields<'_>);
+
+/// How entries refer to other documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Naming {
+    ById,
+    ByNameToo,
+}
+
+/// Entries that are being read.
+#[derive(Debug)]
+pub(crate) struct Reading<'a> {
+    known: Known,
+    pub(crate) problems: &'a Problems,
+    naming: Naming,
+    ids: &'a dyn IdSource,
+    now: Time,
+    /// Entries that the store has are left alone, and are no mistake.
+    pub(crate) skip_existing: bool,
+    /// The document is kept already: its secrets need not be given again.
+    exists: bool,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) skipped: Vec<Collection>,
+    /// An administrator's, to be hashed.
+    password: Option<SecretString>,
+}
+
+/// One entry, read by itself.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) document: Document,
+    /// An administrator's new password, to be hashed.
+    pub(crate) password: Option<SecretString>,
+}
+
+/// Reads one entry by itself.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn one(
+    known: Known,
+    read: Reader,
+    value: Value,
+    exists: bool,
+    ids: &dyn IdSource,
+    now: Time,
+) -> Result<Entry, Vec<Problem>> {
+    let problems = Problems::default();
+    let mut reading = Reading::new(known, &problems, Naming::ById, ids, now);
+    reading.exists = exists;
+    read(&mut reading, Fields::new(String::new(), value, &problems));
+    let (written, password) = (reading.writes.pop(), reading.password.take());
+    match (problems.into_inner(), written) {
+        (problems, Some(Write::Insert { document, .. })) if problems.is_empty() => Ok(Entry { document, password }),
+        (problems, _) => Err(problems),
+    }
+}
+
+impl<'a> Reading<'a> {
+    pub(crate) fn new(known: Known, problems: &'a Problems, naming: Naming, ids: &'a dyn IdSource, now: Time) -> Self {
+        Self {
+            known,
+            problems,
+            naming,
+            ids,
+            now,
+            skip_existing: false,
+            exists: false,
+            writes: Vec::new(),
+            skipped: Vec::new(),
+            password: None,
+        }
+    }
+
+    /// The entry's own id, else a new one.
+    fn id(&self, fields: &mut Fields<'_>) -> ObjectId {
+        let given = fields.optional("id", values::id);
+        given.or_else(|| fields.optional("_id", values::id)).unwrap_or_else(|| self.ids.next())
+    }
+
+    /// When the entry was made and changed; now, where it does not say.
+    fn times(&self, fields: &mut Fields<'_>) -> (Time, Time) {
+        let created_at = fields.or("createdAt", self.now, values::time);
+        (created_at, fields.or("updatedAt", created_at, values::time))
+    }
+
+    /// What a reference is called here: by the name of what it leads to, or by its id.
+    fn field(&self, fields: &mut Fields<'_>, name: &'static str, id: &'static str) -> &'static str {
+        match self.naming {
+            Naming::ById => id,
+            Naming::ByNameToo => fields.either(name, id),
+        }
+    }
+
+    /// Notes the document for writing; none where something is wrong with it.
+    fn add<T: Serialize>(&mut self, collection: Collection, value: Option<T>) {
+        let Some(value) = value else { return };
+        match document(&value) {
+            Ok(document) => self.writes.push(Write::Insert { collection, document }),
+            Err(error) => self.problems.add(collection.name(), error.to_string()),
+        }
+    }
+
+    /// The entry exists, and is left alone: nothing more of it is read.
+    fn skip(&mut self, collection: Collection, fields: Fields<'_>) {
+        self.skipped.push(collection);
+        fields.leave_out();
+    }
+}
+
+/// Whether an entry is to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Admitted {
+    /// Unless something is wrong with it.
+    Take,
+    /// It exists, and is left alone.
+    Skip,
+}
+
+/// Enters an entry under its key. One that the store has is left alone where that was asked for, else wrong.
+fn admit<K: Eq + Hash, I: Copy + Eq + Hash>(
+    index: &mut Index<K, I>,
+    key: Option<(K, I)>,
+    skip_existing: bool,
+    fields: &Fields<'_>,
+    field: &str,
+) -> Admitted {
+    let taken = key.and_then(|(key, id)| index.claim(key, id, fields.place()).err());
+    match taken {
+        None => return Admitted::Take,
+        Some(Taken::InStore) if skip_existing => return Admitted::Skip,
+        Some(Taken::InStore) => {
+            fields.wrong(field, "is in the store already; --skip-existing leaves such entries out");
+        }
+        Some(Taken::InFile(place)) => fields.wrong(field, format!("is the same as in {place}")),
+    }
+    Admitted::Take
+}
+
+/// A reference to another document: its id, or what names it.
+fn reference<K: Eq + Hash, I: Copy + Eq + Hash + From<ObjectId>>(
+    reading: &Reading<'_>,
+    value: &Value,
+    index: &Index<K, I>,
+    key: impl FnOnce(&Value) -> Read<K>,
+    what: &str,
+) -> Read<I> {
+    let none = || match reading.naming {
+        Naming::ById => format!("names no {what}"),
+        Naming::ByNameToo => format!("names no {what}, neither of the file nor of the store"),
+    };
+    match (values::id(value), reading.naming) {
+        (Ok(id), _) => Some(I::from(id)).filter(|id| index.has(*id)).ok_or_else(none),
+        (Err(what), Naming::ById) => Err(what),
+        (Err(_), Naming::ByNameToo) => index.find(&key(value)?).ok_or_else(none),
+    }
+}

@@ -1,0 +1,403 @@
+//! PATCH: a JSON merge patch (RFC 7396). The document as it will be is checked as a whole; written is only what differs,
+//! under the condition that nobody else has written since it was read. Where somebody has, it is read and checked anew,
+//! so that of two changes of different fields both hold.
+
+use alertcast_core::admin::Permission;
+use alertcast_core::id::{AdminId, UserId};
+use alertcast_core::store::{Collection, StoreError, Write};
+use alertcast_core::time::Time;
+use axum::http::StatusCode;
+use bson::{Bson, Document, doc};
+use secrecy::SecretString;
+use serde_json::{Map, Value};
+
+use super::create::read_only;
+use super::fault::{Answered, Fault, conflict, unprocessable, wrong};
+use super::record::{self, Act};
+use super::reply::{Reply, etag};
+use super::resources::{Changes, Resource};
+use super::shape::{self, Extent, Field, Kind, stored_name};
+use super::{Asked, changed, reading, warnings};
+use crate::app::App;
+use crate::entry::{self, Around, Known};
+use crate::http::problem::Problem;
+use crate::password;
+
+/// How often something is tried that others keep getting in the way of.
+pub(super) const TRIES: usize = 8;
+
+/// Where the secrets and what Alertcast keeps of an administrator are.
+const PASSWORD: &str = "password";
+
+/// Changes a document.
+pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
+    let Some(changes) = resource.changes else { return Err(conflict("Not changed here", "others change these")) };
+    let patch = reading::json(&asked.body)?;
+    if !patch.is_object() {
+        return Err(unprocessable(vec![wrong("", "invalid", "the body is not an object")]).into());
+    }
+    for _ in 0..TRIES {
+        let kept = reading::document(app, resource, asked.id()?).await?;
+        let before = resource.complete(kept.clone())?;
+        let current = shape::shown(resource.shape, &before, Extent::Whole);
+        must_match(asked, &current)?;
+        let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
+        let Some((document, mut writes)) = written(app, resource, asked, &kept, &before, after)? else {
+            return Ok(Reply::document(StatusCode::OK, &current));
+        };
+        writes.extend(also);
+        match app.store.write(writes).await {
+            Ok(()) => {
+                changed(app).await;
+                let shown = resource.shown(document.clone(), Extent::Whole);
+                let warnings = warnings::about(app, resource, &document);
+                return Ok(Reply::document(StatusCode::OK, &shown).with(warnings));
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Fault::Store(StoreError::Conflict))
+}
+
+/// Refuses where `If-Match` names another state of the document.
+pub(super) fn must_match(asked: &Asked, current: &Value) -> Answered<()> {
+    let Some(wanted) = asked.header("if-match") else { return Ok(()) };
+    let tag = etag(&current.to_string());
+    if wanted.split(',').map(str::trim).any(|one| one == "*" || one == tag) {
+        return Ok(());
+    }
+    let detail = "the document is not the one that If-Match names any more: read it again";
+    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail).into())
+}
+
+/// The document as the patch makes it, checked, and what is to be written besides.
+async fn changed_by(
+    app: &App,
+    resource: &'static Resource,
+    changes: Changes,
+    patch: &Value,
+    current: &Value,
+    kept: &Document,
+    before: &Document,
+) -> Answered<(Document, Vec<Write>)> {
+    let mut target = current.clone();
+    merge(&mut target, patch);
+    let mut errors = Vec::new();
+    for path in kept_paths(resource) {
+        let at = pointer(&path);
+        if !same(target.pointer(&at), current.pointer(&at)) {
+            errors.push(read_only(&path));
+        }
+        remove(&mut target, &path);
+    }
+    if !errors.is_empty() {
+        return Err(unprocessable(errors).into());
+    }
+    let checked = checked(app, resource, changes, target, Some(Current { kept, shown: current })).await?;
+    let mut after = checked.document;
+    let new_password = after.get_str(PASSWORD).is_ok_and(|hash| !hash.is_empty());
+    for path in kept_paths(resource) {
+        put(&mut after, &path, at(before, &path).cloned());
+    }
+    keep_undeclared(resource.shape, before, &mut after);
+    if resource.collection == Collection::AdminUsers {
+        if new_password {
+            put(&mut after, "security.passwordChangedAt", Some(app.clock.now().into()));
+        } else {
+            put(&mut after, PASSWORD, before.get(PASSWORD).cloned());
+        }
+    }
+    Ok((after, checked.also))
+}
+
+/// What the API does not show, it does not take away.
+fn keep_undeclared(shape: &'static [Field], before: &Document, after: &mut Document) {
+    for (name, value) in before {
+        let declared = shape.iter().find(|field| stored_name(field.name) == name);
+        match (declared.map(|field| field.kind), value) {
+            (None, value) => {
+                after.insert(name, value.clone());
+            }
+            (Some(Kind::Object(fields)), Bson::Document(before)) => {
+                let mut within = after.get_document(name).cloned().unwrap_or_default();
+                keep_undeclared(fields, before, &mut within);
+                if !within.is_empty() {
+                    after.insert(name, within);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What is changed, as it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Current<'a> {
+    kept: &'a Document,
+    shown: &'a Value,
+}
+
+/// A document that keeps the rules, and what must be written with it for that to stay so.
+pub(super) struct Checked {
+    pub(super) document: Document,
+    pub(super) also: Vec<Write>,
+}
+
+/// Reads and checks a document as it is to be.
+pub(super) async fn checked(
+    app: &App,
+    resource: &'static Resource,
+    changes: Changes,
+    value: Value,
+    current: Option<Current<'_>>,
+) -> Answered<Checked> {
+    // Read before the subscriptions are counted: whoever makes one active after this raises it, and is noticed.
+    let seat = seat(app, resource, &value, current).await?;
+    let priced = ["/subscriptionPlanId", "/payment/amount", "/payment/currency"]
+        .iter()
+        .any(|at| !same(value.pointer(at), current.and_then(|current| current.shown.pointer(at))));
+    let around =
+        Around { collection: resource.collection, entry: &value, kept: current.map(|current| current.kept), priced };
+    let known = Known::around(&*app.store, around).await?;
+    let read = entry::one(known, changes.read, value, current.is_some(), &*app.ids, app.clock.now());
+    let entry = read.map_err(|problems| {
+        let errors = problems.into_iter().map(|problem| wrong(&problem.place, problem.code, problem.what));
+        Fault::from(unprocessable(errors.collect()))
+    })?;
+    let mut document = entry.document;
+    if let Some(text) = entry.password {
+        document.insert(PASSWORD, hashed(text).await?);
+    }
+    Ok(Checked { document, also: seat.into_iter().collect() })
+}
+
+/// Hashing is work: others do not wait for it.
+async fn hashed(text: SecretString) -> Answered<String> {
+    let hash = tokio::task::spawn_blocking(move || password::hash(&text)).await;
+    hash.ok().and_then(Result::ok).map(|hash| hash.0).ok_or_else(|| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Defect in the program", "the password was not hashed").into()
+    })
+}
+
+/// A subscription that becomes active takes one of its user's five places: what the count rested on is checked by
+/// raising a number with the user.
+async fn seat(app: &App, resource: &Resource, value: &Value, current: Option<Current<'_>>) -> Answered<Option<Write>> {
+    const REV: &str = "alertcast.subscriptionsRev";
+    let is_active = |value: &Value| value.pointer("/subscription/status").and_then(Value::as_str) == Some("active");
+    let user = |value: &Value| value.get("userId").and_then(Value::as_str).map(str::to_owned);
+    let was = current.map(|current| current.shown).filter(|shown| is_active(shown)).and_then(user);
+    if resource.collection != Collection::UserSubscriptions || !is_active(value) || was == user(value) {
+        return Ok(None);
+    }
+    let Some(id) = user(value).and_then(|id| id.parse::<UserId>().ok()) else { return Ok(None) };
+    let Some(kept) = reading::kept(app, Collection::Users, id.0).await? else { return Ok(None) };
+    let seen = at(&kept, REV).cloned().unwrap_or(Bson::Null);
+    let next = match seen {
+        Bson::Int32(rev) => i64::from(rev) + 1,
+        Bson::Int64(rev) => rev + 1,
+        Bson::Double(rev) => rev as i64 + 1,
+        _ => 1,
+    };
+    Ok(Some(Write::Update {
+        collection: Collection::Users,
+        id: id.0,
+        set: doc! { REV: Bson::from(alertcast_core::money::Count(next)) },
+        unset: Vec::new(),
+        expect: vec![(REV.to_owned(), seen)],
+    }))
+}
+
+/// What follows from who changes it: whether they may, and what is noted with it.
+pub(super) fn decide(
+    asked: &Asked,
+    resource: &Resource,
+    before: Option<&Document>,
+    after: &mut Document,
+    now: Time,
+) -> Answered<()> {
+    match resource.collection {
+        Collection::UserSubscriptions => decide_payment(asked, before, after, now),
+        Collection::AdminUsers => decide_admin(asked, before, after),
+        _ => Ok(()),
+    }
+}
+
+/// Approving and rejecting take a permission of their own; who approved is noted.
+fn decide_payment(asked: &Asked, before: Option<&Document>, after: &mut Document, now: Time) -> Answered<()> {
+    const DECISIONS: [&str; 4] =
+        ["payment.status", "payment.approvedBy", "payment.approvedAt", "payment.rejectionReason"];
+    let was = |path: &str| before.and_then(|before| at(before, path));
+    let undecided = Bson::from("pending");
+    let differs = |path: &&str| {
+        let before = was(path).or_else(|| (*path == "payment.status").then_some(&undecided));
+        before != at(after, path)
+    };
+    if !DECISIONS.iter().any(|path| differs(&path)) {
+        return Ok(());
+    }
+    asked.caller.must_hold(Permission::SubscriptionsApprove)?;
+    let approved = Some(&Bson::from("approved"));
+    if at(after, "payment.status") == approved && was("payment.status") != approved {
+        put(after, "alertcast.approvedByAdmin", Some(asked.caller.admin.id.into()));
+        if at(after, "payment.approvedAt").is_none() {
+            put(after, "payment.approvedAt", Some(now.into()));
+        }
+    }
+    Ok(())
+}
+
+/// Nobody locks themselves out.
+fn decide_admin(asked: &Asked, before: Option<&Document>, after: &Document) -> Answered<()> {
+    let me = asked.caller.admin.id;
+    let is_me = before.and_then(|before| before.get_object_id("_id").ok()).map(AdminId) == Some(me);
+    if !is_me {
+        return Ok(());
+    }
+    let keeps = at(after, "permissions.system.settings") == Some(&Bson::Boolean(true));
+    let active = after.get_str("status").is_ok_and(|status| status == "active");
+    if keeps && active {
+        return Ok(());
+    }
+    Err(conflict(
+        "Your own rights",
+        "nobody takes system.settings from themselves or makes themselves inactive: ask \
+        another administrator",
+    ))
+}
+
+type Written = Option<(Document, Vec<Write>)>;
+
+/// The writes that make the change: of what differs, under the condition that it is still as it was. None where
+/// nothing differs.
+fn written(
+    app: &App,
+    resource: &Resource,
+    asked: &Asked,
+    kept: &Document,
+    before: &Document,
+    mut after: Document,
+) -> Answered<Written> {
+    let now = app.clock.now();
+    decide(asked, resource, Some(before), &mut after, now)?;
+    let mut paths = Vec::new();
+    differences(before, &after, "", &mut paths);
+    if paths.is_empty() {
+        return Ok(None);
+    }
+    // It rises with each change: who has read this state and finds it unchanged has missed nothing.
+    let last = before.get_datetime("updatedAt").map_or(now, |at| Time::from(*at));
+    let updated_at = now.max(last + std::time::Duration::from_millis(1));
+    after.insert("updatedAt", Bson::from(updated_at));
+    let (mut set, mut unset) = (doc! { "updatedAt": Bson::from(updated_at) }, Vec::new());
+    let mut expect = vec![("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap_or(Bson::Null))];
+    let (mut was, mut is) = (Document::new(), Document::new());
+    for path in paths {
+        expect.push((path.clone(), at(kept, &path).cloned().unwrap_or(Bson::Null)));
+        put(&mut was, &path, at(before, &path).cloned());
+        match at(&after, &path) {
+            Some(value) => {
+                set.insert(path.clone(), value.clone());
+                put(&mut is, &path, Some(value.clone()));
+            }
+            None => unset.push(path),
+        }
+    }
+    let id = kept.get_object_id("_id").unwrap_or_default();
+    let entry = record::entry(app, asked, resource, Act::Update { id, before: &was, after: &is });
+    let writes =
+        vec![Write::Update { collection: resource.collection, id, set, unset, expect }, record::insert(&entry)?];
+    Ok(Some((after, writes)))
+}
+
+/// The fields in which two documents differ; of objects within, their fields.
+fn differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
+    for (name, value) in before {
+        let path = format!("{within}{name}");
+        match (value, after.get(name)) {
+            (Bson::Document(before), Some(Bson::Document(after))) => {
+                differences(before, after, &format!("{path}."), paths);
+            }
+            (before, after) if after == Some(before) => {}
+            _ => paths.push(path),
+        }
+    }
+    let new = after.keys().filter(|name| !before.contains_key(name.as_str()));
+    paths.extend(new.map(|name| format!("{within}{name}")));
+}
+
+/// RFC 7396.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        target.clone_from(patch);
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(into) = target else { return };
+    for (name, value) in fields {
+        if value.is_null() {
+            into.shift_remove(name);
+        } else {
+            merge(into.entry(name.as_str()).or_insert(Value::Null), value);
+        }
+    }
+}
+
+/// The paths of the fields that Alertcast keeps.
+pub(super) fn kept_paths(resource: &Resource) -> Vec<String> {
+    shape::paths(resource.shape, |field| field.kept)
+}
+
+pub(super) fn pointer(path: &str) -> String {
+    format!("/{}", path.replace('.', "/"))
+}
+
+/// Numbers are the same where their values are.
+fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (one, other) {
+        (Some(Value::Number(one)), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            one.len() == other.len() && one.iter().all(|(name, value)| same(Some(value), other.get(name)))
+        }
+        (one, other) => one == other,
+    }
+}
+
+pub(super) fn remove(value: &mut Value, path: &str) {
+    let (within, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let object = if within.is_empty() { Some(value) } else { value.pointer_mut(&pointer(within)) };
+    if let Some(Value::Object(fields)) = object {
+        fields.shift_remove(name);
+    }
+}
+
+/// The value at a path of the API in a document of the store.
+fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+    match path.split_once('.') {
+        None => document.get(stored_name(path)),
+        Some((first, rest)) => at(document.get_document(first).ok()?, rest),
+    }
+}
+
+/// Puts a value at a path, or takes it away.
+fn put(document: &mut Document, path: &str, value: Option<Bson>) {
+    match (path.split_once('.'), value) {
+        (None, Some(value)) => {
+            document.insert(stored_name(path), value);
+        }
+        (None, None) => {
+            document.remove(stored_name(path));
+        }
+        (Some((first, rest)), value) => {
+            if let Ok(within) = document.get_document_mut(first) {
+                put(within, rest, value);
+            } else if value.is_some() {
+                let mut within = Document::new();
+                put(&mut within, rest, value);
+                document.insert(first, within);
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! POST: a new document.
+
+use alertcast_core::store::{StoreError, Write};
+use axum::http::{HeaderValue, StatusCode, header};
+use bson::{Bson, Document};
+use serde_json::Value;
+
+use super::change::{self, TRIES};
+use super::fault::{Answered, Fault, conflict, unprocessable, wrong};
+use super::idempotency::Key;
+use super::record::{self, Act};
+use super::reply::Reply;
+use super::resources::{Changes, Resource};
+use super::shape::Extent;
+use super::{Asked, changed, reading, warnings};
+use crate::app::App;
+use crate::http::problem::FieldError;
+
+/// Makes a document, once for each `Idempotency-Key`.
+pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
+    let key = Key::of(asked)?;
+    if let Some(key) = &key
+        && let Some(before) = key.answered(app).await?
+    {
+        return Ok(before);
+    }
+    let made = create(app, resource, asked, key.as_ref()).await;
+    match (made, key) {
+        // Whoever came first with this key may have made what now stands in the way.
+        (Err(fault), Some(key)) => key.answered(app).await?.ok_or(fault),
+        (made, _) => made,
+    }
+}
+
+async fn create(app: &App, resource: &'static Resource, asked: &Asked, key: Option<&Key>) -> Answered<Reply> {
+    let Some(changes) = resource.changes else { return Err(conflict("Not changed here", "others make these")) };
+    let sent = reading::json(&asked.body)?;
+    for _ in 0..TRIES {
+        let made = made(app, resource, changes, asked, sent.clone()).await?;
+        let reply = reply(app, resource, &made.document);
+        let mut writes = Vec::new();
+        // First, so that a key that is taken is what is found, and not what its first use made.
+        if let Some(key) = key {
+            writes.push(key.keep(app, &reply).await?);
+        }
+        writes.push(Write::Insert { collection: resource.collection, document: made.document.clone() });
+        writes.extend(made.also);
+        writes.push(record::insert(&record::entry(app, asked, resource, Act::Create { after: &made.document }))?);
+        match app.store.write(writes).await {
+            Ok(()) => {
+                changed(app).await;
+                return Ok(reply);
+            }
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Fault::Store(StoreError::Conflict))
+}
+
+/// A document that is ready to be written, and what is written with it.
+struct Made {
+    document: Document,
+    also: Vec<Write>,
+}
+
+async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &Asked, sent: Value) -> Answered<Made> {
+    let Value::Object(mut fields) = sent else {
+        return Err(unprocessable(vec![wrong("", "invalid", "the body is not an object")]).into());
+    };
+    fields.retain(|_, value| !value.is_null());
+    let mut value = Value::Object(fields);
+    let mut errors = Vec::new();
+    for path in change::kept_paths(resource) {
+        let pointer = change::pointer(&path);
+        if value.pointer(&pointer).is_some_and(|given| !given.is_null()) {
+            errors.push(read_only(&path));
+        }
+        change::remove(&mut value, &path);
+    }
+    if !errors.is_empty() {
+        return Err(unprocessable(errors).into());
+    }
+    let checked = change::checked(app, resource, changes, value, None).await?;
+    let mut document = checked.document;
+    let now = app.clock.now();
+    document.insert("_id", app.ids.next());
+    for name in ["createdAt", "updatedAt"] {
+        document.insert(name, Bson::from(now));
+    }
+    change::decide(asked, resource, None, &mut document, now)?;
+    Ok(Made { document, also: checked.also })
+}
+
+pub(super) fn read_only(path: &str) -> FieldError {
+    wrong(path, "read_only", "is kept by Alertcast and cannot be set")
+}
+
+fn reply(app: &App, resource: &Resource, document: &Document) -> Reply {
+    let shown = resource.shown(document.clone(), Extent::Whole);
+    let place = format!("/api/v1/{}/{}", resource.path, shown["id"].as_str().unwrap_or_default());
+    let place = HeaderValue::from_str(&place).map(|place| (header::LOCATION, place));
+    let warnings = warnings::about(app, resource, document);
+    Reply::document(StatusCode::CREATED, &shown).with(place.into_iter().collect()).with(warnings)
+}

@@ -1,0 +1,93 @@
+//! DELETE: what nothing refers to.
+
+use alertcast_core::id::AdminId;
+use alertcast_core::store::listing::PAGE_MAX;
+use alertcast_core::store::{Collection, ListQuery, StoreError, Write};
+use axum::http::StatusCode;
+use bson::{Bson, Document};
+
+use super::change::{TRIES, must_match};
+use super::fault::{Answered, Fault, conflict, wrong};
+use super::record::{self, Act};
+use super::reply::Reply;
+use super::resources::{self, Resource};
+use super::shape::Extent;
+use super::{Asked, changed, reading};
+use crate::app::App;
+use crate::http::problem::Problem;
+
+/// Deletes a document, if it is still the one that was looked at.
+pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
+    let id = asked.id()?;
+    if resource.collection == Collection::AdminUsers && AdminId(id) == asked.caller.admin.id {
+        return Err(conflict("Your own account", "nobody deletes themselves: ask another administrator"));
+    }
+    for _ in 0..TRIES {
+        let kept = reading::document(app, resource, id).await?;
+        must_match(asked, &resource.shown(kept.clone(), Extent::Whole))?;
+        match app.store.write(writes(app, resource, asked, &kept).await?).await {
+            Ok(()) => {
+                changed(app).await;
+                return Ok(Reply::nothing());
+            }
+            Err(StoreError::Conflict) => {}
+            // A token that was made meanwhile goes too.
+            Err(StoreError::MissingReference { collection: Collection::ApiTokens, .. }) => {}
+            Err(StoreError::MissingReference { collection, field, .. }) => {
+                return Err(in_use(resource, collection, &field).into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Fault::Store(StoreError::Conflict))
+}
+
+async fn writes(app: &App, resource: &Resource, asked: &Asked, kept: &Document) -> Answered<Vec<Write>> {
+    let (collection, id) = (resource.collection, asked.id()?);
+    let seen = kept.get("updatedAt").cloned().unwrap_or(Bson::Null);
+    let mut writes = vec![Write::Update {
+        collection,
+        id,
+        set: Document::new(),
+        unset: Vec::new(),
+        expect: vec![("updatedAt".to_owned(), seen)],
+    }];
+    if collection == Collection::AdminUsers {
+        writes.extend(tokens(app, AdminId(id)).await?);
+    }
+    writes.push(Write::Delete { collection, id });
+    writes.push(record::insert(&record::entry(app, asked, resource, Act::Delete { before: kept }))?);
+    Ok(writes)
+}
+
+/// An administrator's tokens end with them.
+async fn tokens(app: &App, admin: AdminId) -> Answered<Vec<Write>> {
+    let mut query = ListQuery {
+        collection: Collection::ApiTokens,
+        filters: vec![("adminId", admin.into())],
+        sort: "_id",
+        descending: false,
+        after: None,
+        limit: PAGE_MAX,
+    };
+    let mut writes = Vec::new();
+    loop {
+        let page = app.store.list(&query).await?;
+        let ids = page.documents.iter().filter_map(|token| token.get_object_id("_id").ok());
+        writes.extend(ids.map(|id| Write::Delete { collection: Collection::ApiTokens, id }));
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(writes);
+        }
+    }
+}
+
+fn in_use(resource: &Resource, by: Collection, field: &str) -> Problem {
+    let referring = resources::of(by).map_or(by.name(), |resource| resource.path);
+    let what = format!("{referring} refer to this {} by {field}: change or delete those first", resource.called);
+    Problem::new(StatusCode::CONFLICT, "In use", what.clone()).naming(vec![wrong(
+        &format!("{referring}.{field}"),
+        "in_use",
+        what,
+    )])
+}

@@ -1,0 +1,444 @@
+//! The documents of the API, field by field, in the seed's order and names (`id` for `_id`).
+
+use alertcast_core::admin::AdminStatus;
+use alertcast_core::alert::document::{AlertStatus, Source, TradeAction};
+use alertcast_core::config::{ConfigStatus, RequiredField};
+use alertcast_core::delivery::{CauseKind, Channel, DeliveryState, MessageKind};
+use alertcast_core::market::{ExitReason, Side, Signal, Timeframe};
+use alertcast_core::plan::PlanStatus;
+use alertcast_core::subscription::{PaymentMethod, PaymentStatus, SubscriptionStatus};
+use alertcast_core::trade::document::TradeStatus;
+use alertcast_core::user::{RiskLevel, UserStatus};
+
+use super::shape::Kind::{Anything, Flag, Id, List, Object, Text, Time};
+use super::shape::{Field, Kind, field, may, must};
+
+/// The spellings of an enumeration.
+macro_rules! words {
+    ($kind:ty) => {{
+        const WORDS: [&str; <$kind>::ALL.len()] = {
+            let mut words = [""; <$kind>::ALL.len()];
+            let mut at = 0;
+            while at < words.len() {
+                words[at] = <$kind>::ALL[at].as_str();
+                at += 1;
+            }
+            words
+        };
+        Kind::Word(&WORDS)
+    }};
+}
+
+const COUNT: Kind = Kind::Whole { min: 0, max: i64::MAX };
+const ANY_WHOLE: Kind = Kind::Whole { min: i64::MIN, max: i64::MAX };
+const AMOUNT: Kind = Kind::Number { min: Some(0), above: false };
+const ANY_NUMBER: Kind = Kind::Number { min: None, above: false };
+const PRICE: Kind = Kind::Number { min: Some(0), above: true };
+
+const ID: Field = field("id", Id).kept();
+const CREATED: Field = field("createdAt", Time).kept();
+const UPDATED: Field = field("updatedAt", Time).kept();
+
+/// Seed 2.3.
+pub(super) const CONFIGURATION: &[Field] = &[
+    ID,
+    must("name", Text),
+    may("description", Text),
+    must("symbol", Text),
+    must("timeframe", words!(Timeframe)),
+    must("strategy", Text),
+    field(
+        "tradeManagement",
+        Object(&[
+            field("maxOpenTrades", Kind::Whole { min: 1, max: 5 }),
+            field("allowOppositeSignals", Flag),
+            field("replaceOnSameSignal", Flag),
+            field("autoCloseOnTPSL", Flag),
+        ]),
+    ),
+    field(
+        "alertTypes",
+        Object(&[
+            field("entry", Object(&[field("enabled", Flag), field("signals", List(&ENTRY_SIGNAL))])),
+            field("exit", Object(&[field("enabled", Flag), field("signals", List(&EXIT_SIGNAL))])),
+        ]),
+    ),
+    field(
+        "validation",
+        Object(&[
+            field("requiredFields", List(&REQUIRED_FIELD)),
+            field("priceValidation", Object(&[field("enabled", Flag), field("tolerance", AMOUNT)])),
+        ]),
+    ),
+    field("status", words!(ConfigStatus)),
+    field(
+        "statistics",
+        Object(&[
+            field("totalAlerts", COUNT),
+            field("totalTrades", COUNT),
+            field("successRate", AMOUNT),
+            may("lastAlertAt", Time),
+        ]),
+    )
+    .kept(),
+    CREATED,
+    UPDATED,
+    may(
+        "alertcast",
+        Object(&[may("currency", Text), may("closedByTp", COUNT).kept(), may("closedBySl", COUNT).kept()]),
+    ),
+];
+const ENTRY_SIGNAL: Kind = words!(Side);
+const EXIT_SIGNAL: Kind = Kind::Word(&[Signal::TpHit.as_str(), Signal::SlHit.as_str()]);
+const REQUIRED_FIELD: Kind = words!(RequiredField);
+
+/// Seed 2.2.
+pub(super) const PLAN: &[Field] = &[
+    ID,
+    must("name", Text),
+    must("description", Text),
+    must(
+        "pricing",
+        Object(&[
+            must("amount", AMOUNT),
+            field("currency", Text),
+            must(
+                "duration",
+                Object(&[
+                    must("months", Kind::Whole { min: 1, max: 1_200 }),
+                    field("days", Kind::Whole { min: 0, max: 36_500 }),
+                ]),
+            ),
+        ]),
+    ),
+    field(
+        "features",
+        Object(&[
+            field("maxAlertConfigs", Kind::Whole { min: -1, max: i64::MAX }),
+            field("maxOpenTrades", Kind::Whole { min: 1, max: i64::MAX }),
+            field("prioritySupport", Flag),
+            field("advancedAnalytics", Flag),
+        ]),
+    ),
+    field("alertConfigurations", List(&Id)),
+    field("status", words!(PlanStatus)),
+    field(
+        "metadata",
+        Object(&[field("displayOrder", ANY_WHOLE), field("isPopular", Flag), field("tags", List(&Text))]),
+    ),
+    CREATED,
+    UPDATED,
+];
+
+/// Seed 2.1.
+pub(super) const USER: &[Field] = &[
+    ID,
+    must("email", Text),
+    must(
+        "telegram",
+        Object(&[
+            must("userId", Text),
+            may("username", Text),
+            may("firstName", Text),
+            may("lastName", Text),
+            may("chatId", Text),
+        ]),
+    ),
+    must("profile", Object(&[must("name", Text), may("phone", Text), field("timezone", Text)])),
+    field("status", words!(UserStatus)),
+    field(
+        "preferences",
+        Object(&[
+            field(
+                "notifications",
+                Object(&[field("email", Flag), field("telegram", Flag), field("renewalReminders", Flag)]),
+            ),
+            field("trading", Object(&[field("riskLevel", words!(RiskLevel)), field("maxDailyAlerts", COUNT)])),
+        ]),
+    ),
+    CREATED,
+    UPDATED,
+    may("lastLoginAt", Time).kept(),
+    may(
+        "alertcast",
+        Object(&[may("botId", Text), may("chatBlockedAt", Time).kept(), may("subscriptionsRev", COUNT).kept()]),
+    ),
+];
+
+/// Seed 2.4.
+pub(super) const SUBSCRIPTION: &[Field] = &[
+    ID,
+    must("userId", Id),
+    must("subscriptionPlanId", Id),
+    must(
+        "payment",
+        Object(&[
+            must("transactionId", Text),
+            must("amount", AMOUNT),
+            field("currency", Text),
+            field("method", words!(PaymentMethod)),
+            may("proofUrl", Text),
+            field("status", words!(PaymentStatus)),
+            may("approvedBy", Id),
+            may("approvedAt", Time),
+            may("rejectionReason", Text),
+        ]),
+    ),
+    field(
+        "subscription",
+        Object(&[
+            may("startDate", Time),
+            may("endDate", Time),
+            field("status", words!(SubscriptionStatus)),
+            field("autoRenew", Flag),
+            field("renewalNotificationSent", Flag),
+        ]),
+    ),
+    field(
+        "usage",
+        Object(&[field("alertsReceived", COUNT), field("tradesOpened", COUNT), may("lastActivityAt", Time)]),
+    )
+    .kept(),
+    CREATED,
+    UPDATED,
+    may("alertcast", Object(&[may("picks", List(&Id)), may("approvedByAdmin", Id).kept()])),
+];
+
+/// Seed 2.5.
+pub(super) const PREFERENCE: &[Field] = &[
+    ID,
+    must("userId", Id),
+    must("subscriptionId", Id),
+    must("alertConfigId", Id),
+    field(
+        "preferences",
+        Object(&[
+            field("enabled", Flag),
+            field("alertTypes", Object(&[field("entry", Flag), field("exit", Flag), field("replacement", Flag)])),
+            field("notifications", Object(&[field("telegram", Flag), field("email", Flag)])),
+            field(
+                "customSettings",
+                Object(&[may("minPrice", PRICE), may("maxPrice", PRICE), may("riskLevel", words!(RiskLevel))]),
+            ),
+        ]),
+    ),
+    field(
+        "statistics",
+        Object(&[field("alertsReceived", COUNT), field("tradesOpened", COUNT), may("lastAlertAt", Time)]),
+    )
+    .kept(),
+    CREATED,
+    UPDATED,
+];
+
+/// Seed 2.8. The password goes in and never comes out.
+pub(super) const ADMIN: &[Field] = &[
+    ID,
+    must("username", Text),
+    must("email", Text),
+    must("password", Text).secret(),
+    must("profile", Object(&[must("firstName", Text), must("lastName", Text), may("phone", Text)])),
+    field(
+        "permissions",
+        Object(&[
+            field("users", Object(&[field("view", Flag), field("edit", Flag), field("delete", Flag)])),
+            field("subscriptions", Object(&[field("view", Flag), field("approve", Flag), field("edit", Flag)])),
+            field("alerts", Object(&[field("view", Flag), field("configure", Flag)])),
+            field("system", Object(&[field("settings", Flag), field("logs", Flag)])),
+        ]),
+    ),
+    field("status", words!(AdminStatus)),
+    field(
+        "security",
+        Object(&[
+            may("lastLoginAt", Time),
+            may("lastLoginIP", Text),
+            field("failedLoginAttempts", COUNT),
+            may("lockedUntil", Time),
+            may("passwordChangedAt", Time),
+        ]),
+    )
+    .kept(),
+    CREATED,
+    UPDATED,
+];
+
+/// Seed 2.6.
+pub(super) const TRADE: &[Field] = &[
+    ID,
+    field("tradeNumber", COUNT),
+    field("userId", Id),
+    field("alertConfigId", Id),
+    field("subscriptionId", Id),
+    field(
+        "tradeData",
+        Object(&[
+            field("symbol", Text),
+            field("timeframe", Text),
+            field("strategy", Text),
+            field("signal", words!(Side)),
+            field("entryPrice", ANY_NUMBER),
+            may("takeProfitPrice", ANY_NUMBER),
+            may("stopLossPrice", ANY_NUMBER),
+            may("exitPrice", ANY_NUMBER),
+            may("exitReason", words!(ExitReason)),
+        ]),
+    ),
+    field("status", words!(TradeStatus)),
+    field("pnl", Object(&[may("amount", ANY_NUMBER), may("percentage", ANY_NUMBER), field("currency", Text)])),
+    field("timestamps", Object(&[field("openedAt", Time), may("closedAt", Time), may("replacedAt", Time)])),
+    field("alerts", Object(&[may("entryAlertId", Id), may("exitAlertId", Id)])),
+    field("metadata", Object(&[may("replacedBy", Id), may("replacementReason", Text), may("notes", Text)])),
+    CREATED,
+    UPDATED,
+    may(
+        "alertcast",
+        Object(&[
+            may("rev", COUNT),
+            may("quantity", ANY_NUMBER),
+            may("tradeRef", Text),
+            may("exitInferred", Flag),
+            may("unreached", Flag),
+        ]),
+    ),
+];
+
+/// Seed 2.7.
+pub(super) const ALERT: &[Field] = &[
+    ID,
+    field("source", words!(Source)),
+    field(
+        "webhook",
+        Object(&[
+            field("receivedAt", Time),
+            may("processedAt", Time),
+            field("rawPayload", Anything),
+            may("signature", Text),
+            may("ipAddress", Text),
+        ]),
+    ),
+    field(
+        "alertData",
+        Object(&[
+            field("symbol", Text),
+            field("timeframe", Text),
+            field("strategy", Text),
+            field("signal", words!(Signal)),
+            field("price", ANY_NUMBER),
+            may("takeProfitPrice", ANY_NUMBER),
+            may("stopLossPrice", ANY_NUMBER),
+            field("timestamp", Time),
+            may("additionalData", Anything),
+        ]),
+    ),
+    field(
+        "processing",
+        Object(&[
+            field("status", words!(AlertStatus)),
+            may("alertConfigId", Id),
+            field("matchedUsers", List(&MATCHED)).long(),
+            field("tradeActions", List(&ACTION)).long(),
+            field("errors", List(&ALERT_ERROR)),
+        ]),
+    ),
+    field(
+        "statistics",
+        Object(&[may("processingTime", COUNT), field("deliveryCount", COUNT), field("failureCount", COUNT)]),
+    ),
+    CREATED,
+    UPDATED,
+    may(
+        "alertcast",
+        Object(&[
+            may("quantity", ANY_NUMBER),
+            may("tradeRef", Text),
+            may("risk", words!(RiskLevel)),
+            may("comment", Text),
+            may("testing", Flag),
+            may("refusedFor", List(&Text)),
+            may("settledAt", Time),
+            may("recipientsIn", Text),
+        ]),
+    ),
+];
+const MATCHED: Kind = Object(&[
+    field("userId", Id),
+    field("subscriptionId", Id),
+    field("delivered", Flag),
+    may("deliveredAt", Time),
+    may("error", Text),
+]);
+const ACTION: Kind = Object(&[field("action", words!(TradeAction)), field("tradeId", Id), field("userId", Id)]);
+const ALERT_ERROR: Kind = Object(&[field("message", Text), field("timestamp", Time), may("stack", Text)]);
+
+/// A message on its way to one person.
+pub(super) const DELIVERY: &[Field] = &[
+    ID,
+    field("cause", Object(&[field("kind", words!(CauseKind)), field("id", Id)])),
+    may("alertId", Id),
+    may("alertConfigId", Id),
+    may("userId", Id),
+    may("subscriptionId", Id),
+    may("tradeId", Id),
+    field("channel", words!(Channel)),
+    field("kind", words!(MessageKind)),
+    field("to", Text),
+    field("state", words!(DeliveryState)),
+    field("priority", ANY_WHOLE),
+    field("queuedAt", Time),
+    field("dueAt", Time),
+    field("deadlineAt", Time),
+    may("entryDeadlineAt", Time),
+    may("supersededBy", Id),
+    may("combines", Id),
+    field("attempts", COUNT),
+    field("possibleRepeat", Flag),
+    may("lastError", Text),
+    may("messageId", ANY_WHOLE),
+    may("endedAt", Time),
+    field("facts", Anything),
+    CREATED,
+    UPDATED,
+];
+
+/// A request that was no alert.
+pub(super) const REJECTED: &[Field] = &[
+    ID,
+    field("receivedAt", Time),
+    may("ipAddress", Text),
+    field("body", Text),
+    field("query", Text),
+    field("errors", List(&Text)),
+    field("status", ANY_WHOLE),
+];
+
+/// One act of an operator.
+pub(super) const AUDIT: &[Field] = &[
+    ID,
+    field("at", Time),
+    field("adminId", Id),
+    field("username", Text),
+    field("action", Text),
+    field("collection", Text),
+    field("documentId", Id),
+    may("before", Anything),
+    may("after", Anything),
+    may("reason", Text),
+    may("ipAddress", Text),
+];
+
+/// A token, without its digest.
+pub(super) const TOKEN: &[Field] = &[ID, field("adminId", Id), may("label", Text), may("expiresAt", Time), CREATED];
+
+/// What was decided about one subscriber, and what they were sent.
+pub(super) const RECIPIENT: &[Field] = &[
+    field("userId", Id),
+    may("subscriptionId", Id),
+    field("verdict", words!(alertcast_core::decision::Verdict)),
+    field("actions", List(&DECIDED)),
+    field("deliveries", List(&Object(DELIVERY))),
+];
+const DECIDED: Kind = Object(&[field("action", words!(TradeAction)), field("tradeId", Id)]);
+
+/// A permission by its path.
+pub(super) const PERMISSION: Kind = words!(alertcast_core::admin::Permission);

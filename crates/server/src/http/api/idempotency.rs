@@ -1,0 +1,115 @@
+//! `Idempotency-Key`: a POST that is sent again changes nothing more, and is answered as it was the first time. What was
+//! answered is kept in the same commit as the change, so that of two at once one wins and the other repeats its answer.
+
+use std::time::Duration;
+
+use alertcast_core::delivery::digest12;
+use alertcast_core::store::{Collection, Write};
+use alertcast_core::time::Time;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
+use sha2::{Digest as _, Sha256};
+
+use super::fault::{Answered, bad_query, unprocessable, wrong};
+use super::reply::Reply;
+use super::{Asked, reading};
+use crate::app::App;
+
+/// How long an answer is kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most characters of a key.
+const KEY_CHARS_MAX: usize = 255;
+
+/// A request's key.
+#[derive(Debug)]
+pub(super) struct Key {
+    id: ObjectId,
+    /// What else must be the same.
+    request: String,
+}
+
+impl Key {
+    /// The request's key, where it has one.
+    pub(super) fn of(asked: &Asked) -> Answered<Option<Self>> {
+        let Some(value) = asked.head.headers.get("idempotency-key") else { return Ok(None) };
+        let text = value.to_str().unwrap_or_default();
+        if text.is_empty() || text.len() > KEY_CHARS_MAX {
+            let what = format!("is 1 to {KEY_CHARS_MAX} visible characters");
+            return Err(bad_query(vec![wrong("Idempotency-Key", "invalid", what)]).into());
+        }
+        let mut request = Sha256::new();
+        for part in [asked.head.method.as_str().as_bytes(), asked.path.as_bytes(), asked.query.as_bytes(), &asked.body]
+        {
+            request.update((part.len() as u64).to_be_bytes());
+            request.update(part);
+        }
+        let id = ObjectId::from_bytes(digest12(&[&asked.caller.admin.id.to_string(), text]));
+        Ok(Some(Self { id, request: hex::encode(request.finalize()) }))
+    }
+
+    /// The answer that was given before.
+    pub(super) async fn answered(&self, app: &App) -> Answered<Option<Reply>> {
+        let Some(record) = self.kept(app).await? else { return Ok(None) };
+        if is_over(&record, app.clock.now()) {
+            return Ok(None);
+        }
+        if record.get_str("request").ok() != Some(&self.request) {
+            let what = "was used for another request: give each request a key of its own";
+            return Err(unprocessable(vec![wrong("Idempotency-Key", "taken", what)]).into());
+        }
+        Ok(read(&record))
+    }
+
+    /// Keeps an answer. Refused where the key is taken: `AlreadyExists`, or `Conflict` where it was free again and has
+    /// been taken meanwhile.
+    pub(super) async fn keep(&self, app: &App, reply: &Reply) -> Answered<Write> {
+        let now = app.clock.now();
+        let headers: Vec<Bson> = reply
+            .headers
+            .iter()
+            .filter_map(|(name, value)| Some(Bson::from(doc! { "name": name.as_str(), "value": value.to_str().ok()? })))
+            .collect();
+        let mut record = doc! {
+            "request": &self.request,
+            "status": i32::from(reply.status.as_u16()),
+            "headers": headers,
+            "body": reply.body.clone(),
+            "until": Bson::from(now + KEPT),
+        };
+        let collection = Collection::IdempotencyKeys;
+        Ok(match self.kept(app).await? {
+            Some(old) if is_over(&old, now) => {
+                let until = old.get("until").cloned().unwrap_or(Bson::Null);
+                let expect = vec![("until".to_owned(), until)];
+                Write::Update { collection, id: self.id, set: record, unset: Vec::new(), expect }
+            }
+            _ => {
+                record.insert("_id", self.id);
+                Write::Insert { collection, document: record }
+            }
+        })
+    }
+
+    async fn kept(&self, app: &App) -> Answered<Option<Document>> {
+        reading::kept(app, Collection::IdempotencyKeys, self.id).await
+    }
+}
+
+fn is_over(record: &Document, now: Time) -> bool {
+    record.get_datetime("until").map_or(true, |until| Time::from(*until) <= now)
+}
+
+fn read(record: &Document) -> Option<Reply> {
+    let status = u16::try_from(record.get_i32("status").ok()?).ok()?;
+    let header = |header: &Bson| {
+        let header = header.as_document()?;
+        let name = HeaderName::try_from(header.get_str("name").ok()?).ok()?;
+        Some((name, HeaderValue::from_str(header.get_str("value").ok()?).ok()?))
+    };
+    Some(Reply {
+        status: StatusCode::from_u16(status).ok()?,
+        headers: record.get_array("headers").ok()?.iter().filter_map(header).collect(),
+        body: record.get_str("body").ok().map(str::to_owned),
+    })
+}

@@ -1,0 +1,53 @@
+//! How many requests one token may send.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use bson::oid::ObjectId;
+use governor::clock::Clock as _;
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::HashMapStateStore;
+use governor::{Quota, RateLimiter};
+
+use super::fault::Answered;
+use crate::clock::Clock;
+use crate::http::problem::Problem;
+use crate::http::webhook::limit::Ticks;
+
+/// Tokens remembered before those that have not been used for a while are forgotten. Only tokens that exist count.
+const TOKENS_BEFORE_SWEEP: usize = 1_000;
+
+/// The limit of each token.
+pub(super) struct Limit {
+    clock: Ticks,
+    by_token: RateLimiter<ObjectId, HashMapStateStore<ObjectId>, Ticks, NoOpMiddleware<Duration>>,
+}
+
+impl Limit {
+    pub(super) fn new(a_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
+        let clock = Ticks(clock);
+        let by_token = RateLimiter::new(Quota::per_minute(a_minute), HashMapStateStore::default(), clock.clone());
+        Self { clock, by_token }
+    }
+
+    /// Counts a request.
+    pub(super) fn check(&self, token: ObjectId) -> Answered<()> {
+        if self.by_token.len() >= TOKENS_BEFORE_SWEEP {
+            self.by_token.retain_recent();
+        }
+        self.by_token.check_key(&token).map_err(|refused| {
+            let detail = "this token has sent more requests than it may in a minute (api.requests_a_minute)";
+            let wait = refused.wait_time_from(self.clock.now());
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail).retry_after(wait).into()
+        })
+    }
+}
+
+impl fmt::Debug for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Limit").field("tokens", &self.by_token.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,224 @@
+//! Lists: reading the query, one page, and the cursor to the next.
+
+use alertcast_core::delivery::digest12;
+use alertcast_core::store::ListQuery;
+use alertcast_core::store::listing::{self, Mark, PAGE_MAX};
+use axum::http::{HeaderName, HeaderValue, header};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use bson::oid::ObjectId;
+use bson::{Bson, doc};
+use serde_json::{Value, json};
+
+use super::fault::{Answered, bad_query, wrong};
+use super::reply::Reply;
+use super::resources::Resource;
+use super::shape::{self, Extent, Kind};
+use crate::app::App;
+use crate::http::problem::FieldError;
+use crate::suggest;
+
+/// Items on a page, where the query does not say.
+pub(super) const PAGE_DEFAULT: usize = 50;
+
+/// A path's name as a query parameter.
+pub(super) fn parameter(path: &'static str) -> &'static str {
+    match path {
+        "_id" => "id",
+        "telegram.userId" => "telegramUserId",
+        "payment.status" => "paymentStatus",
+        "subscription.status" => "subscriptionStatus",
+        _ => path.rsplit('.').next().unwrap_or(path),
+    }
+}
+
+/// Whether the first page shows the latest first.
+pub(super) fn latest_first(sort: &str) -> bool {
+    matches!(sort, "timestamps.openedAt" | "webhook.receivedAt" | "receivedAt" | "at")
+}
+
+/// One page.
+pub(super) async fn answer(app: &App, resource: &Resource, path: &str, query: &str) -> Answered<Reply> {
+    page(app, resource, path, query, Vec::new()).await
+}
+
+/// One page of those that have these values besides.
+pub(super) async fn page(
+    app: &App,
+    resource: &Resource,
+    path: &str,
+    query: &str,
+    fixed: Vec<(&'static str, Bson)>,
+) -> Answered<Reply> {
+    let mut asked = read(resource, query)?;
+    asked.query.filters.extend(fixed);
+    if asked.query.way().is_none() {
+        let filters: Vec<&str> = asked.query.filters.iter().map(|(path, _)| parameter(path)).collect();
+        let what = format!(
+            "{} cannot be sorted by {}{}: endedAt takes a filter by state or userId",
+            resource.path,
+            parameter(asked.query.sort),
+            if filters.is_empty() { String::new() } else { format!(" with {}", filters.join(", ")) },
+        );
+        return Err(bad_query(vec![wrong("sort", "invalid", what)]).into());
+    }
+    let found = app.store.list(&asked.query).await?;
+    let items = found.documents.into_iter().map(|document| resource.shown(document, Extent::Listed)).collect();
+    let next = found.next.map(|mark| asked.cursor(&mark));
+    Ok(paged(path, query, items, next))
+}
+
+/// A page as it is answered: with a link to the next.
+pub(super) fn paged(path: &str, query: &str, items: Vec<Value>, next: Option<String>) -> Reply {
+    let link = next.as_ref().map(|next| {
+        let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
+        let query =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).append_pair("cursor", next).finish();
+        format!("</api/v1{path}?{query}>; rel=\"next\"")
+    });
+    let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
+    let headers: Vec<(HeaderName, HeaderValue)> = link.map(|link| (header::LINK, link)).into_iter().collect();
+    Reply::ok(json!({"items": items, "next": next})).with(headers)
+}
+
+/// What a query asks for.
+struct Asked {
+    query: ListQuery,
+    /// Of everything that a cursor must have in common with the query that it came from.
+    digest: [u8; 12],
+}
+
+impl Asked {
+    fn cursor(&self, mark: &Mark) -> String {
+        let cursor = doc! { "q": ObjectId::from_bytes(self.digest), "v": mark.value.clone(), "i": mark.id };
+        BASE64_URL_SAFE_NO_PAD.encode(bson::serialize_to_vec(&cursor).unwrap_or_default())
+    }
+}
+
+fn read(resource: &Resource, query: &str) -> Answered<Asked> {
+    let collection = resource.collection;
+    let none = || bad_query(vec![wrong("", "invalid", "cannot be listed")]);
+    let listing = listing::listing(collection).ok_or_else(none)?;
+    let mut asked = ListQuery {
+        collection,
+        filters: Vec::new(),
+        sort: listing.sorts[0],
+        descending: latest_first(listing.sorts[0]),
+        after: None,
+        limit: PAGE_DEFAULT,
+    };
+    let (mut errors, mut cursor) = (Vec::new(), None);
+    let mut seen: Vec<String> = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        if seen.iter().any(|before| *before == name) {
+            errors.push(wrong(&name, "invalid", "stands twice in the query"));
+            continue;
+        }
+        seen.push(name.to_string());
+        let read = match &*name {
+            "limit" => limit(&value).map(|limit| asked.limit = limit),
+            "sort" => sort(listing.sorts, &value).map(|(sort, descending)| {
+                asked.sort = sort;
+                asked.descending = descending;
+            }),
+            "cursor" => {
+                cursor = Some(value.into_owned());
+                Ok(())
+            }
+            _ => filter(resource, listing.filters, &name, &value).map(|filter| asked.filters.push(filter)),
+        };
+        errors.extend(read.err());
+    }
+    let digest = digest_of(&asked);
+    if let Some(text) = cursor {
+        match mark(&text, digest) {
+            Ok(mark) => asked.after = Some(mark),
+            Err(what) => errors.push(wrong("cursor", "invalid", what)),
+        }
+    }
+    if errors.is_empty() { Ok(Asked { query: asked, digest }) } else { Err(bad_query(errors).into()) }
+}
+
+/// The page's size is left out: it may change from page to page.
+fn digest_of(query: &ListQuery) -> [u8; 12] {
+    let mut filters: Vec<String> = query.filters.iter().map(|(path, value)| format!("{path}={value:?}")).collect();
+    filters.sort();
+    let order = format!("{} {}", query.sort, query.descending);
+    let mut parts = vec![query.collection.name(), order.as_str()];
+    parts.extend(filters.iter().map(String::as_str));
+    digest12(&parts)
+}
+
+pub(super) fn limit(text: &str) -> Result<usize, FieldError> {
+    let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
+    limit.ok_or_else(|| wrong("limit", "invalid", format!("is a whole number from 1 to {PAGE_MAX}")))
+}
+
+fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, bool), FieldError> {
+    let (name, descending) = text.strip_prefix('-').map_or((text, false), |name| (name, true));
+    let found = sorts.iter().find(|path| parameter(path) == name);
+    found.map(|path| (*path, descending)).ok_or_else(|| {
+        let names: Vec<&str> = sorts.iter().map(|path| parameter(path)).collect();
+        wrong("sort", "invalid", format!("is one of {}, with - before it for the reverse", names.join(", ")))
+    })
+}
+
+fn filter(
+    resource: &Resource,
+    filters: &'static [&'static str],
+    name: &str,
+    text: &str,
+) -> Result<(&'static str, Bson), FieldError> {
+    let Some(path) = filters.iter().copied().find(|path| parameter(path) == name) else {
+        let known = filters.iter().map(|path| parameter(path)).chain(["sort", "limit", "cursor"]);
+        let meant = suggest::nearest(name, known).map(|word| format!("; did you mean {word}?"));
+        return Err(wrong(name, "unknown_field", format!("is no parameter{}", meant.unwrap_or_default())));
+    };
+    let kind = shape::at_path(resource.shape, path).map_or(Kind::Text, |field| field.kind);
+    let value = match kind {
+        Kind::Id => ObjectId::parse_str(text).map(Bson::from).map_err(|_| "is 24 hexadecimal digits".to_owned()),
+        Kind::Flag => text.parse().map(Bson::Boolean).map_err(|_| "is true or false".to_owned()),
+        Kind::Word(words) if !words.contains(&text) => Err(format!("is one of {}", words.join(", "))),
+        // As they are kept.
+        _ if path == "email" || path == "username" => Ok(text.trim().to_lowercase().into()),
+        _ if matches!(path, "symbol" | "tradeData.symbol" | "alertData.symbol") => {
+            Ok(text.trim().to_uppercase().into())
+        }
+        _ => Ok(Bson::from(text)),
+    };
+    value.map(|value| (path, value)).map_err(|what| wrong(name, "invalid", what))
+}
+
+const NOT_OURS: &str = "is none that a page of this list gave: begin without one";
+
+fn mark(text: &str, digest: [u8; 12]) -> Result<Mark, &'static str> {
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NOT_OURS)?;
+    let cursor: bson::Document = bson::deserialize_from_slice(&bytes).map_err(|_| NOT_OURS)?;
+    if cursor.get_object_id("q").map_err(|_| NOT_OURS)? != ObjectId::from_bytes(digest) {
+        return Err("belongs to another query: filters and sort must stay the same from page to page");
+    }
+    let id = cursor.get_object_id("i").map_err(|_| NOT_OURS)?;
+    let value = cursor.get("v").ok_or(NOT_OURS)?;
+    let plain = matches!(
+        value,
+        Bson::String(_)
+            | Bson::ObjectId(_)
+            | Bson::DateTime(_)
+            | Bson::Double(_)
+            | Bson::Int32(_)
+            | Bson::Int64(_)
+            | Bson::Boolean(_)
+    );
+    if plain { Ok(Mark { value: value.clone(), id }) } else { Err(NOT_OURS) }
+}
+
+/// A cursor that is one id: for lists that go by it.
+pub(super) fn id_cursor(of: &str, id: ObjectId) -> String {
+    let cursor = doc! { "q": ObjectId::from_bytes(digest12(&[of])), "v": id, "i": id };
+    BASE64_URL_SAFE_NO_PAD.encode(bson::serialize_to_vec(&cursor).unwrap_or_default())
+}
+
+/// The id in such a cursor.
+pub(super) fn read_id_cursor(of: &str, text: &str) -> Result<ObjectId, FieldError> {
+    mark(text, digest12(&[of])).map(|mark| mark.id).map_err(|what| wrong("cursor", "invalid", what))
+}

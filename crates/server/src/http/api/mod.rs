@@ -1,0 +1,229 @@
+//! `/api/v1`: the documents as JSON, for programs. Every request takes the same way: whose token, how many requests,
+//! which permission, what body; then the route's act. What is offered is declared in `resources` and `routes`.
+
+mod caller;
+mod change;
+mod create;
+mod delete;
+mod documents;
+mod fault;
+mod idempotency;
+mod limit;
+mod list;
+mod openapi;
+mod own;
+mod reading;
+mod recipients;
+mod record;
+mod reply;
+mod resources;
+mod routes;
+mod schema;
+mod shape;
+mod warnings;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alertcast_core::store::StoreError;
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, RawPathParams};
+use axum::http::{HeaderValue, Request, StatusCode, header, request};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodFilter, get, on};
+use bson::oid::ObjectId;
+
+pub use self::openapi::description;
+pub use self::routes::{Needs, ROUTES, Route};
+
+use self::caller::Caller;
+use self::fault::{Answered, Fault, not_found, unavailable};
+use self::limit::Limit;
+use self::reply::Reply;
+use self::routes::Act;
+use self::shape::Extent;
+use super::address::AddressRules;
+use super::body::{self, BodyError};
+use super::problem::Problem;
+use crate::app::App;
+
+/// The most bytes of a request's body.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+/// How long a request may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the API needs.
+#[derive(Debug)]
+struct Api {
+    app: App,
+    addresses: AddressRules,
+    limit: Limit,
+}
+
+/// A request as the acts see it.
+#[derive(Debug)]
+struct Asked {
+    caller: Caller,
+    /// Without `/api/v1`.
+    path: String,
+    query: String,
+    id: Option<ObjectId>,
+    head: request::Parts,
+    body: Bytes,
+}
+
+/// Every route of the API.
+pub(super) fn router(app: App) -> Router {
+    let settings = Arc::clone(&app.settings);
+    let api = Arc::new(Api {
+        addresses: AddressRules::new(&[], &settings.webhook.trusted_proxies),
+        limit: Limit::new(settings.api.requests_a_minute, Arc::clone(&app.clock)),
+        app,
+    });
+    let mut routes = Router::new();
+    for route in ROUTES.iter() {
+        let Ok(filter) = MethodFilter::try_from(route.method.clone()) else { continue };
+        let api = Arc::clone(&api);
+        let serve = move |params: RawPathParams, ConnectInfo(peer): ConnectInfo<SocketAddr>, request: Request<Body>| async move {
+            api.serve(route, &params, peer, request).await
+        };
+        routes = routes.route(&route.path, on(filter, serve));
+    }
+    let routes = routes.method_not_allowed_fallback(wrong_method).fallback(no_such_route);
+    Router::new()
+        .nest("/api/v1", routes)
+        .route("/api/openapi.json", get(described))
+        .layer(axum::middleware::map_response(not_kept_by_caches))
+}
+
+async fn described() -> Reply {
+    Reply::ok(description())
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", "the Allow header names the methods of this address")
+}
+
+async fn no_such_route() -> Problem {
+    let detail = "the API has no such address: /api/openapi.json describes every one";
+    Problem::new(StatusCode::NOT_FOUND, "No such address", detail)
+}
+
+async fn not_kept_by_caches(mut response: Response) -> Response {
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+impl Api {
+    async fn serve(
+        &self,
+        route: &'static Route,
+        params: &RawPathParams,
+        peer: SocketAddr,
+        request: Request<Body>,
+    ) -> Response {
+        let answer = tokio::select! {
+            answer = self.answer(route, params, peer, request) => answer,
+            () = self.app.clock.sleep(PATIENCE) => Err(unavailable("the request took too long; whether a change was \
+                made is not known, and an Idempotency-Key makes a repetition safe").into()),
+        };
+        answer.map_or_else(Fault::into_response, Reply::into_response)
+    }
+
+    async fn answer(
+        &self,
+        route: &'static Route,
+        params: &RawPathParams,
+        peer: SocketAddr,
+        request: Request<Body>,
+    ) -> Answered<Reply> {
+        let (head, body) = request.into_parts();
+        let address = self.addresses.sender(peer.ip(), &head.headers);
+        let caller = Caller::of(&self.app, &head.headers, address).await?;
+        self.limit.check(caller.token.id)?;
+        caller.must(route.needs)?;
+        let body = if route.act.takes_body() { read_body(&head, body).await? } else { Bytes::new() };
+        let path = head.uri.path();
+        let asked = Asked {
+            caller,
+            path: path.strip_prefix("/api/v1").unwrap_or(path).to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            id: id_in(params)?,
+            head,
+            body,
+        };
+        self.act(route.act, &asked).await
+    }
+
+    async fn act(&self, act: Act, asked: &Asked) -> Answered<Reply> {
+        let app = &self.app;
+        match act {
+            Act::List(resource) => list::answer(app, resource, &asked.path, &asked.query).await,
+            Act::Read(resource) => {
+                let found = reading::document(app, resource, asked.id()?).await?;
+                Ok(Reply::document(StatusCode::OK, &resource.shown(found, Extent::Whole)))
+            }
+            Act::Create(resource) => create::answer(app, resource, asked).await,
+            Act::Change(resource) => change::answer(app, resource, asked).await,
+            Act::Delete(resource) => delete::answer(app, resource, asked).await,
+            Act::Recipients => recipients::answer(app, asked).await,
+            Act::Me => Ok(own::who(&asked.caller)),
+            Act::Tokens => own::tokens(app, asked).await,
+            Act::DeleteToken => own::delete_token(app, asked).await,
+        }
+    }
+}
+
+impl Act {
+    const fn takes_body(self) -> bool {
+        matches!(self, Self::Create(_) | Self::Change(_))
+    }
+}
+
+impl Asked {
+    /// The document that the address names.
+    fn id(&self) -> Answered<ObjectId> {
+        self.id.ok_or_else(|| not_found("document"))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+}
+
+/// What is no id names nothing.
+fn id_in(params: &RawPathParams) -> Answered<Option<ObjectId>> {
+    let Some((_, text)) = params.iter().find(|(name, _)| *name == "id") else { return Ok(None) };
+    ObjectId::parse_str(text).map(Some).map_err(|_| {
+        let detail = "the address names no document: an id is 24 hexadecimal digits";
+        Problem::new(StatusCode::NOT_FOUND, "Not found", detail).into()
+    })
+}
+
+async fn read_body(head: &request::Parts, body: Body) -> Answered<Bytes> {
+    let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    if !["application/json", "application/merge-patch+json"].iter().any(|json| media_type.eq_ignore_ascii_case(json)) {
+        let detail = "the body is JSON: send Content-Type: application/json";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown media type", detail).into());
+    }
+    body::read(body, BODY_BYTES_MAX).await.map_err(|error| match error {
+        BodyError::TooLarge { .. } => {
+            let detail = format!("a body has at most {} KiB", BODY_BYTES_MAX / 1024);
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Request too large", detail).closing().into()
+        }
+        BodyError::Broken => {
+            Problem::new(StatusCode::BAD_REQUEST, "Request broken off", "the body ended early").closing().into()
+        }
+    })
+}
+
+/// Lets every part of this process see a change that was written. Nothing rests on it: they look by themselves.
+async fn changed(app: &App) {
+    let caught_up: Result<(), StoreError> = app.audience.catch_up(&*app.store).await;
+    if let Err(error) = caught_up {
+        tracing::warn!(%error, "a change by the API is seen a moment later");
+    }
+}

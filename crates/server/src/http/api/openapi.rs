@@ -1,0 +1,317 @@
+//! The description of the API (OpenAPI 3.1), made of the routes, the resources and their shapes.
+
+use alertcast_core::store::listing::{self, PAGE_MAX};
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+use utoipa::PartialSchema as _;
+
+use super::list::{PAGE_DEFAULT, latest_first, parameter};
+use super::resources::{RESOURCES, Resource, TOKENS};
+use super::routes::{Act, Needs, ROUTES, Route};
+use super::schema::{self, Form};
+use super::shape::{self, Kind};
+use super::{BODY_BYTES_MAX, documents};
+use crate::http::problem::{FieldError, Page};
+
+/// The whole description.
+#[must_use]
+pub fn description() -> Value {
+    let mut paths: Map<String, Value> = Map::new();
+    for route in ROUTES.iter() {
+        let place = paths.entry(format!("/api/v1{}", route.path)).or_insert_with(|| json!({}));
+        place[route.method.as_str().to_lowercase()] = operation(route);
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Alertcast",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The documents behind every alert, trade and message. Conventions (pages, errors, ETags, \
+                            Idempotency-Key) are in docs/api.md.",
+            "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
+        },
+        "servers": [{"url": "/"}],
+        "security": [{"token": []}],
+        "tags": tags(),
+        "paths": paths,
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "A token that `alertcast admin token --username NAME` printed.",
+                },
+            },
+            "schemas": schemas(),
+            "headers": headers(),
+        },
+    })
+}
+
+fn tags() -> Vec<Value> {
+    let of = |resource: &Resource| json!({"name": resource.path});
+    RESOURCES.iter().chain([&TOKENS]).map(of).chain([json!({"name": "me"})]).collect()
+}
+
+fn schemas() -> Map<String, Value> {
+    let mut schemas = Map::new();
+    for resource in RESOURCES.iter().chain([&TOKENS]) {
+        schemas.insert(resource.one.to_owned(), schema::of(resource.shape, Form::Out));
+        schemas.insert(format!("{}Page", resource.many), page(resource.one));
+        if resource.changes.is_some() {
+            schemas.insert(format!("New{}", resource.one), schema::of(resource.shape, Form::New));
+            schemas.insert(format!("{}Patch", resource.one), schema::of(resource.shape, Form::Patch));
+        }
+    }
+    schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, Form::Out));
+    schemas.insert("AlertRecipientsPage".to_owned(), page("AlertRecipient"));
+    schemas.insert("Me".to_owned(), me());
+    // Derived from what is written.
+    for (name, derived) in [("Problem", Page::schema()), ("FieldError", FieldError::schema())] {
+        schemas.insert(name.to_owned(), serde_json::to_value(derived).unwrap_or_default());
+    }
+    schemas
+}
+
+fn page(one: &str) -> Value {
+    json!({
+        "type": "object",
+        "required": ["items", "next"],
+        "properties": {
+            "items": {"type": "array", "items": reference(one), "maxItems": PAGE_MAX},
+            "next": {
+                "type": ["string", "null"],
+                "description": "The `cursor` of the next page. A page may hold fewer items than `limit`, even none, \
+                                while this is there; the list has ended where it is null.",
+            },
+        },
+    })
+}
+
+fn me() -> Value {
+    json!({
+        "type": "object",
+        "required": ["admin", "token", "permissions"],
+        "properties": {
+            "admin": reference("AdminUser"),
+            "token": reference("ApiToken"),
+            "permissions": {"type": "array", "items": value_of(documents::PERMISSION)},
+        },
+    })
+}
+
+fn value_of(kind: Kind) -> Value {
+    schema::parameter(kind)
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn headers() -> Value {
+    json!({
+        "ETag": {"description": "Names this state of the document, for If-Match.", "schema": {"type": "string"}},
+        "Location": {"description": "Where the new document is.", "schema": {"type": "string"}},
+        "Link": {"description": "`<…>; rel=\"next\"`: the next page.", "schema": {"type": "string"}},
+        "Retry-After": {"description": "In so many seconds.", "schema": {"type": "integer", "minimum": 1}},
+        "WWW-Authenticate": {"description": "`Bearer`.", "schema": {"type": "string"}},
+        "Alertcast-Warning": {
+            "description": "The document is saved, and this follows: not everybody can be sent its alerts in time.",
+            "schema": {"type": "string"},
+        },
+    })
+}
+
+fn header(name: &str) -> Value {
+    json!({"$ref": format!("#/components/headers/{name}")})
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = json!({
+        "operationId": route.operation,
+        "summary": summary(route.act),
+        "tags": [tag(route)],
+        "description": permission(route),
+        "parameters": parameters(route),
+        "responses": responses(route),
+    });
+    let body = match route.act {
+        Act::Create(resource) => Some((format!("New{}", resource.one), ["application/json"].as_slice())),
+        Act::Change(resource) => {
+            Some((format!("{}Patch", resource.one), ["application/merge-patch+json", "application/json"].as_slice()))
+        }
+        _ => None,
+    };
+    if let Some((name, types)) = body {
+        let content: Map<String, Value> =
+            types.iter().map(|kind| ((*kind).to_owned(), json!({"schema": reference(&name)}))).collect();
+        operation["requestBody"] = json!({"required": true, "content": content});
+    }
+    operation
+}
+
+fn tag(route: &Route) -> &str {
+    route.path.trim_start_matches('/').split('/').next().unwrap_or_default()
+}
+
+fn summary(act: Act) -> String {
+    match act {
+        Act::List(resource) => format!("A page of the list of {}", resource.path.replace('-', " ")),
+        Act::Read(resource) => format!("One {}", resource.called),
+        Act::Create(resource) => format!("Make one {}", resource.called),
+        Act::Change(resource) => format!("Change one {}, by a JSON merge patch", resource.called),
+        Act::Delete(resource) => format!("Delete one {} that nothing refers to", resource.called),
+        Act::Recipients => "What was decided about each subscriber, and what they were sent".to_owned(),
+        Act::Me => "Whose token this is, and what it may do".to_owned(),
+        Act::Tokens => "One's own tokens; with `system.settings` and `adminId`, another's".to_owned(),
+        Act::DeleteToken => "End a token: one's own, or with `system.settings` another's".to_owned(),
+    }
+}
+
+fn permission(route: &Route) -> String {
+    match route.needs {
+        Needs::Token => "Needs a valid token.".to_owned(),
+        Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
+    }
+}
+
+fn parameters(route: &Route) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    if route.path.contains("{id}") {
+        parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema::id()}));
+    }
+    match route.act {
+        Act::List(resource) => parameters.extend(listed_by(resource)),
+        Act::Tokens => parameters.extend(listed_by(&TOKENS)),
+        Act::Recipients => parameters.extend([limit(), cursor()]),
+        _ => {}
+    }
+    let text = json!({"type": "string"});
+    let sent = |name: &str, what: &str, schema: &Value| json!({"name": name, "in": "header", "required": false, "description": what, "schema": schema});
+    if matches!(route.act, Act::Change(_) | Act::Delete(_)) {
+        parameters.push(sent(
+            "If-Match",
+            "An ETag: nothing happens where the document has changed since (412).",
+            &text,
+        ));
+    }
+    if route.method == Method::POST {
+        let key = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
+        let what = "The same key and the same request within 24 hours are answered as the first time; nothing is done \
+                    twice.";
+        parameters.push(sent("Idempotency-Key", what, &key));
+    }
+    if route.method != Method::GET {
+        parameters.push(sent("X-Reason", "Why, for the audit log.", &text));
+    }
+    parameters
+}
+
+fn limit() -> Value {
+    json!({
+        "name": "limit", "in": "query", "required": false,
+        "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
+    })
+}
+
+fn cursor() -> Value {
+    json!({
+        "name": "cursor", "in": "query", "required": false,
+        "description": "`next` of the page before; with the same filters and sort.",
+        "schema": {"type": "string"},
+    })
+}
+
+fn listed_by(resource: &Resource) -> Vec<Value> {
+    let Some(listing) = listing::listing(resource.collection) else { return Vec::new() };
+    let filter = |path: &&'static str| {
+        let kind = shape::at_path(resource.shape, path).map_or(Kind::Text, |field| field.kind);
+        json!({"name": parameter(path), "in": "query", "required": false, "schema": schema::parameter(kind)})
+    };
+    let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
+    let names = listing.sorts.iter().map(|path| parameter(path));
+    let sorts: Vec<String> = names.flat_map(|name| [name.to_owned(), format!("-{name}")]).collect();
+    let first = listing.sorts[0];
+    let default = format!("{}{}", if latest_first(first) { "-" } else { "" }, parameter(first));
+    parameters.push(json!({
+        "name": "sort", "in": "query", "required": false,
+        "schema": {"type": "string", "enum": sorts, "default": default},
+    }));
+    parameters.extend([limit(), cursor()]);
+    parameters
+}
+
+fn responses(route: &Route) -> Map<String, Value> {
+    let mut responses = Map::new();
+    let (status, good) = success(route.act);
+    responses.insert(status.to_owned(), good);
+    for (status, what) in failures(route) {
+        let mut response = json!({
+            "description": what,
+            "content": {"application/problem+json": {"schema": reference("Problem")}},
+        });
+        match status {
+            "401" => response["headers"] = json!({"WWW-Authenticate": header("WWW-Authenticate")}),
+            "429" | "503" => response["headers"] = json!({"Retry-After": header("Retry-After")}),
+            _ => {}
+        }
+        responses.insert(status.to_owned(), response);
+    }
+    responses
+}
+
+fn success(act: Act) -> (&'static str, Value) {
+    let json_of = |name: &str| json!({"application/json": {"schema": reference(name)}});
+    let document = |what: &str, name: &str, names: &[&str]| {
+        let headers: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), header(name))).collect();
+        json!({"description": what, "content": json_of(name), "headers": headers})
+    };
+    match act {
+        Act::List(resource) => ("200", document("A page", &format!("{}Page", resource.many), &["Link"])),
+        Act::Tokens => ("200", document("A page", "ApiTokensPage", &["Link"])),
+        Act::Recipients => ("200", document("A page", "AlertRecipientsPage", &["Link"])),
+        Act::Read(resource) => ("200", document("The document", resource.one, &["ETag"])),
+        Act::Change(resource) => {
+            ("200", document("The document as it is now", resource.one, &["ETag", "Alertcast-Warning"]))
+        }
+        Act::Create(resource) => {
+            ("201", document("The new document", resource.one, &["Location", "ETag", "Alertcast-Warning"]))
+        }
+        Act::Me => ("200", document("Who asks", "Me", &[])),
+        Act::Delete(_) | Act::DeleteToken => ("204", json!({"description": "It is gone"})),
+    }
+}
+
+fn failures(route: &Route) -> Vec<(&'static str, String)> {
+    let mut failures = Vec::new();
+    let mut add = |status, what: &str| failures.push((status, what.to_owned()));
+    let takes_body = route.act.takes_body();
+    let lists = matches!(route.act, Act::List(_) | Act::Tokens | Act::Recipients);
+    if lists {
+        add("400", "A parameter of the query is not right; each is named");
+    } else {
+        add("400", "The request could not be read");
+    }
+    add("401", "No token, an unknown or expired one, or one of an administrator who is not active");
+    add("403", "The administrator has not the permission, which is named");
+    if route.path.contains("{id}") {
+        add("404", "There is no such document");
+    }
+    if matches!(route.act, Act::Create(_) | Act::Change(_) | Act::Delete(_) | Act::Read(_) | Act::Recipients) {
+        add(
+            "409",
+            "It stands against another document, which is named: a unique value is taken, or others refer to it",
+        );
+    }
+    if matches!(route.act, Act::Change(_) | Act::Delete(_)) {
+        add("412", "The document is not the one that If-Match names any more");
+    }
+    if takes_body {
+        add("413", &format!("The body has more than {} KiB", BODY_BYTES_MAX / 1024));
+        add("415", "The body is not JSON by its Content-Type");
+        add("422", "Fields are not right; each is named");
+    }
+    add("429", "More requests than the token may send in a minute");
+    add("503", "The store does not answer: whether a change was made is not known");
+    failures
+}

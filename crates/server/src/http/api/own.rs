@@ -1,0 +1,63 @@
+//! What belongs to whoever asks: who they are, and their tokens.
+
+use alertcast_core::admin::Permission;
+use alertcast_core::id::AdminId;
+use alertcast_core::store::Write;
+use axum::http::StatusCode;
+use bson::Bson;
+use serde_json::json;
+
+use super::caller::Caller;
+use super::fault::{Answered, not_found};
+use super::record::{self, Act};
+use super::reply::Reply;
+use super::resources::TOKENS;
+use super::shape::{self, Extent};
+use super::{Asked, documents, list, reading};
+use crate::app::App;
+
+/// Whose token it is.
+pub(super) fn who(caller: &Caller) -> Reply {
+    let as_document = |kept: alertcast_core::store::Result<bson::Document>| kept.unwrap_or_default();
+    let admin = as_document(alertcast_core::store::document(&caller.admin));
+    let token = as_document(alertcast_core::store::document(&caller.token));
+    let held: Vec<&str> = Permission::ALL
+        .iter()
+        .filter(|permission| caller.admin.permissions.hold(**permission))
+        .map(|permission| permission.as_str())
+        .collect();
+    let body = json!({
+        "admin": shape::shown(documents::ADMIN, &admin, Extent::Whole),
+        "token": shape::shown(documents::TOKEN, &token, Extent::Whole),
+        "permissions": held,
+    });
+    Reply { status: StatusCode::OK, ..Reply::ok(body) }
+}
+
+/// One's own tokens; with `system.settings` and `adminId`, another's.
+pub(super) async fn tokens(app: &App, asked: &Asked) -> Answered<Reply> {
+    let me = asked.caller.admin.id;
+    let whose = form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == "adminId");
+    let fixed = match whose {
+        None => vec![("adminId", Bson::from(me))],
+        Some((_, whose)) if whose.parse() == Ok(me) => Vec::new(),
+        Some(_) => {
+            asked.caller.must_hold(Permission::SystemSettings)?;
+            Vec::new()
+        }
+    };
+    list::page(app, &TOKENS, &asked.path, &asked.query, fixed).await
+}
+
+/// Ends a token: one's own, or with `system.settings` another's.
+pub(super) async fn delete_token(app: &App, asked: &Asked) -> Answered<Reply> {
+    let id = asked.id()?;
+    let kept = reading::kept(app, TOKENS.collection, id).await?.ok_or_else(|| not_found(TOKENS.called))?;
+    if kept.get_object_id("adminId").ok().map(AdminId) != Some(asked.caller.admin.id) {
+        // Whoever may not end it is not told that it exists.
+        asked.caller.must_hold(Permission::SystemSettings).map_err(|_| not_found(TOKENS.called))?;
+    }
+    let entry = record::entry(app, asked, &TOKENS, Act::Delete { before: &kept });
+    app.store.write(vec![Write::Delete { collection: TOKENS.collection, id }, record::insert(&entry)?]).await?;
+    Ok(Reply::nothing())
+}

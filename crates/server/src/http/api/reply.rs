@@ -1,0 +1,59 @@
+//! What is answered where all went well.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+/// Tells what a change leads to that the operator should know.
+pub(super) const WARNING: HeaderName = HeaderName::from_static("alertcast-warning");
+
+/// An answer.
+#[derive(Debug, Clone)]
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// JSON; none: nothing.
+    pub(super) body: Option<String>,
+}
+
+impl Reply {
+    pub(super) fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, headers: Vec::new(), body: Some(body.to_string()) }
+    }
+
+    /// A document with its ETag.
+    pub(super) fn document(status: StatusCode, document: &Value) -> Self {
+        let body = document.to_string();
+        let headers = HeaderValue::from_str(&etag(&body)).map(|tag| vec![(header::ETAG, tag)]).unwrap_or_default();
+        Self { status, headers, body: Some(body) }
+    }
+
+    pub(super) const fn nothing() -> Self {
+        Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None }
+    }
+
+    pub(super) fn with(mut self, headers: Vec<(HeaderName, HeaderValue)>) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+}
+
+/// The strong validator of a document as it is answered.
+pub(super) fn etag(body: &str) -> String {
+    format!("\"{}\"", hex::encode(&Sha256::digest(body.as_bytes())[..12]))
+}
+
+impl IntoResponse for Reply {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(self.body.as_ref().map_or_else(Body::empty, |body| Body::from(body.clone())));
+        *response.status_mut() = self.status;
+        if self.body.is_some() {
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(header::CONTENT_TYPE, json);
+        }
+        response.headers_mut().extend(self.headers);
+        response
+    }
+}

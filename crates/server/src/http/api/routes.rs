@@ -1,0 +1,74 @@
+//! Every route: its method, its address, whose permission it takes, and what it does. The router, the description and
+//! the test of permissions are made of this one list, so that no route is without a permission or a description.
+
+use std::sync::LazyLock;
+
+use alertcast_core::admin::Permission;
+use axum::http::Method;
+
+use super::resources::{RESOURCES, Resource, TOKENS};
+
+/// One route.
+#[derive(Debug, Clone)]
+pub struct Route {
+    pub method: Method,
+    /// Below `/api/v1`; ids as `{id}`.
+    pub path: String,
+    pub operation: String,
+    pub needs: Needs,
+    pub(super) act: Act,
+}
+
+/// What a route asks of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Needs {
+    /// That it is valid.
+    Token,
+    /// That its administrator has a permission.
+    Permission(Permission),
+}
+
+/// What a route does.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Act {
+    List(&'static Resource),
+    Read(&'static Resource),
+    Create(&'static Resource),
+    Change(&'static Resource),
+    Delete(&'static Resource),
+    Recipients,
+    Me,
+    Tokens,
+    DeleteToken,
+}
+
+/// All of them.
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+    let mut routes = Vec::new();
+    for resource in RESOURCES {
+        of_resource(&mut routes, resource);
+    }
+    let view_alerts = Needs::Permission(Permission::AlertsView);
+    routes.push(route(Method::GET, "/alerts/{id}/recipients", "listAlertRecipients", view_alerts, Act::Recipients));
+    routes.push(route(Method::GET, "/me", "whoAmI", Needs::Token, Act::Me));
+    let tokens = format!("/{}", TOKENS.path);
+    routes.push(route(Method::GET, &tokens, "listApiTokens", Needs::Token, Act::Tokens));
+    routes.push(route(Method::DELETE, &format!("{tokens}/{{id}}"), "deleteApiToken", Needs::Token, Act::DeleteToken));
+    routes
+});
+
+fn of_resource(routes: &mut Vec<Route>, resource: &'static Resource) {
+    let (all, one) = (format!("/{}", resource.path), format!("/{}/{{id}}", resource.path));
+    let view = Needs::Permission(resource.view);
+    routes.push(route(Method::GET, &all, &format!("list{}", resource.many), view, Act::List(resource)));
+    routes.push(route(Method::GET, &one, &format!("get{}", resource.one), view, Act::Read(resource)));
+    let Some(changes) = resource.changes else { return };
+    let (edit, delete) = (Needs::Permission(changes.edit), Needs::Permission(changes.delete));
+    routes.push(route(Method::POST, &all, &format!("create{}", resource.one), edit, Act::Create(resource)));
+    routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), edit, Act::Change(resource)));
+    routes.push(route(Method::DELETE, &one, &format!("delete{}", resource.one), delete, Act::Delete(resource)));
+}
+
+fn route(method: Method, path: &str, operation: &str, needs: Needs, act: Act) -> Route {
+    Route { method, path: path.to_owned(), operation: operation.to_owned(), needs, act }
+}

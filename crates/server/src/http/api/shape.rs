@@ -1,0 +1,173 @@
+//! What the API's documents look like. One declaration of each serves the answers (nothing comes out that is not
+//! declared), the schemas of the description, the values of filters, and the rule about fields that Alertcast keeps.
+
+use bson::{Bson, Document};
+use serde_json::{Map, Value};
+
+/// What a field holds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Kind {
+    /// 24 hexadecimal digits.
+    Id,
+    /// RFC 3339, with milliseconds.
+    Time,
+    Text,
+    Flag,
+    Whole {
+        min: i64,
+        max: i64,
+    },
+    Number {
+        min: Option<i64>,
+        above: bool,
+    },
+    /// One of these.
+    Word(&'static [&'static str]),
+    List(&'static Self),
+    Object(&'static [Field]),
+    /// Whatever others put there.
+    Anything,
+}
+
+/// One field of a document.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    /// It must be given when a document is made.
+    pub(super) required: bool,
+    /// Every document has it.
+    pub(super) always: bool,
+    /// Alertcast keeps it; others read it.
+    pub(super) kept: bool,
+    /// It is taken in and never given out.
+    pub(super) secret: bool,
+    /// It is left out of lists.
+    pub(super) long: bool,
+}
+
+/// A field that must be given.
+pub(super) const fn must(name: &'static str, kind: Kind) -> Field {
+    Field { name, kind, required: true, always: true, kept: false, secret: false, long: false }
+}
+
+/// A field with a default.
+pub(super) const fn field(name: &'static str, kind: Kind) -> Field {
+    Field { required: false, ..must(name, kind) }
+}
+
+/// A field that may be absent.
+pub(super) const fn may(name: &'static str, kind: Kind) -> Field {
+    Field { always: false, ..field(name, kind) }
+}
+
+impl Field {
+    pub(super) const fn kept(self) -> Self {
+        Self { kept: true, ..self }
+    }
+
+    pub(super) const fn secret(self) -> Self {
+        Self { secret: true, always: false, ..self }
+    }
+
+    pub(super) const fn long(self) -> Self {
+        Self { long: true, always: false, ..self }
+    }
+}
+
+/// How much of a document is given out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// Without what is long.
+    Listed,
+}
+
+/// A document as it is given out.
+pub(super) fn shown(shape: &[Field], document: &Document, extent: Extent) -> Value {
+    let mut out = Map::new();
+    for field in shape {
+        if field.secret || (field.long && extent == Extent::Listed) {
+            continue;
+        }
+        // Only whole documents have an `_id`; an object within may have an `id` of its own.
+        let value = document.get(stored_name(field.name)).or_else(|| document.get(field.name));
+        if let Some(value) = value.filter(|value| !matches!(value, Bson::Null | Bson::Undefined)) {
+            out.insert(field.name.to_owned(), shown_as(field.kind, value, extent));
+        }
+    }
+    Value::Object(out)
+}
+
+/// A field's name in the store.
+pub(super) fn stored_name(name: &str) -> &str {
+    if name == "id" { "_id" } else { name }
+}
+
+fn shown_as(kind: Kind, value: &Bson, extent: Extent) -> Value {
+    match (kind, value) {
+        (Kind::Object(fields), Bson::Document(document)) => shown(fields, document, extent),
+        (Kind::List(kind), Bson::Array(items)) => items.iter().map(|item| shown_as(*kind, item, extent)).collect(),
+        _ => plain(value),
+    }
+}
+
+/// A value of the store as JSON has it.
+fn plain(value: &Bson) -> Value {
+    match value {
+        Bson::Double(number) => number_of(*number),
+        Bson::Int32(number) => (*number).into(),
+        Bson::Int64(number) => (*number).into(),
+        Bson::Boolean(flag) => (*flag).into(),
+        Bson::String(text) => text.as_str().into(),
+        Bson::ObjectId(id) => id.to_hex().into(),
+        Bson::DateTime(at) => time_text((*at).into()).into(),
+        Bson::Array(items) => items.iter().map(plain).collect(),
+        Bson::Document(fields) => {
+            Value::Object(fields.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+        }
+        Bson::Decimal128(number) => number.to_string().parse().map_or_else(|_| number.to_string().into(), number_of),
+        Bson::Null | Bson::Undefined => Value::Null,
+        other => other.to_string().into(),
+    }
+}
+
+/// Whole numbers without a point.
+fn number_of(number: f64) -> Value {
+    const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+    if number.fract() == 0.0 && number.abs() <= EXACT_MAX { (number as i64).into() } else { number.into() }
+}
+
+/// A moment as RFC 3339 with milliseconds.
+pub(super) fn time_text(at: alertcast_core::time::Time) -> String {
+    at.to_jiff().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// The paths of the fields that Alertcast keeps, or that are secret.
+pub(super) fn paths(shape: &'static [Field], wanted: fn(&Field) -> bool) -> Vec<String> {
+    let mut out = Vec::new();
+    gather(shape, "", wanted, &mut out);
+    out
+}
+
+fn gather(shape: &'static [Field], within: &str, wanted: fn(&Field) -> bool, out: &mut Vec<String>) {
+    for field in shape {
+        let path = format!("{within}{}", field.name);
+        match field.kind {
+            _ if wanted(field) => out.push(path),
+            Kind::Object(fields) => gather(fields, &format!("{path}."), wanted, out),
+            _ => {}
+        }
+    }
+}
+
+/// The field at a dotted path of the store.
+pub(super) fn at_path(shape: &'static [Field], path: &str) -> Option<&'static Field> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let field = shape.iter().find(|field| stored_name(field.name) == first)?;
+    match (rest, field.kind) {
+        (None, _) => Some(field),
+        (Some(rest), Kind::Object(fields)) => at_path(fields, rest),
+        _ => None,
+    }
+}
