@@ -69,7 +69,8 @@ pub(crate) async fn purge(
     let old = doc! { "receivedAt": { "$lt": rejected_before } };
     more |= remove(store, Collection::RejectedWebhooks, old, limit).await?;
     let over = doc! { "until": { "$lte": now } };
-    more |= remove(store, Collection::IntakeKeys, over, limit).await?;
+    more |= remove(store, Collection::IntakeKeys, over.clone(), limit).await?;
+    more |= remove(store, Collection::IdempotencyKeys, over, limit).await?;
     Ok(more)
 }
 

@@ -51,6 +51,7 @@ fn sweeps_find_what_they_sweep() {
     goes_by_in_order("deliveries.state_1_endedAt_1.sent+expired+dead+superseded+dropped", sweep::PURGE_DELIVERIES);
     goes_by_in_order("rejected_webhooks.receivedAt_1", sweep::PURGE_REJECTED);
     goes_by_in_order("intake_keys.until_1", sweep::PURGE_KEYS);
+    goes_by_in_order("idempotency_keys.until_1", sweep::PURGE_IDEMPOTENCY);
 }
 
 #[test]

@@ -84,7 +84,8 @@ pub(crate) fn purge(
     }
     let rejected = rows.run(PURGE_REJECTED, (rejected_before.millis(), bound(limit)))?;
     let keys = rows.run(PURGE_KEYS, (now.millis(), bound(limit)))?;
-    Ok(limit > 0 && (room == 0 || rejected == limit || keys == limit))
+    let answers = rows.run(PURGE_IDEMPOTENCY, (now.millis(), bound(limit)))?;
+    Ok(limit > 0 && (room == 0 || [rejected, keys, answers].contains(&limit)))
 }
 
 pub(crate) const PURGE_DELIVERIES: &str = r#"DELETE FROM deliveries WHERE rowid IN (
@@ -96,3 +97,6 @@ pub(crate) const PURGE_REJECTED: &str = r#"DELETE FROM rejected_webhooks WHERE r
 
 pub(crate) const PURGE_KEYS: &str =
     r#"DELETE FROM intake_keys WHERE "_id" IN (SELECT "_id" FROM intake_keys WHERE "until" <= ?1 LIMIT ?2)"#;
+
+pub(crate) const PURGE_IDEMPOTENCY: &str = r#"DELETE FROM idempotency_keys WHERE rowid IN (
+    SELECT rowid FROM idempotency_keys WHERE "until" <= ?1 LIMIT ?2)"#;

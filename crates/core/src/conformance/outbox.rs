@@ -242,11 +242,17 @@ pub async fn a_purge_removes_what_is_over_and_nothing_else(harness: &dyn Harness
         let keys = vec![key(&format!("k{n}"), at(until))];
         store.accept_alert(alert(n, 1), keys, at(0)).await.unwrap();
     }
+    for (n, until) in [(1_u8, 30), (2, 31), (3, 30), (4, 29)] {
+        let record = bson::doc! { "_id": bson::oid::ObjectId::from_bytes([n; 12]), "until": at(until) };
+        let insert = Write::Insert { collection: Collection::IdempotencyKeys, document: record };
+        store.write(vec![insert]).await.unwrap();
+    }
     while store.purge(at(100), at(60), at(30), 2).await.unwrap() {}
     let kept: Vec<Delivery> = scene.dump().await.all(Collection::Deliveries);
     assert_eq!(numbers(&kept), [6, 7, 8, 9]);
     assert_eq!(store.count(Collection::RejectedWebhooks).await, Ok(1));
     assert_eq!(store.count(Collection::IntakeKeys).await, Ok(1));
+    assert_eq!(store.count(Collection::IdempotencyKeys).await, Ok(1));
     assert_eq!(store.count(Collection::Alerts).await, Ok(2), "alerts are kept for good");
     assert_eq!(store.find_duplicate(&[key("k2", at(0))], at(499)).await, Ok(Some(alert_id(2))));
     let before = scene.dump().await;

@@ -402,7 +402,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     async fn unsettled(&self, after: Option<AlertId>, limit: usize) -> Result<Vec<AlertId>>;
 
     /// Removes ended deliveries that ended before `deliveries_before`, rejected webhooks received before
-    /// `rejected_before`, and intake keys that are over at `now`; at most `limit` of each. Whether there is more.
+    /// `rejected_before`, and intake keys and idempotency keys that are over at `now`; at most `limit` of each. Whether
+    /// there is more.
     async fn purge(&self, deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> Result<bool>;
 }
 

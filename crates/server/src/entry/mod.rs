@@ -15,6 +15,7 @@ mod values;
 use std::hash::Hash;
 
 use alertcast_core::id::IdSource;
+use alertcast_core::money::Price;
 use alertcast_core::store::{Collection, Write, document};
 use alertcast_core::time::Time;
 use bson::Document;
@@ -88,6 +89,21 @@ pub(crate) fn one(
     let (written, password) = (reading.writes.pop(), reading.password.take());
     match (problems.into_inner(), written) {
         (problems, Some(Write::Insert { document, .. })) if problems.is_empty() => Ok(Entry { document, password }),
+        (problems, _) => Err(problems),
+    }
+}
+
+/// Reads how a trade is closed by hand: at which price, and why.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn closing(value: Value) -> Result<(Price, Option<String>), Vec<Problem>> {
+    let problems = Problems::default();
+    let mut fields = Fields::new(String::new(), value, &problems);
+    let (price, reason) = (fields.required("price", values::price), fields.optional("reason", values::text));
+    drop(fields);
+    match (problems.into_inner(), price) {
+        (problems, Some(price)) if problems.is_empty() => Ok((price, reason)),
         (problems, _) => Err(problems),
     }
 }

@@ -19,8 +19,8 @@ use super::resources::{Changes, Resource};
 use super::shape::{self, Extent, Field, Kind, stored_name};
 use super::{Asked, changed, reading, warnings};
 use crate::app::App;
-use crate::entry::{self, Around, Known};
-use crate::http::problem::Problem;
+use crate::entry::{self, Around, Known, Problem};
+use crate::http::problem::Problem as Page;
 use crate::password;
 
 /// How often something is tried that others keep getting in the way of.
@@ -68,7 +68,7 @@ pub(super) fn must_match(asked: &Asked, current: &Value) -> Answered<()> {
         return Ok(());
     }
     let detail = "the document is not the one that If-Match names any more: read it again";
-    Err(Problem::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail).into())
+    Err(Page::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail).into())
 }
 
 /// The document as the patch makes it, checked, and what is to be written besides.
@@ -161,10 +161,7 @@ pub(super) async fn checked(
         Around { collection: resource.collection, entry: &value, kept: current.map(|current| current.kept), priced };
     let known = Known::around(&*app.store, around).await?;
     let read = entry::one(known, changes.read, value, current.is_some(), &*app.ids, app.clock.now());
-    let entry = read.map_err(|problems| {
-        let errors = problems.into_iter().map(|problem| wrong(&problem.place, problem.code, problem.what));
-        Fault::from(unprocessable(errors.collect()))
-    })?;
+    let entry = read.map_err(refused)?;
     let mut document = entry.document;
     if let Some(text) = entry.password {
         document.insert(PASSWORD, hashed(text).await?);
@@ -172,11 +169,17 @@ pub(super) async fn checked(
     Ok(Checked { document, also: seat.into_iter().collect() })
 }
 
+/// What is wrong with what was sent.
+pub(super) fn refused(problems: Vec<Problem>) -> Fault {
+    let errors = problems.into_iter().map(|problem| wrong(&problem.place, problem.code, problem.what));
+    unprocessable(errors.collect()).into()
+}
+
 /// Hashing is work: others do not wait for it.
 async fn hashed(text: SecretString) -> Answered<String> {
     let hash = tokio::task::spawn_blocking(move || password::hash(&text)).await;
     hash.ok().and_then(Result::ok).map(|hash| hash.0).ok_or_else(|| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "Defect in the program", "the password was not hashed").into()
+        Page::new(StatusCode::INTERNAL_SERVER_ERROR, "Defect in the program", "the password was not hashed").into()
     })
 }
 

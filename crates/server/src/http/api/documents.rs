@@ -10,7 +10,7 @@ use alertcast_core::subscription::{PaymentMethod, PaymentStatus, SubscriptionSta
 use alertcast_core::trade::document::TradeStatus;
 use alertcast_core::user::{RiskLevel, UserStatus};
 
-use super::shape::Kind::{Anything, Flag, Id, List, Object, Text, Time};
+use super::shape::Kind::{Anything, Digits, Flag, Id, List, Object, Text, Time};
 use super::shape::{Field, Kind, field, may, must};
 
 /// The spellings of an enumeration.
@@ -35,6 +35,11 @@ const AMOUNT: Kind = Kind::Number { min: Some(0), above: false };
 const ANY_NUMBER: Kind = Kind::Number { min: None, above: false };
 const PRICE: Kind = Kind::Number { min: Some(0), above: true };
 
+const CURRENCY: Kind = Kind::Spelled(r"^\s*[A-Za-z]{3}\s*$");
+/// Seed 7.1.
+const EMAIL: Kind = Kind::Spelled(r"^\s*[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}\s*$");
+const SYMBOL: Kind = Kind::Spelled(r"^\s*\S{1,50}\s*$");
+
 const ID: Field = field("id", Id).kept();
 const CREATED: Field = field("createdAt", Time).kept();
 const UPDATED: Field = field("updatedAt", Time).kept();
@@ -44,7 +49,7 @@ pub(super) const CONFIGURATION: &[Field] = &[
     ID,
     must("name", Text),
     may("description", Text),
-    must("symbol", Text),
+    must("symbol", SYMBOL),
     must("timeframe", words!(Timeframe)),
     must("strategy", Text),
     field(
@@ -85,7 +90,7 @@ pub(super) const CONFIGURATION: &[Field] = &[
     UPDATED,
     may(
         "alertcast",
-        Object(&[may("currency", Text), may("closedByTp", COUNT).kept(), may("closedBySl", COUNT).kept()]),
+        Object(&[may("currency", CURRENCY), may("closedByTp", COUNT).kept(), may("closedBySl", COUNT).kept()]),
     ),
 ];
 const ENTRY_SIGNAL: Kind = words!(Side);
@@ -101,7 +106,7 @@ pub(super) const PLAN: &[Field] = &[
         "pricing",
         Object(&[
             must("amount", AMOUNT),
-            field("currency", Text),
+            field("currency", CURRENCY),
             must(
                 "duration",
                 Object(&[
@@ -133,15 +138,15 @@ pub(super) const PLAN: &[Field] = &[
 /// Seed 2.1.
 pub(super) const USER: &[Field] = &[
     ID,
-    must("email", Text),
+    must("email", EMAIL),
     must(
         "telegram",
         Object(&[
-            must("userId", Text),
+            must("userId", Digits),
             may("username", Text),
             may("firstName", Text),
             may("lastName", Text),
-            may("chatId", Text),
+            may("chatId", Digits),
         ]),
     ),
     must("profile", Object(&[must("name", Text), may("phone", Text), field("timezone", Text)])),
@@ -161,7 +166,7 @@ pub(super) const USER: &[Field] = &[
     may("lastLoginAt", Time).kept(),
     may(
         "alertcast",
-        Object(&[may("botId", Text), may("chatBlockedAt", Time).kept(), may("subscriptionsRev", COUNT).kept()]),
+        Object(&[may("botId", Digits), may("chatBlockedAt", Time).kept(), may("subscriptionsRev", COUNT).kept()]),
     ),
 ];
 
@@ -173,9 +178,9 @@ pub(super) const SUBSCRIPTION: &[Field] = &[
     must(
         "payment",
         Object(&[
-            must("transactionId", Text),
+            must("transactionId", Digits),
             must("amount", AMOUNT),
-            field("currency", Text),
+            field("currency", CURRENCY),
             field("method", words!(PaymentMethod)),
             may("proofUrl", Text),
             field("status", words!(PaymentStatus)),
@@ -235,7 +240,7 @@ pub(super) const PREFERENCE: &[Field] = &[
 pub(super) const ADMIN: &[Field] = &[
     ID,
     must("username", Text),
-    must("email", Text),
+    must("email", EMAIL),
     must("password", Text).secret(),
     must("profile", Object(&[must("firstName", Text), must("lastName", Text), may("phone", Text)])),
     field(
@@ -442,3 +447,37 @@ const DECIDED: Kind = Object(&[field("action", words!(TradeAction)), field("trad
 
 /// A permission by its path.
 pub(super) const PERMISSION: Kind = words!(alertcast_core::admin::Permission);
+
+/// What closing a trade by hand takes.
+pub(super) const CLOSING: &[Field] = &[must("price", PRICE), may("reason", Text)];
+
+/// What an alert would come to.
+pub(super) const REHEARSAL: &[Field] = &[
+    field("outcome", Kind::Word(&["unreadable", "refused", "accepted"])),
+    field("errors", List(&ERROR)),
+    may("alertConfigId", Id),
+    may("testing", Flag),
+    may("leftOut", List(&ERROR)),
+    may("verdicts", Anything),
+    may("subscribers", List(&Object(REHEARSED))),
+    may("opened", COUNT),
+    may("ended", COUNT),
+    may("messages", Anything),
+    may(
+        "texts",
+        List(&Object(&[
+            may("userId", Id),
+            field("channel", words!(Channel)),
+            field("kind", words!(MessageKind)),
+            field("html", Text),
+            field("plain", Text),
+        ])),
+    ),
+];
+const ERROR: Kind = Object(&[field("field", Text), field("code", Text), field("message", Text)]);
+const REHEARSED: &[Field] = &[
+    field("userId", Id),
+    may("subscriptionId", Id),
+    field("verdict", words!(alertcast_core::decision::Verdict)),
+    field("actions", List(&DECIDED)),
+];

@@ -58,7 +58,7 @@ fn of_store(error: &StoreError) -> Problem {
         }
         StoreError::AlreadyExists { field, .. } => {
             let fields: Vec<&str> = field.split(", ").collect();
-            let what = format!("another document has this {} already", fields.join(" with this "));
+            let what = format!("another document has this {} already", fields.join(", "));
             let errors = fields.iter().map(|field| wrong(field, "taken", what.clone())).collect();
             Problem::new(StatusCode::CONFLICT, "Exists already", what).naming(errors)
         }

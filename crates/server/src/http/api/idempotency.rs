@@ -11,8 +11,10 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use sha2::{Digest as _, Sha256};
 
-use super::fault::{Answered, bad_query, unprocessable, wrong};
+use super::fault::{Answered, bad_query, not_found, unprocessable, wrong};
 use super::reply::Reply;
+use super::resources::{self, Resource};
+use super::shape::Extent;
 use super::{Asked, reading};
 use crate::app::App;
 
@@ -58,25 +60,38 @@ impl Key {
             let what = "was used for another request: give each request a key of its own";
             return Err(unprocessable(vec![wrong("Idempotency-Key", "taken", what)]).into());
         }
+        if let Ok(shown) = record.get_document("shown") {
+            return shown_again(app, shown).await.map(Some);
+        }
         Ok(read(&record))
+    }
+
+    /// Keeps that an act was done; its answer is the document that it was done to, as it is when it is asked for.
+    pub(super) async fn keep_shown(&self, app: &App, resource: &Resource, id: ObjectId) -> Answered<Write> {
+        let shown = doc! { "collection": resource.collection.name(), "id": id };
+        self.keep_record(app, doc! { "request": &self.request, "shown": shown }).await
     }
 
     /// Keeps an answer. Refused where the key is taken: `AlreadyExists`, or `Conflict` where it was free again and has
     /// been taken meanwhile.
     pub(super) async fn keep(&self, app: &App, reply: &Reply) -> Answered<Write> {
-        let now = app.clock.now();
         let headers: Vec<Bson> = reply
             .headers
             .iter()
             .filter_map(|(name, value)| Some(Bson::from(doc! { "name": name.as_str(), "value": value.to_str().ok()? })))
             .collect();
-        let mut record = doc! {
+        let record = doc! {
             "request": &self.request,
             "status": i32::from(reply.status.as_u16()),
             "headers": headers,
             "body": reply.body.clone(),
-            "until": Bson::from(now + KEPT),
         };
+        self.keep_record(app, record).await
+    }
+
+    async fn keep_record(&self, app: &App, mut record: Document) -> Answered<Write> {
+        let now = app.clock.now();
+        record.insert("until", Bson::from(now + KEPT));
         let collection = Collection::IdempotencyKeys;
         Ok(match self.kept(app).await? {
             Some(old) if is_over(&old, now) => {
@@ -94,6 +109,13 @@ impl Key {
     async fn kept(&self, app: &App) -> Answered<Option<Document>> {
         reading::kept(app, Collection::IdempotencyKeys, self.id).await
     }
+}
+
+async fn shown_again(app: &App, shown: &Document) -> Answered<Reply> {
+    let resource = shown.get_str("collection").ok().and_then(Collection::from_name).and_then(resources::of);
+    let (Some(resource), Ok(id)) = (resource, shown.get_object_id("id")) else { return Err(not_found("document")) };
+    let found = reading::document(app, resource, id).await?;
+    Ok(Reply::document(StatusCode::OK, &resource.shown(found, Extent::Whole)))
 }
 
 fn is_over(record: &Document, now: Time) -> bool {

@@ -1,6 +1,7 @@
 //! `/api/v1`: the documents as JSON, for programs. Every request takes the same way: whose token, how many requests,
 //! which permission, what body; then the route's act. What is offered is declared in `resources` and `routes`.
 
+mod by_hand;
 mod caller;
 mod change;
 mod create;
@@ -144,7 +145,14 @@ impl Api {
         let caller = Caller::of(&self.app, &head.headers, address).await?;
         self.limit.check(caller.token.id)?;
         caller.must(route.needs)?;
-        let body = if route.act.takes_body() { read_body(&head, body).await? } else { Bytes::new() };
+        let body = match route.act.body() {
+            Taken::Nothing => Bytes::new(),
+            Taken::Json => {
+                must_be_json(&head)?;
+                read_body(body).await?
+            }
+            Taken::Anything => read_body(body).await?,
+        };
         let path = head.uri.path();
         let asked = Asked {
             caller,
@@ -172,13 +180,31 @@ impl Api {
             Act::Me => Ok(own::who(&asked.caller)),
             Act::Tokens => own::tokens(app, asked).await,
             Act::DeleteToken => own::delete_token(app, asked).await,
+            Act::CloseTrade => by_hand::close_trade(app, asked).await,
+            Act::Resend => by_hand::resend(app, asked).await,
+            Act::Process => by_hand::process(app, asked).await,
+            Act::Rehearse => by_hand::rehearse(app, asked).await,
+            Act::EraseUser => by_hand::erase_user(app, asked).await,
         }
     }
 }
 
+/// What a route takes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Nothing,
+    Json,
+    /// As TradingView sends it.
+    Anything,
+}
+
 impl Act {
-    const fn takes_body(self) -> bool {
-        matches!(self, Self::Create(_) | Self::Change(_))
+    const fn body(self) -> Taken {
+        match self {
+            Self::Create(_) | Self::Change(_) | Self::CloseTrade => Taken::Json,
+            Self::Rehearse => Taken::Anything,
+            _ => Taken::Nothing,
+        }
     }
 }
 
@@ -202,13 +228,17 @@ fn id_in(params: &RawPathParams) -> Answered<Option<ObjectId>> {
     })
 }
 
-async fn read_body(head: &request::Parts, body: Body) -> Answered<Bytes> {
+fn must_be_json(head: &request::Parts) -> Answered<()> {
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !["application/json", "application/merge-patch+json"].iter().any(|json| media_type.eq_ignore_ascii_case(json)) {
         let detail = "the body is JSON: send Content-Type: application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown media type", detail).into());
     }
+    Ok(())
+}
+
+async fn read_body(body: Body) -> Answered<Bytes> {
     body::read(body, BODY_BYTES_MAX).await.map_err(|error| match error {
         BodyError::TooLarge { .. } => {
             let detail = format!("a body has at most {} KiB", BODY_BYTES_MAX / 1024);

@@ -10,7 +10,7 @@ use super::resources::{RESOURCES, Resource, TOKENS};
 use super::routes::{Act, Needs, ROUTES, Route};
 use super::schema::{self, Form};
 use super::shape::{self, Kind};
-use super::{BODY_BYTES_MAX, documents};
+use super::{BODY_BYTES_MAX, Taken, documents};
 use crate::http::problem::{FieldError, Page};
 
 /// The whole description.
@@ -66,6 +66,8 @@ fn schemas() -> Map<String, Value> {
     schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, Form::Out));
     schemas.insert("AlertRecipientsPage".to_owned(), page("AlertRecipient"));
     schemas.insert("Me".to_owned(), me());
+    schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, Form::New));
+    schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, Form::Out));
     // Derived from what is written.
     for (name, derived) in [("Problem", Page::schema()), ("FieldError", FieldError::schema())] {
         schemas.insert(name.to_owned(), serde_json::to_value(derived).unwrap_or_default());
@@ -140,8 +142,18 @@ fn operation(route: &Route) -> Value {
         Act::Change(resource) => {
             Some((format!("{}Patch", resource.one), ["application/merge-patch+json", "application/json"].as_slice()))
         }
+        Act::CloseTrade => Some(("TradeClosing".to_owned(), ["application/json"].as_slice())),
         _ => None,
     };
+    if matches!(route.act, Act::Rehearse) {
+        let text = json!({"schema": {"type": "string"}});
+        let json = json!({"schema": {}});
+        operation["requestBody"] = json!({
+            "required": true,
+            "description": "What TradingView would post to the webhook.",
+            "content": {"text/plain": text, "application/json": json},
+        });
+    }
     if let Some((name, types)) = body {
         let content: Map<String, Value> =
             types.iter().map(|kind| ((*kind).to_owned(), json!({"schema": reference(&name)}))).collect();
@@ -164,6 +176,15 @@ fn summary(act: Act) -> String {
         Act::Recipients => "What was decided about each subscriber, and what they were sent".to_owned(),
         Act::Me => "Whose token this is, and what it may do".to_owned(),
         Act::Tokens => "One's own tokens; with `system.settings` and `adminId`, another's".to_owned(),
+        Act::CloseTrade => "Close an open trade by hand; its subscriber hears of it".to_owned(),
+        Act::Resend => "Send a message again that expired or was given up".to_owned(),
+        Act::Process => {
+            "Process a refused alert after all: its age is waived, every other rule is judged anew".to_owned()
+        }
+        Act::Rehearse => "What an alert would come to now; nothing is sent and nothing is kept".to_owned(),
+        Act::EraseUser => {
+            "Delete one user; of one with a history the person is erased, and the numbers stay".to_owned()
+        }
         Act::DeleteToken => "End a token: one's own, or with `system.settings` another's".to_owned(),
     }
 }
@@ -195,7 +216,12 @@ fn parameters(route: &Route) -> Vec<Value> {
             &text,
         ));
     }
-    if route.method == Method::POST {
+    if matches!(route.act, Act::Rehearse) {
+        parameters.push(json!({
+            "name": "strategy", "in": "query", "required": false, "schema": {"type": "string"},
+            "description": "What the webhook's address says: this and any other field that the body lacks.",
+        }));
+    } else if route.method == Method::POST {
         let key = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
         let what = "The same key and the same request within 24 hours are answered as the first time; nothing is done \
                     twice.";
@@ -278,14 +304,18 @@ fn success(act: Act) -> (&'static str, Value) {
             ("201", document("The new document", resource.one, &["Location", "ETag", "Alertcast-Warning"]))
         }
         Act::Me => ("200", document("Who asks", "Me", &[])),
-        Act::Delete(_) | Act::DeleteToken => ("204", json!({"description": "It is gone"})),
+        Act::CloseTrade => ("200", document("The trade as it is now", "Trade", &["ETag"])),
+        Act::Resend => ("200", document("The message as it is now", "Delivery", &["ETag"])),
+        Act::Process => ("200", document("The alert as it is now", "Alert", &["ETag"])),
+        Act::Rehearse => ("200", document("What would happen", "Rehearsal", &[])),
+        Act::Delete(_) | Act::DeleteToken | Act::EraseUser => ("204", json!({"description": "It is gone"})),
     }
 }
 
 fn failures(route: &Route) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
     let mut add = |status, what: &str| failures.push((status, what.to_owned()));
-    let takes_body = route.act.takes_body();
+    let by_hand = matches!(route.act, Act::CloseTrade | Act::Resend | Act::Process);
     let lists = matches!(route.act, Act::List(_) | Act::Tokens | Act::Recipients);
     if lists {
         add("400", "A parameter of the query is not right; each is named");
@@ -297,7 +327,8 @@ fn failures(route: &Route) -> Vec<(&'static str, String)> {
     if route.path.contains("{id}") {
         add("404", "There is no such document");
     }
-    if matches!(route.act, Act::Create(_) | Act::Change(_) | Act::Delete(_) | Act::Read(_) | Act::Recipients) {
+    let touches = matches!(route.act, Act::Create(_) | Act::Change(_) | Act::Delete(_) | Act::EraseUser) || by_hand;
+    if touches || matches!(route.act, Act::Read(_) | Act::Recipients) {
         add(
             "409",
             "It stands against another document, which is named: a unique value is taken, or others refer to it",
@@ -306,9 +337,13 @@ fn failures(route: &Route) -> Vec<(&'static str, String)> {
     if matches!(route.act, Act::Change(_) | Act::Delete(_)) {
         add("412", "The document is not the one that If-Match names any more");
     }
-    if takes_body {
+    if route.act.body() != Taken::Nothing {
         add("413", &format!("The body has more than {} KiB", BODY_BYTES_MAX / 1024));
+    }
+    if route.act.body() == Taken::Json {
         add("415", "The body is not JSON by its Content-Type");
+    }
+    if matches!(route.act, Act::Create(_) | Act::Change(_)) || by_hand {
         add("422", "Fields are not right; each is named");
     }
     add("429", "More requests than the token may send in a minute");

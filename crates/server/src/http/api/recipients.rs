@@ -2,11 +2,10 @@
 
 use std::collections::HashMap;
 
-use alertcast_core::decision::Decision;
+use alertcast_core::decision::{DecidedAction, Decision};
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::{Collection, document};
-use bson::oid::ObjectId;
 use serde_json::{Value, json};
 
 use super::fault::{Answered, bad_query, not_found, wrong};
@@ -89,23 +88,25 @@ async fn deliveries(app: &App, alert: AlertId, decisions: &[Decision]) -> Answer
 }
 
 fn item(decision: &Decision, sent: Vec<Delivery>) -> Value {
-    let id = |id: ObjectId| id.to_hex();
-    let actions: Vec<Value> = decision
-        .actions
-        .iter()
-        .map(|done| json!({"action": done.action.as_str(), "tradeId": id(done.trade.0)}))
-        .collect();
     let deliveries: Vec<Value> = sent
         .iter()
         .filter_map(|delivery| document(delivery).ok())
         .map(|delivery| shape::shown(documents::DELIVERY, &delivery, Extent::Listed))
         .collect();
+    let mut item = decided(decision);
+    item["deliveries"] = deliveries.into();
+    item
+}
+
+/// A decision as it is given out.
+pub(super) fn decided(decision: &Decision) -> Value {
+    let action = |done: &DecidedAction| json!({"action": done.action.as_str(), "tradeId": done.trade.to_string()});
+    let actions: Vec<Value> = decision.actions.iter().map(action).collect();
     let mut item = json!({
-        "userId": id(decision.user.0), "verdict": decision.verdict.as_str(), "actions": actions,
-        "deliveries": deliveries,
+        "userId": decision.user.to_string(), "verdict": decision.verdict.as_str(), "actions": actions,
     });
     if let Some(subscription) = decision.subscription {
-        item["subscriptionId"] = id(subscription.0).into();
+        item["subscriptionId"] = subscription.to_string().into();
     }
     item
 }

@@ -4,6 +4,7 @@
 use std::sync::LazyLock;
 
 use alertcast_core::admin::Permission;
+use alertcast_core::store::Collection;
 use axum::http::Method;
 
 use super::resources::{RESOURCES, Resource, TOKENS};
@@ -40,6 +41,11 @@ pub(super) enum Act {
     Me,
     Tokens,
     DeleteToken,
+    CloseTrade,
+    Resend,
+    Process,
+    Rehearse,
+    EraseUser,
 }
 
 /// All of them.
@@ -50,6 +56,7 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     }
     let view_alerts = Needs::Permission(Permission::AlertsView);
     routes.push(route(Method::GET, "/alerts/{id}/recipients", "listAlertRecipients", view_alerts, Act::Recipients));
+    by_hand(&mut routes);
     routes.push(route(Method::GET, "/me", "whoAmI", Needs::Token, Act::Me));
     let tokens = format!("/{}", TOKENS.path);
     routes.push(route(Method::GET, &tokens, "listApiTokens", Needs::Token, Act::Tokens));
@@ -66,7 +73,25 @@ fn of_resource(routes: &mut Vec<Route>, resource: &'static Resource) {
     let (edit, delete) = (Needs::Permission(changes.edit), Needs::Permission(changes.delete));
     routes.push(route(Method::POST, &all, &format!("create{}", resource.one), edit, Act::Create(resource)));
     routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), edit, Act::Change(resource)));
-    routes.push(route(Method::DELETE, &one, &format!("delete{}", resource.one), delete, Act::Delete(resource)));
+    let gone = match resource.collection {
+        // A person with a history is erased, and the numbers stay.
+        Collection::Users => Act::EraseUser,
+        _ => Act::Delete(resource),
+    };
+    routes.push(route(Method::DELETE, &one, &format!("delete{}", resource.one), delete, gone));
+}
+
+/// What operators do by hand.
+fn by_hand(routes: &mut Vec<Route>) {
+    let configure = Needs::Permission(Permission::AlertsConfigure);
+    for (path, operation, act) in [
+        ("/trades/{id}/close", "closeTrade", Act::CloseTrade),
+        ("/deliveries/{id}/resend", "resendDelivery", Act::Resend),
+        ("/alerts/{id}/process", "processAlert", Act::Process),
+        ("/alerts/rehearse", "rehearseAlert", Act::Rehearse),
+    ] {
+        routes.push(route(Method::POST, path, operation, configure, act));
+    }
 }
 
 fn route(method: Method, path: &str, operation: &str, needs: Needs, act: Act) -> Route {

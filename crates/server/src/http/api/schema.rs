@@ -56,11 +56,10 @@ fn property(field: &Field, form: Form) -> Value {
     if form == Form::Patch && field.kept {
         return json!({"readOnly": true, "description": "Kept by Alertcast: it may be sent back as it came."});
     }
-    let mut schema = value(field.kind, form);
+    let mut schema = if field.secret { json!({"type": "string"}) } else { value(field.kind, form) };
     let open = match form {
         Form::Out => false,
-        Form::New => !field.required,
-        Form::Patch => true,
+        Form::New | Form::Patch => !field.required,
     };
     if open {
         nullable(&mut schema);
@@ -76,11 +75,15 @@ fn property(field: &Field, form: Form) -> Value {
 
 /// Null stands for the default; in a patch it takes the value away.
 fn nullable(schema: &mut Value) {
-    if let Some(kind) = schema.get("type").and_then(Value::as_str).map(str::to_owned) {
-        schema["type"] = json!([kind, "null"]);
-        if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
-            words.push(Value::Null);
-        }
+    let mut kinds = match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.clone(),
+        Some(kind) => vec![kind.clone()],
+        None => return,
+    };
+    kinds.push(json!("null"));
+    schema["type"] = json!(kinds);
+    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
+        words.push(Value::Null);
     }
 }
 
@@ -93,7 +96,10 @@ fn value(kind: Kind, form: Form) -> Value {
             "description": "A moment as RFC 3339 with its zone, or a day, which stands for its first moment in UTC.",
             "examples": ["2026-01-31T18:30:00.000Z"],
         }),
-        Kind::Text => json!({"type": "string"}),
+        Kind::Text | Kind::Digits | Kind::Spelled(_) if form == Form::Out => json!({"type": "string"}),
+        Kind::Text => json!({"type": "string", "pattern": "\\S"}),
+        Kind::Digits => json!({"type": ["string", "integer"], "pattern": "\\S"}),
+        Kind::Spelled(pattern) => json!({"type": "string", "pattern": pattern}),
         Kind::Flag => json!({"type": "boolean"}),
         Kind::Whole { min, max } => {
             let mut schema = json!({"type": "integer"});

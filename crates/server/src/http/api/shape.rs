@@ -11,7 +11,12 @@ pub(super) enum Kind {
     Id,
     /// RFC 3339, with milliseconds.
     Time,
+    /// Never blank.
     Text,
+    /// Text, which may be sent as a whole number: a name that is one, as Telegram's are.
+    Digits,
+    /// Text that fits a pattern.
+    Spelled(&'static str),
     Flag,
     Whole {
         min: i64,

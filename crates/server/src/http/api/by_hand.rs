@@ -1,0 +1,160 @@
+//! What operators do by hand. The acts are `operator`'s; here they are called and answered.
+
+use alertcast_core::alert::problem::Problem as AlertProblem;
+use alertcast_core::decision::Decision;
+use alertcast_core::id::{AlertId, DeliveryId, TradeId, UserId};
+use alertcast_core::store::Collection;
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
+
+use super::change::refused;
+use super::fault::{Answered, Fault, conflict, not_found, unprocessable};
+use super::idempotency::Key;
+use super::recipients;
+use super::record;
+use super::reply::Reply;
+use super::resources::{self, Resource};
+use super::shape::Extent;
+use super::{Asked, reading};
+use crate::app::App;
+use crate::entry;
+use crate::http::problem::FieldError;
+use crate::operator::{self, Act, ActError, Actor, Rehearsed};
+
+/// Closes a trade at a price.
+pub(super) async fn close_trade(app: &App, asked: &Asked) -> Answered<Reply> {
+    let trade = TradeId(asked.id()?);
+    let (price, reason) = entry::closing(reading::json(&asked.body)?).map_err(refused)?;
+    once(app, asked, Collection::Trades, reason, async |act| {
+        operator::close_trade(app, &act, trade, price).await.map(drop)
+    })
+    .await
+}
+
+/// Sends a message again.
+pub(super) async fn resend(app: &App, asked: &Asked) -> Answered<Reply> {
+    let delivery = DeliveryId(asked.id()?);
+    once(app, asked, Collection::Deliveries, None, async |act| operator::resend(app, &act, delivery).await.map(drop))
+        .await
+}
+
+/// Has a refused alert processed after all.
+pub(super) async fn process(app: &App, asked: &Asked) -> Answered<Reply> {
+    let alert = AlertId(asked.id()?);
+    once(app, asked, Collection::Alerts, None, async |act| operator::accept_refused(app, &act, alert).await.map(drop))
+        .await
+}
+
+/// Erases a person.
+pub(super) async fn erase_user(app: &App, asked: &Asked) -> Answered<Reply> {
+    let user = UserId(asked.id()?);
+    operator::erase_user(app, &act(asked, None), user).await.map_err(|error| fault(error, "user"))?;
+    Ok(Reply::nothing())
+}
+
+/// Does an act once for each `Idempotency-Key`, and answers the document that it was done to.
+async fn once(
+    app: &App,
+    asked: &Asked,
+    collection: Collection,
+    reason: Option<String>,
+    done: impl AsyncFnOnce(Act) -> operator::Result<()>,
+) -> Answered<Reply> {
+    let (id, resource) = (asked.id()?, resource(collection)?);
+    let key = Key::of(asked)?;
+    let mut act = act(asked, reason);
+    if let Some(key) = &key {
+        if let Some(before) = key.answered(app).await? {
+            return Ok(before);
+        }
+        act.also.push(key.keep_shown(app, resource, id).await?);
+    }
+    if let Err(error) = done(act).await {
+        // Whoever came first with this key may have done it.
+        let before = match &key {
+            Some(key) => key.answered(app).await?,
+            None => None,
+        };
+        return before.ok_or_else(|| fault(error, resource.called));
+    }
+    let shown = resource.shown(reading::document(app, resource, id).await?, Extent::Whole);
+    Ok(Reply::document(StatusCode::OK, &shown))
+}
+
+fn resource(collection: Collection) -> Answered<&'static Resource> {
+    resources::of(collection).ok_or_else(|| not_found("document"))
+}
+
+fn act(asked: &Asked, reason: Option<String>) -> Act {
+    let caller = &asked.caller;
+    Act {
+        who: Actor {
+            admin_id: caller.admin.id,
+            username: caller.admin.username.clone(),
+            ip: Some(caller.address.to_string()),
+        },
+        reason: reason.or_else(|| record::reason(asked)),
+        also: Vec::new(),
+    }
+}
+
+fn fault(error: ActError, called: &str) -> Fault {
+    let what = error.to_string();
+    match error {
+        ActError::NotFound => not_found(called),
+        ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
+        ActError::NothingToFollow(_) => conflict("Nothing to follow", what),
+        ActError::Duplicate { .. } => conflict("Accepted before", what),
+        ActError::Busy => conflict("Changed meanwhile", what),
+        ActError::StillBroken(problems) => unprocessable(errors(problems)).into(),
+        ActError::Store(error) => error.into(),
+    }
+}
+
+fn errors(problems: Vec<AlertProblem>) -> Vec<FieldError> {
+    problems.into_iter().map(FieldError::from).collect()
+}
+
+/// Works out what an alert would come to.
+pub(super) async fn rehearse(app: &App, asked: &Asked) -> Answered<Reply> {
+    let rehearsed = operator::rehearse(app, &asked.body, &asked.query).await?;
+    Ok(Reply::ok(match rehearsed {
+        Rehearsed::Unreadable(unreadable) => {
+            let error = json!({"field": "body", "code": "unreadable", "message": unreadable.to_string()});
+            json!({"outcome": "unreadable", "errors": [error]})
+        }
+        Rehearsed::Refused { config, problems } => {
+            let mut body = json!({"outcome": "refused", "errors": errors(problems)});
+            if let Some(config) = config {
+                body["alertConfigId"] = config.to_string().into();
+            }
+            body
+        }
+        Rehearsed::Accepted { config, testing, left_out, outcome, texts } => {
+            let count = |name: &str, n: usize| (name.to_owned(), Value::from(n));
+            let verdicts: Map<String, Value> = outcome.verdicts.iter().map(|(v, n)| count(v.as_str(), *n)).collect();
+            let messages: Map<String, Value> = outcome.messages.iter().map(|(c, n)| count(c.as_str(), *n)).collect();
+            let texts: Vec<Value> = texts.iter().map(text).collect();
+            let subscribers: Vec<Value> = outcome.subscribers.iter().map(decision).collect();
+            json!({
+                "outcome": "accepted", "errors": [], "alertConfigId": config.to_string(), "testing": testing,
+                "leftOut": errors(left_out), "verdicts": verdicts, "subscribers": subscribers,
+                "opened": outcome.opened, "ended": outcome.ended, "messages": messages, "texts": texts,
+            })
+        }
+    }))
+}
+
+fn text(sample: &operator::Sample) -> Value {
+    let mut text = json!({
+        "channel": sample.channel.as_str(), "kind": sample.kind.as_str(), "html": sample.html, "plain": sample.plain,
+    });
+    if let Some(user) = sample.user {
+        text["userId"] = user.to_string().into();
+    }
+    text
+}
+
+fn decision(decision: &Decision) -> Value {
+    recipients::decided(decision)
+}
