@@ -7,7 +7,7 @@ use super::fixtures::*;
 use super::scene::{BOTH, Scene, TELEGRAM, at_once, doors, set};
 use crate::delivery::{Channel, Delivery, DeliveryState, MessageKind};
 use crate::id::{AlertId, DeliveryId};
-use crate::store::Collection;
+use crate::store::{Collection, Write};
 
 /// A delivery of the bot's lane with a number of its own, changed as the rule needs it.
 fn queued(n: u32, change: impl FnOnce(&mut Delivery)) -> Delivery {

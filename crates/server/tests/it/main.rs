@@ -6,6 +6,7 @@
     reason = "tests and their helpers fail by panicking"
 )]
 
+mod api;
 mod cli;
 mod courier;
 mod crash;

@@ -313,20 +313,22 @@ fn written(
     Ok(Some((after, writes)))
 }
 
-/// The fields in which two documents differ; of objects within, their fields.
+/// The fields in which two documents differ; of objects within, their fields: what others keep beside them stays.
 fn differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
-    for (name, value) in before {
+    let none = Document::new();
+    let new = after.keys().filter(|name| !before.contains_key(name.as_str()));
+    for name in before.keys().chain(new) {
         let path = format!("{within}{name}");
-        match (value, after.get(name)) {
-            (Bson::Document(before), Some(Bson::Document(after))) => {
+        match (before.get(name), after.get(name)) {
+            (Some(Bson::Document(before)), Some(Bson::Document(after))) => {
                 differences(before, after, &format!("{path}."), paths);
             }
-            (before, after) if after == Some(before) => {}
+            (Some(Bson::Document(before)), None) => differences(before, &none, &format!("{path}."), paths),
+            (None, Some(Bson::Document(after))) => differences(&none, after, &format!("{path}."), paths),
+            (before, after) if before == after => {}
             _ => paths.push(path),
         }
     }
-    let new = after.keys().filter(|name| !before.contains_key(name.as_str()));
-    paths.extend(new.map(|name| format!("{within}{name}")));
 }
 
 /// RFC 7396.

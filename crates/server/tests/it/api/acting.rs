@@ -1,0 +1,157 @@
+//! What operators do by hand, and what became of an alert.
+
+use alertcast_core::store::{Collection, Write};
+use alertcast_core::token::{TOKEN_BYTES, token_text};
+use axum::Router;
+use bson::oid::ObjectId;
+use serde_json::{Value, json};
+
+use super::office::{ADMIN, Office, TOKEN, admin, kept_token};
+use crate::harness::app::START;
+use crate::harness::post::{alert, with};
+use crate::harness::{App, World};
+use crate::support::{Answer, Post};
+
+/// A program with subscribers, and its API.
+struct Desk {
+    app: App,
+    router: Router,
+    token: String,
+}
+
+impl Desk {
+    async fn new(users: u32) -> Self {
+        let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=users, 1);
+        let app = App::start(world).await;
+        let token = token_text([9; TOKEN_BYTES]);
+        let insert = |collection, document| Write::Insert { collection, document };
+        app.store
+            .write(vec![
+                insert(Collection::AdminUsers, admin(ADMIN, "chief")),
+                insert(Collection::ApiTokens, kept_token(TOKEN, ADMIN, &token)),
+            ])
+            .await
+            .unwrap();
+        Self { router: alertcast::http::router(app.parts.clone()), app, token }
+    }
+
+    async fn ask(&self, method: &'static str, path: &str, body: &Value, key: Option<&str>) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut post = Post::body(body)
+            .by(method)
+            .to(&format!("/api/v1{path}"))
+            .header("authorization", &format!("Bearer {}", self.token))
+            .header("content-type", "application/json");
+        if let Some(key) = key {
+            post = post.header("idempotency-key", key);
+        }
+        post.through(self.router.clone()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, &Value::Null, None).await.assert(200)
+    }
+}
+
+fn entry() -> Value {
+    with(alert(1, "BUY", 100.0), json!({"tp": 110, "sl": 95}))
+}
+
+#[tokio::test]
+async fn who_got_an_alert_and_what_they_were_sent_is_told_in_pages() {
+    let mut desk = Desk::new(5).await;
+    let id = desk.app.done(entry()).await;
+    let (mut items, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = desk.get(&format!("/alerts/{id}/recipients?limit=2{cursor}")).await.body;
+        items.extend(page["items"].as_array().unwrap().clone());
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    assert_eq!(items.len(), 5);
+    for item in &items {
+        assert_eq!(item["verdict"], "sent");
+        assert_eq!(item["actions"][0]["action"], "OPEN_TRADE");
+        assert_eq!(item["deliveries"][0]["state"], "sent");
+        assert_eq!(item["deliveries"][0]["userId"], item["userId"]);
+        assert_eq!(item["deliveries"].as_array().unwrap().len(), 1);
+    }
+    let alert = desk.get(&format!("/alerts/{id}")).await.body;
+    assert_eq!(alert["processing"]["matchedUsers"].as_array().unwrap().len(), 5);
+    let listed = desk.get("/alerts").await.body;
+    assert_eq!(listed["items"][0]["processing"].get("matchedUsers"), None, "lists are short");
+    desk.ask("GET", &format!("/alerts/{}/recipients", ObjectId::from_bytes([1; 12])), &Value::Null, None)
+        .await
+        .assert(404);
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_trade_is_closed_by_hand_once_for_each_key() {
+    let mut desk = Desk::new(1).await;
+    desk.app.done(entry()).await;
+    let trade = desk.get("/trades?status=open").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/trades/{trade}/close");
+    desk.ask("POST", &path, &json!({"price": 0}), None).await.assert(422);
+    desk.ask("POST", &path, &json!({"prize": 1}), None).await.assert(422);
+    let closing = json!({"price": 105, "reason": "holiday"});
+    let closed = desk.ask("POST", &path, &closing, Some("k")).await.assert(200).body;
+    assert_eq!((&closed["status"], &closed["tradeData"]["exitReason"]), (&json!("closed"), &json!("MANUAL")));
+    assert_eq!(closed["pnl"]["percentage"], 5);
+    assert_eq!(desk.ask("POST", &path, &closing, Some("k")).await.assert(200).body, closed);
+    desk.ask("POST", &path, &closing, None).await.assert(409);
+    desk.ask("POST", &path, &json!({"price": 1}), Some("k")).await.assert(422);
+    let log = desk.get("/audit-log?action=close_trade").await.body;
+    assert_eq!((log["items"].as_array().unwrap().len(), &log["items"][0]["reason"]), (1, &json!("holiday")));
+    desk.app.quiet().await;
+    assert_eq!(desk.app.messages(1).len(), 2);
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn an_alert_is_rehearsed_and_nothing_comes_of_it() {
+    let desk = Desk::new(3).await;
+    let rehearse = async |body: &Value| desk.ask("POST", "/alerts/rehearse", body, None).await.assert(200).body;
+    let accepted = rehearse(&entry()).await;
+    assert_eq!(accepted["outcome"], "accepted", "{accepted:#}");
+    assert_eq!((&accepted["opened"], &accepted["verdicts"]["sent"]), (&json!(3), &json!(3)));
+    assert!(accepted["texts"][0]["plain"].as_str().unwrap().contains("BUY"));
+    let refused = rehearse(&with(entry(), json!({"symbol": "NOTHING"}))).await;
+    assert_eq!(
+        (&refused["outcome"], &refused["errors"][0]["code"]),
+        (&json!("refused"), &json!("unknown_configuration"))
+    );
+    assert_eq!(rehearse(&json!("nothing")).await["outcome"], "unreadable");
+    assert_eq!(desk.get("/alerts").await.body["items"], json!([]));
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_user_without_a_history_is_deleted_and_one_with_a_history_erased() {
+    let office = Office::new().await;
+    let plain = office.made("/users", super::office::user(9)).await;
+    office.delete(&format!("/users/{plain}")).await.assert(204);
+    office.get(&format!("/users/{plain}")).await.assert(404);
+    let customer = office.customer(1).await;
+    let path = format!("/users/{}", customer.user);
+    office.delete(&path).await.assert(204);
+    let erased = office.get(&path).await.assert(200).body;
+    assert_eq!(erased["profile"]["name"], "Erased");
+    assert!(!erased.to_string().contains("u1@example.com"));
+    let all = office.house.all(Collection::AuditLog).await;
+    assert!(all.iter().all(|entry| !entry.to_string().contains("u1@example.com")), "{all:#?}");
+}
+
+#[tokio::test]
+async fn what_was_not_done_is_told_why() {
+    let desk = Desk::new(1).await;
+    let nothing = ObjectId::from_bytes([1; 12]);
+    for path in [
+        format!("/trades/{nothing}/close"),
+        format!("/deliveries/{nothing}/resend"),
+        format!("/alerts/{nothing}/process"),
+    ] {
+        desk.ask("POST", &path, &json!({"price": 1}), Some("k2")).await.assert(404);
+    }
+    desk.app.finish().await;
+}

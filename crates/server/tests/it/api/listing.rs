@@ -1,0 +1,121 @@
+//! Lists: filters, sorts, pages.
+
+use serde_json::{Value, json};
+
+use super::office::{CONFIG, Office, config, hex, plan, subscription, user};
+
+/// All items, page by page; `between` happens after the first.
+async fn pages(office: &Office, query: &str, between: impl AsyncFnOnce()) -> Vec<Value> {
+    let mut between = Some(between);
+    let (mut items, mut next) = (Vec::new(), None::<String>);
+    loop {
+        let cursor = next.take().map(|next| format!("&cursor={next}")).unwrap_or_default();
+        let page = office.get(&format!("{query}{cursor}")).await.assert(200);
+        items.extend(page.body["items"].as_array().unwrap().clone());
+        let Some(more) = page.body["next"].as_str() else {
+            assert_eq!(page.header("link"), "");
+            return items;
+        };
+        assert!(page.header("link").ends_with("; rel=\"next\""), "{}", page.header("link"));
+        assert!(page.header("link").contains(more));
+        next = Some(more.to_owned());
+        if let Some(between) = between.take() {
+            between().await;
+        }
+    }
+}
+
+fn names(items: &[Value]) -> Vec<&str> {
+    items.iter().map(|item| item["email"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn pages_hold_what_stays_once_while_others_come_and_go() {
+    let office = Office::new().await;
+    let mut ids = Vec::new();
+    for n in 1..=7 {
+        ids.push(office.made("/users", user(n)).await);
+    }
+    let all = pages(&office, "/users?sort=email&limit=2", async || {
+        office.delete(&format!("/users/{}", ids[1])).await.assert(204);
+        office.delete(&format!("/users/{}", ids[3])).await.assert(204);
+        office.made("/users", user(0)).await;
+        office.made("/users", user(8)).await;
+    })
+    .await;
+    assert_eq!(
+        names(&all),
+        ["u1", "u2", "u3", "u5", "u6", "u7", "u8"].map(|name| format!("{name}@example.com")).iter().collect::<Vec<_>>()
+    );
+    let back = pages(&office, "/users?sort=-email&limit=3", async || {}).await;
+    assert_eq!(names(&back).first(), Some(&"u8@example.com"));
+}
+
+#[tokio::test]
+async fn filters_go_by_readable_names() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let other = office.customer(2).await;
+    let mut pending = subscription(&other.user, &other.plan, "T3");
+    pending["payment"]["status"] = json!("pending");
+    pending["subscription"] = json!({});
+    office.made("/user-subscriptions", pending).await;
+    for (query, count) in [
+        (format!("/user-subscriptions?userId={}", other.user), 2),
+        (format!("/user-subscriptions?subscriptionPlanId={}", customer.plan), 1),
+        ("/user-subscriptions?paymentStatus=pending".to_owned(), 1),
+        ("/user-subscriptions?subscriptionStatus=active".to_owned(), 2),
+        ("/user-subscriptions?transactionId=T3".to_owned(), 1),
+        ("/users?telegramUserId=1001".to_owned(), 1),
+        ("/users?email=U1@Example.com".to_owned(), 1),
+        ("/users?chatId=1002&status=active".to_owned(), 1),
+        ("/users?status=suspended".to_owned(), 0),
+        ("/alert-configurations?symbol=btcusdt".to_owned(), 1),
+        ("/subscription-plans?sort=-amount".to_owned(), 2),
+        ("/trades?status=open".to_owned(), 0),
+        ("/deliveries?state=dead&sort=-endedAt".to_owned(), 0),
+        ("/alerts?signal=BUY".to_owned(), 0),
+        ("/rejected-webhooks".to_owned(), 0),
+        ("/user-alert-preferences?enabled=true".to_owned(), 0),
+        ("/admin-users?username=Chief".to_owned(), 1),
+    ] {
+        let found = office.get(&query).await.assert(200).body;
+        assert_eq!(found["items"].as_array().unwrap().len(), count, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_query_is_named() {
+    let office = Office::new().await;
+    office.made("/alert-configurations", config("A")).await;
+    office.made("/subscription-plans", plan("P")).await;
+    let cursor =
+        office.get("/alert-configurations?limit=1").await.assert(200).body["next"].as_str().unwrap().to_owned();
+    for (query, problem) in [
+        ("limit=0".to_owned(), "limit: invalid"),
+        ("limit=201".to_owned(), "limit: invalid"),
+        ("limit=x".to_owned(), "limit: invalid"),
+        ("sort=strategy".to_owned(), "sort: invalid"),
+        ("status=open".to_owned(), "status: invalid"),
+        ("nothing=1".to_owned(), "nothing: unknown_field"),
+        ("status=active&status=active".to_owned(), "status: invalid"),
+        ("cursor=xyz".to_owned(), "cursor: invalid"),
+        (format!("cursor={cursor}&status=active"), "cursor: invalid"),
+        (format!("cursor={cursor}&sort=-id"), "cursor: invalid"),
+    ] {
+        let answer = office.get(&format!("/alert-configurations?{query}")).await.assert(400);
+        assert_eq!(answer.problems(), [problem], "{query}");
+    }
+    assert_eq!(office.get(&format!("/users?cursor={cursor}")).await.assert(400).problems(), ["cursor: invalid"]);
+    assert_eq!(office.get("/deliveries?sort=endedAt").await.assert(400).problems(), ["sort: invalid"]);
+    assert_eq!(
+        office.get("/users?telegramUserId=1&limit=5&userId=x").await.assert(400).problems(),
+        ["userId: unknown_field",]
+    );
+    assert_eq!(office.get("/trades?userId=x").await.assert(400).problems(), ["userId: invalid"]);
+    office.get(&format!("/alert-configurations?cursor={cursor}&limit=200")).await.assert(200);
+    assert_eq!(
+        office.get(&format!("/alert-configurations/{}", hex(CONFIG))).await.assert(200).body["symbol"],
+        "BTCUSDT"
+    );
+}

@@ -1,0 +1,12 @@
+//! `/api/v1` through the real router and the real store.
+
+mod acting;
+mod administering;
+mod changing;
+mod describing;
+mod listing;
+mod making;
+mod office;
+mod permitting;
+mod racing;
+mod refusing;
