@@ -116,7 +116,18 @@ impl Known {
         if let [user] = ids_in(around.entry.pointer("/userId"))[..] {
             known.enter_subscriptions(store, UserId(user), around).await?;
         }
+        known.forget_keys();
         Ok(known)
+    }
+
+    /// Whether what is unique is repeated, the store says.
+    fn forget_keys(&mut self) {
+        self.configs.by_key.clear();
+        self.plans.by_key.clear();
+        self.users.by_key.clear();
+        self.telegram.by_key.clear();
+        self.subscriptions.by_key.clear();
+        self.preferences.by_key.clear();
     }
 
     /// What a kept document refers to.

@@ -4,13 +4,14 @@ use alertcast_core::store::{Collection, Write};
 use alertcast_core::token::{TOKEN_BYTES, token_text};
 use axum::Router;
 use bson::oid::ObjectId;
+use bson::{Bson, doc};
 use serde_json::{Value, json};
 
-use super::office::{ADMIN, Office, TOKEN, admin, kept_token};
+use super::office::{ADMIN, CONFIG, Office, TOKEN, admin, kept_token};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
 use crate::harness::{App, World};
-use crate::support::{Answer, Post};
+use crate::support::{Answer, Post, START as NOW};
 
 /// A program with subscribers, and its API.
 struct Desk {
@@ -88,24 +89,34 @@ async fn who_got_an_alert_and_what_they_were_sent_is_told_in_pages() {
 
 #[tokio::test]
 async fn a_trade_is_closed_by_hand_once_for_each_key() {
-    let mut desk = Desk::new(1).await;
-    desk.app.done(entry()).await;
-    let trade = desk.get("/trades?status=open").await.body["items"][0]["id"].as_str().unwrap().to_owned();
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let trade = ObjectId::from_bytes([4; 12]);
+    let id = |text: &str| ObjectId::parse_str(text).unwrap();
+    let open = doc! {
+        "_id": trade, "tradeNumber": 1, "userId": id(&customer.user), "alertConfigId": ObjectId::from_bytes(CONFIG),
+        "subscriptionId": id(&customer.subscription), "status": "open", "timestamps": { "openedAt": Bson::from(NOW) },
+        "tradeData": {
+            "symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "entryPrice": 100.0,
+        },
+    };
+    office.house.insert(Collection::Trades, open).await;
     let path = format!("/trades/{trade}/close");
-    desk.ask("POST", &path, &json!({"price": 0}), None).await.assert(422);
-    desk.ask("POST", &path, &json!({"prize": 1}), None).await.assert(422);
+    let close = async |closing: Value, key: &'static str| {
+        office.request("POST", &path, &closing).header("idempotency-key", key).send(&office.house).await
+    };
+    assert_eq!(close(json!({"price": 0}), "a").await.assert(422).problems(), ["price: invalid"]);
+    let mistyped = close(json!({"prize": 1}), "a").await.assert(422).problems();
+    assert_eq!(mistyped, ["price: missing", "prize: unknown_field"]);
     let closing = json!({"price": 105, "reason": "holiday"});
-    let closed = desk.ask("POST", &path, &closing, Some("k")).await.assert(200).body;
+    let closed = close(closing.clone(), "k").await.assert(200).body;
     assert_eq!((&closed["status"], &closed["tradeData"]["exitReason"]), (&json!("closed"), &json!("MANUAL")));
     assert_eq!(closed["pnl"]["percentage"], 5);
-    assert_eq!(desk.ask("POST", &path, &closing, Some("k")).await.assert(200).body, closed);
-    desk.ask("POST", &path, &closing, None).await.assert(409);
-    desk.ask("POST", &path, &json!({"price": 1}), Some("k")).await.assert(422);
-    let log = desk.get("/audit-log?action=close_trade").await.body;
+    assert_eq!(close(closing.clone(), "k").await.assert(200).body, closed);
+    close(closing, "other").await.assert(409);
+    assert_eq!(close(json!({"price": 1}), "k").await.assert(422).problems(), ["Idempotency-Key: taken"]);
+    let log = office.get("/audit-log?action=close_trade").await.assert(200).body;
     assert_eq!((log["items"].as_array().unwrap().len(), &log["items"][0]["reason"]), (1, &json!("holiday")));
-    desk.app.quiet().await;
-    assert_eq!(desk.app.messages(1).len(), 2);
-    desk.app.finish().await;
 }
 
 #[tokio::test]

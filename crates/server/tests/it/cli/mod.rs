@@ -7,3 +7,4 @@ mod program;
 mod replaying;
 mod seeding;
 mod serving;
+mod tokens;

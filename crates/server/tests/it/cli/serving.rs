@@ -13,6 +13,7 @@ use crate::support::{SECRET, buy};
 const CONFIG: &str = "[[configurations]]\nname = 'B'\nsymbol = 'BTCUSDT'\ntimeframe = '1h'\nstrategy = 'EMA Cross'\n";
 
 /// A server that runs; killed when it is dropped.
+#[derive(Debug)]
 pub(super) struct Served {
     child: Child,
     pub(super) address: String,
@@ -50,13 +51,13 @@ impl Served {
         answer
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
     }
 
     /// Waits for its end: the exit code, and all that it logged.
-    fn ended(mut self) -> (Option<i32>, String) {
+    pub(super) fn ended(mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
         let mut rest = String::new();
