@@ -149,8 +149,8 @@ fn operation(route: &Route) -> Value {
         let text = json!({"schema": {"type": "string"}});
         let json = json!({"schema": {}});
         operation["requestBody"] = json!({
-            "required": true,
-            "description": "What TradingView would post to the webhook.",
+            "required": false,
+            "description": "What TradingView would post to the webhook; all of it may stand in the query too.",
             "content": {"text/plain": text, "application/json": json},
         });
     }
@@ -227,7 +227,7 @@ fn parameters(route: &Route) -> Vec<Value> {
                     twice.";
         parameters.push(sent("Idempotency-Key", what, &key));
     }
-    if route.method != Method::GET {
+    if route.method != Method::GET && !matches!(route.act, Act::Rehearse) {
         parameters.push(sent("X-Reason", "Why, for the audit log.", &text));
     }
     parameters

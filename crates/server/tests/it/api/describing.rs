@@ -17,7 +17,7 @@ use crate::support::Post;
 /// As `./test` installs it.
 const VERSION: &str = "4.32.5";
 /// A run of the fuzzer takes less, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(540);
 
 #[tokio::test]
 async fn every_route_is_described_and_nothing_else() {
@@ -101,7 +101,7 @@ async fn a_fuzzer_finds_nothing_that_is_not_described() {
     let run = Command::new(fuzzer)
         .args(["--config-file", config.to_str().unwrap(), "run", &url])
         .args(["--header", &format!("Authorization: Bearer {}", office.token)])
-        .args(["--max-examples", "15", "--seed", "1", "--max-time", "120", "--no-color", "--continue-on-failure"])
+        .args(["--max-examples", "15", "--seed", "1", "--no-color", "--continue-on-failure"])
         .args(["--generation-database", "none", "--warnings", "off"])
         .current_dir(folder.path())
         .stdin(Stdio::null())
