@@ -101,7 +101,7 @@ async fn a_fuzzer_finds_nothing_that_is_not_described() {
     let run = Command::new(fuzzer)
         .args(["--config-file", config.to_str().unwrap(), "run", &url])
         .args(["--header", &format!("Authorization: Bearer {}", office.token)])
-        .args(["--max-examples", "15", "--seed", "1", "--no-color", "--continue-on-failure"])
+        .args(["--max-examples", "8", "--seed", "1", "--no-color", "--continue-on-failure"])
         .args(["--generation-database", "none", "--warnings", "off"])
         .current_dir(folder.path())
         .stdin(Stdio::null())
