@@ -1,8 +1,8 @@
 //! The command line: reads it, runs the command, prints what came of it, and says with the exit code how it went.
 //! Only here a store adapter is named.
 
-mod doctor;
 mod admin;
+mod doctor;
 mod failure;
 mod import;
 mod replay;
