@@ -236,7 +236,7 @@ fn decide_payment(asked: &Asked, before: Option<&Document>, after: &mut Document
         let before = was(path).or_else(|| (*path == "payment.status").then_some(&undecided));
         before != at(after, path)
     };
-    if !DECISIONS.iter().any(|path| differs(path)) {
+    if !DECISIONS.iter().any(differs) {
         return Ok(());
     }
     asked.caller.must_hold(Permission::SubscriptionsApprove)?;

@@ -36,8 +36,8 @@ impl Key {
     pub(super) fn of(asked: &Asked) -> Answered<Option<Self>> {
         let Some(value) = asked.head.headers.get("idempotency-key") else { return Ok(None) };
         let text = value.to_str().unwrap_or_default();
-        if text.is_empty() || text.len() > KEY_CHARS_MAX {
-            let what = format!("is 1 to {KEY_CHARS_MAX} visible characters");
+        if !(1..=KEY_CHARS_MAX).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
+            let what = format!("is 1 to {KEY_CHARS_MAX} visible characters without blanks");
             return Err(bad_query(vec![wrong("Idempotency-Key", "invalid", what)]).into());
         }
         let mut request = Sha256::new();

@@ -108,3 +108,20 @@ async fn what_is_made_is_seen_by_the_next_alert() {
     let found = office.house.app.audience.with(|audience| audience.configs().count());
     assert_eq!(found, 2);
 }
+
+#[tokio::test]
+async fn a_configuration_whose_alerts_cannot_reach_everybody_in_time_warns() {
+    let office = Office::with(|settings| {
+        settings.telegram.limits.bot_per_second = std::num::NonZeroU32::MIN;
+        settings.delivery.entry_deadline = Some(std::time::Duration::from_secs(1));
+    })
+    .await;
+    let path = format!("/alert-configurations/{}", hex(CONFIG));
+    for (n, warned) in [(1, false), (2, true)] {
+        office.customer(n).await;
+        let saved = office.patch(&path, json!({"description": format!("{n}")})).await.assert(200);
+        let warning = saved.header("alertcast-warning");
+        assert_eq!(warning.starts_with("2 subscribers at 1 messages a second"), warned, "{warning}");
+        assert_eq!(warning.is_empty(), !warned);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use alertcast::settings::Settings;
 use alertcast_core::admin::Permission;
 use alertcast_core::store::Collection;
 use alertcast_core::token::{TOKEN_BYTES, TokenDigest, token_text};
@@ -34,7 +35,12 @@ impl Office {
     /// The same, with so many requests a minute.
     pub(super) async fn with_requests(a_minute: u32) -> Self {
         let a_minute = NonZeroU32::new(a_minute).unwrap();
-        let house = House::with(|settings| settings.api.requests_a_minute = a_minute).await;
+        Self::with(|settings| settings.api.requests_a_minute = a_minute).await
+    }
+
+    /// The same, with other settings.
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let house = House::with(change).await;
         let token = token_text([9; TOKEN_BYTES]);
         house.insert(Collection::AdminUsers, admin(ADMIN, "chief")).await;
         house.insert(Collection::ApiTokens, kept_token(TOKEN, ADMIN, &token)).await;

@@ -144,10 +144,9 @@ async fn requests_that_are_none_are_told_why() {
     office.get("/nothing").await.assert(404);
     let answer = office.post("/me", json!({})).await.assert(405);
     assert!(answer.header("allow").contains("GET"), "{:?}", answer.headers);
-    for key in ["", "a b\u{7f}"] {
-        let post = office.request("POST", "/users", &user(5)).header("idempotency-key", key.trim_end_matches('\u{7f}'));
-        let status = post.send(&office.house).await.status.as_u16();
-        assert_eq!(status, if key.is_empty() { 400 } else { 201 });
+    for key in ["", "a b", &"k".repeat(256)] {
+        let post = office.request("POST", "/users", &user(5)).header("idempotency-key", key);
+        assert_eq!(post.send(&office.house).await.assert(400).problems(), ["Idempotency-Key: invalid"], "{key:?}");
     }
 }
 
