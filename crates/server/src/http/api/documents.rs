@@ -38,7 +38,6 @@ const PRICE: Kind = Kind::Number { min: Some(0), above: true };
 const CURRENCY: Kind = Kind::Spelled(r"^\s*[A-Za-z]{3}\s*$");
 /// Seed 7.1.
 const EMAIL: Kind = Kind::Spelled(r"^\s*[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}\s*$");
-const SYMBOL: Kind = Kind::Spelled(r"^\s*\S{1,50}\s*$");
 
 const ID: Field = field("id", Id).kept();
 const CREATED: Field = field("createdAt", Time).kept();
@@ -49,7 +48,7 @@ pub(super) const CONFIGURATION: &[Field] = &[
     ID,
     must("name", Text),
     may("description", Text),
-    must("symbol", SYMBOL),
+    must("symbol", Text),
     must("timeframe", words!(Timeframe)),
     must("strategy", Text),
     field(
