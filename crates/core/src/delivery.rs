@@ -291,6 +291,52 @@ pub enum Turn {
 }
 
 impl Delivery {
+    /// A delivery that is due at once and of use as long as an exit. Its lane and address are still to be filled in.
+    #[must_use]
+    pub fn pending(id: DeliveryId, parcel: Parcel<'_>, facts: Facts, now: Time) -> Self {
+        let Parcel { cause, recipient, channel, kind, trade } = parcel;
+        let (user_id, to) = match recipient {
+            Recipient::User(user) => (Some(user), String::new()),
+            Recipient::Chat(chat) => (None, chat.to_owned()),
+        };
+        Self {
+            id,
+            key: delivery_key(cause, recipient, channel, kind, trade),
+            cause,
+            alert_id: None,
+            alert_config_id: None,
+            user_id,
+            subscription_id: None,
+            trade_id: trade,
+            channel,
+            kind,
+            lane: String::new(),
+            to,
+            state: DeliveryState::Pending,
+            priority: priority(kind, false),
+            queued_at: now,
+            rotation: 0,
+            due_at: now,
+            deadline_at: now + EXIT_DEADLINE,
+            entry_deadline_at: None,
+            entry_delivery: None,
+            follows: None,
+            superseded_by: None,
+            combines: None,
+            combines_alert: None,
+            entry_lapsed: false,
+            attempts: Count(0),
+            possible_repeat: false,
+            epoch: None,
+            last_error: None,
+            message_id: None,
+            ended_at: None,
+            facts,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
     /// The edit by which the message `entry` gets the result of a trade whose end this delivery tells of. None where
     /// this one goes by a channel in which nothing can be edited.
     #[must_use]
@@ -374,6 +420,16 @@ pub fn delivery_key(
     bytes.push(kind as u8);
     bytes.extend_from_slice(&trade.unwrap_or(TradeId::MIN).bytes());
     Binary { subtype: BinarySubtype::Generic, bytes }
+}
+
+/// What makes a delivery the one it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parcel<'a> {
+    pub cause: Cause,
+    pub recipient: Recipient<'a>,
+    pub channel: Channel,
+    pub kind: MessageKind,
+    pub trade: Option<TradeId>,
 }
 
 /// For whom a delivery is.

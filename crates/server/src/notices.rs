@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::delivery::{
-    Cause, CauseKind, Channel, Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key,
-    digest12, priority,
-};
+use alertcast_core::delivery::{Cause, CauseKind, Channel, Delivery, Facts, MessageKind, Parcel, Recipient, digest12};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
 use alertcast_core::store::Notice;
@@ -50,42 +47,11 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
     let window_end = Time::from_millis((window + 1).saturating_mul(window_ms));
     let cause_id = ObjectId::from_bytes(digest12(&[&trouble.group, &window.to_string()]));
     let cause = Cause { kind: CauseKind::Refusal, id: cause_id };
-    let delivery = |kind, due_at, facts| Delivery {
-        id: DeliveryId(app.ids.next()),
-        key: delivery_key(cause, Recipient::Chat(chat), Channel::Telegram, kind, None),
-        cause,
-        // Not the alert's own delivery: the alert's numbers are about its subscribers.
-        alert_id: None,
-        alert_config_id: None,
-        user_id: None,
-        subscription_id: None,
-        trade_id: None,
-        channel: Channel::Telegram,
-        kind,
-        lane: lane.to_owned(),
-        to: chat.to_owned(),
-        state: DeliveryState::Pending,
-        priority: priority(kind, false),
-        queued_at: now,
-        rotation: 0,
-        due_at,
-        deadline_at: now + EXIT_DEADLINE,
-        entry_deadline_at: None,
-        entry_delivery: None,
-        follows: None,
-        superseded_by: None,
-        combines: None,
-        combines_alert: None,
-        entry_lapsed: false,
-        attempts: Count(0),
-        possible_repeat: false,
-        epoch: None,
-        last_error: None,
-        message_id: None,
-        ended_at: None,
-        facts,
-        created_at: now,
-        updated_at: now,
+    // No alert's own delivery: an alert's numbers are about its subscribers.
+    let delivery = |kind, due_at, facts| {
+        let parcel = Parcel { cause, recipient: Recipient::Chat(chat), channel: Channel::Telegram, kind, trade: None };
+        let lane = lane.to_owned();
+        Delivery { lane, due_at, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
     };
     let mut lines = trouble.lines.clone();
     lines.extend(trouble.alert.map(|alert| format!("Alert {alert}")));

@@ -8,8 +8,8 @@ use crate::alert::document::{
 };
 use crate::config::{AlertConfiguration, ConfigStatus};
 use crate::delivery::{
-    Cause, CauseKind, Channel, Delivery, DeliveryState, EndedTrade, Facts, MessageKind, Recipient, delivery_key,
-    priority, rotation,
+    Cause, CauseKind, Channel, Delivery, EndedTrade, Facts, MessageKind, Parcel, Recipient, delivery_key, priority,
+    rotation,
 };
 use crate::id::{AdminId, AlertId, ConfigId, DeliveryId, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Signal, Symbol, Timeframe};
@@ -299,47 +299,26 @@ pub fn trade(by: u32, config: u32, user: u32, trade_number: i64, channels: &[Cha
 
 /// The announcement of the trade that alert `by` opened; pending, due at once, of use for an hour.
 pub fn entry(channel: Channel, by: u32, config: u32, user: u32) -> Delivery {
-    let cause = Cause { kind: CauseKind::Alert, id: alert_id(by).0 };
-    let trade = trade_id(by, user);
-    let recipient = Recipient::User(user_id(user));
-    Delivery {
-        id: delivery_id(channel, by, user),
-        key: delivery_key(cause, recipient, channel, MessageKind::Entry, Some(trade)),
-        cause,
-        alert_id: Some(alert_id(by)),
-        alert_config_id: Some(config_id(config)),
-        user_id: Some(user_id(user)),
-        subscription_id: Some(subscription_id(user)),
-        trade_id: Some(trade),
+    let parcel = Parcel {
+        cause: Cause { kind: CauseKind::Alert, id: alert_id(by).0 },
+        recipient: Recipient::User(user_id(user)),
         channel,
         kind: MessageKind::Entry,
+        trade: Some(trade_id(by, user)),
+    };
+    let facts = Facts::Entry { number: Count(1) };
+    Delivery {
+        alert_id: Some(alert_id(by)),
+        alert_config_id: Some(config_id(config)),
+        subscription_id: Some(subscription_id(user)),
         lane: lane(channel).to_owned(),
         to: match channel {
             Channel::Telegram => chat(user),
             Channel::Email => email(user),
         },
-        state: DeliveryState::Pending,
-        priority: priority(MessageKind::Entry, false),
-        queued_at: at(i64::from(by)),
         rotation: rotation(alert_id(by), user_id(user)),
-        due_at: at(i64::from(by)),
         deadline_at: at(i64::from(by) + 3_600),
-        entry_deadline_at: None,
-        entry_delivery: None,
-        follows: None,
-        superseded_by: None,
-        combines: None,
-        combines_alert: None,
-        entry_lapsed: false,
-        attempts: Count(0),
-        possible_repeat: false,
-        epoch: None,
-        last_error: None,
-        message_id: None,
-        ended_at: None,
-        facts: Facts::Entry { number: Count(1) },
-        created_at: at(i64::from(by)),
-        updated_at: at(i64::from(by)),
+        ..Delivery::pending(delivery_id(channel, by, user), parcel, facts, at(i64::from(by)))
     }
 }
 

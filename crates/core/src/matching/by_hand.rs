@@ -2,12 +2,9 @@
 
 use bson::oid::ObjectId;
 
-use crate::delivery::{
-    Cause, CauseKind, Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, priority,
-    rotation,
-};
+use crate::delivery::{Cause, CauseKind, Delivery, Facts, MessageKind, Parcel, Recipient, priority, rotation};
 use crate::id::{AlertId, DeliveryId, IdSource};
-use crate::money::{Count, Price};
+use crate::money::Price;
 use crate::store::UsageIncrement;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
@@ -93,41 +90,22 @@ fn message(
     ids: &dyn IdSource,
 ) -> Delivery {
     let (trade, kind) = (asked.trade, MessageKind::Exit);
-    let cause = Cause { kind: CauseKind::Manual, id: asked.act };
-    Delivery {
-        id: DeliveryId(ids.next()),
-        key: delivery_key(cause, Recipient::User(trade.user_id), route.channel, kind, Some(trade.id)),
-        cause,
-        alert_id: None,
-        alert_config_id: Some(trade.alert_config_id),
-        user_id: Some(trade.user_id),
-        subscription_id: Some(trade.subscription_id),
-        trade_id: Some(trade.id),
+    let parcel = Parcel {
+        cause: Cause { kind: CauseKind::Manual, id: asked.act },
+        recipient: Recipient::User(trade.user_id),
         channel: route.channel,
         kind,
+        trade: Some(trade.id),
+    };
+    let facts = Facts::Exit { closed: ending.told() };
+    Delivery {
+        alert_config_id: Some(trade.alert_config_id),
+        subscription_id: Some(trade.subscription_id),
+        entry_delivery: trade.announced_by(route.channel),
         lane: route.lane,
         to: route.to.to_owned(),
-        state: DeliveryState::Pending,
         priority: priority(kind, priority_support),
-        queued_at: now,
         rotation: rotation(AlertId(asked.act), trade.user_id),
-        due_at: now,
-        deadline_at: now + EXIT_DEADLINE,
-        entry_deadline_at: None,
-        follows: None,
-        entry_delivery: trade.announced_by(route.channel),
-        superseded_by: None,
-        combines: None,
-        combines_alert: None,
-        entry_lapsed: false,
-        attempts: Count(0),
-        possible_repeat: false,
-        epoch: None,
-        last_error: None,
-        message_id: None,
-        ended_at: None,
-        facts: Facts::Exit { closed: ending.told() },
-        created_at: now,
-        updated_at: now,
+        ..Delivery::pending(DeliveryId(ids.next()), parcel, facts, now)
     }
 }

@@ -1,8 +1,6 @@
 //! The documents that follow from a ruling: the new trade, and the deliveries.
 
-use crate::delivery::{
-    Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, Recipient, delivery_key, priority, rotation,
-};
+use crate::delivery::{Delivery, EXIT_DEADLINE, Facts, MessageKind, Parcel, Recipient, priority, rotation};
 use crate::id::{DeliveryId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::money::Count;
 use crate::time::Time;
@@ -134,43 +132,27 @@ impl Desk<'_> {
     }
 
     fn delivery(&self, subject: &Subject, route: Route<'_>, facts: Facts, entry: Option<DeliveryId>) -> Delivery {
-        let (job, cause) = (self.job, self.job.cause());
-        let recipient = Recipient::User(subject.user);
-        Delivery {
-            id: DeliveryId(self.ids.next()),
-            key: delivery_key(cause, recipient, route.channel, subject.kind, subject.trade),
-            cause,
-            alert_id: Some(job.alert),
-            alert_config_id: Some(job.config.id),
-            user_id: Some(subject.user),
-            subscription_id: Some(subject.subscription),
-            trade_id: subject.trade,
+        let job = self.job;
+        let parcel = Parcel {
+            cause: job.cause(),
+            recipient: Recipient::User(subject.user),
             channel: route.channel,
             kind: subject.kind,
+            trade: subject.trade,
+        };
+        Delivery {
+            alert_id: Some(job.alert),
+            alert_config_id: Some(job.config.id),
+            subscription_id: Some(subject.subscription),
             lane: route.lane,
             to: route.to.to_owned(),
-            state: DeliveryState::Pending,
             priority: priority(subject.kind, subject.priority_support),
             queued_at: job.received_at,
             rotation: rotation(job.alert, subject.user),
-            due_at: self.now,
             deadline_at: subject.deadline_at,
             entry_deadline_at: subject.entry_deadline_at,
             entry_delivery: entry,
-            follows: None,
-            superseded_by: None,
-            combines: None,
-            combines_alert: None,
-            entry_lapsed: false,
-            attempts: Count(0),
-            possible_repeat: false,
-            epoch: None,
-            last_error: None,
-            message_id: None,
-            ended_at: None,
-            facts,
-            created_at: self.now,
-            updated_at: self.now,
+            ..Delivery::pending(DeliveryId(self.ids.next()), parcel, facts, self.now)
         }
     }
 

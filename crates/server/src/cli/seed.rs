@@ -67,7 +67,9 @@ fn report(password: Option<&Password>, plans: &[String], made: usize) {
         0 => "Everything was there already.",
         _ => "The seed is in the store.",
     });
-    terminal::next("`alertcast import FILE` brings your configurations, plans and subscribers");
+    terminal::next(
+        "`alertcast admin token --username admin` makes a token for the API; `alertcast import FILE` brings many at once",
+    );
 }
 
 async fn admin_exists(store: &dyn Documents) -> anyhow::Result<bool> {
