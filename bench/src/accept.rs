@@ -19,21 +19,24 @@ const PROBES: usize = 2_000;
 /// Adds the rows to the report.
 pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
     let (mut full, mut bare, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut p99, mut p50, mut sync_p99) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut p99, mut p50, mut sync_p99, mut batches) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.runs {
         // Nobody subscribes: the figure is about taking in, not about sending.
         let world = World::make(scale.dir(), 0, CONFIGURATIONS).await?;
         let program = Process::alertcast(world.dir(), None, None).await?;
         let before = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
         let closed = post(&program, scale.of(ALERTS), None).await?;
+        // What was taken in is worked off before the next figure.
+        world.wait_processed(scale.of(ALERTS)).await?;
         // At half of that load, alerts come at fixed moments, whatever became of those before.
         let rate = closed.rate() / 2.0;
-        let groups_before = program.stop().await?.groups;
+        let groups = program.stop().await?.groups;
         let program = Process::alertcast(world.dir(), None, None).await?;
         let open = post(&program, scale.of(ALERTS), Some(rate)).await?;
         program.stop().await?;
         let after = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
-        let batch = (scale.of(ALERTS) as f64 / groups_before.max(1) as f64).round().max(1.0);
+        let batch = (scale.of(ALERTS) as f64 / groups.max(1) as f64).round().max(1.0);
+        batches.push(batch);
         full.push(closed.rate());
         bare.push(bare::insert_again(world.dir(), &[("alerts", "rowid"), ("intake_keys", "until")], batch as usize)?);
         syncs.push((before.rate() + after.rate()) / 2.0);
@@ -66,6 +69,7 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         goal: Goal::RatioAtMost(4.0),
     });
     report.add(Figure::alone("median of the same", "ms", p50, Goal::None));
+    report.add(Figure::alone("alerts to a commit in the closed loop", "", batches, Goal::None));
     Ok(())
 }
 

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::process::{Process, wait_for_messages};
+use crate::process::Process;
 use crate::report::{Figure, Goal, Report};
 use crate::world::{World, alert, symbol};
 use crate::{Scale, probe};
 
 const ALERTS: usize = 60;
 const SUBSCRIBERS: usize = 200;
-const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Adds the rows to the report.
 pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
@@ -38,7 +37,7 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
             worst = worst.max(done??);
         }
         slowest.push(worst.as_secs_f64() * 1e3);
-        wait_for_messages(&telegram, (ALERTS * SUBSCRIBERS) as u64, PATIENCE).await?;
+        world.wait_processed(ALERTS).await?;
         program.stop().await?;
         telegram.stop().await?;
     }

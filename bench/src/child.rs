@@ -34,7 +34,7 @@ pub(crate) struct Child {
 /// What a child has counted.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(crate) struct Counted {
-    /// Groups committed.
+    /// Commits in which alerts were accepted.
     pub(crate) groups: u64,
 }
 
@@ -42,11 +42,11 @@ impl Child {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let store = Arc::new(SqliteStore::open(&self.dir, &alertcast_sqlite::Options::default())?);
         let app = running::prepare(Arc::clone(&store) as _, SystemClock::new(), self.settings()?).await?;
-        let before = store.groups_committed();
+        let before = store.intake_groups();
         let running = running::start(app).await?;
         show(&running.address.to_string());
         wait_for_end().await?;
-        let groups = store.groups_committed() - before;
+        let groups = store.intake_groups() - before;
         running.stop().await;
         show(&serde_json::to_string(&Counted { groups })?);
         Ok(())

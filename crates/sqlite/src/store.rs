@@ -56,7 +56,7 @@ impl Default for Options {
 pub struct SqliteStore {
     jobs: Arc<Jobs>,
     pub(crate) seq_committed: Arc<AtomicI64>,
-    groups: Arc<AtomicU64>,
+    intake_groups: Arc<AtomicU64>,
     wal: Arc<Wal>,
     readers: Readers,
     intake_readers: Readers,
@@ -96,13 +96,13 @@ impl SqliteStore {
         let readers = Readers::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
         let intake_readers = Readers::start("sqlite-intake", connections(2)?).map_err(thread)?;
         let jobs = Arc::new(Queue::new());
-        let groups = Arc::new(AtomicU64::new(0));
+        let intake_groups = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             conn,
             jobs: Arc::clone(&jobs),
             wal: Arc::clone(&wal),
             seq_committed: Arc::clone(&seq_committed),
-            groups: Arc::clone(&groups),
+            intake_groups: Arc::clone(&intake_groups),
         };
         let writer = spawn("sqlite-write", move || writer.run()).map_err(thread)?;
         let checkpoints = connect(path, 1024)?;
@@ -111,7 +111,7 @@ impl SqliteStore {
         Ok(Self {
             jobs,
             seq_committed,
-            groups,
+            intake_groups,
             wal,
             readers,
             intake_readers,
@@ -137,10 +137,10 @@ impl SqliteStore {
         answer.await.map_err(|_| closed())?
     }
 
-    /// How many groups of operations have been committed since the store was opened: each cost one sync.
+    /// How many commits have accepted alerts since the store was opened: those of one commit shared a sync.
     #[must_use]
-    pub fn groups_committed(&self) -> u64 {
-        self.groups.load(Ordering::Relaxed)
+    pub fn intake_groups(&self) -> u64 {
+        self.intake_groups.load(Ordering::Relaxed)
     }
 
     /// Reads in one snapshot.

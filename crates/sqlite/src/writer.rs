@@ -126,8 +126,8 @@ pub(crate) struct Writer {
     pub(crate) wal: Arc<Wal>,
     /// `alertcast.seq` of the highest alert whose acceptance is committed.
     pub(crate) seq_committed: Arc<AtomicI64>,
-    /// Groups committed since the start.
-    pub(crate) groups: Arc<AtomicU64>,
+    /// Groups committed since the start in which alerts were accepted.
+    pub(crate) intake_groups: Arc<AtomicU64>,
 }
 
 type Outcome = std::result::Result<(), StoreError>;
@@ -282,8 +282,10 @@ impl Writer {
         guarded(|| {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;
-            self.groups.fetch_add(1, Ordering::Relaxed);
-            self.seq_committed.fetch_max(counters.seq.get(), Ordering::AcqRel);
+            let accepted = counters.seq.get();
+            if self.seq_committed.fetch_max(accepted, Ordering::AcqRel) < accepted {
+                self.intake_groups.fetch_add(1, Ordering::Relaxed);
+            }
             failpoints::pass("commit", "after_commit")
         })
     }
