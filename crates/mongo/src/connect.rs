@@ -46,6 +46,8 @@ pub struct MongoStore {
     pub(crate) client: Client,
     pub(crate) db: Database,
     pub(crate) gates: Gates,
+    /// Where it is, without user and password.
+    hosts: String,
 }
 
 impl fmt::Debug for MongoStore {
@@ -82,7 +84,14 @@ impl MongoStore {
             }
         }
         let db = client.database(name.as_deref().unwrap_or(DATABASE));
-        Ok(Self { client, db, gates: Gates::default() })
+        let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
+        Ok(Self { client, db, gates: Gates::default(), hosts: hosts.join(",") })
+    }
+
+    /// Where it is, for people: the servers that were named, and the database.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("MongoDB at {}, database {}", self.hosts, self.db.name())
     }
 
     pub(crate) fn collection(&self, collection: Collection) -> mongodb::Collection<Document> {

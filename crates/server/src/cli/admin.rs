@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::Documents as _;
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -33,10 +32,10 @@ async fn made(loaded: &Loaded, wanted: Wanted) -> anyhow::Result<SecretString> {
     let ask = Ask::Token(wanted);
     let mut silent = None;
     for _ in 0..TRIES {
-        if let Some(store) = store::open_unless_in_use(settings)? {
+        if let Some(opened) = store::open_unless_in_use(settings).await? {
             let Ask::Token(wanted) = &ask;
-            store.setup().await.context("the store could not be set up")?;
-            return tokens::make(&store, &ObjectIds, clock.now(), wanted)
+            opened.store.setup().await.context("the store could not be set up")?;
+            return tokens::make(&*opened.store, &ObjectIds, clock.now(), wanted)
                 .await
                 .map_err(|error| Failure::new(error.to_string(), error.fix()).into());
         }

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use alertcast_core::store::Collection;
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
@@ -240,15 +241,17 @@ fn load(flags: Flags) -> anyhow::Result<Loaded> {
 
 async fn run_seed(loaded: &Loaded) -> anyhow::Result<()> {
     let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
-    let store = store::open(&loaded.settings)?;
-    seed::run(&store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
+    let opened = store::open(&loaded.settings).await?;
+    opened.store.setup().await.context("the store could not be set up")?;
+    seed::run(&*opened.store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
 }
 
 async fn run_import(loaded: &Loaded, import: &Import) -> anyhow::Result<()> {
     terminal::title("import");
-    let store = store::open(&loaded.settings)?;
+    let store = store::open(&loaded.settings).await?.store;
+    store.setup().await.context("the store could not be set up")?;
     let now = SystemClock::new().now();
-    let report = import::run(&import.file, import.skip_existing, &store, &ObjectIds, now).await?;
+    let report = import::run(&import.file, import.skip_existing, &*store, &ObjectIds, now).await?;
     for (collection, made, skipped) in &report.collections {
         let skipped = if *skipped > 0 { format!(", {skipped} left out: they exist") } else { String::new() };
         terminal::fact(what(*collection), format!("{made}{skipped}"));

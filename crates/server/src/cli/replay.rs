@@ -9,13 +9,12 @@ use alertcast_core::matching::audience::{Audience, Entity};
 use alertcast_core::matching::job::Outlets;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::time::Time;
-use alertcast_sqlite::ReadOnly;
-use anyhow::Context as _;
 use clap::Args;
 use jiff::tz::TimeZone;
 use tracing::warn;
 
 use super::failure::Failure;
+use super::store::Beside;
 use super::terminal;
 use crate::audience::{COLLECTIONS, PAGE};
 use crate::channel::telegram;
@@ -24,7 +23,7 @@ use crate::replay::{
     self, ConfigReport, Lane, Naming, Options, Recorded, Report, Story, TradeTally, as_of, is_list_of_trades,
     list_of_trades, rehearse,
 };
-use crate::settings::{Settings, StoreChoice, bot_id};
+use crate::settings::{Settings, bot_id};
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -187,22 +186,7 @@ impl Cast {
 
 /// Everybody in the store; their subscriptions as they stand at `today`, where one is given.
 async fn load(settings: &Settings, today: Option<Time>) -> anyhow::Result<Cast> {
-    if let StoreChoice::MongoDb(_) = settings.store {
-        return Err(Failure::of_usage(
-            "store names a MongoDB, and this version has the embedded store only",
-            "remove store from the configuration and ALERTCAST_STORE from the environment, or write \"embedded\"",
-        )
-        .into());
-    }
-    let dir = &settings.data_dir;
-    if !dir.join("alertcast.db").exists() {
-        return Err(Failure::new(
-            format!("there is no store in {}", dir.display()),
-            "run `alertcast setup` and `alertcast import FILE` first, or name the folder with --data-dir",
-        )
-        .into());
-    }
-    let store = ReadOnly::open(dir).with_context(|| format!("the store in {} cannot be read", dir.display()))?;
+    let store = Beside::open(settings).await?;
     let mut cast = Cast { audience: Audience::new(), emails: BTreeMap::new() };
     for collection in COLLECTIONS {
         cast.load(&store, collection, today).await?;
@@ -213,7 +197,7 @@ async fn load(settings: &Settings, today: Option<Time>) -> anyhow::Result<Cast> 
 impl Cast {
     async fn load(
         &mut self,
-        store: &ReadOnly,
+        store: &Beside,
         collection: Collection,
         today: Option<Time>,
     ) -> std::result::Result<(), StoreError> {

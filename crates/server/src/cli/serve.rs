@@ -1,7 +1,6 @@
 //! `serve`: runs the program until it is told to stop.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -26,7 +25,7 @@ const BROKEN_OFF: i32 = 130;
 pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let settings = loaded.settings;
     needed(&settings)?;
-    let store = Arc::new(store::open(&settings)?);
+    let store::Opened { store, place } = store::open(&settings).await?;
     let mut signals = Signals::new()?;
     let app = running::prepare(store, SystemClock::new(), settings).await?;
     let mut running = running::start(app).await.map_err(|error| match error {
@@ -36,7 +35,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     })?;
     let no_more_commands = CancellationToken::new();
     let control = control(&running.app, no_more_commands.clone());
-    banner(&running.app.settings, running.address);
+    banner(&running.app.settings, running.address, &place);
     warnings(&running.app.settings);
     let broken = tokio::select! {
         name = signals.next() => {
@@ -127,14 +126,14 @@ fn warnings(settings: &Settings) {
         Some(_) => {}
     }
     if settings.redis_url.is_some() {
-        warn!("redis_url is set, but the embedded store has no use for Redis");
+        warn!("redis_url is set, but this version has no use for Redis");
     }
     if settings.telegram.operator_chats.is_empty() {
         warn!("telegram.operator_chats is empty: nobody hears of refused alerts");
     }
 }
 
-fn banner(settings: &Settings, address: SocketAddr) {
+fn banner(settings: &Settings, address: SocketAddr, place: &str) {
     let base = settings.public_url.as_ref().map_or_else(|| format!("http://{address}"), ToString::to_string);
     let secrets = match settings.webhook.secrets.len() {
         1 => "1 secret".to_owned(),
@@ -143,7 +142,7 @@ fn banner(settings: &Settings, address: SocketAddr) {
     let bots: Vec<String> = settings.telegram.tokens.iter().filter_map(bot_id).collect();
     terminal::title("serve");
     terminal::fact("Listening on", address);
-    terminal::fact("Store", store::described(settings));
+    terminal::fact("Store", place);
     terminal::fact("Bots", bots.join(", "));
     if let Some(from) = settings.email.from.as_ref().filter(|_| settings.email.smtp_url.is_some()) {
         terminal::fact("E-mail", format!("from {from}"));

@@ -5,36 +5,45 @@ use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use alertcast_core::store::{Collection, Documents as _};
+use alertcast_core::store::Collection;
+use alertcast_core::store::collection::Index;
 use anyhow::Context as _;
 
 use super::failure::Failure;
 use super::{store, terminal};
 use crate::config::{DEFAULT_FILE, DEFAULT_TEXT, Loaded};
+use crate::settings::StoreChoice;
 
 /// Creates what is missing: folder, database, collections, indexes.
 pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
     terminal::title("setup");
     let settings = &loaded.settings;
-    let was_there = settings.data_dir.join("alertcast.db").exists();
-    let opened = store::open(settings)?;
-    opened.setup().await.context("the store could not be set up")?;
-    let standing = |index: &&alertcast_core::store::collection::Index| index.covered_by.is_none();
-    let indexes: usize = Collection::ALL.iter().map(|c| c.indexes().iter().filter(standing).count()).sum();
-    let all: usize = Collection::ALL.iter().map(|c| c.indexes().len()).sum();
+    let is_embedded = matches!(settings.store, StoreChoice::Embedded);
+    let was_there = !is_embedded || settings.data_dir.join("alertcast.db").exists();
+    let store::Opened { store, place } = store::open(settings).await?;
+    store.setup().await.context("the store could not be set up")?;
     terminal::fact("Configuration", described(loaded));
-    terminal::fact(
-        "Store",
-        format!("{} ({})", store::described(settings), if was_there { "was there" } else { "made" }),
-    );
+    terminal::fact("Store", format!("{place} ({})", if was_there { "was there" } else { "made" }));
     terminal::fact("Collections", format!("{}, complete", Collection::ALL.len()));
-    terminal::fact("Indexes", format!("{indexes}, complete (the other {} are covered by these)", all - indexes));
+    terminal::fact("Indexes", indexes(is_embedded));
     terminal::done("The store is ready.");
     if loaded.file.is_none() {
         terminal::next("`alertcast setup --write-config` writes alertcast.toml, with every setting explained");
     }
     terminal::next("`alertcast seed` makes the administrator and two plans");
     Ok(())
+}
+
+/// The embedded store leaves out indexes that others cover.
+fn indexes(is_embedded: bool) -> String {
+    let declared = || Collection::ALL.iter().flat_map(|collection| collection.indexes());
+    let is_covered = |index: &&Index| index.covered_by.is_some();
+    match declared().filter(is_covered).count() {
+        covered if is_embedded => {
+            format!("{}, complete (the other {covered} are covered by these)", declared().count() - covered)
+        }
+        _ => format!("{}, complete", declared().count()),
+    }
 }
 
 fn described(loaded: &Loaded) -> String {

@@ -1,16 +1,32 @@
 //! The one place that names a store adapter.
 
-use alertcast_sqlite::{OpenError, Options, SqliteStore};
+use std::sync::Arc;
+
+use alertcast_core::store::{Collection, Documents as _, Result as StoreResult, Store};
+use alertcast_mongo::{ConnectError, MongoStore};
+use alertcast_sqlite::{OpenError, ReadOnly, SqliteStore};
+use anyhow::Context as _;
+use bson::Document;
+use bson::oid::ObjectId;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failure::Failure;
 use crate::settings::{Settings, StoreChoice};
 
-/// Opens the configured store. Its folder is locked: one process at a time.
+/// A store that a command may read and write.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) store: Arc<dyn Store>,
+    /// Where it is, for people.
+    pub(crate) place: String,
+}
+
+/// Opens the configured store. The embedded one's folder is locked: one process at a time.
 ///
 /// # Errors
-/// The store is not one of this version's, is in use, or cannot be opened.
-pub(crate) fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
-    open_unless_in_use(settings)?.ok_or_else(|| {
+/// The store is in use, or cannot be opened or reached.
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Opened> {
+    open_unless_in_use(settings).await?.ok_or_else(|| {
         Failure::new(
             format!("another alertcast is running on the data folder {}", settings.data_dir.display()),
             "stop it first (Ctrl-C where it runs, or `systemctl stop alertcast`), run this command, then start it \
@@ -23,20 +39,24 @@ pub(crate) fn open(settings: &Settings) -> anyhow::Result<SqliteStore> {
 /// The same; none where another process has it.
 ///
 /// # Errors
-/// The store is not one of this version's, or cannot be opened.
-pub(crate) fn open_unless_in_use(settings: &Settings) -> anyhow::Result<Option<SqliteStore>> {
-    if let StoreChoice::MongoDb(_) = settings.store {
-        return Err(Failure::of_usage(
-            "store names a MongoDB, and this version has the embedded store only: MongoDB comes with a later release",
-            "remove store from the configuration and ALERTCAST_STORE from the environment, or write \"embedded\"",
-        )
-        .into());
+/// The store cannot be opened or reached.
+pub(crate) async fn open_unless_in_use(settings: &Settings) -> anyhow::Result<Option<Opened>> {
+    match &settings.store {
+        StoreChoice::Embedded => embedded(settings),
+        StoreChoice::MongoDb(uri) => {
+            let store = connect(uri).await?;
+            let place = store.place();
+            Ok(Some(Opened { store: Arc::new(store), place }))
+        }
     }
-    let opened = SqliteStore::open(&settings.data_dir, &Options::default());
+}
+
+fn embedded(settings: &Settings) -> anyhow::Result<Option<Opened>> {
+    let opened = SqliteStore::open(&settings.data_dir, &alertcast_sqlite::Options::default());
     if let Err(OpenError::InUse(_)) = opened {
         return Ok(None);
     }
-    opened.map(Some).map_err(|error| {
+    let store = opened.map_err(|error| {
         let shown = settings.data_dir.display();
         match error {
             OpenError::Folder { .. } => Failure::new(
@@ -46,11 +66,84 @@ pub(crate) fn open_unless_in_use(settings: &Settings) -> anyhow::Result<Option<S
             .into(),
             other => anyhow::Error::from(other).context(format!("the store in {shown} cannot be opened")),
         }
+    })?;
+    Ok(Some(Opened { store: Arc::new(store), place: embedded_place(settings) }))
+}
+
+fn embedded_place(settings: &Settings) -> String {
+    let folder = std::path::absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
+    format!("SQLite in {}", folder.display())
+}
+
+/// Reaches the MongoDB.
+///
+/// # Errors
+/// See [`ConnectError`]; what a better configuration would mend is a mistake of usage.
+async fn connect(uri: &SecretString) -> anyhow::Result<MongoStore> {
+    let connected = MongoStore::connect(uri.expose_secret(), &alertcast_mongo::Options::default()).await;
+    connected.map_err(|error| {
+        let fix = "mend that, then run the command again; `alertcast doctor` looks at the store alone";
+        match error {
+            ConnectError::Store(_) => Failure::new(error.to_string(), fix).into(),
+            _ => Failure::of_usage(error.to_string(), fix).into(),
+        }
     })
 }
 
-/// Where the store is, for people.
-pub(crate) fn described(settings: &Settings) -> String {
-    let folder = std::path::absolute(&settings.data_dir).unwrap_or_else(|_| settings.data_dir.clone());
-    format!("SQLite in {}", folder.display())
+/// A store that is only read, beside the programs that work on it.
+#[derive(Debug)]
+pub(super) enum Beside {
+    Embedded(ReadOnly),
+    MongoDb(Box<MongoStore>),
+}
+
+impl Beside {
+    /// Opens the configured store.
+    ///
+    /// # Errors
+    /// There is none, or it cannot be opened or reached.
+    pub(super) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        if let StoreChoice::MongoDb(uri) = &settings.store {
+            return Ok(Self::MongoDb(Box::new(connect(uri).await?)));
+        }
+        let dir = &settings.data_dir;
+        if !dir.join("alertcast.db").exists() {
+            return Err(Failure::new(
+                format!("there is no store in {}", dir.display()),
+                "run `alertcast setup` and `alertcast import FILE` first, or name the folder with --data-dir",
+            )
+            .into());
+        }
+        let store = ReadOnly::open(dir).with_context(|| format!("the store in {} cannot be read", dir.display()))?;
+        Ok(Self::Embedded(store))
+    }
+
+    /// Where it is, for people.
+    pub(super) fn place(&self) -> String {
+        match self {
+            Self::Embedded(_) => "the data folder".to_owned(),
+            Self::MongoDb(store) => store.place(),
+        }
+    }
+
+    /// The next documents above `after`, by id.
+    pub(super) async fn page(
+        &self,
+        collection: Collection,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Document>> {
+        match self {
+            Self::Embedded(store) => store.page(collection, after, limit).await,
+            Self::MongoDb(store) => store.page(collection, after, limit).await,
+        }
+    }
+
+    /// How many documents there are.
+    pub(super) async fn count(&self, collection: Collection) -> StoreResult<u64> {
+        match self {
+            Self::Embedded(store) => store.count(collection).await,
+            Self::MongoDb(store) => store.count(collection).await,
+        }
+    }
 }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alertcast_core::store::{Collection, StoreError};
-use alertcast_sqlite::{Inspection, OpenError, ReadOnly, Soundness, inspect, is_in_use};
+use alertcast_sqlite::{Inspection, OpenError, Soundness, inspect, is_in_use};
 
+use super::super::store::Beside;
 use super::super::terminal::counted;
 use super::Finding;
 use super::server::Server;
@@ -23,12 +24,19 @@ const ROOM_ATTENTION: u64 = 1 << 30;
 const ROOM_BAD: u64 = 100 << 20;
 
 pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
-    if let StoreChoice::MongoDb(_) = settings.store {
-        return vec![Finding::bad(
-            "store names a MongoDB, and this version has the embedded store only",
-            "write store = \"embedded\", or remove store and ALERTCAST_STORE",
-        )];
+    let mut findings = folder(settings);
+    match &settings.store {
+        StoreChoice::Embedded if settings.data_dir.is_dir() => {
+            findings.extend(embedded(settings, server).await);
+        }
+        StoreChoice::Embedded => {}
+        StoreChoice::MongoDb(_) => findings.extend(mongodb(settings).await),
     }
+    findings
+}
+
+/// The data folder. Beside MongoDB it keeps the alerts that come in while that is away.
+fn folder(settings: &Settings) -> Vec<Finding> {
     let dir = &settings.data_dir;
     let shown = shown(dir);
     let metadata = match dir.metadata() {
@@ -45,7 +53,6 @@ pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
     let mut findings = vec![writable(dir)];
     findings.extend(for_others(dir, &metadata));
     findings.extend(room(dir));
-    findings.extend(store(dir, server).await);
     findings
 }
 
@@ -58,7 +65,10 @@ fn not_there(dir: &Path) -> Vec<Finding> {
             format!("make it for the user who runs alertcast: sudo install -d -m 700 -o \"$USER\" {}", shown(dir)),
         )];
     }
-    vec![Finding::attention(format!("{} is not there yet", shown(dir)), "run `alertcast setup`: it makes the store")]
+    vec![Finding::attention(
+        format!("{} is not there yet", shown(dir)),
+        "`alertcast setup` makes it, and `alertcast serve` does",
+    )]
 }
 
 fn writable(dir: &Path) -> Finding {
@@ -105,12 +115,24 @@ fn room(dir: &Path) -> Option<Finding> {
     })
 }
 
-async fn store(dir: &Path, server: &Server) -> Vec<Finding> {
+/// Whether MongoDB can be reached and used, and what it holds.
+async fn mongodb(settings: &Settings) -> Vec<Finding> {
+    match Beside::open(settings).await {
+        Ok(store) => vec![Finding::good(format!("{} can be used", store.place())), contents(&store).await],
+        Err(error) => vec![Finding::bad(
+            error.to_string(),
+            "mend that: alertcast starts only where it reaches its store, and keeps alerts by itself from then on",
+        )],
+    }
+}
+
+async fn embedded(settings: &Settings, server: &Server) -> Vec<Finding> {
+    let dir = &settings.data_dir;
     if !dir.join("alertcast.db").exists() {
         return vec![Finding::attention("There is no store in it yet", "run `alertcast setup`: it makes the store")];
     }
     match is_in_use(dir) {
-        Ok(true) => return vec![in_use(server), contents(dir).await],
+        Ok(true) => return vec![in_use(server), embedded_contents(settings).await],
         Ok(false) => {}
         Err(error) => return vec![Finding::bad(error.to_string(), owner_fix(dir))],
     }
@@ -121,7 +143,7 @@ async fn store(dir: &Path, server: &Server) -> Vec<Finding> {
     };
     let mut findings = vec![schema(&inspection), soundness(dir, &inspection)];
     if inspection.soundness != Soundness::Unfinished && findings.iter().all(|one| one.fix.is_none()) {
-        findings.push(contents(dir).await);
+        findings.push(embedded_contents(settings).await);
     }
     findings
 }
@@ -190,10 +212,16 @@ fn damaged(what: &str) -> Finding {
     Finding::bad(format!("The store is damaged: {what}"), RESTORE)
 }
 
+async fn embedded_contents(settings: &Settings) -> Finding {
+    match Beside::open(settings).await {
+        Ok(store) => contents(&store).await,
+        Err(error) => Finding::bad(format!("{error:#}"), RESTORE),
+    }
+}
+
 /// What there is to send, and to whom.
-async fn contents(dir: &Path) -> Finding {
+async fn contents(store: &Beside) -> Finding {
     let count = async {
-        let store = ReadOnly::open(dir).map_err(|error| error.to_string())?;
         let mut counts = [0; 3];
         let of = [Collection::AlertConfigurations, Collection::SubscriptionPlans, Collection::UserSubscriptions];
         for (count, collection) in counts.iter_mut().zip(of) {
