@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use alertcast_core::conformance::fixtures;
 use alertcast_core::money::Count;
-use alertcast_core::store::Intake as _;
 use alertcast_core::time::Time;
 use bson::doc;
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::load::Load;
 use crate::harness::post::{alert, with};
-use crate::harness::{Allowances, Child, Site, World, chat, child};
+use crate::harness::{Allowances, Child, Site, World, chat, child, place};
 
 /// Programs that run side by side: they mostly wait for the disk.
 const AT_ONCE: usize = 3;
@@ -178,9 +177,9 @@ async fn crash_while_a_failure_is_noted() {
     let mut broken = fixtures::alert(1, 2);
     broken.alertcast.intent = Some(doc! { "kind": "nonsense" });
     let keys = vec![fixtures::key("broken", Time::from_millis(i64::MAX))];
-    let store = site.store();
+    let store = site.store().await;
     store.accept_alert(broken.clone(), keys, child::now()).await.unwrap();
-    child::close(store);
+    place::close(store);
     die_on(&site, "sqlite::failure::applied@2", vec![broken.id]).await;
 }
 

@@ -1,5 +1,6 @@
 //! Which way a message takes, and what becomes of one that has trouble on the way.
 
+use alertcast_core::store::Collection;
 use std::time::Duration;
 
 use alertcast_core::conformance::fixtures::user_id;
@@ -80,7 +81,7 @@ async fn told_together(fault: FaultAction) -> String {
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     app.accept(tp_hit(112.0)).await;
-    let superseded = || app.desk.count("deliveries", "\"state\" = 'superseded'") == 1;
+    let superseded = || app.desk.count(Collection::Deliveries, &[("state", "superseded")]) == 1;
     app.until("the exit has taken the entry's place", superseded).await;
     app.sim.remove_fault(fault);
     app.quiet().await;

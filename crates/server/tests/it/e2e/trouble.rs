@@ -32,7 +32,7 @@ async fn an_alert_that_failed_halfway_goes_on_where_it_stood() {
     let (trade, write) = unreadable_trade(700);
     app.store.write(vec![write]).await.unwrap();
     let entry = app.accept(buy(100.0)).await;
-    let failed = || app.desk.count("alerts", "\"processing.status\" = 'processing'") == 1;
+    let failed = || app.desk.count(Collection::Alerts, &[("processing.status", "processing")]) == 1;
     app.until("the first chunk is committed, the second fails", failed).await;
     app.until("the first chunk's messages are out", || app.sim.messages().len() == 500).await;
     app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();

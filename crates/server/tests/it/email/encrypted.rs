@@ -1,6 +1,7 @@
 //! Encrypted connections, with the program as a process of its own: whose certificates it trusts is the machine's choice,
 //! which `SSL_CERT_FILE` names.
 
+use alertcast_core::store::Collection;
 use std::path::Path;
 
 use alertcast_core::delivery::DeliveryState::Sent;
@@ -35,9 +36,9 @@ async fn by(scheme: &str, query: &str, more: &[&str]) {
     let mut program = site.spawn_as(&[], &variables);
     assert!(site.ready(&mut program).await, "{}", site.last_words());
     site.sender().accept(&buy(100.0)).await;
-    let waits = "lane = 'mail:0' AND state = 'pending'";
+    let waits = [("lane", "mail:0"), ("state", "pending")];
     let was_tried = || site.last_words().contains("certificate");
-    site.until("it was tried, and waits", || was_tried() && site.desk.count("deliveries", waits) == 1).await;
+    site.until("it was tried, and waits", || was_tried() && site.desk.count(Collection::Deliveries, &waits) == 1).await;
     assert_eq!(server.mails().len(), 0, "nobody vouches for the server");
     assert_eq!(program.terminate().await.code(), Some(0));
 
@@ -52,9 +53,9 @@ async fn by(scheme: &str, query: &str, more: &[&str]) {
     let log = site.last_words();
     assert!(!log.contains("p/w") && !log.contains("p%2Fw") && !log.contains("user1@"), "{log}");
 
-    let store = site.store();
-    let books = crate::harness::Books::read(&store).await;
-    crate::harness::child::close(store);
+    let store = site.store().await;
+    let books = crate::harness::Books::read(&*store).await;
+    crate::harness::place::close(store);
     assert_eq!(to(&books, 1)[0].state, Sent);
 }
 

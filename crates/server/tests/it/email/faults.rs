@@ -1,6 +1,7 @@
 //! What goes wrong between us and the reader's mailbox, and what becomes of the mail. In each case whoever else gets the
 //! alert gets it, and Telegram takes no notice.
 
+use alertcast_core::store::Collection;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -135,7 +136,7 @@ async fn while_the_server_is_away_telegram_goes_on_and_afterwards_the_mails_come
     let mut app = start(&server).await;
     app.accept(buy(100.0)).await;
     app.until("Telegram has it", || (1..=3).all(|n| app.messages(n).len() == 1)).await;
-    let tried = || app.desk.count("deliveries", "lane = 'mail:0' AND state = 'pending'") == 3;
+    let tried = || app.desk.count(Collection::Deliveries, &[("lane", "mail:0"), ("state", "pending")]) == 3;
     app.until("the mails wait", tried).await;
     app.accept(tp_hit(112.0)).await;
     app.until("Telegram has the exit", || (1..=3).all(|n| app.messages(n).len() == 2)).await;
@@ -173,7 +174,7 @@ async fn a_server_that_takes_the_connection_and_says_nothing_is_not_waited_for()
     };
     let mut app = App::start_with(world(), change).await;
     app.accept(buy(100.0)).await;
-    let tried = || app.desk.count("deliveries", "lane = 'mail:0' AND state = 'pending'") == 3;
+    let tried = || app.desk.count(Collection::Deliveries, &[("lane", "mail:0"), ("state", "pending")]) == 3;
     app.until("Telegram has it, and the mails wait", || tried() && app.messages(1).len() == 1).await;
     // Entries: they are of no use after their deadline.
     app.advance(Duration::from_secs(2 * 60 * 60));

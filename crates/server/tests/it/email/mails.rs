@@ -1,6 +1,7 @@
 //! What a mail says, as its reader's program shows it.
 
 use alertcast_core::delivery::DeliveryState::{self, Sent};
+use alertcast_core::store::Collection;
 use serde_json::json;
 
 use super::{App, MailServer, buy, finish, settings, start, to, tp_hit, world};
@@ -61,7 +62,7 @@ async fn an_exit_that_overtakes_its_entry_tells_both_in_one_mail() {
     app.accept(buy(100.0)).await;
     app.until("the others have it", || server.mails().len() == 2).await;
     app.accept(tp_hit(112.0)).await;
-    let superseded = || app.desk.count("deliveries", "\"state\" = 'superseded'") == 1;
+    let superseded = || app.desk.count(Collection::Deliveries, &[("state", "superseded")]) == 1;
     app.until("the exit has taken the entry's place", superseded).await;
     server.clear();
     app.quiet().await;

@@ -6,22 +6,21 @@ use std::fs::{File, OpenOptions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alertcast::clock::{Clock as _, SystemClock};
 use alertcast_core::id::AlertId;
-use alertcast_core::store::Documents as _;
+use alertcast_core::store::Store;
 use alertcast_core::time::Time;
-use alertcast_sqlite::{Options, SqliteStore};
 use telegram_sim::{Sim, SimConfig, SimServer};
-use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::app::start_chats;
 use super::desk::Desk;
+use super::place::close;
 use super::post::SECRET;
-use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Sender, World, prepare_process};
+use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Place, Sender, World, prepare_process};
 
 /// The machine is busy with other tests: nothing takes longer, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -41,7 +40,7 @@ pub(crate) struct Site {
     world: World,
     _server: SimServer,
     settings: Vec<(String, String)>,
-    dir: TempDir,
+    place: Place,
 }
 
 impl Site {
@@ -49,15 +48,16 @@ impl Site {
         prepare_process();
         let server = telegram_sim::start(sim.bot(BOT).bot(OTHER_BOT).strict(), "127.0.0.1:0").await.unwrap();
         start_chats(&server.sim(), &world);
-        let dir = TempDir::new().unwrap();
-        let store = SqliteStore::open(dir.path(), &Options::default()).unwrap();
+        let place = Place::new();
+        let store = place.open().await;
         store.setup().await.unwrap();
         store.write(world.writes()).await.unwrap();
         close(store);
         let address = free_address();
         let settings = [
             ("LISTEN", address.to_string()),
-            ("DATA_DIR", dir.path().display().to_string()),
+            ("DATA_DIR", place.dir().display().to_string()),
+            ("STORE", place.setting().to_owned()),
             ("WEBHOOK_SECRETS", SECRET.to_owned()),
             ("WEBHOOK_REQUESTS_A_MINUTE", "1000000".to_owned()),
             ("TELEGRAM_TOKENS", format!("{BOT},{OTHER_BOT}")),
@@ -70,12 +70,12 @@ impl Site {
         ];
         Self {
             sim: server.sim(),
-            desk: Desk::in_folder(dir.path()),
+            desk: place.desk(),
             address,
             world,
             _server: server,
             settings: settings.map(|(name, value)| (format!("ALERTCAST_{name}"), value)).into(),
-            dir,
+            place,
         }
     }
 
@@ -85,8 +85,8 @@ impl Site {
     }
 
     /// Opens the store: no child may be running.
-    pub(crate) fn store(&self) -> SqliteStore {
-        SqliteStore::open(self.dir.path(), &Options::default()).unwrap()
+    pub(crate) async fn store(&self) -> Arc<dyn Store> {
+        self.place.open().await
     }
 
     /// Starts the program.
@@ -99,7 +99,7 @@ impl Site {
         let line: Vec<&str> = under.iter().copied().chain([env!("CARGO_BIN_EXE_alertcast"), "serve"]).collect();
         let log = self.log();
         let mut command = Command::new(line[0]);
-        command.args(&line[1..]).env_clear().current_dir(self.dir.path()).kill_on_drop(true);
+        command.args(&line[1..]).env_clear().current_dir(self.place.dir()).kill_on_drop(true);
         command.envs(self.settings.iter().map(|(name, value)| (name, value))).envs(variables.iter().copied());
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
         let _alone = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -107,12 +107,12 @@ impl Site {
     }
 
     fn log(&self) -> File {
-        OpenOptions::new().create(true).append(true).open(self.dir.path().join("log")).unwrap()
+        OpenOptions::new().create(true).append(true).open(self.place.dir().join("log")).unwrap()
     }
 
     /// The end of what the children said, for whoever looks into a failure.
     pub(crate) fn last_words(&self) -> String {
-        let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();
+        let log = std::fs::read_to_string(self.place.dir().join("log")).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")
     }
@@ -169,8 +169,8 @@ impl Site {
         self.quiet().await;
         let status = child.terminate().await;
         assert_eq!(status.code(), Some(0), "{context}: asked to stop, the program ended so:\n{}", self.last_words());
-        let store = self.store();
-        let books = Books::read(&store).await;
+        let store = self.store().await;
+        let books = Books::read(&*store).await;
         close(store);
         let messages = self.sim.messages();
         let world = &self.world;
@@ -183,13 +183,7 @@ impl Site {
 
 /// Held while a child is started, and while a folder's lock is given back: a child that has not become its own program
 /// yet holds all that this process holds, locks too.
-static FORKS: Mutex<()> = Mutex::new(());
-
-/// Closes a store so that its folder is free afterwards.
-pub(crate) fn close(store: SqliteStore) {
-    let _alone = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
-    drop(store);
-}
+pub(super) static FORKS: Mutex<()> = Mutex::new(());
 
 /// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.
 fn free_address() -> SocketAddr {

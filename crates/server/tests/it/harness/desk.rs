@@ -1,20 +1,29 @@
-//! A look into the embedded store's file from outside, while the program runs or after its end.
+//! A look into the store from outside, while the program runs or after its end: what is left to be done there.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
 use alertcast_core::delivery::{Delivery, MessageKind};
+use alertcast_core::store::Collection;
+use bson::{Document, doc};
+use mongodb::Client;
 use rusqlite::{Connection, OpenFlags};
+use tokio::runtime::Runtime;
 
 /// More open deliveries than this are not looked at one by one.
 const LOOKED_AT_MAX: i64 = 64;
 
-/// The file of the embedded store.
+/// Where the store can be looked into.
 #[derive(Debug, Clone)]
-pub(crate) struct Desk(PathBuf);
+pub(crate) enum Desk {
+    /// The file of the embedded store.
+    File(PathBuf),
+    Database(Database),
+}
 
 impl Desk {
     pub(crate) fn in_folder(data_dir: &Path) -> Self {
-        Self(data_dir.join("alertcast.db"))
+        Self::File(data_dir.join("alertcast.db"))
     }
 
     /// Whether nothing is left to be done now: every alert is processed and settled, no delivery is open, but for the
@@ -25,39 +34,160 @@ impl Desk {
 
     /// What is left to be done, in words.
     pub(crate) fn busy(&self) -> Option<String> {
-        let conn = self.open();
-        let count = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        let received = count(r#"SELECT count(*) FROM alerts WHERE "processing.status" IN ('received', 'processing')"#);
-        let unsettled = count(
-            r#"SELECT count(*) FROM alerts WHERE "processing.status" = 'processed' AND "alertcast.settledAt" IS NULL"#,
-        );
-        let open = count(&format!("SELECT count(*) FROM deliveries WHERE {OPEN}"));
-        let waiting = if open > 0 && open <= LOOKED_AT_MAX { counts_that_wait(&conn) } else { 0 };
-        let busy = received + unsettled + open - waiting;
+        let (received, unsettled, open) = match self {
+            Self::File(file) => left_in_file(&opened(file)),
+            Self::Database(database) => database.left(),
+        };
+        let busy = received + unsettled + open;
         (busy > 0).then(|| format!("{received} alerts to process, {unsettled} to settle, {open} deliveries open"))
     }
 
-    /// How many rows a condition finds in a table.
-    pub(crate) fn count(&self, table: &str, condition: &str) -> i64 {
-        let sql = format!("SELECT count(*) FROM {table} WHERE {condition}");
-        self.open().query_row(&sql, [], |row| row.get(0)).unwrap()
+    /// How many documents of a collection have these texts in these fields.
+    pub(crate) fn count(&self, collection: Collection, fields: &[(&str, &str)]) -> i64 {
+        match self {
+            Self::File(file) => {
+                let conditions: Vec<String> =
+                    fields.iter().map(|(field, value)| format!("\"{field}\" = '{value}'")).collect();
+                count(&opened(file), &format!("{collection} WHERE {}", conditions.join(" AND ")))
+            }
+            Self::Database(database) => {
+                let filter = fields.iter().map(|(field, value)| ((*field).to_owned(), (*value).into())).collect();
+                database.count(collection, filter)
+            }
+        }
     }
 
-    /// What SQLite itself finds wrong with the file: nothing, if it is whole.
+    /// What the engine itself finds wrong with what it keeps: nothing, if it is whole.
     pub(crate) fn integrity(&self) -> String {
-        self.open().query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap()
-    }
-
-    fn open(&self) -> Connection {
-        Connection::open_with_flags(&self.0, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+        match self {
+            Self::File(file) => opened(file).query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap(),
+            Self::Database(_) => "ok".to_owned(),
+        }
     }
 }
 
-const OPEN: &str = "\"state\" IN ('pending', 'sending')";
+// ---------------------------------------------------------------------------------------------------------------------
+// The embedded store
+
+const OPEN: &str = "deliveries WHERE \"state\" IN ('pending', 'sending')";
+
+fn opened(file: &Path) -> Connection {
+    Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
+fn count(conn: &Connection, from: &str) -> i64 {
+    conn.query_row(&format!("SELECT count(*) FROM {from}"), [], |row| row.get(0)).unwrap()
+}
+
+fn left_in_file(conn: &Connection) -> (i64, i64, i64) {
+    let received = count(conn, r#"alerts WHERE "processing.status" IN ('received', 'processing')"#);
+    let unsettled = count(conn, r#"alerts WHERE "processing.status" = 'processed' AND "alertcast.settledAt" IS NULL"#);
+    let open = count(conn, OPEN);
+    let waiting = if open > 0 && open <= LOOKED_AT_MAX { counts_that_wait(conn) } else { 0 };
+    (received, unsettled, open - waiting)
+}
 
 fn counts_that_wait(conn: &Connection) -> i64 {
-    let mut statement = conn.prepare(&format!("SELECT doc FROM deliveries WHERE {OPEN}")).unwrap();
+    let mut statement = conn.prepare(&format!("SELECT doc FROM {OPEN}")).unwrap();
     let documents = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     let deliveries = documents.map(|bytes| bson::deserialize_from_slice::<Delivery>(&bytes.unwrap()).unwrap());
     i64::try_from(deliveries.filter(|delivery| delivery.kind == MessageKind::OperatorMore).count()).unwrap()
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// MongoDB
+
+/// A test's database.
+#[derive(Debug, Clone)]
+pub(crate) struct Database {
+    uri: String,
+    name: String,
+    outside: Arc<Outside>,
+}
+
+/// A runtime beside the test's: a look waits for the server, and whoever looks does not wait for anything.
+#[derive(Debug)]
+struct Outside {
+    runtime: Option<Runtime>,
+    client: OnceLock<Client>,
+}
+
+impl Database {
+    pub(super) fn new(uri: String, name: String) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        Self { uri, name, outside: Arc::new(Outside { runtime: Some(runtime), client: OnceLock::new() }) }
+    }
+
+    pub(super) fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    fn ask<T: Send + 'static>(&self, ask: impl AsyncFnOnce(mongodb::Database) -> T + Send + 'static) -> T {
+        let Outside { runtime, client } = &*self.outside;
+        let runtime = runtime.as_ref().unwrap();
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                runtime.block_on(async {
+                    if client.get().is_none() {
+                        let _ = client.set(Client::with_uri_str(&self.uri).await.unwrap());
+                    }
+                    ask(client.get().unwrap().database(&self.name)).await
+                })
+            });
+            asking.join().unwrap()
+        })
+    }
+
+    fn count(&self, collection: Collection, filter: Document) -> i64 {
+        self.ask(async move |db| {
+            let found = db.collection::<Document>(collection.name()).count_documents(filter).await.unwrap();
+            i64::try_from(found).unwrap()
+        })
+    }
+
+    fn left(&self) -> (i64, i64, i64) {
+        self.ask(async |db| {
+            let count = async |collection: Collection, filter: Document| {
+                let found = db.collection::<Document>(collection.name()).count_documents(filter).await.unwrap();
+                i64::try_from(found).unwrap()
+            };
+            let to_process = doc! { "processing.status": { "$in": ["received", "processing"] } };
+            let to_settle = doc! { "processing.status": "processed", "alertcast.settledAt": null };
+            let open = doc! { "state": { "$in": ["pending", "sending"] }, "kind": { "$ne": "operator_more" } };
+            (
+                count(Collection::Alerts, to_process).await,
+                count(Collection::Alerts, to_settle).await,
+                count(Collection::Deliveries, open).await,
+            )
+        })
+    }
+
+    pub(super) fn drop_expiry(&self) {
+        self.ask(async |db| {
+            for collection in Collection::ALL {
+                for index in collection.indexes().iter().filter(|index| index.ttl) {
+                    let [(key, _)] = index.keys else { panic!("a TTL index has one key") };
+                    let these = db.collection::<Document>(collection.name());
+                    these.drop_index(format!("{key}_1")).await.unwrap();
+                }
+            }
+        });
+    }
+
+    pub(super) fn drop_all(&self) {
+        self.ask(async |db| {
+            let names: Vec<String> = db.list_collection_names().await.unwrap();
+            if !names.is_empty() {
+                db.drop().await.unwrap();
+            }
+        });
+    }
+}
+
+impl Drop for Outside {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }

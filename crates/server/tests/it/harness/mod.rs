@@ -10,6 +10,7 @@ pub(crate) mod gate;
 pub(crate) mod mail;
 pub(crate) mod model;
 pub(crate) mod panics;
+pub(crate) mod place;
 pub(crate) mod post;
 pub(crate) mod told;
 pub(crate) mod world;
@@ -18,6 +19,7 @@ pub(crate) use app::App;
 pub(crate) use books::Books;
 pub(crate) use child::{Child, Site};
 pub(crate) use model::{Allowances, Model};
+pub(crate) use place::Place;
 pub(crate) use post::Sender;
 pub(crate) use world::World;
 

@@ -74,7 +74,7 @@ async fn a_close_by_hand_takes_the_place_of_an_entry_that_waits() {
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     let trade = trades(&app, 2).await.remove(0);
     close_trade(&app.parts, &act(), trade.id, price(99.0)).await.unwrap();
-    let superseded = || app.desk.count("deliveries", "\"state\" = 'superseded'") == 1;
+    let superseded = || app.desk.count(Collection::Deliveries, &[("state", "superseded")]) == 1;
     app.until("the exit has taken the entry's place", superseded).await;
     app.sim.remove_fault(down);
     app.quiet().await;
