@@ -12,6 +12,7 @@ mod courier;
 mod crash;
 mod e2e;
 mod email;
+mod faults;
 mod harness;
 mod http_server;
 mod metrics;

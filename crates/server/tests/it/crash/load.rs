@@ -23,7 +23,7 @@ const RESENDS_MAX: usize = 3;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// About 40 subscribers: three plans, one or two subscriptions, two bots, and some to whom not everything goes.
-pub(super) fn world() -> World {
+pub(crate) fn world() -> World {
     let mut world = World::at(child::now());
     for n in 1..=CONFIGS {
         world = world.config(n, |config| {
@@ -57,18 +57,18 @@ pub(super) fn world() -> World {
 
 /// Alerts, drawn one after the other from a seed.
 #[derive(Debug)]
-pub(super) struct Alerts {
+pub(crate) struct Alerts {
     random: StdRng,
     next: u32,
 }
 
 impl Alerts {
-    pub(super) fn from_seed(seed: u64) -> Self {
+    pub(crate) fn from_seed(seed: u64) -> Self {
         Self { random: StdRng::seed_from_u64(seed), next: 0 }
     }
 
     /// The next alert: an entry, or every third time an exit. No two have the same price.
-    pub(super) fn draw(&mut self) -> Value {
+    pub(crate) fn draw(&mut self) -> Value {
         self.next += 1;
         let config = self.random.random_range(1..=CONFIGS);
         let price = 100.0 + f64::from(self.next) / 1_000.0;

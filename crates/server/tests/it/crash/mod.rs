@@ -5,4 +5,4 @@
 
 mod failpoints;
 mod kill;
-mod load;
+pub(crate) mod load;

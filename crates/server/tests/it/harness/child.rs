@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -45,10 +46,14 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn new(world: World, sim: SimConfig) -> Self {
+        Self::at(Place::new(), world, sim).await
+    }
+
+    /// The same, over the store of this place.
+    pub(crate) async fn at(place: Place, world: World, sim: SimConfig) -> Self {
         prepare_process();
         let server = telegram_sim::start(sim.bot(BOT).bot(OTHER_BOT).strict(), "127.0.0.1:0").await.unwrap();
         start_chats(&server.sim(), &world);
-        let place = Place::new();
         let store = place.open().await;
         store.setup().await.unwrap();
         store.write(world.writes()).await.unwrap();
@@ -77,6 +82,11 @@ impl Site {
             settings: settings.map(|(name, value)| (format!("ALERTCAST_{name}"), value)).into(),
             place,
         }
+    }
+
+    /// The folder of this test.
+    pub(crate) fn dir(&self) -> &Path {
+        self.place.dir()
     }
 
     /// To post with.
@@ -119,8 +129,13 @@ impl Site {
 
     /// Waits until the child takes requests; false where it ended before.
     pub(crate) async fn ready(&self, child: &mut Child) -> bool {
+        self.ready_at(self.address, child).await
+    }
+
+    /// The same, of one that listens there.
+    pub(crate) async fn ready_at(&self, address: SocketAddr, child: &mut Child) -> bool {
         let client = reqwest::Client::new();
-        let url = format!("http://{}/readyz", self.address);
+        let url = format!("http://{address}/readyz");
         let looking = async {
             while child.is_alive() {
                 if client.get(&url).send().await.is_ok_and(|answer| answer.status() == 200) {
@@ -148,12 +163,17 @@ impl Site {
 
     /// Waits until something holds.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        self.until_within(PATIENCE, what, holds).await;
+    }
+
+    /// The same, for as long as that.
+    pub(crate) async fn until_within(&self, patience: Duration, what: &str, holds: impl Fn() -> bool) {
         let looking = async {
             while !holds() {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
+        if tokio::time::timeout(patience, looking).await.is_err() {
             panic!("waited in vain until {what}: {:?}\n{}", self.desk.busy(), self.last_words());
         }
     }
@@ -169,6 +189,11 @@ impl Site {
         self.quiet().await;
         let status = child.terminate().await;
         assert_eq!(status.code(), Some(0), "{context}: asked to stop, the program ended so:\n{}", self.last_words());
+        self.judge(answered, allow, context).await
+    }
+
+    /// Holds what is left against every rule. No program may be running.
+    pub(crate) async fn judge(&self, answered: &BTreeMap<String, AlertId>, allow: Allowances, context: &str) -> Books {
         let store = self.store().await;
         let books = Books::read(&*store).await;
         close(store);
@@ -186,7 +211,7 @@ impl Site {
 pub(super) static FORKS: Mutex<()> = Mutex::new(());
 
 /// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.
-fn free_address() -> SocketAddr {
+pub(super) fn free_address() -> SocketAddr {
     let [_, a, b, c] = std::process::id().to_be_bytes();
     let host = IpAddr::V4(Ipv4Addr::new(127, a.wrapping_add(1), b, c.max(1)));
     TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()

@@ -1,0 +1,87 @@
+//! Several processes of the program over one database, each of which may die, hang or come back.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use alertcast_core::id::AlertId;
+use telegram_sim::SimConfig;
+
+use super::child::{free_address, signal};
+use super::{Allowances, Books, Child, Place, Sender, Site, World};
+
+/// What was interrupted may wait for its next try, for a lease to run out, for a look that comes every half minute.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The processes.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    pub(crate) site: Site,
+    members: Vec<Member>,
+}
+
+#[derive(Debug)]
+struct Member {
+    address: SocketAddr,
+    home: PathBuf,
+    process: Option<Child>,
+}
+
+impl Fleet {
+    /// So many processes over the database of this place, all taking requests.
+    pub(crate) async fn start(place: Place, world: World, sim: SimConfig, count: usize) -> Self {
+        let site = Site::at(place, world, sim).await;
+        let mut fleet = Self { site, members: Vec::new() };
+        for n in 0..count {
+            let home = fleet.site.dir().join(format!("home{n}"));
+            fleet.members.push(Member { address: free_address(), home, process: None });
+            fleet.up(n).await;
+        }
+        fleet
+    }
+
+    /// To post to each of them with.
+    pub(crate) fn senders(&self) -> Vec<Sender> {
+        self.members.iter().map(|member| Sender::to(member.address)).collect()
+    }
+
+    /// Starts a process, and waits until it takes requests.
+    pub(crate) async fn up(&mut self, n: usize) {
+        let member = &mut self.members[n];
+        let (address, home) = (member.address.to_string(), member.home.display().to_string());
+        let mut child = self.site.spawn_as(&[], &[("ALERTCAST_LISTEN", &address), ("ALERTCAST_DATA_DIR", &home)]);
+        let ready = self.site.ready_at(member.address, &mut child).await;
+        member.process = Some(child);
+        assert!(ready, "process {n} ended at its start:\n{}", self.site.last_words());
+    }
+
+    /// `kill -9`.
+    pub(crate) async fn kill(&mut self, n: usize) {
+        self.members[n].process.take().unwrap().kill().await;
+    }
+
+    /// The process holds still for that long, and goes on as if nothing had been.
+    pub(crate) async fn hang(&mut self, n: usize, duration: Duration) {
+        let process = self.members[n].process.as_mut().unwrap();
+        signal(process.id(), "STOP").await;
+        tokio::time::sleep(duration).await;
+        signal(process.id(), "CONT").await;
+    }
+
+    /// Waits until everything is done, stops all of them, and holds what is left against every rule.
+    pub(crate) async fn finish(mut self, answered: &BTreeMap<String, AlertId>, context: &str) -> Books {
+        let desk = self.site.desk.clone();
+        self.site.until_within(PATIENCE, "everything is done", || desk.is_quiet()).await;
+        for member in &mut self.members {
+            let status = member.process.take().unwrap().terminate().await;
+            assert_eq!(
+                status.code(),
+                Some(0),
+                "{context}: asked to stop, a process ended so:\n{}",
+                self.site.last_words()
+            );
+        }
+        self.site.judge(answered, Allowances::default(), context).await
+    }
+}
