@@ -25,14 +25,14 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         let world = World::make(scale.dir(), 0, CONFIGURATIONS).await?;
         let program = Process::alertcast(world.dir(), None, None).await?;
         let before = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
-        let closed = post(&program, scale.of(ALERTS), None).await?;
+        let closed = post(&[program.webhook()], scale.of(ALERTS), None).await?;
         // What was taken in is worked off before the next figure.
         world.wait_processed(scale.of(ALERTS)).await?;
         // At half of that load, alerts come at fixed moments, whatever became of those before.
         let rate = closed.rate() / 2.0;
         let groups = program.stop().await?.groups;
         let program = Process::alertcast(world.dir(), None, None).await?;
-        let open = post(&program, scale.of(ALERTS), Some(rate)).await?;
+        let open = post(&[program.webhook()], scale.of(ALERTS), Some(rate)).await?;
         program.stop().await?;
         let after = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
         let batch = (scale.of(ALERTS) as f64 / groups.max(1) as f64).round().max(1.0);
@@ -73,14 +73,14 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
     Ok(())
 }
 
-/// Posts so many alerts, at `rate` a second or as fast as the answers come.
-async fn post(program: &Process, alerts: usize, rate: Option<f64>) -> anyhow::Result<probe::Timings> {
+/// Posts so many alerts, at `rate` a second or as fast as the answers come; each connection to one of these addresses.
+pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) -> anyhow::Result<probe::Timings> {
     let client = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
     let next = Arc::new(AtomicUsize::new(0));
     let begun = probe::now();
     let mut connections = JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        let (client, next, url) = (client.clone(), Arc::clone(&next), program.webhook());
+    for url in webhooks.iter().cycle().take(CONNECTIONS) {
+        let (client, next, url) = (client.clone(), Arc::clone(&next), url.clone());
         connections.spawn(async move {
             let mut each = Vec::new();
             loop {

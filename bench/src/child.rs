@@ -8,6 +8,7 @@ use std::sync::Arc;
 use alertcast::clock::SystemClock;
 use alertcast::running;
 use alertcast::settings::{LimitSettings, Settings, TelegramSettings, WebhookSettings};
+use alertcast_mongo::MongoStore;
 use alertcast_sqlite::SqliteStore;
 use clap::Args;
 use secrecy::SecretString;
@@ -29,6 +30,9 @@ pub(crate) struct Child {
     /// Messages a second; without it, no limits.
     #[arg(long)]
     rate: Option<NonZeroU32>,
+    /// The MongoDB that is the store; without it, the folder has it.
+    #[arg(long)]
+    mongodb: Option<String>,
 }
 
 /// What a child has counted.
@@ -40,6 +44,18 @@ pub(crate) struct Counted {
 
 impl Child {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let Some(uri) = &self.mongodb else { return self.embedded().await };
+        let store = Arc::new(MongoStore::connect(uri, &alertcast_mongo::Options::default()).await?);
+        let app = running::prepare(store, SystemClock::new(), self.settings()?).await?;
+        let running = running::start(app).await?;
+        show(&running.address.to_string());
+        wait_for_end().await?;
+        running.stop().await;
+        show(&serde_json::to_string(&Counted { groups: 0 })?);
+        Ok(())
+    }
+
+    async fn embedded(self) -> anyhow::Result<()> {
         let store = Arc::new(SqliteStore::open(&self.dir, &alertcast_sqlite::Options::default())?);
         let app = running::prepare(Arc::clone(&store) as _, SystemClock::new(), self.settings()?).await?;
         let before = store.intake_groups();

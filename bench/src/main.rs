@@ -12,6 +12,7 @@ mod child;
 mod fanout;
 mod lists;
 mod messages;
+mod mongodb;
 mod probe;
 mod process;
 mod recovery;
@@ -44,12 +45,14 @@ struct Arguments {
     /// Runs of each figure, of which the median is told.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Measures only these: accept, burst, fanout, messages, limits, recovery, lists.
+    /// Measures only these: accept, burst, fanout, messages, limits, recovery, lists, mongodb.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// A tenth of everything: to see that it works, not to measure.
     #[arg(long)]
     quick: bool,
+    #[command(flatten)]
+    mongodb: mongodb::Choice,
 }
 
 /// The parts that run in processes of their own.
@@ -123,6 +126,9 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if wanted("lists") {
         lists::measure(&scale, &mut report).await?;
+    }
+    if wanted("mongodb") {
+        mongodb::measure(&arguments.mongodb, &scale, &mut report).await?;
     }
     let text = report.text(scale.runs);
     if let Some(path) = &arguments.write {

@@ -34,6 +34,13 @@ impl Process {
         Self::start(command).await
     }
 
+    /// Alertcast on a MongoDB, with this data folder; messages wait.
+    pub(crate) async fn alertcast_on(uri: &str, dir: &Path) -> anyhow::Result<Self> {
+        let mut command = this_program("child")?;
+        command.arg("--dir").arg(dir).args(["--mongodb", uri]);
+        Self::start(command).await
+    }
+
     /// A stand-in for Telegram.
     pub(crate) async fn telegram(rate: Option<u32>, latency: Duration) -> anyhow::Result<Self> {
         let mut command = this_program("telegram")?;

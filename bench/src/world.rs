@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alertcast::app::ObjectIds;
 use alertcast_core::id::IdSource as _;
-use alertcast_core::store::{Collection, Documents as _, Write};
+use alertcast_core::store::{Collection, Documents, Write};
 use alertcast_core::time::Time;
 use alertcast_sqlite::SqliteStore;
 use rusqlite::{Connection, OpenFlags};
@@ -72,7 +72,8 @@ pub(crate) fn alert(symbol: &str, signal: &str, id: &str) -> String {
     )
 }
 
-async fn fill(store: &SqliteStore, subscribers: usize, configurations: usize) -> anyhow::Result<()> {
+/// Puts configurations, and subscribers to all of them, into a store.
+pub(crate) async fn fill(store: &dyn Documents, subscribers: usize, configurations: usize) -> anyhow::Result<()> {
     let ids = ObjectIds;
     let now = date(Time::from_millis(1_700_000_000_000));
     let configs: Vec<_> = (0..configurations).map(|_| ids.next()).collect();

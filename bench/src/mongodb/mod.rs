@@ -1,0 +1,179 @@
+//! The same on MongoDB, with one process and with several: accepted alerts, and one alert to many subscribers. Beside
+//! each stand the same writes in bare transactions, by the same driver, into the same collections.
+
+mod bare;
+mod world;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+
+use self::world::{Server, World};
+use crate::accept::post;
+use crate::process::Process;
+use crate::report::{Figure, Goal, Report};
+use crate::world::{alert, symbol};
+use crate::{Scale, probe};
+
+const CONFIGURATIONS: usize = 32;
+const ALERTS: usize = 4_000;
+/// Subscribers to a chunk, and so to a commit.
+const CHUNK: usize = 500;
+/// How many processes share the work.
+const PROCESSES: [usize; 3] = [1, 2, 4];
+/// What several processes work on at once: alerts of so many configurations, each to so many subscribers.
+const AT_ONCE: usize = 8;
+const SUBSCRIBERS_AT_ONCE: usize = 2_000;
+
+/// Which MongoDB to measure on. Without one nothing is.
+#[derive(Debug, Args)]
+pub(crate) struct Choice {
+    /// A MongoDB to measure on, as ALERTCAST_STORE would name it; databases are made in it and dropped.
+    #[arg(long, conflicts_with = "mongodb_server")]
+    mongodb: Option<String>,
+    /// The program of the MongoDB-compatible test server, to be started for the measurement.
+    #[arg(long, env = "ALERTCAST_TEST_MONGODB_SERVER")]
+    mongodb_server: Option<PathBuf>,
+}
+
+/// Adds the rows to the report.
+pub(crate) async fn measure(choice: &Choice, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    let server = match (&choice.mongodb, &choice.mongodb_server) {
+        (Some(uri), _) => Server::at(uri),
+        (None, Some(program)) => Server::start(program, scale.dir()).await?,
+        (None, None) => {
+            crate::show("MongoDB is not measured: name one with --mongodb or --mongodb-server");
+            return Ok(());
+        }
+    };
+    accepted(&server, scale, report).await?;
+    for subscribers in [10_000, 100_000] {
+        fan_out(&server, scale, scale.of(subscribers), report).await?;
+    }
+    shared(&server, scale, report).await
+}
+
+/// Accepted alerts a second with one process, and how long the slowest waited at half of that.
+async fn accepted(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    let (mut full, mut bare, mut p99, mut p50) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..scale.runs {
+        let world = World::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
+        let program = world.start(0).await?;
+        let closed = post(&[program.webhook()], scale.of(ALERTS), None).await?;
+        world.wait_processed(scale.of(ALERTS)).await?;
+        let open = post(&[program.webhook()], scale.of(ALERTS), Some(closed.rate() / 2.0)).await?;
+        world.wait_processed(scale.of(ALERTS) * 2).await?;
+        program.stop().await?;
+        full.push(closed.rate());
+        p99.push(open.quantile_ms(0.99));
+        p50.push(open.quantile_ms(0.5));
+        bare.push(bare::accept_again(world.database(), scale.of(ALERTS)).await?);
+        world.drop().await?;
+    }
+    report.add(Figure {
+        name: "MongoDB: accepted alerts (64 connections, closed loop), against bare transactions of the same writes, \
+               those of different configurations side by side"
+            .to_owned(),
+        unit: "/s",
+        measured: full,
+        probe: bare,
+        probe_unit: "transactions/s",
+        goal: Goal::RatioAtLeast(0.5),
+    });
+    report.add(Figure::alone("MongoDB: p99 from post to answer at half that load (open loop)", "ms", p99, Goal::None));
+    report.add(Figure::alone("MongoDB: median of the same", "ms", p50, Goal::None));
+    Ok(())
+}
+
+/// One alert to many: an entry on a configuration of its own for each run, in one world.
+async fn fan_out(server: &Server, scale: &Scale, subscribers: usize, report: &mut Report) -> anyhow::Result<()> {
+    let world = World::make(server, scale.dir(), subscribers, scale.runs).await?;
+    let program = world.start(0).await?;
+    let (mut committed, mut bare) = (Vec::new(), Vec::new());
+    for run in 0..scale.runs {
+        let begun = probe::now();
+        enter(&program, run).await?;
+        world.wait_processed(run + 1).await?;
+        committed.push(subscribers as f64 / begun.elapsed().as_secs_f64());
+        let again = bare::Chunks::take_out(world.database(), &symbol(run), CHUNK).await?;
+        bare.push(again.commit(world.database()).await?);
+    }
+    program.stop().await?;
+    world.drop().await?;
+    report.add(Figure {
+        name: format!(
+            "MongoDB: one alert to {subscribers} subscribers: trades with their deliveries committed, against bare \
+             transactions of the same writes, {CHUNK} subscribers to each"
+        ),
+        unit: "/s",
+        measured: committed,
+        probe: bare,
+        probe_unit: "/s",
+        goal: Goal::RatioAtLeast(0.5),
+    });
+    Ok(())
+}
+
+/// What several processes accept, and what they work off, together.
+async fn shared(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+    for processes in PROCESSES {
+        let (mut accepted, mut worked_off) = (Vec::new(), Vec::new());
+        for _ in 0..scale.runs {
+            let world = World::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
+            let programs = start(&world, processes).await?;
+            let webhooks: Vec<String> = programs.iter().map(Process::webhook).collect();
+            accepted.push(post(&webhooks, scale.of(ALERTS), None).await?.rate());
+            stop(programs).await?;
+            world.drop().await?;
+
+            let subscribers = scale.of(SUBSCRIBERS_AT_ONCE);
+            let world = World::make(server, scale.dir(), subscribers, AT_ONCE).await?;
+            let programs = start(&world, processes).await?;
+            let begun = probe::now();
+            for config in 0..AT_ONCE {
+                enter(&programs[config % processes], config).await?;
+            }
+            world.wait_processed(AT_ONCE).await?;
+            worked_off.push((subscribers * AT_ONCE) as f64 / begun.elapsed().as_secs_f64());
+            stop(programs).await?;
+            world.drop().await?;
+        }
+        let with = if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
+        report.add(Figure::alone(format!("MongoDB, {with}: accepted alerts"), "/s", accepted, Goal::None));
+        report.add(Figure::alone(
+            format!("MongoDB, {with}: {AT_ONCE} alerts at once, each to {SUBSCRIBERS_AT_ONCE} subscribers: committed"),
+            "/s",
+            worked_off,
+            Goal::None,
+        ));
+    }
+    Ok(())
+}
+
+/// Starts so many processes, and gives them the time to share the work.
+async fn start(world: &World, processes: usize) -> anyhow::Result<Vec<Process>> {
+    let mut programs = Vec::with_capacity(processes);
+    for number in 0..processes {
+        programs.push(world.start(number).await?);
+    }
+    if processes > 1 {
+        tokio::time::sleep(Duration::from_secs(4)).await;
+    }
+    Ok(programs)
+}
+
+async fn stop(programs: Vec<Process>) -> anyhow::Result<()> {
+    for program in programs {
+        program.stop().await?;
+    }
+    Ok(())
+}
+
+/// Posts an entry on a configuration.
+async fn enter(program: &Process, config: usize) -> anyhow::Result<()> {
+    let body = alert(&symbol(config), "BUY", "one");
+    let response = reqwest::Client::new().post(program.webhook()).body(body).send().await?;
+    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+    Ok(())
+}
