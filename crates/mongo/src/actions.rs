@@ -17,12 +17,13 @@ use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
+use crate::accept::raise_place;
 use crate::book::{Book, Edit};
 use crate::commit::{count_usage, insert_deliveries, trade_end};
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::gates::CHANGES;
-use crate::intake::{next_place, order_of};
+use crate::intake::order_of;
 use crate::query::{Query, put};
 use crate::transact::{Tx, Update};
 use crate::write::{self, Run};
@@ -222,7 +223,7 @@ async fn accept_refused(tx: &mut Tx, alert: &Alert, now: Time) -> Result<()> {
         return Err(CONFLICT);
     };
     let (mut set, unset) = acceptance(&read(Collection::Alerts, kept)?, alert)?;
-    let seq = next_place(tx, &order_of(alert.processing.alert_config_id), now).await?;
+    let seq = raise_place(tx, &order_of(alert.processing.alert_config_id), 1, now).await?;
     set.insert("alertcast.seq", seq);
     set.insert("updatedAt", now);
     match tx.update_one(Collection::Alerts, failed, update_of(set, unset)).await? {

@@ -1,6 +1,7 @@
 //! Reaching the server: how, for how long, and whether it is one that can keep what the ports promise.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::store::{Collection, Result as StoreResult, StoreError};
@@ -13,6 +14,7 @@ use mongodb::options::{
 use mongodb::{Client, Database};
 use tokio::time::timeout;
 
+use crate::accept::Line;
 use crate::error::{ConnectError, Fault, Result};
 use crate::gates::Gates;
 use crate::query::Query;
@@ -41,13 +43,16 @@ impl Default for Options {
     }
 }
 
-/// MongoDB as the store.
+/// MongoDB as the store. Cheap to clone.
+#[derive(Clone)]
 pub struct MongoStore {
     pub(crate) client: Client,
     pub(crate) db: Database,
-    pub(crate) gates: Gates,
+    pub(crate) gates: Arc<Gates>,
+    /// Alerts that are to be stored.
+    pub(crate) line: Arc<Line>,
     /// Where it is, without user and password.
-    hosts: String,
+    hosts: Arc<str>,
 }
 
 impl fmt::Debug for MongoStore {
@@ -85,7 +90,8 @@ impl MongoStore {
         }
         let db = client.database(name.as_deref().unwrap_or(DATABASE));
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
-        Ok(Self { client, db, gates: Gates::default(), hosts: hosts.join(",") })
+        let hosts = hosts.join(",").into();
+        Ok(Self { client, db, gates: Arc::default(), line: Arc::default(), hosts })
     }
 
     /// Where it is, for people: the servers that were named, and the database.

@@ -1,32 +1,26 @@
 //! The webhook's port: accepting, refusing, and what the rules need to know of earlier alerts.
 
-use std::collections::BTreeMap;
-
 use alertcast_core::alert::document::{Alert, AlertStatus, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::market::Signal;
 use alertcast_core::money::Price;
 use alertcast_core::store::{
     Acceptance, Collection, Intake, IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError, document,
-    partition_of,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
 use bson::{Bson, Document, doc};
 use mongodb::options::ReadConcern;
 
+use crate::accept;
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
 use crate::notice;
 use crate::query::{Query, at_path, whole};
 use crate::setup::COUNTERS;
-use crate::transact::{Tx, Update, bounded};
+use crate::transact::bounded;
 
 /// How many prices of the past a new one is held against.
 const RECENT_PRICES: usize = 8;
-
-/// So often a key is offered again that was taken at first and free when its holder was looked for.
-const CLAIMS_MAX: u32 = 5;
 
 #[async_trait]
 impl Intake for MongoStore {
@@ -63,25 +57,8 @@ impl Intake for MongoStore {
         holder.map(Some).map_err(|_| StoreError::Corrupt("intake_keys: a key without an alert".to_owned()))
     }
 
-    async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<Acceptance> {
-        let partition = alert.processing.alert_config_id.map(partition_of);
-        alert.alertcast.partition = alert.alertcast.partition.or(partition);
-        let offer = Offer::of(&alert, &keys, now)?;
-        for _ in 0..CLAIMS_MAX {
-            let turn = [offer.order.as_str()];
-            let accepted = self.transact(&turn, offer.clone(), |tx, offer| Box::pin(accept(tx, offer))).await;
-            match accepted {
-                Err(StoreError::AlreadyExists { collection: Collection::IntakeKeys, .. }) => {
-                    if let Some(of) = self.find_duplicate(&keys, now).await? {
-                        return Ok(Acceptance::Duplicate { of });
-                    }
-                }
-                // Offered again by a caller that had no answer.
-                Err(StoreError::AlreadyExists { collection: Collection::Alerts, .. }) => return Ok(Acceptance::Stored),
-                answer => return answer.map(|()| Acceptance::Stored),
-            }
-        }
-        Err(StoreError::Unavailable("a key is given and taken all the time".to_owned()))
+    async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<Acceptance> {
+        accept::accept(self, alert, keys, now).await
     }
 
     async fn refuse_alert(&self, alert: Alert, notices: Vec<Notice>) -> StoreResult<()> {
@@ -98,50 +75,6 @@ impl Intake for MongoStore {
 /// The counter of the order in which a configuration's alerts were accepted.
 pub(crate) fn order_of(config: Option<ConfigId>) -> String {
     config.map_or_else(|| "order".to_owned(), |config| format!("order:{config}"))
-}
-
-/// An alert that is offered.
-#[derive(Clone)]
-struct Offer {
-    alert: Document,
-    claims: Vec<Update>,
-    order: String,
-    now: Time,
-}
-
-impl Offer {
-    fn of(alert: &Alert, keys: &[IntakeKey], now: Time) -> StoreResult<Self> {
-        // Sorted, so that rivals meet at the first that they share.
-        let keys: BTreeMap<&str, Time> = keys.iter().map(|key| (key.key.as_str(), key.until)).collect();
-        let claim = |(key, until): (&str, Time)| {
-            let free = doc! { "_id": key, "until": { "$lte": now } };
-            Update::upsert(free, doc! { "$set": { "alertId": alert.id, "until": until } })
-        };
-        let claims = keys.into_iter().map(claim).collect();
-        Ok(Self { alert: document(alert)?, claims, order: order_of(alert.processing.alert_config_id), now })
-    }
-}
-
-/// A key that is held fails its upsert: the filter does not match, and the id exists.
-async fn accept(tx: &mut Tx, offer: &Offer) -> Result<()> {
-    let seq = next_place(tx, &offer.order, offer.now).await?;
-    if !offer.claims.is_empty() {
-        tx.updates(Collection::IntakeKeys.name(), offer.claims.clone()).await?;
-    }
-    let mut alert = offer.alert.clone();
-    if let Ok(extension) = alert.get_document_mut("alertcast") {
-        extension.insert("seq", seq);
-    }
-    tx.insert(Collection::Alerts, vec![alert]).await
-}
-
-/// The next place in the order of a configuration's alerts: above the last, and near the moment, so that the alerts of
-/// different configurations are worked on about as they came.
-pub(crate) async fn next_place(tx: &mut Tx, order: &str, now: Time) -> Result<i64> {
-    let next = doc! { "$max": [{ "$add": [{ "$ifNull": ["$seq", 0_i64] }, 1_i64] }, now.millis()] };
-    let counter = tx.change_counter(COUNTERS, order, vec![doc! { "$set": { "seq": next } }]).await?;
-    let seq = counter.get("seq").and_then(whole);
-    seq.ok_or_else(|| Fault::Store(StoreError::Corrupt(format!("{COUNTERS} {order}: no number"))))
 }
 
 /// Keeps a document and gives its notices, unless that has been done.

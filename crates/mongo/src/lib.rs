@@ -3,7 +3,7 @@
 //!
 //! - [`connect`]: reaching the server and refusing one that cannot keep our promises. [`setup`]: collections, indexes.
 //! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way.
-//! - The ports, one file each: [`intake`], [`work`] (with [`commit`]), [`outbox`] (with [`book`], [`ended`], [`sweep`],
+//! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`book`], [`ended`], [`sweep`],
 //!   [`settle`]), [`actions`], [`leases`], [`documents`] (with [`write`]).
 //!
 //! Documents are changed by update operators and never replaced, so that what others keep in them stays. No rule of the
@@ -11,6 +11,7 @@
 
 #![forbid(unsafe_code)]
 
+mod accept;
 mod actions;
 mod book;
 mod changes;

@@ -41,17 +41,17 @@ pub(crate) struct Tx {
 #[derive(Debug, Clone)]
 pub(crate) struct Update {
     pub(crate) filter: Document,
-    pub(crate) update: Document,
+    pub(crate) update: Bson,
     pub(crate) upsert: bool,
 }
 
 impl Update {
-    pub(crate) const fn new(filter: Document, update: Document) -> Self {
-        Self { filter, update, upsert: false }
+    pub(crate) fn new(filter: Document, update: impl Into<Bson>) -> Self {
+        Self { filter, update: update.into(), upsert: false }
     }
 
-    pub(crate) const fn upsert(filter: Document, update: Document) -> Self {
-        Self { filter, update, upsert: true }
+    pub(crate) fn upsert(filter: Document, update: impl Into<Bson>) -> Self {
+        Self { filter, update: update.into(), upsert: true }
     }
 }
 
@@ -190,11 +190,16 @@ impl Tx {
     }
 
     pub(crate) async fn find(&mut self, collection: Collection, query: Query) -> Result<Vec<Document>> {
+        self.find_in(collection.name(), query).await
+    }
+
+    /// The same, in a collection of this engine's own too.
+    pub(crate) async fn find_in(&mut self, collection: &str, query: Query) -> Result<Vec<Document>> {
         if query.is_void() {
             return Ok(Vec::new());
         }
         let options = query.options();
-        let these = self.collection(collection.name());
+        let these = self.collection(collection);
         let mut cursor = these.find(query.filter).with_options(options).session(&mut self.session).await?;
         Ok(cursor.stream(&mut self.session).try_collect().await?)
     }
