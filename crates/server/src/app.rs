@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use alertcast_core::id::IdSource;
-use alertcast_core::store::Store;
+use alertcast_core::store::{Intake, Store};
+use alertcast_sqlite::Spool;
 use bson::oid::ObjectId;
 use tokio::sync::watch;
 
@@ -12,12 +13,18 @@ use crate::clock::Clock;
 use crate::inflight::InFlight;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::spool::{Spooled, Spooling};
 use crate::unsubscribe::LinkKey;
 
 /// The parts that are passed around. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct App {
     pub store: Arc<dyn Store>,
+    /// What the webhook keeps alerts by: the store itself, or the spool before it.
+    pub intake: Arc<dyn Intake>,
+    /// Where there is one.
+    pub spool: Option<Arc<Spooled>>,
+    pub spooling: Spooling,
     pub clock: Arc<dyn Clock>,
     pub ids: Arc<dyn IdSource>,
     pub settings: Arc<Settings>,
@@ -27,6 +34,19 @@ pub struct App {
     /// Signs the links by which subscribers stop the e-mails.
     pub links: LinkKey,
     pub metrics: Metrics,
+}
+
+impl App {
+    /// The same, with a spool for what comes in while the store is away.
+    #[must_use]
+    pub fn with_spool(mut self, spool: Spool) -> Self {
+        let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
+        let spooled = Arc::new(Spooled::new(store, spool, clock, self.metrics.clone()));
+        self.spooling = spooled.spooling();
+        self.intake = Arc::clone(&spooled) as Arc<dyn Intake>;
+        self.spool = Some(spooled);
+        self
+    }
 }
 
 /// Ids as the MongoDB drivers make them: rising within the process.

@@ -27,6 +27,7 @@ pub mod replay;
 pub mod running;
 pub mod scheduler;
 pub mod settings;
+pub mod spool;
 mod suggest;
 pub mod telemetry;
 pub mod tls;

@@ -61,6 +61,9 @@ struct Inner {
     alerts_waiting: Gauge,
     audience: Family<Word, Gauge>,
     store_failures: Family<Word, Counter>,
+    spooled: Family<Word, Counter>,
+    drained: Family<Word, Counter>,
+    in_spool: Family<Word, Gauge>,
 }
 
 /// A part of the program that the store can fail.
@@ -195,6 +198,23 @@ impl Metrics {
         self.inner.alerts_waiting.set(whole(alerts));
     }
 
+    /// Something was kept in the spool: `accepted` or `refused`.
+    pub(crate) fn spooled(&self, result: &'static str) {
+        self.inner.spooled.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// Something of the spool was brought to the store.
+    pub(crate) fn drained(&self, result: &'static str) {
+        self.inner.drained.get_or_create(&[("result", result)]).inc();
+    }
+
+    /// So many records are in the spool: to be brought to the store, and set aside.
+    pub(crate) fn in_spool(&self, waiting: u64, parked: u64) {
+        for (state, records) in [("waiting", waiting), ("parked", parked)] {
+            self.inner.in_spool.get_or_create(&[("state", state)]).set(i64::try_from(records).unwrap_or(i64::MAX));
+        }
+    }
+
     /// The store failed a part of the program. What a caller has to expect (a conflict, a lost lease) is none.
     pub(crate) fn store_failed(&self, part: Part, error: &StoreError) {
         if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
@@ -226,6 +246,9 @@ impl Metrics {
         begin(&inner.trades, "action", ["opened", "replaced", "closed"]);
         begin(&inner.throttled, "scope", ["chat", "bot"]);
         begin(&inner.store_failures, "part", Part::ALL.map(Part::word));
+        begin(&inner.spooled, "result", ["accepted", "refused"]);
+        begin(&inner.drained, "result", ["accepted", "refused", "duplicate", "parked"]);
+        begin(&inner.in_spool, "state", ["waiting", "parked"]);
         begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
         for outcome in ["sent", "retried", "expired", "dead", "dropped"] {
             inner.deliveries.get_or_create_owned(&[("channel", Channel::Telegram.as_str()), ("outcome", outcome)]);
@@ -265,6 +288,9 @@ impl Inner {
         let alerts_waiting = Gauge::default();
         let audience = Family::<Word, Gauge>::default();
         let store_failures = Family::<Word, Counter>::default();
+        let spooled = Family::<Word, Counter>::default();
+        let drained = Family::<Word, Counter>::default();
+        let in_spool = Family::<Word, Gauge>::default();
 
         let all = registry.sub_registry_with_prefix("alertcast");
         all.register("webhook_requests", "Requests to the webhook, by what they came to", webhook.clone());
@@ -304,6 +330,13 @@ impl Inner {
         all.register("alerts_waiting", "Alerts found waiting at the last look, at most 512", alerts_waiting.clone());
         all.register("audience", "What the audience in memory is made of", audience.clone());
         all.register("store_failures", "Failures of the store, by whom they held up", store_failures.clone());
+        all.register(
+            "spooled",
+            "Alerts kept in the spool because the store was away, by their answer",
+            spooled.clone(),
+        );
+        all.register("spool_drained", "Alerts of the spool, by what they came to at the store", drained.clone());
+        all.register("spool_alerts", "Alerts in the spool: waiting for the store, or set aside", in_spool.clone());
         Self {
             registry,
             webhook,
@@ -320,6 +353,9 @@ impl Inner {
             alerts_waiting,
             audience,
             store_failures,
+            spooled,
+            drained,
+            in_spool,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::store::Store;
+use alertcast_core::store::{Intake, Store};
 use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -17,8 +17,9 @@ use crate::clock::Clock;
 use crate::inflight::InFlight;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
+use crate::spool::Spooling;
 use crate::unsubscribe::LinkKey;
-use crate::{courier, http, processor, scheduler, unsubscribe};
+use crate::{courier, http, processor, scheduler, spool, unsubscribe};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -56,6 +57,9 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
     Ok(App {
         metrics: Metrics::since(clock.now()),
+        intake: Arc::clone(&store) as Arc<dyn Intake>,
+        spool: None,
+        spooling: Spooling::default(),
         store,
         clock,
         ids: Arc::new(ObjectIds),
@@ -67,7 +71,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     })
 }
 
-/// Starts everything: the webhook, the processor, a courier for each bot, and the scheduler.
+/// Starts everything: the webhook, the processor, a courier for each bot, and the scheduler; with a spool, its drain.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -81,6 +85,9 @@ pub async fn start(app: App) -> Result<Running, StartError> {
     workers.spawn(processor::run(app.clone(), no_more_work.clone()));
     workers.spawn(scheduler::run(app.clone(), no_more_work.clone()));
     workers.spawn(courier::run(app.clone(), no_more_work.clone()));
+    if let Some(spooled) = &app.spool {
+        workers.spawn(spool::run(app.clone(), Arc::clone(spooled), no_more_work.clone()));
+    }
     let mut http = JoinSet::new();
     http.spawn(http::serve(listener, http::router(app.clone()), no_more_requests.clone()));
     Ok(Running { app, address, no_more_requests, no_more_work, http, workers })

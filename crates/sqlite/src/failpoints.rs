@@ -6,8 +6,9 @@
 //!   acknowledged.
 //!
 //! `OP` is one of [`Op`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
-//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`. The action `return` makes the operation (or the whole group)
-//! `Unavailable`; `panic` is caught by the writer and becomes the same.
+//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`; of the spool, `spool`
+//! and `unspool`. The action `return` makes the operation (or the whole group) `Unavailable`; `panic` is caught by the
+//! writer and becomes the same.
 
 use crate::fault::Fault;
 
@@ -32,6 +33,8 @@ pub(crate) enum Op {
     Resend,
     Reaccept,
     Erase,
+    Spool,
+    Unspool,
 }
 
 impl Op {
@@ -55,6 +58,8 @@ impl Op {
             Self::Resend => "resend",
             Self::Reaccept => "reaccept",
             Self::Erase => "erase",
+            Self::Spool => "spool",
+            Self::Unspool => "unspool",
         }
     }
 }

@@ -30,6 +30,13 @@ pub enum OpenError {
          start that version, or restore a backup"
     )]
     NewerSchema { found: i64, known: i64 },
+    /// The spool holds something that was answered 202, and cannot be read as a whole.
+    #[error(
+        "the spool {} is damaged: {why}; it holds alerts that were accepted and are not in the database yet. Keep the \
+         file: move it out of the data folder to start without them, and accept them by hand",
+        .file.display()
+    )]
+    DamagedSpool { file: PathBuf, why: String },
     /// The database cannot be read or set up.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,6 +5,8 @@
 //! - Documents are kept as BSON; the fields that an index uses stand in columns beside them (`schema`, `rows`). Changes
 //!   are made by field in the bytes (`raw`), so that what we do not know survives.
 //! - The ports, one file each: `intake`, `work`, `outbox` (with `ended`, `sweep`, `settle`), `leases`, `documents`.
+//! - `spool` is no part of the store: a file of its own for what comes in while another store is away. It shares the
+//!   writer.
 //! - Features for tests: `test-hooks` lets a test stall the writer; `failpoints` lets operations fail at the places that
 //!   `failpoints` lists.
 //!
@@ -31,6 +33,7 @@ mod reader;
 mod rows;
 mod schema;
 mod settle;
+mod spool;
 mod store;
 mod sweep;
 mod usage;
@@ -39,6 +42,7 @@ mod writer;
 
 pub use fault::OpenError;
 pub use inspect::{Inspection, ReadOnly, Soundness, inspect, is_in_use};
+pub use spool::{Entry, Record, SPOOL, Spool, SpoolOptions};
 #[cfg(feature = "test-hooks")]
 pub use store::Stall;
 pub use store::{Options, SqliteStore};

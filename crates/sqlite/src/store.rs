@@ -14,6 +14,7 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Wal;
+use crate::documents::LAST_CHANGE;
 use crate::failpoints::Op;
 use crate::fault::{Fault, OpenError, Result};
 use crate::migrate::migrate;
@@ -73,7 +74,7 @@ impl SqliteStore {
     /// See [`OpenError`].
     pub fn open(dir: &Path, options: &Options) -> std::result::Result<Self, OpenError> {
         check_version()?;
-        let lock = lock_folder(dir)?;
+        let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(DATABASE);
         create_private(&path).map_err(folder_error(dir))?;
         let broken = |fault: Fault| OpenError::Store(fault.0);
@@ -91,6 +92,7 @@ impl SqliteStore {
         usage::define(&conn)?;
         let seq = Rows::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
         let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
+        let last_change = Rows::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
         let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<Result<Vec<_>>>();
         let thread = |e: io::Error| Fault::unavailable(format!("no thread can be started: {e}"));
         let readers = Readers::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
@@ -103,6 +105,7 @@ impl SqliteStore {
             wal: Arc::clone(&wal),
             seq_committed: Arc::clone(&seq_committed),
             intake_groups: Arc::clone(&intake_groups),
+            last_change: last_change.unwrap_or(0),
         };
         let writer = spawn("sqlite-write", move || writer.run()).map_err(thread)?;
         let checkpoints = connect(path, 1024)?;
@@ -162,8 +165,7 @@ impl SqliteStore {
     /// Holds the writer up until the guard is dropped: what is under way is finished, nothing more is begun.
     #[cfg(feature = "test-hooks")]
     pub fn stall_for_tests(&self) -> Stall {
-        self.jobs.stall(true);
-        Stall { jobs: Arc::clone(&self.jobs) }
+        Stall::of(&self.jobs)
     }
 }
 
@@ -172,6 +174,14 @@ impl SqliteStore {
 #[derive(Debug)]
 pub struct Stall {
     jobs: Arc<Jobs>,
+}
+
+#[cfg(feature = "test-hooks")]
+impl Stall {
+    pub(crate) fn of(jobs: &Arc<Jobs>) -> Self {
+        jobs.stall(true);
+        Self { jobs: Arc::clone(jobs) }
+    }
 }
 
 #[cfg(feature = "test-hooks")]
@@ -194,11 +204,11 @@ impl Drop for SqliteStore {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(run)
 }
 
-fn check_version() -> std::result::Result<(), OpenError> {
+pub(crate) fn check_version() -> std::result::Result<(), OpenError> {
     let (needed, spelled) = SQLITE_NEEDED;
     if rusqlite::version_number() < needed {
         return Err(OpenError::OldSqlite { found: rusqlite::version().to_owned(), needed: spelled });
@@ -211,12 +221,12 @@ pub(crate) fn folder_error(dir: &Path) -> impl Fn(io::Error) -> OpenError {
     move |source| OpenError::Folder { folder: folder.clone(), source }
 }
 
-/// Makes the folder where it is missing, for its owner alone, and takes its lock.
-fn lock_folder(dir: &Path) -> std::result::Result<File, OpenError> {
+/// Makes the folder where it is missing, for its owner alone, and takes a lock in it.
+pub(crate) fn lock_folder(dir: &Path, lock: &str) -> std::result::Result<File, OpenError> {
     let failed = folder_error(dir);
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(&failed)?;
     std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(&failed)?;
-    let lock = create_private(&dir.join(LOCK)).map_err(&failed)?;
+    let lock = create_private(&dir.join(lock)).map_err(&failed)?;
     // The folder's name in its parent, where this made it. A parent that may not be read was not made here.
     let _ = dir.parent().map(|parent| File::open(parent).and_then(|parent| parent.sync_all()));
     match lock.try_lock() {
@@ -227,13 +237,13 @@ fn lock_folder(dir: &Path) -> std::result::Result<File, OpenError> {
 }
 
 /// Opens a file that only its owner may read, making it where it is missing. SQLite gives its log the same rights.
-fn create_private(path: &Path) -> io::Result<File> {
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     Ok(file)
 }
 
-fn connect(path: &Path, cache_kib: u32) -> Result<Connection> {
+pub(crate) fn connect(path: &Path, cache_kib: u32) -> Result<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // Before the first table: it cannot be changed later.
     conn.pragma_update(None, "page_size", 4096)?;

@@ -16,7 +16,6 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::checkpoint::Wal;
-use crate::documents::LAST_CHANGE;
 use crate::failpoints::{self, Op};
 use crate::fault::{Fault, Result};
 use crate::queue::{Lane, Place, Queue, Woken};
@@ -128,6 +127,8 @@ pub(crate) struct Writer {
     pub(crate) seq_committed: Arc<AtomicI64>,
     /// Groups committed since the start in which alerts were accepted.
     pub(crate) intake_groups: Arc<AtomicU64>,
+    /// The highest number in the change log, at the start.
+    pub(crate) last_change: i64,
 }
 
 type Outcome = std::result::Result<(), StoreError>;
@@ -138,9 +139,9 @@ type Applied = Vec<(Box<dyn Job>, Outcome)>;
 impl Writer {
     /// Works until the queue is closed and empty.
     pub(crate) fn run(self) {
-        let counters = match self.counters() {
-            Ok(counters) => counters,
-            Err(fault) => return self.refuse_all(&fault.0),
+        let counters = Counters {
+            seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
+            change: Cell::new(self.last_change),
         };
         let mut bulk_had_its_turn = false;
         loop {
@@ -150,31 +151,6 @@ impl Writer {
                 Woken::Closed => return,
             }
             self.wal.restart_if_wanted(&self.conn);
-        }
-    }
-
-    fn counters(&self) -> Result<Counters> {
-        let rows = Rows::new(&self.conn);
-        let last_change = rows.one(LAST_CHANGE, [], |row| crate::rows::whole(row, 0))?;
-        Ok(Counters {
-            seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
-            change: Cell::new(last_change.unwrap_or(0)),
-        })
-    }
-
-    fn refuse_all(&self, error: &StoreError) {
-        loop {
-            match self.jobs.wait(Duration::from_secs(1)) {
-                Woken::Closed => return,
-                Woken::Idle => {}
-                Woken::Work => {
-                    for lane in [Lane::Intake, Lane::Short, Lane::Bulk] {
-                        while let Some(job) = self.jobs.pop(lane) {
-                            job.answer(Err(error.clone()));
-                        }
-                    }
-                }
-            }
         }
     }
 

@@ -169,6 +169,14 @@ pub struct AlertExtension {
     pub seq: Count,
     /// Every alert whose acceptance was answered before this one was received has a `seq` up to this.
     pub after: Count,
+    /// When it was written to the spool of the process that took it in, because the store was away: before its
+    /// acceptance was answered. Its `seq` is of later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spooled_at: Option<Time>,
+    /// When it was offered to a store that other processes use too, where it was not spooled: before its acceptance was
+    /// answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offered_at: Option<Time>,
     /// Which share of the work it belongs to: a hash of its configuration's id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<i32>,

@@ -18,7 +18,7 @@ pub(super) async fn live() -> Response {
     axum::Json(json!({"status": "alive"})).into_response()
 }
 
-/// `/readyz`: the store answers too.
+/// `/readyz`: the store answers too, or alerts are taken in without it.
 pub(super) async fn ready(State(app): State<App>) -> Response {
     let answer = tokio::select! {
         answer = app.store.last_change() => answer.map_err(|error| error.to_string()),
@@ -26,6 +26,9 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
     };
     match answer {
         Ok(_) => axum::Json(json!({"status": "ready"})).into_response(),
+        Err(_) if app.spool.as_ref().is_some_and(|spool| spool.is_working()) => {
+            axum::Json(json!({"status": "ready", "store": "away"})).into_response()
+        }
         Err(detail) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail).retry_after(PATIENCE).into_response()
         }

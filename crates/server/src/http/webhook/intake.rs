@@ -77,14 +77,34 @@ pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
         }
     };
     let mut judged = judge(app, request, &payload, None).await?;
+    let mut known = Known::Now;
     if let Judged::Breaks { config, after, .. } = judged {
         // The configuration may have been made or mended a moment ago. The mark stays that of the receipt.
-        app.audience.catch_up(&*app.store).await?;
+        known = catch_up(app).await?;
         judged = judge(app, request, &payload, config.map(|config| (config, after))).await?;
     }
     match judged {
         Judged::Keeps { config, checked, after } => accept(app, request, &payload, config, *checked, after).await,
-        Judged::Breaks { config, problems, after } => refuse(app, request, &payload, config, problems, after).await,
+        Judged::Breaks { config, problems, after } => {
+            refuse(app, request, &payload, (config, after), problems, known).await
+        }
+    }
+}
+
+/// As of when the audience is known that an alert is judged by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    Now,
+    /// As of when the store went away.
+    Before,
+}
+
+/// Brings the audience up to date. While the store is away and there is a spool, it stays as it is.
+async fn catch_up(app: &App) -> Result<Known> {
+    let newest = app.audience.catch_up(&*app.store);
+    match &app.spool {
+        None => newest.await.map(|()| Known::Now),
+        Some(spool) => Ok(if spool.while_it_answers(newest).await? { Known::Now } else { Known::Before }),
     }
 }
 
@@ -116,7 +136,7 @@ async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option
     let mark = async {
         match marked {
             Some((of, mark)) if of == config.id => Ok(mark),
-            _ => app.store.receipt_mark(config.id).await,
+            _ => app.intake.receipt_mark(config.id).await,
         }
     };
     let (after, recent) = future::try_join(mark, recent_prices(app, request, payload, &config)).await?;
@@ -142,7 +162,7 @@ async fn recent_prices(
     if !opens || !config.validation.price_validation.enabled {
         return Ok(Vec::new());
     }
-    app.store.recent_prices(config.id, request.received_at - REFERENCE_AGE_MAX).await
+    app.intake.recent_prices(config.id, request.received_at - REFERENCE_AGE_MAX).await
 }
 
 async fn accept(
@@ -173,7 +193,7 @@ async fn accept(
     };
     let alert = document(app, request, payload, checked.alert_data(), processing, extension);
     let id = alert.id;
-    Ok(match app.store.accept_alert(alert, keys, request.received_at).await? {
+    Ok(match app.intake.accept_alert(alert, keys, request.received_at).await? {
         Acceptance::Stored => {
             app.wake.alerts_came();
             Answer::Accepted { alert: id }
@@ -186,9 +206,9 @@ async fn refuse(
     app: &App,
     request: &Delivered,
     payload: &Payload,
-    config: Option<ConfigId>,
+    (config, after): (Option<ConfigId>, i64),
     problems: Vec<Problem>,
-    after: i64,
+    known: Known,
 ) -> Result<Answer> {
     // A resend of an accepted alert may break a rule by now: it has grown old, say.
     let keys = match (config, payload.signal) {
@@ -197,7 +217,7 @@ async fn refuse(
         }
         _ => vec![IntakeKey { key: fingerprint(&request.request()), until: request.received_at }],
     };
-    if let Some(of) = app.store.find_duplicate(&keys, request.received_at).await? {
+    if let Some(of) = app.intake.find_duplicate(&keys, request.received_at).await? {
         return Ok(Answer::Duplicate { of });
     }
     let Some(data) = payload.alert_data(request.received_at) else {
@@ -205,12 +225,20 @@ async fn refuse(
         refusal::keep_request(app, request, &answer).await?;
         return Ok(answer);
     };
-    let processing = Processing {
+    let mut processing = Processing {
         status: AlertStatus::Failed,
         alert_config_id: config,
         errors: errors(&problems, request.received_at),
         ..Processing::default()
     };
+    if known == Known::Before {
+        // An operator who has just made the configuration sees why it did not count.
+        processing.errors.push(AlertError {
+            message: "the store was away: judged by the configurations as they were known before".to_owned(),
+            timestamp: request.received_at,
+            stack: None,
+        });
+    }
     let extension = AlertExtension {
         after: Count(after),
         partition: config.map(partition_of),
@@ -225,7 +253,7 @@ async fn refuse(
     let answer = Answer::Refused { problems, alert: Some(alert.id) };
     alert.alertcast.refused_for = answer.codes().into_iter().map(str::to_owned).collect();
     let notices = refusal::notices_about_alert(app, &alert, &answer);
-    app.store.refuse_alert(alert, notices).await?;
+    app.intake.refuse_alert(alert, notices).await?;
     app.wake.deliveries_came();
     Ok(answer)
 }

@@ -34,7 +34,7 @@ pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer
         lines: told,
         alert: None,
     };
-    app.store.reject_webhook(rejected, notices(app, &trouble, request.received_at)).await?;
+    app.intake.reject_webhook(rejected, notices(app, &trouble, request.received_at)).await?;
     app.wake.deliveries_came();
     Ok(())
 }

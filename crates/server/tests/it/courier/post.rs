@@ -291,6 +291,9 @@ fn ended(entry_by: u32) -> EndedTrade {
 fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App {
     App {
         metrics: alertcast::metrics::Metrics::since(clock.now()),
+        intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
+        spool: None,
+        spooling: alertcast::spool::Spooling::default(),
         store,
         clock,
         ids: Arc::new(ObjectIds),

@@ -70,6 +70,9 @@ impl House {
         let store = Arc::new(SqliteStore::open(folder.path(), options).unwrap());
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
+            intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
+            spool: None,
+            spooling: alertcast::spool::Spooling::default(),
             clock,
             ids: Arc::new(ObjectIds),
             settings: Arc::new(settings),

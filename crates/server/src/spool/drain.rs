@@ -1,0 +1,258 @@
+//! From the spool to the store: in order of place within each configuration, configurations side by side. Everything is
+//! repeatable: a record is removed only after the store has it, and what the store has already it takes again without
+//! harm.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::id::ConfigId;
+use alertcast_core::store::{Acceptance, Collection, IntakeKey, Result, StoreError, Write};
+use alertcast_core::time::Time;
+use alertcast_sqlite::{Entry, Record};
+use bson::{Bson, doc};
+use futures::{StreamExt as _, stream};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::Spooled;
+use crate::app::{App, Wakeups};
+
+/// Records brought to the store before they are removed together.
+const BATCH: usize = 64;
+/// Configurations whose records are brought side by side.
+const CONFIGS_AT_ONCE: usize = 8;
+/// How long the store may take for one record.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Even without a knock, it is looked whether there is something to do.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long a store that is away is left alone.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What a look at the spool came to.
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    /// There is nothing to do.
+    Idle,
+    /// There may be more.
+    Done,
+    /// The store, or the spool, does not do its part.
+    Failed,
+}
+
+/// What became of a record.
+#[derive(Debug)]
+enum Outcome {
+    /// The store has it, and it may be removed.
+    Kept(&'static str),
+    /// The store will not have it.
+    Refused(StoreError),
+    /// The store is away.
+    Later(StoreError),
+}
+
+/// Runs until `stop`. What has not been brought to the store by then stays in the spool.
+pub(crate) async fn run(app: App, spooled: Arc<Spooled>, stop: CancellationToken) {
+    let mut pause = PAUSE_FIRST;
+    loop {
+        let step = tokio::select! {
+            step = spooled.step(&app.wake) => step,
+            () = stop.cancelled() => return,
+        };
+        let wait = match step {
+            Step::Done => {
+                pause = PAUSE_FIRST;
+                continue;
+            }
+            Step::Idle => {
+                pause = PAUSE_FIRST;
+                LOOK_EVERY
+            }
+            Step::Failed => {
+                let wait = pause;
+                pause = (pause * 2).min(PAUSE_MAX);
+                wait
+            }
+        };
+        tokio::select! {
+            () = spooled.wanted.notified(), if step == Step::Idle => {}
+            () = app.clock.sleep(wait) => {}
+            () = stop.cancelled() => return,
+        }
+    }
+}
+
+impl Spooled {
+    async fn step(&self, wake: &Wakeups) -> Step {
+        if self.passes() {
+            return Step::Idle;
+        }
+        // A store that is away is asked with one record, not with many.
+        let limit = if self.is_away() { 1 } else { BATCH };
+        match self.spool.oldest(limit).await {
+            Ok(records) if records.is_empty() => self.finish().await,
+            Ok(records) => self.bring(records, wake).await,
+            Err(error) => {
+                error!(%error, "the spool cannot be read; trying again");
+                Step::Failed
+            }
+        }
+    }
+
+    /// Nothing waits: the spell is over once the store is there.
+    async fn finish(&self) -> Step {
+        if self.is_away() {
+            match self.patiently(self.store.last_change()).await {
+                Ok(_) => self.back(),
+                Err(_) => return Step::Failed,
+            }
+        }
+        match self.spool.recount().await {
+            Ok(0) if self.end() => {
+                self.tell();
+                Step::Done
+            }
+            // Something is just being written: its end knocks.
+            Ok(0) => Step::Idle,
+            Ok(_) => Step::Done,
+            Err(error) => {
+                error!(%error, "the spool cannot be counted; trying again");
+                Step::Failed
+            }
+        }
+    }
+
+    async fn bring(&self, records: Vec<Record>, wake: &Wakeups) -> Step {
+        let mut lanes: BTreeMap<Option<ConfigId>, Vec<Record>> = BTreeMap::new();
+        for record in records {
+            lanes.entry(config_of(&record)).or_default().push(record);
+        }
+        let lanes = stream::iter(lanes.into_values()).map(|lane| self.bring_lane(lane));
+        let outcomes: Vec<(i64, Outcome)> =
+            lanes.buffer_unordered(CONFIGS_AT_ONCE).flat_map(stream::iter).collect().await;
+        let written = self.settle(outcomes).await;
+        self.tell();
+        wake.alerts_came();
+        wake.deliveries_came();
+        written
+    }
+
+    /// Records of one configuration, one after the other, until the store is away.
+    async fn bring_lane(&self, records: Vec<Record>) -> Vec<(i64, Outcome)> {
+        let mut outcomes = Vec::with_capacity(records.len());
+        for Record { position, entry } in records {
+            let outcome = match entry {
+                Err(error) => Outcome::Refused(error),
+                Ok(entry) => match self.patiently(self.offer(entry)).await {
+                    Ok(result) => Outcome::Kept(result),
+                    Err(error @ (StoreError::Unavailable(_) | StoreError::Conflict)) => Outcome::Later(error),
+                    Err(error) => Outcome::Refused(error),
+                },
+            };
+            let stop = matches!(outcome, Outcome::Later(_));
+            outcomes.push((position, outcome));
+            if stop {
+                break;
+            }
+        }
+        outcomes
+    }
+
+    /// Notes in the spool what the store said.
+    async fn settle(&self, outcomes: Vec<(i64, Outcome)>) -> Step {
+        let (mut kept, mut step) = (Vec::new(), Step::Done);
+        let mut noted = Ok(());
+        for (position, outcome) in outcomes {
+            match outcome {
+                Outcome::Kept(result) => {
+                    self.back();
+                    self.metrics.drained(result);
+                    kept.push(position);
+                }
+                Outcome::Refused(error) => {
+                    self.metrics.drained("parked");
+                    error!(position, %error, "the store will not have an alert of the spool: it is set aside there");
+                    noted = noted.and(self.spool.park(position, error.to_string()).await);
+                }
+                Outcome::Later(error) => {
+                    self.gone(&error);
+                    step = Step::Failed;
+                }
+            }
+        }
+        if let Err(error) = noted.and(self.spool.remove(kept).await) {
+            error!(%error, "the spool cannot be written; what the store has is brought to it again");
+            return Step::Failed;
+        }
+        step
+    }
+
+    /// Offers one entry to the store; answers what it came to, in a word for the metrics.
+    async fn offer(&self, entry: Entry) -> Result<&'static str> {
+        match entry {
+            Entry::Accept { alert, keys, now, tried } => self.offer_alert(*alert, keys, now, tried).await,
+            Entry::Refuse { alert, notices } => self.store.refuse_alert(*alert, notices).await.map(|()| "refused"),
+            Entry::Reject { rejected, notices } => {
+                self.store.reject_webhook(*rejected, notices).await.map(|()| "refused")
+            }
+        }
+    }
+
+    async fn offer_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time, tried: bool) -> Result<&'static str> {
+        let (id, spooled_at) = (alert.id, alert.alertcast.spooled_at);
+        match self.store.accept_alert(alert, keys, now).await? {
+            // The store had it from the first offer, or from a drain that was cut off.
+            Acceptance::Duplicate { of } if of != id => {
+                info!(alert = %id, of = %of, "an alert of the spool had been accepted by another process before");
+                return Ok("duplicate");
+            }
+            Acceptance::Stored | Acceptance::Duplicate { .. } => {}
+        }
+        if let Some(at) = spooled_at.filter(|_| tried) {
+            self.mark_spooled(&id.0, at).await?;
+        }
+        Ok("accepted")
+    }
+
+    /// An alert that got to the store by its first offer, whose answer was lost, says when it was spooled: its place
+    /// there may be of after its acceptance was answered.
+    async fn mark_spooled(&self, alert: &bson::oid::ObjectId, at: Time) -> Result<()> {
+        let mark = Write::Update {
+            collection: Collection::Alerts,
+            id: *alert,
+            set: doc! { "alertcast.spooledAt": at },
+            unset: vec!["alertcast.offeredAt".to_owned()],
+            expect: vec![("alertcast.spooledAt".to_owned(), Bson::Null)],
+        };
+        match self.store.write(vec![mark]).await {
+            // It says so already.
+            Err(StoreError::Conflict) => Ok(()),
+            answer => answer,
+        }
+    }
+
+    async fn patiently<T>(&self, operation: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        tokio::select! {
+            biased;
+            answer = operation => answer,
+            () = self.clock.sleep(PATIENCE) => Err(StoreError::Unavailable(format!("no answer within {PATIENCE:?}"))),
+        }
+    }
+
+    /// The store is there.
+    fn back(&self) {
+        if self.away.swap(false, Ordering::AcqRel) {
+            warn!(waiting = self.spool.waiting(), "the store answers again");
+        }
+    }
+}
+
+fn config_of(record: &Record) -> Option<ConfigId> {
+    match &record.entry {
+        Ok(Entry::Accept { alert, .. } | Entry::Refuse { alert, .. }) => alert.processing.alert_config_id,
+        Ok(Entry::Reject { .. }) | Err(_) => None,
+    }
+}

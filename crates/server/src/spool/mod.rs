@@ -1,0 +1,320 @@
+//! Intake while the store is away: alerts go to a local spool, synced to disk, are answered 202, and are brought to the
+//! store afterwards (`drain`). Only for a store that is reached over a network; the embedded one has none.
+//!
+//! - While the store answers and the spool is empty, everything passes through to the store.
+//! - What the store does not do in its share of intake's time goes to the spool, and so does everything behind it until
+//!   the spool is empty: the order of a configuration's alerts is that in which they were accepted.
+//! - What the rules need to know of earlier alerts comes from the spool, and from what passed through here lately
+//!   (`recent`).
+//!
+//! An alert that the store may have in spite of a missing answer is spooled under the same id: the store takes it once.
+
+mod drain;
+mod recent;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alertcast_core::alert::document::{Alert, PricePoint};
+use alertcast_core::id::{AlertId, ConfigId};
+use alertcast_core::store::{Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, Store, StoreError};
+use alertcast_core::time::Time;
+use alertcast_sqlite::{Entry, Spool};
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use tracing::{info, warn};
+
+pub(crate) use self::drain::run;
+use self::recent::Recent;
+use crate::clock::Clock;
+use crate::metrics::{Metrics, Part};
+
+/// How long the store may take for what a request asks of it. A request reads four times in a row at most, then writes:
+/// all of it, and the spool after it, fits in [`alertcast_core::store::INTAKE_DEADLINE`].
+const READ_SHARE: Duration = Duration::from_millis(250);
+/// How long it may take to keep something.
+const WRITE_SHARE: Duration = Duration::from_millis(700);
+
+/// The mark of an alert that was received while the store could not tell one. Such an alert goes to the spool, even
+/// where the store is back by then: its place among others is told by the clock.
+const NO_MARK: i64 = -1;
+
+/// Whether this process holds accepted alerts that the store has not.
+#[derive(Debug, Clone, Default)]
+pub struct Spooling(Arc<AtomicBool>);
+
+impl Spooling {
+    /// From before the first alert of a spell is written to the spool until after the store has the last one.
+    #[must_use]
+    pub fn is_spooling(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn set(&self, on: bool) -> bool {
+        self.0.swap(on, Ordering::AcqRel)
+    }
+}
+
+/// Intake over a store that may be away, and a spool.
+#[derive(Debug)]
+pub struct Spooled {
+    store: Arc<dyn Store>,
+    spool: Spool,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    spooling: Spooling,
+    /// The store did not do its part, and has not been heard of since: nobody waits for it but the drain.
+    away: AtomicBool,
+    /// The spool took what it was last given.
+    working: AtomicBool,
+    /// How many are being written to the spool. Held while a spell begins or ends.
+    appending: Mutex<usize>,
+    recent: Mutex<Recent>,
+    /// There is something to bring to the store, or the store to look for.
+    wanted: Notify,
+}
+
+/// Something that is being written to the spool, until it is dropped.
+struct Appending<'a>(&'a Spooled);
+
+impl Drop for Appending<'_> {
+    fn drop(&mut self) {
+        *lock(&self.0.appending) -= 1;
+        self.0.wanted.notify_one();
+    }
+}
+
+impl Spooled {
+    /// Intake over a store and a spool. What a former process left in the spool goes to the store first.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, spool: Spool, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        let spooled = Self {
+            store,
+            clock,
+            metrics,
+            spooling: Spooling::default(),
+            away: AtomicBool::new(false),
+            working: AtomicBool::new(true),
+            appending: Mutex::default(),
+            recent: Mutex::default(),
+            wanted: Notify::new(),
+            spool,
+        };
+        if spooled.spool.waiting() > 0 {
+            spooled.spooling.set(true);
+            info!(alerts = spooled.spool.waiting(), "the spool holds what was accepted while the store was away");
+        }
+        spooled.tell();
+        spooled
+    }
+
+    /// For whoever has to wait until this process has brought everything to the store.
+    #[must_use]
+    pub fn spooling(&self) -> Spooling {
+        self.spooling.clone()
+    }
+
+    /// Whether alerts can be taken in while the store is away.
+    #[must_use]
+    pub fn is_working(&self) -> bool {
+        self.working.load(Ordering::Acquire)
+    }
+
+    /// How many records wait in the spool.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.spool.waiting()
+    }
+
+    /// Lets a read of intake run for its share of the time. False where the store is away, or did not answer.
+    ///
+    /// # Errors
+    /// Those of the store but `Unavailable`.
+    pub(crate) async fn while_it_answers(&self, read: impl Future<Output = Result<()>> + Send) -> Result<bool> {
+        Ok(self.read(read).await?.is_some())
+    }
+
+    fn is_away(&self) -> bool {
+        self.away.load(Ordering::Acquire)
+    }
+
+    /// Whether what comes in goes straight to the store.
+    fn passes(&self) -> bool {
+        !self.is_away() && !self.spooling.is_spooling() && self.spool.waiting() == 0
+    }
+
+    /// None where the store is away, or did not answer in its share of the time.
+    async fn read<T>(&self, read: impl Future<Output = Result<T>> + Send) -> Result<Option<T>> {
+        if self.is_away() {
+            return Ok(None);
+        }
+        available(self.within(READ_SHARE, read).await)
+    }
+
+    /// The same for what is to be kept; none, too, where it must not overtake what is in the spool.
+    async fn pass<T>(&self, write: impl Future<Output = Result<T>> + Send) -> Result<Option<T>> {
+        available(self.within(WRITE_SHARE, write).await)
+    }
+
+    async fn within<T>(&self, share: Duration, operation: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        let answer = tokio::select! {
+            biased;
+            answer = operation => answer,
+            () = self.clock.sleep(share) => Err(StoreError::Unavailable(format!("no answer within {share:?}"))),
+        };
+        if let Err(error @ StoreError::Unavailable(_)) = &answer {
+            self.gone(error);
+        }
+        answer
+    }
+
+    /// The store is not to be waited for until it is heard of again.
+    fn gone(&self, error: &StoreError) {
+        self.metrics.store_failed(Part::Webhook, error);
+        if !self.away.swap(true, Ordering::AcqRel) {
+            warn!(%error, "the store does not do its part: alerts are kept in the spool until it does");
+        }
+        self.wanted.notify_one();
+    }
+
+    /// From here on everything that comes in goes behind this.
+    fn begin(&self) -> Appending<'_> {
+        let mut appending = lock(&self.appending);
+        *appending += 1;
+        if !self.spooling.set(true) {
+            info!("a spell of spooling begins");
+        }
+        Appending(self)
+    }
+
+    /// Ends a spell where nothing is left of it; answers whether alerts pass through now.
+    fn end(&self) -> bool {
+        let appending = lock(&self.appending);
+        if *appending > 0 || self.spool.waiting() > 0 {
+            return false;
+        }
+        if self.spooling.set(false) {
+            info!("the spool is empty: the store has everything that was accepted");
+        }
+        true
+    }
+
+    async fn append(&self, kind: &'static str, entry: Entry) -> Result<Acceptance> {
+        let kept = self.spool.append(entry).await;
+        if let Err(error) = &kept
+            && self.working.load(Ordering::Acquire)
+        {
+            warn!(%error, "the spool cannot keep what comes in");
+        }
+        self.working.store(kept.is_ok(), Ordering::Release);
+        if kept == Ok(Acceptance::Stored) {
+            self.metrics.spooled(kind);
+        }
+        self.tell();
+        kept
+    }
+
+    /// The alert that holds a key, as far as is known without the store.
+    async fn known_holder(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
+        let held = lock(&self.recent).holder(keys, now);
+        if held.is_some() { Ok(held) } else { self.spool.holder(keys, now).await }
+    }
+
+    fn tell(&self) {
+        self.metrics.in_spool(self.spool.waiting(), self.spool.parked());
+    }
+}
+
+#[async_trait]
+impl Intake for Spooled {
+    /// Where the store does not tell it, a mark that no alert's place is below.
+    async fn receipt_mark(&self, config: ConfigId) -> Result<i64> {
+        Ok(self.read(self.store.receipt_mark(config)).await?.unwrap_or(NO_MARK))
+    }
+
+    async fn recent_prices(&self, config: ConfigId, since: Time) -> Result<Vec<PricePoint>> {
+        let stored = self.read(self.store.recent_prices(config, since)).await?;
+        let passing = self.passes();
+        let mut recent = lock(&self.recent);
+        match stored {
+            Some(prices) if passing => {
+                recent.replace_prices(config, &prices);
+                Ok(prices)
+            }
+            stored => Ok(recent.prices(config, since, stored.unwrap_or_default())),
+        }
+    }
+
+    async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
+        if !self.passes()
+            && let Some(holder) = self.known_holder(keys, now).await?
+        {
+            return Ok(Some(holder));
+        }
+        match self.read(self.store.find_duplicate(keys, now)).await? {
+            Some(answer) => Ok(answer),
+            None => self.known_holder(keys, now).await,
+        }
+    }
+
+    async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
+        let unmarked = alert.alertcast.after.0 == NO_MARK;
+        alert.alertcast.after.0 = alert.alertcast.after.0.max(0);
+        let tried = self.passes() && !unmarked;
+        if tried {
+            alert.alertcast.offered_at = Some(self.clock.now());
+            let offered = self.store.accept_alert(alert.clone(), keys.clone(), now);
+            if let Some(acceptance) = self.pass(offered).await? {
+                lock(&self.recent).note(&alert, &keys, acceptance);
+                return Ok(acceptance);
+            }
+        }
+        let _appending = self.begin();
+        let held = lock(&self.recent).holder(&keys, now);
+        if let Some(of) = held {
+            return Ok(Acceptance::Duplicate { of });
+        }
+        alert.alertcast.offered_at = None;
+        alert.alertcast.spooled_at = Some(self.clock.now());
+        let entry = Entry::Accept { alert: Box::new(alert.clone()), keys: keys.clone(), now, tried };
+        let acceptance = self.append("accepted", entry).await?;
+        lock(&self.recent).note(&alert, &keys, acceptance);
+        Ok(acceptance)
+    }
+
+    async fn refuse_alert(&self, mut alert: Alert, notices: Vec<Notice>) -> Result<()> {
+        alert.alertcast.after.0 = alert.alertcast.after.0.max(0);
+        lock(&self.recent).note_refused(&alert);
+        if self.passes()
+            && let Some(()) = self.pass(self.store.refuse_alert(alert.clone(), notices.clone())).await?
+        {
+            return Ok(());
+        }
+        let _appending = self.begin();
+        self.append("refused", Entry::Refuse { alert: Box::new(alert), notices }).await.map(|_| ())
+    }
+
+    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> Result<()> {
+        if self.passes()
+            && let Some(()) = self.pass(self.store.reject_webhook(rejected.clone(), notices.clone())).await?
+        {
+            return Ok(());
+        }
+        let _appending = self.begin();
+        self.append("refused", Entry::Reject { rejected: Box::new(rejected), notices }).await.map(|_| ())
+    }
+}
+
+/// None where the store is not available.
+fn available<T>(answer: Result<T>) -> Result<Option<T>> {
+    match answer {
+        Ok(value) => Ok(Some(value)),
+        Err(StoreError::Unavailable(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

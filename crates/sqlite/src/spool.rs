@@ -1,0 +1,450 @@
+//! The spool: what is taken in while the store is away, in a file of its own, until the store has it.
+//!
+//! Records leave in the order in which they came. What an operation answers `Ok` to is synced to disk. A record is removed
+//! by whoever has brought it to the store; one that the store will not have is set aside (`park`), and stays in the file.
+//! The keys of accepted alerts stand beside them, so that a resend is known while the store is away.
+//!
+//! Nothing is decided here about when the spool is used: that is the server's.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::delivery::Delivery;
+use alertcast_core::id::AlertId;
+use alertcast_core::store::{Acceptance, IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError};
+use alertcast_core::time::Time;
+use bson::Document;
+use rusqlite::Connection;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+use crate::checkpoint::Wal;
+use crate::failpoints::Op;
+use crate::fault::{Fault, OpenError, Result};
+use crate::migrate::version;
+use crate::queue::{Lane, Queue};
+use crate::reader::Readers;
+use crate::rows::{Blob, Rows, blob, encode, whole};
+use crate::store::{check_version, connect, create_private, lock_folder, read_only, spawn};
+use crate::writer::{Call, Jobs, Tx, Writer};
+
+/// The spool's file in the data folder.
+pub const SPOOL: &str = "spool.db";
+const LOCK: &str = "spool.lock";
+const VERSION: i64 = 1;
+/// Marks the file as ours (`PRAGMA application_id`): the letters "Acsp".
+const APPLICATION_ID: i64 = 0x4163_7370;
+
+const TABLES: &str = "
+    CREATE TABLE records (
+        position INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL, parked TEXT
+    );
+    CREATE INDEX waiting ON records (position) WHERE parked IS NULL;
+    CREATE TABLE keys (
+        key TEXT PRIMARY KEY, alert BLOB NOT NULL, until INTEGER NOT NULL, position INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX keys_of ON keys (position);";
+
+/// How much the spool may hold. The defaults are some days of a busy provider.
+#[derive(Debug, Clone)]
+pub struct SpoolOptions {
+    /// The most records, parked ones among them.
+    pub records_max: u64,
+    /// The most pages of 4 KiB that the file may have.
+    pub pages_max: u32,
+}
+
+impl Default for SpoolOptions {
+    fn default() -> Self {
+        Self { records_max: 1_000_000, pages_max: 1 << 20 }
+    }
+}
+
+/// What is kept until the store has it: an operation of intake, with its arguments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// `tried`: the store was offered it before, and its answer did not come; it may have it.
+    Accept {
+        alert: Box<Alert>,
+        keys: Vec<IntakeKey>,
+        now: Time,
+        tried: bool,
+    },
+    Refuse {
+        alert: Box<Alert>,
+        notices: Vec<Notice>,
+    },
+    Reject {
+        rejected: Box<RejectedWebhook>,
+        notices: Vec<Notice>,
+    },
+}
+
+/// An entry and its place.
+#[derive(Debug, PartialEq)]
+pub struct Record {
+    pub position: i64,
+    /// `Corrupt` where its bytes cannot be read.
+    pub entry: StoreResult<Entry>,
+}
+
+/// The spool. Dropping it finishes what waits to be written, then closes.
+#[derive(Debug)]
+pub struct Spool {
+    jobs: Arc<Jobs>,
+    readers: Readers,
+    held: Arc<Held>,
+    records_max: u64,
+    writer: Option<JoinHandle<()>>,
+    /// Held as long as the spool is open.
+    _lock: File,
+}
+
+/// How many records there are. Counted as they are written; one whose COMMIT failed stays counted until [`Spool::recount`].
+#[derive(Debug, Default)]
+struct Held {
+    waiting: AtomicU64,
+    parked: AtomicU64,
+}
+
+impl Spool {
+    /// Opens the spool in a folder, making both where they are missing. One process at a time. What was parked is to be
+    /// tried again.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(dir: &Path, options: &SpoolOptions) -> std::result::Result<Self, OpenError> {
+        check_version()?;
+        let lock = lock_folder(dir, LOCK)?;
+        let path = dir.join(SPOOL);
+        create_private(&path).map_err(crate::store::folder_error(dir))?;
+        let broken = |fault: Fault| match fault.0 {
+            StoreError::Corrupt(why) => OpenError::DamagedSpool { file: path.clone(), why },
+            other => OpenError::Store(other),
+        };
+        let mut conn = connect(&path, 4096).map_err(broken)?;
+        prepare(&mut conn, &path)?;
+        Self::start(&path, conn, options, lock).map_err(broken)
+    }
+
+    fn start(path: &Path, conn: Connection, options: &SpoolOptions, lock: File) -> Result<Self> {
+        // Small beside the store's: what is written may be carried over at once.
+        conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
+        conn.pragma_update(None, "max_page_count", options.pages_max)?;
+        let held = Arc::new(Held::default());
+        held.count(Rows::new(&conn))?;
+        let thread = |e: std::io::Error| Fault::unavailable(format!("no thread can be started: {e}"));
+        let readers = Readers::start("spool-read", vec![read_only(path)?]).map_err(thread)?;
+        let jobs = Arc::new(Queue::new());
+        let writer = Writer {
+            conn,
+            jobs: Arc::clone(&jobs),
+            wal: Arc::new(Wal::default()),
+            seq_committed: Arc::new(AtomicI64::new(0)),
+            intake_groups: Arc::new(AtomicU64::new(0)),
+            last_change: 0,
+        };
+        let writer = spawn("spool-write", move || writer.run()).map_err(thread)?;
+        let records_max = options.records_max;
+        Ok(Self { jobs, readers, held, records_max, writer: Some(writer), _lock: lock })
+    }
+
+    /// Keeps an entry behind all others. Of several alerts with a common key one is kept; one that is here already is
+    /// not kept twice. Dropping the future before the write began cancels it.
+    ///
+    /// # Errors
+    /// `Unavailable` where the spool or the disk is full.
+    pub async fn append(&self, entry: Entry) -> StoreResult<Acceptance> {
+        let row = Row::of(&entry)?;
+        let (held, records_max) = (Arc::clone(&self.held), self.records_max);
+        self.write(Lane::Intake, Op::Spool, move |tx| append(tx.rows, &held, records_max, &row)).await
+    }
+
+    /// The records that came first, of those that are not parked.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn oldest(&self, limit: usize) -> StoreResult<Vec<Record>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.readers
+            .read(move |rows| {
+                let sql = "SELECT position, kind, body FROM records WHERE parked IS NULL ORDER BY position LIMIT ?1";
+                rows.all(sql, [limit], |row| {
+                    let kind: String = row.get(1)?;
+                    Ok(Record { position: row.get(0)?, entry: decode(&kind, blob(row, 2)?) })
+                })
+            })
+            .await
+    }
+
+    /// The alert that holds one of these keys at `now`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn holder(&self, keys: &[IntakeKey], now: Time) -> StoreResult<Option<AlertId>> {
+        let names: Vec<String> = keys.iter().map(|key| key.key.clone()).collect();
+        self.readers.read(move |rows| holder(rows, names.iter().map(String::as_str), now)).await
+    }
+
+    /// Takes records out: the store has them.
+    ///
+    /// # Errors
+    /// They stay where the file cannot be written.
+    pub async fn remove(&self, positions: Vec<i64>) -> StoreResult<()> {
+        let held = Arc::clone(&self.held);
+        self.write(Lane::Short, Op::Unspool, move |tx| {
+            for position in &positions {
+                let removed = tx.rows.run("DELETE FROM records WHERE position = ?1 AND parked IS NULL", [position])?;
+                if removed > 0 {
+                    tx.rows.run("DELETE FROM keys WHERE position = ?1", [position])?;
+                    held.take(removed as u64);
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Sets a record aside: the store will not have it. It is tried again when the spool is opened anew.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn park(&self, position: i64, why: String) -> StoreResult<()> {
+        let held = Arc::clone(&self.held);
+        self.write(Lane::Short, Op::Unspool, move |tx| {
+            let sql = "UPDATE records SET parked = ?2 WHERE position = ?1 AND parked IS NULL";
+            let parked = tx.rows.run(sql, (position, why))? as u64;
+            held.take(parked);
+            held.parked.fetch_add(parked, Ordering::AcqRel);
+            Ok(())
+        })
+        .await
+    }
+
+    /// How many records wait to be brought to the store; never fewer than there are.
+    #[must_use]
+    pub fn waiting(&self) -> u64 {
+        self.held.waiting.load(Ordering::Acquire)
+    }
+
+    /// How many records are set aside.
+    #[must_use]
+    pub fn parked(&self) -> u64 {
+        self.held.parked.load(Ordering::Acquire)
+    }
+
+    /// Counts anew, behind every write that has begun.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub async fn recount(&self) -> StoreResult<u64> {
+        let held = Arc::clone(&self.held);
+        self.write(Lane::Short, Op::Unspool, move |tx| held.count(tx.rows)).await?;
+        Ok(self.waiting())
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        lane: Lane,
+        op: Op,
+        apply: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let closed = || StoreError::Unavailable("the spool is closing".to_owned());
+        let place = self.jobs.place(lane).await.ok_or_else(closed)?;
+        let (reply, answer) = oneshot::channel();
+        let call = Call { op, apply: Some(apply), value: None, reply, _place: place };
+        self.jobs.push(lane, Box::new(call)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// Holds the writer up until the guard is dropped.
+    #[cfg(feature = "test-hooks")]
+    pub fn stall_for_tests(&self) -> crate::Stall {
+        crate::Stall::of(&self.jobs)
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.readers.close();
+        self.jobs.close();
+        // A thread that panicked has nothing left to close.
+        let _ = self.writer.take().map(JoinHandle::join);
+    }
+}
+
+impl Held {
+    fn count(&self, rows: Rows<'_>) -> Result<()> {
+        let sql =
+            "SELECT count(*) FILTER (WHERE parked IS NULL), count(*) FILTER (WHERE parked IS NOT NULL) FROM records";
+        let counted = rows.one(sql, [], |row| Ok((whole(row, 0)?.unsigned_abs(), whole(row, 1)?.unsigned_abs())))?;
+        let (waiting, parked) = counted.unwrap_or_default();
+        self.waiting.store(waiting, Ordering::Release);
+        self.parked.store(parked, Ordering::Release);
+        Ok(())
+    }
+
+    fn take(&self, records: u64) {
+        // Only the writer's thread changes the numbers.
+        self.waiting.store(self.waiting.load(Ordering::Acquire).saturating_sub(records), Ordering::Release);
+    }
+}
+
+/// Checks the file, and brings its tables up to date.
+fn prepare(conn: &mut Connection, path: &Path) -> std::result::Result<(), OpenError> {
+    let damaged = |why: String| OpenError::DamagedSpool { file: path.to_owned(), why };
+    let found = version(conn).map_err(|fault| damaged(fault.0.to_string()))?;
+    if found > VERSION {
+        return Err(OpenError::NewerSchema { found, known: VERSION });
+    }
+    let sound: String =
+        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| damaged(error.to_string()))?;
+    if sound != "ok" {
+        return Err(damaged(sound));
+    }
+    migrate(conn, found).map_err(|fault| OpenError::Store(fault.0))
+}
+
+fn migrate(conn: &mut Connection, found: i64) -> Result<()> {
+    let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    if found == 0 {
+        tx.execute_batch(TABLES)?;
+        tx.pragma_update(None, "user_version", VERSION)?;
+        tx.pragma_update(None, "application_id", APPLICATION_ID)?;
+    }
+    tx.execute("UPDATE records SET parked = NULL WHERE parked IS NOT NULL", [])?;
+    tx.commit()?;
+    Ok(())
+}
+
+/// An entry as its row.
+struct Row {
+    kind: &'static str,
+    body: Vec<u8>,
+    /// Of an accepted alert: its id, its keys, and when they are claimed.
+    claim: Option<(AlertId, Vec<IntakeKey>, Time)>,
+}
+
+impl Row {
+    fn of(entry: &Entry) -> Result<Self> {
+        Ok(match entry {
+            Entry::Accept { alert, keys, now, tried } => {
+                let kept = keys.iter().map(|key| KeptKey { key: key.key.clone(), until: key.until }).collect();
+                let body = encode(&Accepted { alert: (**alert).clone(), keys: kept, now: *now, tried: *tried })?;
+                Self { kind: "accept", body, claim: Some((alert.id, keys.clone(), *now)) }
+            }
+            Entry::Refuse { alert, notices } => {
+                let body = encode(&Refused { alert: (**alert).clone(), notices: kept(notices) })?;
+                Self { kind: "refuse", body, claim: None }
+            }
+            Entry::Reject { rejected, notices } => {
+                let body = encode(&Rejected { rejected: (**rejected).clone(), notices: kept(notices) })?;
+                Self { kind: "reject", body, claim: None }
+            }
+        })
+    }
+}
+
+fn append(rows: Rows<'_>, held: &Held, records_max: u64, row: &Row) -> Result<Acceptance> {
+    if let Some((id, keys, now)) = &row.claim
+        && let Some(of) = holder(rows, keys.iter().map(|key| key.key.as_str()), *now)?
+    {
+        return Ok(if of == *id { Acceptance::Stored } else { Acceptance::Duplicate { of } });
+    }
+    let waiting = held.waiting.load(Ordering::Acquire);
+    let count = waiting + held.parked.load(Ordering::Acquire);
+    if count >= records_max {
+        return Err(Fault::unavailable(format!("the spool is full: it holds {count} records")));
+    }
+    rows.run("INSERT INTO records (kind, body) VALUES (?1, ?2)", (row.kind, &row.body))?;
+    let position = rows.conn().last_insert_rowid();
+    if let Some((id, keys, _)) = &row.claim {
+        for key in keys {
+            let sql = "INSERT OR REPLACE INTO keys (key, alert, until, position) VALUES (?1, ?2, ?3, ?4)";
+            rows.run(sql, (&key.key, Blob(id.bytes()), key.until.millis(), position))?;
+        }
+    }
+    held.waiting.store(waiting + 1, Ordering::Release);
+    Ok(Acceptance::Stored)
+}
+
+fn holder<'k>(rows: Rows<'_>, keys: impl Iterator<Item = &'k str>, now: Time) -> Result<Option<AlertId>> {
+    for key in keys {
+        let sql = "SELECT alert FROM keys WHERE key = ?1 AND until > ?2";
+        let held = rows.one(sql, (key, now.millis()), |row| Ok(row.get::<_, Blob>(0)?.id()))?;
+        if held.is_some() {
+            return Ok(held.map(AlertId));
+        }
+    }
+    Ok(None)
+}
+
+#[derive(Serialize, Deserialize)]
+struct Accepted {
+    alert: Alert,
+    keys: Vec<KeptKey>,
+    now: Time,
+    tried: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refused {
+    alert: Alert,
+    notices: Vec<KeptNotice>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Rejected {
+    rejected: RejectedWebhook,
+    notices: Vec<KeptNotice>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptKey {
+    key: String,
+    until: Time,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptNotice {
+    first: Delivery,
+    more: Delivery,
+}
+
+fn kept(notices: &[Notice]) -> Vec<KeptNotice> {
+    notices.iter().map(|notice| KeptNotice { first: notice.first.clone(), more: notice.more.clone() }).collect()
+}
+
+fn decode(kind: &str, body: &[u8]) -> StoreResult<Entry> {
+    let told = |notices: Vec<KeptNotice>| {
+        notices.into_iter().map(|KeptNotice { first, more }| Notice { first, more }).collect::<Vec<_>>()
+    };
+    match kind {
+        "accept" => {
+            let Accepted { alert, keys, now, tried } = body_of(body)?;
+            let keys = keys.into_iter().map(|KeptKey { key, until }| IntakeKey { key, until }).collect();
+            Ok(Entry::Accept { alert: Box::new(alert), keys, now, tried })
+        }
+        "refuse" => {
+            let Refused { alert, notices } = body_of(body)?;
+            Ok(Entry::Refuse { alert: Box::new(alert), notices: told(notices) })
+        }
+        "reject" => {
+            let Rejected { rejected, notices } = body_of(body)?;
+            Ok(Entry::Reject { rejected: Box::new(rejected), notices: told(notices) })
+        }
+        other => Err(StoreError::Corrupt(format!("spool: {other:?} is no kind of record"))),
+    }
+}
+
+fn body_of<T: DeserializeOwned>(body: &[u8]) -> StoreResult<T> {
+    let corrupt =
+        |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("spool: a record cannot be read: {error}"));
+    let document = Document::from_reader(body).map_err(|error| corrupt(&error))?;
+    bson::deserialize_from_document(document).map_err(|error| corrupt(&error))
+}
