@@ -39,9 +39,9 @@ pub struct App {
 impl App {
     /// The same, with a spool for what comes in while the store is away.
     #[must_use]
-    pub fn with_spool(mut self, spool: Spool) -> Self {
+    pub fn with_spool(mut self, spool: impl Into<Arc<Spool>>) -> Self {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        let spooled = Arc::new(Spooled::new(store, spool, clock, self.metrics.clone()));
+        let spooled = Arc::new(Spooled::new(store, spool.into(), clock, self.metrics.clone()));
         self.spooling = spooled.spooling();
         self.intake = Arc::clone(&spooled) as Arc<dyn Intake>;
         self.spool = Some(spooled);

@@ -73,10 +73,11 @@ pub enum Part {
     Processor,
     Courier,
     Scheduler,
+    Spool,
 }
 
 impl Part {
-    const ALL: [Self; 4] = [Self::Webhook, Self::Processor, Self::Courier, Self::Scheduler];
+    const ALL: [Self; 5] = [Self::Webhook, Self::Processor, Self::Courier, Self::Scheduler, Self::Spool];
 
     const fn word(self) -> &'static str {
         match self {
@@ -84,6 +85,7 @@ impl Part {
             Self::Processor => "processor",
             Self::Courier => "courier",
             Self::Scheduler => "scheduler",
+            Self::Spool => "spool",
         }
     }
 }

@@ -42,7 +42,7 @@ mod writer;
 
 pub use fault::OpenError;
 pub use inspect::{Inspection, ReadOnly, Soundness, inspect, is_in_use};
-pub use spool::{Entry, Record, SPOOL, Spool, SpoolOptions};
+pub use spool::{Entry, Record, SPOOL, Spool, SpoolContent, SpoolOptions};
 #[cfg(feature = "test-hooks")]
 pub use store::Stall;
 pub use store::{Options, SqliteStore};

@@ -93,6 +93,13 @@ pub struct Record {
     pub entry: StoreResult<Entry>,
 }
 
+/// What a spool holds, seen from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpoolContent {
+    pub waiting: u64,
+    pub parked: u64,
+}
+
 /// The spool. Dropping it finishes what waits to be written, then closes.
 #[derive(Debug)]
 pub struct Spool {
@@ -113,6 +120,22 @@ struct Held {
 }
 
 impl Spool {
+    /// Looks at the spool of a folder without being its process. None where there is none.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn look(dir: &Path) -> std::result::Result<Option<SpoolContent>, OpenError> {
+        let path = dir.join(SPOOL);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let held = Held::default();
+        let counted = read_only(&path).and_then(|conn| held.count(Rows::new(&conn)));
+        counted.map_err(|fault| damaged_or(&path, fault))?;
+        let number = |count: &AtomicU64| count.load(Ordering::Acquire);
+        Ok(Some(SpoolContent { waiting: number(&held.waiting), parked: number(&held.parked) }))
+    }
+
     /// Opens the spool in a folder, making both where they are missing. One process at a time. What was parked is to be
     /// tried again.
     ///
@@ -123,10 +146,7 @@ impl Spool {
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(SPOOL);
         create_private(&path).map_err(crate::store::folder_error(dir))?;
-        let broken = |fault: Fault| match fault.0 {
-            StoreError::Corrupt(why) => OpenError::DamagedSpool { file: path.clone(), why },
-            other => OpenError::Store(other),
-        };
+        let broken = |fault: Fault| damaged_or(&path, fault);
         let mut conn = connect(&path, 4096).map_err(broken)?;
         prepare(&mut conn, &path)?;
         Self::start(&path, conn, options, lock).map_err(broken)
@@ -295,19 +315,26 @@ impl Held {
     }
 }
 
+fn damaged_or(path: &Path, fault: Fault) -> OpenError {
+    match fault.0 {
+        StoreError::Corrupt(why) => OpenError::DamagedSpool { file: path.to_owned(), why },
+        other => OpenError::Store(other),
+    }
+}
+
 /// Checks the file, and brings its tables up to date.
 fn prepare(conn: &mut Connection, path: &Path) -> std::result::Result<(), OpenError> {
-    let damaged = |why: String| OpenError::DamagedSpool { file: path.to_owned(), why };
-    let found = version(conn).map_err(|fault| damaged(fault.0.to_string()))?;
+    let found = version(conn).map_err(|fault| damaged_or(path, fault))?;
     if found > VERSION {
         return Err(OpenError::NewerSchema { found, known: VERSION });
     }
-    let sound: String =
-        conn.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).map_err(|error| damaged(error.to_string()))?;
+    let sound: String = conn
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .map_err(|error| damaged_or(path, error.into()))?;
     if sound != "ok" {
-        return Err(damaged(sound));
+        return Err(damaged_or(path, Fault::corrupt(sound)));
     }
-    migrate(conn, found).map_err(|fault| OpenError::Store(fault.0))
+    migrate(conn, found).map_err(|fault| damaged_or(path, fault))
 }
 
 fn migrate(conn: &mut Connection, found: i64) -> Result<()> {

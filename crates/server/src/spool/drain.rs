@@ -19,6 +19,7 @@ use tracing::{error, info, warn};
 
 use super::Spooled;
 use crate::app::{App, Wakeups};
+use crate::metrics::Part;
 
 /// Records brought to the store before they are removed together.
 const BATCH: usize = 64;
@@ -55,7 +56,7 @@ enum Outcome {
 }
 
 /// Runs until `stop`. What has not been brought to the store by then stays in the spool.
-pub(crate) async fn run(app: App, spooled: Arc<Spooled>, stop: CancellationToken) {
+pub async fn run(app: App, spooled: Arc<Spooled>, stop: CancellationToken) {
     let mut pause = PAUSE_FIRST;
     loop {
         let step = tokio::select! {
@@ -178,7 +179,7 @@ impl Spooled {
                     noted = noted.and(self.spool.park(position, error.to_string()).await);
                 }
                 Outcome::Later(error) => {
-                    self.gone(&error);
+                    self.gone(Part::Spool, &error);
                     step = Step::Failed;
                 }
             }
@@ -187,6 +188,8 @@ impl Spooled {
             error!(%error, "the spool cannot be written; what the store has is brought to it again");
             return Step::Failed;
         }
+        // There may be room again.
+        self.working.store(true, Ordering::Release);
         step
     }
 

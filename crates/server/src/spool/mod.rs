@@ -25,7 +25,7 @@ use async_trait::async_trait;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-pub(crate) use self::drain::run;
+pub use self::drain::run;
 use self::recent::Recent;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Part};
@@ -60,7 +60,7 @@ impl Spooling {
 #[derive(Debug)]
 pub struct Spooled {
     store: Arc<dyn Store>,
-    spool: Spool,
+    spool: Arc<Spool>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     spooling: Spooling,
@@ -88,7 +88,7 @@ impl Drop for Appending<'_> {
 impl Spooled {
     /// Intake over a store and a spool. What a former process left in the spool goes to the store first.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, spool: Spool, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+    pub fn new(store: Arc<dyn Store>, spool: Arc<Spool>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let spooled = Self {
             store,
             clock,
@@ -164,14 +164,14 @@ impl Spooled {
             () = self.clock.sleep(share) => Err(StoreError::Unavailable(format!("no answer within {share:?}"))),
         };
         if let Err(error @ StoreError::Unavailable(_)) = &answer {
-            self.gone(error);
+            self.gone(Part::Webhook, error);
         }
         answer
     }
 
     /// The store is not to be waited for until it is heard of again.
-    fn gone(&self, error: &StoreError) {
-        self.metrics.store_failed(Part::Webhook, error);
+    fn gone(&self, part: Part, error: &StoreError) {
+        self.metrics.store_failed(part, error);
         if !self.away.swap(true, Ordering::AcqRel) {
             warn!(%error, "the store does not do its part: alerts are kept in the spool until it does");
         }

@@ -18,6 +18,7 @@ mod http_server;
 mod metrics;
 mod operator;
 mod replay;
+mod spool;
 mod support;
 mod sync;
 mod webhook;

@@ -8,6 +8,7 @@ mod full;
 mod harness;
 mod inspect;
 mod line;
+mod spool;
 
 mod conformance {
     use crate::harness;

@@ -20,12 +20,12 @@ use crate::harness::post::{alert, with};
 use crate::harness::{Books, World};
 
 /// One configuration, one plan, and users 1 to 3.
-fn small_world() -> World {
+pub(crate) fn small_world() -> World {
     World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1)
 }
 
 /// BUY of configuration 1 with a target 10 % above and a stop 5 % below.
-fn buy(price: f64) -> Value {
+pub(crate) fn buy(price: f64) -> Value {
     with(alert(1, "BUY", price), json!({ "tp": price * 1.1, "sl": price * 0.95 }))
 }
 
@@ -34,7 +34,7 @@ fn sell(price: f64) -> Value {
     with(alert(1, "SELL", price), json!({ "tp": price * 0.9, "sl": price * 1.05 }))
 }
 
-fn tp_hit(price: f64) -> Value {
+pub(crate) fn tp_hit(price: f64) -> Value {
     alert(1, "TP_HIT", price)
 }
 
@@ -44,11 +44,11 @@ fn verdict(books: &Books, alert: AlertId, n: u32) -> Verdict {
 }
 
 /// The trades of user `n` in configuration 1, by number.
-fn trades(books: &Books, n: u32) -> Vec<&Trade> {
+pub(crate) fn trades(books: &Books, n: u32) -> Vec<&Trade> {
     books.trades_of(fixtures::user_id(n), fixtures::config_id(1))
 }
 
 /// Where they stand.
-fn states(books: &Books, n: u32) -> Vec<TradeStatus> {
+pub(crate) fn states(books: &Books, n: u32) -> Vec<TradeStatus> {
     trades(books, n).into_iter().map(|trade| trade.status).collect()
 }

@@ -1,0 +1,42 @@
+//! The same over MongoDB: where `ALERTCAST_TEST_MONGODB_URI` names one, as `./test` does.
+
+use std::sync::Arc;
+
+use alertcast_core::store::{Collection, Documents as _, Store, Write};
+use alertcast_mongo::{MongoStore, Options};
+use alertcast_sqlite::SpoolOptions;
+use bson::oid::ObjectId;
+use serde_json::json;
+
+use super::{Process, Weather, folder};
+use crate::support::{House, Post, configuration};
+
+#[tokio::test]
+async fn an_outage_of_mongodb_costs_no_alert_and_doubles_none() {
+    let Ok(uri) = std::env::var("ALERTCAST_TEST_MONGODB_URI") else {
+        eprintln!("skipped: ALERTCAST_TEST_MONGODB_URI names no MongoDB; ./test starts one");
+        return;
+    };
+    let database = format!("alertcast_test_{}", ObjectId::new());
+    let options = Options { database: Some(database), ..Options::default() };
+    let store = Arc::new(MongoStore::connect(&uri, &options).await.unwrap());
+    store.setup().await.unwrap();
+    let insert = Write::Insert { collection: Collection::AlertConfigurations, document: configuration() };
+    store.write(vec![insert]).await.unwrap();
+    let (house, dir) = (House::by_the_real_clock().await, folder());
+    let over = Arc::clone(&store) as Arc<dyn Store>;
+    let process = Process::over(&house, over, dir.path(), &SpoolOptions::default()).await;
+    let post = |n: i32| Post::buy(json!({"n": n, "timestamp": null}));
+    let mut sent = Vec::new();
+    for (n, weather) in [Weather::Well, Weather::Lost, Weather::Gone, Weather::Gone].into_iter().enumerate() {
+        process.line.set(weather);
+        sent.push(process.send(post(n as i32)).await.assert(202).alert().to_owned());
+    }
+    assert_eq!(process.send(post(2)).await.assert(200).alert(), sent[2]);
+    process.line.set(Weather::Well);
+    process.drain().await;
+    let found = store.page(Collection::Alerts, None, 100).await.unwrap();
+    let found: Vec<String> = found.iter().map(|alert| alert.get_object_id("_id").unwrap().to_hex()).collect();
+    assert_eq!(found, sent, "ids rise with time");
+    assert_eq!(process.send(post(3)).await.assert(200).alert(), sent[3]);
+}

@@ -1,0 +1,60 @@
+//! What does not go to the store, and what does not get into the spool.
+
+use serde_json::json;
+
+use super::{Process, Weather, folder, ids};
+use crate::support::{House, Post};
+
+#[tokio::test]
+async fn an_alert_that_the_store_will_not_have_holds_nobody_up() {
+    let (house, dir) = (House::new().await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    process.line.set(Weather::Gone);
+    let poison = process.send(Post::buy(json!({"n": 1, "comment": "poison"}))).await.assert(202);
+    let behind = process.send(Post::buy(json!({"n": 2}))).await.assert(202);
+    process.line.set(Weather::Well);
+    process.line.poison(Some("poison"));
+    process.drain().await;
+    assert_eq!(ids(&house).await, [behind.alert()]);
+    assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    drop(process);
+    let process = Process::start(&house, dir.path()).await;
+    assert_eq!(process.waiting(), 1, "it is kept, and tried again");
+    process.drain().await;
+    assert_eq!(ids(&house).await, [behind.alert(), poison.alert()]);
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_before_it_was_written_is_not_written() {
+    let (house, dir) = (House::new().await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    process.line.set(Weather::Gone);
+    let stall = process.spool.stall_for_tests();
+    let request = tokio::spawn(Post::buy(json!({"n": 1})).through(process.router.clone()));
+    while !process.app.spooling.is_spooling() {
+        tokio::task::yield_now().await;
+    }
+    house.wait(2);
+    request.await.unwrap().assert(503);
+    drop(stall);
+    let kept = process.send(Post::buy(json!({"n": 2}))).await.assert(202);
+    assert_eq!(process.waiting(), 1);
+    process.line.set(Weather::Well);
+    process.drain().await;
+    assert_eq!(ids(&house).await, [kept.alert()]);
+}
+
+#[tokio::test]
+async fn a_store_that_comes_back_with_nothing_spooled_is_noticed() {
+    let (house, dir) = (House::new().await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    let sent = process.send(Post::buy(json!({}))).await.assert(202);
+    process.line.set(Weather::Gone);
+    process.send(Post::buy(json!({}))).await.assert(200);
+    assert_eq!(process.waiting(), 0);
+    process.line.set(Weather::Well);
+    let tries = std::cell::Cell::new(0);
+    process.draining_until("it has been looked for", || tries.replace(tries.get() + 1) > 50).await;
+    let next = process.send(Post::buy(json!({"n": 2}))).await.assert(202);
+    assert_eq!((ids(&house).await, process.waiting()), (vec![sent.alert().to_owned(), next.alert().to_owned()], 0));
+}
