@@ -2,6 +2,7 @@
 //!
 //! The way of an alert: `http` takes it in, `processor` turns it into trades and deliveries, `courier` sends them
 //! through a `channel`. Only `cli` names a store adapter; everything else holds `Arc<dyn Store>`.
+//! Over a store that is far away, `spool` keeps what comes in while that is away.
 
 pub mod app;
 pub mod audience;
