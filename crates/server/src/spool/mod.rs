@@ -30,9 +30,11 @@ use self::recent::Recent;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Part};
 
-/// How long the store may take for what a request asks of it. A request reads four times in a row at most, then writes:
-/// all of it, and the spool after it, fits in [`alertcast_core::store::INTAKE_DEADLINE`].
+/// How long the store may take for what a request asks of it. A request reads three times in a row at most, catches up
+/// once, then writes: all of it, and the spool after it, fits in [`alertcast_core::store::INTAKE_DEADLINE`].
 const READ_SHARE: Duration = Duration::from_millis(250);
+/// How long it may take to tell what has changed: there may be much, and others may be reading it already.
+const CATCH_UP_SHARE: Duration = Duration::from_millis(400);
 /// How long it may take to keep something.
 const WRITE_SHARE: Duration = Duration::from_millis(700);
 
@@ -127,12 +129,26 @@ impl Spooled {
         self.spool.waiting()
     }
 
-    /// Lets a read of intake run for its share of the time. False where the store is away, or did not answer.
+    /// Lets the audience catch up for its share of the time. False where the store is away, or it took longer: that may
+    /// be for the mass of changes, and says nothing of the store.
     ///
     /// # Errors
     /// Those of the store but `Unavailable`.
-    pub(crate) async fn while_it_answers(&self, read: impl Future<Output = Result<()>> + Send) -> Result<bool> {
-        Ok(self.read(read).await?.is_some())
+    pub(crate) async fn while_it_answers(&self, catching_up: impl Future<Output = Result<()>> + Send) -> Result<bool> {
+        if self.is_away() {
+            return Ok(false);
+        }
+        tokio::select! {
+            biased;
+            caught_up = catching_up => match caught_up {
+                Err(error @ StoreError::Unavailable(_)) => {
+                    self.gone(Part::Webhook, &error);
+                    Ok(false)
+                }
+                answer => answer.map(|()| true),
+            },
+            () = self.clock.sleep(CATCH_UP_SHARE) => Ok(false),
+        }
     }
 
     fn is_away(&self) -> bool {

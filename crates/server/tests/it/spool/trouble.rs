@@ -1,8 +1,10 @@
 //! What does not go to the store, and what does not get into the spool.
 
+use alertcast_core::conformance::fixtures::{alert, config_id};
+use alertcast_core::money::Count;
 use serde_json::json;
 
-use super::{Process, Weather, folder, ids};
+use super::{Process, Weather, folder, ids, stored};
 use crate::support::{House, Post};
 
 #[tokio::test]
@@ -57,4 +59,27 @@ async fn a_store_that_comes_back_with_nothing_spooled_is_noticed() {
     process.draining_until("it has been looked for", || tries.replace(tries.get() + 1) > 50).await;
     let next = process.send(Post::buy(json!({"n": 2}))).await.assert(202);
     assert_eq!((ids(&house).await, process.waiting()), (vec![sent.alert().to_owned(), next.alert().to_owned()], 0));
+}
+
+#[tokio::test]
+async fn an_alert_without_a_mark_is_spooled_even_where_the_store_is_back() {
+    let (house, dir) = (House::new().await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    process.line.set(Weather::Gone);
+    let mark = process.app.intake.receipt_mark(config_id(1)).await.unwrap();
+    process.line.set(Weather::Well);
+    let tries = std::cell::Cell::new(0);
+    process.draining_until("it has been looked for", || tries.replace(tries.get() + 1) > 50).await;
+    let mut unmarked = alert(1, 1);
+    unmarked.alertcast.after = Count(mark);
+    process.app.intake.accept_alert(unmarked, Vec::new(), house.app.clock.now()).await.unwrap();
+    assert_eq!(process.waiting(), 1, "only the clock can tell its place");
+    process.drain().await;
+    let there = stored(&house).await.remove(0);
+    assert!(there.alertcast.spooled_at.is_some() && there.alertcast.after == Count(0), "{:?}", there.alertcast);
+    let mark = process.app.intake.receipt_mark(config_id(1)).await.unwrap();
+    let mut marked = alert(2, 1);
+    marked.alertcast.after = Count(mark);
+    process.app.intake.accept_alert(marked, Vec::new(), house.app.clock.now()).await.unwrap();
+    assert_eq!((process.waiting(), house.kept().await), (0, (2, 0)));
 }

@@ -1,0 +1,108 @@
+//! A record's bytes: an operation of intake with its arguments, as BSON.
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::delivery::Delivery;
+use alertcast_core::id::AlertId;
+use alertcast_core::store::{IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError};
+use alertcast_core::time::Time;
+use bson::Document;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Entry;
+use crate::fault::Result;
+use crate::rows::encode;
+
+/// An entry as its row.
+pub(super) struct Row {
+    pub(super) kind: &'static str,
+    pub(super) body: Vec<u8>,
+    /// Of an accepted alert: its id, its keys, and when they are claimed.
+    pub(super) claim: Option<(AlertId, Vec<IntakeKey>, Time)>,
+}
+
+impl Row {
+    pub(super) fn of(entry: &Entry) -> Result<Self> {
+        Ok(match entry {
+            Entry::Accept { alert, keys, now, tried } => {
+                let kept = keys.iter().map(|key| KeptKey { key: key.key.clone(), until: key.until }).collect();
+                let body = encode(&Accepted { alert: (**alert).clone(), keys: kept, now: *now, tried: *tried })?;
+                Self { kind: "accept", body, claim: Some((alert.id, keys.clone(), *now)) }
+            }
+            Entry::Refuse { alert, notices } => {
+                let body = encode(&Refused { alert: (**alert).clone(), notices: kept(notices) })?;
+                Self { kind: "refuse", body, claim: None }
+            }
+            Entry::Reject { rejected, notices } => {
+                let body = encode(&Rejected { rejected: (**rejected).clone(), notices: kept(notices) })?;
+                Self { kind: "reject", body, claim: None }
+            }
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Accepted {
+    alert: Alert,
+    keys: Vec<KeptKey>,
+    now: Time,
+    tried: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Refused {
+    alert: Alert,
+    notices: Vec<KeptNotice>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Rejected {
+    rejected: RejectedWebhook,
+    notices: Vec<KeptNotice>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptKey {
+    key: String,
+    until: Time,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KeptNotice {
+    first: Delivery,
+    more: Delivery,
+}
+
+fn kept(notices: &[Notice]) -> Vec<KeptNotice> {
+    notices.iter().map(|notice| KeptNotice { first: notice.first.clone(), more: notice.more.clone() }).collect()
+}
+
+/// The entry of a row.
+pub(super) fn decode(kind: &str, body: &[u8]) -> StoreResult<Entry> {
+    let told = |notices: Vec<KeptNotice>| {
+        notices.into_iter().map(|KeptNotice { first, more }| Notice { first, more }).collect::<Vec<_>>()
+    };
+    match kind {
+        "accept" => {
+            let Accepted { alert, keys, now, tried } = body_of(body)?;
+            let keys = keys.into_iter().map(|KeptKey { key, until }| IntakeKey { key, until }).collect();
+            Ok(Entry::Accept { alert: Box::new(alert), keys, now, tried })
+        }
+        "refuse" => {
+            let Refused { alert, notices } = body_of(body)?;
+            Ok(Entry::Refuse { alert: Box::new(alert), notices: told(notices) })
+        }
+        "reject" => {
+            let Rejected { rejected, notices } = body_of(body)?;
+            Ok(Entry::Reject { rejected: Box::new(rejected), notices: told(notices) })
+        }
+        other => Err(StoreError::Corrupt(format!("spool: {other:?} is no kind of record"))),
+    }
+}
+
+fn body_of<T: DeserializeOwned>(body: &[u8]) -> StoreResult<T> {
+    let corrupt =
+        |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("spool: a record cannot be read: {error}"));
+    let document = Document::from_reader(body).map_err(|error| corrupt(&error))?;
+    bson::deserialize_from_document(document).map_err(|error| corrupt(&error))
+}
