@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use alertcast_core::store::{Collection, Documents as _, Store, Write};
-use alertcast_mongo::{MongoStore, Options};
+use alertcast_core::store::{Collection, Write};
 use alertcast_sqlite::SpoolOptions;
-use bson::oid::ObjectId;
 use serde_json::json;
 
 use super::{Process, Weather, folder};
+use crate::harness::place::Place;
 use crate::support::{House, Post, configuration};
 
 #[tokio::test]
@@ -17,15 +16,13 @@ async fn an_outage_of_mongodb_costs_no_alert_and_doubles_none() {
         eprintln!("skipped: ALERTCAST_TEST_MONGODB_URI names no MongoDB; ./test starts one");
         return;
     };
-    let database = format!("alertcast_test_{}", ObjectId::new());
-    let options = Options { database: Some(database), ..Options::default() };
-    let store = Arc::new(MongoStore::connect(&uri, &options).await.unwrap());
+    let place = Place::on(&uri);
+    let store = place.open().await;
     store.setup().await.unwrap();
     let insert = Write::Insert { collection: Collection::AlertConfigurations, document: configuration() };
     store.write(vec![insert]).await.unwrap();
     let (house, dir) = (House::by_the_real_clock().await, folder());
-    let over = Arc::clone(&store) as Arc<dyn Store>;
-    let process = Process::over(&house, over, dir.path(), &SpoolOptions::default()).await;
+    let process = Process::over(&house, Arc::clone(&store), dir.path(), &SpoolOptions::default()).await;
     let post = |n: i32| Post::buy(json!({"n": n, "timestamp": null}));
     let mut sent = Vec::new();
     for (n, weather) in [Weather::Well, Weather::Lost, Weather::Gone, Weather::Gone].into_iter().enumerate() {
