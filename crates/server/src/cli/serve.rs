@@ -28,6 +28,10 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let store::Opened { store, place } = store::open(&settings).await?;
     let mut signals = Signals::new()?;
     let app = running::prepare(store, SystemClock::new(), settings).await?;
+    let app = match store::spool(&app.settings)? {
+        Some(spool) => app.with_spool(spool),
+        None => app,
+    };
     let mut running = running::start(app).await.map_err(|error| match error {
         StartError::Listen { listen, error } => {
             Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use alertcast_core::store::{Collection, Documents as _, Result as StoreResult, Store};
 use alertcast_mongo::{ConnectError, MongoStore};
-use alertcast_sqlite::{OpenError, ReadOnly, SqliteStore};
+use alertcast_sqlite::{OpenError, ReadOnly, Spool, SpoolOptions, SqliteStore};
 use anyhow::Context as _;
 use bson::Document;
 use bson::oid::ObjectId;
@@ -56,18 +56,41 @@ fn embedded(settings: &Settings) -> anyhow::Result<Option<Opened>> {
     if let Err(OpenError::InUse(_)) = opened {
         return Ok(None);
     }
-    let store = opened.map_err(|error| {
-        let shown = settings.data_dir.display();
-        match error {
-            OpenError::Folder { .. } => Failure::new(
-                error.to_string(),
-                "make the folder writable for the user who runs alertcast, or name another with --data-dir",
-            )
-            .into(),
-            other => anyhow::Error::from(other).context(format!("the store in {shown} cannot be opened")),
-        }
-    })?;
+    let store = opened.map_err(|error| not_opened(settings, "the store", error))?;
     Ok(Some(Opened { store: Arc::new(store), place: embedded_place(settings) }))
+}
+
+/// Where alerts are kept that come in while the store is away; none beside the embedded store, which never is.
+///
+/// # Errors
+/// Another process has it, or it cannot be opened.
+pub(crate) fn spool(settings: &Settings) -> anyhow::Result<Option<Spool>> {
+    if let StoreChoice::Embedded = settings.store {
+        return Ok(None);
+    }
+    match Spool::open(&settings.data_dir, &SpoolOptions::default()) {
+        Ok(spool) => Ok(Some(spool)),
+        Err(error @ OpenError::InUse(_)) => Err(Failure::of_usage(
+            error.to_string(),
+            "each alertcast needs a data folder of its own, for the alerts that come in while MongoDB is away: name \
+             another with --data-dir",
+        )
+        .into()),
+        Err(error) => Err(not_opened(settings, "the spool", error)),
+    }
+}
+
+fn not_opened(settings: &Settings, what: &str, error: OpenError) -> anyhow::Error {
+    match error {
+        OpenError::Folder { .. } => Failure::new(
+            error.to_string(),
+            "make the folder writable for the user who runs alertcast, or name another with --data-dir",
+        )
+        .into(),
+        other => {
+            anyhow::Error::from(other).context(format!("{what} in {} cannot be opened", settings.data_dir.display()))
+        }
+    }
 }
 
 fn embedded_place(settings: &Settings) -> String {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alertcast_core::store::{Collection, StoreError};
-use alertcast_sqlite::{Inspection, OpenError, Soundness, inspect, is_in_use};
+use alertcast_sqlite::{Inspection, OpenError, Soundness, Spool, inspect, is_in_use};
 
 use super::super::store::Beside;
 use super::super::terminal::counted;
@@ -30,7 +30,10 @@ pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
             findings.extend(embedded(settings, server).await);
         }
         StoreChoice::Embedded => {}
-        StoreChoice::MongoDb(_) => findings.extend(mongodb(settings).await),
+        StoreChoice::MongoDb(_) => {
+            findings.extend(spool(&settings.data_dir));
+            findings.extend(mongodb(settings).await);
+        }
     }
     findings
 }
@@ -112,6 +115,31 @@ fn room(dir: &Path) -> Option<Finding> {
         0..ROOM_BAD => Finding::bad(what, fix),
         ROOM_BAD..ROOM_ATTENTION => Finding::attention(what, fix),
         _ => Finding::good(what),
+    })
+}
+
+/// What came in while MongoDB was away, and is not in it yet.
+fn spool(dir: &Path) -> Option<Finding> {
+    let content = match Spool::look(dir) {
+        Ok(content) => content?,
+        Err(error) => {
+            return Some(Finding::bad(
+                format!("The spool of alerts cannot be read: {error}"),
+                "keep a copy of the data folder; moved away, its alerts are not processed, and a new one is made",
+            ));
+        }
+    };
+    let alerts = |count: u64| counted(usize::try_from(count).unwrap_or(usize::MAX), "alert", "alerts");
+    Some(match (content.waiting, content.parked) {
+        (0, 0) => Finding::good("No alert waits for MongoDB in the spool"),
+        (waiting, 0) => Finding::attention(
+            format!("{} in the spool: accepted while MongoDB was away", alerts(waiting)),
+            "nothing to do while alertcast runs: they are processed as soon as MongoDB is back. Else start it",
+        ),
+        (waiting, parked) => Finding::bad(
+            format!("{} in the spool that MongoDB does not take, and {waiting} that wait", alerts(parked)),
+            "the log says what MongoDB has against them; mend that and start alertcast again: they are tried anew",
+        ),
     })
 }
 
