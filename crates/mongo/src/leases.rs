@@ -36,6 +36,18 @@ impl Leases for MongoStore {
         change_own(self, lease, given_back).await.map(drop)
     }
 
+    async fn forget_lease(&self, seen: &Lease) -> StoreResult<()> {
+        let _turn = self.gates.pass(&[&seen.name]).await;
+        bounded(async {
+            let as_seen = doc! {
+                "_id": &seen.name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal,
+            };
+            self.collection(Collection::Leases).delete_one(as_seen).await?;
+            Ok(())
+        })
+        .await
+    }
+
     fn is_exclusive(&self) -> bool {
         false
     }

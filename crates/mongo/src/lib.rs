@@ -3,8 +3,8 @@
 //!
 //! - [`connect`]: reaching the server and refusing one that cannot keep our promises. [`setup`]: collections, indexes.
 //! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way.
-//! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`book`], [`ended`], [`sweep`],
-//!   [`settle`]), [`actions`], [`leases`], [`documents`] (with [`write`]).
+//! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`book`],
+//!   [`ended`], [`sweep`], [`settle`]), [`actions`], [`leases`], [`watch`], [`documents`] (with [`write`]).
 //!
 //! Documents are changed by update operators and never replaced, so that what others keep in them stays. No rule of the
 //! business stands here: states, keys and deadlines come from core.
@@ -31,6 +31,7 @@ mod settle;
 mod setup;
 mod sweep;
 mod transact;
+mod watch;
 mod work;
 mod write;
 

@@ -1,7 +1,7 @@
 //! Leases: who does which share of the work. With one process they matter only across its restarts; they are kept all
 //! the same, so that both engines run the same code above them.
 
-use alertcast_core::store::{Collection, Fence, Lease, Leases, Result as StoreResult, StoreError};
+use alertcast_core::store::{Collection, Fence, Lease, Leases, Result as StoreResult, Stirrings, StoreError, Watch};
 use async_trait::async_trait;
 
 use crate::failpoints::Op;
@@ -41,8 +41,20 @@ impl Leases for SqliteStore {
         self.write(Lane::Short, Op::Lease, move |tx| change_own(tx, &lease, Some("")).map(|_| ())).await
     }
 
+    async fn forget_lease(&self, seen: &Lease) -> StoreResult<()> {
+        let seen = seen.clone();
+        self.write(Lane::Short, Op::Lease, move |tx| forget(tx, &seen)).await
+    }
+
     fn is_exclusive(&self) -> bool {
         true
+    }
+}
+
+impl Watch for SqliteStore {
+    fn watch(&self) -> Option<Box<dyn Stirrings>> {
+        // Whoever has the folder open is this process.
+        None
     }
 }
 
@@ -93,6 +105,13 @@ fn change_own(tx: &Tx<'_>, lease: &Lease, owner: Option<&str>) -> Result<bool> {
     edit.set_some("owner", owner);
     tx.rows.edit(Collection::Leases, &document, &edit)?;
     Ok(true)
+}
+
+fn forget(tx: &Tx<'_>, seen: &Lease) -> Result<()> {
+    if kept(tx.rows, &seen.name)?.is_some_and(|(_, lease)| lease == *seen) {
+        tx.rows.delete(Collection::Leases, Id::Text(&seen.name))?;
+    }
+    Ok(())
 }
 
 /// Whether work may go on under this fence.

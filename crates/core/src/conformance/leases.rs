@@ -130,6 +130,39 @@ pub async fn leases_survive_a_crash(harness: &dyn Harness) {
     assert!(next.epoch > lease.epoch);
 }
 
+pub async fn a_lease_is_forgotten_only_as_it_was_seen(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let seen = taken(&*store, "one", None).await;
+    store.take_lease("tg:beside", "one", None).await.unwrap().unwrap();
+    assert_eq!(store.renew_lease(&seen).await, Ok(true));
+    let standing = store.leases("").await.unwrap();
+    assert_eq!(store.forget_lease(&seen).await, Ok(()), "it was renewed since: nothing happens");
+    assert_eq!(store.leases("").await, Ok(standing.clone()));
+    let renewed = standing.iter().find(|lease| lease.name == BOT).unwrap();
+    for other in [
+        Lease { owner: "two".to_owned(), ..renewed.clone() },
+        Lease { epoch: renewed.epoch + 1, ..renewed.clone() },
+        Lease { name: "tg:unknown".to_owned(), ..renewed.clone() },
+    ] {
+        assert_eq!(store.forget_lease(&other).await, Ok(()));
+        assert_eq!(store.leases("").await, Ok(standing.clone()), "{other:?}");
+    }
+    assert_eq!(store.forget_lease(renewed).await, Ok(()));
+    let left: Vec<String> = store.leases("").await.unwrap().into_iter().map(|lease| lease.name).collect();
+    assert_eq!(left, ["tg:beside"]);
+    assert_eq!(store.forget_lease(renewed).await, Ok(()), "once more changes nothing");
+    assert_eq!(store.renew_lease(renewed).await, Ok(false));
+}
+
+pub async fn a_forgotten_lease_is_taken_by_one_as_if_it_had_never_been(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let seen = taken(&*store, "one", None).await;
+    store.forget_lease(&seen).await.unwrap();
+    assert_eq!(store.take_lease(BOT, "two", Some(&seen)).await, Ok(None));
+    let again = taken(&*store, "two", None).await;
+    assert_eq!(store.leases("").await, Ok(vec![again]));
+}
+
 pub async fn a_commit_under_another_epoch_is_fenced(harness: &dyn Harness) {
     fenced(harness, WORK, |scene, fence| {
         Box::pin(async move { scene.store.commit(opening(&fence, 2, 2, 1..=1, TELEGRAM)).await })

@@ -98,6 +98,8 @@ macro_rules! conformance_tests {
                 a_lease_given_back_stands_without_owner_at_its_epoch,
                 leases_are_listed_by_how_their_names_begin,
                 leases_survive_a_crash,
+                a_lease_is_forgotten_only_as_it_was_seen,
+                a_forgotten_lease_is_taken_by_one_as_if_it_had_never_been,
                 a_commit_under_another_epoch_is_fenced,
                 a_failure_recorded_under_another_epoch_is_fenced,
                 taking_under_another_epoch_is_fenced,

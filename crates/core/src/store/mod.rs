@@ -69,8 +69,8 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The whole store.
-pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents {}
-impl<T: Intake + Work + Outbox + Actions + Leases + Documents> Store for T {}
+pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents + Watch {}
+impl<T: Intake + Work + Outbox + Actions + Leases + Documents + Watch> Store for T {}
 
 // ---------------------------------------------------------------------------------------------------------------------
 // Intake
@@ -448,9 +448,44 @@ pub trait Leases: Send + Sync + fmt::Debug {
     /// Gives back; nothing happens where the lease is in other hands.
     async fn release_lease(&self, lease: &Lease) -> Result<()>;
 
+    /// Removes a lease that still stands as `seen`; nothing happens where it does not. Only for leases by which nothing is
+    /// fenced: taken again, it begins with the first epoch.
+    async fn forget_lease(&self, seen: &Lease) -> Result<()>;
+
     /// Whether this process alone can reach the store (the embedded one locks its folder): then no lease of another
     /// owner can be alive.
     fn is_exclusive(&self) -> bool;
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// What others do
+
+/// Something that somebody has done to the store, this process among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stirring {
+    /// There are alerts to process.
+    AlertsCame,
+    /// There are deliveries to send.
+    DeliveriesCame,
+    /// A document of a collection that the audience is made of has changed, in more than its counters.
+    Changed { collection: Collection, id: ObjectId },
+    /// What has happened until now is not known: anything may have.
+    Missed,
+}
+
+/// What is done to the store, as it is told: soon after it happened, each at least once, in any order.
+#[async_trait]
+pub trait Stirrings: Send + fmt::Debug {
+    /// Waits for the next one. After an error it may be asked again: it goes on where it was, or begins anew with
+    /// [`Stirring::Missed`]. Dropping the future loses nothing.
+    async fn next(&mut self) -> Result<Stirring>;
+}
+
+/// Watching what others do.
+pub trait Watch: Send + Sync + fmt::Debug {
+    /// What is done from now on, or earlier: the first answer is `Missed`, where it begins. None where nobody but this
+    /// process can do anything.
+    fn watch(&self) -> Option<Box<dyn Stirrings>>;
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

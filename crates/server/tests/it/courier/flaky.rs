@@ -11,7 +11,7 @@ use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
     AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
     EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
-    Resend, Resent, Result, Settled, Store, StoreError, TakeResult, TradeClose, UserSpan, Work, Write,
+    Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan, Watch, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -154,10 +154,17 @@ delegate!(Leases {
     fn take_lease(name: &str, owner: &str, seen: Option<&Lease>) -> Option<Lease>;
     fn renew_lease(lease: &Lease) -> bool;
     fn release_lease(lease: &Lease) -> ();
+    fn forget_lease(seen: &Lease) -> ();
 }
 fn is_exclusive(&self) -> bool {
     self.inner.is_exclusive()
 });
+
+impl Watch for Flaky {
+    fn watch(&self) -> Option<Box<dyn Stirrings>> {
+        self.inner.watch()
+    }
+}
 
 delegate!(Documents {
     fn setup() -> ();

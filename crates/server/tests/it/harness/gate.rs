@@ -10,7 +10,7 @@ use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
     AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
     EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
-    Resend, Resent, Result, Settled, Store, TakeResult, TradeClose, UserSpan, Work, Write,
+    Resend, Resent, Result, Settled, Stirrings, Store, TakeResult, TradeClose, UserSpan, Watch, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -164,7 +164,17 @@ impl Leases for Gate {
         self.store.release_lease(lease).await
     }
 
+    async fn forget_lease(&self, seen: &Lease) -> Result<()> {
+        self.store.forget_lease(seen).await
+    }
+
     fn is_exclusive(&self) -> bool {
         self.store.is_exclusive()
+    }
+}
+
+impl Watch for Gate {
+    fn watch(&self) -> Option<Box<dyn Stirrings>> {
+        self.store.watch()
     }
 }
