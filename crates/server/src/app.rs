@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
 use crate::inflight::InFlight;
+use crate::leases::Members;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::spool::{Spooled, Spooling};
@@ -31,6 +32,8 @@ pub struct App {
     pub audience: AudienceHandle,
     pub wake: Wakeups,
     pub in_flight: InFlight,
+    /// This process among those that share the store.
+    pub members: Members,
     /// Signs the links by which subscribers stop the e-mails.
     pub links: LinkKey,
     pub metrics: Metrics,

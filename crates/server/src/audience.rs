@@ -1,4 +1,5 @@
-//! The audience in memory: loaded once, then kept true by the store's change log.
+//! The audience in memory: loaded once, then kept true by the store's change log, and by what is seen of others who write
+//! none.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -46,9 +47,8 @@ impl AudienceHandle {
     /// Those of the store. A document that cannot be read is logged and left out: one broken document must not keep
     /// the others from their alerts.
     pub async fn load(&self, store: &dyn Store) -> Result<()> {
-        let mut applied = self.inner.applied.lock().await;
-        // What changes while we read is in the log behind this mark, and is applied by the next catching up.
-        let mark = store.last_change().await?;
+        // What changes while we read is in the log behind this mark.
+        let mut mark = store.last_change().await?;
         let mut fresh = Audience::default();
         for collection in COLLECTIONS {
             let mut after = None;
@@ -64,6 +64,12 @@ impl AudienceHandle {
                 }
             }
         }
+        let mut applied = self.inner.applied.lock().await;
+        // Nobody is to see less than they saw before.
+        while let Some((end, touched)) = logged(store, mark).await? {
+            read(store, touched).await?.put_into(&mut fresh);
+            mark = end;
+        }
         *self.inner.audience.write().unwrap_or_else(PoisonError::into_inner) = fresh;
         *applied = mark;
         Ok(())
@@ -76,29 +82,71 @@ impl AudienceHandle {
     /// Those of the store.
     pub async fn catch_up(&self, store: &dyn Store) -> Result<()> {
         let mut applied = self.inner.applied.lock().await;
-        loop {
-            let changes = store.changes_since(*applied, PAGE).await?;
-            let Some(last) = changes.last() else { return Ok(()) };
-            let mark = last.seq;
-            let mut touched: BTreeMap<Collection, HashSet<ObjectId>> = BTreeMap::new();
-            for change in changes {
-                touched.entry(change.collection).or_default().insert(change.id);
+        while let Some((end, touched)) = logged(store, *applied).await? {
+            let documents = read(store, touched).await?;
+            documents.put_into(&mut self.inner.audience.write().unwrap_or_else(PoisonError::into_inner));
+            *applied = end;
+        }
+        Ok(())
+    }
+
+    /// Takes over how these documents are now: what others have changed, who write no change log.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn refresh(&self, store: &dyn Store, touched: Touched) -> Result<()> {
+        // Read in turn with those who catch up: what was read earlier never overwrites what was read later.
+        let _applied = self.inner.applied.lock().await;
+        let documents = read(store, touched).await?;
+        documents.put_into(&mut self.inner.audience.write().unwrap_or_else(PoisonError::into_inner));
+        Ok(())
+    }
+}
+
+/// Documents that have changed, by their ids.
+pub type Touched = BTreeMap<Collection, HashSet<ObjectId>>;
+
+/// The next part of the change log above a mark, and where it ends.
+async fn logged(store: &dyn Store, mark: i64) -> Result<Option<(i64, Touched)>> {
+    let changes = store.changes_since(mark, PAGE).await?;
+    let Some(last) = changes.last() else { return Ok(None) };
+    let end = last.seq;
+    let mut touched = Touched::new();
+    for change in changes {
+        touched.entry(change.collection).or_default().insert(change.id);
+    }
+    Ok(Some((end, touched)))
+}
+
+/// Documents as they are now, and those that are gone.
+#[derive(Debug, Default)]
+struct Current {
+    documents: Vec<(Collection, Document)>,
+    gone: Vec<(Collection, ObjectId)>,
+}
+
+async fn read(store: &dyn Store, touched: Touched) -> Result<Current> {
+    let mut current = Current::default();
+    for (collection, mut ids) in touched {
+        let wanted: Vec<ObjectId> = ids.iter().copied().collect();
+        for document in store.get(collection, &wanted).await? {
+            if let Ok(id) = document.get_object_id("_id") {
+                ids.remove(&id);
             }
-            for (collection, mut ids) in touched {
-                let wanted: Vec<ObjectId> = ids.iter().copied().collect();
-                let documents = store.get(collection, &wanted).await?;
-                let mut audience = self.inner.audience.write().unwrap_or_else(PoisonError::into_inner);
-                for document in documents {
-                    if let Ok(id) = document.get_object_id("_id") {
-                        ids.remove(&id);
-                    }
-                    put(&mut audience, collection, document);
-                }
-                for gone in ids {
-                    audience.remove(collection, gone);
-                }
-            }
-            *applied = mark;
+            current.documents.push((collection, document));
+        }
+        current.gone.extend(ids.into_iter().map(|id| (collection, id)));
+    }
+    Ok(current)
+}
+
+impl Current {
+    fn put_into(self, audience: &mut Audience) {
+        for (collection, document) in self.documents {
+            put(audience, collection, document);
+        }
+        for (collection, id) in self.gone {
+            audience.remove(collection, id);
         }
     }
 }

@@ -34,3 +34,4 @@ pub mod telemetry;
 pub mod tls;
 mod tokens;
 pub mod unsubscribe;
+pub mod watching;

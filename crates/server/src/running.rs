@@ -15,11 +15,12 @@ use crate::app::{App, ObjectIds, Wakeups};
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
 use crate::inflight::InFlight;
+use crate::leases::Members;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::spool::Spooling;
 use crate::unsubscribe::LinkKey;
-use crate::{courier, http, processor, scheduler, spool, unsubscribe};
+use crate::{courier, http, leases, processor, scheduler, spool, unsubscribe, watching};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -67,11 +68,13 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
         audience,
         wake: Wakeups::default(),
         in_flight: InFlight::default(),
+        members: Members::default(),
         links: LinkKey::new(key),
     })
 }
 
-/// Starts everything: the webhook, the processor, a courier for each bot, and the scheduler; with a spool, its drain.
+/// Starts everything: the webhook, the processor, a courier for each bot, the scheduler, and what keeps this process in
+/// step with others; with a spool, its drain.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -82,6 +85,8 @@ pub async fn start(app: App) -> Result<Running, StartError> {
     let address = listener.local_addr().map_err(refused)?;
     let (no_more_requests, no_more_work) = (CancellationToken::new(), CancellationToken::new());
     let mut workers = JoinSet::new();
+    workers.spawn(leases::run(app.clone(), no_more_work.clone()));
+    workers.spawn(watching::run(app.clone(), no_more_work.clone()));
     workers.spawn(processor::run(app.clone(), no_more_work.clone()));
     workers.spawn(scheduler::run(app.clone(), no_more_work.clone()));
     workers.spawn(courier::run(app.clone(), no_more_work.clone()));

@@ -1,4 +1,5 @@
-//! What happens by the clock: deadlines, settling what a crash left unsettled, retention, and a look at the change log.
+//! What happens by the clock: deadlines, settling what a crash left unsettled, and retention, done by one process for
+//! all; and each process's own look at the change log.
 
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::app::App;
+use crate::leases;
 use crate::metrics::Part;
 
 const AUDIENCE_EVERY: Duration = Duration::from_secs(1);
@@ -22,10 +24,22 @@ const STEP: usize = 500;
 pub async fn run(app: App, stop: CancellationToken) {
     tokio::join!(
         every(&app, AUDIENCE_EVERY, &stop, "reading changes", || app.audience.catch_up(&*app.store)),
-        every(&app, DEADLINES_EVERY, &stop, "ending what is overdue", || expire(&app)),
-        every(&app, UNSETTLED_EVERY, &stop, "settling alerts", || settle_left_overs(&app)),
-        every(&app, RETENTION_EVERY, &stop, "removing what is old", || purge(&app)),
+        for_all(&app, &stop),
     );
+}
+
+/// Does what one process does for all, whenever it falls to this one.
+async fn for_all(app: &App, stop: &CancellationToken) {
+    while let Some(held) = leases::hold(app, leases::SCHEDULER, stop).await {
+        let ending = held.ending();
+        // What is done twice here does no harm: a sweep under way when the lease is lost comes to its end.
+        tokio::join!(
+            every(app, DEADLINES_EVERY, ending, "ending what is overdue", || expire(app)),
+            every(app, UNSETTLED_EVERY, ending, "settling alerts", || settle_left_overs(app)),
+            every(app, RETENTION_EVERY, ending, "removing what is old", || purge(app)),
+        );
+        held.release().await;
+    }
 }
 
 /// Does something at once and then in intervals. A failure is logged, and the next interval tries again.

@@ -38,7 +38,7 @@ use crate::channel::Channel;
 use crate::channel::email::{self, Email, EmailError, Links};
 use crate::channel::telegram::{self, Telegram, TelegramError};
 use crate::leases;
-use crate::settings::{TelegramSettings, bot_id};
+use crate::settings::{Settings, TelegramSettings, bot_id};
 
 /// Where tests make the courier die or stall, and what is true there.
 pub const FAILPOINTS: [(&str, &str); 3] = [
@@ -81,7 +81,7 @@ impl Lane {
     pub fn telegram(settings: &TelegramSettings, token: &SecretString) -> Result<Self, TelegramError> {
         let bot = bot_id(token).ok_or(TelegramError::Token)?;
         Ok(Self {
-            name: format!("tg:{bot}"),
+            name: bot_lane(&bot),
             channel: Arc::new(Telegram::new(settings, token)?),
             limits: telegram::limits(settings),
             concurrency: settings.concurrency.max(1),
@@ -98,7 +98,7 @@ impl Lane {
         let settings = &app.settings.email;
         let links = app.settings.public_url.clone().map(|public_url| Links { public_url, key: app.links.clone() });
         Ok(Self {
-            name: format!("mail:{shard}"),
+            name: mail_lane(shard),
             channel: Arc::new(Email::new(settings, links, Arc::clone(&app.clock))?),
             limits: email::limits(settings),
             concurrency: email::concurrency(settings),
@@ -157,13 +157,29 @@ pub async fn run(app: App, stop: CancellationToken) {
     while lanes.join_next().await.is_some() {}
 }
 
-/// Holds a lane's lease and works on it, again and again, until `stop`.
+/// The lanes that a program with these settings serves.
+pub(crate) fn lane_names(settings: &Settings) -> Vec<String> {
+    let mail = (0..settings.email.lanes()).map(mail_lane);
+    let bots = settings.telegram.tokens.iter().filter_map(bot_id).map(|bot| bot_lane(&bot));
+    mail.chain(bots).collect()
+}
+
+fn bot_lane(bot: &str) -> String {
+    format!("tg:{bot}")
+}
+
+fn mail_lane(shard: u32) -> String {
+    format!("mail:{shard}")
+}
+
+/// Holds a lane's lease and works on it, again and again, until `stop`. Where others are to have it, it is given back once
+/// what was in hand is recorded.
 async fn own(app: App, mut lane: Lane, stop: CancellationToken) {
     while let Some(held) = leases::hold(&app, &lane.name.clone(), &stop).await {
-        let end = run_lane(&app, &mut lane, held.fence(), held.lost(), &stop).await;
+        let end = run_lane(&app, &mut lane, held.fence(), held.lost(), held.ending()).await;
         held.release().await;
         match end {
-            LaneEnd::Stopped => return,
+            LaneEnd::Stopped => {}
             LaneEnd::Lost | LaneEnd::Again => app.clock.sleep(AGAIN_AFTER).await,
         }
     }

@@ -14,9 +14,10 @@ use std::time::Duration;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::id::ConfigId;
-use alertcast_core::store::{Fence, PARTITIONS, partition_of};
+use alertcast_core::store::{Fence, PARTITIONS, StoreError, partition_of};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::app::App;
@@ -32,8 +33,19 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long requests under way are waited for before alerts are put in order.
 const ARRIVAL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The partitions in our hands, and the right to work on each.
-type Owned = Arc<Mutex<BTreeMap<i32, Fence>>>;
+/// The partitions in our hands.
+type Owned = Arc<Mutex<BTreeMap<i32, Ours>>>;
+
+/// A partition in our hands.
+#[derive(Debug, Clone)]
+struct Ours {
+    /// The right to work on it.
+    fence: Fence,
+    /// Work on it is to stop after its chunk.
+    ending: CancellationToken,
+    /// The work on it that is under way.
+    work: TaskTracker,
+}
 
 /// Runs until `stop`, then finishes the chunks under way.
 pub async fn run(app: App, stop: CancellationToken) {
@@ -46,23 +58,24 @@ pub async fn run(app: App, stop: CancellationToken) {
     while owners.join_next().await.is_some() {}
 }
 
-/// Holds one partition's lease, again and again, until `stop`.
+/// Holds one partition's lease, again and again, until `stop`. It is given back when no work on it is under way any more.
 async fn own(app: App, partition: i32, owned: Owned, stop: CancellationToken) {
-    while let Some(held) = leases::hold(&app, &format!("partition:{partition:02}"), &stop).await {
-        lock(&owned).insert(partition, held.fence());
+    while let Some(held) = leases::hold(&app, &leases::of_partition(partition), &stop).await {
+        let work = TaskTracker::new();
+        let ours = Ours { fence: held.fence(), ending: held.ending().clone(), work: work.clone() };
+        lock(&owned).insert(partition, ours);
         app.wake.alerts_came();
-        tokio::select! {
-            () = held.lost().cancelled() => {}
-            () = stop.cancelled() => {}
-        }
+        held.ending().cancelled().await;
         lock(&owned).remove(&partition);
-        if stop.is_cancelled() {
-            return held.release().await;
+        work.close();
+        tokio::select! {
+            () = work.wait() => held.release().await,
+            () = held.lost().cancelled() => {}
         }
     }
 }
 
-fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeMap<i32, Fence>> {
+fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeMap<i32, Ours>> {
     owned.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -71,9 +84,10 @@ async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
     let mut under_way: JoinSet<ConfigId> = JoinSet::new();
     let mut busy: HashSet<ConfigId> = HashSet::new();
     while !stop.is_cancelled() {
+        leases::settled(app, stop).await;
         knocks.mark_unchanged();
         if busy.len() < CONFIGS_AT_ONCE {
-            begin(app, owned, stop, &mut under_way, &mut busy).await;
+            begin(app, owned, &mut under_way, &mut busy).await;
         }
         tokio::select! {
             () = stop.cancelled() => {}
@@ -93,18 +107,12 @@ async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
 }
 
 /// Begins work on as many further configurations as there are places.
-async fn begin(
-    app: &App,
-    owned: &Owned,
-    stop: &CancellationToken,
-    under_way: &mut JoinSet<ConfigId>,
-    busy: &mut HashSet<ConfigId>,
-) {
-    let fences = lock(owned).clone();
-    if fences.is_empty() {
+async fn begin(app: &App, owned: &Owned, under_way: &mut JoinSet<ConfigId>, busy: &mut HashSet<ConfigId>) {
+    let ours = lock(owned).clone();
+    if ours.is_empty() {
         return;
     }
-    let partitions: Vec<i32> = fences.keys().copied().collect();
+    let partitions: Vec<i32> = ours.keys().copied().collect();
     let except: Vec<ConfigId> = busy.iter().copied().collect();
     let first_look = app.store.pending_alerts(&partitions, &except, WINDOW).await;
     // Those who are being taken in while we look may belong before what we found.
@@ -120,6 +128,9 @@ async fn begin(
         Ok(pending) => pending,
         Err(error) => {
             app.metrics.store_failed(Part::Processor, &error);
+            if let StoreError::Unavailable(_) = error {
+                app.members.store_was_away();
+            }
             return warn!(%error, "the alerts to process could not be read; trying again");
         }
     };
@@ -139,9 +150,10 @@ async fn begin(
         if busy.len() >= CONFIGS_AT_ONCE {
             return;
         }
-        let Some(fence) = fences.get(&partition_of(config)).cloned() else { continue };
+        let Some(ours) = ours.get(&partition_of(config)).cloned() else { continue };
         let alerts = by_config.remove(&config).unwrap_or_default();
         busy.insert(config);
-        under_way.spawn(work::on_config(app.clone(), config, fence, alerts, stop.clone()));
+        let work = work::on_config(app.clone(), config, ours.fence, alerts, ours.ending);
+        under_way.spawn(ours.work.track_future(work));
     }
 }

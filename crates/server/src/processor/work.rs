@@ -74,10 +74,15 @@ pub(super) async fn on_config(
             Err(_) => Halt::Failed("processing it panicked".to_owned()),
         };
         match halt {
-            Halt::Fenced => break,
+            Halt::Fenced => {
+                app.members.look_again();
+                app.clock.sleep(PAUSE_FIRST).await;
+                break;
+            }
             Halt::Away(error) => {
                 warn!(%error, "the alert waits");
                 app.metrics.store_failed(Part::Processor, &error);
+                app.members.store_was_away();
                 app.clock.sleep(PAUSE_FIRST).await;
                 break;
             }

@@ -301,6 +301,7 @@ fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App 
         audience: AudienceHandle::default(),
         wake: Wakeups::default(),
         in_flight: alertcast::inflight::InFlight::default(),
+        members: alertcast::leases::Members::default(),
         links: alertcast::unsubscribe::LinkKey::new([7; 32]),
     }
 }

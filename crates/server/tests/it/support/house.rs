@@ -79,6 +79,7 @@ impl House {
             audience: AudienceHandle::default(),
             wake: Wakeups::default(),
             in_flight: InFlight::default(),
+            members: alertcast::leases::Members::default(),
             links: alertcast::unsubscribe::LinkKey::new([7; 32]),
             metrics: Metrics::since(START),
         };

@@ -1,0 +1,37 @@
+//! Leases of a store that only this process can reach: nobody else's lease can be alive.
+
+use std::time::Duration;
+
+use alertcast_core::store::{Lease, Result};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::Held;
+use crate::app::App;
+
+/// After a failure of the store.
+const REST: Duration = Duration::from_secs(1);
+
+/// Takes the lease. None when `stop` came first.
+pub(super) async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<Held> {
+    let owner = app.ids.next().to_hex();
+    loop {
+        match take(app, name, &owner).await {
+            Ok(Some(lease)) => {
+                let (lost, ending) = (CancellationToken::new(), stop.child_token());
+                return Some(Held { app: app.clone(), lease, lost, ending });
+            }
+            Ok(None) => {}
+            Err(error) => warn!(lease = name, %error, "a lease could not be taken; trying again"),
+        }
+        tokio::select! {
+            () = stop.cancelled() => return None,
+            () = app.clock.sleep(REST) => {}
+        }
+    }
+}
+
+async fn take(app: &App, name: &str, owner: &str) -> Result<Option<Lease>> {
+    let seen = app.store.leases(name).await?.into_iter().find(|lease| lease.name == name);
+    app.store.take_lease(name, owner, seen.as_ref()).await
+}

@@ -1,0 +1,76 @@
+//! After the store was away: alerts that were taken in meanwhile may still be in the spools of some processes, and belong
+//! before those that are in the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use alertcast_core::store::Result;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::silence::Watched;
+use super::{PROCESS, SPOOL, TTL};
+use crate::app::App;
+
+/// Nobody's spool is waited for longer than this after the store came back.
+const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// So often a process must have been heard of: the first time it may have begun to say so before it knew.
+const HEARD_MIN: i64 = 2;
+
+/// Waits until every process that is alive has been heard of since the store came back, and none of them holds alerts in
+/// its spool; until `stop`; and at the latest for some time. Returns at once where nobody saw the store away.
+pub async fn settled(app: &App, stop: &CancellationToken) {
+    if !app.members.forgets_absence() || app.store.is_exclusive() {
+        return;
+    }
+    let _awaited = app.members.awaits_all();
+    let mut hearing = Hearing::begin(app);
+    loop {
+        match hearing.look(app).await {
+            Ok(true) => return info!("the store is back, and no process holds alerts in its spool: work goes on"),
+            Ok(false) => {}
+            // It is away again.
+            Err(_) => hearing = Hearing::begin(app),
+        }
+        if app.clock.monotonic().saturating_sub(hearing.begun) >= PATIENCE {
+            return warn!("work goes on after {PATIENCE:?}, though some process still holds alerts in its spool");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = app.clock.sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// What was heard of whom.
+struct Hearing {
+    begun: Duration,
+    first: BTreeMap<String, i64>,
+    last: Watched<i64>,
+}
+
+impl Hearing {
+    fn begin(app: &App) -> Self {
+        Self { begun: app.clock.monotonic(), first: BTreeMap::new(), last: Watched::default() }
+    }
+
+    /// Whether everybody was heard of, and has an empty spool.
+    async fn look(&mut self, app: &App) -> Result<bool> {
+        // In this order: whoever is seen alive has shown before whether anything is in its spool.
+        let processes = app.store.leases(PROCESS).await?;
+        let spools = app.store.leases(SPOOL).await?;
+        let spooling: BTreeSet<&str> = spools.iter().filter_map(|lease| lease.name.strip_prefix(SPOOL)).collect();
+        let now = app.clock.monotonic();
+        self.last.look(now, processes.iter().map(|lease| (lease.name.clone(), lease.renewal)));
+        let mut all_empty = !processes.is_empty();
+        for lease in &processes {
+            let first = *self.first.entry(lease.name.clone()).or_insert(lease.renewal);
+            let is_dead = self.last.of(&lease.name) >= TTL;
+            let is_heard = lease.renewal - first >= HEARD_MIN;
+            let id = lease.name.strip_prefix(PROCESS).unwrap_or_default();
+            all_empty &= is_dead || (is_heard && !spooling.contains(id));
+        }
+        Ok(all_empty)
+    }
+}
