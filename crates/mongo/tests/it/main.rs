@@ -6,6 +6,7 @@
 mod connecting;
 mod faults;
 mod support;
+mod watching;
 
 mod conformance {
     alertcast_core::conformance_tests!(crate::support::MongoHarness::new());

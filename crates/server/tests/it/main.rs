@@ -15,6 +15,7 @@ mod email;
 mod faults;
 mod harness;
 mod http_server;
+mod many;
 mod metrics;
 mod operator;
 mod replay;

@@ -272,7 +272,7 @@ pub(crate) fn start_chats(sim: &Sim, world: &World) {
     sim.start_chat(bots[0], OPERATORS);
 }
 
-fn settings(server: &SimServer) -> Settings {
+pub(crate) fn settings(server: &SimServer) -> Settings {
     let mut settings = Settings { listen: "127.0.0.1:0".parse().unwrap(), ..Settings::default() };
     settings.webhook.secrets = vec![SECRET.into()];
     settings.webhook.requests_a_minute = count(1_000_000);
