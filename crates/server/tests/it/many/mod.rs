@@ -1,6 +1,6 @@
 //! Several processes over one MongoDB: who does which share of the work, and what each hears of the others. The processes
-//! are whole programs in this one, each with a clock of its own that goes faster than the world's, and that can be
-//! stopped: then the process hangs for all that it knows.
+//! are whole programs in this one, each with a clock of its own that goes no faster than the world's, and that can
+//! be stopped: then the process hangs for all that it knows.
 
 mod hearing;
 mod sharing;
@@ -25,7 +25,7 @@ use crate::harness::{BOT, OTHER_BOT, World, prepare_process};
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How far a process's clock goes on at each look.
-const STEP: Duration = Duration::from_millis(8);
+const STEP: Duration = LOOK_EVERY;
 
 /// What the processes share.
 struct House {
