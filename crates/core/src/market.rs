@@ -18,6 +18,9 @@ macro_rules! words {
             /// Every value, in the seed's order.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// Their spellings in documents.
+            pub const WORDS: &'static [&'static str] = &[$($text),+];
+
             /// The spelling in documents.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text),+ }

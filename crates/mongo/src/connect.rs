@@ -100,6 +100,14 @@ impl MongoStore {
         format!("MongoDB at {}, database {}", self.hosts, self.db.name())
     }
 
+    /// What `setup` would make of collections, indexes and validators, one line each. Nothing is changed.
+    ///
+    /// # Errors
+    /// `SetupRefused`: what stands in the way of making it.
+    pub async fn missing(&self) -> StoreResult<Vec<String>> {
+        crate::setup::missing(self).await
+    }
+
     pub(crate) fn collection(&self, collection: Collection) -> mongodb::Collection<Document> {
         self.db.collection(collection.name())
     }

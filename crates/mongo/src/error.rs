@@ -7,6 +7,19 @@ use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure
 /// The server's code for a value that a unique index holds already.
 const DUPLICATE_KEY: i32 = 11_000;
 
+/// A document that a validator refuses.
+const BAD_DOCUMENT: i32 = 121;
+
+/// A user name or password that is not right.
+const BAD_LOGIN: i32 = 18;
+const LOGIN_REFUSED: &str = "MongoDB does not accept the user name or the password; where the user was made in another \
+                             database than the one that is used, write &authSource=THAT_DATABASE";
+
+/// A user who may not do that.
+const UNAUTHORIZED: i32 = 13;
+const NOT_ALLOWED: &str = "MongoDB does not let this user do that: it needs the roles readWrite and dbAdmin on the \
+                           database, or no user is named where one is needed";
+
 /// So much of a server's words is passed on.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -75,6 +88,16 @@ impl Fault {
         }
     }
 
+    /// The server's code of a failed command or write.
+    pub(crate) fn code_of(error: &Error) -> Option<i32> {
+        match &*error.kind {
+            ErrorKind::Command(command) => Some(command.code),
+            ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
+            ErrorKind::InsertMany(many) => many.write_errors.as_ref()?.first().map(|first| first.code),
+            _ => None,
+        }
+    }
+
     /// Whether the collection's unique field, named by its dotted path, refused.
     pub(crate) fn is_duplicate(&self, collection: Collection, field: &str) -> bool {
         self.duplicate().is_some_and(|(of, found)| of == collection && found == field)
@@ -108,11 +131,17 @@ impl From<Fault> for StoreError {
 
 fn of_driver(error: &Error) -> StoreError {
     let unavailable = |why: &str| StoreError::Unavailable(why.chars().take(MESSAGE_CHARS_MAX).collect());
+    match Fault::code_of(error) {
+        Some(BAD_LOGIN) => return unavailable(LOGIN_REFUSED),
+        Some(UNAUTHORIZED) => return unavailable(NOT_ALLOWED),
+        Some(code @ BAD_DOCUMENT) => return of_code(code, ""),
+        _ => {}
+    }
     match &*error.kind {
         ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => {
             StoreError::Corrupt(error.kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect())
         }
-        ErrorKind::Authentication { .. } => unavailable("MongoDB does not accept the user name or the password"),
+        ErrorKind::Authentication { .. } => unavailable(LOGIN_REFUSED),
         ErrorKind::Command(command) => unavailable(&format!("{} ({})", command.message, command.code)),
         ErrorKind::Write(WriteFailure::WriteError(write)) => {
             unavailable(&format!("{} ({})", write.message, write.code))
@@ -130,7 +159,14 @@ pub(crate) fn of_write_error(code: i32, message: &str) -> Fault {
     {
         return Fault::Store(StoreError::AlreadyExists { collection, field });
     }
-    Fault::Store(StoreError::Unavailable(format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect()))
+    Fault::Store(of_code(code, message))
+}
+
+fn of_code(code: i32, message: &str) -> StoreError {
+    if code == BAD_DOCUMENT {
+        return StoreError::Corrupt("a document is not what its collection's validator asks for".to_owned());
+    }
+    StoreError::Unavailable(format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect())
 }
 
 fn duplicate(error: &Error) -> Option<(Collection, String)> {
@@ -198,5 +234,6 @@ mod tests {
     fn other_write_errors_are_no_duplicates() {
         let fault = of_write_error(121, "Document failed validation");
         assert!(fault.duplicate().is_none() && !fault.is_transient());
+        assert!(matches!(StoreError::from(fault), StoreError::Corrupt(_)), "to try again would not help");
     }
 }

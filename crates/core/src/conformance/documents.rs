@@ -231,7 +231,7 @@ pub async fn of_updates_with_one_expectation_at_once_one_succeeds(harness: &dyn 
         let update = Write::Update {
             collection: Collection::UserSubscriptions,
             id: subscription_id(1).0,
-            set: doc! { "payment.status": format!("by-{n}") },
+            set: doc! { "payment.status": "rejected", "payment.rejectionReason": format!("by {n}") },
             unset: Vec::new(),
             expect: vec![("payment.status".to_owned(), "approved".into())],
         };

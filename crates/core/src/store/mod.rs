@@ -10,6 +10,7 @@
 pub mod actions;
 pub mod collection;
 pub mod listing;
+pub mod validator;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -63,6 +64,9 @@ pub enum StoreError {
     /// A document is not what it should be.
     #[error("the store holds something unreadable: {0}")]
     Corrupt(String),
+    /// Nothing was set up, and nothing changed: what stands in the way, one line each, with what to do.
+    #[error("the store cannot be set up as it is:{}", .problems.iter().map(|one| format!("\n- {one}")).collect::<String>())]
+    SetupRefused { problems: Vec<String> },
 }
 
 /// The result of an operation on the store.
@@ -526,7 +530,8 @@ pub struct Change {
 /// Documents as such: what the audience is loaded from, and what import, console and backup are made of.
 #[async_trait]
 pub trait Documents: Send + Sync + fmt::Debug {
-    /// Creates collections and indexes where they are missing. Repeatable.
+    /// Creates what is missing of collections, indexes and validators. Repeatable; several processes may do it at once.
+    /// `SetupRefused`, and nothing is changed, where what stands there does not allow it.
     async fn setup(&self) -> Result<()>;
 
     /// The documents with these ids, in any order; those that do not exist are left out.

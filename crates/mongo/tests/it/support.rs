@@ -8,7 +8,7 @@ use alertcast_core::store::{Documents, Store};
 use alertcast_mongo::{MongoStore, Options};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
-use mongodb::Client;
+use mongodb::{Client, Database};
 
 /// The server that the tests use.
 pub(crate) fn uri() -> String {
@@ -39,6 +39,12 @@ impl MongoHarness {
 
     pub(crate) fn database(&self) -> &str {
         &self.database
+    }
+
+    /// The database as another application sees it.
+    pub(crate) async fn raw(&self) -> Database {
+        self.is_used.store(true, Ordering::SeqCst);
+        Client::with_uri_str(&self.uri).await.unwrap().database(&self.database)
     }
 
     pub(crate) async fn open(&self) -> MongoStore {

@@ -52,7 +52,7 @@ fn of_store(error: &StoreError) -> Problem {
                  repetition safe",
             )
         }
-        StoreError::Corrupt(_) => {
+        StoreError::Corrupt(_) | StoreError::SetupRefused { .. } => {
             tracing::error!(%error, "the API met a document that it cannot read");
             Problem::new(StatusCode::CONFLICT, "Unreadable document", error.to_string())
         }
