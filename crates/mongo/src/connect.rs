@@ -52,7 +52,7 @@ pub struct MongoStore {
     /// Alerts that are to be stored.
     pub(crate) line: Arc<Line>,
     /// Where it is, without user and password.
-    hosts: Arc<str>,
+    pub(crate) hosts: Arc<str>,
 }
 
 impl fmt::Debug for MongoStore {

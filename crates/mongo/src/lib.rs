@@ -26,6 +26,8 @@ mod leases;
 mod list;
 mod notice;
 mod outbox;
+#[cfg(test)]
+mod plans;
 mod query;
 mod settle;
 mod setup;

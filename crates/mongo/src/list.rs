@@ -1,7 +1,12 @@
 //! Pages of lists. What no index serves together with the rest is looked at here, up to a bound.
+//!
+//! A list is sorted by a field and then by id. The indexes of most lists end with the field, so that the server is asked
+//! for its order alone, and documents of one value are put in the order of their ids here; those of a value at which an
+//! answer was cut off are asked for on their own.
 
 use alertcast_core::store::listing::{EXAMINED_MAX, ListPage, ListQuery, Mark, Way, mark};
 use alertcast_core::store::{Result as StoreResult, StoreError};
+use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use crate::connect::MongoStore;
@@ -15,21 +20,17 @@ pub(crate) async fn list(store: &MongoStore, query: &ListQuery) -> StoreResult<L
     let Some(way) = query.way() else {
         return Err(StoreError::Corrupt(format!("{} is not listed by {}", query.collection, query.sort)));
     };
-    let step = if query.residual(way).next().is_some() { STEP } else { query.limit() + 1 };
+    let mut walk = Walk::new(query, way);
     let mut page = ListPage::default();
-    let mut after = query.after.clone();
     let mut examined = 0;
-    loop {
-        let filter = filter(query, way, after.as_ref());
-        let found = store.find(query.collection, Query::new(filter).sorted(sort(query)).limit(step)).await?;
-        let is_last = found.len() < step;
+    while let Some(found) = walk.next(store).await? {
         for document in found {
             // There is more: the page ends before it.
             if page.documents.len() == query.limit() {
                 page.next = page.documents.last().and_then(|last| mark(last, query.sort));
                 return Ok(page);
             }
-            after = mark(&document, query.sort);
+            let after = mark(&document, query.sort);
             examined += 1;
             if is_wanted(query, way, &document) {
                 page.documents.push(document);
@@ -39,19 +40,112 @@ pub(crate) async fn list(store: &MongoStore, query: &ListQuery) -> StoreResult<L
                 return Ok(page);
             }
         }
-        if is_last {
-            return Ok(page);
+    }
+    Ok(page)
+}
+
+/// A walk through the documents that a way leads to, in their order.
+struct Walk<'q> {
+    query: &'q ListQuery,
+    way: Way,
+    step: usize,
+    stage: Stage,
+}
+
+/// What is asked for next.
+enum Stage {
+    /// What is beyond the mark, in the whole order: by id alone, or where it is few.
+    InOrder(Option<Mark>),
+    /// What has this value, beyond the id where there is one.
+    Of(Bson, Option<ObjectId>),
+    /// What is beyond this value, or all that has one.
+    Beyond(Option<Bson>),
+    Ended,
+}
+
+impl<'q> Walk<'q> {
+    fn new(query: &'q ListQuery, way: Way) -> Self {
+        // One more tells that there is more, and the last of an answer may be the first of several.
+        let step = if query.residual(way).next().is_some() { STEP } else { query.limit() + 2 };
+        let after = query.after.clone();
+        let stage = match (way.ordered_by, after) {
+            (None | Some("_id"), after) => Stage::InOrder(after),
+            (Some(_), Some(after)) => Stage::Of(after.value, Some(after.id)),
+            (Some(_), None) => Stage::Beyond(None),
+        };
+        Self { query, way, step, stage }
+    }
+
+    /// The next documents; none: there are no more.
+    async fn next(&mut self, store: &MongoStore) -> StoreResult<Option<Vec<Document>>> {
+        let asked = match &self.stage {
+            Stage::InOrder(after) => {
+                Query::new(in_order(self.query, self.way, after.as_ref())).sorted(whole_order(self.query))
+            }
+            Stage::Of(value, after) => {
+                let of_value = of_value(self.query, self.way, value, *after);
+                Query::new(of_value).sorted(doc! { "_id": direction(self.query) })
+            }
+            Stage::Beyond(after) => {
+                let beyond = beyond(self.query, self.way, after.as_ref());
+                Query::new(beyond).sorted(doc! { self.query.sort: direction(self.query) })
+            }
+            Stage::Ended => return Ok(None),
+        };
+        let mut found = store.find(self.query.collection, asked.limit(self.step)).await?;
+        let is_last = found.len() < self.step;
+        let last = found.last().and_then(|last| mark(last, self.query.sort));
+        self.stage = match (std::mem::replace(&mut self.stage, Stage::Ended), last) {
+            (Stage::InOrder(_), Some(last)) if !is_last => Stage::InOrder(Some(last)),
+            (Stage::Of(value, _), Some(last)) if !is_last => Stage::Of(value, Some(last.id)),
+            (Stage::Of(value, _), _) => Stage::Beyond(Some(value)),
+            (Stage::Beyond(_), Some(last)) => {
+                if !is_last {
+                    found.retain(|one| at_path(one, self.query.sort) != Some(&last.value));
+                }
+                by_id_within_a_value(self.query, &mut found);
+                if is_last { Stage::Ended } else { Stage::Of(last.value, None) }
+            }
+            _ => Stage::Ended,
+        };
+        Ok(Some(found))
+    }
+}
+
+fn by_id_within_a_value(query: &ListQuery, found: &mut [Document]) {
+    let value = |document: &Document| at_path(document, query.sort).cloned();
+    for same in found.chunk_by_mut(|one, next| value(one) == value(next)) {
+        same.sort_by_key(|document| document.get_object_id("_id").ok());
+        if query.descending {
+            same.reverse();
         }
     }
 }
 
-fn filter(query: &ListQuery, way: Way, after: Option<&Mark>) -> Document {
-    let mut filter = Document::new();
-    for (path, value) in query.served(way) {
-        filter.insert(path, doc! { "$eq": value.clone() });
-    }
-    let sort = query.sort;
-    let sign = if query.descending { "$lt" } else { "$gt" };
+/// What the way's index is asked for by equality.
+fn served(query: &ListQuery, way: Way) -> Document {
+    let equal = query.served(way).map(|(path, value)| (path.to_owned(), doc! { "$eq": value.clone() }.into()));
+    equal.collect()
+}
+
+fn of_value(query: &ListQuery, way: Way, value: &Bson, after: Option<ObjectId>) -> Document {
+    let mut filter = served(query, way);
+    filter.insert(query.sort, doc! { "$eq": value.clone() });
+    filter.extend(after.map(|after| ("_id".to_owned(), doc! { sign(query): after }.into())));
+    filter
+}
+
+/// A value beyond another is of its type, and so is not null.
+fn beyond(query: &ListQuery, way: Way, after: Option<&Bson>) -> Document {
+    let mut filter = served(query, way);
+    let has_one = || doc! { "$ne": Bson::Null };
+    filter.insert(query.sort, after.map_or_else(has_one, |after| doc! { sign(query): after.clone() }));
+    filter
+}
+
+fn in_order(query: &ListQuery, way: Way, after: Option<&Mark>) -> Document {
+    let mut filter = served(query, way);
+    let (sort, sign) = (query.sort, sign(query));
     if sort == "_id" {
         filter.extend(after.map(|after| ("_id".to_owned(), doc! { sign: after.id }.into())));
         return filter;
@@ -68,12 +162,18 @@ fn filter(query: &ListQuery, way: Way, after: Option<&Mark>) -> Document {
     filter
 }
 
-fn sort(query: &ListQuery) -> Document {
-    let direction = if query.descending { -1 } else { 1 };
-    if query.sort == "_id" {
-        doc! { "_id": direction }
-    } else {
-        doc! { query.sort: direction, "_id": direction }
+const fn sign(query: &ListQuery) -> &'static str {
+    if query.descending { "$lt" } else { "$gt" }
+}
+
+const fn direction(query: &ListQuery) -> i32 {
+    if query.descending { -1 } else { 1 }
+}
+
+fn whole_order(query: &ListQuery) -> Document {
+    match query.sort {
+        "_id" => doc! { "_id": direction(query) },
+        sort => doc! { sort: direction(query), "_id": direction(query) },
     }
 }
 

@@ -28,10 +28,7 @@ const WAIT_FOR_ENTRY: Duration = Duration::from_secs(1);
 #[async_trait]
 impl Outbox for MongoStore {
     async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
-        let due = doc! { "lane": lane, "state": DeliveryState::Pending, "dueAt": { "$lte": now } };
-        let order = doc! { "priority": 1, "queuedAt": 1, "rotation": 1, "_id": 1 };
-        let found = self.find(Collection::Deliveries, Query::new(due).sorted(order).limit(limit)).await?;
-        found.into_iter().map(|delivery| read(Collection::Deliveries, delivery)).collect()
+        due(self, lane, now, limit).await
     }
 
     async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>> {
@@ -92,6 +89,32 @@ impl Outbox for MongoStore {
     ) -> StoreResult<bool> {
         sweep::purge(self, deliveries_before, rejected_before, now, limit).await
     }
+}
+
+/// The index ends with the rotation: the few of one rotation are put in the order of their ids here, and where the limit
+/// cuts them off, they are asked for on their own.
+async fn due(store: &MongoStore, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
+    let due = doc! { "lane": lane, "state": DeliveryState::Pending, "dueAt": { "$lte": now } };
+    let order = doc! { "priority": 1, "queuedAt": 1, "rotation": 1 };
+    let query = Query::new(due.clone()).sorted(order).limit(limit.saturating_add(1));
+    let mut found = store.find(Collection::Deliveries, query).await?;
+    let place =
+        |delivery: &bson::Document| ["priority", "queuedAt", "rotation"].map(|field| delivery.get(field).cloned());
+    if found.len() > limit
+        && let Some(cut) = found.pop().map(|last| place(&last))
+        && found.last().map(place).as_ref() == Some(&cut)
+    {
+        found.retain(|delivery| place(delivery) != cut);
+        let mut same = due;
+        let [priority, queued_at, rotation] = cut.map(|value| value.unwrap_or(Bson::Null));
+        same.extend(doc! { "priority": priority, "queuedAt": queued_at, "rotation": rotation });
+        let query = Query::new(same).sorted(doc! { "_id": 1 }).limit(limit - found.len());
+        found.extend(store.find(Collection::Deliveries, query).await?);
+    }
+    for same in found.chunk_by_mut(|one, next| place(one) == place(next)) {
+        same.sort_by_key(|delivery| delivery.get_object_id("_id").ok());
+    }
+    found.into_iter().map(|delivery| read(Collection::Deliveries, delivery)).collect()
 }
 
 async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Result<TakeResult> {

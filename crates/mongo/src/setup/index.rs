@@ -32,7 +32,7 @@ fn own_indexes(collection: Collection) -> &'static [Index] {
 }
 
 /// All that a collection has to have.
-pub(super) fn wanted(collection: Collection) -> impl Iterator<Item = &'static Index> {
+pub(crate) fn wanted(collection: Collection) -> impl Iterator<Item = &'static Index> {
     collection.indexes().iter().chain(own_indexes(collection))
 }
 

@@ -25,6 +25,8 @@ use crate::error::{Fault, Result};
 use crate::transact::bounded;
 use index::Found;
 pub(crate) use index::name;
+#[cfg(test)]
+pub(crate) use index::wanted;
 
 /// Counters: the change log's end, the last place in the order of each configuration's alerts, and the set-up's version.
 pub(crate) const COUNTERS: &str = "counters";

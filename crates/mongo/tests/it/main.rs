@@ -5,6 +5,7 @@
 
 mod connecting;
 mod faults;
+mod mongoose;
 mod setup;
 mod support;
 mod watching;
