@@ -2,19 +2,21 @@
 
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
-use alertcast_core::id::{AlertId, UserId};
+use alertcast_core::id::{AlertId, ConfigId, UserId};
 use alertcast_core::store::{
-    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write, read, secret,
-    secret_key,
+    Change, Collection, Documents, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS, Result as StoreResult, StoreError,
+    Write, read, secret, secret_key,
 };
+use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
+use futures::TryStreamExt;
 
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
-use crate::query::Query;
+use crate::query::{Query, whole};
 use crate::transact::bounded;
 use crate::{changes, list, setup, write};
 
@@ -54,6 +56,15 @@ impl Documents for MongoStore {
         }
         let filter = fields.iter().map(|(field, value)| ((*field).to_owned(), doc! { "$eq": value.clone() }.into()));
         self.find_first(collection, Query::new(filter.collect())).await
+    }
+
+    async fn find_profile(&self, telegram_user_id: &str) -> StoreResult<Option<Document>> {
+        let told: Document = PROFILE_FIELDS.iter().map(|name| ((*name).to_owned(), 1.into())).collect();
+        self.find_first(Collection::Users, Query::new(doc! { "telegram.userId": telegram_user_id }).fields(told)).await
+    }
+
+    async fn open_trades_by_config(&self, user: UserId) -> StoreResult<Vec<OpenTrades>> {
+        bounded(open_trades_by_config(self, user)).await
     }
 
     async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
@@ -117,6 +128,38 @@ impl Documents for MongoStore {
     async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {
         bounded(signing_key(self, name, fresh)).await
     }
+}
+
+/// The seed's aggregation (6.3).
+async fn open_trades_by_config(store: &MongoStore, user: UserId) -> Result<Vec<OpenTrades>> {
+    let stages = vec![
+        doc! { "$match": { "userId": user, "status": TradeStatus::Open } },
+        doc! { "$group": { "_id": "$alertConfigId", "count": { "$sum": 1 } } },
+        doc! { "$lookup": {
+            "from": Collection::AlertConfigurations.name(), "localField": "_id", "foreignField": "_id", "as": "config",
+        } },
+    ];
+    let found = store.collection(Collection::Trades).aggregate(stages).await?;
+    let groups: Vec<Document> = found.try_collect().await?;
+    let mut all = groups.into_iter().map(open_trades).collect::<StoreResult<Vec<OpenTrades>>>()?;
+    all.sort_by_key(|open| open.config);
+    Ok(all)
+}
+
+fn open_trades(mut group: Document) -> StoreResult<OpenTrades> {
+    let config = group.get_object_id("_id").map(ConfigId);
+    let count = group.get("count").and_then(whole).map(i64::unsigned_abs);
+    let (Ok(config), Some(count)) = (config, count) else {
+        return Err(StoreError::Corrupt("trades: a trade without a configuration".to_owned()));
+    };
+    let document = match group.remove("config") {
+        Some(Bson::Array(mut found)) => found.pop().and_then(|found| match found {
+            Bson::Document(found) => Some(found),
+            _ => None,
+        }),
+        _ => None,
+    };
+    Ok(OpenTrades { config, count, document })
 }
 
 async fn signing_key(store: &MongoStore, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {

@@ -285,6 +285,8 @@ async fn every_operation_goes_by_its_index() {
     store.decisions(alert_id(1), Some(user_id(1)), 10).await.unwrap();
     store.deliveries_of(alert_id(1), None, 10).await.unwrap();
     store.find_unique(Collection::Users, &[("telegram.userId", chat(1).into())]).await.unwrap();
+    store.find_profile(&chat(1)).await.unwrap();
+    store.open_trades_by_config(user_id(1)).await.unwrap();
     store.changes_since(1, 10).await.unwrap();
     store.page(Collection::Users, Some(user_id(1).0), 10).await.unwrap();
     store.get(Collection::Users, &[user_id(1).0]).await.unwrap();

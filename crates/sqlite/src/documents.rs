@@ -3,10 +3,11 @@
 
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
-use alertcast_core::id::{AlertId, UserId};
+use alertcast_core::id::{AlertId, ConfigId, UserId};
 use alertcast_core::store::collection::Reference;
 use alertcast_core::store::{
-    Change, Collection, Documents, ListPage, ListQuery, Result as StoreResult, StoreError, Write, secret, secret_key,
+    Change, Collection, Documents, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS, Result as StoreResult, StoreError,
+    Write, secret, secret_key,
 };
 use async_trait::async_trait;
 use bson::oid::ObjectId;
@@ -67,6 +68,16 @@ impl Documents for SqliteStore {
         .await
     }
 
+    async fn find_profile(&self, telegram_user_id: &str) -> StoreResult<Option<Document>> {
+        let found = self.find_unique(Collection::Users, &[("telegram.userId", telegram_user_id.into())]).await?;
+        let is_told = |name: &str| name == "_id" || PROFILE_FIELDS.contains(&name);
+        Ok(found.map(|user| user.into_iter().filter(|(name, _)| is_told(name)).collect()))
+    }
+
+    async fn open_trades_by_config(&self, user: UserId) -> StoreResult<Vec<OpenTrades>> {
+        self.read(move |rows| open_trades_by_config(rows, user)).await
+    }
+
     async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
         let query = query.clone();
         self.read(move |rows| crate::list::list(rows, &query)).await
@@ -120,6 +131,21 @@ fn signing_key(tx: &Tx<'_>, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
     }
     tx.rows.insert(Collection::Secrets, &pack(&secret(name, fresh))?)?;
     Ok(fresh)
+}
+
+pub(crate) const OPEN_BY_CONFIG: &str = r#"SELECT "alertConfigId", count(*) FROM trades
+    WHERE "userId" = ?1 AND "status" = 'open' GROUP BY "alertConfigId" ORDER BY "alertConfigId""#;
+
+fn open_trades_by_config(rows: Rows<'_>, user: UserId) -> Result<Vec<OpenTrades>> {
+    let counts = rows.all(OPEN_BY_CONFIG, [Blob::from(user)], |row| {
+        Ok((ConfigId(row.get::<_, Blob>(0)?.id()), crate::rows::whole(row, 1)?))
+    })?;
+    let open = |(config, count): (ConfigId, i64)| {
+        let kept = rows.find(Collection::AlertConfigurations, config.0)?;
+        let document = kept.map(|kept| unpack(Collection::AlertConfigurations, &kept)).transpose()?;
+        Ok(OpenTrades { config, count: count.unsigned_abs(), document })
+    };
+    counts.into_iter().map(open).collect()
 }
 
 pub(crate) const CHANGES: &str = r#"SELECT doc FROM changes WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#;

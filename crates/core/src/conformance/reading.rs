@@ -1,10 +1,14 @@
-//! Rules of [`Documents`](crate::store::Documents), reading one alert's decisions and deliveries.
+//! Rules of [`Documents`](crate::store::Documents): reading one alert's decisions and deliveries, and the seed's two
+//! queries (6.3).
 
 use super::Harness;
+use super::dump::raw;
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, finished, opening};
+use super::scene::{BOTH, Scene, TELEGRAM, finished, insert, opening, people};
 use crate::delivery::Delivery;
 use crate::id::UserId;
+use crate::store::Collection;
+use crate::trade::document::TradeStatus;
 
 /// Alert 1 in three chunks of two users each; alert 2 in one.
 async fn decided(harness: &dyn Harness) -> Scene {
@@ -57,4 +61,31 @@ pub async fn an_alerts_deliveries_come_in_the_order_of_their_keys(harness: &dyn 
     }
     assert_eq!(walked, want);
     assert_eq!(scene.store.deliveries_of(alert_id(3), None, 100).await, Ok(Vec::new()));
+}
+
+pub async fn a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(3, 1)).await.unwrap();
+    let found = store.find_profile(&chat(2)).await.unwrap().unwrap();
+    let whole = raw(&*store, Collection::Users, user_id(2)).await;
+    let mut names: Vec<&String> = found.keys().collect();
+    names.sort();
+    assert_eq!(names, ["_id", "email", "preferences", "profile"]);
+    assert!(found.iter().all(|(name, value)| whole.get(name) == Some(value)), "{found}");
+    assert_eq!(store.find_profile("nobody").await, Ok(None));
+}
+
+pub async fn a_users_open_trades_are_counted_by_configuration(harness: &dyn Harness) {
+    let scene = Scene::with_configs(harness, 2, 3).await;
+    let mut trades = vec![trade(91, 3, 1, 1, &[]), trade(92, 1, 1, 1, &[]), trade(93, 3, 1, 2, &[])];
+    trades.extend([trade(94, 3, 2, 1, &[]), trade(95, 2, 1, 1, &[])]);
+    trades[4].status = TradeStatus::Closed;
+    scene.store.write(trades.iter().map(|trade| insert(Collection::Trades, trade)).collect()).await.unwrap();
+    let found = scene.store.open_trades_by_config(user_id(1)).await.unwrap();
+    let counts: Vec<_> = found.iter().map(|open| (open.config, open.count)).collect();
+    assert_eq!(counts, [(config_id(1), 1), (config_id(3), 2)]);
+    for open in found {
+        assert_eq!(open.document, Some(raw(&*scene.store, Collection::AlertConfigurations, open.config).await));
+    }
+    assert_eq!(scene.store.open_trades_by_config(user_id(9)).await, Ok(Vec::new()));
 }

@@ -57,6 +57,8 @@ macro_rules! conformance_tests {
             reading:
                 decisions_come_by_user_chunk_by_chunk,
                 an_alerts_deliveries_come_in_the_order_of_their_keys,
+                a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone,
+                a_users_open_trades_are_counted_by_configuration,
             ;
             intake:
                 an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order,

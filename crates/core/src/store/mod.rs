@@ -527,6 +527,18 @@ pub struct Change {
     pub id: ObjectId,
 }
 
+/// What is told of a subscriber who is found by their Telegram id (seed 6.3).
+pub const PROFILE_FIELDS: &[&str] = &["email", "profile", "preferences"];
+
+/// A user's open trades in one configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OpenTrades {
+    pub config: ConfigId,
+    pub count: u64,
+    /// The `alert_configurations` document.
+    pub document: Option<Document>,
+}
+
 /// Documents as such: what the audience is loaded from, and what import, console and backup are made of.
 #[async_trait]
 pub trait Documents: Send + Sync + fmt::Debug {
@@ -543,6 +555,13 @@ pub trait Documents: Send + Sync + fmt::Debug {
 
     /// The document that has these values in the fields of one of the collection's unique indexes.
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> Result<Option<Document>>;
+
+    /// The subscriber with this Telegram id: of the document only `_id` and [`PROFILE_FIELDS`] (seed 6.3).
+    async fn find_profile(&self, telegram_user_id: &str) -> Result<Option<Document>>;
+
+    /// How many trades a user has open in each configuration, by its id; with the configuration, where there still is one
+    /// (seed 6.3).
+    async fn open_trades_by_config(&self, user: UserId) -> Result<Vec<OpenTrades>>;
 
     /// One page of a list: see [`listing`].
     async fn list(&self, query: &ListQuery) -> Result<ListPage>;
