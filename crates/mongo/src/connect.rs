@@ -78,6 +78,7 @@ impl MongoStore {
         let client = client(client_options.clone())?;
         match timeout(options.server_selection_timeout * 3, hello(&client)).await {
             Ok(Ok(answer)) => judge(&answer)?,
+            Ok(Err(Fault::Driver(error))) if is_too_old_to_speak_with(&error.kind) => return Err(ConnectError::TooOld),
             Ok(Err(Fault::Driver(error))) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => {
                 // A server that was found, but not taken for a member of the set, says more when it is asked itself.
                 ask_each(&client_options).await?;
@@ -165,6 +166,12 @@ fn judge(hello: &Document) -> std::result::Result<(), ConnectError> {
         return Err(ConnectError::TooOld);
     }
     Ok(())
+}
+
+/// The driver does not choose a server that is older than it knows, and says so in words alone.
+fn is_too_old_to_speak_with(error: &ErrorKind) -> bool {
+    matches!(error, ErrorKind::ServerSelection { message, .. }
+        if message.contains("reports wire version") && message.contains("requires at least"))
 }
 
 /// Asks each server directly what it is. An error: what is wrong with the first that answers.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::store::Documents;
 use alertcast_mongo::{ConnectError, MongoStore, Options};
 use bson::{Document, doc};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -82,20 +83,64 @@ fn found(error: &ConnectError) -> &str {
     }
 }
 
+#[tokio::test]
+async fn a_server_that_is_too_old_is_refused_with_the_version_that_is_needed() {
+    // MongoDB 5.0, and one that the driver does not speak with any more.
+    for wire_version in [13, 6] {
+        let mut router = hello();
+        router.extend(doc! { "msg": "isdbgrid", "maxWireVersion": wire_version });
+        let port = server(router, doc! { "ok": 1.0 }).await;
+        let error = refusal(&format!("mongodb://127.0.0.1:{port}")).await;
+        let said = error.to_string();
+        assert!(said.contains("ALERTCAST_STORE") && said.contains("6.0"), "{wire_version}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_or_password_that_is_not_right_is_told_without_either() {
+    let mut router = hello();
+    router.extend(doc! { "msg": "isdbgrid", "saslSupportedMechs": ["SCRAM-SHA-256"] });
+    let refused =
+        doc! { "ok": 0.0, "code": 18, "codeName": "AuthenticationFailed", "errmsg": "Authentication failed." };
+    let port = server(router, refused).await;
+    let error = refusal(&format!("mongodb://somebody:hunter2@127.0.0.1:{port}/trading_alerts")).await;
+    let said = error.to_string();
+    assert!(said.contains("ALERTCAST_STORE") && said.contains("password") && said.contains("authSource"), "{said}");
+    let all = format!("{said} {error:?}");
+    assert!(!all.contains("hunter2") && !all.contains("somebody"), "{all}");
+}
+
+#[tokio::test]
+async fn a_user_who_may_not_is_told_which_roles_are_needed() {
+    let mut router = hello();
+    router.extend(doc! { "msg": "isdbgrid" });
+    let refused = doc! { "ok": 0.0, "code": 13, "codeName": "Unauthorized", "errmsg": "not authorized" };
+    let port = server(router, refused).await;
+    let options = Options { server_selection_timeout: Duration::from_secs(1), ..Options::default() };
+    let store = MongoStore::connect(&format!("mongodb://127.0.0.1:{port}"), &options).await.unwrap();
+    let said = store.setup().await.unwrap_err().to_string();
+    assert!(said.contains("readWrite") && said.contains("dbAdmin"), "{said}");
+}
+
 /// A server that says hello as one without a replica set does. Answers its port.
 async fn standalone() -> u16 {
+    server(hello(), hello()).await
+}
+
+/// A server that says this hello, and answers everything else alike. Answers its port.
+async fn server(hello: Document, other: Document) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(say_hello(stream));
+            tokio::spawn(answer(stream, hello.clone(), other.clone()));
         }
     });
     port
 }
 
-/// Answers every message with the same hello, in the form in which it was asked.
-async fn say_hello(mut stream: TcpStream) -> Option<()> {
+/// Answers every message in the form in which it was asked.
+async fn answer(mut stream: TcpStream, hello: Document, other: Document) -> Option<()> {
     const QUERY: i32 = 2004;
     loop {
         let mut header = [0; 16];
@@ -110,7 +155,9 @@ async fn say_hello(mut stream: TcpStream) -> Option<()> {
             // Flags, a section of one document.
             (2013, vec![0; 5])
         };
-        answer.extend(hello().to_vec().ok()?);
+        let asks_hello = [&b"\x10hello\0"[..], b"\x10isMaster\0", b"\x10ismaster\0", b"\x01hello\0", b"\x08hello\0"];
+        let is_hello = asks_hello.iter().any(|name| body.windows(name.len()).any(|window| window == *name));
+        answer.extend(if is_hello { &hello } else { &other }.to_vec().ok()?);
         let length = i32::try_from(header.len() + answer.len()).ok()?;
         let head = [length, 7, number(4), code].map(i32::to_le_bytes).concat();
         stream.write_all(&[head, answer].concat()).await.ok()?;
