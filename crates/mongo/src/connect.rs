@@ -52,7 +52,7 @@ pub struct MongoStore {
     /// Alerts that are to be stored.
     pub(crate) line: Arc<Line>,
     /// Where it is, without user and password.
-    pub(crate) hosts: Arc<str>,
+    hosts: Arc<str>,
 }
 
 impl fmt::Debug for MongoStore {
@@ -89,10 +89,13 @@ impl MongoStore {
                 return Err(StoreError::Unavailable("it accepts connections, but does not answer".to_owned()).into());
             }
         }
-        let db = client.database(name.as_deref().unwrap_or(DATABASE));
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
-        let hosts = hosts.join(",").into();
-        Ok(Self { client, db, gates: Arc::default(), line: Arc::default(), hosts })
+        Ok(Self::over(client, name.as_deref().unwrap_or(DATABASE), &hosts.join(",")))
+    }
+
+    pub(crate) fn over(client: Client, database: &str, hosts: &str) -> Self {
+        let db = client.database(database);
+        Self { client, db, gates: Arc::default(), line: Arc::default(), hosts: hosts.into() }
     }
 
     /// Where it is, for people: the servers that were named, and the database.

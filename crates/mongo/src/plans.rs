@@ -22,7 +22,6 @@ use mongodb::event::command::CommandEvent;
 use mongodb::options::ClientOptions;
 
 use crate::connect::MongoStore;
-use crate::gates::Gates;
 use crate::setup::{name, wanted};
 
 /// A statement that looks for documents.
@@ -177,8 +176,7 @@ impl Watched {
             }
         }));
         let client = Client::with_options(options).unwrap();
-        let db = client.database(&self.database);
-        MongoStore { client, db, gates: Gates::default(), hosts: String::new() }
+        MongoStore::over(client, &self.database, "watched")
     }
 
     /// What was asked since the last time.
