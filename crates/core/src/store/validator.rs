@@ -308,8 +308,8 @@ mod tests {
             let paths: Vec<&str> = fields(*collection).iter().map(|field| field.path).collect();
             for (n, path) in paths.iter().enumerate() {
                 let within = |other: &&str| other == path || other.starts_with(&format!("{path}."));
-                assert!(!paths[n + 1..].iter().any(|other| within(&other)), "{collection} {path}");
-                assert!(!paths[..n].iter().any(|other| within(&other)), "{collection} {path}");
+                assert!(!paths[n + 1..].iter().any(&within), "{collection} {path}");
+                assert!(!paths[..n].iter().any(within), "{collection} {path}");
             }
         }
     }

@@ -34,8 +34,11 @@ pub(crate) const COUNTERS: &str = "counters";
 /// The version of what is set up. Raised with every change that an older Alertcast could not live with.
 const VERSION: i64 = 1;
 
-/// One step each from a version to the next: `STEPS[0]` leads from 1 to 2. A step may be broken off and done again.
-const STEPS: &[for<'a> fn(&'a MongoStore) -> BoxFuture<'a, Result<()>>] = &[];
+/// A step from a version to the next. It may be broken off and done again.
+type Step = for<'a> fn(&'a MongoStore) -> BoxFuture<'a, Result<()>>;
+
+/// `STEPS[0]` leads from 1 to 2.
+const STEPS: &[Step] = &[];
 
 /// So often a turn that was taken over is waited for again.
 const TURNS_MAX: u32 = 3;
