@@ -204,7 +204,7 @@ fn parameters(route: &Route) -> Vec<Value> {
     match route.act {
         Act::List(resource) => parameters.extend(listed_by(resource)),
         Act::Tokens => parameters.extend(listed_by(&TOKENS)),
-        Act::Recipients => parameters.extend([limit(), cursor()]),
+        Act::Recipients => parameters.extend([recipient(), limit(), cursor()]),
         _ => {}
     }
     let text = json!({"type": "string"});
@@ -231,6 +231,13 @@ fn parameters(route: &Route) -> Vec<Value> {
         parameters.push(sent("X-Reason", "Why, for the audit log.", &text));
     }
     parameters
+}
+
+fn recipient() -> Value {
+    json!({
+        "name": "userId", "in": "query", "required": false, "schema": schema::id(),
+        "description": "Only this subscriber: one item, or none where nothing was decided about them.",
+    })
 }
 
 fn limit() -> Value {

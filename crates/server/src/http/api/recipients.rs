@@ -6,6 +6,7 @@ use alertcast_core::decision::{DecidedAction, Decision};
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::{Collection, document};
+use bson::oid::ObjectId;
 use serde_json::{Value, json};
 
 use super::fault::{Answered, bad_query, not_found, wrong};
@@ -20,14 +21,25 @@ const CHUNKS: usize = 2;
 /// Deliveries read at once.
 const DELIVERIES: usize = 500;
 
-/// A page of an alert's recipients, by the users' ids.
+/// Which recipients are asked for.
+#[derive(Debug)]
+enum Wanted {
+    /// So many behind one.
+    Page { limit: usize, after: Option<UserId> },
+    /// One only.
+    User(UserId),
+}
+
+/// A page of an alert's recipients, by the users' ids; or the one that is asked for.
 pub(super) async fn answer(app: &App, asked: &Asked) -> Answered<Reply> {
     let alert = AlertId(asked.id()?);
     if reading::kept(app, Collection::Alerts, alert.0).await?.is_none() {
         return Err(not_found("alert"));
     }
-    let (limit, after) = read(&asked.query, &asked.path)?;
-    let (decisions, more) = decisions(app, alert, after, limit).await?;
+    let (decisions, more) = match read(&asked.query, &asked.path)? {
+        Wanted::Page { limit, after } => decisions(app, alert, after, limit).await?,
+        Wanted::User(user) => (decision(app, alert, user).await?, false),
+    };
     let mut sent = deliveries(app, alert, &decisions).await?;
     let next = decisions.last().filter(|_| more).map(|last| list::id_cursor(&asked.path, last.user.0));
     let items = decisions.iter().map(|decision| item(decision, sent.remove(&decision.user).unwrap_or_default()));
@@ -35,17 +47,46 @@ pub(super) async fn answer(app: &App, asked: &Asked) -> Answered<Reply> {
     Ok(list::paged(&asked.path, &asked.query, items, next))
 }
 
-fn read(query: &str, path: &str) -> Answered<(usize, Option<UserId>)> {
-    let (mut limit, mut after, mut errors) = (PAGE_DEFAULT, None, Vec::new());
+fn read(query: &str, path: &str) -> Answered<Wanted> {
+    let (mut limit, mut after, mut user, mut errors) = (PAGE_DEFAULT, None, None, Vec::new());
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let read = match &*name {
             "limit" => list::limit(&value).map(|n| limit = n),
             "cursor" => list::read_id_cursor(path, &value).map(|id| after = Some(UserId(id))),
-            _ => Err(wrong(&name, "unknown_field", "is no parameter: there are limit and cursor")),
+            "userId" => match ObjectId::parse_str(&value) {
+                Ok(id) => {
+                    user = Some(UserId(id));
+                    Ok(())
+                }
+                Err(_) => Err(wrong(&name, "invalid", "is 24 hexadecimal digits")),
+            },
+            _ => Err(wrong(&name, "unknown_field", "is no parameter: there are userId, limit and cursor")),
         };
         errors.extend(read.err());
     }
-    if errors.is_empty() { Ok((limit, after)) } else { Err(bad_query(errors).into()) }
+    if user.is_some() && after.is_some() {
+        errors.push(wrong("cursor", "invalid", "belongs to another query: with userId there is one page"));
+    }
+    match user {
+        _ if !errors.is_empty() => Err(bad_query(errors).into()),
+        Some(user) => Ok(Wanted::User(user)),
+        None => Ok(Wanted::Page { limit, after }),
+    }
+}
+
+/// What was decided about one user: in the chunk that the id before theirs is followed by.
+async fn decision(app: &App, alert: AlertId, user: UserId) -> Answered<Vec<Decision>> {
+    let chunks = app.store.decisions(alert, before(user), 1).await?;
+    Ok(chunks.into_iter().flat_map(|chunk| chunk.decisions).filter(|decision| decision.user == user).collect())
+}
+
+/// The id right before this one; none before the first.
+fn before(user: UserId) -> Option<UserId> {
+    let mut bytes = user.bytes();
+    let last = bytes.iter().rposition(|byte| *byte > 0)?;
+    bytes[last] -= 1;
+    bytes[last + 1..].fill(u8::MAX);
+    Some(UserId(ObjectId::from_bytes(bytes)))
 }
 
 async fn decisions(app: &App, alert: AlertId, after: Option<UserId>, limit: usize) -> Answered<(Vec<Decision>, bool)> {
@@ -109,4 +150,22 @@ pub(super) fn decided(decision: &Decision) -> Value {
         item["subscriptionId"] = subscription.to_string().into();
     }
     item
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_id_before_an_id_borrows_as_numbers_do() {
+        let id = |text: &str| UserId(ObjectId::parse_str(text).unwrap());
+        for (user, expected) in [
+            ("000000000000000000000002", Some("000000000000000000000001")),
+            ("0102030405060708090a0000", Some("01020304050607080909ffff")),
+            ("010000000000000000000000", Some("00ffffffffffffffffffffff")),
+            ("000000000000000000000000", None),
+        ] {
+            assert_eq!(before(id(user)), expected.map(id), "{user}");
+        }
+    }
 }

@@ -1,27 +1,30 @@
 //! What operators do by hand, and what became of an alert.
 
+use std::time::Duration;
+
 use alertcast_core::store::{Collection, Write};
 use alertcast_core::token::{TOKEN_BYTES, token_text};
 use axum::Router;
 use bson::oid::ObjectId;
 use bson::{Bson, doc};
 use serde_json::{Value, json};
+use telegram_sim::{Fault, FaultAction};
 
 use super::office::{ADMIN, CONFIG, Office, TOKEN, admin, kept_token};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World};
+use crate::harness::{App, World, chat};
 use crate::support::{Answer, Post, START as NOW};
 
 /// A program with subscribers, and its API.
-struct Desk {
-    app: App,
+pub(super) struct Desk {
+    pub(super) app: App,
     router: Router,
     token: String,
 }
 
 impl Desk {
-    async fn new(users: u32) -> Self {
+    pub(super) async fn new(users: u32) -> Self {
         let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=users, 1);
         let app = App::start(world).await;
         let token = token_text([9; TOKEN_BYTES]);
@@ -36,7 +39,7 @@ impl Desk {
         Self { router: alertcast::http::router(app.parts.clone()), app, token }
     }
 
-    async fn ask(&self, method: &'static str, path: &str, body: &Value, key: Option<&str>) -> Answer {
+    pub(super) async fn ask(&self, method: &'static str, path: &str, body: &Value, key: Option<&str>) -> Answer {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let mut post = Post::body(body)
             .by(method)
@@ -49,7 +52,7 @@ impl Desk {
         post.through(self.router.clone()).await
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &Value::Null, None).await.assert(200)
     }
 }
@@ -84,6 +87,87 @@ async fn who_got_an_alert_and_what_they_were_sent_is_told_in_pages() {
     desk.ask("GET", &format!("/alerts/{}/recipients", ObjectId::from_bytes([1; 12])), &Value::Null, None)
         .await
         .assert(404);
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn one_subscriber_among_many_is_asked_for_by_their_id() {
+    let mut desk = Desk::new(5).await;
+    let id = desk.app.done(entry()).await;
+    let path = format!("/alerts/{id}/recipients");
+    let all = desk.get(&path).await.body;
+    assert_eq!(all["items"].as_array().unwrap().len(), 5);
+    for item in all["items"].as_array().unwrap() {
+        let user = item["userId"].as_str().unwrap();
+        let one = desk.get(&format!("{path}?userId={user}&limit=1")).await.body;
+        assert_eq!(one, json!({"items": [item], "next": null}));
+    }
+    let stranger = desk.get(&format!("{path}?userId={}", ObjectId::from_bytes([0xee; 12]))).await.body;
+    assert_eq!(stranger, json!({"items": [], "next": null}));
+    let wrong = async |query: &str| {
+        desk.ask("GET", &format!("{path}?{query}"), &Value::Null, None).await.assert(400).problems()
+    };
+    assert_eq!(wrong("userId=me").await, ["userId: invalid"]);
+    let cursor = desk.get(&format!("{path}?limit=2")).await.body["next"].as_str().unwrap().to_owned();
+    let user = ObjectId::from_bytes([1; 12]);
+    assert_eq!(wrong(&format!("userId={user}&cursor={cursor}")).await, ["cursor: invalid"]);
+    assert_eq!(wrong("user=1").await, ["user: unknown_field"]);
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_message_that_was_given_up_arrives_when_it_is_sent_again() {
+    let mut desk = Desk::new(2).await;
+    desk.app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    desk.app.done(entry()).await;
+    assert!(desk.app.messages(2).is_empty());
+    let dead = desk.get("/deliveries?state=dead").await.body["items"][0].clone();
+    let (id, user) = (dead["id"].as_str().unwrap(), dead["userId"].as_str().unwrap());
+    // They have started the bot again.
+    let unset = vec!["alertcast.chatBlockedAt".to_owned()];
+    let (collection, start_again) = (Collection::Users, ObjectId::parse_str(user).unwrap());
+    desk.app.change(vec![Write::Update { collection, id: start_again, set: doc! {}, unset, expect: Vec::new() }]).await;
+    let path = format!("/deliveries/{id}/resend");
+    let resend = async || desk.ask("POST", &path, &Value::Null, Some("again")).await;
+    assert_eq!(resend().await.assert(200).body["state"], "pending");
+    desk.app.quiet().await;
+    assert_eq!(desk.app.messages(2).len(), 1);
+    assert_eq!(desk.get(&format!("/deliveries/{id}")).await.body["state"], "sent");
+    // The same key: answered as it is now, and nothing is sent.
+    assert_eq!(resend().await.assert(200).body["state"], "sent");
+    desk.ask("POST", &path, &Value::Null, Some("another")).await.assert(409);
+    desk.app.quiet().await;
+    assert_eq!(desk.app.messages(2).len(), 1);
+    let log = desk.get("/audit-log?action=resend").await.body;
+    assert_eq!((log["items"].as_array().unwrap().len(), &log["items"][0]["username"]), (1, &json!("chief")));
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn a_refused_alert_is_processed_once_what_it_broke_is_mended() {
+    let mut desk = Desk::new(2).await;
+    let refused = desk.app.post(&with(entry(), json!({"strategy": "Cross"}))).await;
+    assert_eq!(refused.status, 422);
+    let id = refused.alert().unwrap();
+    desk.app.quiet().await;
+    let process = format!("/alerts/{id}/process");
+    let still = desk.ask("POST", &process, &Value::Null, Some("a")).await.assert(422).problems();
+    assert!(still.iter().any(|problem| problem.ends_with("unknown_configuration")), "{still:?}");
+    desk.app.allow.audience_changed = true;
+    let config = format!("/alert-configurations/{}", alertcast_core::conformance::fixtures::config_id(1));
+    desk.ask("PATCH", &config, &json!({"strategy": "Cross"}), None).await.assert(200);
+    desk.app.advance(Duration::from_secs(3 * 60 * 60));
+    let accepted = desk.ask("POST", &process, &Value::Null, Some("b")).await.assert(200).body;
+    assert_eq!(accepted["processing"]["status"], "received");
+    desk.app.quiet().await;
+    for n in 1..=2 {
+        assert_eq!(desk.app.messages(n).len(), 1);
+        assert!(desk.app.last_text(n).contains("old"), "{}", desk.app.last_text(n));
+    }
+    let alert = desk.get(&format!("/alerts/{id}")).await.body;
+    assert_eq!(alert["processing"]["status"], "processed");
+    assert_eq!(alert["processing"]["matchedUsers"].as_array().unwrap().len(), 2);
+    desk.ask("POST", &process, &Value::Null, Some("c")).await.assert(409);
     desk.app.finish().await;
 }
 

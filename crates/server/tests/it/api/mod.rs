@@ -2,6 +2,7 @@
 
 mod acting;
 mod administering;
+mod away;
 mod changing;
 mod describing;
 mod listing;

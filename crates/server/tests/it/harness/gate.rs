@@ -1,7 +1,8 @@
 //! A store in front of the real one, in which a test can hold up what the webhook wants to store: so that several alerts
-//! are under way at one instant, and not only probably.
+//! are under way at one instant, and not only probably. It can also take the store away, as a network does.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use alertcast_core::alert::document::{Alert, AlertError, PricePoint};
 use alertcast_core::decision::DecisionChunk;
@@ -10,7 +11,7 @@ use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
     AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
     EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
-    Resend, Resent, Result, Settled, Stirrings, Store, TakeResult, TradeClose, UserSpan, Watch, Work, Write,
+    Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan, Watch, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -28,12 +29,18 @@ pub(crate) struct Gate {
     passes: Semaphore,
     /// How many alerts stand before it.
     waiting: watch::Sender<usize>,
+    away: AtomicBool,
 }
 
 impl Gate {
     /// An open gate before a store.
     pub(crate) fn before(store: Arc<dyn Store>) -> Arc<Self> {
-        Arc::new(Self { store, passes: Semaphore::new(OPEN), waiting: watch::Sender::new(0) })
+        Arc::new(Self {
+            store,
+            passes: Semaphore::new(OPEN),
+            waiting: watch::Sender::new(0),
+            away: AtomicBool::new(false),
+        })
     }
 
     /// Closes it: alerts are received, and wait to be stored.
@@ -55,20 +62,38 @@ impl Gate {
     pub(crate) fn open(&self) {
         self.passes.add_permits(OPEN);
     }
+
+    /// Takes the store away: everything but leases fails, until it comes back.
+    pub(crate) fn take_away(&self) {
+        self.away.store(true, Ordering::SeqCst);
+    }
+
+    /// Brings it back.
+    pub(crate) fn bring_back(&self) {
+        self.away.store(false, Ordering::SeqCst);
+    }
+
+    /// The store behind the gate, while it is there.
+    fn store(&self) -> Result<&Arc<dyn Store>> {
+        match self.away.load(Ordering::SeqCst) {
+            true => Err(StoreError::Unavailable("taken away by the test".to_owned())),
+            false => Ok(&self.store),
+        }
+    }
 }
 
 #[async_trait]
 impl Intake for Gate {
     async fn receipt_mark(&self, config: ConfigId) -> Result<i64> {
-        self.store.receipt_mark(config).await
+        self.store()?.receipt_mark(config).await
     }
 
     async fn recent_prices(&self, config: ConfigId, since: Time) -> Result<Vec<PricePoint>> {
-        self.store.recent_prices(config, since).await
+        self.store()?.recent_prices(config, since).await
     }
 
     async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
-        self.store.find_duplicate(keys, now).await
+        self.store()?.find_duplicate(keys, now).await
     }
 
     async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
@@ -79,25 +104,25 @@ impl Intake for Gate {
             // It was for one.
             pass.forget();
         }
-        self.store.accept_alert(alert, keys, now).await
+        self.store()?.accept_alert(alert, keys, now).await
     }
 
     async fn refuse_alert(&self, alert: Alert, notices: Vec<Notice>) -> Result<()> {
-        self.store.refuse_alert(alert, notices).await
+        self.store()?.refuse_alert(alert, notices).await
     }
 
     async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> Result<()> {
-        self.store.reject_webhook(rejected, notices).await
+        self.store()?.reject_webhook(rejected, notices).await
     }
 }
 
-/// Everything else goes straight through.
+/// Everything else goes straight through, while the store is there.
 macro_rules! straight_through {
     ($($port:ident { $(fn $name:ident($($argument:ident: $kind:ty),*) -> $answer:ty;)* })*) => {$(
         #[async_trait]
         impl $port for Gate {
             $(async fn $name(&self, $($argument: $kind),*) -> Result<$answer> {
-                self.store.$name($($argument),*).await
+                self.store()?.$name($($argument),*).await
             })*
         }
     )*};
