@@ -89,6 +89,12 @@ async fn move_alert_on(tx: &mut Tx, chunk: &ChunkCommit) -> Result<()> {
     if let Some(finish) = &chunk.finish {
         put(&mut update, "$set", "webhook.processedAt", finish.processed_at);
         put(&mut update, "$set", "statistics.processingTime", finish.processing_time);
+        if finish.settles {
+            put(&mut update, "$set", "alertcast.settledAt", chunk.now);
+            for list in ["processing.matchedUsers", "processing.tradeActions"] {
+                put(&mut update, "$set", list, Bson::Array(Vec::new()));
+            }
+        }
         if !finish.errors.is_empty() {
             let errors = finish.errors.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
             put(&mut update, "$push", "processing.errors", doc! { "$each": errors });

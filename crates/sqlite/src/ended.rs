@@ -31,11 +31,16 @@ impl Kept {
         Ok(Self { bytes, delivery })
     }
 
-    /// Writes a change of a delivery that goes on.
+    /// Writes a change of a delivery that goes on, and reads it again.
     pub(crate) fn edit(&mut self, rows: Rows<'_>, edit: &Edit) -> Result<()> {
-        self.bytes = rows.edit(Collection::Deliveries, &self.bytes, edit)?;
-        self.delivery = decode(Collection::Deliveries, &self.bytes)?;
+        *self = Self::read(rows.edit(Collection::Deliveries, &self.bytes, edit)?)?;
         Ok(())
+    }
+
+    /// The same where nobody looks at it again; answers how it was.
+    pub(crate) fn edit_last(self, rows: Rows<'_>, edit: &Edit) -> Result<Delivery> {
+        rows.edit(Collection::Deliveries, &self.bytes, edit)?;
+        Ok(self.delivery)
     }
 }
 

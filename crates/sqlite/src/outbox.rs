@@ -168,33 +168,40 @@ fn take_one(
     now: Time,
     endings: &mut Endings<'_>,
 ) -> Result<Option<Taken>> {
-    let Some(mut kept) = Kept::load(rows, id)? else {
+    let Some(kept) = Kept::load(rows, id)? else {
         return Ok(None);
     };
     let Ok(state) = kept.delivery.state.after(DeliveryEvent::Take) else {
         return Ok(None);
     };
-    if kept.delivery.kind == MessageKind::Result && !is_its_turn(rows, &mut kept, now, endings)? {
-        return Ok(None);
-    }
+    let kept = match kept.delivery.kind {
+        MessageKind::Result => match in_its_turn(rows, kept, now, endings)? {
+            Some(kept) => kept,
+            None => return Ok(None),
+        },
+        _ => kept,
+    };
     let mut edit = Edit::new();
     edit.set("updatedAt", now);
-    if let Some(entry) = kept.delivery.entry_delivery.map(|id| Kept::load(rows, id)).transpose()?.flatten() {
+    let entry = load_some(rows, kept.delivery.entry_delivery)?;
+    let mut combined = None;
+    if let Some(entry) = &entry {
         match entry.delivery.state {
             DeliveryState::Sending => {
                 edit.set("dueAt", now + WAIT_FOR_ENTRY);
-                kept.edit(rows, &edit)?;
+                kept.edit_last(rows, &edit)?;
                 return Ok(None);
             }
             DeliveryState::Pending if now <= entry.delivery.deadline_at => {
                 let mut by = Edit::new();
                 by.set("supersededBy", id);
-                endings.end(&entry, DeliveryEvent::Supersede, by, false)?;
+                endings.end(entry, DeliveryEvent::Supersede, by, false)?;
                 edit.set("combines", entry.delivery.id);
                 edit.set_some("combinesAlert", entry.delivery.alert_id);
+                combined = Some(entry.delivery.clone());
             }
             DeliveryState::Pending => {
-                endings.end(&entry, DeliveryEvent::Expire, Edit::new(), false)?;
+                endings.end(entry, DeliveryEvent::Expire, Edit::new(), false)?;
             }
             _ => {}
         }
@@ -208,37 +215,48 @@ fn take_one(
         endings.end(&kept, DeliveryEvent::Drop, reason, false)?;
         return Ok(None);
     }
+    let attempts = Count(kept.delivery.attempts.0 + 1);
     edit.set("state", state);
     edit.set("epoch", fence.epoch);
-    edit.set("attempts", Count(kept.delivery.attempts.0 + 1));
-    kept.edit(rows, &edit)?;
-    let entry = kept.delivery.entry_delivery.map(|id| Kept::load(rows, id)).transpose()?.flatten();
-    Ok(Some(Taken { delivery: kept.delivery, entry: entry.map(|entry| entry.delivery) }))
+    edit.set("attempts", attempts);
+    // What was just written is not read again.
+    let mut delivery = kept.edit_last(rows, &edit)?;
+    (delivery.state, delivery.epoch, delivery.attempts) = (state, Some(fence.epoch), attempts);
+    delivery.updated_at = now;
+    if let Some(entry) = combined {
+        delivery.combines = Some(entry.id);
+        delivery.combines_alert = entry.alert_id.or(delivery.combines_alert);
+    }
+    let was_pending = entry.as_ref().is_some_and(|entry| entry.delivery.state == DeliveryState::Pending);
+    let entry = if was_pending { load_some(rows, delivery.entry_delivery)? } else { entry };
+    Ok(Some(Taken { delivery, entry: entry.map(|entry| entry.delivery) }))
 }
 
-/// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
-fn is_its_turn(rows: Rows<'_>, kept: &mut Kept, now: Time, endings: &mut Endings<'_>) -> Result<bool> {
-    let load = |id: Option<DeliveryId>| -> Result<Option<Delivery>> {
-        Ok(id.map(|id| Kept::load(rows, id)).transpose()?.flatten().map(|kept| kept.delivery))
-    };
+fn load_some(rows: Rows<'_>, id: Option<DeliveryId>) -> Result<Option<Kept>> {
+    Ok(id.map(|id| Kept::load(rows, id)).transpose()?.flatten())
+}
+
+/// A result that may be taken. Else it waits for what goes before it, or is dropped.
+fn in_its_turn(rows: Rows<'_>, kept: Kept, now: Time, endings: &mut Endings<'_>) -> Result<Option<Kept>> {
+    let load = |id| load_some(rows, id).map(|kept| kept.map(|kept| kept.delivery));
     let entry = load(kept.delivery.entry_delivery)?;
     let followed = load(kept.delivery.follows)?;
     let told = load(followed.as_ref().and_then(|followed| followed.superseded_by))?.or(followed);
     match kept.delivery.turn(entry.as_ref(), told.as_ref(), now) {
-        Turn::Now => return Ok(true),
+        Turn::Now => return Ok(Some(kept)),
         Turn::Wait(due_at) => {
             let mut edit = Edit::new();
             edit.set("dueAt", due_at);
             edit.set("updatedAt", now);
-            kept.edit(rows, &edit)?;
+            kept.edit_last(rows, &edit)?;
         }
         Turn::Never(why) => {
             let mut reason = Edit::new();
             reason.set("lastError", why);
-            endings.end(kept, DeliveryEvent::Drop, reason, false)?;
+            endings.end(&kept, DeliveryEvent::Drop, reason, false)?;
         }
     }
-    Ok(false)
+    Ok(None)
 }
 
 fn record_attempt(
@@ -248,7 +266,7 @@ fn record_attempt(
     now: Time,
     endings: &mut Endings<'_>,
 ) -> Result<()> {
-    let Some(mut kept) = Kept::load(tx.rows, record.delivery)? else {
+    let Some(kept) = Kept::load(tx.rows, record.delivery)? else {
         return Ok(());
     };
     let delivery = &kept.delivery;
@@ -274,7 +292,7 @@ fn record_attempt(
             edit.set("possibleRepeat", delivery.possible_repeat || *in_doubt);
             edit.set("updatedAt", now);
             edit.unset("epoch");
-            kept.edit(tx.rows, &edit)?;
+            kept.edit_last(tx.rows, &edit)?;
         }
         Outcome::Expired => {
             endings.end(&kept, DeliveryEvent::Expire, edit, false)?;

@@ -25,7 +25,7 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
     leases::check(rows, fence)?;
     let mut recovered = 0;
     for bytes in collect(rows, SENDING, [&fence.lease])? {
-        let mut kept = Kept::read(bytes)?;
+        let kept = Kept::read(bytes)?;
         let is_older = kept.delivery.epoch.is_none_or(|epoch| epoch < fence.epoch);
         let (true, Ok(state)) = (is_older, kept.delivery.state.after(DeliveryEvent::Recover)) else {
             continue;
@@ -36,7 +36,7 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
         edit.set("possibleRepeat", true);
         edit.set("updatedAt", now);
         edit.unset("epoch");
-        kept.edit(rows, &edit)?;
+        kept.edit_last(rows, &edit)?;
         recovered += 1;
     }
     Ok(recovered)

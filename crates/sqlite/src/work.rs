@@ -246,6 +246,11 @@ impl ReadyChunk {
             edit.set("webhook.processedAt", finish.processed_at);
             edit.set("statistics.processingTime", finish.processing_time);
             push_errors(&mut edit, alert, &finish.errors)?;
+            if finish.settles {
+                edit.set("alertcast.settledAt", self.now);
+                edit.set("processing.matchedUsers", Bson::Array(Vec::new()));
+                edit.set("processing.tradeActions", Bson::Array(Vec::new()));
+            }
         } else {
             edit.set("processing.status", AlertStatus::Processing);
         }

@@ -241,6 +241,7 @@ macro_rules! conformance_tests {
                 an_alert_with_an_open_delivery_is_not_settled,
                 an_alert_that_is_not_processed_is_not_settled,
                 an_alert_is_settled_once,
+                an_alert_that_is_for_nobody_is_settled_with_its_end,
                 of_many_who_settle_at_once_one_does,
                 a_settled_alert_names_its_recipients_and_what_happened_to_their_trades,
                 the_first_channel_to_deliver_dates_the_delivery,

@@ -263,7 +263,7 @@ pub fn with_results(mut chunk: ChunkCommit, by: u32, config: u32, entry_by: u32)
 pub fn finished(chunk: ChunkCommit, now: crate::time::Time) -> ChunkCommit {
     ChunkCommit {
         now,
-        finish: Some(Finish { processed_at: now, processing_time: Count(250), errors: Vec::new() }),
+        finish: Some(Finish { processed_at: now, processing_time: Count(250), errors: Vec::new(), settles: false }),
         ..chunk
     }
 }

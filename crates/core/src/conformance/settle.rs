@@ -61,6 +61,26 @@ pub async fn an_alert_is_settled_once(harness: &dyn Harness) {
     before.assert_same(&scene.dump().await);
 }
 
+pub async fn an_alert_that_is_for_nobody_is_settled_with_its_end(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    for by in 1..=2 {
+        scene.accept(by, 1).await;
+    }
+    let mut chunk = finished(empty_chunk(&scene.work, 1, 1), at(4));
+    chunk.finish.as_mut().unwrap().settles = true;
+    scene.store.commit(chunk).await.unwrap();
+    assert_eq!(scene.store.unsettled(None, 10).await.unwrap(), [], "nothing is left to be done");
+    let before = scene.dump().await;
+    assert_eq!(settle(&scene, 1, 5).await, Settled::Before);
+    before.assert_same(&scene.dump().await);
+    // The same in two steps: the alert is no other.
+    scene.store.commit(finished(empty_chunk(&scene.work, 2, 1), at(4))).await.unwrap();
+    assert_eq!(settle(&scene, 2, 4).await, Settled::Now);
+    let (at_once, in_two) = (scene.alert(1).await, scene.alert(2).await);
+    assert_eq!((at_once.processing, at_once.updated_at), (in_two.processing, in_two.updated_at));
+    assert_eq!(at_once.alertcast.settled_at, in_two.alertcast.settled_at);
+}
+
 pub async fn of_many_who_settle_at_once_one_does(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     let doors = doors(harness, &scene.store, 2).await;

@@ -253,6 +253,9 @@ pub struct Finish {
     pub processing_time: Count,
     /// What the operator should know: `no_matching_trade`, say.
     pub errors: Vec<AlertError>,
+    /// Whether this chunk is the alert's only one, and nobody is sent anything nor had a trade changed by it: then there
+    /// is nothing to wait for, and the alert is settled with this, as `settle` would, its lists empty.
+    pub settles: bool,
 }
 
 /// What the processor needs.

@@ -28,6 +28,8 @@ const CHUNK: usize = 500;
 const ATTEMPTS_MAX: i64 = 5;
 /// A chunk whose assumptions failed is planned anew so often before that counts as a failure.
 const CONFLICTS_MAX: u32 = 50;
+/// Alerts that waited together share one look at the change log for so long: they had all come before it.
+const AUDIENCE_AGE_MAX: Duration = Duration::from_millis(50);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
@@ -63,11 +65,16 @@ pub(super) async fn on_config(
     mut alerts: Vec<Alert>,
     stop: CancellationToken,
 ) -> ConfigId {
+    let mut caught_up = None;
     while let Some(alert) = order::take_next(&mut alerts) {
         if stop.is_cancelled() {
             break;
         }
-        let done = AssertUnwindSafe(process(&app, &alert, config, &fence, &stop)).catch_unwind().await;
+        let work = async {
+            catch_up(&app, &mut caught_up).await?;
+            process(&app, &alert, config, &fence, &stop).await
+        };
+        let done = AssertUnwindSafe(work).catch_unwind().await;
         let halt = match done {
             Ok(Ok(())) => continue,
             Ok(Err(halt)) => halt,
@@ -101,6 +108,16 @@ pub(super) async fn on_config(
     config
 }
 
+/// Sees every change that was made before the alerts that are worked on were read, and none later than a moment ago.
+async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), Halt> {
+    let now = app.clock.monotonic();
+    if last.is_none_or(|last| now.saturating_sub(last) >= AUDIENCE_AGE_MAX) {
+        app.audience.catch_up(&*app.store).await?;
+        *last = Some(now);
+    }
+    Ok(())
+}
+
 /// Notes a failure; true where the alert is parked and the next one may go.
 async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String) -> bool {
     let now = app.clock.now();
@@ -129,6 +146,15 @@ async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String)
     park
 }
 
+/// What a chunk came to.
+struct Committed {
+    cursor: Option<UserId>,
+    /// Whether there is something to send.
+    messages: bool,
+    /// Whether the alert was settled with it.
+    settled: bool,
+}
+
 /// One alert in work.
 struct Run<'a> {
     app: &'a App,
@@ -146,7 +172,6 @@ async fn process(
     fence: &Fence,
     stop: &CancellationToken,
 ) -> Result<(), Halt> {
-    app.audience.catch_up(&*app.store).await?;
     let (config, candidates) =
         app.audience.with(|audience| (audience.config(config).cloned(), audience.candidates(config)));
     let Some(config) = config else {
@@ -157,20 +182,25 @@ async fn process(
     let run = Run { app, alert, config: &config, job, fence, candidates };
     let mut cursor = alert.alertcast.cursor;
     let mut tally = Tally::default();
-    loop {
-        let users = run.next_users(cursor).await?;
-        let is_last = users.len() < CHUNK;
-        cursor = run.commit_chunk(cursor, &users, is_last, &mut tally).await?;
-        app.wake.deliveries_came();
+    let settled = loop {
+        let (users, is_last) = run.next_users(cursor).await?;
+        let committed = run.commit_chunk(cursor, &users, is_last, &mut tally).await?;
+        cursor = committed.cursor;
+        if committed.messages {
+            app.wake.deliveries_came();
+        }
         fail::fail_point!("processor::after_commit");
         if is_last {
-            break;
+            break committed.settled;
         }
         if stop.is_cancelled() {
             return Err(Halt::Later);
         }
-    }
+    };
     debug!(alert = %alert.id, sent = tally.sent, "an alert was processed");
+    if settled {
+        return Ok(());
+    }
     fail::fail_point!("processor::before_settle");
     // With deliveries open this answers NotYet, and the courier settles it.
     app.store.settle(alert.id, app.clock.now()).await?;
@@ -187,24 +217,28 @@ pub(crate) fn outlets(app: &App) -> Outlets {
 }
 
 impl Run<'_> {
-    /// The next users behind the cursor, by id: whoever may get the alert, and whoever holds an open trade.
-    async fn next_users(&self, cursor: Option<UserId>) -> Result<Vec<UserId>, Halt> {
+    /// The next users behind the cursor, by id: whoever may get the alert, and whoever holds an open trade. And whether
+    /// they are the last: one more than a chunk holds is looked for.
+    async fn next_users(&self, cursor: Option<UserId>) -> Result<(Vec<UserId>, bool), Halt> {
         let holders = if self.job.concerns_holders() {
-            self.app.store.holders(self.config.id, cursor, CHUNK).await?
+            self.app.store.holders(self.config.id, cursor, CHUNK + 1).await?
         } else {
             Vec::new()
         };
-        Ok(next_users(&self.candidates, &holders, cursor, CHUNK))
+        let mut users = next_users(&self.candidates, &holders, cursor, CHUNK + 1);
+        let is_last = users.len() <= CHUNK;
+        users.truncate(CHUNK);
+        Ok((users, is_last))
     }
 
-    /// Plans and commits one chunk, anew for as long as what it rested on changes under it. Answers the new cursor.
+    /// Plans and commits one chunk, anew for as long as what it rested on changes under it.
     async fn commit_chunk(
         &self,
         cursor: Option<UserId>,
         users: &[UserId],
         is_last: bool,
         tally: &mut Tally,
-    ) -> Result<Option<UserId>, Halt> {
+    ) -> Result<Committed, Halt> {
         let store = &self.app.store;
         for _ in 0..CONFLICTS_MAX {
             let now = self.app.clock.now();
@@ -219,6 +253,11 @@ impl Run<'_> {
             let after = users.last().copied().or(cursor);
             let (opened, ended) = (plan.opened.len(), plan.ended.iter().map(|end| end.status).collect::<Vec<_>>());
             let commit = self.commit(cursor, after, plan, if is_last { Some(total) } else { None }).await?;
+            let committed = Committed {
+                cursor: after,
+                messages: !(commit.deliveries.is_empty() && commit.notices.is_empty()),
+                settled: commit.finish.as_ref().is_some_and(|finish| finish.settles),
+            };
             fail::fail_point!("processor::before_commit");
             match store.commit(commit).await {
                 Ok(()) => {
@@ -227,7 +266,7 @@ impl Run<'_> {
                     if is_last {
                         self.app.metrics.processed(now.since(self.alert.webhook.received_at));
                     }
-                    return Ok(after);
+                    return Ok(committed);
                 }
                 Err(StoreError::Conflict) => {
                     self.app.metrics.conflicted();
@@ -333,9 +372,18 @@ impl Run<'_> {
             processed_at: now,
             processing_time: Count(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)),
             errors,
+            settles: self.is_for_nobody(plan),
         };
         let notices = troubles.iter().flat_map(|trouble| notices::notices(self.app, trouble, now)).collect();
         Ok((Some(finish), notices))
+    }
+
+    /// Whether the plan is all that comes of the alert, and holds nothing that its settling would have to wait for or
+    /// to tell.
+    fn is_for_nobody(&self, plan: &ChunkPlan) -> bool {
+        let is_told = |decision: &Decision| decision.verdict == Verdict::Sent || !decision.actions.is_empty();
+        let decisions = plan.decisions.iter().flat_map(|chunk| &chunk.decisions);
+        self.alert.alertcast.cursor.is_none() && plan.deliveries.is_empty() && !decisions.into_iter().any(is_told)
     }
 
     /// The tally of the whole alert: of one that a crash cut in two, from its decisions.
