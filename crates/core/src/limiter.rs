@@ -22,9 +22,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// at the server ever holding more than its allowance.
 pub const SHAKE: Duration = Duration::from_millis(5);
 
-/// A second's allowance is spread over a second and this much: the rate stays 1.2 % below the limit. What it is above
+/// A second's allowance is spread over a second and this much: the rate stays 0.9 % below the limit. What it is above
 /// [`SHAKE`] is how late a sender may wake up without losing any of its rate.
-pub const MARGIN: Duration = Duration::from_millis(12);
+pub const MARGIN: Duration = Duration::from_millis(9);
 
 /// How far behind its pace a sender may fall and still catch up.
 const SLACK: Duration = Duration::from_millis(100);

@@ -114,7 +114,8 @@ async fn begin(app: &App, owned: &Owned, under_way: &mut JoinSet<ConfigId>, busy
     }
     let partitions: Vec<i32> = ours.keys().copied().collect();
     let except: Vec<ConfigId> = busy.iter().copied().collect();
-    let first_look = app.store.pending_alerts(&partitions, &except, WINDOW).await;
+    // Whether there is anything; one is enough to tell.
+    let first_look = app.store.pending_alerts(&partitions, &except, 1).await;
     // Those who are being taken in while we look may belong before what we found.
     let pending = match first_look {
         Ok(found) if found.is_empty() => return app.metrics.alerts_waiting(0),
