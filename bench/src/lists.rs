@@ -25,29 +25,37 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
     let store = SqliteStore::open(world.dir(), &alertcast_sqlite::Options::default())?;
     fill(&store, scale.of(ALERTS)).await?;
     for (collection, count) in [(Collection::Alerts, ALERTS), (Collection::Users, USERS)] {
-        let (mut slowest, mut of) = (0.0_f64, String::new());
-        for (sort, filters) in wanted(collection) {
-            for descending in [true, false] {
-                let query =
-                    ListQuery { collection, filters: filters.clone(), sort, descending, after: None, limit: PAGE };
-                let worst = slowest_page(&store, query).await?;
-                if worst > slowest {
-                    slowest = worst;
-                    of = format!(
-                        "by {sort}, {}",
-                        filters.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(" and ")
-                    );
-                }
-            }
+        let mut runs = Vec::with_capacity(scale.runs);
+        for _ in 0..scale.runs {
+            runs.push(slowest_list(&store, collection).await?);
         }
+        runs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+        let of = runs.last().map_or("", |(_, of)| of);
         report.add(Figure::alone(
             format!("slowest page ({PAGE} each) of any list of {} {collection} ({of})", scale.of(count)),
             "ms",
-            vec![slowest],
+            runs.iter().map(|(slowest, _)| *slowest).collect(),
             Goal::AtMost(50.0),
         ));
     }
     Ok(())
+}
+
+/// The slowest page of all lists in milliseconds, and which list's it is.
+async fn slowest_list(store: &SqliteStore, collection: Collection) -> anyhow::Result<(f64, String)> {
+    let (mut slowest, mut of) = (0.0_f64, String::new());
+    for (sort, filters) in wanted(collection) {
+        for descending in [true, false] {
+            let query = ListQuery { collection, filters: filters.clone(), sort, descending, after: None, limit: PAGE };
+            let worst = slowest_page(store, query).await?;
+            if worst > slowest {
+                slowest = worst;
+                let names: Vec<&str> = filters.iter().map(|(path, _)| *path).collect();
+                of = format!("by {sort}, {}", names.join(" and "));
+            }
+        }
+    }
+    Ok((slowest, of))
 }
 
 /// Each sort without a filter, with each filter, and with all of them: values that many have, few have, none has.

@@ -1,4 +1,5 @@
-//! Measures Alertcast against what the machine can do in the same run, and writes the report.
+//! Measures Alertcast against what the machine can do in the same run, and writes the report: all of it in less than
+//! half an hour, each figure as the median of five runs.
 //!
 //!     cargo run --release -p alertcast-bench -- --write docs/benchmarks.md
 //!
@@ -13,6 +14,7 @@ mod fanout;
 mod lists;
 mod messages;
 mod mongodb;
+mod page;
 mod probe;
 mod process;
 mod recovery;
@@ -21,6 +23,7 @@ mod world;
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
 use self::report::Report;
@@ -39,7 +42,8 @@ struct Arguments {
     /// On whose disk to measure.
     #[arg(long, default_value = "target")]
     dir: PathBuf,
-    /// Where to write the report; without it, it is printed only.
+    /// The file whose measured part is written anew, and what people wrote around it stays; without it, the report is
+    /// printed only.
     #[arg(long)]
     write: Option<PathBuf>,
     /// Runs of each figure, of which the median is told.
@@ -80,11 +84,6 @@ impl Scale {
         if self.quick { count.div_ceil(10) } else { count }
     }
 
-    /// Runs of what takes long: fewer.
-    pub(crate) fn long_runs(&self) -> usize {
-        self.runs.min(3)
-    }
-
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
@@ -103,6 +102,10 @@ async fn main() -> anyhow::Result<()> {
 
 async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.dir)?;
+    if let Some(path) = arguments.write.as_deref().filter(|path| path.exists()) {
+        // Not found out only after all has been measured.
+        page::renewed(Some(&std::fs::read_to_string(path)?), "").with_context(|| path.display().to_string())?;
+    }
     let scale = Scale { dir: arguments.dir.clone(), runs: arguments.runs.max(1), quick: arguments.quick };
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
     let mut report = Report::default();
@@ -130,11 +133,13 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     if wanted("mongodb") {
         mongodb::measure(&arguments.mongodb, &scale, &mut report).await?;
     }
-    let text = report.text(scale.runs);
+    let measured = report.measured(scale.runs);
     if let Some(path) = &arguments.write {
-        std::fs::write(path, &text)?;
+        let kept = path.exists().then(|| std::fs::read_to_string(path)).transpose()?;
+        let text = page::renewed(kept.as_deref(), &measured);
+        std::fs::write(path, text.with_context(|| format!("{} was not written", path.display()))?)?;
     }
-    show(&text);
+    show(&measured);
     Ok(())
 }
 

@@ -52,7 +52,7 @@ pub(crate) async fn without_limits(scale: &Scale, report: &mut Report) -> anyhow
 pub(crate) async fn within_limits(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
     for (rate, count) in [(30_u32, 900), (1_000, 20_000)] {
         let (mut reached, mut own) = (Vec::new(), Vec::new());
-        for _ in 0..scale.long_runs() {
+        for _ in 0..scale.runs {
             let (speed, refused) = limited(scale, rate, scale.of(count)).await?;
             reached.push(speed);
             own.push(refused as f64);

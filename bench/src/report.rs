@@ -63,12 +63,12 @@ impl Report {
         self.rows.push(row);
     }
 
-    /// The report as it is written.
-    pub(crate) fn text(&self, runs: usize) -> String {
+    /// The table, and how it was made.
+    pub(crate) fn measured(&self, runs: usize) -> String {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         format!(
-            "{HEAD}{}\n\nMachine: {cores} cores. Medians of {runs} runs (of 3 where one takes a minute), with the lowest and the highest \
-             in brackets. Program, stand-in for Telegram and load generator are processes of their own on the same cores.\n",
+            "{HEAD}{}\n\nMachine: {cores} cores. Medians of {runs} runs, with the lowest and the highest in brackets. \
+             Program, stand-in for\nTelegram and load generator are processes of their own on the same cores.\n",
             self.rows.join("\n")
         )
     }
@@ -94,11 +94,6 @@ fn number(value: f64) -> String {
     }
 }
 
-const HEAD: &str = "# Benchmarks
-
-Made by `cargo run --release -p alertcast-bench -- --write docs/benchmarks.md`, on an otherwise idle machine. A figure
-alone says little about another machine: beside each stands a probe of the same machine in the same run.
-
-| figure | measured | probe | ratio | to reach |
+const HEAD: &str = "| figure | measured | probe | ratio | to reach |
 |---|---|---|---|---|
 ";
