@@ -28,7 +28,7 @@ impl Heart {
     pub(super) async fn begin(app: &App, lanes: &[String]) -> Result<Option<Self>> {
         let id = app.ids.next().to_hex();
         // Nobody is to see the process before they can see that.
-        let spool = if app.members.is_spooling() { Some(hold_spool(app, &id).await?) } else { None };
+        let spool = if app.spooling.is_spooling() { Some(hold_spool(app, &id).await?) } else { None };
         let alive_until = app.clock.monotonic() + TTL;
         let owner = std::iter::once(&id).chain(lanes).map(String::as_str).collect::<Vec<_>>().join(" ");
         let lease = app.store.take_lease(&format!("{PROCESS}{id}"), &owner, None).await?;
@@ -65,7 +65,7 @@ impl Heart {
     }
 
     async fn renew(&mut self, app: &App) -> Result<bool> {
-        let spooling = app.members.is_spooling();
+        let spooling = app.spooling.is_spooling();
         if spooling && self.spool.is_none() {
             self.spool = Some(hold_spool(app, &self.id).await?);
         }

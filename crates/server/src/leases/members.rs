@@ -35,7 +35,6 @@ struct Inner {
     hands: Mutex<Hands>,
     /// Something is wanted, or was put down.
     changed: Notify,
-    spooling: AtomicBool,
     store_was_away: AtomicBool,
     /// How many wait to hear from all processes.
     waiting: AtomicUsize,
@@ -80,18 +79,6 @@ impl Drop for Awaiting {
 }
 
 impl Members {
-    /// Says whether this process holds alerts that are not in the store yet. It shows that before it shows again that it
-    /// is alive.
-    pub fn set_spooling(&self, spooling: bool) {
-        self.inner.spooling.store(spooling, Ordering::SeqCst);
-    }
-
-    /// Whether this process holds alerts that are not in the store yet.
-    #[must_use]
-    pub fn is_spooling(&self) -> bool {
-        self.inner.spooling.load(Ordering::SeqCst)
-    }
-
     /// Notes that the store was seen away: before work is begun again, [`settled`](super::settled) is to be waited for.
     pub fn store_was_away(&self) {
         self.inner.store_was_away.store(true, Ordering::SeqCst);

@@ -53,7 +53,8 @@ impl Spooling {
         self.0.load(Ordering::Acquire)
     }
 
-    fn set(&self, on: bool) -> bool {
+    /// Says so; answers whether it was so before.
+    pub fn set(&self, on: bool) -> bool {
         self.0.swap(on, Ordering::AcqRel)
     }
 }

@@ -10,8 +10,9 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
     AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
-    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
-    Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan, Watch, Work, Write,
+    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades, Outbox,
+    RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan,
+    Watch, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -161,6 +162,8 @@ straight_through! {
         fn page(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Document>;
         fn find_unique(collection: Collection, fields: &[(&str, Bson)]) -> Option<Document>;
         fn list(query: &ListQuery) -> ListPage;
+        fn find_profile(telegram_user: &str) -> Option<Document>;
+        fn open_trades_by_config(user: UserId) -> Vec<OpenTrades>;
         fn count(collection: Collection) -> u64;
         fn write(writes: Vec<Write>) -> ();
         fn changes_since(seq: i64, limit: usize) -> Vec<Change>;

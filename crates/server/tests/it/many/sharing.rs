@@ -102,7 +102,7 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
     house.shared_by(2).await;
     let never = CancellationToken::new();
     alertcast::leases::settled(&a.app, &never).await;
-    b.app.members.set_spooling(true);
+    b.app.spooling.set(true);
     let shown = async || (!house.leases("spool:").await.is_empty()).then_some(());
     until("the spool is shown", shown).await;
     a.app.members.store_was_away();
@@ -113,7 +113,7 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
     });
     until("a while has passed", async || (a.elapsed() - begun > Duration::from_secs(5)).then_some(())).await;
     assert!(!waiting.is_finished(), "the spool is not empty");
-    b.app.members.set_spooling(false);
+    b.app.spooling.set(false);
     until("work may begin", async || waiting.is_finished().then_some(())).await;
     assert!(a.elapsed() - begun < Duration::from_secs(25), "because the spool is empty, not because time is up");
     assert!(house.leases("spool:").await.is_empty());

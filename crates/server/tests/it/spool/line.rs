@@ -10,8 +10,9 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::store::{
     AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
-    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, Outbox, RejectedWebhook,
-    Resend, Resent, Result, Settled, Store, StoreError, TakeResult, TradeClose, UserSpan, Work, Write,
+    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades, Outbox,
+    RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan,
+    Watch, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -140,10 +141,17 @@ carry!(Leases {
     fn take_lease(name: &str, owner: &str, seen: Option<&Lease>) -> Option<Lease>;
     fn renew_lease(lease: &Lease) -> bool;
     fn release_lease(lease: &Lease) -> ();
+    fn forget_lease(seen: &Lease) -> ();
 }
 fn is_exclusive(&self) -> bool {
     self.store.is_exclusive()
 });
+
+impl Watch for Line {
+    fn watch(&self) -> Option<Box<dyn Stirrings>> {
+        self.store.watch()
+    }
+}
 
 carry!(Documents {
     fn setup() -> ();
@@ -151,6 +159,8 @@ carry!(Documents {
     fn page(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Document>;
     fn find_unique(collection: Collection, fields: &[(&str, Bson)]) -> Option<Document>;
     fn list(query: &ListQuery) -> ListPage;
+    fn find_profile(telegram_user: &str) -> Option<Document>;
+    fn open_trades_by_config(user: UserId) -> Vec<OpenTrades>;
     fn count(collection: Collection) -> u64;
     fn write(writes: Vec<Write>) -> ();
     fn changes_since(seq: i64, limit: usize) -> Vec<Change>;
