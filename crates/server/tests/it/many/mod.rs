@@ -62,7 +62,7 @@ impl House {
     /// Who has how many of the leases whose names begin so.
     async fn counts(&self, prefix: &str) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for lease in self.leases(prefix).await {
+        for lease in self.leases(prefix).await.into_iter().filter(|lease| !lease.owner.is_empty()) {
             *counts.entry(lease.owner).or_default() += 1;
         }
         counts
