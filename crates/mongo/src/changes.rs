@@ -42,11 +42,11 @@ pub(crate) async fn since(store: &MongoStore, seq: i64, limit: usize) -> StoreRe
 }
 
 pub(crate) async fn last(store: &MongoStore) -> StoreResult<i64> {
-    bounded(async {
+    let asked = bounded(async {
         let counter = store.db.collection::<Document>(COUNTERS).find_one(doc! { "_id": CHANGES }).await?;
         Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
-    })
-    .await
+    });
+    store.interruptions.heed(asked).await
 }
 
 fn change(entry: &Document) -> StoreResult<Change> {

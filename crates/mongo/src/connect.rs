@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use crate::accept::Line;
 use crate::error::{ConnectError, Fault, Result};
 use crate::gates::Gates;
+use crate::interruption::Interruptions;
 use crate::query::Query;
 use crate::transact::bounded;
 
@@ -51,6 +52,7 @@ pub struct MongoStore {
     pub(crate) gates: Arc<Gates>,
     /// Alerts that are to be stored.
     pub(crate) line: Arc<Line>,
+    pub(crate) interruptions: Interruptions,
     /// Where it is, without user and password.
     hosts: Arc<str>,
 }
@@ -73,7 +75,9 @@ impl MongoStore {
     /// # Errors
     /// See [`ConnectError`]. None of them holds the connection string.
     pub async fn connect(uri: &str, options: &Options) -> std::result::Result<Self, ConnectError> {
-        let client_options = client_options(uri, options).await?;
+        let mut client_options = client_options(uri, options).await?;
+        let interruptions = Interruptions::default();
+        interruptions.listen(&mut client_options);
         let name = options.database.clone().or_else(|| client_options.default_database.clone());
         let client = client(client_options.clone())?;
         match timeout(options.server_selection_timeout * 3, hello(&client)).await {
@@ -90,12 +94,20 @@ impl MongoStore {
             }
         }
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
-        Ok(Self::over(client, name.as_deref().unwrap_or(DATABASE), &hosts.join(",")))
+        let store = Self::over(client, name.as_deref().unwrap_or(DATABASE), &hosts.join(","));
+        Ok(Self { interruptions, ..store })
     }
 
     pub(crate) fn over(client: Client, database: &str, hosts: &str) -> Self {
         let db = client.database(database);
-        Self { client, db, gates: Arc::default(), line: Arc::default(), hosts: hosts.into() }
+        Self {
+            client,
+            db,
+            gates: Arc::default(),
+            line: Arc::default(),
+            interruptions: Interruptions::default(),
+            hosts: hosts.into(),
+        }
     }
 
     /// Where it is, for people: the servers that were named, and the database.

@@ -22,6 +22,7 @@ mod ended;
 mod error;
 mod gates;
 mod intake;
+mod interruption;
 mod leases;
 mod list;
 mod notice;

@@ -32,6 +32,10 @@ impl Watch for MongoStore {
     fn watch(&self) -> Option<Box<dyn Stirrings>> {
         Some(Box::new(Stream { db: self.db.clone(), open: None, token: None, told: VecDeque::new() }))
     }
+
+    fn interruptions(&self) -> u64 {
+        self.interruptions.count()
+    }
 }
 
 /// The stream, opened when it is first asked.

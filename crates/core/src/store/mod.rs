@@ -493,6 +493,12 @@ pub trait Watch: Send + Sync + fmt::Debug {
     /// What is done from now on, or earlier: the first answer is `Missed`, where it begins. None where nobody but this
     /// process can do anything.
     fn watch(&self) -> Option<Box<dyn Stirrings>>;
+
+    /// How often the store was found away, cut off or slow to answer, since it was opened. Where this has changed, other
+    /// processes may have kept alerts in their spools meanwhile. 0 for ever where nobody else can do anything.
+    fn interruptions(&self) -> u64 {
+        0
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------

@@ -149,6 +149,15 @@ impl Beside {
         }
     }
 
+    /// What `setup` would make of collections, indexes and validators, one line each.
+    pub(super) async fn missing(&self) -> StoreResult<Vec<String>> {
+        match self {
+            // Opened, it is complete.
+            Self::Embedded(_) => Ok(Vec::new()),
+            Self::MongoDb(store) => store.missing().await,
+        }
+    }
+
     /// The next documents above `after`, by id.
     pub(super) async fn page(
         &self,

@@ -1,7 +1,7 @@
 //! This process among those that share the store: what it wants and has, and its looks at what the others have.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +19,8 @@ use crate::app::App;
 use crate::courier;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Shorter than what makes intake turn to the spool.
+const PULSE: Duration = Duration::from_millis(200);
 /// What is free for this long is taken by whoever sees it, share or no share.
 const NEGLECTED_AFTER: Duration = Duration::from_secs(3);
 /// Leases taken at once: each is a round trip.
@@ -36,6 +38,8 @@ struct Inner {
     /// Something is wanted, or was put down.
     changed: Notify,
     store_was_away: AtomicBool,
+    /// How many of the store's interruptions are known.
+    interruptions: AtomicU64,
     /// How many wait to hear from all processes.
     waiting: AtomicUsize,
 }
@@ -89,8 +93,10 @@ impl Members {
         self.inner.changed.notify_one();
     }
 
-    pub(super) fn forgets_absence(&self) -> bool {
-        self.inner.store_was_away.swap(false, Ordering::SeqCst)
+    /// Whether, since this was asked last, the store was seen away, or may have been without being seen so.
+    pub(super) fn forgets_absence(&self, interruptions: u64) -> bool {
+        let was_away = self.inner.store_was_away.swap(false, Ordering::SeqCst);
+        self.inner.interruptions.swap(interruptions, Ordering::SeqCst) != interruptions || was_away
     }
 
     pub(super) fn awaits_all(&self) -> Awaiting {
@@ -182,6 +188,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         info!(process = id, "this process shares the work with the others");
         let stopped = tokio::select! {
             () = heart.beat(&app) => false,
+            () = feel_pulse(&app) => false,
             () = look_on(&app, &id, &stop) => true,
         };
         app.members.lose_all();
@@ -192,6 +199,15 @@ pub async fn run(app: App, stop: CancellationToken) {
             return;
         }
         former = Some(heart);
+    }
+}
+
+/// Asks the store for little, often enough for its interruptions to be noticed: it counts them itself.
+async fn feel_pulse(app: &App) {
+    loop {
+        // How it failed, others say.
+        let _ = app.store.last_change().await;
+        app.clock.sleep(PULSE).await;
     }
 }
 

@@ -21,7 +21,8 @@ const HEARD_MIN: i64 = 2;
 /// Waits until every process that is alive has been heard of since the store came back, and none of them holds alerts in
 /// its spool; until `stop`; and at the latest for some time. Returns at once where nobody saw the store away.
 pub async fn settled(app: &App, stop: &CancellationToken) {
-    if !app.members.forgets_absence() || app.store.is_exclusive() {
+    let was_away = app.members.forgets_absence(app.store.interruptions()) || app.spooling.is_spooling();
+    if !was_away || app.store.is_exclusive() {
         return;
     }
     let _awaited = app.members.awaits_all();

@@ -112,6 +112,7 @@ async fn begin(app: &App, owned: &Owned, under_way: &mut JoinSet<ConfigId>, busy
     if ours.is_empty() {
         return;
     }
+    let interruptions = app.store.interruptions();
     let partitions: Vec<i32> = ours.keys().copied().collect();
     let except: Vec<ConfigId> = busy.iter().copied().collect();
     // Whether there is anything; one is enough to tell.
@@ -136,6 +137,10 @@ async fn begin(app: &App, owned: &Owned, under_way: &mut JoinSet<ConfigId>, busy
         }
     };
     app.metrics.alerts_waiting(pending.len());
+    if app.store.interruptions() != interruptions {
+        // Others may have spooled what belongs before these.
+        return;
+    }
     let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
     let mut in_order = Vec::new();
     for alert in pending {

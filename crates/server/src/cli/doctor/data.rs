@@ -118,6 +118,23 @@ fn room(dir: &Path) -> Option<Finding> {
     })
 }
 
+/// What is missing of collections, indexes and validators, or what stands in the way of making them.
+async fn missing(store: &Beside) -> Option<Finding> {
+    const SHOWN: usize = 5;
+    match store.missing().await {
+        Ok(missing) if missing.is_empty() => None,
+        Ok(missing) => {
+            let more = missing.len().saturating_sub(SHOWN);
+            let mut text = missing.into_iter().take(SHOWN).collect::<Vec<_>>().join("; ");
+            if more > 0 {
+                text = format!("{text}; and {more} more");
+            }
+            Some(Finding::attention(format!("Not made yet: {text}"), "run `alertcast setup`"))
+        }
+        Err(error) => Some(Finding::bad(error.to_string(), "mend that, then run `alertcast setup`")),
+    }
+}
+
 /// What came in while MongoDB was away, and is not in it yet.
 fn spool(dir: &Path) -> Option<Finding> {
     let content = match Spool::look(dir) {
@@ -146,7 +163,13 @@ fn spool(dir: &Path) -> Option<Finding> {
 /// Whether MongoDB can be reached and used, and what it holds.
 async fn mongodb(settings: &Settings) -> Vec<Finding> {
     match Beside::open(settings).await {
-        Ok(store) => vec![Finding::good(format!("{} can be used", store.place())), contents(&store).await],
+        Ok(store) => {
+            let can_be_used = Finding::good(format!("{} can be used", store.place()));
+            let mut findings = vec![can_be_used];
+            findings.extend(missing(&store).await);
+            findings.push(contents(&store).await);
+            findings
+        }
         Err(error) => vec![Finding::bad(
             error.to_string(),
             "mend that: alertcast starts only where it reaches its store, and keeps alerts by itself from then on",

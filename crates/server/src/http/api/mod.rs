@@ -11,6 +11,7 @@ mod fault;
 mod idempotency;
 mod limit;
 mod list;
+mod open_trades;
 mod openapi;
 mod own;
 mod reading;
@@ -177,6 +178,7 @@ impl Api {
             Act::Change(resource) => change::answer(app, resource, asked).await,
             Act::Delete(resource) => delete::answer(app, resource, asked).await,
             Act::Recipients => recipients::answer(app, asked).await,
+            Act::OpenTrades => open_trades::answer(app, asked).await,
             Act::Me => Ok(own::who(&asked.caller)),
             Act::Tokens => own::tokens(app, asked).await,
             Act::DeleteToken => own::delete_token(app, asked).await,

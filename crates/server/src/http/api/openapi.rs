@@ -65,6 +65,7 @@ fn schemas() -> Map<String, Value> {
     }
     schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, Form::Out));
     schemas.insert("AlertRecipientsPage".to_owned(), page("AlertRecipient"));
+    schemas.insert("OpenTrades".to_owned(), open_trades());
     schemas.insert("Me".to_owned(), me());
     schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, Form::New));
     schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, Form::Out));
@@ -85,6 +86,27 @@ fn page(one: &str) -> Value {
                 "type": ["string", "null"],
                 "description": "The `cursor` of the next page. A page may hold fewer items than `limit`, even none, \
                                 while this is there; the list has ended where it is null.",
+            },
+        },
+    })
+}
+
+fn open_trades() -> Value {
+    json!({
+        "type": "object",
+        "required": ["items"],
+        "properties": {
+            "items": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["alertConfigId", "count"],
+                    "properties": {
+                        "alertConfigId": schema::id(),
+                        "count": {"type": "integer", "minimum": 1},
+                        "alertConfiguration": reference("AlertConfiguration"),
+                    },
+                },
             },
         },
     })
@@ -174,6 +196,7 @@ fn summary(act: Act) -> String {
         Act::Change(resource) => format!("Change one {}, by a JSON merge patch", resource.called),
         Act::Delete(resource) => format!("Delete one {} that nothing refers to", resource.called),
         Act::Recipients => "What was decided about each subscriber, and what they were sent".to_owned(),
+        Act::OpenTrades => "How many trades a subscriber has open in each configuration".to_owned(),
         Act::Me => "Whose token this is, and what it may do".to_owned(),
         Act::Tokens => "One's own tokens; with `system.settings` and `adminId`, another's".to_owned(),
         Act::CloseTrade => "Close an open trade by hand; its subscriber hears of it".to_owned(),
@@ -303,6 +326,7 @@ fn success(act: Act) -> (&'static str, Value) {
         Act::List(resource) => ("200", document("A page", &format!("{}Page", resource.many), &["Link"])),
         Act::Tokens => ("200", document("A page", "ApiTokensPage", &["Link"])),
         Act::Recipients => ("200", document("A page", "AlertRecipientsPage", &["Link"])),
+        Act::OpenTrades => ("200", document("By configuration", "OpenTrades", &[])),
         Act::Read(resource) => ("200", document("The document", resource.one, &["ETag"])),
         Act::Change(resource) => {
             ("200", document("The document as it is now", resource.one, &["ETag", "Alertcast-Warning"]))
@@ -335,7 +359,7 @@ fn failures(route: &Route) -> Vec<(&'static str, String)> {
         add("404", "There is no such document");
     }
     let touches = matches!(route.act, Act::Create(_) | Act::Change(_) | Act::Delete(_) | Act::EraseUser) || by_hand;
-    if touches || matches!(route.act, Act::Read(_) | Act::Recipients) {
+    if touches || matches!(route.act, Act::Read(_) | Act::Recipients | Act::OpenTrades) {
         add(
             "409",
             "It stands against another document, which is named: a unique value is taken, or others refer to it",

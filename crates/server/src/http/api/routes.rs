@@ -38,6 +38,7 @@ pub(super) enum Act {
     Change(&'static Resource),
     Delete(&'static Resource),
     Recipients,
+    OpenTrades,
     Me,
     Tokens,
     DeleteToken,
@@ -56,6 +57,7 @@ pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     }
     let view_alerts = Needs::Permission(Permission::AlertsView);
     routes.push(route(Method::GET, "/alerts/{id}/recipients", "listAlertRecipients", view_alerts, Act::Recipients));
+    routes.push(route(Method::GET, "/users/{id}/open-trades", "listOpenTradesOfUser", view_alerts, Act::OpenTrades));
     by_hand(&mut routes);
     routes.push(route(Method::GET, "/me", "whoAmI", Needs::Token, Act::Me));
     let tokens = format!("/{}", TOKENS.path);

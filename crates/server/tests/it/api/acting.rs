@@ -84,6 +84,10 @@ async fn who_got_an_alert_and_what_they_were_sent_is_told_in_pages() {
     assert_eq!(alert["processing"]["matchedUsers"].as_array().unwrap().len(), 5);
     let listed = desk.get("/alerts").await.body;
     assert_eq!(listed["items"][0]["processing"].get("matchedUsers"), None, "lists are short");
+    let user = items[0]["userId"].as_str().unwrap();
+    let open = desk.get(&format!("/users/{user}/open-trades")).await.body;
+    assert_eq!((&open["items"][0]["count"], open["items"].as_array().unwrap().len()), (&json!(1), 1));
+    assert_eq!(open["items"][0]["alertConfiguration"]["symbol"], "SYM1");
     desk.ask("GET", &format!("/alerts/{}/recipients", ObjectId::from_bytes([1; 12])), &Value::Null, None)
         .await
         .assert(404);

@@ -165,6 +165,10 @@ impl Watch for Flaky {
     fn watch(&self) -> Option<Box<dyn Stirrings>> {
         self.inner.watch()
     }
+
+    fn interruptions(&self) -> u64 {
+        self.inner.interruptions()
+    }
 }
 
 delegate!(Documents {

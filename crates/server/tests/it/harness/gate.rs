@@ -205,4 +205,8 @@ impl Watch for Gate {
     fn watch(&self) -> Option<Box<dyn Stirrings>> {
         self.store.watch()
     }
+
+    fn interruptions(&self) -> u64 {
+        self.store.interruptions()
+    }
 }

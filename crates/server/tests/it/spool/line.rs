@@ -151,6 +151,10 @@ impl Watch for Line {
     fn watch(&self) -> Option<Box<dyn Stirrings>> {
         self.store.watch()
     }
+
+    fn interruptions(&self) -> u64 {
+        self.store.interruptions()
+    }
 }
 
 carry!(Documents {
