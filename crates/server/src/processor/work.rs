@@ -33,6 +33,13 @@ const AUDIENCE_AGE_MAX: Duration = Duration::from_millis(50);
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// After so many conflicts: alerts on different configurations change the quotas of the same users, and those who met once
+/// are not to meet again. Short at first, then longer, and always of another length.
+fn pause_after(conflicts: u32) -> Duration {
+    let millis_max = (2_u64 << conflicts.min(8)).min(500);
+    Duration::from_millis(rand::random_range(0..=millis_max))
+}
+
 /// Why work on an alert ended without finishing it.
 #[derive(Debug)]
 enum Halt {
@@ -240,7 +247,7 @@ impl Run<'_> {
         tally: &mut Tally,
     ) -> Result<Committed, Halt> {
         let store = &self.app.store;
-        for _ in 0..CONFLICTS_MAX {
+        for conflicts in 0..CONFLICTS_MAX {
             let now = self.app.clock.now();
             let state = self.load(users).await?;
             let chunk = Chunk { users, state: &state, last: is_last };
@@ -275,6 +282,7 @@ impl Run<'_> {
                     if self.is_elsewhere(cursor).await? {
                         return Err(Halt::Later);
                     }
+                    self.app.clock.sleep(pause_after(conflicts)).await;
                 }
                 Err(error) => return Err(error.into()),
             }

@@ -20,7 +20,7 @@ const CONNECTIONS: usize = 4;
 /// TradingView posts an alert once, and again at most so often; the load balancer brings it to another process.
 const TRIES_MAX: usize = 4;
 /// Between the answer to one alert and the next on the same connection.
-const PAUSE: Duration = Duration::from_millis(120);
+const PAUSE: Duration = Duration::from_millis(300);
 /// Between two tries.
 const RESEND_AFTER: Duration = Duration::from_millis(300);
 
