@@ -4,6 +4,7 @@
 //! order, then a range; a partial index only where the statement says that its document is in it.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use alertcast_core::conformance::Harness;
@@ -158,20 +159,24 @@ fn asked(command: &Document) -> Vec<Asked> {
 struct Watched {
     database: String,
     seen: Arc<Mutex<Vec<Asked>>>,
+    /// Round trips.
+    commands: Arc<AtomicUsize>,
     wrong: Arc<Mutex<Vec<String>>>,
 }
 
 impl Watched {
     fn new() -> Self {
-        Self { database: format!("alertcast_test_{}", ObjectId::new()), seen: Arc::default(), wrong: Arc::default() }
+        let database = format!("alertcast_test_{}", ObjectId::new());
+        Self { database, seen: Arc::default(), commands: Arc::default(), wrong: Arc::default() }
     }
 
     async fn open(&self) -> MongoStore {
         let uri = std::env::var("ALERTCAST_TEST_MONGODB_URI").expect("./test sets ALERTCAST_TEST_MONGODB_URI");
         let mut options = ClientOptions::parse(uri).await.unwrap();
-        let seen = Arc::clone(&self.seen);
+        let (seen, commands) = (Arc::clone(&self.seen), Arc::clone(&self.commands));
         options.command_event_handler = Some(EventHandler::callback(move |event| {
             if let CommandEvent::Started(started) = event {
+                commands.fetch_add(1, Ordering::SeqCst);
                 seen.lock().unwrap().extend(asked(&started.command));
             }
         }));
@@ -293,6 +298,25 @@ async fn every_operation_goes_by_its_index() {
     drop_database(&watched).await;
     let wrong = watched.wrong.lock().unwrap().join("\n");
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_takes_as_many_round_trips_for_many_subscribers_as_for_few() {
+    let watched = Watched::new();
+    let scene = Scene::new(&watched, 240).await;
+    let mut counted = Vec::new();
+    for (by, users) in [(1, 1..=3), (2, 4..=240)] {
+        watched.commands.store(0, Ordering::SeqCst);
+        scene.accept(by, 1).await;
+        let asked: Vec<_> = users.clone().map(user_id).collect();
+        let span = UserSpan { first: asked[0], last: asked[asked.len() - 1] };
+        scene.store.load_chunk(config_id(1), span, &asked).await.unwrap();
+        scene.store.commit(finished(opening(&scene.work, by, 1, users, BOTH), at(i64::from(by) + 1))).await.unwrap();
+        counted.push(watched.commands.load(Ordering::SeqCst));
+    }
+    drop_database(&watched).await;
+    assert_eq!(counted[0], counted[1], "with the number of chunks only");
+    assert!(counted[0] <= 25, "{counted:?}");
 }
 
 /// Whatever list is asked for, at its beginning and further on.

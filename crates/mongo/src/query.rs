@@ -3,6 +3,9 @@
 use bson::{Bson, Document, doc};
 use mongodb::options::FindOptions;
 
+/// Documents in one answer: what a chunk of subscribers needs comes in one round trip.
+pub(crate) const BATCH: u32 = 5_000;
+
 /// What to look for.
 #[derive(Debug, Clone)]
 pub(crate) struct Query {
@@ -40,6 +43,7 @@ impl Query {
         options.sort.clone_from(&self.sort);
         options.projection.clone_from(&self.projection);
         options.limit = self.limit.map(bound);
+        options.batch_size = Some(BATCH);
         options
     }
 }

@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::connect::{MongoStore, durable};
 use crate::error::{Fault, Result, of_write_error};
-use crate::query::{Query, whole};
+use crate::query::{BATCH, Query, whole};
 
 /// No operation takes longer than this, its attempts and waits included.
 pub(crate) const OPERATION_DURATION_MAX: Duration = Duration::from_secs(30);
@@ -209,7 +209,8 @@ impl Tx {
     }
 
     pub(crate) async fn aggregate(&mut self, collection: Collection, stages: Vec<Document>) -> Result<Vec<Document>> {
-        let mut cursor = self.collection(collection.name()).aggregate(stages).session(&mut self.session).await?;
+        let these = self.collection(collection.name());
+        let mut cursor = these.aggregate(stages).batch_size(BATCH).session(&mut self.session).await?;
         Ok(cursor.stream(&mut self.session).try_collect().await?)
     }
 

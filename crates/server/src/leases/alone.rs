@@ -15,7 +15,7 @@ const REST: Duration = Duration::from_secs(1);
 /// Takes the lease. None when `stop` came first.
 pub(super) async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<Held> {
     let owner = app.ids.next().to_hex();
-    loop {
+    while !stop.is_cancelled() {
         match take(app, name, &owner).await {
             Ok(Some(lease)) => {
                 let (lost, ending) = (CancellationToken::new(), stop.child_token());
@@ -25,10 +25,11 @@ pub(super) async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Opt
             Err(error) => warn!(lease = name, %error, "a lease could not be taken; trying again"),
         }
         tokio::select! {
-            () = stop.cancelled() => return None,
+            () = stop.cancelled() => {}
             () = app.clock.sleep(REST) => {}
         }
     }
+    None
 }
 
 async fn take(app: &App, name: &str, owner: &str) -> Result<Option<Lease>> {
