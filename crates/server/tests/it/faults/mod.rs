@@ -22,6 +22,9 @@ use crate::harness::{Fleet, Mongod, Place};
 /// Processes that share the work.
 const PROCESSES: usize = 3;
 
+/// Between the answer to one alert and the next on the same connection.
+const PAUSE: Duration = Duration::from_millis(300);
+
 /// What every test of this kind begins and ends with.
 struct Stage {
     database: Mongod,
@@ -33,18 +36,19 @@ struct Stage {
 
 impl Stage {
     async fn open() -> Self {
-        let seed = setting("ALERTCAST_FAULT_SEED").unwrap_or_else(rand::random);
-        Self::with_seed(seed).await
+        Self::with_pauses(PAUSE).await
     }
 
-    async fn with_seed(seed: u64) -> Self {
+    /// With rests of another length between the alerts of a connection.
+    async fn with_pauses(pause: Duration) -> Self {
+        let seed = setting("ALERTCAST_FAULT_SEED").unwrap_or_else(rand::random);
         eprintln!("ALERTCAST_FAULT_SEED={seed}");
         let mut random = StdRng::seed_from_u64(seed);
         let database = Mongod::start().await;
         let place = Place::on(&database.uri());
         let sim = SimConfig::default().no_limits().latency_ms(2);
         let fleet = Fleet::start(place, load::world(), sim, PROCESSES).await;
-        let traffic = Traffic::start(&fleet, random.random());
+        let traffic = Traffic::start(&fleet, random.random(), pause);
         Self { database, fleet, traffic, random, seed }
     }
 

@@ -13,14 +13,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::crash::load::Alerts;
+use crate::harness::fleet::kept;
 use crate::harness::{Books, Fleet, Sender};
 
 /// Alerts under way at once.
 const CONNECTIONS: usize = 4;
 /// TradingView posts an alert once, and again at most so often; the load balancer brings it to another process.
 const TRIES_MAX: usize = 4;
-/// Between the answer to one alert and the next on the same connection.
-const PAUSE: Duration = Duration::from_millis(300);
 /// Between two tries.
 const RESEND_AFTER: Duration = Duration::from_millis(300);
 
@@ -43,7 +42,8 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn start(fleet: &Fleet, seed: u64) -> Self {
+    /// Begins to post; each connection rests for `pause` between an answer and its next alert.
+    pub(super) fn start(fleet: &Fleet, seed: u64, pause: Duration) -> Self {
         let (posts, stop) = (Arc::new(Mutex::new(Vec::new())), CancellationToken::new());
         let alerts = Arc::new(Mutex::new(Alerts::from_seed(seed)));
         let clock = SystemClock::new();
@@ -54,6 +54,7 @@ impl Traffic {
                 alerts: Arc::clone(&alerts),
                 posts: Arc::clone(&posts),
                 clock: Arc::clone(&clock),
+                pause,
                 random: StdRng::seed_from_u64(seed.wrapping_add(u64::try_from(n).unwrap())),
             };
             connections.spawn(connection.run(stop.clone()));
@@ -81,6 +82,7 @@ struct Connection {
     alerts: Arc<Mutex<Alerts>>,
     posts: Arc<Mutex<Vec<Post>>>,
     clock: Arc<SystemClock>,
+    pause: Duration,
     random: StdRng,
 }
 
@@ -90,7 +92,7 @@ impl Connection {
             let body = lock(&self.alerts).draw();
             let post = self.post(&body).await;
             lock(&self.posts).push(post);
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(self.pause).await;
         }
     }
 
@@ -123,11 +125,13 @@ pub(super) fn answered(posts: &[Post]) -> BTreeMap<String, AlertId> {
 /// Pairs of alerts of one configuration of which the one was answered before the other was sent, and was not worked on
 /// before it: by the moment of processing, and by the numbers of the trades that they opened.
 pub(super) fn out_of_order(posts: &[Post], books: &Books) -> Vec<String> {
-    let by_id: BTreeMap<AlertId, &Post> = posts.iter().filter_map(|post| Some((post.answered?.1, post))).collect();
+    let kept = kept(books);
+    let by_id: BTreeMap<AlertId, &Post> =
+        posts.iter().filter_map(|post| Some((*kept.get(&post.name)?, post))).collect();
     let mut broken = Vec::new();
     for earlier in posts {
         for later in posts.iter().filter(|later| precedes(earlier, later)) {
-            let [Some(a), Some(b)] = [earlier, later].map(|post| Some(&books.alerts[&post.answered?.1])) else {
+            let [Some(a), Some(b)] = [earlier, later].map(|post| books.alerts.get(kept.get(&post.name)?)) else {
                 continue;
             };
             let same = a.processing.alert_config_id == b.processing.alert_config_id;

@@ -9,10 +9,18 @@ use alertcast_core::id::AlertId;
 use telegram_sim::SimConfig;
 
 use super::child::{free_address, signal};
+use super::model::alerts::name_of;
+use super::place::close;
 use super::{Allowances, Books, Child, Place, Sender, Site, World};
 
 /// What was interrupted may wait for its next try, for a lease to run out, for a look that comes every half minute.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// The accepted alerts, by the `alert_id` in their body.
+pub(crate) fn kept(books: &Books) -> BTreeMap<String, AlertId> {
+    let accepted = books.alerts.values().filter(|alert| alert.alertcast.refused_for.is_empty());
+    accepted.filter_map(|alert| Some((name_of(alert)?, alert.id))).collect()
+}
 
 /// The processes.
 #[derive(Debug)]
@@ -82,6 +90,11 @@ impl Fleet {
                 self.site.last_words()
             );
         }
-        self.site.judge(answered, Allowances::default(), context).await
+        let store = self.site.store().await;
+        let kept = kept(&Books::read(&*store).await);
+        close(store);
+        // What one process took in although another had it already is kept under the other's id.
+        let answered = answered.iter().map(|(name, id)| (name.clone(), kept.get(name).copied().unwrap_or(*id)));
+        self.site.judge(&answered.collect(), Allowances::default(), context).await
     }
 }

@@ -1,7 +1,7 @@
 //! What must be true once nothing is under way, whatever happened before: every rule is looked at, and everything that
 //! breaks one is named.
 
-mod alerts;
+pub(crate) mod alerts;
 mod counters;
 mod messages;
 mod results;
