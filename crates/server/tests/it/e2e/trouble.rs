@@ -1,8 +1,8 @@
 //! Alerts that cannot be processed at once, or ever.
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::conformance::fixtures::{self, config_id, user_id};
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::conformance::fixtures;
+use alertcast_core::store::{Collection, Write, document};
 use alertcast_core::time::Time;
 use bson::doc;
 use bson::oid::ObjectId;
@@ -14,15 +14,10 @@ use crate::harness::{App, World};
 
 /// An open trade of a user that nobody can read.
 fn unreadable_trade(user: u32) -> (ObjectId, Write) {
-    let id = fixtures::oid(99, 0, user);
-    let document = doc! {
-        "_id": id,
-        "userId": user_id(user).0,
-        "alertConfigId": config_id(1).0,
-        "status": "open",
-        "tradeNumber": "one",
-    };
-    (id, Write::Insert { collection: Collection::Trades, document })
+    let trade = fixtures::trade(99, 1, user, 1, &[]);
+    let mut document = document(&trade).unwrap();
+    document.insert("alertcast", doc! { "rev": "one" });
+    (trade.id.0, Write::Insert { collection: Collection::Trades, document })
 }
 
 #[tokio::test]
