@@ -622,6 +622,10 @@ pub fn secret_key(document: &Document) -> Result<[u8; 32]> {
 /// How long an operation on the intake path may take before the sender is told to come again.
 pub const INTAKE_DEADLINE: Duration = Duration::from_secs(2);
 
+/// A store that answers nothing at all for so long is away, and what comes in is kept elsewhere. Whoever shares the store
+/// has to notice in less.
+pub const SILENCE: Duration = Duration::from_secs(1);
+
 /// Reads a document as its type.
 ///
 /// # Errors

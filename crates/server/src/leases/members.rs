@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::courier;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Shorter than what makes intake turn to the spool.
+/// So often that a silence of the store is noticed before it makes another process turn to its spool.
 const PULSE: Duration = Duration::from_millis(200);
 /// What is free for this long is taken by whoever sees it, share or no share.
 const NEGLECTED_AFTER: Duration = Duration::from_secs(3);

@@ -2,8 +2,9 @@
 //! store afterwards (`drain`). Only for a store that is reached over a network; the embedded one has none.
 //!
 //! - While the store answers and the spool is empty, everything passes through to the store.
-//! - What the store does not do in its share of intake's time goes to the spool, and so does everything behind it until
-//!   the spool is empty: the order of a configuration's alerts is that in which they were accepted.
+//! - What it does not do because it is away goes to the spool, and so does everything behind it until the spool is empty:
+//!   the order of a configuration's alerts is that in which they were accepted.
+//! - A store that is there and slow is waited for until intake's time is over; the sender is then asked to come again.
 //! - What the rules need to know of earlier alerts comes from the spool, and from what passed through here lately
 //!   (`recent`).
 //!
@@ -12,13 +13,14 @@
 mod drain;
 mod recent;
 
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use alertcast_core::alert::document::{Alert, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
-use alertcast_core::store::{Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, Store, StoreError};
+use alertcast_core::store::{Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, SILENCE, Store, StoreError};
 use alertcast_core::time::Time;
 use alertcast_sqlite::{Entry, Spool};
 use async_trait::async_trait;
@@ -30,16 +32,13 @@ use self::recent::Recent;
 use crate::clock::Clock;
 use crate::metrics::{Metrics, Part};
 
-/// How long the store may take for what a request asks of it. A request reads three times in a row at most, catches up
-/// once, then writes: all of it, and the spool after it, fits in [`alertcast_core::store::INTAKE_DEADLINE`].
-const READ_SHARE: Duration = Duration::from_millis(250);
-/// How long it may take to tell what has changed: there may be much, and others may be reading it already.
+/// An answer that takes longer makes us ask whether the store is there at all: where it is, it is waited for.
+const SLOW: Duration = Duration::from_millis(250);
+/// How long the store may take to tell what has changed: there may be much, and others may be reading it already.
 const CATCH_UP_SHARE: Duration = Duration::from_millis(400);
-/// How long it may take to keep something.
-const WRITE_SHARE: Duration = Duration::from_millis(700);
 
-/// The mark of an alert that was received while the store could not tell one. Such an alert goes to the spool, even
-/// where the store is back by then: its place among others is told by the clock.
+/// The mark of an alert that was received while the store could not tell one. Where it can when the alert is accepted,
+/// the alert is marked then; else its place among others is told by the clock.
 const NO_MARK: i64 = -1;
 
 /// Whether this process holds accepted alerts that the store has not.
@@ -134,20 +133,14 @@ impl Spooled {
     /// be for the mass of changes, and says nothing of the store.
     ///
     /// # Errors
-    /// Those of the store but `Unavailable`.
+    /// Those of the store; `Unavailable` where it failed, and answers nevertheless.
     pub(crate) async fn while_it_answers(&self, catching_up: impl Future<Output = Result<()>> + Send) -> Result<bool> {
         if self.is_away() {
             return Ok(false);
         }
         tokio::select! {
             biased;
-            caught_up = catching_up => match caught_up {
-                Err(error @ StoreError::Unavailable(_)) => {
-                    self.gone(Part::Webhook, &error);
-                    Ok(false)
-                }
-                answer => answer.map(|()| true),
-            },
+            caught_up = catching_up => self.heard(caught_up).await.map(|known| known.is_some()),
             () = self.clock.sleep(CATCH_UP_SHARE) => Ok(false),
         }
     }
@@ -161,29 +154,57 @@ impl Spooled {
         !self.is_away() && !self.spooling.is_spooling() && self.spool.waiting() == 0
     }
 
-    /// None where the store is away, or did not answer in its share of the time.
-    async fn read<T>(&self, read: impl Future<Output = Result<T>> + Send) -> Result<Option<T>> {
+    /// What the store answers; none where it is away. Where it is there and slow, it is waited for: no other process may
+    /// know that anything is amiss, and what went to the spool could come after what they take in.
+    ///
+    /// # Errors
+    /// Those of the store; `Unavailable` where it failed, and answers nevertheless.
+    async fn ask<T>(&self, operation: impl Future<Output = Result<T>> + Send) -> Result<Option<T>> {
         if self.is_away() {
             return Ok(None);
         }
-        available(self.within(READ_SHARE, read).await)
-    }
-
-    /// The same for what is to be kept; none, too, where it must not overtake what is in the spool.
-    async fn pass<T>(&self, write: impl Future<Output = Result<T>> + Send) -> Result<Option<T>> {
-        available(self.within(WRITE_SHARE, write).await)
-    }
-
-    async fn within<T>(&self, share: Duration, operation: impl Future<Output = Result<T>> + Send) -> Result<T> {
-        let answer = tokio::select! {
-            biased;
-            answer = operation => answer,
-            () = self.clock.sleep(share) => Err(StoreError::Unavailable(format!("no answer within {share:?}"))),
-        };
-        if let Err(error @ StoreError::Unavailable(_)) = &answer {
-            self.gone(Part::Webhook, error);
+        let mut operation = pin!(operation);
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut operation => return self.heard(answer).await,
+                () = self.clock.sleep(SLOW) => {}
+            }
+            tokio::select! {
+                biased;
+                answer = &mut operation => return self.heard(answer).await,
+                is_there = self.is_there() => if !is_there { return Ok(None) },
+            }
         }
-        answer
+    }
+
+    async fn heard<T>(&self, answer: Result<T>) -> Result<Option<T>> {
+        if let Err(StoreError::Unavailable(_)) = &answer
+            && !self.is_there().await
+        {
+            return Ok(None);
+        }
+        answer.map(Some)
+    }
+
+    /// Whether the store answers anything.
+    async fn is_there(&self) -> bool {
+        while !self.is_away() {
+            let asked_at = self.clock.monotonic();
+            let answer = tokio::select! {
+                biased;
+                answer = self.store.last_change() => answer.map(|_| ()),
+                () = self.clock.sleep(SILENCE) => Err(StoreError::Unavailable(format!("no answer within {SILENCE:?}"))),
+            };
+            let took = self.clock.monotonic().saturating_sub(asked_at);
+            match answer {
+                // It is this process that was held up: that says nothing of the store.
+                Err(StoreError::Unavailable(_)) if took > SILENCE * 2 => {}
+                Err(error @ StoreError::Unavailable(_)) => self.gone(Part::Webhook, &error),
+                _ => return true,
+            }
+        }
+        false
     }
 
     /// The store is not to be waited for until it is heard of again.
@@ -232,6 +253,14 @@ impl Spooled {
         kept
     }
 
+    /// The mark of an alert that got none at its receipt, for the store may be back: a later one puts it behind more.
+    async fn mark_late(&self, alert: &Alert) -> Result<i64> {
+        match alert.processing.alert_config_id {
+            Some(config) if self.passes() => self.receipt_mark(config).await,
+            _ => Ok(NO_MARK),
+        }
+    }
+
     /// The alert that holds a key, as far as is known without the store.
     async fn known_holder(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
         let held = lock(&self.recent).holder(keys, now);
@@ -247,11 +276,11 @@ impl Spooled {
 impl Intake for Spooled {
     /// Where the store does not tell it, a mark that no alert's place is below.
     async fn receipt_mark(&self, config: ConfigId) -> Result<i64> {
-        Ok(self.read(self.store.receipt_mark(config)).await?.unwrap_or(NO_MARK))
+        Ok(self.ask(self.store.receipt_mark(config)).await?.unwrap_or(NO_MARK))
     }
 
     async fn recent_prices(&self, config: ConfigId, since: Time) -> Result<Vec<PricePoint>> {
-        let stored = self.read(self.store.recent_prices(config, since)).await?;
+        let stored = self.ask(self.store.recent_prices(config, since)).await?;
         let passing = self.passes();
         let mut recent = lock(&self.recent);
         match stored {
@@ -269,20 +298,22 @@ impl Intake for Spooled {
         {
             return Ok(Some(holder));
         }
-        match self.read(self.store.find_duplicate(keys, now)).await? {
+        match self.ask(self.store.find_duplicate(keys, now)).await? {
             Some(answer) => Ok(answer),
             None => self.known_holder(keys, now).await,
         }
     }
 
     async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
-        let unmarked = alert.alertcast.after.0 == NO_MARK;
+        if alert.alertcast.after.0 == NO_MARK {
+            alert.alertcast.after.0 = self.mark_late(&alert).await?;
+        }
+        let tried = self.passes() && alert.alertcast.after.0 != NO_MARK;
         alert.alertcast.after.0 = alert.alertcast.after.0.max(0);
-        let tried = self.passes() && !unmarked;
         if tried {
             alert.alertcast.offered_at = Some(self.clock.now());
             let offered = self.store.accept_alert(alert.clone(), keys.clone(), now);
-            if let Some(acceptance) = self.pass(offered).await? {
+            if let Some(acceptance) = self.ask(offered).await? {
                 lock(&self.recent).note(&alert, &keys, acceptance);
                 return Ok(acceptance);
             }
@@ -304,7 +335,7 @@ impl Intake for Spooled {
         alert.alertcast.after.0 = alert.alertcast.after.0.max(0);
         lock(&self.recent).note_refused(&alert);
         if self.passes()
-            && let Some(()) = self.pass(self.store.refuse_alert(alert.clone(), notices.clone())).await?
+            && let Some(()) = self.ask(self.store.refuse_alert(alert.clone(), notices.clone())).await?
         {
             return Ok(());
         }
@@ -314,21 +345,12 @@ impl Intake for Spooled {
 
     async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> Result<()> {
         if self.passes()
-            && let Some(()) = self.pass(self.store.reject_webhook(rejected.clone(), notices.clone())).await?
+            && let Some(()) = self.ask(self.store.reject_webhook(rejected.clone(), notices.clone())).await?
         {
             return Ok(());
         }
         let _appending = self.begin();
         self.append("refused", Entry::Reject { rejected: Box::new(rejected), notices }).await.map(|_| ())
-    }
-}
-
-/// None where the store is not available.
-fn available<T>(answer: Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(value) => Ok(Some(value)),
-        Err(StoreError::Unavailable(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alertcast::clock::{Clock as _, SystemClock};
+use alertcast_core::alert::document::Alert;
 use alertcast_core::id::{AlertId, ConfigId, UserId};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
@@ -136,7 +137,8 @@ pub(super) fn out_of_order(posts: &[Post], books: &Books) -> Vec<String> {
             };
             let same = a.processing.alert_config_id == b.processing.alert_config_id;
             if same && a.webhook.processed_at > b.webhook.processed_at {
-                broken.push(format!("{} was processed after {}", earlier.name, later.name));
+                let [earlier, later] = [(earlier, a), (later, b)].map(|(post, alert)| told(post, alert));
+                broken.push(format!("{earlier}\n  was processed after\n{later}"));
             }
         }
     }
@@ -153,6 +155,23 @@ pub(super) fn out_of_order(posts: &[Post], books: &Books) -> Vec<String> {
         }
     }
     broken
+}
+
+/// How an alert came in, by the test's clock and by the store.
+fn told(post: &Post, alert: &Alert) -> String {
+    let answered = post.answered.map(|(answered, _)| answered);
+    let (webhook, extension) = (&alert.webhook, &alert.alertcast);
+    format!(
+        "{} sent {:?} answered {answered:?}: received {:?} offered {:?} spooled {:?} processed {:?} after {} seq {}",
+        post.name,
+        post.sent,
+        webhook.received_at,
+        extension.offered_at,
+        extension.spooled_at,
+        webhook.processed_at,
+        extension.after.0,
+        extension.seq.0
+    )
 }
 
 /// Whether the one was answered before the other was sent.

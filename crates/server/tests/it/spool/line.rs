@@ -32,6 +32,8 @@ pub(super) enum Weather {
     Silent,
     /// It takes so long.
     Slow(Duration),
+    /// So does the acceptance of an alert; all else is done at once.
+    Busy(Duration),
 }
 
 /// A store behind a line.
@@ -66,7 +68,7 @@ impl Line {
         let weather = *self.weather.borrow();
         let away = || StoreError::Unavailable("it is away for a test".to_owned());
         match weather {
-            Weather::Well => operation.await,
+            Weather::Well | Weather::Busy(_) => operation.await,
             Weather::Gone => Err(away()),
             Weather::Lost => operation.await.and(Err(away())),
             Weather::Silent => {
@@ -103,6 +105,10 @@ carry!(Intake {
 async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
     if self.refuses(&alert) {
         return Err(StoreError::Corrupt("it is poison".to_owned()));
+    }
+    let weather = *self.weather.borrow();
+    if let Weather::Busy(by) = weather {
+        self.clock.sleep(by).await;
     }
     self.carry(self.store.accept_alert(alert, keys, now)).await
 });

@@ -1,7 +1,10 @@
 //! What does not go to the store, and what does not get into the spool.
 
+use std::time::Duration;
+
 use alertcast_core::conformance::fixtures::{alert, config_id};
 use alertcast_core::money::Count;
+use alertcast_core::store::{INTAKE_DEADLINE, StoreError};
 use serde_json::json;
 
 use super::{Process, Weather, folder, ids, stored};
@@ -62,24 +65,63 @@ async fn a_store_that_comes_back_with_nothing_spooled_is_noticed() {
 }
 
 #[tokio::test]
-async fn an_alert_without_a_mark_is_spooled_even_where_the_store_is_back() {
+async fn an_alert_without_a_mark_is_marked_where_the_store_is_back() {
     let (house, dir) = (House::new().await, folder());
     let process = Process::start(&house, dir.path()).await;
+    let intake = &process.app.intake;
+    let earlier = intake.accept_alert(alert(2, 1), Vec::new(), house.app.clock.now()).await;
+    earlier.unwrap();
     process.line.set(Weather::Gone);
-    let mark = process.app.intake.receipt_mark(config_id(1)).await.unwrap();
+    let mut unmarked = alert(1, 1);
+    unmarked.alertcast.after = Count(intake.receipt_mark(config_id(1)).await.unwrap());
     process.line.set(Weather::Well);
     let tries = std::cell::Cell::new(0);
     process.draining_until("it has been looked for", || tries.replace(tries.get() + 1) > 50).await;
-    let mut unmarked = alert(1, 1);
-    unmarked.alertcast.after = Count(mark);
-    process.app.intake.accept_alert(unmarked, Vec::new(), house.app.clock.now()).await.unwrap();
-    assert_eq!(process.waiting(), 1, "only the clock can tell its place");
-    process.drain().await;
-    let there = stored(&house).await.remove(0);
-    assert!(there.alertcast.spooled_at.is_some() && there.alertcast.after == Count(0), "{:?}", there.alertcast);
-    let mark = process.app.intake.receipt_mark(config_id(1)).await.unwrap();
-    let mut marked = alert(2, 1);
-    marked.alertcast.after = Count(mark);
-    process.app.intake.accept_alert(marked, Vec::new(), house.app.clock.now()).await.unwrap();
-    assert_eq!((process.waiting(), house.kept().await), (0, (2, 0)));
+    intake.accept_alert(unmarked, Vec::new(), house.app.clock.now()).await.unwrap();
+    assert_eq!(process.waiting(), 0);
+    let there = stored(&house).await;
+    let [earlier, marked] = &there[..] else { panic!("{there:?}") };
+    assert_eq!(marked.alertcast.after, earlier.alertcast.seq);
+    assert!(marked.alertcast.spooled_at.is_none() && marked.alertcast.offered_at.is_some());
+}
+
+#[tokio::test]
+async fn a_store_that_is_there_and_slow_is_waited_for() {
+    let (house, dir) = (House::new().await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    // Other processes do not notice: what is spooled could come after what they take in.
+    process.line.set(Weather::Busy(Duration::from_millis(800)));
+    let (answer, _) = process.send_in_time(Post::buy(json!({"n": 1}))).await;
+    answer.assert(202);
+    assert_eq!((process.waiting(), house.kept().await), (0, (1, 0)));
+    process.line.set(Weather::Busy(Duration::from_secs(10)));
+    let (answer, took) = process.send_in_time(Post::buy(json!({"n": 2}))).await;
+    answer.assert(503);
+    assert!(took <= INTAKE_DEADLINE, "{took:?}");
+    assert_eq!((process.waiting(), process.app.spooling.is_spooling()), (0, false));
+}
+
+#[tokio::test]
+async fn a_process_that_was_held_up_itself_does_not_take_the_store_for_away() {
+    let (house, dir) = (House::new().await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    process.line.set(Weather::Silent);
+    let intake = std::sync::Arc::clone(&process.app.intake);
+    let reading = tokio::spawn(async move { intake.receipt_mark(config_id(1)).await });
+    let asleep = async |wakes: u64| {
+        while process.clock.next_wake() != Some(Duration::from_millis(wakes)) {
+            tokio::task::yield_now().await;
+        }
+    };
+    asleep(250).await;
+    process.clock.advance(Duration::from_millis(250));
+    asleep(1_000).await;
+    process.clock.advance(Duration::from_secs(8));
+    asleep(1_000).await;
+    process.line.set(Weather::Well);
+    process.clock.advance(Duration::from_millis(100));
+    // The answer that was lost is said to be, and the next alert passes through.
+    assert!(matches!(reading.await.unwrap(), Err(StoreError::Unavailable(_))));
+    process.send(Post::buy(json!({}))).await.assert(202);
+    assert_eq!((process.waiting(), house.kept().await), (0, (1, 0)));
 }
