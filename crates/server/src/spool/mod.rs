@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use alertcast_core::alert::document::{Alert, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
-use alertcast_core::store::{Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, SILENCE, Store, StoreError};
+use alertcast_core::store::{
+    Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, SILENCE, Store, StoreError,
+};
 use alertcast_core::time::Time;
 use alertcast_sqlite::{Entry, Spool};
 use async_trait::async_trait;

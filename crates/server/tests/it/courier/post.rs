@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::flaky::Flaky;
+use crate::harness::front::Front;
 
 /// The bot of the fixtures' lane.
 pub(super) const TOKEN: &str = "1:TOKEN";
@@ -39,7 +40,7 @@ const STEP: Duration = Duration::from_millis(100);
 pub(super) struct Post {
     pub(super) app: App,
     pub(super) clock: Arc<ManualClock>,
-    pub(super) store: Arc<Flaky>,
+    pub(super) store: Arc<Front<Flaky>>,
     pub(super) sim: Sim,
     server: Option<SimServer>,
     _folder: TempDir,
@@ -91,8 +92,8 @@ impl Post {
         store.setup().await.unwrap();
         store.write(people(setup.users, 2)).await.unwrap();
         let settings = settings(&setup, &server.url());
-        let flaky = Flaky::new(store);
-        let app = app(Arc::<Flaky>::clone(&flaky), Arc::<ManualClock>::clone(&clock), settings);
+        let flaky = Flaky::before(store);
+        let app = app(Arc::<Front<Flaky>>::clone(&flaky), Arc::<ManualClock>::clone(&clock), settings);
         app.audience.load(&*app.store).await.unwrap();
         Self { app, clock, store: flaky, sim: server.sim(), server: Some(server), _folder: folder }
     }

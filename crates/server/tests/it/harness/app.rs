@@ -17,7 +17,7 @@ use serde_json::Value;
 use telegram_sim::{SentMessage, Sim, SimConfig, SimServer};
 
 use super::desk::Desk;
-use super::gate::Gate;
+use super::gate::{Gate, Gated};
 use super::post::{Reply, SECRET, Sender, with};
 use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Place, World, chat, panics, prepare_process};
 
@@ -44,7 +44,7 @@ pub(crate) struct App {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
     /// Holds up what the webhook wants to store.
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<Gated>,
     pub(crate) parts: Parts,
     pub(crate) allow: Allowances,
     pub(crate) desk: Desk,

@@ -7,6 +7,7 @@ pub(crate) mod books;
 pub(crate) mod child;
 pub(crate) mod desk;
 pub(crate) mod fleet;
+pub(crate) mod front;
 pub(crate) mod gate;
 pub(crate) mod mail;
 pub(crate) mod model;

@@ -21,6 +21,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 use self::line::{Line, Weather};
+use crate::harness::front::Front;
 use crate::support::{Answer, House, Post};
 
 /// How far the clock moves between two looks.
@@ -33,7 +34,7 @@ const LOOKS_MAX: u32 = 20_000;
 struct Process {
     app: App,
     router: Router,
-    line: Arc<Line>,
+    line: Arc<Front<Line>>,
     spool: Arc<Spool>,
     clock: Arc<ManualClock>,
 }

@@ -1,0 +1,150 @@
+//! A store in front of the real one, which lets a test have its hand in every operation.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use alertcast_core::alert::document::{Alert, AlertError, PricePoint};
+use alertcast_core::decision::DecisionChunk;
+use alertcast_core::delivery::Delivery;
+use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
+use alertcast_core::store::{
+    AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
+    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades, Outbox,
+    RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan,
+    Watch, Work, Write,
+};
+use alertcast_core::time::Time;
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+use bson::{Bson, Document};
+
+/// What a test does to operations on their way to the store.
+pub(crate) trait Interference: std::fmt::Debug + Send + Sync + 'static {
+    /// Has the store do what it was asked for, or not, and answers.
+    fn around<T: Send>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = Result<T>> + Send,
+    ) -> impl Future<Output = Result<T>> + Send;
+
+    /// An alert is about to be offered.
+    fn offered(&self, _alert: &Alert) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// The store, behind what interferes.
+#[derive(Debug)]
+pub(crate) struct Front<I> {
+    store: Arc<dyn Store>,
+    interference: I,
+}
+
+impl<I> Front<I> {
+    pub(crate) fn of(store: Arc<dyn Store>, interference: I) -> Arc<Self> {
+        Arc::new(Self { store, interference })
+    }
+}
+
+impl<I> Deref for Front<I> {
+    type Target = I;
+
+    fn deref(&self) -> &I {
+        &self.interference
+    }
+}
+
+/// What a store that a test took away answers.
+pub(crate) fn away<T>() -> Result<T> {
+    Err(StoreError::Unavailable("it is away for a test".to_owned()))
+}
+
+macro_rules! delegate {
+    ($($port:ident { $(fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)+ } $({ $($more:item)+ })?)+) => {$(
+        #[async_trait]
+        impl<I: Interference> $port for Front<I> {
+            $(async fn $name(&self, $($arg: $ty),*) -> Result<$ret> {
+                self.interference.around(stringify!($name), self.store.$name($($arg),*)).await
+            })+
+            $($($more)+)?
+        }
+    )+};
+}
+
+delegate! {
+    Intake {
+        fn receipt_mark(config: ConfigId) -> i64;
+        fn recent_prices(config: ConfigId, since: Time) -> Vec<PricePoint>;
+        fn find_duplicate(keys: &[IntakeKey], now: Time) -> Option<AlertId>;
+        fn refuse_alert(alert: Alert, notices: Vec<Notice>) -> ();
+        fn reject_webhook(rejected: RejectedWebhook, notices: Vec<Notice>) -> ();
+    } {
+        async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
+            self.interference.offered(&alert).await?;
+            self.interference.around("accept_alert", self.store.accept_alert(alert, keys, now)).await
+        }
+    }
+    Work {
+        fn pending_alerts(partitions: &[i32], except: &[ConfigId], limit: usize) -> Vec<Alert>;
+        fn holders(config: ConfigId, after: Option<UserId>, limit: usize) -> Vec<UserId>;
+        fn load_chunk(config: ConfigId, span: UserSpan, entering: &[UserId]) -> ChunkState;
+        fn commit(chunk: ChunkCommit) -> ();
+        fn record_failure(fence: &Fence, alert: AlertId, error: AlertError, park: bool, notices: Vec<Notice>) -> ();
+    }
+    Outbox {
+        fn due(lane: &str, now: Time, limit: usize) -> Vec<Delivery>;
+        fn next_due(lane: &str, now: Time) -> Option<Time>;
+        fn take(fence: &Fence, deliveries: &[DeliveryId], now: Time) -> TakeResult;
+        fn record_attempts(fence: &Fence, records: Vec<AttemptRecord>, now: Time) -> Vec<AlertId>;
+        fn recover(fence: &Fence, now: Time) -> u64;
+        fn defer_chat(fence: &Fence, chat: &str, until: Time) -> ();
+        fn expire_overdue(now: Time, limit: usize) -> (Vec<AlertId>, bool);
+        fn settle(alert: AlertId, now: Time) -> Settled;
+        fn unsettled(after: Option<AlertId>, limit: usize) -> Vec<AlertId>;
+        fn purge(deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> bool;
+    }
+    Actions {
+        fn close_trade(close: TradeClose) -> ();
+        fn resend(resend: Resend) -> Resent;
+        fn accept_refused(accept: AcceptRefused) -> ();
+        fn has_history(user: UserId) -> bool;
+        fn erase_user(erase: EraseUser) -> Erased;
+    }
+    Leases {
+        fn leases(prefix: &str) -> Vec<Lease>;
+        fn take_lease(name: &str, owner: &str, seen: Option<&Lease>) -> Option<Lease>;
+        fn renew_lease(lease: &Lease) -> bool;
+        fn release_lease(lease: &Lease) -> ();
+        fn forget_lease(seen: &Lease) -> ();
+    } {
+        fn is_exclusive(&self) -> bool {
+            self.store.is_exclusive()
+        }
+    }
+    Documents {
+        fn setup() -> ();
+        fn get(collection: Collection, ids: &[ObjectId]) -> Vec<Document>;
+        fn page(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Document>;
+        fn find_unique(collection: Collection, fields: &[(&str, Bson)]) -> Option<Document>;
+        fn list(query: &ListQuery) -> ListPage;
+        fn find_profile(telegram_user: &str) -> Option<Document>;
+        fn open_trades_by_config(user: UserId) -> Vec<OpenTrades>;
+        fn count(collection: Collection) -> u64;
+        fn write(writes: Vec<Write>) -> ();
+        fn changes_since(seq: i64, limit: usize) -> Vec<Change>;
+        fn last_change() -> i64;
+        fn decisions(alert: AlertId, after: Option<UserId>, limit_chunks: usize) -> Vec<DecisionChunk>;
+        fn deliveries_of(alert: AlertId, after: Option<&[u8]>, limit: usize) -> Vec<Delivery>;
+        fn signing_key(name: &str, fresh: [u8; 32]) -> [u8; 32];
+    }
+}
+
+impl<I: Interference> Watch for Front<I> {
+    fn watch(&self) -> Option<Box<dyn Stirrings>> {
+        self.store.watch()
+    }
+
+    fn interruptions(&self) -> u64 {
+        self.store.interruptions()
+    }
+}
