@@ -10,8 +10,7 @@ use bson::Document;
 use bson::oid::ObjectId;
 use tracing::warn;
 
-/// Documents read at once while loading, and changes while catching up.
-pub(crate) const PAGE: usize = 2_000;
+use crate::walk::{self, PAGE};
 
 /// What the audience is made of, in the order of loading.
 pub(crate) const COLLECTIONS: [Collection; 5] = [
@@ -51,18 +50,8 @@ impl AudienceHandle {
         let mut mark = store.last_change().await?;
         let mut fresh = Audience::default();
         for collection in COLLECTIONS {
-            let mut after = None;
-            loop {
-                let page = store.page(collection, after, PAGE).await?;
-                let full = page.len() == PAGE;
-                after = page.last().and_then(|document| document.get_object_id("_id").ok());
-                for document in page {
-                    put(&mut fresh, collection, document);
-                }
-                if !full {
-                    break;
-                }
-            }
+            let visit = |document| put(&mut fresh, collection, document);
+            walk::each(|after| store.page(collection, after, PAGE), visit).await?;
         }
         let mut applied = self.inner.applied.lock().await;
         // Nobody is to see less than they saw before.

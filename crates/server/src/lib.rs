@@ -34,4 +34,5 @@ pub mod telemetry;
 pub mod tls;
 mod tokens;
 pub mod unsubscribe;
+mod walk;
 pub mod watching;

@@ -47,12 +47,20 @@ pub enum StartError {
     Listen { listen: SocketAddr, error: std::io::Error },
 }
 
+/// Creates what is missing in a store.
+///
+/// # Errors
+/// Those of the store.
+pub(crate) async fn set_up(store: &dyn Store) -> anyhow::Result<()> {
+    store.setup().await.context("the store could not be set up")
+}
+
 /// The shared parts over a store: set up, with its audience loaded. Nothing runs yet.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> anyhow::Result<App> {
-    store.setup().await.context("the store could not be set up")?;
+    set_up(&*store).await?;
     let audience = AudienceHandle::default();
     audience.load(&*store).await.context("the audience could not be loaded")?;
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;

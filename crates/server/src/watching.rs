@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::app::App;
-use crate::audience::{PAGE, Touched};
+use crate::audience::Touched;
 use crate::metrics::Part;
+use crate::walk::PAGE;
 
 /// While the store tells nothing, everything is looked at this often.
 const RELOAD_EVERY: Duration = Duration::from_secs(60);

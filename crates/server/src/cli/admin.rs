@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failure::Failure;
@@ -12,6 +11,7 @@ use crate::app::ObjectIds;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Loaded;
 use crate::control::{self, Answer, Ask};
+use crate::running::set_up;
 use crate::tokens::{self, Wanted};
 
 /// How often the folder and the server are tried in turn: one of them may just be starting or stopping.
@@ -34,7 +34,7 @@ async fn made(loaded: &Loaded, wanted: Wanted) -> anyhow::Result<SecretString> {
     for _ in 0..TRIES {
         if let Some(opened) = store::open_unless_in_use(settings).await? {
             let Ask::Token(wanted) = &ask;
-            opened.store.setup().await.context("the store could not be set up")?;
+            set_up(&*opened.store).await?;
             return tokens::make(&*opened.store, &ObjectIds, clock.now(), wanted)
                 .await
                 .map_err(|error| Failure::new(error.to_string(), error.fix()).into());

@@ -16,7 +16,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use alertcast_core::store::Collection;
-use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
@@ -25,6 +24,7 @@ use crate::app::ObjectIds;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{self, ConfigError, Key, Loaded, Sources};
 use crate::http;
+use crate::running::set_up;
 use crate::telemetry;
 use crate::tokens::{self, Wanted};
 
@@ -242,14 +242,14 @@ fn load(flags: Flags) -> anyhow::Result<Loaded> {
 async fn run_seed(loaded: &Loaded) -> anyhow::Result<()> {
     let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let opened = store::open(&loaded.settings).await?;
-    opened.store.setup().await.context("the store could not be set up")?;
+    set_up(&*opened.store).await?;
     seed::run(&*opened.store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
 }
 
 async fn run_import(loaded: &Loaded, import: &Import) -> anyhow::Result<()> {
     terminal::title("import");
     let store = store::open(&loaded.settings).await?.store;
-    store.setup().await.context("the store could not be set up")?;
+    set_up(&*store).await?;
     let now = SystemClock::new().now();
     let report = import::run(&import.file, import.skip_existing, &*store, &ObjectIds, now).await?;
     for (collection, made, skipped) in &report.collections {

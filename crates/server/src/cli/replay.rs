@@ -16,7 +16,7 @@ use tracing::warn;
 use super::failure::Failure;
 use super::store::Beside;
 use super::terminal;
-use crate::audience::{COLLECTIONS, PAGE};
+use crate::audience::COLLECTIONS;
 use crate::channel::telegram;
 use crate::clock::{Clock as _, SystemClock};
 use crate::replay::{
@@ -24,6 +24,7 @@ use crate::replay::{
     list_of_trades, rehearse,
 };
 use crate::settings::{Settings, bot_id};
+use crate::walk::{self, PAGE};
 
 #[derive(Debug, Args)]
 pub(super) struct Replay {
@@ -201,22 +202,12 @@ impl Cast {
         collection: Collection,
         today: Option<Time>,
     ) -> std::result::Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = store.page(collection, after, PAGE).await?;
-            let full = page.len() == PAGE;
-            after = page.last().and_then(|document| document.get_object_id("_id").ok());
-            for document in page {
-                match Entity::read(collection, document) {
-                    Ok(Some(entity)) => self.put(entity, today),
-                    Ok(None) => {}
-                    Err(error) => warn!(%error, "a document cannot be read, and is left out"),
-                }
-            }
-            if !full {
-                return Ok(());
-            }
-        }
+        let visit = |document| match Entity::read(collection, document) {
+            Ok(Some(entity)) => self.put(entity, today),
+            Ok(None) => {}
+            Err(error) => warn!(%error, "a document cannot be read, and is left out"),
+        };
+        walk::each(|after| store.page(collection, after, PAGE), visit).await
     }
 
     fn put(&mut self, mut entity: Entity, today: Option<Time>) {

@@ -12,6 +12,7 @@ use anyhow::Context as _;
 use super::failure::Failure;
 use super::{store, terminal};
 use crate::config::{DEFAULT_FILE, DEFAULT_TEXT, Loaded};
+use crate::running::set_up;
 use crate::settings::StoreChoice;
 
 /// Creates what is missing: folder, database, collections, indexes.
@@ -21,7 +22,7 @@ pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
     let is_embedded = matches!(settings.store, StoreChoice::Embedded);
     let was_there = !is_embedded || settings.data_dir.join("alertcast.db").exists();
     let store::Opened { store, place } = store::open(settings).await?;
-    store.setup().await.context("the store could not be set up")?;
+    set_up(&*store).await?;
     terminal::fact("Configuration", described(loaded));
     terminal::fact("Store", format!("{place} ({})", if was_there { "was there" } else { "made" }));
     terminal::fact("Collections", format!("{}, complete", Collection::ALL.len()));

@@ -14,9 +14,8 @@ use bson::{Bson, Document};
 use serde_json::Value;
 
 use super::values;
-
-/// Documents read at once.
-const PAGE: usize = 2_000;
+use crate::audience::COLLECTIONS;
+use crate::walk::{self, PAGE};
 
 /// What names a configuration.
 pub(crate) type ConfigName = (Symbol, Timeframe, String);
@@ -188,24 +187,9 @@ impl Known {
     /// Reads what the store holds. A document that is not as it should be is known by as much of it as can be read.
     pub(crate) async fn load(store: &dyn Documents) -> Result<Self> {
         let mut known = Self::default();
-        for collection in [
-            Collection::AlertConfigurations,
-            Collection::SubscriptionPlans,
-            Collection::Users,
-            Collection::UserSubscriptions,
-            Collection::UserAlertPreferences,
-        ] {
-            let mut after = None;
-            loop {
-                let page = store.page(collection, after, PAGE).await?;
-                after = page.last().and_then(|document| document.get_object_id("_id").ok());
-                for document in &page {
-                    known.enter(collection, document);
-                }
-                if page.len() < PAGE {
-                    break;
-                }
-            }
+        for collection in COLLECTIONS {
+            let visit = |document| known.enter(collection, &document);
+            walk::each(|after| store.page(collection, after, PAGE), visit).await?;
         }
         Ok(known)
     }

@@ -1,0 +1,28 @@
+//! From one end of a collection to the other.
+
+use alertcast_core::store::Result;
+use bson::Document;
+use bson::oid::ObjectId;
+
+/// Documents read at once.
+pub(crate) const PAGE: usize = 2_000;
+
+/// Visits every document of a collection, of which `page` answers [`PAGE`] after an id.
+///
+/// # Errors
+/// Those of `page`.
+pub(crate) async fn each<P>(page: impl Fn(Option<ObjectId>) -> P, mut visit: impl FnMut(Document)) -> Result<()>
+where
+    P: Future<Output = Result<Vec<Document>>>,
+{
+    let mut after = None;
+    loop {
+        let page = page(after).await?;
+        let is_last = page.len() < PAGE;
+        after = page.last().and_then(|document| document.get_object_id("_id").ok());
+        page.into_iter().for_each(&mut visit);
+        if is_last {
+            return Ok(());
+        }
+    }
+}
