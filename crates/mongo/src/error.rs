@@ -5,7 +5,7 @@ use alertcast_core::store::{Collection, StoreError};
 use mongodb::error::{Error, ErrorKind, TRANSIENT_TRANSACTION_ERROR, WriteFailure};
 
 /// The server's code for a value that a unique index holds already.
-const DUPLICATE_KEY: i32 = 11_000;
+pub(crate) const DUPLICATE_KEY: i32 = 11_000;
 
 /// A document that a validator refuses.
 const BAD_DOCUMENT: i32 = 121;

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::COUNTERS;
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
+use crate::error::{DUPLICATE_KEY, Fault, Result};
 use crate::query::whole;
 use crate::transact::bounded;
 
@@ -74,7 +74,6 @@ async fn read(store: &MongoStore) -> StoreResult<Option<Document>> {
 
 /// Takes the turn if it still stands as seen.
 async fn try_take(store: &MongoStore, owner: &str, seen: Option<&Document>) -> StoreResult<Option<Turn>> {
-    const DUPLICATE_KEY: i32 = 11_000;
     let counters = store.db.collection::<Document>(COUNTERS);
     let field = |name: &str| seen.and_then(|seen| seen.get(name)).cloned().unwrap_or(Bson::Null);
     let as_seen = doc! { "_id": SETUP, "owner": field("owner"), "epoch": field("epoch"), "renewal": field("renewal") };

@@ -164,8 +164,7 @@ fn spool(dir: &Path) -> Option<Finding> {
 async fn mongodb(settings: &Settings) -> Vec<Finding> {
     match Beside::open(settings).await {
         Ok(store) => {
-            let can_be_used = Finding::good(format!("{} can be used", store.place()));
-            let mut findings = vec![can_be_used];
+            let mut findings = vec![Finding::good(format!("{} can be used", store.place()))];
             findings.extend(missing(&store).await);
             findings.push(contents(&store).await);
             findings

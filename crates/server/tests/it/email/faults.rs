@@ -198,7 +198,7 @@ async fn a_connection_that_died_unnoticed_costs_no_attempt() {
 #[tokio::test]
 async fn an_address_that_is_none_is_dead_and_its_reader_has_telegram() {
     let mut all = world();
-    all.users[1].email = "nobody".to_owned();
+    all.users[1].email = "no..body@example.com".to_owned();
     let server = MailServer::start();
     let mut app = App::start_with(all, |all| settings(all, &server)).await;
     app.done(buy(100.0)).await;

@@ -15,6 +15,7 @@ use alertcast_core::time::Time;
 use alertcast_sqlite::Options;
 use serde_json::Value;
 use telegram_sim::{SentMessage, Sim, SimConfig, SimServer};
+use tokio::time::Instant;
 
 use super::desk::Desk;
 use super::gate::{Gate, Gated};
@@ -30,11 +31,24 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 const STEP: Duration = Duration::from_millis(25);
 
-/// Lets the clock go on after a look: with a store in this process faster than the world's, with one behind a network not
-/// faster, because what that is asked takes the world's time.
-async fn tick(clock: &ManualClock, place: &Place) {
-    tokio::time::sleep(LOOK_EVERY).await;
-    clock.advance(if place.is_embedded() { STEP } else { LOOK_EVERY });
+/// Lets the clock go on between looks: with a store in this process faster than the world's, with one behind a network as
+/// fast, because what that is asked takes the world's time.
+struct Ticking {
+    world: Instant,
+    is_embedded: bool,
+}
+
+impl Ticking {
+    fn begin(place: &Place) -> Self {
+        Self { world: Instant::now(), is_embedded: place.is_embedded() }
+    }
+
+    async fn tick(&mut self, clock: &ManualClock) {
+        tokio::time::sleep(LOOK_EVERY).await;
+        let passed = self.world.elapsed();
+        self.world += passed;
+        clock.advance(if self.is_embedded { STEP } else { passed });
+    }
 }
 
 /// The program and everything around it. [`App::finish`] must be its end.
@@ -185,8 +199,9 @@ impl App {
     /// Waits until something holds, while the clock goes on.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
         let looking = async {
+            let mut ticking = Ticking::begin(&self.place);
             while !holds() {
-                tick(&self.clock, &self.place).await;
+                ticking.tick(&self.clock).await;
             }
         };
         if tokio::time::timeout(PATIENCE, looking).await.is_err() {
@@ -239,9 +254,10 @@ impl App {
         let running = self.running.take().unwrap();
         let clock = Arc::clone(&self.clock);
         // Whoever finishes what it has begun may sleep by this clock.
+        let mut ticking = Ticking::begin(&self.place);
         let ticking = async {
             loop {
-                tick(&clock, &self.place).await;
+                ticking.tick(&clock).await;
             }
         };
         tokio::select! {
