@@ -1,37 +1,32 @@
 //! One message on its way to one person: the `deliveries` document, its states, its priority, its deadline and its
 //! retry schedule. Sending is at least once; of two copies at least one says that it may be a repeat.
 
+mod key;
+mod result;
+
 use std::time::Duration;
 
 use bson::Binary;
-use bson::spec::BinarySubtype;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use crate::id::{AlertId, ConfigId, DeliveryId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Timeframe, words};
 use crate::money::{Amount, Count, Price};
 use crate::time::Time;
+pub use key::{Parcel, Recipient, delivery_key, digest12};
+pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, Turn};
 
 /// An exit, and whatever else has no deadline of its own, is tried for this long.
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
 /// An entry's deadline is one bar, and at least this.
 pub const ENTRY_DEADLINE_MIN: Duration = Duration::from_secs(5 * 60);
-/// A trade's result is written under its entry within this time, or not at all.
-pub const RESULT_DEADLINE: Duration = Duration::from_secs(10 * 60);
 /// A message later than this after its alert says how old the alert is.
 pub const LATE_AFTER: Duration = Duration::from_secs(60);
 /// How long ended deliveries are kept.
 pub const KEPT_DAYS: u32 = 90;
-/// Why a result was dropped that was not written in time.
-pub const LATE: &str = "late";
-/// Why a result was dropped whose entry stands in no message of its own.
-pub const NOTHING_TO_EDIT: &str = "the entry has no message that could be edited";
 
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MAX: Duration = Duration::from_secs(5 * 60);
-/// A result waits so long at least for what goes before it.
-const RESULT_WAIT: Duration = Duration::from_secs(1);
 
 words! {
     /// The way to a person.
@@ -280,16 +275,6 @@ pub struct EndedTrade {
     pub currency: String,
 }
 
-/// Whether a result may be written now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    Now,
-    /// Something goes before it. Not before this.
-    Wait(Time),
-    /// Why not at all.
-    Never(&'static str),
-}
-
 impl Delivery {
     /// A delivery that is due at once and of use as long as an exit. Its lane and address are still to be filled in.
     #[must_use]
@@ -337,57 +322,6 @@ impl Delivery {
         }
     }
 
-    /// The edit by which the message `entry` gets the result of a trade whose end this delivery tells of. None where
-    /// this one goes by a channel in which nothing can be edited.
-    #[must_use]
-    pub fn result(
-        &self,
-        id: DeliveryId,
-        trade: TradeId,
-        entry: DeliveryId,
-        closed: EndedTrade,
-        priority_support: bool,
-    ) -> Option<Self> {
-        match self.channel {
-            Channel::Telegram => {}
-            Channel::Email => return None,
-        }
-        let recipient = self.user_id.map_or(Recipient::Chat(&self.to), Recipient::User);
-        Some(Self {
-            id,
-            key: delivery_key(self.cause, recipient, self.channel, MessageKind::Result, Some(trade)),
-            alert_id: None,
-            trade_id: Some(trade),
-            kind: MessageKind::Result,
-            priority: priority(MessageKind::Result, priority_support),
-            deadline_at: self.created_at + RESULT_DEADLINE,
-            entry_deadline_at: None,
-            entry_delivery: Some(entry),
-            follows: Some(self.id),
-            facts: Facts::Result { closed },
-            ..self.clone()
-        })
-    }
-
-    /// Whether this result may be written now. `told`: the message that it follows, or the one that tells that one's
-    /// news.
-    pub fn turn(&self, entry: Option<&Self>, told: Option<&Self>, now: Time) -> Turn {
-        if now > self.deadline_at {
-            return Turn::Never(LATE);
-        }
-        match entry {
-            Some(entry) if !entry.state.is_ended() || entry.can_be_edited() => {}
-            _ => return Turn::Never(NOTHING_TO_EDIT),
-        }
-        let open = [told, entry].into_iter().flatten().find(|other| !other.state.is_ended());
-        open.map_or(Turn::Now, |open| Turn::Wait(open.due_at.max(now + RESULT_WAIT)))
-    }
-
-    /// Whether it stands as an entry in a message of its own.
-    fn can_be_edited(&self) -> bool {
-        self.state == DeliveryState::Sent && self.message_id.is_some() && !self.entry_lapsed
-    }
-
     /// How it ends where its deadline passes while it is pending: entries, and what was never tried, have expired; what
     /// was tried in vain is dead (a replacement too: it tells of an end). What a result makes of it: see
     /// [`MessageKind::meets`].
@@ -398,57 +332,6 @@ impl Delivery {
             _ => DeliveryEvent::Expire,
         }
     }
-}
-
-/// The unique key of a delivery: cause + recipient + channel + kind + trade (39 bytes, the cause first, so that the
-/// deliveries of one alert stand together in the order of their users).
-pub fn delivery_key(
-    cause: Cause,
-    recipient: Recipient<'_>,
-    channel: Channel,
-    kind: MessageKind,
-    trade: Option<TradeId>,
-) -> Binary {
-    let mut bytes = Vec::with_capacity(39);
-    bytes.push(cause.kind as u8);
-    bytes.extend_from_slice(&cause.id.bytes());
-    match recipient {
-        Recipient::User(user) => bytes.extend_from_slice(&user.bytes()),
-        Recipient::Chat(chat) => bytes.extend_from_slice(&digest12(&[chat])),
-    }
-    bytes.push(channel as u8);
-    bytes.push(kind as u8);
-    bytes.extend_from_slice(&trade.unwrap_or(TradeId::MIN).bytes());
-    Binary { subtype: BinarySubtype::Generic, bytes }
-}
-
-/// What makes a delivery the one it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parcel<'a> {
-    pub cause: Cause,
-    pub recipient: Recipient<'a>,
-    pub channel: Channel,
-    pub kind: MessageKind,
-    pub trade: Option<TradeId>,
-}
-
-/// For whom a delivery is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recipient<'a> {
-    User(UserId),
-    Chat(&'a str),
-}
-
-/// Twelve bytes that stand for some texts: an `ObjectId` made of a digest, for causes that have no document.
-pub fn digest12(parts: &[&str]) -> [u8; 12] {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part.as_bytes());
-    }
-    let mut out = [0; 12];
-    out.copy_from_slice(&hash.finalize()[..12]);
-    out
 }
 
 /// Exits, then entries, then the rest, and results last of all; within each, plans with priority support first. Lower goes first.

@@ -1,0 +1,131 @@
+//! The outbox: from a delivery to a sent message.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{Fence, Result};
+use crate::delivery::Delivery;
+use crate::id::{AlertId, DeliveryId};
+use crate::time::Time;
+
+/// A delivery that is now `sending`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Taken {
+    /// As it is now; for an exit that tells its entry too, `combines` is set.
+    pub delivery: Delivery,
+    /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`. A result's
+    /// entry: the message to edit.
+    pub entry: Option<Delivery>,
+}
+
+/// What taking brought.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TakeResult {
+    pub taken: Vec<Taken>,
+    /// Alerts one of whose deliveries ended: to be settled.
+    pub settle: Vec<AlertId>,
+}
+
+/// What one attempt came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// `entry_lapsed`: a replacement that told only of the old trade's end, because the new entry was too old.
+    Sent { message_id: Option<i64>, entry_lapsed: bool },
+    /// To be tried again at `due_at`; `in_doubt`: this attempt may have arrived.
+    Retry { due_at: Time, error: String, in_doubt: bool },
+    /// Its time is over.
+    Expired,
+    /// It will never be accepted. `chat_blocked`: the recipient's chat refuses us (403): noted with the user.
+    Dead { error: String, chat_blocked: bool },
+    /// Not to be sent: the recipient may not get it any more.
+    Dropped { reason: String },
+}
+
+/// One attempt's record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttemptRecord {
+    pub delivery: DeliveryId,
+    pub outcome: Outcome,
+}
+
+/// What settling came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    Now,
+    Before,
+    /// It is not processed yet, or one of its deliveries is still open.
+    NotYet,
+}
+
+/// What the courier needs.
+///
+/// Consequences of a delivery's end, kept in the same commit wherever it ends:
+/// - `alerts.statistics`: sent -> `deliveryCount`, expired or dead -> `failureCount`.
+/// - An entry or replacement that ended unsent (expired, dead, dropped, or sent with `entry_lapsed`) while the trade's
+///   other entry deliveries have all ended unsent too: the trade is marked `alertcast.unreached` (and its `rev` raised),
+///   and the counters that its commit raised for the subscriber (`alerts` and `trades`, by one each) are taken back. An
+///   entry that is superseded counts as the exit that tells it: open while that is open, sent or not sent with it. So
+///   that exit's end is also an end in the entry's alert, for settling.
+/// - A result is counted nowhere, settles nothing, and ends as `sent` or `dropped`: where anything else would become
+///   `expired` or `dead`, it becomes `dropped`; its `last_error` is `delivery::LATE` where its time was over, else what
+///   was reported.
+#[async_trait]
+pub trait Outbox: Send + Sync + fmt::Debug {
+    /// The pending deliveries of a lane that are due, by priority, `queuedAt`, rotation, id.
+    async fn due(&self, lane: &str, now: Time, limit: usize) -> Result<Vec<Delivery>>;
+
+    /// When the lane's next pending delivery that is not due at `now` becomes due.
+    async fn next_due(&self, lane: &str, now: Time) -> Result<Option<Time>>;
+
+    /// Marks deliveries as `sending` under the fence's epoch, in the order given, leaving out those that are not
+    /// pending any more. `attempts` is raised. For an exit whose `entry_delivery` is
+    /// - pending and before its deadline: the entry becomes `superseded` (`superseded_by`), the exit `combines` it;
+    /// - pending past its deadline: the entry becomes `expired`, with its consequences;
+    /// - sending: the exit is left pending, its `due_at` one second later;
+    /// - ended: as it is.
+    ///
+    /// An exit whose trade is (now) unreached becomes `dropped` and is not taken. An exit that combined its entry in an
+    /// earlier attempt still does.
+    ///
+    /// A result goes by `Delivery::turn`, which is told its entry and the message that it follows (or the one by which
+    /// that is superseded): it is taken where it is its turn; left pending, due when that says, while one of these is
+    /// open; and `dropped` where its time is over or its entry has no message of its own.
+    ///
+    /// Where the answer was lost (`Unavailable`), take the lease again and `recover`: repeated under the same epoch, this
+    /// leaves out what it has taken.
+    async fn take(&self, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Result<TakeResult>;
+
+    /// Records what attempts came to, with the consequences. A record whose delivery is not `sending` under the fence's
+    /// epoch is ignored, except that `Expired` and `Dropped` also end one that is pending. Answers the alerts one of
+    /// whose deliveries ended: to be settled.
+    async fn record_attempts(&self, fence: &Fence, records: Vec<AttemptRecord>, now: Time) -> Result<Vec<AlertId>>;
+
+    /// Makes deliveries of the fence's lane that are `sending` under an older epoch pending again, due at once, marked
+    /// as possible repeats. Answers how many.
+    async fn recover(&self, fence: &Fence, now: Time) -> Result<u64>;
+
+    /// No pending delivery of the fence's lane to this chat is due before `until`.
+    async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> Result<()>;
+
+    /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never
+    /// tried, are `expired`; what was tried in vain is `dead` (a replacement too: it tells of an end, and has an exit's
+    /// deadline); results are `dropped`. Answers the alerts to settle, and whether there is more.
+    async fn expire_overdue(&self, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)>;
+
+    /// Where the alert is `processed`, not settled, and none of its deliveries is open: writes `matchedUsers` and
+    /// `tradeActions` from its decisions and deliveries (or `recipientsIn`), and `settledAt`. `matchedUsers` are those
+    /// whose verdict is `sent` or who have an action: `delivered` where one of their deliveries was sent (`deliveredAt`:
+    /// the first's), else `error` from one of them that has an error. Results are not among these. Settled anew after a
+    /// resend, the lists are made again as a whole; who had got it then still has, though the delivery may not be kept
+    /// any more.
+    async fn settle(&self, alert: AlertId, now: Time) -> Result<Settled>;
+
+    /// Processed alerts that are not settled, oldest first above `after`: what a crash may have left.
+    async fn unsettled(&self, after: Option<AlertId>, limit: usize) -> Result<Vec<AlertId>>;
+
+    /// Removes ended deliveries that ended before `deliveries_before`, rejected webhooks received before
+    /// `rejected_before`, and intake keys and idempotency keys that are over at `now`; at most `limit` of each. Whether
+    /// there is more.
+    async fn purge(&self, deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> Result<bool>;
+}

@@ -1,0 +1,146 @@
+//! Work: from an accepted alert to trades and deliveries.
+
+use std::collections::HashMap;
+use std::fmt;
+
+use async_trait::async_trait;
+
+use super::{Notice, Result};
+use crate::alert::document::{Alert, AlertError};
+use crate::decision::DecisionChunk;
+use crate::delivery::Delivery;
+use crate::id::{AlertId, ConfigId, PreferenceId, SubscriptionId, TradeId, UserId};
+use crate::money::Count;
+use crate::quota::Quota;
+use crate::time::Time;
+use crate::trade::document::{Trade, TradeEnd};
+
+/// A right to work, checked in the commit: the lease's name and the epoch under which it was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fence {
+    pub lease: String,
+    pub epoch: i64,
+}
+
+/// Users from one id to another, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UserSpan {
+    pub first: UserId,
+    pub last: UserId,
+}
+
+/// What a chunk's decisions rest on.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChunkState {
+    /// The open trades of the configuration, of the users in the span; sorted by user, then trade number.
+    pub open_trades: Vec<Trade>,
+    /// The highest trade number of each asked user in the configuration; a user without trades is absent.
+    pub last_numbers: HashMap<UserId, i64>,
+    /// The quota of each asked user; a user without one is absent.
+    pub quotas: HashMap<UserId, Quota>,
+}
+
+/// A user's quota after the commit. Refused (`Conflict`) unless the kept `rev` is `rev_seen` (none: no quota is kept).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QuotaChange {
+    pub rev_seen: Option<i64>,
+    /// With `rev` one above `rev_seen`, or 1.
+    pub after: Quota,
+}
+
+/// What a message adds to a subscriber's counters: `user_subscriptions.usage` and
+/// `user_alert_preferences.statistics`. Negative where a message turns out never to have arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UsageIncrement {
+    pub subscription: SubscriptionId,
+    pub preference: Option<PreferenceId>,
+    pub alerts: i64,
+    pub trades: i64,
+    /// For `lastActivityAt` and `lastAlertAt`, which never go back.
+    pub at: Time,
+}
+
+/// What a chunk adds to `alert_configurations.statistics`; `successRate` follows from the sums.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ConfigIncrement {
+    pub alerts: i64,
+    pub trades: i64,
+    pub closed_by_tp: i64,
+    pub closed_by_sl: i64,
+    /// Never goes back.
+    pub last_alert_at: Option<Time>,
+}
+
+/// One chunk of one alert, applied as a whole or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkCommit {
+    pub fence: Fence,
+    pub alert: AlertId,
+    pub config: ConfigId,
+    pub now: Time,
+    /// The alert's cursor as the work saw it; `Conflict` where it stands elsewhere, or the alert is not
+    /// `received`/`processing` any more: a chunk is never applied twice.
+    pub cursor_seen: Option<UserId>,
+    /// The cursor afterwards: the chunk's last user.
+    pub cursor: Option<UserId>,
+    /// The span whose open trades were read, and `(trade, rev)` of each of them in any order. `Conflict` where the open
+    /// trades of the configuration in that span are not exactly these.
+    pub open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
+    pub quotas: Vec<QuotaChange>,
+    pub decisions: Option<DecisionChunk>,
+    pub opened: Vec<Trade>,
+    /// `Conflict` where one of these trades is not open.
+    pub ended: Vec<TradeEnd>,
+    /// One whose key exists is left out silently: it was committed before.
+    pub deliveries: Vec<Delivery>,
+    pub usage: Vec<UsageIncrement>,
+    pub config_increment: ConfigIncrement,
+    pub notices: Vec<Notice>,
+    /// Set with the last chunk: status `processed`, `webhook.processedAt`, `statistics.processingTime`.
+    pub finish: Option<Finish>,
+}
+
+/// The end of an alert's processing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    pub processed_at: Time,
+    /// Milliseconds since receipt.
+    pub processing_time: Count,
+    /// What the operator should know: `no_matching_trade`, say.
+    pub errors: Vec<AlertError>,
+    /// Whether this chunk is the alert's only one, and nobody is sent anything nor had a trade changed by it: then there
+    /// is nothing to wait for, and the alert is settled with this, as `settle` would, its lists empty.
+    pub settles: bool,
+}
+
+/// What the processor needs.
+#[async_trait]
+pub trait Work: Send + Sync + fmt::Debug {
+    /// Alerts that are `received` or `processing`, of these partitions, by `seq`; those of the configurations in
+    /// `except` left out (they are being worked on).
+    async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Vec<Alert>>;
+
+    /// The next users above `after` who hold an open trade in the configuration, by id.
+    async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>>;
+
+    /// What the decisions of a chunk rest on, from one snapshot. `entering`: the users whose last trade numbers and
+    /// quotas are wanted.
+    async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState>;
+
+    /// Applies a chunk: decisions, trades, deliveries, counters and the alert's cursor together. `Conflict` where an
+    /// assumption of the chunk does not hold any more; `Fenced` where the lease's epoch is another. Counters are no change
+    /// of the audience: the change log stays as it is.
+    async fn commit(&self, chunk: ChunkCommit) -> Result<()>;
+
+    /// Notes that processing failed; `park`: status `failed`, and nothing more is tried. Nothing happens where the alert
+    /// is not `received`/`processing` any more (a commit whose answer was lost had succeeded), or where this very error
+    /// (message and moment) is noted already.
+    async fn record_failure(
+        &self,
+        fence: &Fence,
+        alert: AlertId,
+        error: AlertError,
+        park: bool,
+        notices: Vec<Notice>,
+    ) -> Result<()>;
+}
