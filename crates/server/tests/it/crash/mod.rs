@@ -6,3 +6,4 @@
 mod failpoints;
 mod kill;
 pub(crate) mod load;
+mod operations;
