@@ -42,8 +42,8 @@ struct Arguments {
     /// On whose disk to measure.
     #[arg(long, default_value = "target")]
     dir: PathBuf,
-    /// The file whose measured part is written anew, and what people wrote around it stays; without it, the report is
-    /// printed only.
+    /// The file whose measured parts are written anew, and what people wrote around them stays; without it, the report
+    /// is printed only.
     #[arg(long)]
     write: Option<PathBuf>,
     /// Runs of each figure, of which the median is told.
@@ -104,11 +104,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.dir)?;
     if let Some(path) = arguments.write.as_deref().filter(|path| path.exists()) {
         // Not found out only after all has been measured.
-        page::renewed(Some(&std::fs::read_to_string(path)?), "").with_context(|| path.display().to_string())?;
+        let nothing = [(page::Part::Embedded, String::new()), (page::Part::MongoDb, String::new())];
+        page::renewed(Some(&std::fs::read_to_string(path)?), &nothing).with_context(|| path.display().to_string())?;
     }
     let scale = Scale { dir: arguments.dir.clone(), runs: arguments.runs.max(1), quick: arguments.quick };
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
-    let mut report = Report::default();
+    let (mut report, mut on_mongodb) = (Report::default(), Report::default());
     if wanted("accept") {
         accept::measure(&scale, &mut report).await?;
     }
@@ -131,15 +132,17 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
         lists::measure(&scale, &mut report).await?;
     }
     if wanted("mongodb") {
-        mongodb::measure(&arguments.mongodb, &scale, &mut report).await?;
+        mongodb::measure(&arguments.mongodb, &scale, &mut on_mongodb).await?;
     }
-    let measured = report.measured(scale.runs);
+    let parts = [(page::Part::Embedded, &report), (page::Part::MongoDb, &on_mongodb)];
+    let parts = parts.into_iter().filter(|(_, report)| !report.is_empty());
+    let measured: Vec<_> = parts.map(|(part, report)| (part, report.measured(scale.runs))).collect();
     if let Some(path) = &arguments.write {
         let kept = path.exists().then(|| std::fs::read_to_string(path)).transpose()?;
         let text = page::renewed(kept.as_deref(), &measured);
         std::fs::write(path, text.with_context(|| format!("{} was not written", path.display()))?)?;
     }
-    show(&measured);
+    measured.iter().for_each(|(_, table)| show(table));
     Ok(())
 }
 

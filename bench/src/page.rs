@@ -1,18 +1,39 @@
-//! The page that the report is a part of. What was measured stands between two marks; what people wrote around it, say why
-//! a figure is not reached, is theirs.
+//! The page that the report is a part of. What was measured stands between two marks, for each store; what people wrote
+//! around it, say why a figure is not reached, is theirs.
 
 use anyhow::{Context as _, ensure};
 
-const BEGIN: &str = "<!-- measured: written anew by `--write` -->\n";
-const END: &str = "<!-- end of what is measured -->\n";
+/// A measured part of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Embedded,
+    MongoDb,
+}
 
-/// The page with its measured part renewed; a new one where there is none.
-pub(crate) fn renewed(page: Option<&str>, measured: &str) -> anyhow::Result<String> {
-    let page = page.unwrap_or(NEW);
-    let (before, rest) = page.split_once(BEGIN).with_context(|| format!("it has no line {BEGIN}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("it has no line {END} behind the first"))?;
-    ensure!(!after.contains(BEGIN), "it has more than one measured part");
-    Ok(format!("{before}{BEGIN}\n{measured}\n{END}{after}"))
+impl Part {
+    /// The lines before and after it.
+    const fn marks(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Embedded => ("<!-- measured: written anew by `--write` -->\n", "<!-- end of what is measured -->\n"),
+            Self::MongoDb => (
+                "<!-- measured on MongoDB: written anew by `--write` -->\n",
+                "<!-- end of what is measured on MongoDB -->\n",
+            ),
+        }
+    }
+}
+
+/// The page with these parts of it renewed; a new one where there is none.
+pub(crate) fn renewed(page: Option<&str>, measured: &[(Part, String)]) -> anyhow::Result<String> {
+    let mut page = page.unwrap_or(NEW).to_owned();
+    for (part, text) in measured {
+        let (begin, end) = part.marks();
+        let (before, rest) = page.split_once(begin).with_context(|| format!("it has no line {begin}"))?;
+        let (_, after) = rest.split_once(end).with_context(|| format!("it has no line {end} behind the first"))?;
+        ensure!(!after.contains(begin), "it has a measured part twice");
+        page = format!("{before}{begin}\n{text}\n{end}{after}");
+    }
+    Ok(page)
 }
 
 const NEW: &str = "# Benchmarks
@@ -22,24 +43,44 @@ alone says little about another machine: beside each stands a probe of the same 
 
 <!-- measured: written anew by `--write` -->
 <!-- end of what is measured -->
+
+## On MongoDB
+
+<!-- measured on MongoDB: written anew by `--write` -->
+<!-- end of what is measured on MongoDB -->
 ";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn both(text: &str) -> [(Part, String); 2] {
+        [(Part::Embedded, text.to_owned()), (Part::MongoDb, format!("{text} on MongoDB"))]
+    }
+
     #[test]
     fn what_people_wrote_around_the_figures_stays() {
-        let first = renewed(None, "| 1 |\n").unwrap();
+        let first = renewed(None, &both("| 1 |\n")).unwrap();
         let written = first.replace("# Benchmarks", "# Figures") + "\n## Why\n\nBecause.\n";
-        let again = renewed(Some(&written), "| 2 |\n").unwrap();
+        let again = renewed(Some(&written), &both("| 2 |\n")).unwrap();
         assert_eq!(again, written.replace("| 1 |", "| 2 |"));
     }
 
     #[test]
+    fn what_was_not_measured_stays() {
+        let first = renewed(None, &both("| 1 |\n")).unwrap();
+        let again = renewed(Some(&first), &both("| 2 |\n")[1..]).unwrap();
+        assert_eq!(again, first.replace("| 1 |\n on", "| 2 |\n on"));
+    }
+
+    #[test]
     fn a_page_without_its_marks_is_not_written_over() {
-        for page in ["", "# Figures\n", BEGIN, END, &format!("{END}{BEGIN}"), &format!("{BEGIN}{END}{BEGIN}{END}")] {
-            assert!(renewed(Some(page), "| 1 |\n").is_err(), "{page:?}");
+        for part in [Part::Embedded, Part::MongoDb] {
+            let (begin, end) = part.marks();
+            let broken = ["", "# Figures\n", begin, end, &format!("{end}{begin}"), &format!("{begin}{end}").repeat(2)];
+            for page in broken {
+                assert!(renewed(Some(page), &[(part, "| 1 |\n".to_owned())]).is_err(), "{page:?}");
+            }
         }
     }
 }

@@ -63,6 +63,11 @@ impl Report {
         self.rows.push(row);
     }
 
+    /// Whether nothing was measured.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// The table, and how it was made.
     pub(crate) fn measured(&self, runs: usize) -> String {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
