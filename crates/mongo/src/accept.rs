@@ -2,7 +2,11 @@
 //! commit and of its round trips is shared. Nobody waits for company: an alert that comes alone goes alone.
 //!
 //! Where one of several cannot be stored, because a key of it is held, the transaction is undone, and each goes by
-//! itself.
+//! itself; the next do not wait for them.
+//!
+//! What all alerts share is the counter of their places, and that is never changed within a transaction: one that a
+//! process left open when it died holds up nobody but a rival for the same key. A place that is taken and not used is a
+//! gap.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -14,17 +18,23 @@ use alertcast_core::store::{
 };
 use alertcast_core::time::Time;
 use bson::{Document, doc};
+use mongodb::options::{ReturnDocument, WriteConcern};
 use tokio::sync::oneshot;
 
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
-use crate::intake::order_of;
-use crate::query::{Query, whole};
+use crate::query::whole;
 use crate::setup::COUNTERS;
-use crate::transact::{Tx, Update};
+use crate::transact::{Tx, Update, bounded};
+
+/// The counter of the order in which alerts were accepted.
+pub(crate) const ORDER: &str = "order";
 
 /// So many alerts go into one transaction; what a sender can make large is bounded by the webhook.
 const BATCH_MAX: usize = 64;
+
+/// So often the counter of places is looked for when others make it at the same time.
+const FIRSTS_MAX: u32 = 5;
 
 /// So often a key is offered again that was taken at first and free when its holder was looked for.
 const CLAIMS_MAX: u32 = 5;
@@ -35,10 +45,13 @@ pub(crate) struct Line(Mutex<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    offers: Vec<(Offer, oneshot::Sender<StoreResult<Acceptance>>)>,
+    offers: Vec<Waiter>,
     /// Whether somebody takes them out.
     served: bool,
 }
+
+/// An alert, and who waits for what becomes of it.
+type Waiter = (Offer, oneshot::Sender<StoreResult<Acceptance>>);
 
 /// An alert that is offered.
 #[derive(Debug, Clone)]
@@ -47,7 +60,6 @@ struct Offer {
     alert: Document,
     /// Each once, sorted, so that rivals meet at the first that they share.
     keys: BTreeMap<String, Time>,
-    order: String,
     now: Time,
 }
 
@@ -59,7 +71,6 @@ impl Offer {
             id: alert.id,
             alert: document(&alert)?,
             keys: keys.into_iter().map(|key| (key.key, key.until)).collect(),
-            order: order_of(alert.processing.alert_config_id),
             now,
         })
     }
@@ -133,30 +144,31 @@ fn next_batch<T>(waiting: &mut Vec<(Offer, T)>) -> Vec<(Offer, T)> {
     waiting.extract_if(.., goes).collect()
 }
 
-async fn store_batch(store: MongoStore, batch: Vec<(Offer, oneshot::Sender<StoreResult<Acceptance>>)>) {
+async fn store_batch(store: MongoStore, batch: Vec<Waiter>) {
     let (offers, answers): (Vec<Offer>, Vec<_>) = batch.into_iter().unzip();
     let stored = together(&store, offers.clone()).await;
-    let is_refused = matches!(stored, Err(StoreError::AlreadyExists { .. }));
+    let goes_alone = matches!(stored, Ok(false) | Err(StoreError::AlreadyExists { .. }));
     for (offer, answer) in offers.into_iter().zip(answers) {
-        let acceptance = match &stored {
-            Ok(()) => Ok(Acceptance::Stored),
-            Err(_) if is_refused => alone(&store, offer).await,
-            Err(error) => Err(error.clone()),
-        };
         // Who has gone meanwhile may find it stored when it is offered again.
-        let _ = answer.send(acceptance);
+        if goes_alone {
+            let store = store.clone();
+            tokio::spawn(async move { answer.send(alone(&store, offer).await) });
+        } else {
+            let _ = answer.send(stored.clone().map(|_| Acceptance::Stored));
+        }
     }
 }
 
-async fn together(store: &MongoStore, offers: Vec<Offer>) -> StoreResult<()> {
-    let orders: BTreeSet<String> = offers.iter().map(|offer| offer.order.clone()).collect();
-    let gates: Vec<&str> = orders.iter().map(String::as_str).collect();
-    store.transact(&gates, offers, |tx, offers| Box::pin(insert(tx, offers))).await
+/// Stores all of them or none; false where somebody was in the way for longer than the next should wait.
+async fn together(store: &MongoStore, offers: Vec<Offer>) -> StoreResult<bool> {
+    let placed = placed(store, offers).await?;
+    Ok(store.transact_briefly(placed, |tx, placed| Box::pin(insert(tx, placed))).await?.is_some())
 }
 
 async fn alone(store: &MongoStore, offer: Offer) -> StoreResult<Acceptance> {
     for _ in 0..CLAIMS_MAX {
-        match together(store, vec![offer.clone()]).await {
+        let placed = placed(store, vec![offer.clone()]).await?;
+        match store.transact(&[], placed, |tx, placed| Box::pin(insert(tx, placed))).await {
             Err(StoreError::AlreadyExists { collection: Collection::IntakeKeys, .. }) => {
                 if let Some(of) = store.find_duplicate(&offer.intake_keys(), offer.now).await? {
                     return Ok(Acceptance::Duplicate { of });
@@ -170,64 +182,63 @@ async fn alone(store: &MongoStore, offer: Offer) -> StoreResult<Acceptance> {
     Err(StoreError::Unavailable("a key is given and taken all the time".to_owned()))
 }
 
+/// Gives each its place.
+async fn placed(store: &MongoStore, mut offers: Vec<Offer>) -> StoreResult<Vec<Offer>> {
+    let now = offers.iter().map(|offer| offer.now).max().unwrap_or_default();
+    let count = i64::try_from(offers.len()).unwrap_or(i64::MAX);
+    let last = raise_place(store, count, now).await?;
+    for (offer, place) in offers.iter_mut().rev().zip((1..=last).rev()) {
+        if let Ok(extension) = offer.alert.get_document_mut("alertcast") {
+            extension.insert("seq", place);
+        }
+    }
+    Ok(offers)
+}
+
 /// As many statements for many alerts as for one.
 async fn insert(tx: &mut Tx, offers: &[Offer]) -> Result<()> {
-    let mut places = next_places(tx, offers).await?;
     let claims: Vec<Update> = offers.iter().flat_map(Offer::claims).collect();
     if !claims.is_empty() {
         tx.updates(Collection::IntakeKeys.name(), claims).await?;
     }
-    let mut alerts = Vec::with_capacity(offers.len());
-    for offer in offers {
-        let mut alert = offer.alert.clone();
-        let place = places.get_mut(&offer.order);
-        if let (Some(place), Ok(extension)) = (place, alert.get_document_mut("alertcast")) {
-            extension.insert("seq", *place);
-            *place += 1;
+    tx.insert(Collection::Alerts, offers.iter().map(|offer| offer.alert.clone()).collect()).await
+}
+
+/// Moves the order of alerts on by so many places: above the last, and near the moment. Answers the last place.
+///
+/// A write of its own: it is lost only together with the transaction that uses the place, for that is written after it.
+pub(crate) async fn raise_place(store: &MongoStore, count: i64, now: Time) -> StoreResult<i64> {
+    bounded(async {
+        let above = doc! { "$add": [{ "$ifNull": ["$seq", 0_i64] }, count] };
+        let raise = vec![doc! { "$set": { "seq": { "$max": [above, now.millis()] } } }];
+        let counters = store.db.collection::<Document>(COUNTERS);
+        for _ in 0..FIRSTS_MAX {
+            let raised = counters.find_one_and_update(doc! { "_id": ORDER }, raise.clone()).upsert(true);
+            let raised = raised.return_document(ReturnDocument::After).write_concern(WriteConcern::nodes(1));
+            match raised.await.map_err(Fault::from) {
+                Ok(Some(counter)) => return place_in(&counter),
+                Err(fault) if !fault.is_taken() => return Err(fault),
+                // Others have just made it.
+                Ok(None) | Err(_) => {}
+            }
         }
-        alerts.push(alert);
-    }
-    tx.insert(Collection::Alerts, alerts).await
+        Err(Fault::Again)
+    })
+    .await
 }
 
-/// The first of the next places in the order of each configuration's alerts, as many as there are alerts of it: above
-/// the last, and near the moment, so that the alerts of different configurations are worked on about as they came.
-async fn next_places(tx: &mut Tx, offers: &[Offer]) -> Result<BTreeMap<String, i64>> {
-    let mut wanted: BTreeMap<&str, (i64, Time)> = BTreeMap::new();
-    for offer in offers {
-        let (count, now) = wanted.entry(&offer.order).or_insert((0, offer.now));
-        *count += 1;
-        *now = offer.now.max(*now);
-    }
-    if let [(order, (count, now))] = &wanted.iter().collect::<Vec<_>>()[..] {
-        let last = raise_place(tx, order, *count, *now).await?;
-        return Ok(BTreeMap::from([((**order).to_owned(), last - count + 1)]));
-    }
-    let raised =
-        wanted.iter().map(|(order, (count, now))| Update::upsert(doc! { "_id": *order }, vec![raise_by(*count, *now)]));
-    tx.updates(COUNTERS, raised.collect()).await?;
-    let orders: Vec<&str> = wanted.keys().copied().collect();
-    let mut first = BTreeMap::new();
-    for counter in tx.find_in(COUNTERS, Query::new(doc! { "_id": { "$in": orders } })).await? {
-        let order = counter.get_str("_id").unwrap_or_default();
-        let count = wanted.get(order).map_or(0, |(count, _)| *count);
-        first.insert(order.to_owned(), place_in(&counter, order)? - count + 1);
-    }
-    Ok(first)
+/// New alerts come behind those that a backup brought.
+pub(crate) async fn keep_place(store: &MongoStore, last: i64) -> StoreResult<()> {
+    bounded(async {
+        let counters = store.db.collection::<Document>(COUNTERS);
+        let raise = doc! { "$max": { "seq": last } };
+        counters.update_one(doc! { "_id": ORDER }, raise).upsert(true).await?;
+        Ok(())
+    })
+    .await
 }
 
-/// Moves the order of a configuration's alerts on by so many; answers the last place.
-pub(crate) async fn raise_place(tx: &mut Tx, order: &str, count: i64, now: Time) -> Result<i64> {
-    let counter = tx.change_counter(COUNTERS, order, vec![raise_by(count, now)]).await?;
-    place_in(&counter, order)
-}
-
-fn raise_by(count: i64, now: Time) -> Document {
-    let above = doc! { "$add": [{ "$ifNull": ["$seq", 0_i64] }, count] };
-    doc! { "$set": { "seq": { "$max": [above, now.millis()] } } }
-}
-
-fn place_in(counter: &Document, order: &str) -> Result<i64> {
+fn place_in(counter: &Document) -> Result<i64> {
     let seq = counter.get("seq").and_then(whole);
-    seq.ok_or_else(|| Fault::Store(StoreError::Corrupt(format!("{COUNTERS} {order}: no number"))))
+    seq.ok_or_else(|| Fault::Store(StoreError::Corrupt(format!("{COUNTERS} {ORDER}: no number"))))
 }

@@ -23,7 +23,6 @@ use crate::commit::{count_usage, insert_deliveries, trade_end};
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::gates::CHANGES;
-use crate::intake::order_of;
 use crate::query::{Query, put};
 use crate::transact::{Tx, Update};
 use crate::write::{self, Run};
@@ -66,9 +65,8 @@ impl Actions for MongoStore {
         let partition = alert.processing.alert_config_id.map(partition_of);
         alert.alertcast.partition = partition.or(alert.alertcast.partition);
         let also = write::ready(also);
-        let order = order_of(alert.processing.alert_config_id);
-        let gates: &[&str] = if also.is_empty() { &[&order] } else { &[&order, CHANGES] };
-        self.transact(gates, (alert, now, also), |tx, (alert, now, also)| {
+        alert.alertcast.seq = Count(raise_place(self, 1, now).await?);
+        self.transact(gates(&also), (alert, now, also), |tx, (alert, now, also)| {
             Box::pin(async move {
                 accept_refused(tx, alert, *now).await?;
                 write::apply(tx, also).await
@@ -223,8 +221,7 @@ async fn accept_refused(tx: &mut Tx, alert: &Alert, now: Time) -> Result<()> {
         return Err(CONFLICT);
     };
     let (mut set, unset) = acceptance(&read(Collection::Alerts, kept)?, alert)?;
-    let seq = raise_place(tx, &order_of(alert.processing.alert_config_id), 1, now).await?;
-    set.insert("alertcast.seq", seq);
+    set.insert("alertcast.seq", alert.alertcast.seq);
     set.insert("updatedAt", now);
     match tx.update_one(Collection::Alerts, failed, update_of(set, unset)).await? {
         1 => Ok(()),

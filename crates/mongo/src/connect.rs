@@ -18,7 +18,7 @@ use crate::accept::Line;
 use crate::error::{ConnectError, Fault, Result};
 use crate::gates::Gates;
 use crate::interruption::Interruptions;
-use crate::query::Query;
+use crate::query::{Query, whole};
 use crate::transact::bounded;
 
 /// The seed's name for the database, where neither the connection string nor the options name one.
@@ -122,6 +122,15 @@ impl MongoStore {
     /// `SetupRefused`: what stands in the way of making it.
     pub async fn missing(&self) -> StoreResult<Vec<String>> {
         crate::setup::missing(self).await
+    }
+
+    /// How long the server keeps locked what a process had changed that died in a transaction. None where it does not
+    /// say: it takes a user with the role `clusterMonitor` to ask.
+    pub async fn transaction_lifetime(&self) -> Option<Duration> {
+        const NAME: &str = "transactionLifetimeLimitSeconds";
+        let asked = doc! { "getParameter": 1, NAME: 1 };
+        let answer = self.client.database("admin").run_command(asked).await.ok()?;
+        answer.get(NAME).and_then(whole).and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs)
     }
 
     pub(crate) fn collection(&self, collection: Collection) -> mongodb::Collection<Document> {

@@ -98,6 +98,11 @@ impl Fault {
         }
     }
 
+    /// Whether a unique index refused, of whichever collection.
+    pub(crate) fn is_taken(&self) -> bool {
+        matches!(self, Self::Driver(error) if Self::code_of(error) == Some(DUPLICATE_KEY))
+    }
+
     /// Whether the collection's unique field, named by its dotted path, refused.
     pub(crate) fn is_duplicate(&self, collection: Collection, field: &str) -> bool {
         self.duplicate().is_some_and(|(of, found)| of == collection && found == field)

@@ -24,11 +24,11 @@ const RECENT_PRICES: usize = 8;
 
 #[async_trait]
 impl Intake for MongoStore {
-    async fn receipt_mark(&self, config: ConfigId) -> StoreResult<i64> {
+    async fn receipt_mark(&self, _: ConfigId) -> StoreResult<i64> {
         bounded(async {
             // A primary that has been replaced and does not know it must not answer.
             let counters = self.db.collection::<Document>(COUNTERS);
-            let counter = counters.find_one(doc! { "_id": order_of(Some(config)) });
+            let counter = counters.find_one(doc! { "_id": accept::ORDER });
             let counter = counter.read_concern(ReadConcern::linearizable()).await?;
             Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
         })
@@ -70,11 +70,6 @@ impl Intake for MongoStore {
         let document = document(&rejected)?;
         keep_once(self, (Collection::RejectedWebhooks, document, notices)).await
     }
-}
-
-/// The counter of the order in which a configuration's alerts were accepted.
-pub(crate) fn order_of(config: Option<ConfigId>) -> String {
-    config.map_or_else(|| "order".to_owned(), |config| format!("order:{config}"))
 }
 
 /// Keeps a document and gives its notices, unless that has been done.

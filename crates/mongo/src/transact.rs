@@ -21,6 +21,8 @@ pub(crate) const OPERATION_DURATION_MAX: Duration = Duration::from_secs(30);
 
 /// A transaction that others' changes undo is tried so often.
 const ATTEMPTS_MAX: u32 = 200;
+/// One that others wait behind, so often.
+const BRIEF_ATTEMPTS_MAX: u32 = 3;
 
 /// A commit whose answer was lost is asked for so often.
 const COMMITS_MAX: u32 = 5;
@@ -67,7 +69,22 @@ impl MongoStore {
     {
         bounded(async {
             let _turn = self.gates.pass(gates).await;
-            self.retried(x, body, End::Commit).await
+            self.retried(x, body, End::Commit, ATTEMPTS_MAX).await
+        })
+        .await
+    }
+
+    /// Runs `body` in a transaction and commits it. None where others were in the way, and still are after a moment.
+    pub(crate) async fn transact_briefly<X, T>(&self, x: X, body: Body<X, T>) -> StoreResult<Option<T>>
+    where
+        X: Send + Sync + 'static,
+        T: Send + 'static,
+    {
+        bounded(async {
+            match self.retried(x, body, End::Commit, BRIEF_ATTEMPTS_MAX).await {
+                Err(fault) if fault.is_transient() => Ok(None),
+                answer => answer.map(Some),
+            }
         })
         .await
     }
@@ -78,12 +95,12 @@ impl MongoStore {
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
-        bounded(self.retried(x, body, End::Abort)).await
+        bounded(self.retried(x, body, End::Abort, ATTEMPTS_MAX)).await
     }
 
     /// Each attempt is a task of its own: cut off in a statement or in its commit, a transaction might stay open on the
     /// server, with its documents locked, for a minute.
-    async fn retried<X, T>(&self, x: X, body: Body<X, T>, end: End) -> Result<T>
+    async fn retried<X, T>(&self, x: X, body: Body<X, T>, end: End, attempts_max: u32) -> Result<T>
     where
         X: Send + Sync + 'static,
         T: Send + 'static,
@@ -93,7 +110,7 @@ impl MongoStore {
         loop {
             let attempt = attempt(self.client.clone(), self.db.clone(), Arc::clone(&x), body, end);
             match tokio::spawn(attempt).await {
-                Ok(Err(fault)) if fault.is_transient() && failed < ATTEMPTS_MAX => {
+                Ok(Err(fault)) if fault.is_transient() && failed + 1 < attempts_max => {
                     failed += 1;
                     sleep(pause(failed)).await;
                 }

@@ -1,19 +1,17 @@
 //! Writing documents: all or nothing, with references and the change log kept. Unique fields are the indexes' work.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
-use alertcast_core::id::ConfigId;
 use alertcast_core::store::collection::Reference;
 use alertcast_core::store::{Collection, Result as StoreResult, StoreError, Write};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
+use crate::accept::keep_place;
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::gates::CHANGES;
-use crate::intake::order_of;
 use crate::query::{Query, at_path, whole};
-use crate::setup::COUNTERS;
 use crate::transact::{Tx, Update};
 
 /// Writes of one kind in one collection that stand together in the list. They go in one statement.
@@ -35,7 +33,11 @@ pub(crate) async fn write(store: &MongoStore, writes: Vec<Write>) -> StoreResult
     if writes.is_empty() {
         return Ok(());
     }
-    store.transact(&[CHANGES], ready(writes), |tx, runs| Box::pin(apply(tx, runs))).await
+    let runs = ready(writes);
+    if let Some(last) = last_place(&runs) {
+        keep_place(store, last).await?;
+    }
+    store.transact(&[CHANGES], runs, |tx, runs| Box::pin(apply(tx, runs))).await
 }
 
 /// Puts writes together to as few statements as may be.
@@ -94,26 +96,18 @@ async fn insert(tx: &mut Tx, collection: Collection, documents: &[Document], cha
         check_reference(tx, collection, reference, ids.collect()).await?;
     }
     tx.insert(collection, documents.to_vec()).await?;
-    if collection == Collection::Alerts {
-        keep_order(tx, documents).await?;
-    }
     changed
         .extend(documents.iter().filter_map(|document| document.get_object_id("_id").ok()).map(|id| (collection, id)));
     Ok(())
 }
 
-/// New alerts come behind those that a backup brought.
-async fn keep_order(tx: &mut Tx, alerts: &[Document]) -> Result<()> {
-    let mut last: BTreeMap<String, i64> = BTreeMap::new();
-    for alert in alerts {
-        let config = at_path(alert, "processing.alertConfigId").and_then(Bson::as_object_id).map(ConfigId);
-        let Some(seq @ 1..) = at_path(alert, "alertcast.seq").and_then(whole) else { continue };
-        let last = last.entry(order_of(config)).or_default();
-        *last = seq.max(*last);
-    }
-    let raises =
-        last.into_iter().map(|(order, seq)| Update::upsert(doc! { "_id": order }, doc! { "$max": { "seq": seq } }));
-    tx.updates(COUNTERS, raises.collect()).await.map(drop)
+/// The last place in the order of acceptance that these alerts have.
+fn last_place(runs: &[Run]) -> Option<i64> {
+    let alerts = runs.iter().filter_map(|run| match run {
+        Run::Insert(Collection::Alerts, documents) => Some(documents),
+        _ => None,
+    });
+    alerts.flatten().filter_map(|alert| at_path(alert, "alertcast.seq").and_then(whole)).max().filter(|last| *last > 0)
 }
 
 async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed: &mut Changed) -> Result<()> {

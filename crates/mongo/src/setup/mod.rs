@@ -20,25 +20,27 @@ use futures::future::BoxFuture;
 use mongodb::IndexModel;
 use mongodb::options::ValidationLevel;
 
+use crate::accept::keep_place;
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
+use crate::query::whole;
 use crate::transact::bounded;
 use index::Found;
 pub(crate) use index::name;
 #[cfg(test)]
 pub(crate) use index::wanted;
 
-/// Counters: the change log's end, the last place in the order of each configuration's alerts, and the set-up's version.
+/// Counters: the change log's end, the last place in the order of alerts, and the set-up's version.
 pub(crate) const COUNTERS: &str = "counters";
 
 /// The version of what is set up. Raised with every change that an older Alertcast could not live with.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// A step from a version to the next. It may be broken off and done again.
 type Step = for<'a> fn(&'a MongoStore) -> BoxFuture<'a, Result<()>>;
 
 /// `STEPS[0]` leads from 1 to 2.
-const STEPS: &[Step] = &[];
+const STEPS: &[Step] = &[|store| Box::pin(one_order(store))];
 
 /// So often a turn that was taken over is waited for again.
 const TURNS_MAX: u32 = 3;
@@ -193,4 +195,16 @@ async fn create(store: &MongoStore, name: &str) -> Result<()> {
         Err(error) if Fault::code_of(&error) == Some(NAMESPACE_EXISTS) => Ok(()),
         answer => Ok(answer?),
     }
+}
+
+/// From 1 to 2: the alerts of all configurations have one order, not each configuration its own.
+async fn one_order(store: &MongoStore) -> Result<()> {
+    let counters = store.db.collection::<Document>(COUNTERS);
+    let former = doc! { "_id": { "$regex": "^order:" } };
+    let last = counters.find(former.clone()).sort(doc! { "seq": -1 }).limit(1).await?.try_next().await?;
+    if let Some(last) = last.and_then(|counter| whole(counter.get("seq")?)) {
+        keep_place(store, last).await?;
+    }
+    counters.delete_many(former).await?;
+    Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use alertcast_core::store::Documents;
 use alertcast_mongo::{ConnectError, MongoStore, Options};
 use bson::{Document, doc};
+use mongodb::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -26,6 +27,15 @@ async fn a_standalone_server_is_refused_with_what_to_do() {
             assert!(said.contains(word), "{said}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_server_says_how_long_it_keeps_the_locks_of_the_dead() {
+    let admin = Client::with_uri_str(uri()).await.unwrap().database("admin");
+    let asked = doc! { "getParameter": 1, "transactionLifetimeLimitSeconds": 1 };
+    let told = admin.run_command(asked).await.unwrap().get_i32("transactionLifetimeLimitSeconds").unwrap();
+    let store = MongoStore::connect(&uri(), &Options::default()).await.unwrap();
+    assert_eq!(store.transaction_lifetime().await, Some(Duration::from_secs(told.try_into().unwrap())));
 }
 
 #[tokio::test]

@@ -92,6 +92,38 @@ async fn a_take_over_fences_a_commit_that_is_under_way() {
     assert_eq!(scene.store.count(Collection::Trades).await, Ok(0));
 }
 
+/// A process that dies leaves the transaction open that it was in, and the server keeps its documents locked for a time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acceptance_that_was_cut_off_by_a_death_holds_up_none_but_a_resend_of_the_same_alert() {
+    let harness = MongoHarness::new();
+    let store = harness.fresh().await;
+    let client = Client::with_uri_str(uri()).await.unwrap();
+    let database = client.database(harness.database());
+    let mut dead = client.start_session().await.unwrap();
+    dead.start_transaction().await.unwrap();
+    let claim = doc! { "$set": { "alertId": alert_id(1).0, "until": at(60) } };
+    let keys = database.collection::<Document>("intake_keys");
+    let free = doc! { "_id": &own_key(1).key, "until": { "$lte": at(1) } };
+    keys.update_one(free, claim).upsert(true).session(&mut dead).await.unwrap();
+    let begun = alertcast_core::store::document(&alert(1, 1)).unwrap();
+    database.collection("alerts").insert_one(begun).session(&mut dead).await.unwrap();
+    let resent = tokio::spawn({
+        let store = std::sync::Arc::clone(&store);
+        async move { store.accept_alert(alert(1, 1), vec![own_key(1)], at(2)).await }
+    });
+    for n in 2..=40 {
+        let accepted = store.accept_alert(alert(n, 1), vec![own_key(n)], at(2));
+        let accepted = tokio::time::timeout(Duration::from_secs(2), accepted).await;
+        assert_eq!(accepted, Ok(Ok(Acceptance::Stored)), "alert {n}");
+    }
+    assert!(!resent.is_finished(), "its key is not decided yet");
+    assert!(tokio::time::timeout(Duration::from_secs(2), store.receipt_mark(config_id(1))).await.unwrap().is_ok());
+    // The server ends it.
+    dead.abort_transaction().await.unwrap();
+    assert_eq!(resent.await.unwrap(), Ok(Acceptance::Stored));
+    assert_eq!(store.count(Collection::Alerts).await, Ok(40));
+}
+
 /// The two announcements of a trade are dropped in the same moment, each in its own lane's transaction, which sees the other one
 /// still open: one of the two has to find out that nobody was reached.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

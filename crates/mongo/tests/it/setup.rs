@@ -6,7 +6,7 @@ use alertcast_core::conformance::fixtures::*;
 use alertcast_core::conformance::scene::insert;
 use alertcast_core::conformance::{Harness, dump};
 use alertcast_core::store::collection::{Direction, IndexSource};
-use alertcast_core::store::{Collection, Documents, StoreError, document};
+use alertcast_core::store::{Collection, Documents, Intake as _, StoreError, document};
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use mongodb::options::IndexOptions;
@@ -57,7 +57,7 @@ async fn many_who_set_up_at_once_do_it_once() {
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     let noted = set_up(&db).await;
     assert_eq!(noted.get_i64("changes").unwrap(), 1, "{noted}");
-    assert_eq!((noted.get_i64("version").unwrap(), noted.get_str("owner").unwrap()), (1, ""));
+    assert_eq!((noted.get_i64("version").unwrap(), noted.get_str("owner").unwrap()), (2, ""));
     assert!(noted.contains_key("at") && noted.get_str("by").unwrap().starts_with("alertcast "));
     let before = catalogue(&db).await;
     assert_eq!(stores[0].setup().await, Ok(()));
@@ -175,6 +175,27 @@ async fn an_index_of_the_same_name_or_keys_with_other_options_is_told_and_nothin
     assert_eq!(harness.open().await.setup().await, Ok(()));
     let kept = indexes(&db, "users").await;
     assert!(kept.iter().any(|index| index.keys == doc! { "profile.phone": 1 }), "an index of others stays");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_of_version_1_goes_on_in_the_order_of_its_alerts() {
+    let harness = MongoHarness::new();
+    let store = harness.open().await;
+    let counters = harness.raw().await.collection::<Document>("counters");
+    let last = 5_000_000_000_000_i64;
+    for (order, seq) in [(format!("order:{}", config_id(1)), 7), (format!("order:{}", config_id(2)), last)] {
+        counters.insert_one(doc! { "_id": order, "seq": seq }).await.unwrap();
+    }
+    counters.insert_one(doc! { "_id": "setup", "version": 1_i64, "owner": "" }).await.unwrap();
+    store.setup().await.unwrap();
+    assert_eq!(store.receipt_mark(config_id(1)).await, Ok(last));
+    store.accept_alert(alert(1, 1), vec![own_key(1)], at(1)).await.unwrap();
+    assert_eq!(store.receipt_mark(config_id(1)).await, Ok(last + 1));
+    let left: Vec<Document> =
+        counters.find(doc! { "_id": { "$regex": "^order" } }).await.unwrap().try_collect().await.unwrap();
+    assert_eq!(left, [doc! { "_id": "order", "seq": last + 1 }]);
+    store.setup().await.unwrap();
+    assert_eq!(store.receipt_mark(config_id(1)).await, Ok(last + 1), "once");
 }
 
 #[tokio::test]

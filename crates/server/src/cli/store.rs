@@ -1,6 +1,7 @@
 //! The one place that names a store adapter.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use alertcast_core::store::{Collection, Documents as _, Result as StoreResult, Store};
 use alertcast_mongo::{ConnectError, MongoStore};
@@ -155,6 +156,15 @@ impl Beside {
             // Opened, it is complete.
             Self::Embedded(_) => Ok(Vec::new()),
             Self::MongoDb(store) => store.missing().await,
+        }
+    }
+
+    /// How long what a process had changed that died in a commit stays locked, where that is known.
+    pub(super) async fn lock_lifetime(&self) -> Option<Duration> {
+        match self {
+            // The system ends a lock with its process.
+            Self::Embedded(_) => None,
+            Self::MongoDb(store) => store.transaction_lifetime().await,
         }
     }
 

@@ -22,6 +22,8 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(20);
 const ROOM_ATTENTION: u64 = 1 << 30;
 /// With less, nothing can be relied on.
 const ROOM_BAD: u64 = 100 << 20;
+/// Longer than that, others wait in vain for what a dead process has left.
+const LOCKS_ATTENTION: Duration = Duration::from_secs(10);
 
 pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
     let mut findings = folder(settings);
@@ -166,6 +168,7 @@ async fn mongodb(settings: &Settings) -> Vec<Finding> {
         Ok(store) => {
             let mut findings = vec![Finding::good(format!("{} can be used", store.place()))];
             findings.extend(missing(&store).await);
+            findings.extend(store.lock_lifetime().await.and_then(lock_lifetime));
             findings.push(contents(&store).await);
             findings
         }
@@ -174,6 +177,23 @@ async fn mongodb(settings: &Settings) -> Vec<Finding> {
             "mend that: alertcast starts only where it reaches its store, and keeps alerts by itself from then on",
         )],
     }
+}
+
+/// What a process that dies leaves locked is to be free soon after the others have noticed its death.
+fn lock_lifetime(lasts: Duration) -> Option<Finding> {
+    (lasts > LOCKS_ATTENTION).then(|| {
+        Finding::attention(
+            format!(
+                "MongoDB keeps locked for {} s what a process had changed that dies in a commit: what it worked on waits",
+                lasts.as_secs()
+            ),
+            format!(
+                "mongosh --eval 'db.adminCommand({{ setParameter: 1, transactionLifetimeLimitSeconds: {} }})', and the \
+                 same under setParameter in mongod.conf",
+                LOCKS_ATTENTION.as_secs()
+            ),
+        )
+    })
 }
 
 async fn embedded(settings: &Settings, server: &Server) -> Vec<Finding> {
@@ -311,6 +331,15 @@ pub(super) fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn locks_that_outlive_their_process_for_long_are_told_with_what_to_type() {
+        assert_eq!(lock_lifetime(Duration::from_secs(10)), None);
+        let finding = lock_lifetime(Duration::from_secs(60)).unwrap();
+        assert!(finding.what.contains("for 60 s"));
+        let fix = finding.fix.unwrap();
+        assert!(fix.contains("db.adminCommand({ setParameter: 1, transactionLifetimeLimitSeconds: 10 })"), "{fix}");
+    }
 
     #[test]
     fn sizes_are_short() {
