@@ -1,5 +1,4 @@
-//! Accepting alerts, together: what comes while one transaction is under way goes into the next, so that the price of a
-//! commit and of its round trips is shared. Nobody waits for company: an alert that comes alone goes alone.
+//! Accepting alerts, together, so that the price of a commit is shared ([`line`](crate::line)).
 //!
 //! Where one of several cannot be stored, because a key of it is held, the transaction is undone, and each goes by
 //! itself; the next do not wait for them.
@@ -9,7 +8,6 @@
 //! gap.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, PoisonError};
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::id::AlertId;
@@ -19,10 +17,10 @@ use alertcast_core::store::{
 use alertcast_core::time::Time;
 use bson::{Document, doc};
 use mongodb::options::{ReturnDocument, WriteConcern};
-use tokio::sync::oneshot;
 
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
+use crate::line::{Line, Waiter};
 use crate::query::whole;
 use crate::setup::COUNTERS;
 use crate::transact::{Tx, Update, bounded};
@@ -39,23 +37,12 @@ const FIRSTS_MAX: u32 = 5;
 /// So often a key is offered again that was taken at first and free when its holder was looked for.
 const CLAIMS_MAX: u32 = 5;
 
-/// Those who wait to be stored. Only who is under way bounds it: one place for each request.
-#[derive(Debug, Default)]
-pub(crate) struct Line(Mutex<Waiting>);
-
-#[derive(Debug, Default)]
-struct Waiting {
-    offers: Vec<Waiter>,
-    /// Whether somebody takes them out.
-    served: bool,
-}
-
-/// An alert, and who waits for what becomes of it.
-type Waiter = (Offer, oneshot::Sender<StoreResult<Acceptance>>);
+/// Alerts that wait to be stored.
+pub(crate) type Offers = Line<Offer, Acceptance>;
 
 /// An alert that is offered.
 #[derive(Debug, Clone)]
-struct Offer {
+pub(crate) struct Offer {
     id: AlertId,
     alert: Document,
     /// Each once, sorted, so that rivals meet at the first that they share.
@@ -95,40 +82,9 @@ pub(crate) async fn accept(
     keys: Vec<IntakeKey>,
     now: Time,
 ) -> StoreResult<Acceptance> {
-    let (answer, answered) = oneshot::channel();
     let offer = Offer::of(alert, keys, now)?;
-    let is_served = {
-        let mut waiting = lock(&store.line);
-        waiting.offers.push((offer, answer));
-        std::mem::replace(&mut waiting.served, true)
-    };
-    if !is_served {
-        tokio::spawn(serve(store.clone()));
-    }
-    answered.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the operation broke off".to_owned())))
-}
-
-fn lock(line: &Line) -> std::sync::MutexGuard<'_, Waiting> {
-    line.0.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Stores batch after batch, until nobody waits.
-async fn serve(store: MongoStore) {
-    loop {
-        let batch = {
-            let mut waiting = lock(&store.line);
-            // Who has gone before the write began is not stored.
-            waiting.offers.retain(|(_, answer)| !answer.is_closed());
-            let batch = next_batch(&mut waiting.offers);
-            waiting.served = !batch.is_empty();
-            batch
-        };
-        if batch.is_empty() {
-            return;
-        }
-        // A task of its own: whatever becomes of it, the next are served. Those in it hear that it broke off.
-        let _ = tokio::spawn(store_batch(store.clone(), batch)).await;
-    }
+    let to = store.clone();
+    store.offers.wait(offer, next_batch, move |batch| store_batch(to.clone(), batch)).await
 }
 
 /// Takes the first out, as many as go together: of several with a common key, the first.
@@ -144,7 +100,7 @@ fn next_batch<T>(waiting: &mut Vec<(Offer, T)>) -> Vec<(Offer, T)> {
     waiting.extract_if(.., goes).collect()
 }
 
-async fn store_batch(store: MongoStore, batch: Vec<Waiter>) {
+async fn store_batch(store: MongoStore, batch: Vec<Waiter<Offer, Acceptance>>) {
     let (offers, answers): (Vec<Offer>, Vec<_>) = batch.into_iter().unzip();
     let stored = together(&store, offers.clone()).await;
     let goes_alone = matches!(stored, Ok(false) | Err(StoreError::AlreadyExists { .. }));

@@ -14,9 +14,10 @@ use mongodb::options::{
 use mongodb::{Client, Database};
 use tokio::time::timeout;
 
-use crate::accept::Line;
+use crate::accept::Offers;
 use crate::error::{ConnectError, Fault, Result};
 use crate::gates::Gates;
+use crate::intake::Marks;
 use crate::interruption::Interruptions;
 use crate::query::{Query, whole};
 use crate::transact::bounded;
@@ -50,8 +51,8 @@ pub struct MongoStore {
     pub(crate) client: Client,
     pub(crate) db: Database,
     pub(crate) gates: Arc<Gates>,
-    /// Alerts that are to be stored.
-    pub(crate) line: Arc<Line>,
+    pub(crate) offers: Arc<Offers>,
+    pub(crate) marks: Arc<Marks>,
     pub(crate) interruptions: Interruptions,
     /// Where it is, without user and password.
     hosts: Arc<str>,
@@ -104,7 +105,8 @@ impl MongoStore {
             client,
             db,
             gates: Arc::default(),
-            line: Arc::default(),
+            offers: Arc::default(),
+            marks: Arc::default(),
             interruptions: Interruptions::default(),
             hosts: hosts.into(),
         }

@@ -14,6 +14,7 @@ use mongodb::options::ReadConcern;
 
 use crate::accept;
 use crate::connect::MongoStore;
+use crate::line::{Line, Waiter};
 use crate::notice;
 use crate::query::{Query, at_path, whole};
 use crate::setup::COUNTERS;
@@ -22,17 +23,15 @@ use crate::transact::bounded;
 /// How many prices of the past a new one is held against.
 const RECENT_PRICES: usize = 8;
 
+/// Those who wait for a mark: one counter gives the places of all configurations.
+pub(crate) type Marks = Line<(), i64>;
+
 #[async_trait]
 impl Intake for MongoStore {
+    /// One reading for all who wait for it: it begins after each of them asked.
     async fn receipt_mark(&self, _: ConfigId) -> StoreResult<i64> {
-        bounded(async {
-            // A primary that has been replaced and does not know it must not answer.
-            let counters = self.db.collection::<Document>(COUNTERS);
-            let counter = counters.find_one(doc! { "_id": accept::ORDER });
-            let counter = counter.read_concern(ReadConcern::linearizable()).await?;
-            Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
-        })
-        .await
+        let from = self.clone();
+        self.marks.wait((), std::mem::take, move |waiting| tell_mark(from.clone(), waiting)).await
     }
 
     async fn recent_prices(&self, config: ConfigId, since: Time) -> StoreResult<Vec<PricePoint>> {
@@ -69,6 +68,21 @@ impl Intake for MongoStore {
     async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> StoreResult<()> {
         let document = document(&rejected)?;
         keep_once(self, (Collection::RejectedWebhooks, document, notices)).await
+    }
+}
+
+async fn tell_mark(store: MongoStore, waiting: Vec<Waiter<(), i64>>) {
+    let read = bounded(async {
+        // A primary that has been replaced and does not know it must not answer.
+        let counters = store.db.collection::<Document>(COUNTERS);
+        let counter = counters.find_one(doc! { "_id": accept::ORDER });
+        let counter = counter.read_concern(ReadConcern::linearizable()).await?;
+        Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
+    });
+    let mark = read.await;
+    for ((), answer) in waiting {
+        // Who has gone needs none.
+        let _ = answer.send(mark.clone());
     }
 }
 

@@ -2,7 +2,8 @@
 //! enough) or a sharded cluster, because a commit is one transaction.
 //!
 //! - [`connect`]: reaching the server and refusing one that cannot keep our promises. [`setup`]: collections, indexes.
-//! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way.
+//! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way,
+//!   [`line`] lets them share what they want at the same time.
 //! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`book`],
 //!   [`ended`], [`sweep`], [`settle`]), [`actions`], [`leases`], [`watch`], [`documents`] (with [`write`]).
 //!
@@ -24,6 +25,7 @@ mod gates;
 mod intake;
 mod interruption;
 mod leases;
+mod line;
 mod list;
 mod notice;
 mod outbox;
