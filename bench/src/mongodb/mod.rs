@@ -17,7 +17,7 @@ use crate::world::{alert, symbol};
 use crate::{Scale, probe};
 
 const CONFIGURATIONS: usize = 32;
-const ALERTS: usize = 4_000;
+const ALERTS: usize = 2_000;
 /// Subscribers to a chunk, and so to a commit.
 const CHUNK: usize = 500;
 /// How many processes share the work.
