@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use alertcast_core::alert::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
-use alertcast_core::decision::{Decision, Verdict};
-use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
-use alertcast_core::id::{AlertId, DeliveryId, SubscriptionId, UserId};
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::alert::settling::Recipients;
+use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled, StoreError, document, read};
 use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
@@ -27,11 +27,13 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
         Err(settled) => return Ok(settled),
     };
     let mut set = doc! { "alertcast.settledAt": now, "updatedAt": now };
-    match matched(store, alert).await? {
-        Some(matched) => {
-            let mut received = received(store, alert).await?;
-            keep_earlier(&mut received, &kept);
-            write_lists(&mut set, &matched, &received)?;
+    match recipients(store, alert, &kept).await? {
+        Some(recipients) => {
+            let (users, actions) = recipients.lists();
+            let users = users.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+            let actions = actions.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+            set.insert("processing.matchedUsers", users);
+            set.insert("processing.tradeActions", actions);
         }
         None => {
             set.insert("alertcast.recipientsIn", "deliveries");
@@ -48,16 +50,6 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
         return Ok(Settled::Now);
     }
     Ok(standing(store, alert).await?.err().unwrap_or(Settled::NotYet))
-}
-
-/// What was delivered when the alert was settled before stays so: its deliveries may not be kept any more.
-fn keep_earlier(received: &mut HashMap<UserId, Received>, alert: &Document) {
-    let matched = at_path(alert, "processing.matchedUsers").and_then(Bson::as_array);
-    for matched in matched.into_iter().flatten().filter_map(Bson::as_document) {
-        if let (Ok(user), Ok(at)) = (matched.get_object_id("userId"), matched.get_datetime("deliveredAt")) {
-            received.entry(UserId(user)).or_default().arrived(Time::from(*at));
-        }
-    }
 }
 
 pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
@@ -103,55 +95,38 @@ async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<std::result
     Ok(Ok(kept))
 }
 
-/// The decisions about those whom the alert was for; none where they are too many to stand in it.
-async fn matched(store: &MongoStore, alert: AlertId) -> StoreResult<Option<Vec<Decision>>> {
-    let mut matched = Vec::new();
+/// Whom the alert was for, and what they received; none where they are too many to stand in it.
+async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> StoreResult<Option<Recipients>> {
+    let mut recipients = Recipients::default();
     let mut after = None;
     loop {
         let chunks = store.decisions(alert, after, CHUNKS).await?;
         let Some(last) = chunks.last() else { break };
         after = Some(last.last_user);
-        let all = chunks.into_iter().flat_map(|chunk| chunk.decisions);
-        matched.extend(all.filter(|decision| decision.verdict == Verdict::Sent || !decision.actions.is_empty()));
-        if matched.len() > RECIPIENTS_INLINE_MAX {
-            return Ok(None);
+        for chunk in chunks {
+            if !recipients.decided(chunk) {
+                return Ok(None);
+            }
         }
     }
-    Ok(Some(matched))
-}
-
-/// What a user's deliveries of one alert came to.
-#[derive(Debug, Default)]
-struct Received {
-    subscription: Option<SubscriptionId>,
-    /// The first time that any channel delivered.
-    delivered_at: Option<Time>,
-    error: Option<String>,
-}
-
-impl Received {
-    fn arrived(&mut self, at: Time) {
-        self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
-    }
-}
-
-async fn received(store: &MongoStore, alert: AlertId) -> StoreResult<HashMap<UserId, Received>> {
-    let mut received: HashMap<UserId, Received> = HashMap::new();
     let mut after: Option<Vec<u8>> = None;
     loop {
         let page = store.deliveries_of(alert, after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
         let told_by = telling(store, &page).await?;
-        for delivery in page.into_iter().filter(|delivery| delivery.kind != MessageKind::Result) {
-            let Some(user) = delivery.user_id else { continue };
-            let subscription = delivery.subscription_id;
-            // What was told in another message arrived where that one did.
-            let told_by = delivery.superseded_by.and_then(|by| told_by.get(&by)).unwrap_or(&delivery);
-            note(received.entry(user).or_default(), subscription, told_by);
+        for delivery in &page {
+            let told_by = delivery.superseded_by.and_then(|by| told_by.get(&by)).unwrap_or(delivery);
+            recipients.delivered(delivery, told_by);
         }
     }
-    Ok(received)
+    let before = at_path(kept, "processing.matchedUsers").and_then(Bson::as_array);
+    for matched in before.into_iter().flatten().filter_map(Bson::as_document) {
+        if let (Ok(user), Ok(at)) = (matched.get_object_id("userId"), matched.get_datetime("deliveredAt")) {
+            recipients.delivered_before(UserId(user), Time::from(*at));
+        }
+    }
+    Ok(Some(recipients))
 }
 
 /// The exits that tell some of these.
@@ -167,38 +142,4 @@ async fn telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<D
         Ok((delivery.id, delivery))
     };
     found.into_iter().map(read).collect()
-}
-
-fn note(received: &mut Received, subscription: Option<SubscriptionId>, told_by: &Delivery) {
-    received.subscription = received.subscription.or(subscription);
-    if told_by.state == DeliveryState::Sent {
-        let at = told_by.ended_at.unwrap_or(told_by.updated_at);
-        received.arrived(at);
-    } else {
-        received.error = received.error.take().or_else(|| told_by.last_error.clone());
-    }
-}
-
-fn write_lists(set: &mut Document, matched: &[Decision], received: &HashMap<UserId, Received>) -> StoreResult<()> {
-    let mut users = Vec::with_capacity(matched.len());
-    let mut actions = Vec::new();
-    let nothing = Received::default();
-    for decision in matched {
-        let received = received.get(&decision.user).unwrap_or(&nothing);
-        let user = MatchedUser {
-            user_id: decision.user,
-            subscription_id: decision.subscription.or(received.subscription).unwrap_or(SubscriptionId::MIN),
-            delivered: received.delivered_at.is_some(),
-            delivered_at: received.delivered_at,
-            error: received.error.clone().filter(|_| received.delivered_at.is_none()),
-        };
-        users.push(Bson::Document(document(&user)?));
-        for action in &decision.actions {
-            let action = TradeActionTaken { action: action.action, trade_id: action.trade, user_id: decision.user };
-            actions.push(Bson::Document(document(&action)?));
-        }
-    }
-    set.insert("processing.matchedUsers", users);
-    set.insert("processing.tradeActions", actions);
-    Ok(())
 }

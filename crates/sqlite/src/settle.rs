@@ -1,15 +1,12 @@
 //! Settling an alert: once no delivery of it is open, who got it is written into it. The lists are made by a reader; the
 //! writer only checks again and writes.
 
-use std::collections::HashMap;
-
-use alertcast_core::alert::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
-use alertcast_core::decision::{Decision, DecisionChunk, Verdict};
-use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
-use alertcast_core::id::{AlertId, SubscriptionId, UserId};
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::alert::settling::Recipients;
+use alertcast_core::decision::DecisionChunk;
+use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::{Collection, Result as StoreResult, Settled, document};
 use alertcast_core::time::Time;
-use bson::Bson;
 
 use crate::documents::{bound, decisions, deliveries_of};
 use crate::ended::Kept;
@@ -92,111 +89,49 @@ fn prepare(rows: Rows<'_>, alert: AlertId, now: Time) -> Result<std::result::Res
     let mut edit = Edit::new();
     edit.set("alertcast.settledAt", now);
     edit.set("updatedAt", now);
-    match matched(rows, alert)? {
-        Some(matched) => {
-            let mut received = received(rows, alert)?;
-            keep_earlier(&mut received, &kept)?;
-            write_lists(&mut edit, &matched, &received)?;
+    match recipients(rows, alert, &kept)? {
+        Some(recipients) => {
+            let (users, actions) = recipients.lists();
+            let users = users.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+            let actions = actions.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+            edit.set("processing.matchedUsers", users);
+            edit.set("processing.tradeActions", actions);
         }
         None => edit.set("alertcast.recipientsIn", "deliveries"),
     }
     Ok(Ok((edit, raw::counter(&kept, RESENDS)?)))
 }
 
-/// What was delivered when the alert was settled before stays so: its deliveries may not be kept any more.
-fn keep_earlier(received: &mut HashMap<UserId, Received>, alert: &[u8]) -> Result<()> {
-    for matched in raw::lookup(alert, "processing.matchedUsers")?.map(Value::items).into_iter().flatten() {
-        let matched = matched?.value;
-        let user = matched.field("userId")?.and_then(Value::as_id).map(UserId);
-        let at = matched.field("deliveredAt")?.and_then(Value::as_time);
-        let (Some(user), Some(at)) = (user, at) else { continue };
-        received.entry(user).or_default().arrived(at);
-    }
-    Ok(())
-}
-
-/// The decisions about those whom the alert was for; none where they are too many to stand in it.
-fn matched(rows: Rows<'_>, alert: AlertId) -> Result<Option<Vec<Decision>>> {
-    let mut matched = Vec::new();
+/// Whom the alert was for, and what they received; none where they are too many to stand in it.
+fn recipients(rows: Rows<'_>, alert: AlertId, kept: &[u8]) -> Result<Option<Recipients>> {
+    let mut recipients = Recipients::default();
     let mut after = None;
     loop {
         let chunks: Vec<DecisionChunk> = decisions(rows, alert, after, PAGE / 100)?;
         let Some(last) = chunks.last() else { break };
         after = Some(last.last_user);
-        let all = chunks.into_iter().flat_map(|chunk| chunk.decisions);
-        matched.extend(all.filter(|decision| decision.verdict == Verdict::Sent || !decision.actions.is_empty()));
-        if matched.len() > RECIPIENTS_INLINE_MAX {
-            return Ok(None);
+        for chunk in chunks {
+            if !recipients.decided(chunk) {
+                return Ok(None);
+            }
         }
     }
-    Ok(Some(matched))
-}
-
-/// What a user's deliveries of one alert came to.
-#[derive(Debug, Default)]
-struct Received {
-    subscription: Option<SubscriptionId>,
-    /// The first time that any channel delivered.
-    delivered_at: Option<Time>,
-    error: Option<String>,
-}
-
-impl Received {
-    fn arrived(&mut self, at: Time) {
-        self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
-    }
-}
-
-fn received(rows: Rows<'_>, alert: AlertId) -> Result<HashMap<UserId, Received>> {
-    let mut received: HashMap<UserId, Received> = HashMap::new();
     let mut after: Option<Vec<u8>> = None;
     loop {
         let page = deliveries_of(rows, alert, after.as_deref(), PAGE)?;
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
-        for delivery in page.into_iter().filter(|delivery| delivery.kind != MessageKind::Result) {
-            if let Some(user) = delivery.user_id {
-                note(rows, received.entry(user).or_default(), delivery)?;
-            }
+        for delivery in &page {
+            let told_by = delivery.superseded_by.map(|by| Kept::load(rows, by)).transpose()?.flatten();
+            recipients.delivered(delivery, told_by.as_ref().map_or(delivery, |kept| &kept.delivery));
         }
     }
-    Ok(received)
-}
-
-fn note(rows: Rows<'_>, received: &mut Received, delivery: Delivery) -> Result<()> {
-    received.subscription = received.subscription.or(delivery.subscription_id);
-    // What was told in another message arrived where that one did.
-    let told_by = delivery.superseded_by.map(|by| Kept::load(rows, by)).transpose()?.flatten();
-    let told_by = told_by.map_or(delivery, |kept| kept.delivery);
-    if told_by.state == DeliveryState::Sent {
-        let at = told_by.ended_at.unwrap_or(told_by.updated_at);
-        received.arrived(at);
-    } else {
-        received.error = received.error.take().or(told_by.last_error);
+    for matched in raw::lookup(kept, "processing.matchedUsers")?.map(Value::items).into_iter().flatten() {
+        let matched = matched?.value;
+        let user = matched.field("userId")?.and_then(Value::as_id).map(UserId);
+        let at = matched.field("deliveredAt")?.and_then(Value::as_time);
+        let (Some(user), Some(at)) = (user, at) else { continue };
+        recipients.delivered_before(user, at);
     }
-    Ok(())
-}
-
-fn write_lists(edit: &mut Edit, matched: &[Decision], received: &HashMap<UserId, Received>) -> Result<()> {
-    let mut users = Vec::with_capacity(matched.len());
-    let mut actions = Vec::new();
-    let nothing = Received::default();
-    for decision in matched {
-        let received = received.get(&decision.user).unwrap_or(&nothing);
-        let user = MatchedUser {
-            user_id: decision.user,
-            subscription_id: decision.subscription.or(received.subscription).unwrap_or(SubscriptionId::MIN),
-            delivered: received.delivered_at.is_some(),
-            delivered_at: received.delivered_at,
-            error: received.error.clone().filter(|_| received.delivered_at.is_none()),
-        };
-        users.push(Bson::Document(document(&user)?));
-        for action in &decision.actions {
-            let action = TradeActionTaken { action: action.action, trade_id: action.trade, user_id: decision.user };
-            actions.push(Bson::Document(document(&action)?));
-        }
-    }
-    edit.set("processing.matchedUsers", users);
-    edit.set("processing.tradeActions", actions);
-    Ok(())
+    Ok(Some(recipients))
 }

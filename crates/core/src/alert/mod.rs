@@ -1,9 +1,10 @@
 //! Alerts: reading one, the rules for one, and the document that keeps it.
 //!
 //! A request's way through here: [`payload::read`] makes a [`payload::Payload`] of its body and query, [`rules::check`]
-//! holds that against its configuration, [`duplicate`] names the keys that tell a resend from a new alert. The files
-//! that are private are the steps of reading: `source` finds the body's shape (`lenient`, `pairs`, `query`), `redact`
-//! takes secrets out, `fields` looks names up (`names`), `values` reads single values.
+//! holds that against its configuration, [`duplicate`] names the keys that tell a resend from a new alert. In the end
+//! [`settling`] tells who got it. The files that are private are the steps of reading: `source` finds the body's shape
+//! (`lenient`, `pairs`, `query`), `redact` takes secrets out, `fields` looks names up (`names`), `values` reads single
+//! values.
 
 pub mod document;
 pub mod duplicate;
@@ -12,6 +13,7 @@ pub mod payload;
 pub mod problem;
 pub mod render;
 pub mod rules;
+pub mod settling;
 
 mod fields;
 mod lenient;

@@ -19,26 +19,30 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const HEARD_MIN: i64 = 2;
 
 /// Waits until every process that is alive has been heard of since the store came back, and none of them holds alerts in
-/// its spool; until `stop`; and at the latest for some time. Returns at once where nobody saw the store away.
-pub async fn settled(app: &App, stop: &CancellationToken) {
+/// its spool; until `stop`; and at the latest for some time. False, at once, where nobody saw the store away.
+pub async fn settled(app: &App, stop: &CancellationToken) -> bool {
     let was_away = app.members.forgets_absence(app.store.interruptions()) || app.spooling.is_spooling();
     if !was_away || app.store.is_exclusive() {
-        return;
+        return false;
     }
     let _awaited = app.members.awaits_all();
     let mut hearing = Hearing::begin(app);
     loop {
         match hearing.look(app).await {
-            Ok(true) => return info!("the store is back, and no process holds alerts in its spool: work goes on"),
+            Ok(true) => {
+                info!("the store is back, and no process holds alerts in its spool: work goes on");
+                return true;
+            }
             Ok(false) => {}
             // It is away again.
             Err(_) => hearing = Hearing::begin(app),
         }
         if app.clock.monotonic().saturating_sub(hearing.begun) >= PATIENCE {
-            return warn!("work goes on after {PATIENCE:?}, though some process still holds alerts in its spool");
+            warn!("work goes on after {PATIENCE:?}, though some process still holds alerts in its spool");
+            return true;
         }
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => return true,
             () = app.clock.sleep(LOOK_EVERY) => {}
         }
     }

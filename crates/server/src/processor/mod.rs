@@ -8,13 +8,14 @@ mod work;
 
 pub(crate) use work::outlets;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::id::ConfigId;
 use alertcast_core::store::{Fence, PARTITIONS, StoreError, partition_of};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -81,21 +82,21 @@ fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeMap<i32, Ours>> {
 
 async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
     let mut knocks = app.wake.on_alerts();
-    let mut under_way: JoinSet<ConfigId> = JoinSet::new();
-    let mut busy: HashSet<ConfigId> = HashSet::new();
+    let mut work = Work::default();
     while !stop.is_cancelled() {
-        leases::settled(app, stop).await;
-        knocks.mark_unchanged();
-        if busy.len() < CONFIGS_AT_ONCE {
-            begin(app, owned, &mut under_way, &mut busy).await;
+        if leases::settled(app, stop).await {
+            // What was drained meanwhile may belong before.
+            work.found.clear();
         }
+        work.begin(app, owned, &mut knocks).await;
+        let has_room = work.has_room();
         tokio::select! {
             () = stop.cancelled() => {}
             // While all places are taken there is nothing to begin: only an end of work matters.
-            _ = knocks.changed(), if busy.len() < CONFIGS_AT_ONCE => {}
-            Some(done) = under_way.join_next() => {
+            _ = knocks.changed(), if has_room => {}
+            Some(done) = work.under_way.join_next() => {
                 match done {
-                    Ok(config) => { busy.remove(&config); }
+                    Ok(config) => { work.busy.remove(&config); }
                     // `work` catches panics itself: only an aborted task ends so.
                     Err(error) => warn!(%error, "work on a configuration ended early"),
                 }
@@ -103,63 +104,103 @@ async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
             () = app.clock.sleep(LOOK_EVERY) => {}
         }
     }
-    while under_way.join_next().await.is_some() {}
+    while work.under_way.join_next().await.is_some() {}
 }
 
-/// Begins work on as many further configurations as there are places.
-async fn begin(app: &App, owned: &Owned, under_way: &mut JoinSet<ConfigId>, busy: &mut HashSet<ConfigId>) {
-    let ours = lock(owned).clone();
-    if ours.is_empty() {
-        return;
+/// What is worked on, and what was found that waits for a place.
+#[derive(Debug, Default)]
+struct Work {
+    under_way: JoinSet<ConfigId>,
+    busy: HashSet<ConfigId>,
+    /// None of them is busy, and those that were found by one look stand in the order of their oldest alerts.
+    found: VecDeque<Found>,
+}
+
+/// The alerts of one configuration that were found by a look.
+#[derive(Debug)]
+struct Found {
+    config: ConfigId,
+    alerts: Vec<Alert>,
+    /// Under which nobody else can have worked on them since.
+    fence: Fence,
+    /// The store's, when they were found.
+    interruptions: u64,
+}
+
+impl Work {
+    fn has_room(&self) -> bool {
+        self.busy.len() < CONFIGS_AT_ONCE
     }
-    let interruptions = app.store.interruptions();
-    let partitions: Vec<i32> = ours.keys().copied().collect();
-    let except: Vec<ConfigId> = busy.iter().copied().collect();
-    // Whether there is anything; one is enough to tell.
-    let first_look = app.store.pending_alerts(&partitions, &except, 1).await;
-    // Those who are being taken in while we look may belong before what we found.
-    let pending = match first_look {
-        Ok(found) if found.is_empty() => return app.metrics.alerts_waiting(0),
-        Ok(_) => {
-            app.in_flight.arrived(&*app.clock, ARRIVAL_PATIENCE).await;
-            app.store.pending_alerts(&partitions, &except, WINDOW).await
+
+    /// Begins work on as many further configurations as there are places. A look at the store finds more than there are
+    /// places for: they wait here, so that not each of them is looked for anew.
+    async fn begin(&mut self, app: &App, owned: &Owned, knocks: &mut watch::Receiver<u64>) {
+        let ours = lock(owned).clone();
+        self.begin_found(app, &ours);
+        if self.has_room() {
+            knocks.mark_unchanged();
+            self.look(app, &ours).await;
+            self.begin_found(app, &ours);
         }
-        Err(error) => Err(error),
-    };
-    let pending = match pending {
-        Ok(pending) => pending,
-        Err(error) => {
-            app.metrics.store_failed(Part::Processor, &error);
-            if let StoreError::Unavailable(_) = error {
-                app.members.store_was_away();
-            }
-            return warn!(%error, "the alerts to process could not be read; trying again");
-        }
-    };
-    app.metrics.alerts_waiting(pending.len());
-    if app.store.interruptions() != interruptions {
-        // Others may have spooled what belongs before these.
-        return;
     }
-    let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
-    let mut in_order = Vec::new();
-    for alert in pending {
-        // Pending alerts were matched to a configuration when they were accepted.
-        let Some(config) = alert.processing.alert_config_id else { continue };
-        let alerts = by_config.entry(config).or_default();
-        if alerts.is_empty() {
-            in_order.push(config);
+
+    fn begin_found(&mut self, app: &App, ours: &BTreeMap<i32, Ours>) {
+        while self.has_room() {
+            let Some(Found { config, alerts, fence, interruptions }) = self.found.pop_front() else { return };
+            let ours = ours.get(&partition_of(config)).filter(|ours| ours.fence == fence);
+            // Others may have worked on them, or have spooled what belongs before them: they are looked for anew.
+            let Some(ours) = ours.filter(|_| app.store.interruptions() == interruptions) else { continue };
+            self.busy.insert(config);
+            let work = work::on_config(app.clone(), config, fence, alerts, ours.ending.clone());
+            self.under_way.spawn(ours.work.track_future(work));
         }
-        alerts.push(alert);
     }
-    for config in in_order {
-        if busy.len() >= CONFIGS_AT_ONCE {
+
+    /// Finds what there is to do, beside what is being done.
+    async fn look(&mut self, app: &App, ours: &BTreeMap<i32, Ours>) {
+        if ours.is_empty() {
             return;
         }
-        let Some(ours) = ours.get(&partition_of(config)).cloned() else { continue };
-        let alerts = by_config.remove(&config).unwrap_or_default();
-        busy.insert(config);
-        let work = work::on_config(app.clone(), config, ours.fence, alerts, ours.ending);
-        under_way.spawn(ours.work.track_future(work));
+        let interruptions = app.store.interruptions();
+        let partitions: Vec<i32> = ours.keys().copied().collect();
+        let except: Vec<ConfigId> = self.busy.iter().copied().collect();
+        // Whether there is anything; one is enough to tell.
+        let first_look = app.store.pending_alerts(&partitions, &except, 1).await;
+        // Those who are being taken in while we look may belong before what we found.
+        let pending = match first_look {
+            Ok(found) if found.is_empty() => return app.metrics.alerts_waiting(0),
+            Ok(_) => {
+                app.in_flight.arrived(&*app.clock, ARRIVAL_PATIENCE).await;
+                app.store.pending_alerts(&partitions, &except, WINDOW).await
+            }
+            Err(error) => Err(error),
+        };
+        let pending = match pending {
+            Ok(pending) => pending,
+            Err(error) => {
+                app.metrics.store_failed(Part::Processor, &error);
+                if let StoreError::Unavailable(_) = error {
+                    app.members.store_was_away();
+                }
+                return warn!(%error, "the alerts to process could not be read; trying again");
+            }
+        };
+        app.metrics.alerts_waiting(pending.len());
+        let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
+        let mut in_order = Vec::new();
+        for alert in pending {
+            // Pending alerts were matched to a configuration when they were accepted.
+            let Some(config) = alert.processing.alert_config_id else { continue };
+            let alerts = by_config.entry(config).or_default();
+            if alerts.is_empty() {
+                in_order.push(config);
+            }
+            alerts.push(alert);
+        }
+        let found = in_order.into_iter().filter_map(|config| {
+            let fence = ours.get(&partition_of(config))?.fence.clone();
+            Some(Found { config, alerts: by_config.remove(&config)?, fence, interruptions })
+        });
+        self.found = found.collect();
     }
 }

@@ -1,8 +1,7 @@
 //! A process that is killed while it writes leaves a whole database with everything that it was told is written.
 
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 
 use alertcast_core::conformance::fixtures::*;
@@ -15,10 +14,7 @@ use alertcast_sqlite::SqliteStore;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::harness::{child, open};
-
-const FOLDER: &str = "ALERTCAST_TEST_FOLDER";
-const FIRST: &str = "ALERTCAST_TEST_FIRST";
+use crate::harness::{FIRST, FOLDER, killed_after, open};
 
 const USERS: u32 = 60;
 const ROUNDS: u32 = 4;
@@ -111,7 +107,12 @@ async fn a_killed_process_leaves_a_whole_database() {
     drop(store);
     let mut told = Vec::new();
     for round in 0..ROUNDS {
-        told.extend(killed_after(dir.path(), round * ALERTS_A_ROUND + 1, 40 + 60 * round as usize));
+        told.extend(killed_after(
+            "crash::child_writes",
+            dir.path(),
+            round * ALERTS_A_ROUND + 1,
+            40 + 60 * round as usize,
+        ));
         check_file(dir.path());
     }
     let store = open(dir.path());
@@ -119,35 +120,6 @@ async fn a_killed_process_leaves_a_whole_database() {
         check(&store, line).await;
     }
     check_counters(&store).await;
-}
-
-/// Lets the child work until it was told so much, kills it, and answers all that it was told.
-fn killed_after(dir: &Path, first: u32, lines: usize) -> Vec<String> {
-    let mut child = child("crash::child_writes")
-        .env(FOLDER, dir)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let mut told = Vec::new();
-    let mut line = String::new();
-    while told.len() < lines && out.read_line(&mut line).unwrap() > 0 {
-        told.extend(line.trim_end().strip_prefix("told ").map(ToOwned::to_owned));
-        line.clear();
-    }
-    child.kill().unwrap();
-    let mut complaint = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-    child.wait().unwrap();
-    assert!(told.len() >= lines, "{complaint}");
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    // The last line may be cut off.
-    let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
-    told.extend(whole.lines().filter_map(|line| line.strip_prefix("told ")).map(ToOwned::to_owned));
-    told
 }
 
 fn check_file(dir: &Path) {

@@ -10,10 +10,7 @@ use alertcast_sqlite::{OpenError, Options, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use crate::harness::{child, open};
-
-const FOLDER: &str = "ALERTCAST_TEST_FOLDER";
-
+use crate::harness::{FOLDER, child, open};
 /// What the second process does; nothing where it is not one.
 #[test]
 fn child_opens() {

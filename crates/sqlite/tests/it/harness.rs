@@ -1,8 +1,9 @@
 //! Stores in folders of their own.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use alertcast_core::conformance::Harness;
@@ -55,4 +56,37 @@ pub(crate) fn child(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args([test, "--exact", "--nocapture", "--test-threads=1"]);
     command
+}
+
+/// The folder that a child works in, and the number that it begins with.
+pub(crate) const FOLDER: &str = "ALERTCAST_TEST_FOLDER";
+pub(crate) const FIRST: &str = "ALERTCAST_TEST_FIRST";
+
+/// Lets a child work until it was told so much, kills it, and answers all that it was told: its lines `told …`.
+pub(crate) fn killed_after(test: &str, dir: &Path, first: u32, lines: usize) -> Vec<String> {
+    let mut child = child(test)
+        .env(FOLDER, dir)
+        .env(FIRST, first.to_string())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut told = Vec::new();
+    let mut line = String::new();
+    while told.len() < lines && out.read_line(&mut line).unwrap() > 0 {
+        told.extend(line.trim_end().strip_prefix("told ").map(ToOwned::to_owned));
+        line.clear();
+    }
+    child.kill().unwrap();
+    let mut complaint = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
+    child.wait().unwrap();
+    assert!(told.len() >= lines, "{complaint}");
+    let mut rest = String::new();
+    out.read_to_string(&mut rest).unwrap();
+    // The last line may be cut off.
+    let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
+    told.extend(whole.lines().filter_map(|line| line.strip_prefix("told ")).map(ToOwned::to_owned));
+    told
 }

@@ -2,9 +2,8 @@
 //! it is.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +13,7 @@ use alertcast_sqlite::{Entry, OpenError, SPOOL, Spool, SpoolContent, SpoolOption
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::harness::child;
-
-const FOLDER: &str = "ALERTCAST_TEST_SPOOL";
-const FIRST: &str = "ALERTCAST_TEST_SPOOL_FIRST";
+use crate::harness::{FIRST, FOLDER, killed_after};
 
 fn open(dir: &Path) -> Spool {
     Spool::open(dir, &SpoolOptions::default()).unwrap()
@@ -267,38 +263,11 @@ async fn a_killed_process_leaves_everything_that_it_was_told() {
     let dir = TempDir::new().unwrap();
     let mut told = Vec::new();
     for round in 0..3 {
-        told.extend(killed_after(dir.path(), round * 10_000 + 1, 60));
+        let lines = killed_after("spool::child_spools", dir.path(), round * 10_000 + 1, 60);
+        told.extend(lines.iter().map(|n| n.parse::<u32>().unwrap()));
     }
     let found = numbers(&open(dir.path())).await;
     for n in told {
         assert!(found.contains(&n), "{n} was told, and is not there");
     }
-}
-
-fn killed_after(dir: &Path, first: u32, lines: usize) -> Vec<u32> {
-    let mut child = child("spool::child_spools")
-        .env(FOLDER, dir)
-        .env(FIRST, first.to_string())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut out = BufReader::new(child.stdout.take().unwrap());
-    let (mut told, mut line) = (Vec::new(), String::new());
-    let number = |line: &str| line.trim_end().strip_prefix("told ").map(|n| n.parse::<u32>().unwrap());
-    while told.len() < lines && out.read_line(&mut line).unwrap() > 0 {
-        told.extend(number(&line));
-        line.clear();
-    }
-    child.kill().unwrap();
-    let mut complaint = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut complaint).unwrap();
-    child.wait().unwrap();
-    assert!(told.len() >= lines, "{complaint}");
-    let mut rest = String::new();
-    out.read_to_string(&mut rest).unwrap();
-    // The last line may be cut off.
-    let whole = rest.rfind('\n').map_or("", |end| &rest[..end]);
-    told.extend(whole.lines().filter_map(number));
-    told
 }

@@ -1,0 +1,86 @@
+//! Settling: once no delivery of an alert is open, who got it is written into it (seed: `processing.matchedUsers` and
+//! `processing.tradeActions`).
+
+use std::collections::HashMap;
+
+use super::document::{MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
+use crate::decision::{Decision, DecisionChunk, Verdict};
+use crate::delivery::{Delivery, DeliveryState, MessageKind};
+use crate::id::{SubscriptionId, UserId};
+use crate::time::Time;
+
+/// Those whom an alert was for, and what they received.
+#[derive(Debug, Default)]
+pub struct Recipients {
+    matched: Vec<Decision>,
+    received: HashMap<UserId, Received>,
+}
+
+/// What a user's deliveries of one alert came to.
+#[derive(Debug, Default)]
+struct Received {
+    subscription: Option<SubscriptionId>,
+    /// The first time that any channel delivered.
+    delivered_at: Option<Time>,
+    error: Option<String>,
+}
+
+impl Recipients {
+    /// Takes in decisions. False once those whom the alert was for are too many to stand in it.
+    pub fn decided(&mut self, chunk: DecisionChunk) -> bool {
+        let is_for = |decision: &Decision| decision.verdict == Verdict::Sent || !decision.actions.is_empty();
+        self.matched.extend(chunk.decisions.into_iter().filter(is_for));
+        self.matched.len() <= RECIPIENTS_INLINE_MAX
+    }
+
+    /// Takes in a delivery. `told_by`: the message that told it; itself, or the exit that its entry was combined with. A
+    /// result that was edited into an entry is no delivery of its own.
+    pub fn delivered(&mut self, delivery: &Delivery, told_by: &Delivery) {
+        let Some(user) = delivery.user_id else { return };
+        if delivery.kind == MessageKind::Result {
+            return;
+        }
+        let received = self.received.entry(user).or_default();
+        received.subscription = received.subscription.or(delivery.subscription_id);
+        if told_by.state == DeliveryState::Sent {
+            received.arrived(told_by.ended_at.unwrap_or(told_by.updated_at));
+        } else if received.error.is_none() {
+            received.error.clone_from(&told_by.last_error);
+        }
+    }
+
+    /// What was delivered when the alert was settled before stays so: its deliveries may not be kept any more.
+    pub fn delivered_before(&mut self, user: UserId, at: Time) {
+        self.received.entry(user).or_default().arrived(at);
+    }
+
+    /// The two lists.
+    #[must_use]
+    pub fn lists(&self) -> (Vec<MatchedUser>, Vec<TradeActionTaken>) {
+        let nothing = Received::default();
+        let user = |decision: &Decision| {
+            let received = self.received.get(&decision.user).unwrap_or(&nothing);
+            MatchedUser {
+                user_id: decision.user,
+                subscription_id: decision.subscription.or(received.subscription).unwrap_or(SubscriptionId::MIN),
+                delivered: received.delivered_at.is_some(),
+                delivered_at: received.delivered_at,
+                error: received.error.clone().filter(|_| received.delivered_at.is_none()),
+            }
+        };
+        let actions = self.matched.iter().flat_map(|decision| {
+            decision.actions.iter().map(|action| TradeActionTaken {
+                action: action.action,
+                trade_id: action.trade,
+                user_id: decision.user,
+            })
+        });
+        (self.matched.iter().map(user).collect(), actions.collect())
+    }
+}
+
+impl Received {
+    fn arrived(&mut self, at: Time) {
+        self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
+    }
+}
