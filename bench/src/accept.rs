@@ -25,14 +25,14 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         let world = World::make(scale.dir(), 0, CONFIGURATIONS).await?;
         let program = Process::alertcast(world.dir(), None, None).await?;
         let before = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
-        let closed = post(&[program.webhook()], scale.of(ALERTS), None).await?;
+        let closed = at_once(post(&[program.webhook()], scale.of(ALERTS), None).await?)?;
         // What was taken in is worked off before the next figure.
         world.wait_processed(scale.of(ALERTS)).await?;
         // At half of that load, alerts come at fixed moments, whatever became of those before.
         let rate = closed.rate() / 2.0;
         let groups = program.stop().await?.groups;
         let program = Process::alertcast(world.dir(), None, None).await?;
-        let open = post(&[program.webhook()], scale.of(ALERTS), Some(rate)).await?;
+        let open = at_once(post(&[program.webhook()], scale.of(ALERTS), Some(rate)).await?)?;
         program.stop().await?;
         let after = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
         let batch = (scale.of(ALERTS) as f64 / groups.max(1) as f64).round().max(1.0);
@@ -73,8 +73,25 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
     Ok(())
 }
 
+/// The timings, where every alert was accepted the first time.
+fn at_once(posted: Posted) -> anyhow::Result<probe::Timings> {
+    anyhow::ensure!(posted.resent == 0, "{} alerts were answered 503 at first", posted.resent);
+    Ok(posted.timings)
+}
+
+/// How long a sender waits that was asked to come again.
+const RESENT_AFTER: Duration = Duration::from_millis(500);
+
+/// What came of posting alerts.
+pub(crate) struct Posted {
+    /// From each alert's first post to the answer that it is accepted.
+    pub(crate) timings: probe::Timings,
+    /// How many had to be sent again: the answer was 503.
+    pub(crate) resent: usize,
+}
+
 /// Posts so many alerts, at `rate` a second or as fast as the answers come; each connection to one of these addresses.
-pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) -> anyhow::Result<probe::Timings> {
+pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) -> anyhow::Result<Posted> {
     let client = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
     let next = Arc::new(AtomicUsize::new(0));
     let begun = probe::now();
@@ -82,27 +99,41 @@ pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) 
     for url in webhooks.iter().cycle().take(CONNECTIONS) {
         let (client, next, url) = (client.clone(), Arc::clone(&next), url.clone());
         connections.spawn(async move {
-            let mut each = Vec::new();
+            let (mut each, mut resent) = (Vec::new(), 0);
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 if number >= alerts {
-                    return anyhow::Ok(each);
+                    return anyhow::Ok((each, resent));
                 }
                 // In the open loop an alert's time begins when it was due, not when a connection was free for it.
                 let due = rate.map_or_else(probe::now, |rate| begun + Duration::from_secs_f64(number as f64 / rate));
                 tokio::time::sleep_until(due.into()).await;
                 let pass = u8::from(rate.is_some());
                 let body = alert(&symbol(number % CONFIGURATIONS), "BUY", &format!("{pass}-{number}"));
-                let response = client.post(&url).body(body).send().await?;
-                anyhow::ensure!(response.status() == 202, "answered {}", response.status());
-                response.bytes().await?;
+                let mut tried = 0;
+                loop {
+                    let response = client.post(&url).body(body.clone()).send().await?;
+                    let status = response.status().as_u16();
+                    response.bytes().await?;
+                    match status {
+                        202 => break,
+                        // It had been stored all the same.
+                        200 if tried > 0 => break,
+                        503 => tokio::time::sleep(RESENT_AFTER).await,
+                        other => anyhow::bail!("answered {other}"),
+                    }
+                    tried += 1;
+                    resent += 1;
+                }
                 each.push(due.elapsed());
             }
         });
     }
-    let mut each = Vec::with_capacity(alerts);
+    let (mut each, mut resent) = (Vec::with_capacity(alerts), 0);
     while let Some(done) = connections.join_next().await {
-        each.extend(done??);
+        let (of_one, resent_by_one) = done??;
+        each.extend(of_one);
+        resent += resent_by_one;
     }
-    Ok(probe::Timings::new(each, begun.elapsed()))
+    Ok(Posted { timings: probe::Timings::new(each, begun.elapsed()), resent })
 }

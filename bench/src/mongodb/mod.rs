@@ -56,18 +56,20 @@ pub(crate) async fn measure(choice: &Choice, scale: &Scale, report: &mut Report)
 
 /// Accepted alerts a second with one process, and how long the slowest waited at half of that.
 async fn accepted(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
-    let (mut full, mut bare, mut p99, mut p50) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    let (mut full, mut bare) = (Vec::new(), Vec::new());
+    let (mut p99, mut p50, mut resent) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.runs {
         let world = World::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
         let program = world.start(0).await?;
         let closed = post(&[program.webhook()], scale.of(ALERTS), None).await?;
         world.wait_processed(scale.of(ALERTS)).await?;
-        let open = post(&[program.webhook()], scale.of(ALERTS), Some(closed.rate() / 2.0)).await?;
+        let open = post(&[program.webhook()], scale.of(ALERTS), Some(closed.timings.rate() / 2.0)).await?;
         world.wait_processed(scale.of(ALERTS) * 2).await?;
         program.stop().await?;
-        full.push(closed.rate());
-        p99.push(open.quantile_ms(0.99));
-        p50.push(open.quantile_ms(0.5));
+        full.push(closed.timings.rate());
+        p99.push(open.timings.quantile_ms(0.99));
+        p50.push(open.timings.quantile_ms(0.5));
+        resent.push((closed.resent + open.resent) as f64);
         bare.push(bare::accept_again(world.database(), scale.of(ALERTS)).await?);
         world.drop().await?;
     }
@@ -83,6 +85,7 @@ async fn accepted(server: &Server, scale: &Scale, report: &mut Report) -> anyhow
     });
     report.add(Figure::alone("MongoDB: p99 from post to answer at half that load (open loop)", "ms", p99, Goal::None));
     report.add(Figure::alone("MongoDB: median of the same", "ms", p50, Goal::None));
+    report.add(Figure::alone("MongoDB: of all these, answered 503 and sent again", "", resent, Goal::None));
     Ok(())
 }
 
@@ -123,7 +126,7 @@ async fn shared(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::
             let world = World::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
             let programs = start(&world, processes).await?;
             let webhooks: Vec<String> = programs.iter().map(Process::webhook).collect();
-            accepted.push(post(&webhooks, scale.of(ALERTS), None).await?.rate());
+            accepted.push(post(&webhooks, scale.of(ALERTS), None).await?.timings.rate());
             stop(programs).await?;
             world.drop().await?;
 
