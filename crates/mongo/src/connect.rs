@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::accept::Offers;
 use crate::error::{ConnectError, Fault, Result};
 use crate::gates::Gates;
-use crate::intake::Marks;
+use crate::intake::{Floors, Marks};
 use crate::interruption::Interruptions;
 use crate::query::{Query, whole};
 use crate::transact::bounded;
@@ -45,6 +45,10 @@ impl Default for Options {
     }
 }
 
+/// So many commands are under way at once, unless `maxPoolSize` in the connection string says otherwise. With the driver's
+/// own 10, what comes in would wait for a connection behind the commits of eight configurations.
+const CONNECTIONS_MAX: u32 = 32;
+
 /// MongoDB as the store. Cheap to clone.
 #[derive(Clone)]
 pub struct MongoStore {
@@ -53,6 +57,7 @@ pub struct MongoStore {
     pub(crate) gates: Arc<Gates>,
     pub(crate) offers: Arc<Offers>,
     pub(crate) marks: Arc<Marks>,
+    pub(crate) floors: Arc<Floors>,
     pub(crate) interruptions: Interruptions,
     /// Where it is, without user and password.
     hosts: Arc<str>,
@@ -107,6 +112,7 @@ impl MongoStore {
             gates: Arc::default(),
             offers: Arc::default(),
             marks: Arc::default(),
+            floors: Arc::default(),
             interruptions: Interruptions::default(),
             hosts: hosts.into(),
         }
@@ -165,6 +171,7 @@ async fn client_options(uri: &str, options: &Options) -> std::result::Result<Cli
         ConnectError::BadUri(why)
     })?;
     parsed.app_name.get_or_insert_with(|| "alertcast".to_owned());
+    parsed.max_pool_size.get_or_insert(CONNECTIONS_MAX);
     parsed.write_concern = Some(durable());
     parsed.read_concern = Some(ReadConcern::majority());
     parsed.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));

@@ -1,5 +1,8 @@
 //! The webhook's port: accepting, refusing, and what the rules need to know of earlier alerts.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
 use alertcast_core::alert::document::{Alert, AlertStatus, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::market::Signal;
@@ -26,6 +29,20 @@ const RECENT_PRICES: usize = 8;
 /// Those who wait for a mark: one counter gives the places of all configurations.
 pub(crate) type Marks = Line<(), i64>;
 
+/// Of each configuration, the time of the oldest of its newest prices, as they were known last.
+#[derive(Debug, Default)]
+pub(crate) struct Floors(Mutex<HashMap<ConfigId, Time>>);
+
+impl Floors {
+    fn of(&self, config: ConfigId) -> Option<Time> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&config).copied()
+    }
+
+    fn set(&self, config: ConfigId, floor: Time) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(config, floor);
+    }
+}
+
 #[async_trait]
 impl Intake for MongoStore {
     /// One reading for all who wait for it: it begins after each of them asked.
@@ -34,16 +51,18 @@ impl Intake for MongoStore {
         self.marks.wait((), std::mem::take, move |waiting| tell_mark(from.clone(), waiting)).await
     }
 
+    /// Those that were the newest before bound what is looked through: the newest now are not older, unless one of them
+    /// is gone, and then too few are found.
     async fn recent_prices(&self, config: ConfigId, since: Time) -> StoreResult<Vec<PricePoint>> {
-        let filter = doc! {
-            "processing.alertConfigId": config, "webhook.receivedAt": { "$gte": since },
-            "alertData.signal": { "$in": [Signal::Buy, Signal::Sell] },
-            "alertcast.refusedFor": { "$in": [null, [], ["price_tolerance"]] },
-        };
-        let query = Query::new(filter).sorted(doc! { "webhook.receivedAt": -1 }).limit(RECENT_PRICES);
-        let fields = doc! { "webhook.receivedAt": 1, "alertData.price": 1, "alertcast.refusedFor": 1 };
-        let found = self.find(Collection::Alerts, query.fields(fields)).await?;
-        found.iter().map(price_point).collect()
+        let known = self.floors.of(config).filter(|floor| *floor > since);
+        let mut prices = prices_since(self, config, known.unwrap_or(since)).await?;
+        if known.is_some() && prices.len() < RECENT_PRICES {
+            prices = prices_since(self, config, since).await?;
+        }
+        if let Some(oldest) = prices.get(RECENT_PRICES - 1) {
+            self.floors.set(config, oldest.at);
+        }
+        Ok(prices)
     }
 
     async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> StoreResult<Option<AlertId>> {
@@ -69,6 +88,18 @@ impl Intake for MongoStore {
         let document = document(&rejected)?;
         keep_once(self, (Collection::RejectedWebhooks, document, notices)).await
     }
+}
+
+async fn prices_since(store: &MongoStore, config: ConfigId, since: Time) -> StoreResult<Vec<PricePoint>> {
+    let filter = doc! {
+        "processing.alertConfigId": config, "webhook.receivedAt": { "$gte": since },
+        "alertData.signal": { "$in": [Signal::Buy, Signal::Sell] },
+        "alertcast.refusedFor": { "$in": [null, [], ["price_tolerance"]] },
+    };
+    let query = Query::new(filter).sorted(doc! { "webhook.receivedAt": -1 }).limit(RECENT_PRICES);
+    let fields = doc! { "webhook.receivedAt": 1, "alertData.price": 1, "alertcast.refusedFor": 1 };
+    let found = store.find(Collection::Alerts, query.fields(fields)).await?;
+    found.iter().map(price_point).collect()
 }
 
 async fn tell_mark(store: MongoStore, waiting: Vec<Waiter<(), i64>>) {
