@@ -13,7 +13,7 @@ use crate::alert::document::{Alert, AlertStatus, PricePoint};
 use crate::delivery::{Delivery, DeliveryState, Facts, MessageKind};
 use crate::market::Signal;
 use crate::money::Count;
-use crate::store::{Acceptance, Collection, RejectedWebhook, Store};
+use crate::store::{Acceptance, Collection, RejectedWebhook, Store, Write};
 
 pub async fn an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order(harness: &dyn Harness) {
     let store = harness.fresh().await;
@@ -228,6 +228,35 @@ pub async fn recent_prices_are_those_of_entries_newest_first_and_at_most_eight(h
     let late = store.recent_prices(config_id(1), at(9)).await.unwrap();
     assert_eq!(late, [12, 11, 10, 9].map(point));
     assert_eq!(store.recent_prices(config_id(3), at(-100)).await, Ok(Vec::new()));
+}
+
+pub async fn recent_prices_are_the_newest_of_now_whatever_came_and_went(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let beside = harness.beside(&store).await;
+    let newest = async || {
+        let points = store.recent_prices(config_id(1), at(-100)).await.unwrap();
+        points.iter().map(|point| point.price.to_f64()).collect::<Vec<_>>()
+    };
+    let expected = |ns: &[u32]| ns.iter().map(|n| f64::from(*n)).collect::<Vec<_>>();
+    let offer = async |by: &dyn Store, n: u32| {
+        let mut offered = alert(n, 1);
+        offered.alert_data.price = price(f64::from(n));
+        accept(by, offered).await;
+    };
+    for n in [2, 3, 4, 5, 6, 7, 8, 9] {
+        offer(&*store, n).await;
+    }
+    assert_eq!(newest().await, expected(&[9, 8, 7, 6, 5, 4, 3, 2]));
+    // Others have accepted meanwhile: later, in between, and before all that was known.
+    for n in [30, 1] {
+        offer(&*beside, n).await;
+    }
+    assert_eq!(newest().await, expected(&[30, 9, 8, 7, 6, 5, 4, 3]));
+    let delete = |n: u32| Write::Delete { collection: Collection::Alerts, id: alert_id(n).0 };
+    store.write(vec![delete(30), delete(5)]).await.unwrap();
+    assert_eq!(newest().await, expected(&[9, 8, 7, 6, 4, 3, 2, 1]), "what had fallen out is among them again");
+    offer(&*beside, 31).await;
+    assert_eq!(newest().await, expected(&[31, 9, 8, 7, 6, 4, 3, 2]));
 }
 
 pub async fn recent_prices_have_of_the_refused_those_refused_only_for_their_price(harness: &dyn Harness) {

@@ -75,6 +75,7 @@ macro_rules! conformance_tests {
                 a_receipt_mark_divides_what_was_answered_from_what_comes,
                 find_duplicate_names_who_holds_a_key_at_the_moment,
                 recent_prices_are_those_of_entries_newest_first_and_at_most_eight,
+                recent_prices_are_the_newest_of_now_whatever_came_and_went,
                 recent_prices_have_of_the_refused_those_refused_only_for_their_price,
                 a_refused_alert_is_kept_and_is_no_work,
                 refusing_the_same_alert_again_changes_nothing,
