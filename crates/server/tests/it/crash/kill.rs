@@ -17,6 +17,8 @@ const ROUNDS: u64 = 10;
 const ROUNDS_A_FOLDER: u64 = 10;
 const CONNECTIONS: usize = 4;
 const ALERTS_A_ROUND: usize = 14;
+/// The test server sends, for all that it costs it, a hundred messages a second.
+const ALERTS_A_ROUND_ON_MONGODB: usize = 5;
 /// The program is killed within this time after it takes requests; or, every fifth time, while it starts.
 const KILL_WITHIN_MS: u64 = 450;
 const KILL_STARTING_WITHIN_MS: u64 = 60;
@@ -45,13 +47,14 @@ async fn one_folder(rounds: u64, seed: u64) {
     let mut random = StdRng::seed_from_u64(seed);
     let mut alerts = Alerts::from_seed(random.random());
     let site = Site::new(load::world(), SimConfig::default().no_limits().latency_ms(2)).await;
+    let alerts_a_round = if site.is_embedded() { ALERTS_A_ROUND } else { ALERTS_A_ROUND_ON_MONGODB };
     let load = Load::new();
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
         connections.spawn(load.clone().connection(site.sender()));
     }
     for round in 1..=rounds {
-        load.add((0..ALERTS_A_ROUND).map(|_| alerts.draw()));
+        load.add((0..alerts_a_round).map(|_| alerts.draw()));
         let mut program = site.spawn();
         if random.random_range(0..5_u32) == 0 {
             tokio::time::sleep(Duration::from_millis(random.random_range(0..KILL_STARTING_WITHIN_MS))).await;

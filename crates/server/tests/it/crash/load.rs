@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use alertcast_core::id::AlertId;
 use alertcast_core::money::Count;
@@ -13,14 +12,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::harness::post::{alert, with};
-use crate::harness::{Sender, World, child};
+use crate::harness::{PATIENCE, Sender, World, child};
 
 /// Configurations; each has a symbol of its own.
 pub(super) const CONFIGS: u32 = 6;
 /// TradingView posts an alert once, and again at most so often.
 const RESENDS_MAX: usize = 3;
-/// Nothing takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// About 40 subscribers: three plans, one or two subscriptions, two bots, and some to whom not everything goes.
 pub(crate) fn world() -> World {

@@ -60,7 +60,8 @@ async fn an_exit_that_overtakes_its_entry_tells_both_in_one_mail() {
     server.rule("rcpt", "reply", json!({ "text": "451 4.7.1 later", "to": "2@" }));
     let mut app = start(&server).await;
     app.accept(buy(100.0)).await;
-    app.until("the others have it", || server.mails().len() == 2).await;
+    let others_have_it = || server.mails().len() == 2 && (1..=3).all(|user| app.messages(user).len() == 1);
+    app.until("the others have it, and all chats", others_have_it).await;
     app.accept(tp_hit(112.0)).await;
     let superseded = || app.desk.count(Collection::Deliveries, &[("state", "superseded")]) == 1;
     app.until("the exit has taken the entry's place", superseded).await;

@@ -33,7 +33,7 @@ async fn a_database_that_holds_still_costs_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_the_database_is_away_alerts_are_taken_in_and_worked_off_afterwards() {
     // All of it is worked off afterwards, by a server that is slow with long queues.
-    let mut stage = Stage::with_pauses(Duration::from_millis(1_500)).await;
+    let mut stage = Stage::with_pauses(Duration::from_millis(2_500)).await;
     stage.pause(1_000..2_000).await;
     stage.database.kill().await;
     // What was under way when it went may have no answer.
@@ -41,7 +41,7 @@ async fn while_the_database_is_away_alerts_are_taken_in_and_worked_off_afterward
     let before = stage.traffic.answered_so_far();
     tokio::time::sleep(AWAY - STALL).await;
     let taken_in = stage.traffic.answered_so_far() - before;
-    assert!(taken_in > 80, "{taken_in} alerts were taken in while the database was away");
+    assert!(taken_in > 50, "{taken_in} alerts were taken in while the database was away");
     stage.database.up().await;
     stage.pause(2_000..3_000).await;
     stage.end("away").await;

@@ -20,13 +20,13 @@ use tokio::time::Instant;
 use super::desk::Desk;
 use super::gate::{Gate, Gated};
 use super::post::{Reply, SECRET, Sender, with};
-use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Place, World, chat, panics, prepare_process};
+use super::{
+    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Place, World, chat, panics, prepare_process,
+};
 
 /// When every test in this process begins: one of the operators' windows begins then too.
 pub(crate) const START: Time = Time::from_millis(1_750_000_200_000);
 
-/// Nothing takes longer in real time, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// How often a condition is looked at in real time, and how far the clock moves between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 const STEP: Duration = Duration::from_millis(25);

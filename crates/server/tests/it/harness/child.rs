@@ -21,10 +21,8 @@ use super::app::start_chats;
 use super::desk::Desk;
 use super::place::close;
 use super::post::SECRET;
-use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Place, Sender, World, prepare_process};
+use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Place, Sender, World, prepare_process};
 
-/// The machine is busy with other tests: nothing takes longer, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// The machine's time: what the child goes by.
@@ -87,6 +85,11 @@ impl Site {
     /// The folder of this test.
     pub(crate) fn dir(&self) -> &Path {
         self.place.dir()
+    }
+
+    /// Whether its store is the embedded one.
+    pub(crate) fn is_embedded(&self) -> bool {
+        self.place.is_embedded()
     }
 
     /// To post with.

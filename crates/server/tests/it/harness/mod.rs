@@ -28,6 +28,10 @@ pub(crate) use place::Place;
 pub(crate) use post::Sender;
 pub(crate) use world::World;
 
+use std::time::Duration;
+
+/// The machine is busy with other tests: nothing takes longer in real time, unless it hangs. nextest ends a test later.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
 /// The bot that everybody has started who has no other.
 pub(crate) const BOT: &str = "101:first";
 /// A second bot.
