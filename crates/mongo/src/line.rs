@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// Somebody who waits, and for what.
 pub(crate) type Waiter<A, R> = (A, oneshot::Sender<StoreResult<R>>);
 
+/// Takes out who goes together.
+pub(crate) type Choose<A, R> = fn(&mut Vec<Waiter<A, R>>) -> Vec<Waiter<A, R>>;
+
 /// Those who wait. Only who is under way bounds it: one place for each request.
 pub(crate) struct Line<A, R>(Mutex<Waiting<A, R>>);
 
@@ -50,7 +53,7 @@ impl<A: Send + 'static, R: Send + 'static> Line<A, R> {
     pub(crate) async fn wait<F>(
         self: &Arc<Self>,
         ask: A,
-        choose: fn(&mut Vec<Waiter<A, R>>) -> Vec<Waiter<A, R>>,
+        choose: Choose<A, R>,
         serve: impl Fn(Vec<Waiter<A, R>>) -> F + Send + 'static,
     ) -> StoreResult<R>
     where
@@ -69,11 +72,8 @@ impl<A: Send + 'static, R: Send + 'static> Line<A, R> {
     }
 
     /// Serves some after some, until nobody waits.
-    async fn run<F>(
-        self: Arc<Self>,
-        choose: fn(&mut Vec<Waiter<A, R>>) -> Vec<Waiter<A, R>>,
-        serve: impl Fn(Vec<Waiter<A, R>>) -> F + Send,
-    ) where
+    async fn run<F>(self: Arc<Self>, choose: Choose<A, R>, serve: impl Fn(Vec<Waiter<A, R>>) -> F + Send)
+    where
         F: Future<Output = ()> + Send + 'static,
     {
         loop {
