@@ -191,22 +191,28 @@ impl App {
         self.clock.advance(by);
     }
 
-    /// Waits until nothing is left to be done, while the clock goes on.
-    pub(crate) async fn quiet(&self) {
-        self.until("everything is done", || self.desk.is_quiet()).await;
+    /// Waits until nothing is left to be done, while the clock goes on, and says when that was seen.
+    pub(crate) async fn quiet(&self) -> Time {
+        self.until_seen("everything is done", || Some(self.clock.now()).filter(|now| self.desk.is_quiet(*now))).await
     }
 
     /// Waits until something holds, while the clock goes on.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
+        self.until_seen(what, || holds().then_some(())).await;
+    }
+
+    async fn until_seen<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
         let looking = async {
             let mut ticking = Ticking::begin(&self.place);
-            while !holds() {
+            loop {
+                if let Some(seen) = look() {
+                    return seen;
+                }
                 ticking.tick(&self.clock).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, looking).await.is_err() {
-            panic!("waited in vain until {what}: {:?}", self.desk.busy());
-        }
+        let seen = tokio::time::timeout(PATIENCE, looking).await;
+        seen.unwrap_or_else(|_| panic!("waited in vain until {what}: {:?}", self.desk.busy(self.clock.now())))
     }
 
     /// The messages that user `n` got.
@@ -231,7 +237,7 @@ impl App {
 
     /// Waits until everything is done, stops the program, and holds what is left against every rule.
     pub(crate) async fn finish(mut self) -> Books {
-        self.quiet().await;
+        let now = self.quiet().await;
         self.stop().await;
         let books = self.books().await;
         let messages = self.sim.messages();
@@ -240,7 +246,7 @@ impl App {
             books: &books,
             messages: &messages,
             answered: &self.answered,
-            now: self.clock.now(),
+            now,
             allow: self.allow.clone(),
         };
         model.assert("at the end");

@@ -159,26 +159,34 @@ impl Site {
         child
     }
 
-    /// Waits until nothing is left to be done.
-    pub(crate) async fn quiet(&self) {
-        self.until("everything is done", || self.desk.is_quiet()).await;
+    /// Waits until nothing is left to be done, and says when that was seen.
+    pub(crate) async fn quiet(&self) -> Time {
+        self.quiet_within(PATIENCE).await
+    }
+
+    /// The same, for as long as that.
+    pub(crate) async fn quiet_within(&self, patience: Duration) -> Time {
+        self.until_within(patience, "everything is done", || Some(now()).filter(|now| self.desk.is_quiet(*now))).await
     }
 
     /// Waits until something holds.
     pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        self.until_within(PATIENCE, what, holds).await;
+        self.until_within(PATIENCE, what, || holds().then_some(())).await;
     }
 
-    /// The same, for as long as that.
-    pub(crate) async fn until_within(&self, patience: Duration, what: &str, holds: impl Fn() -> bool) {
+    /// Waits for as long as that until something is seen.
+    async fn until_within<T>(&self, patience: Duration, what: &str, look: impl Fn() -> Option<T>) -> T {
         let looking = async {
-            while !holds() {
+            loop {
+                if let Some(seen) = look() {
+                    return seen;
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        if tokio::time::timeout(patience, looking).await.is_err() {
-            panic!("waited in vain until {what}: {:?}\n{}", self.desk.busy(), self.last_words());
-        }
+        tokio::time::timeout(patience, looking).await.unwrap_or_else(|_| {
+            panic!("waited in vain until {what}: {:?}\n{}", self.desk.busy(now()), self.last_words())
+        })
     }
 
     /// Waits until everything is done, stops the program, and holds what is left against every rule.
@@ -189,20 +197,26 @@ impl Site {
         allow: Allowances,
         context: &str,
     ) -> Books {
-        self.quiet().await;
+        let quiet_at = self.quiet().await;
         let status = child.terminate().await;
         assert_eq!(status.code(), Some(0), "{context}: asked to stop, the program ended so:\n{}", self.last_words());
-        self.judge(answered, allow, context).await
+        self.judge(answered, allow, quiet_at, context).await
     }
 
-    /// Holds what is left against every rule. No program may be running.
-    pub(crate) async fn judge(&self, answered: &BTreeMap<String, AlertId>, allow: Allowances, context: &str) -> Books {
+    /// Holds what was left at that time against every rule. No program may be running.
+    pub(crate) async fn judge(
+        &self,
+        answered: &BTreeMap<String, AlertId>,
+        allow: Allowances,
+        now: Time,
+        context: &str,
+    ) -> Books {
         let store = self.store().await;
         let books = Books::read(&*store).await;
         close(store);
         let messages = self.sim.messages();
         let world = &self.world;
-        let model = Model { world, books: &books, messages: &messages, answered, now: now(), allow };
+        let model = Model { world, books: &books, messages: &messages, answered, now, allow };
         model.assert(context);
         assert_eq!(self.desk.integrity(), "ok", "{context}");
         books

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::store::Collection;
+use alertcast_core::time::Time;
 use bson::{Document, doc};
 use mongodb::Client;
 use rusqlite::{Connection, OpenFlags};
@@ -26,17 +27,17 @@ impl Desk {
         Self::File(data_dir.join("alertcast.db"))
     }
 
-    /// Whether nothing is left to be done now: every alert is processed and settled, no delivery is open, but for the
-    /// operators' counts that wait for the end of their window.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.busy().is_none()
+    /// Whether nothing is left to be done at this time: every alert is processed and settled, no delivery is open, but
+    /// for the operators' counts that wait for the end of their window.
+    pub(crate) fn is_quiet(&self, now: Time) -> bool {
+        self.busy(now).is_none()
     }
 
     /// What is left to be done, in words.
-    pub(crate) fn busy(&self) -> Option<String> {
+    pub(crate) fn busy(&self, now: Time) -> Option<String> {
         let (received, unsettled, open) = match self {
-            Self::File(file) => left_in_file(&opened(file)),
-            Self::Database(database) => database.left(),
+            Self::File(file) => left_in_file(&opened(file), now),
+            Self::Database(database) => database.left(now),
         };
         let busy = received + unsettled + open;
         (busy > 0).then(|| format!("{received} alerts to process, {unsettled} to settle, {open} deliveries open"))
@@ -79,19 +80,20 @@ fn count(conn: &Connection, from: &str) -> i64 {
     conn.query_row(&format!("SELECT count(*) FROM {from}"), [], |row| row.get(0)).unwrap()
 }
 
-fn left_in_file(conn: &Connection) -> (i64, i64, i64) {
+fn left_in_file(conn: &Connection, now: Time) -> (i64, i64, i64) {
     let received = count(conn, r#"alerts WHERE "processing.status" IN ('received', 'processing')"#);
     let unsettled = count(conn, r#"alerts WHERE "processing.status" = 'processed' AND "alertcast.settledAt" IS NULL"#);
     let open = count(conn, OPEN);
-    let waiting = if open > 0 && open <= LOOKED_AT_MAX { counts_that_wait(conn) } else { 0 };
+    let waiting = if open > 0 && open <= LOOKED_AT_MAX { counts_that_wait(conn, now) } else { 0 };
     (received, unsettled, open - waiting)
 }
 
-fn counts_that_wait(conn: &Connection) -> i64 {
+fn counts_that_wait(conn: &Connection, now: Time) -> i64 {
     let mut statement = conn.prepare(&format!("SELECT doc FROM {OPEN}")).unwrap();
     let documents = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     let deliveries = documents.map(|bytes| bson::deserialize_from_slice::<Delivery>(&bytes.unwrap()).unwrap());
-    i64::try_from(deliveries.filter(|delivery| delivery.kind == MessageKind::OperatorMore).count()).unwrap()
+    let waiting = deliveries.filter(|delivery| delivery.kind == MessageKind::OperatorMore && delivery.due_at > now);
+    i64::try_from(waiting.count()).unwrap()
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -145,15 +147,17 @@ impl Database {
         })
     }
 
-    fn left(&self) -> (i64, i64, i64) {
-        self.ask(async |db| {
+    fn left(&self, now: Time) -> (i64, i64, i64) {
+        self.ask(async move |db| {
             let count = async |collection: Collection, filter: Document| {
                 let found = db.collection::<Document>(collection.name()).count_documents(filter).await.unwrap();
                 i64::try_from(found).unwrap()
             };
             let to_process = doc! { "processing.status": { "$in": ["received", "processing"] } };
             let to_settle = doc! { "processing.status": "processed", "alertcast.settledAt": null };
-            let open = doc! { "state": { "$in": ["pending", "sending"] }, "kind": { "$ne": "operator_more" } };
+            let now = bson::DateTime::from_millis(now.millis());
+            let awaited = [doc! { "kind": { "$ne": "operator_more" } }, doc! { "dueAt": { "$lte": now } }];
+            let open = doc! { "state": { "$in": ["pending", "sending"] }, "$or": awaited.to_vec() };
             (
                 count(Collection::Alerts, to_process).await,
                 count(Collection::Alerts, to_settle).await,

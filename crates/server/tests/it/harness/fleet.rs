@@ -79,8 +79,7 @@ impl Fleet {
 
     /// Waits until everything is done, stops all of them, and holds what is left against every rule.
     pub(crate) async fn finish(mut self, answered: &BTreeMap<String, AlertId>, context: &str) -> Books {
-        let desk = self.site.desk.clone();
-        self.site.until_within(PATIENCE, "everything is done", || desk.is_quiet()).await;
+        let quiet_at = self.site.quiet_within(PATIENCE).await;
         for member in &mut self.members {
             let status = member.process.take().unwrap().terminate().await;
             assert_eq!(
@@ -95,6 +94,6 @@ impl Fleet {
         close(store);
         // What one process took in although another had it already is kept under the other's id.
         let answered = answered.iter().map(|(name, id)| (name.clone(), kept.get(name).copied().unwrap_or(*id)));
-        self.site.judge(&answered.collect(), Allowances::default(), context).await
+        self.site.judge(&answered.collect(), Allowances::default(), quiet_at, context).await
     }
 }
