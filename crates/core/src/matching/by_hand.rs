@@ -49,7 +49,8 @@ pub fn close(asked: &Close<'_>, audience: &Audience, now: Time, ids: &dyn IdSour
         true => Routes::default(),
         false => exit_routes(asked.outlets, user.as_ref(), &preference.choices).unwrap_or_default(),
     };
-    let is_first = has_priority_support(audience, trade.user_id, trade.subscription_id);
+    let priority_support = has_priority_support(audience, trade.user_id, trade.subscription_id);
+    let telling = Telling { asked, ending: &ending, priority_support, now, ids };
     let told = UsageIncrement {
         subscription: trade.subscription_id,
         preference: preference.id,
@@ -60,52 +61,50 @@ pub fn close(asked: &Close<'_>, audience: &Audience, now: Time, ids: &dyn IdSour
     Ok(ClosePlan {
         end: ending.commit(now, None, None),
         rev_seen: trade.alertcast.rev.0,
-        deliveries: routes.iter().flat_map(|route| messages(asked, &ending, route, is_first, now, ids)).collect(),
+        deliveries: routes.iter().flat_map(|route| telling.by(route)).collect(),
         usage: if routes.is_empty() { Vec::new() } else { vec![told] },
     })
 }
 
-/// The exit, and its entry's edit.
-fn messages(
-    asked: &Close<'_>,
-    ending: &Ending<'_>,
-    route: Route<'_>,
+/// What the messages of one act have in common.
+struct Telling<'a> {
+    asked: &'a Close<'a>,
+    ending: &'a Ending<'a>,
     priority_support: bool,
     now: Time,
-    ids: &dyn IdSource,
-) -> impl Iterator<Item = Delivery> {
-    let exit = message(asked, ending, route, priority_support, now, ids);
-    let entry = exit.entry_delivery;
-    let id = DeliveryId(ids.next());
-    let result = entry.and_then(|entry| exit.result(id, asked.trade.id, entry, ending.told(), priority_support));
-    [Some(exit), result].into_iter().flatten()
+    ids: &'a dyn IdSource,
 }
 
-fn message(
-    asked: &Close<'_>,
-    ending: &Ending<'_>,
-    route: Route<'_>,
-    priority_support: bool,
-    now: Time,
-    ids: &dyn IdSource,
-) -> Delivery {
-    let (trade, kind) = (asked.trade, MessageKind::Exit);
-    let parcel = Parcel {
-        cause: Cause { kind: CauseKind::Manual, id: asked.act },
-        recipient: Recipient::User(trade.user_id),
-        channel: route.channel,
-        kind,
-        trade: Some(trade.id),
-    };
-    let facts = Facts::Exit { closed: ending.told() };
-    Delivery {
-        alert_config_id: Some(trade.alert_config_id),
-        subscription_id: Some(trade.subscription_id),
-        entry_delivery: trade.announced_by(route.channel),
-        lane: route.lane,
-        to: route.to.to_owned(),
-        priority: priority(kind, priority_support),
-        rotation: rotation(AlertId(asked.act), trade.user_id),
-        ..Delivery::pending(DeliveryId(ids.next()), parcel, facts, now)
+impl Telling<'_> {
+    /// The exit, and its entry's edit.
+    fn by(&self, route: Route<'_>) -> impl Iterator<Item = Delivery> {
+        let exit = self.exit(route);
+        let result = exit.entry_delivery.and_then(|entry| {
+            let id = DeliveryId(self.ids.next());
+            exit.result(id, self.asked.trade.id, entry, self.ending.told(), self.priority_support)
+        });
+        [Some(exit), result].into_iter().flatten()
+    }
+
+    fn exit(&self, route: Route<'_>) -> Delivery {
+        let (trade, kind) = (self.asked.trade, MessageKind::Exit);
+        let parcel = Parcel {
+            cause: Cause { kind: CauseKind::Manual, id: self.asked.act },
+            recipient: Recipient::User(trade.user_id),
+            channel: route.channel,
+            kind,
+            trade: Some(trade.id),
+        };
+        let facts = Facts::Exit { closed: self.ending.told() };
+        Delivery {
+            alert_config_id: Some(trade.alert_config_id),
+            subscription_id: Some(trade.subscription_id),
+            entry_delivery: trade.announced_by(route.channel),
+            lane: route.lane,
+            to: route.to.to_owned(),
+            priority: priority(kind, self.priority_support),
+            rotation: rotation(AlertId(self.asked.act), trade.user_id),
+            ..Delivery::pending(DeliveryId(self.ids.next()), parcel, facts, self.now)
+        }
     }
 }
