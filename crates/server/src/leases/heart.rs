@@ -27,9 +27,10 @@ impl Heart {
     /// Shows the others that this process is there, and which lanes it can serve. None: the name is taken.
     pub(super) async fn begin(app: &App, lanes: &[String]) -> Result<Option<Self>> {
         let id = app.ids.next().to_hex();
+        // Before the spool is shown: one that belongs to nobody for longer is removed.
+        let alive_until = app.clock.monotonic() + TTL;
         // Nobody is to see the process before they can see that.
         let spool = if app.spooling.is_spooling() { Some(hold_spool(app, &id).await?) } else { None };
-        let alive_until = app.clock.monotonic() + TTL;
         let owner = std::iter::once(&id).chain(lanes).map(String::as_str).collect::<Vec<_>>().join(" ");
         let lease = app.store.take_lease(&format!("{PROCESS}{id}"), &owner, None).await?;
         Ok(lease.map(|lease| Self { id, lease, alive_until, spool }))

@@ -258,6 +258,8 @@ async fn look_on(app: &App, me: &str, stop: &CancellationToken) {
 #[derive(Debug, Default)]
 struct Watching {
     processes: Watched<(i64, i64)>,
+    /// Spools of processes that are not there: left by the dead, or shown by one that is about to enter.
+    ownerless: Watched<()>,
     free: Watched<()>,
 }
 
@@ -279,8 +281,11 @@ impl Watching {
         let live: BTreeMap<&str, BTreeSet<&str>> = live.into_iter().map(process).collect();
         let (spools, shared): (Vec<&Lease>, Vec<&Lease>) =
             others.into_iter().partition(|lease| lease.name.starts_with(SPOOL));
-        let ownerless = spools.into_iter().filter(|spool| !live.contains_key(spool.owner.as_str()));
-        let gone: Vec<&Lease> = dead.into_iter().chain(ownerless).collect();
+        let ownerless: Vec<&Lease> =
+            spools.into_iter().filter(|spool| !live.contains_key(spool.owner.as_str())).collect();
+        self.ownerless.look(now, ownerless.iter().map(|spool| (spool.name.clone(), ())));
+        let left_behind = ownerless.into_iter().filter(|spool| self.ownerless.of(&spool.name) >= TTL);
+        let gone: Vec<&Lease> = dead.into_iter().chain(left_behind).collect();
         let standing: BTreeMap<&str, &Lease> = shared.iter().map(|lease| (lease.name.as_str(), *lease)).collect();
         app.members.compare(me, &standing);
         let owned = shared.iter().filter(|lease| live.contains_key(lease.owner.as_str()));

@@ -96,6 +96,21 @@ async fn a_process_that_hung_is_fenced_off_and_begins_anew_under_another_name() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_spool_shown_by_a_process_that_is_about_to_enter_stays_and_what_the_dead_left_goes() {
+    let house = House::open(nobody()).await;
+    let a = house.process().await;
+    house.shared_by(1).await;
+    let begun = a.elapsed();
+    a.app.store.take_lease("spool:new", "new", None).await.unwrap().unwrap();
+    until("a while has passed", async || (a.elapsed() - begun > TTL / 2).then_some(())).await;
+    assert_eq!(house.leases("spool:").await.len(), 1, "it may be entering still");
+    let gone = async || house.leases("spool:").await.is_empty().then_some(());
+    until("nobody is expected any more", gone).await;
+    assert!(a.elapsed() - begun >= TTL);
+    a.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_spool() {
     let house = House::open(nobody()).await;
     let (a, b) = (house.process().await, house.process().await);
