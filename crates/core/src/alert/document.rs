@@ -1,5 +1,7 @@
 //! An alert: the `alerts` document (seed 2.7), and what Alertcast keeps with it.
 
+use std::fmt;
+
 use bson::Document;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +88,13 @@ pub struct AlertData {
     pub timestamp: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub additional_data: Option<Document>,
+}
+
+/// As people name it: `BUY BTCUSDT 1h EMA Cross`.
+impl fmt::Display for AlertData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {}", self.signal, self.symbol, self.timeframe, self.strategy)
+    }
 }
 
 /// What became of it.

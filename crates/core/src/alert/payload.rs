@@ -23,7 +23,7 @@ use crate::money::{Amount, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
 
-pub use self::again::read_again;
+pub use self::again::{body_text, read_again};
 pub use super::redact::{scrub, scrub_query};
 pub use super::source::Unreadable;
 

@@ -342,8 +342,7 @@ impl Run<'_> {
     /// The alert's end, and what the operators should know of it.
     async fn finish(&self, run: Tally, plan: &ChunkPlan, now: Time) -> Result<(Option<Finish>, Vec<Notice>), Halt> {
         let total = self.whole(run, plan).await?;
-        let data = &self.alert.alert_data;
-        let name = format!("{} {} {} {}", data.signal, data.symbol, data.timeframe, data.strategy);
+        let name = self.alert.alert_data.to_string();
         let mut errors = Vec::new();
         let mut troubles = Vec::new();
         let is_exit = self.job.ask.opens().is_none();
@@ -367,7 +366,7 @@ impl Run<'_> {
         if self.job.testing {
             troubles.push(Trouble {
                 group: format!("testing:{}", self.alert.id),
-                title: format!("Test alert: {name} at {}", data.price),
+                title: format!("Test alert: {name} at {}", self.alert.alert_data.price),
                 lines: vec![
                     format!("{} subscribers would have got it.", total.sent),
                     "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),

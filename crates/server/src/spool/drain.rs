@@ -17,8 +17,8 @@ use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::Spooled;
-use crate::app::{App, Wakeups};
+use super::{Spooled, parked};
+use crate::app::App;
 use crate::metrics::Part;
 
 /// Records brought to the store before they are removed together.
@@ -49,7 +49,7 @@ enum Step {
 enum Outcome {
     /// The store has it, and it may be removed.
     Kept(&'static str),
-    /// The store will not have it.
+    /// The store will not have it, and the provider has been told.
     Refused(StoreError),
     /// The store is away.
     Later(StoreError),
@@ -60,7 +60,7 @@ pub async fn run(app: App, spooled: Arc<Spooled>, stop: CancellationToken) {
     let mut pause = PAUSE_FIRST;
     loop {
         let step = tokio::select! {
-            step = spooled.step(&app.wake) => step,
+            step = spooled.step(&app) => step,
             () = stop.cancelled() => return,
         };
         let wait = match step {
@@ -87,7 +87,7 @@ pub async fn run(app: App, spooled: Arc<Spooled>, stop: CancellationToken) {
 }
 
 impl Spooled {
-    async fn step(&self, wake: &Wakeups) -> Step {
+    async fn step(&self, app: &App) -> Step {
         if self.passes() {
             return Step::Idle;
         }
@@ -95,7 +95,7 @@ impl Spooled {
         let limit = if self.is_away() { 1 } else { BATCH };
         match self.spool.oldest(limit).await {
             Ok(records) if records.is_empty() => self.finish().await,
-            Ok(records) => self.bring(records, wake).await,
+            Ok(records) => self.bring(records, app).await,
             Err(error) => {
                 error!(%error, "the spool cannot be read; trying again");
                 Step::Failed
@@ -126,31 +126,39 @@ impl Spooled {
         }
     }
 
-    async fn bring(&self, records: Vec<Record>, wake: &Wakeups) -> Step {
+    async fn bring(&self, records: Vec<Record>, app: &App) -> Step {
         let mut lanes: BTreeMap<Option<ConfigId>, Vec<Record>> = BTreeMap::new();
         for record in records {
             lanes.entry(config_of(&record)).or_default().push(record);
         }
-        let lanes = stream::iter(lanes.into_values()).map(|lane| self.bring_lane(lane));
+        let lanes = stream::iter(lanes.into_values()).map(|lane| self.bring_lane(lane, app));
         let outcomes: Vec<(i64, Outcome)> =
             lanes.buffer_unordered(CONFIGS_AT_ONCE).flat_map(stream::iter).collect().await;
         let written = self.settle(outcomes).await;
         self.tell();
-        wake.alerts_came();
-        wake.deliveries_came();
+        app.wake.alerts_came();
+        app.wake.deliveries_came();
         written
     }
 
     /// Records of one configuration, one after the other, until the store is away.
-    async fn bring_lane(&self, records: Vec<Record>) -> Vec<(i64, Outcome)> {
+    async fn bring_lane(&self, records: Vec<Record>, app: &App) -> Vec<(i64, Outcome)> {
         let mut outcomes = Vec::with_capacity(records.len());
         for Record { position, entry } in records {
-            let outcome = match entry {
-                Err(error) => Outcome::Refused(error),
-                Ok(entry) => match self.patiently(self.offer(entry)).await {
-                    Ok(result) => Outcome::Kept(result),
-                    Err(error @ (StoreError::Unavailable(_) | StoreError::Conflict)) => Outcome::Later(error),
-                    Err(error) => Outcome::Refused(error),
+            let offered = match &entry {
+                Ok(entry) => self.patiently(self.offer(entry.clone())).await,
+                Err(error) => Err(error.clone()),
+            };
+            let outcome = match offered {
+                Ok(result) => Outcome::Kept(result),
+                Err(error) if is_passing(&error) => Outcome::Later(error),
+                Err(error) => match self.patiently(parked::report(app, entry.as_ref().ok(), &error)).await {
+                    Err(passing) if is_passing(&passing) => Outcome::Later(passing),
+                    Err(also) => {
+                        error!(position, error = %also, "the operators cannot be told of an alert that is set aside");
+                        Outcome::Refused(error)
+                    }
+                    Ok(()) => Outcome::Refused(error),
                 },
             };
             let stop = matches!(outcome, Outcome::Later(_));
@@ -251,6 +259,11 @@ impl Spooled {
             warn!(waiting = self.spool.waiting(), "the store answers again");
         }
     }
+}
+
+/// Whether the same may go well another time.
+fn is_passing(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(_) | StoreError::Conflict)
 }
 
 fn config_of(record: &Record) -> Option<ConfigId> {

@@ -11,6 +11,7 @@
 //! An alert that the store may have in spite of a missing answer is spooled under the same id: the store takes it once.
 
 mod drain;
+mod parked;
 mod recent;
 
 use std::pin::pin;

@@ -17,6 +17,13 @@ pub fn read_again(alert: &Alert) -> Payload {
     payload
 }
 
+/// The body of a kept alert, to be read by people: the text that it was, or its JSON.
+#[must_use]
+pub fn body_text(alert: &Alert) -> String {
+    let raw = &alert.webhook.raw_payload;
+    raw.get_str(TEXT_KEY).map_or_else(|_| Value::Object(document(raw)).to_string(), str::to_owned)
+}
+
 /// What was read when it came in, under the names by which it is looked for.
 fn read_then(alert: &Alert) -> Map<String, Value> {
     let data = &alert.alert_data;
@@ -112,6 +119,11 @@ mod tests {
                 ..first.clone()
             };
             assert_eq!(again, expected, "{body} {query}");
+            let text = body_text(&alert);
+            match serde_json::from_str::<Value>(body) {
+                Ok(came) => assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), came),
+                Err(_) => assert_eq!(text, body),
+            }
             assert_eq!(first.timestamp_in_body, again.timestamp_in_body, "{body}");
         }
     }

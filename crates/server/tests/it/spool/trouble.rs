@@ -2,17 +2,23 @@
 
 use std::time::Duration;
 
+use alertcast::settings::Settings;
 use alertcast_core::conformance::fixtures::{alert, config_id};
 use alertcast_core::money::Count;
-use alertcast_core::store::{INTAKE_DEADLINE, StoreError};
+use alertcast_core::store::{Collection, INTAKE_DEADLINE, StoreError};
 use serde_json::json;
 
 use super::{Process, Weather, folder, ids, stored};
+use crate::harness::{BOT, OPERATORS};
 use crate::support::{House, Post};
 
 #[tokio::test]
 async fn an_alert_that_the_store_will_not_have_holds_nobody_up() {
-    let (house, dir) = (House::new().await, folder());
+    let with_operators = |settings: &mut Settings| {
+        settings.telegram.tokens = vec![BOT.into()];
+        settings.telegram.operator_chats = vec![OPERATORS.to_string()];
+    };
+    let (house, dir) = (House::with(with_operators).await, folder());
     let process = Process::start(&house, dir.path()).await;
     process.line.set(Weather::Gone);
     let poison = process.send(Post::buy(json!({"n": 1, "comment": "poison"}))).await.assert(202);
@@ -22,6 +28,15 @@ async fn an_alert_that_the_store_will_not_have_holds_nobody_up() {
     process.drain().await;
     assert_eq!(ids(&house).await, [behind.alert()]);
     assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    let kept = house.only(Collection::RejectedWebhooks).await;
+    assert!(kept.get_str("body").unwrap().contains(r#""comment":"poison""#), "{kept}");
+    assert_eq!(kept.get_i32("status").unwrap(), 202);
+    let told = house.only(Collection::Deliveries).await;
+    let facts = told.get_document("facts").unwrap();
+    let lines: Vec<&str> = facts.get_array("lines").unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    assert_eq!(facts.get_str("title").unwrap(), "An accepted alert could not be stored");
+    assert!(lines[0].starts_with("BUY BTCUSDT 1h EMA Cross: "), "{lines:?}");
+    assert_eq!(lines.last().unwrap(), &format!("Alert {}", poison.alert()));
     drop(process);
     let process = Process::start(&house, dir.path()).await;
     assert_eq!(process.waiting(), 1, "it is kept, and tried again");
