@@ -2,8 +2,9 @@
 //! port asks for, written together at the end. So an operation takes as many round trips for a hundred deliveries as for
 //! one.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
+use alertcast_core::alert::settling::Ended;
 use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
@@ -95,15 +96,12 @@ pub(crate) struct Book {
     pub(crate) now: Time,
     pub(crate) deliveries: HashMap<DeliveryId, Kept>,
     pub(crate) trades: HashMap<TradeId, KeptTrade>,
-    /// The alerts one of whose deliveries ended, in the order of the ends, once each.
-    pub(crate) ended: Vec<AlertId>,
-    /// Sent, and failed, by alert.
-    pub(crate) counted: BTreeMap<AlertId, (i64, i64)>,
+    pub(crate) ended: Ended,
 }
 
 impl Book {
     pub(crate) fn new(now: Time) -> Self {
-        Self { now, deliveries: HashMap::new(), trades: HashMap::new(), ended: Vec::new(), counted: BTreeMap::new() }
+        Self { now, deliveries: HashMap::new(), trades: HashMap::new(), ended: Ended::default() }
     }
 
     /// Takes up deliveries that have been read.
@@ -192,16 +190,15 @@ impl Book {
         tx.updates(Collection::Trades.name(), trades).await?;
         let unreached = self.trades.values().filter(|kept| kept.is_marked).map(|kept| &kept.trade);
         take_back(tx, unreached.collect(), self.now).await?;
-        let alerts = self.counted.into_iter().filter(|(_, counts)| *counts != (0, 0));
-        let alerts = alerts.map(|(alert, (sent, failed))| {
+        let alerts = self.ended.outcomes().map(|(alert, outcomes)| {
             let mut update = Document::new();
-            put(&mut update, "$inc", "statistics.deliveryCount", Count(sent));
-            put(&mut update, "$inc", "statistics.failureCount", Count(failed));
+            put(&mut update, "$inc", "statistics.deliveryCount", outcomes.sent);
+            put(&mut update, "$inc", "statistics.failureCount", outcomes.failed);
             put(&mut update, "$set", "updatedAt", self.now);
             Update::new(doc! { "_id": alert }, update)
         });
         tx.updates(Collection::Alerts.name(), alerts.collect()).await?;
-        Ok(self.ended)
+        Ok(self.ended.alerts())
     }
 }
 

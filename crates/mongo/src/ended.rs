@@ -1,7 +1,7 @@
 //! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
 
 use alertcast_core::delivery::{DeliveryEvent, DeliveryState, LATE, MessageKind};
-use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::id::DeliveryId;
 use alertcast_core::money::Count;
 
 use crate::book::{Book, Edit};
@@ -33,36 +33,20 @@ impl Book {
         }
         let is_sent = state == DeliveryState::Sent;
         if let Some(alert) = delivery.alert_id {
-            self.count(alert, state);
+            self.ended.count(alert, state);
         }
         if !is_sent || lapsed {
             self.entry_ended_unsent(id);
         }
         if let Some(entry) = delivery.combines {
             if let Some(alert) = self.delivery(entry).and_then(|entry| entry.alert_id) {
-                self.touch(alert);
+                self.ended.touch(alert);
             }
             if !is_sent {
                 self.entry_ended_unsent(entry);
             }
         }
         Ok(())
-    }
-
-    fn count(&mut self, alert: AlertId, state: DeliveryState) {
-        self.touch(alert);
-        let (sent, failed) = self.counted.entry(alert).or_default();
-        match state {
-            DeliveryState::Sent => *sent += 1,
-            DeliveryState::Expired | DeliveryState::Dead => *failed += 1,
-            _ => {}
-        }
-    }
-
-    fn touch(&mut self, alert: AlertId) {
-        if !self.ended.contains(&alert) {
-            self.ended.push(alert);
-        }
     }
 
     /// Where no other announcement of the trade has arrived or still may, the trade is unreached.

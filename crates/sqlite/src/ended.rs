@@ -1,7 +1,6 @@
 //! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
 
-use std::collections::BTreeMap;
-
+use alertcast_core::alert::settling::Ended;
 use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind};
 use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
@@ -49,15 +48,12 @@ impl Kept {
 pub(crate) struct Endings<'c> {
     rows: Rows<'c>,
     now: Time,
-    /// In the order in which they were touched, once each: to be settled.
-    alerts: Vec<AlertId>,
-    /// Sent, and failed, by alert.
-    counted: BTreeMap<AlertId, (i64, i64)>,
+    ended: Ended,
 }
 
 impl<'c> Endings<'c> {
-    pub(crate) const fn new(rows: Rows<'c>, now: Time) -> Self {
-        Self { rows, now, alerts: Vec::new(), counted: BTreeMap::new() }
+    pub(crate) fn new(rows: Rows<'c>, now: Time) -> Self {
+        Self { rows, now, ended: Ended::default() }
     }
 
     /// Ends a delivery with an event, and draws the consequences. Answers whether the event had a place in its state.
@@ -81,13 +77,15 @@ impl<'c> Endings<'c> {
             // It ends with the exit that tells it.
             return Ok(true);
         }
-        self.count(delivery, state);
+        if let Some(alert) = delivery.alert_id {
+            self.ended.count(alert, state);
+        }
         let is_sent = state == DeliveryState::Sent;
         if !is_sent || lapsed {
             self.entry_ended_unsent(delivery)?;
         }
         if let Some(alert) = delivery.combines_alert {
-            self.touch(alert);
+            self.ended.touch(alert);
         }
         if let (false, Some(combined)) = (is_sent, delivery.combines)
             && let Some(entry) = Kept::load(self.rows, combined)?
@@ -95,23 +93,6 @@ impl<'c> Endings<'c> {
             self.entry_ended_unsent(&entry.delivery)?;
         }
         Ok(true)
-    }
-
-    fn count(&mut self, delivery: &Delivery, state: DeliveryState) {
-        let Some(alert) = delivery.alert_id else { return };
-        self.touch(alert);
-        let (sent, failed) = self.counted.entry(alert).or_default();
-        match state {
-            DeliveryState::Sent => *sent += 1,
-            DeliveryState::Expired | DeliveryState::Dead => *failed += 1,
-            _ => {}
-        }
-    }
-
-    fn touch(&mut self, alert: AlertId) {
-        if !self.alerts.contains(&alert) {
-            self.alerts.push(alert);
-        }
     }
 
     /// Where no other announcement of the trade has arrived or still may, the trade is unreached, and what its commit
@@ -169,20 +150,18 @@ impl<'c> Endings<'c> {
 
     /// Writes the alerts' counters; answers the alerts one of whose deliveries ended.
     pub(crate) fn finish(self) -> Result<Vec<AlertId>> {
-        for (alert, (sent, failed)) in &self.counted {
-            if (*sent, *failed) == (0, 0) {
-                continue;
-            }
-            let Some(document) = self.rows.find(Collection::Alerts, *alert)? else {
+        for (alert, outcomes) in self.ended.outcomes() {
+            let Some(document) = self.rows.find(Collection::Alerts, alert)? else {
                 continue;
             };
+            let grown = [("statistics.deliveryCount", outcomes.sent), ("statistics.failureCount", outcomes.failed)];
             let mut edit = Edit::new();
-            for (path, by) in [("statistics.deliveryCount", *sent), ("statistics.failureCount", *failed)] {
-                edit.set(path, Count(raw::counter(&document, path)? + by));
+            for (path, by) in grown {
+                edit.set(path, Count(raw::counter(&document, path)? + by.0));
             }
             edit.set("updatedAt", self.now);
             self.rows.edit(Collection::Alerts, &document, &edit)?;
         }
-        Ok(self.alerts)
+        Ok(self.ended.alerts())
     }
 }

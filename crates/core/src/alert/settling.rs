@@ -1,13 +1,61 @@
 //! Settling: once no delivery of an alert is open, who got it is written into it (seed: `processing.matchedUsers` and
 //! `processing.tradeActions`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::document::{MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
 use crate::decision::{Decision, DecisionChunk, Verdict};
 use crate::delivery::{Delivery, DeliveryState, MessageKind};
-use crate::id::{SubscriptionId, UserId};
+use crate::id::{AlertId, SubscriptionId, UserId};
+use crate::money::Count;
 use crate::time::Time;
+
+/// The alerts some of whose deliveries ended within one operation.
+#[derive(Debug, Default)]
+pub struct Ended {
+    /// In the order of the ends, once each.
+    alerts: Vec<AlertId>,
+    outcomes: BTreeMap<AlertId, Outcomes>,
+}
+
+/// What an alert's counters grow by (seed: `statistics.deliveryCount` and `statistics.failureCount`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcomes {
+    pub sent: Count,
+    pub failed: Count,
+}
+
+impl Ended {
+    /// Takes in an alert of which something ended that does not count.
+    pub fn touch(&mut self, alert: AlertId) {
+        if !self.alerts.contains(&alert) {
+            self.alerts.push(alert);
+        }
+    }
+
+    /// Takes in a delivery of the alert that ended in this state.
+    pub fn count(&mut self, alert: AlertId, state: DeliveryState) {
+        self.touch(alert);
+        let outcomes = self.outcomes.entry(alert).or_default();
+        match state {
+            DeliveryState::Sent => outcomes.sent.0 += 1,
+            DeliveryState::Expired | DeliveryState::Dead => outcomes.failed.0 += 1,
+            _ => {}
+        }
+    }
+
+    /// By alert; those alone whose counters grow.
+    pub fn outcomes(&self) -> impl Iterator<Item = (AlertId, Outcomes)> {
+        let grown = self.outcomes.iter().filter(|(_, outcomes)| **outcomes != Outcomes::default());
+        grown.map(|(alert, outcomes)| (*alert, *outcomes))
+    }
+
+    /// The alerts, to be settled.
+    #[must_use]
+    pub fn alerts(self) -> Vec<AlertId> {
+        self.alerts
+    }
+}
 
 /// Those whom an alert was for, and what they received.
 #[derive(Debug, Default)]
