@@ -46,7 +46,7 @@ async fn with_one_chat_in_a_hundred_frozen_the_others_lose_no_time() {
     let took = post.until_messages(297 * 4, 2 * MINUTE).await;
     // The first second belongs to whoever owned the bot before.
     let rate = 297.0 * 4.0 / (took.as_secs_f64() - 1.0);
-    assert!(rate > 0.97 * 30.0, "{rate}");
+    assert!(rate > 0.95 * 30.0, "{rate}");
     let stats = post.sim.stats();
     assert_eq!((stats.limited(), stats.limited_injected, stats.limited_while_frozen), (0, 3, 0));
     courier.stop(&post).await;
@@ -112,7 +112,7 @@ async fn a_message_that_is_refused_for_good_is_dead() {
 
 /// What may have arrived is sent again and says so, whether it had arrived or not.
 async fn in_doubt(action: FaultAction, copies: usize) {
-    let post = Post::with(Setup { timeout: Duration::from_millis(250), ..Setup::default() }).await;
+    let post = Post::with(Setup { timeout: Duration::from_secs(1), ..Setup::default() }).await;
     post.sim.inject_fault(Fault::new(action.clone()).times(1));
     post.put_entries(1, 1..=1).await;
     let courier = post.start();

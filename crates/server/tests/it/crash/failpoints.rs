@@ -1,7 +1,6 @@
 //! The program dies at each step of the pipeline, once, and goes on as if nothing had happened. Over either store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use alertcast_core::money::Count;
 use serde_json::{Value, json};
@@ -11,11 +10,10 @@ use tokio::task::JoinSet;
 
 use super::load::Load;
 use crate::harness::post::{alert, with};
-use crate::harness::{Allowances, Child, Site, World, child};
+use crate::harness::{Allowances, Child, PATIENCE, Site, World, child};
 
 /// Programs that run side by side: they mostly wait for the disk.
 const AT_ONCE: usize = 3;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A run of its own for each of these.
 pub(super) async fn die_at_each<const N: usize>(points: [&'static str; N]) {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use alertcast_core::id::AlertId;
 use alertcast_core::money::Count;
@@ -18,6 +19,8 @@ use crate::harness::{PATIENCE, Sender, World, child};
 pub(super) const CONFIGS: u32 = 6;
 /// TradingView posts an alert once, and again at most so often.
 const RESENDS_MAX: usize = 3;
+/// TradingView's pause before it sends again.
+const RESEND_AFTER: Duration = Duration::from_secs(5);
 
 /// About 40 subscribers: three plans, one or two subscriptions, two bots, and some to whom not everything goes.
 pub(crate) fn world() -> World {
@@ -161,8 +164,8 @@ impl Load {
                 Ok(reply) if reply.status >= 500 => {}
                 Ok(reply) => panic!("a good alert was refused with {}: {}", reply.status, reply.body),
                 Err(_) => {
-                    // The connection was lost: nothing answers before the next start.
-                    let _ = tokio::time::timeout(PATIENCE, up.wait_for(|now| *now > start)).await;
+                    // The connection was lost, and most likely nothing answers before the next start.
+                    let _ = tokio::time::timeout(RESEND_AFTER, up.wait_for(|now| *now > start)).await;
                 }
             }
         }

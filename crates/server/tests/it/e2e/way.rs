@@ -36,10 +36,11 @@ async fn an_entry_its_replacement_and_the_exit_reach_every_subscriber() {
     let mut app = App::start(single_trade_world()).await;
     app.done(buy(100.0)).await;
     insta::assert_snapshot!("entry", app.last_text(1));
-    app.advance(Duration::from_secs(3 * 60 * 60));
+    // The messages tell whole minutes.
+    app.advance_to(Duration::from_secs(180 * 60 + 20));
     app.done(buy(102.5)).await;
     insta::assert_snapshot!("replacement", app.last_text(1));
-    app.advance(Duration::from_secs(30 * 60));
+    app.advance_to(Duration::from_secs(210 * 60 + 40));
     app.done(tp_hit(113.0)).await;
     insta::assert_snapshot!("exit", app.last_text(1));
     for n in 1..=3 {

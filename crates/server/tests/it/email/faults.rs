@@ -10,7 +10,7 @@ use alertcast_core::delivery::DeliveryState::{Dead, Pending, Sent};
 use serde_json::json;
 use telegram_sim::SimConfig;
 
-use super::{App, MailServer, buy, finish, settings, start, to, tp_hit, world};
+use super::{App, MailServer, buy, finish, impatient, settings, start, start_impatient, to, tp_hit, world};
 use crate::harness::child::now;
 use crate::harness::{Site, World};
 
@@ -65,7 +65,7 @@ async fn greylisting_of_everybody_does_not_count_as_trouble_with_the_server() {
 async fn in_doubt(what: &str, copies: usize) {
     let mut server = MailServer::start();
     server.rule("content", what, json!({ "to": "2@", "times": 1 }));
-    let mut app = start(&server).await;
+    let mut app = start_impatient(&server).await;
     app.done(buy(100.0)).await;
     assert!(others_have_it(&app, &server));
     let mails = server.mails_to(2);
@@ -94,7 +94,7 @@ async fn before_the_mail(at: &str) {
     for (what, text) in [("cut", ""), ("stall", ""), ("reply", "421 4.3.2 shutting down")] {
         let mut server = MailServer::start();
         server.rule(at, what, json!({ "text": text, "times": 2 }));
-        let mut app = start(&server).await;
+        let mut app = start_impatient(&server).await;
         app.done(buy(100.0)).await;
         assert_eq!(server.mails().len(), 3, "{at} {what}");
         assert!(server.mails().iter().all(|mail| !mail.is_marked()), "{at} {what}");
@@ -151,7 +151,7 @@ async fn while_the_server_is_away_telegram_goes_on_and_afterwards_the_mails_come
 async fn while_the_server_stalls_telegram_goes_on() {
     let mut server = MailServer::start();
     server.rule("content", "stall", json!({}));
-    let mut app = start(&server).await;
+    let mut app = start_impatient(&server).await;
     app.accept(buy(100.0)).await;
     app.until("Telegram has it", || (1..=3).all(|n| app.messages(n).len() == 1)).await;
     app.accept(tp_hit(112.0)).await;
@@ -170,6 +170,7 @@ async fn a_server_that_takes_the_connection_and_says_nothing_is_not_waited_for()
     let server = MailServer::start();
     let change = |all: &mut alertcast::settings::Settings| {
         settings(all, &server);
+        impatient(all);
         all.email.smtp_url = Some(format!("smtp://127.0.0.1:{port}").into());
     };
     let mut app = App::start_with(world(), change).await;

@@ -29,18 +29,31 @@ fn wants_mail(world: World, user: u32) -> World {
     world.preference(1, user, |preference| preference.preferences.notifications.email = true)
 }
 
-/// Mail by this server, which is not waited for long.
+/// Mail by this server.
 fn settings(settings: &mut Settings, server: &MailServer) {
     settings.public_url = Some("https://alerts.example.com".parse().unwrap());
     let email = &mut settings.email;
     email.smtp_url = Some(server.url().into());
     email.from = Some("Signals <alerts@example.com>".parse().unwrap());
     email.per_second = 500.try_into().unwrap();
-    email.timeout = Duration::from_millis(400);
+    email.timeout = Duration::from_secs(5);
 }
 
 async fn start(server: &MailServer) -> App {
     App::start_with(world(), |all| settings(all, server)).await
+}
+
+/// With servers that stall: who waits for one waits in real time.
+fn impatient(settings: &mut Settings) {
+    settings.email.timeout = Duration::from_secs(1);
+}
+
+async fn start_impatient(server: &MailServer) -> App {
+    let change = |all: &mut Settings| {
+        settings(all, server);
+        impatient(all);
+    };
+    App::start_with(world(), change).await
 }
 
 /// BUY of configuration 1 with a target 10 % above and a stop 5 % below.

@@ -186,6 +186,12 @@ impl App {
         self.store.write(writes).await.unwrap();
     }
 
+    /// Moves the clock at once to so long after [`START`].
+    pub(crate) fn advance_to(&self, since_start: Duration) {
+        let passed = u64::try_from(self.clock.now().millis() - START.millis()).unwrap();
+        self.clock.advance(since_start.checked_sub(Duration::from_millis(passed)).expect("so much has passed already"));
+    }
+
     /// Moves the clock at once.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);

@@ -15,6 +15,8 @@ use super::{Allowances, Books, Child, Place, Sender, Site, World};
 
 /// What was interrupted may wait for its next try, for a lease to run out, for a look that comes every half minute.
 const PATIENCE: Duration = Duration::from_secs(180);
+const SPOOL_EMPTY: &str = r#"alertcast_spool_alerts{state="waiting"} 0"#;
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The accepted alerts, by the `alert_id` in their body.
 pub(crate) fn kept(books: &Books) -> BTreeMap<String, AlertId> {
@@ -77,8 +79,22 @@ impl Fleet {
         signal(process.id(), "CONT").await;
     }
 
+    /// Waits until no process holds alerts in its spool, of which the database does not know.
+    async fn spools_empty(&self) {
+        for sender in self.senders() {
+            let empty = async {
+                let is_empty = |page: String| page.lines().any(|line| line == SPOOL_EMPTY);
+                while !sender.page("/metrics").await.is_ok_and(is_empty) {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, empty).await.expect("a spool is brought to the store");
+        }
+    }
+
     /// Waits until everything is done, stops all of them, and holds what is left against every rule.
     pub(crate) async fn finish(mut self, answered: &BTreeMap<String, AlertId>, context: &str) -> Books {
+        self.spools_empty().await;
         let quiet_at = self.site.quiet_within(PATIENCE).await;
         for member in &mut self.members {
             let status = member.process.take().unwrap().terminate().await;

@@ -53,8 +53,16 @@ impl Sender {
 
     /// Reads another page of the program.
     pub(crate) async fn get(&self, path: &str) -> String {
+        self.page(path).await.unwrap()
+    }
+
+    /// The same of a program that may be busy, or gone.
+    ///
+    /// # Errors
+    /// When no answer came, or another than the page.
+    pub(crate) async fn page(&self, path: &str) -> reqwest::Result<String> {
         let url = reqwest::Url::parse(&self.url).unwrap().join(path).unwrap();
-        self.client.get(url).send().await.unwrap().error_for_status().unwrap().text().await.unwrap()
+        self.client.get(url).send().await?.error_for_status()?.text().await
     }
 
     /// Posts a JSON message, and answers what came back.

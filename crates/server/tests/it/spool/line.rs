@@ -1,5 +1,6 @@
 //! The line to the store: it can be cut, and then every operation fails, hangs, or happens without an answer.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,11 +34,21 @@ pub(super) struct Line {
     weather: watch::Sender<Weather>,
     /// An alert that the store will never have.
     poison: Mutex<Option<String>>,
+    /// How many operations are held up.
+    held_up: AtomicUsize,
 }
 
 impl Line {
     pub(super) fn to(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Arc<Front<Self>> {
-        Front::of(store, Self { clock, weather: watch::Sender::new(Weather::Well), poison: Mutex::default() })
+        Front::of(
+            store,
+            Self {
+                clock,
+                weather: watch::Sender::new(Weather::Well),
+                poison: Mutex::default(),
+                held_up: AtomicUsize::new(0),
+            },
+        )
     }
 
     pub(super) fn set(&self, weather: Weather) {
@@ -47,6 +58,24 @@ impl Line {
     /// The store will not have alerts with this comment.
     pub(super) fn poison(&self, comment: Option<&str>) {
         *self.poison.lock().unwrap() = comment.map(str::to_owned);
+    }
+
+    /// Whether the weather holds up any operation.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.held_up.load(Ordering::SeqCst) > 0
+    }
+
+    /// Waits before an operation, until that is over or nobody asks for it any more.
+    async fn hold_up<T>(&self, wait: impl Future<Output = T>) -> T {
+        struct Ends<'l>(&'l AtomicUsize);
+        impl Drop for Ends<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+        self.held_up.fetch_add(1, Ordering::SeqCst);
+        let _ends = Ends(&self.held_up);
+        wait.await
     }
 
     fn refuses(&self, alert: &Alert) -> bool {
@@ -66,11 +95,12 @@ impl Interference for Line {
             Weather::Gone => away(),
             Weather::Lost => run.await.and(away()),
             Weather::Silent => {
-                self.weather.subscribe().wait_for(|now| *now != weather).await.unwrap();
+                let mut now = self.weather.subscribe();
+                self.hold_up(now.wait_for(|now| *now != weather)).await.unwrap();
                 away()
             }
             Weather::Slow(by) => {
-                self.clock.sleep(by).await;
+                self.hold_up(self.clock.sleep(by)).await;
                 run.await
             }
         }
@@ -82,7 +112,7 @@ impl Interference for Line {
         }
         let weather = *self.weather.borrow();
         if let Weather::Busy(by) = weather {
-            self.clock.sleep(by).await;
+            self.hold_up(self.clock.sleep(by)).await;
         }
         Ok(())
     }

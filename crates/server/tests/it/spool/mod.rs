@@ -72,8 +72,8 @@ impl Process {
         let mut looks = 0;
         while !request.is_finished() {
             tokio::time::sleep(Duration::from_millis(1)).await;
-            // A write to the disk is no waiting for the store.
-            if self.clock.next_wake().is_some_and(|wake| wake < Duration::from_secs(2)) {
+            // What the disk takes is time of the world.
+            if self.line.is_held_up() {
                 self.clock.advance(STEP);
             }
             looks += 1;

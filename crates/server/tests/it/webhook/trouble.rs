@@ -66,7 +66,7 @@ async fn the_answer_comes_within_two_seconds_by_the_clock_on_the_wall() {
     let began = clock.monotonic();
     Post::buy(json!({"timestamp": null})).send(&house).await.assert(503);
     let took = clock.monotonic() - began;
-    assert!((Duration::from_millis(1_900)..Duration::from_millis(2_500)).contains(&took), "{took:?}");
+    assert!((Duration::from_millis(1_900)..Duration::from_millis(2_900)).contains(&took), "{took:?}");
     drop(stall);
 }
 
