@@ -1,7 +1,7 @@
 //! Accepting alerts, together, so that the price of a commit is shared ([`line`](crate::line)).
 //!
-//! Where one of several cannot be stored, because a key of it is held, the transaction is undone, and each goes by
-//! itself; the next do not wait for them.
+//! Where one of several cannot be stored, because a key of it is held or the validator refuses it, the transaction is
+//! undone, and each goes by itself; the next do not wait for them.
 //!
 //! What all alerts share is the counter of their places, and that is never changed within a transaction: one that a
 //! process left open when it died holds up nobody but a rival for the same key. A place that is taken and not used is a
@@ -103,7 +103,7 @@ fn next_batch<T>(waiting: &mut Vec<(Offer, T)>) -> Vec<(Offer, T)> {
 async fn store_batch(store: MongoStore, batch: Vec<Waiter<Offer, Acceptance>>) {
     let (offers, answers): (Vec<Offer>, Vec<_>) = batch.into_iter().unzip();
     let stored = together(&store, offers.clone()).await;
-    let goes_alone = matches!(stored, Ok(false) | Err(StoreError::AlreadyExists { .. }));
+    let goes_alone = matches!(stored, Ok(false) | Err(StoreError::AlreadyExists { .. } | StoreError::Corrupt(_)));
     for (offer, answer) in offers.into_iter().zip(answers) {
         // Who has gone meanwhile may find it stored when it is offered again.
         if goes_alone {

@@ -30,8 +30,8 @@ pub enum Acceptance {
     Duplicate { of: AlertId },
 }
 
-/// A request that is no alert: unreadable, or lacking what the `alerts` schema requires. The `rejected_webhooks`
-/// document.
+/// A request that is no alert: unreadable, or lacking what the `alerts` schema requires. Or an alert that was accepted
+/// (status 202) while the store was away, which then would not have it. The `rejected_webhooks` document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RejectedWebhook {

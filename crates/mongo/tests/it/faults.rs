@@ -124,6 +124,29 @@ async fn an_acceptance_that_was_cut_off_by_a_death_holds_up_none_but_a_resend_of
     assert_eq!(store.count(Collection::Alerts).await, Ok(10));
 }
 
+/// Alerts that come together share a transaction, and one that the validator refuses undoes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_the_validator_refuses_is_refused_alone() {
+    let harness = MongoHarness::new();
+    let store = harness.fresh().await;
+    let offered = (1..=40).map(|n| {
+        let mut alert = alert(n, n % 4 + 1);
+        if n % 10 == 0 {
+            // What the validator asks for is not empty.
+            alert.alert_data.symbol = String::new();
+        }
+        store.accept_alert(alert, vec![own_key(n)], at(2))
+    });
+    let answers = futures::future::join_all(offered).await;
+    for (n, answer) in (1..).zip(answers) {
+        match answer {
+            Err(StoreError::Corrupt(_)) => assert_eq!(n % 10, 0, "alert {n}"),
+            answer => assert_eq!((answer, n % 10 == 0), (Ok(Acceptance::Stored), false), "alert {n}"),
+        }
+    }
+    assert_eq!(store.count(Collection::Alerts).await, Ok(36));
+}
+
 /// The two announcements of a trade are dropped in the same moment, each in its own lane's transaction, which sees the other one
 /// still open: one of the two has to find out that nobody was reached.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -17,7 +17,7 @@ use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::{Spooled, parked};
+use super::Spooled;
 use crate::app::App;
 use crate::metrics::Part;
 
@@ -27,6 +27,8 @@ const BATCH: usize = 64;
 const CONFIGS_AT_ONCE: usize = 8;
 /// How long the store may take for one record.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// So often the report of what the store will not have is tried while the store is there.
+const REPORTS_MAX: u32 = 3;
 /// Even without a knock, it is looked whether there is something to do.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How long a store that is away is left alone.
@@ -49,7 +51,7 @@ enum Step {
 enum Outcome {
     /// The store has it, and it may be removed.
     Kept(&'static str),
-    /// The store will not have it, and the provider has been told.
+    /// The store will not have it. The operators have been told, where that was possible.
     Refused(StoreError),
     /// The store is away.
     Later(StoreError),
@@ -144,30 +146,42 @@ impl Spooled {
     /// Records of one configuration, one after the other, until the store is away.
     async fn bring_lane(&self, records: Vec<Record>, app: &App) -> Vec<(i64, Outcome)> {
         let mut outcomes = Vec::with_capacity(records.len());
-        for Record { position, entry } in records {
-            let offered = match &entry {
+        for record in records {
+            let offered = match &record.entry {
                 Ok(entry) => self.patiently(self.offer(entry.clone())).await,
                 Err(error) => Err(error.clone()),
             };
             let outcome = match offered {
                 Ok(result) => Outcome::Kept(result),
                 Err(error) if is_passing(&error) => Outcome::Later(error),
-                Err(error) => match self.patiently(parked::report(app, entry.as_ref().ok(), &error)).await {
-                    Err(passing) if is_passing(&passing) => Outcome::Later(passing),
-                    Err(also) => {
-                        error!(position, error = %also, "the operators cannot be told of an alert that is set aside");
-                        Outcome::Refused(error)
-                    }
-                    Ok(()) => Outcome::Refused(error),
-                },
+                Err(error) => self.refused(app, &record, error).await,
             };
             let stop = matches!(outcome, Outcome::Later(_));
-            outcomes.push((position, outcome));
+            outcomes.push((record.position, outcome));
             if stop {
                 break;
             }
         }
         outcomes
+    }
+
+    /// Tells of what the store will not have, unless it is away again. A report that does not get in although the store
+    /// is there holds nobody up.
+    async fn refused(&self, app: &App, record: &Record, why: StoreError) -> Outcome {
+        for tries_left in (0..REPORTS_MAX).rev() {
+            let Err(error) = self.patiently(self.report(app, record, &why)).await else {
+                return Outcome::Refused(why);
+            };
+            if is_passing(&error) && self.patiently(self.store.last_change()).await.is_err() {
+                return Outcome::Later(error);
+            }
+            if !is_passing(&error) || tries_left == 0 {
+                error!(position = record.position, %error, "the operators cannot be told of an alert that is set aside");
+                break;
+            }
+            self.clock.sleep(PAUSE_FIRST).await;
+        }
+        Outcome::Refused(why)
     }
 
     /// Notes in the spool what the store said.

@@ -69,6 +69,7 @@ pub struct Spooled {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     spooling: Spooling,
+    opened_at: Time,
     /// The store did not do its part, and has not been heard of since: nobody waits for it but the drain.
     away: AtomicBool,
     /// The spool took what it was last given.
@@ -95,6 +96,7 @@ impl Spooled {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, spool: Arc<Spool>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         let spooled = Self {
+            opened_at: clock.now(),
             store,
             clock,
             metrics,

@@ -1,53 +1,85 @@
-//! An alert that was answered 202 and that the store will not have: the provider is told, and what came is kept where the
-//! console shows it.
+//! What was answered 202 and the store will not have: the operators are told, and what came is kept where the console
+//! shows it.
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert::payload::body_text;
+use alertcast_core::delivery::digest12;
+use alertcast_core::id::AlertId;
 use alertcast_core::store::{RejectedWebhook, Result, StoreError};
-use alertcast_sqlite::Entry;
+use alertcast_sqlite::{Entry, Record, SPOOL};
+use bson::oid::ObjectId;
 
+use super::Spooled;
 use crate::app::App;
 use crate::notices::{Trouble, notices};
 
 /// What was answered.
 const ACCEPTED: i32 = 202;
 
-/// Tells the operators and keeps the body among the rejected webhooks. What was refused at once
-/// needs neither: its sender knows.
-///
-/// # Errors
-/// Those of `store`.
-pub(super) async fn report(app: &App, entry: Option<&Entry>, error: &StoreError) -> Result<()> {
-    let alert: Option<&Alert> = match entry {
-        Some(Entry::Accept { alert, .. }) => Some(alert),
-        Some(Entry::Refuse { .. } | Entry::Reject { .. }) => return Ok(()),
-        None => None,
-    };
-    let now = app.clock.now();
-    let id = app.ids.next();
-    let what = alert.map_or_else(|| "An alert".to_owned(), |alert| alert.alert_data.to_string());
-    let rejected = RejectedWebhook {
-        id,
-        received_at: alert.map_or(now, |alert| alert.webhook.received_at),
-        ip_address: alert.and_then(|alert| alert.webhook.ip_address.clone()),
-        body: alert.map(body_text).unwrap_or_default(),
-        query: String::new(),
-        errors: vec![format!("{what} was accepted while the database was away, which does not take it now: {error}")],
-        status: ACCEPTED,
-    };
-    let trouble = Trouble {
-        group: "spool".to_owned(),
-        title: "An accepted alert could not be stored".to_owned(),
-        lines: vec![
-            format!("{what}: {error}"),
-            "Subscribers did not get it. It is set aside in spool.db: mend what the database says, and restart this \
-             process to have it tried again."
-                .to_owned(),
-            format!("Kept as rejected webhook {id}"),
-        ],
-        alert: alert.map(|alert| alert.id),
-    };
-    app.store.reject_webhook(rejected, notices(app, &trouble, now)).await?;
-    app.wake.deliveries_came();
-    Ok(())
+impl Spooled {
+    /// Tells the operators of a record, and keeps its body among the rejected webhooks: once in the life of this
+    /// process, however often it is called. What was refused at once needs neither: its sender knows.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub(super) async fn report(&self, app: &App, record: &Record, error: &StoreError) -> Result<()> {
+        let (alert, told) = match &record.entry {
+            Ok(Entry::Accept { alert, .. }) => (Some(&**alert), Told::of_alert(alert, error)),
+            Ok(Entry::Refuse { .. } | Entry::Reject { .. }) => return Ok(()),
+            Err(_) => (None, Told::of_unreadable(error)),
+        };
+        let now = app.clock.now();
+        let id = self.id_of_report(alert.map(|alert| alert.id), record.position);
+        let file = app.settings.data_dir.join(SPOOL);
+        let kept = format!("Set aside in {}, and kept as rejected webhook {id}", file.display());
+        let rejected = RejectedWebhook {
+            id,
+            received_at: alert.map_or(now, |alert| alert.webhook.received_at),
+            ip_address: alert.and_then(|alert| alert.webhook.ip_address.clone()),
+            body: alert.map(body_text).unwrap_or_default(),
+            query: String::new(),
+            errors: vec![told.what.clone()],
+            status: ACCEPTED,
+        };
+        let trouble = Trouble {
+            group: format!("spool:{}", told.title),
+            title: told.title.to_owned(),
+            lines: vec![told.what, told.to_do.to_owned(), kept],
+            alert: alert.map(|alert| alert.id),
+        };
+        app.store.reject_webhook(rejected, notices(app, &trouble, now)).await
+    }
+
+    /// The same for the same record as long as this process lives.
+    fn id_of_report(&self, alert: Option<AlertId>, position: i64) -> ObjectId {
+        let alert = alert.map(|alert| alert.to_string()).unwrap_or_default();
+        let [opened_at, position] = [self.opened_at.millis(), position].map(|number| number.to_string());
+        ObjectId::from_bytes(digest12(&["spool", &alert, &opened_at, &position]))
+    }
+}
+
+struct Told {
+    title: &'static str,
+    what: String,
+    to_do: &'static str,
+}
+
+impl Told {
+    fn of_alert(alert: &Alert, error: &StoreError) -> Self {
+        let alert = &alert.alert_data;
+        Self {
+            title: "An accepted alert could not be stored",
+            what: format!("{alert} was accepted while the database was away, which does not take it now: {error}"),
+            to_do: "Subscribers did not get it. Mend what the database says, and restart the process to have it tried again.",
+        }
+    }
+
+    fn of_unreadable(error: &StoreError) -> Self {
+        Self {
+            title: "A record of the spool cannot be read",
+            what: error.to_string(),
+            to_do: "It may be an alert that was accepted while the database was away: see TradingView's alert log for what \
+                    subscribers did not get, and look after the disk.",
+        }
+    }
 }

@@ -34,6 +34,8 @@ pub(super) struct Line {
     weather: watch::Sender<Weather>,
     /// An alert that the store will never have.
     poison: Mutex<Option<String>>,
+    /// The answers to this operation are lost, whatever the weather.
+    mute: Mutex<Option<&'static str>>,
     /// How many operations are held up.
     held_up: AtomicUsize,
 }
@@ -46,6 +48,7 @@ impl Line {
                 clock,
                 weather: watch::Sender::new(Weather::Well),
                 poison: Mutex::default(),
+                mute: Mutex::default(),
                 held_up: AtomicUsize::new(0),
             },
         )
@@ -58,6 +61,11 @@ impl Line {
     /// The store will not have alerts with this comment.
     pub(super) fn poison(&self, comment: Option<&str>) {
         *self.poison.lock().unwrap() = comment.map(str::to_owned);
+    }
+
+    /// It does this operation, and nobody hears of it.
+    pub(super) fn mute(&self, operation: &'static str) {
+        *self.mute.lock().unwrap() = Some(operation);
     }
 
     /// Whether the weather holds up any operation.
@@ -84,11 +92,10 @@ impl Line {
 }
 
 impl Interference for Line {
-    async fn around<T: Send>(
-        &self,
-        _operation: &'static str,
-        run: impl Future<Output = Result<T>> + Send,
-    ) -> Result<T> {
+    async fn around<T: Send>(&self, operation: &'static str, run: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        if *self.mute.lock().unwrap() == Some(operation) {
+            return run.await.and(away());
+        }
         let weather = *self.weather.borrow();
         match weather {
             Weather::Well | Weather::Busy(_) => run.await,

@@ -12,12 +12,13 @@ use super::{Process, Weather, folder, ids, stored};
 use crate::harness::{BOT, OPERATORS};
 use crate::support::{House, Post};
 
+fn with_operators(settings: &mut Settings) {
+    settings.telegram.tokens = vec![BOT.into()];
+    settings.telegram.operator_chats = vec![OPERATORS.to_string()];
+}
+
 #[tokio::test]
 async fn an_alert_that_the_store_will_not_have_holds_nobody_up() {
-    let with_operators = |settings: &mut Settings| {
-        settings.telegram.tokens = vec![BOT.into()];
-        settings.telegram.operator_chats = vec![OPERATORS.to_string()];
-    };
     let (house, dir) = (House::with(with_operators).await, folder());
     let process = Process::start(&house, dir.path()).await;
     process.line.set(Weather::Gone);
@@ -35,13 +36,48 @@ async fn an_alert_that_the_store_will_not_have_holds_nobody_up() {
     let facts = told.get_document("facts").unwrap();
     let lines: Vec<&str> = facts.get_array("lines").unwrap().iter().map(|line| line.as_str().unwrap()).collect();
     assert_eq!(facts.get_str("title").unwrap(), "An accepted alert could not be stored");
-    assert!(lines[0].starts_with("BUY BTCUSDT 1h EMA Cross: "), "{lines:?}");
+    assert!(lines[0].starts_with("BUY BTCUSDT 1h EMA Cross was accepted while the database was away"), "{lines:?}");
     assert_eq!(lines.last().unwrap(), &format!("Alert {}", poison.alert()));
     drop(process);
     let process = Process::start(&house, dir.path()).await;
     assert_eq!(process.waiting(), 1, "it is kept, and tried again");
     process.drain().await;
     assert_eq!(ids(&house).await, [behind.alert(), poison.alert()]);
+}
+
+#[tokio::test]
+async fn a_report_that_is_never_confirmed_is_made_once_and_holds_nobody_up() {
+    let (house, dir) = (House::with(with_operators).await, folder());
+    let process = Process::start(&house, dir.path()).await;
+    process.line.set(Weather::Gone);
+    process.send(Post::buy(json!({"n": 1, "comment": "poison"}))).await.assert(202);
+    let behind = process.send(Post::buy(json!({"n": 2}))).await.assert(202);
+    process.line.set(Weather::Well);
+    process.line.poison(Some("poison"));
+    process.line.mute("reject_webhook");
+    process.drain().await;
+    assert_eq!(ids(&house).await, [behind.alert()]);
+    assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    house.only(Collection::RejectedWebhooks).await;
+    house.only(Collection::Deliveries).await;
+}
+
+#[tokio::test]
+async fn a_record_that_cannot_be_read_is_told_and_holds_nobody_up() {
+    let (house, dir) = (House::with(with_operators).await, folder());
+    let former = Process::start(&house, dir.path()).await;
+    former.line.set(Weather::Gone);
+    former.send(Post::buy(json!({"n": 1}))).await.assert(202);
+    let behind = former.send(Post::buy(json!({"n": 2}))).await.assert(202);
+    drop(former);
+    let damage = "UPDATE records SET body = x'00' WHERE position = (SELECT min(position) FROM records)";
+    rusqlite::Connection::open(dir.path().join(alertcast_sqlite::SPOOL)).unwrap().execute(damage, []).unwrap();
+    let process = Process::start(&house, dir.path()).await;
+    process.drain().await;
+    assert_eq!(ids(&house).await, [behind.alert()]);
+    assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    let told = house.only(Collection::Deliveries).await;
+    assert_eq!(told.get_document("facts").unwrap().get_str("title").unwrap(), "A record of the spool cannot be read");
 }
 
 #[tokio::test]
