@@ -163,7 +163,7 @@ impl Post {
     /// Moves the clock to where the next sleeper wakes, at most so far. Sockets and threads run in real time: they get
     /// some of it first, and more while a request or an operation is under way that is not held back for good.
     async fn step(&self, most: Duration) {
-        for _ in 0..100 {
+        for _ in 0..40 {
             tokio::time::sleep(Duration::from_millis(1)).await;
             if self.sim.stats().in_flight == 0 && self.store.is_idle() && self.clock.next_wake().is_some() {
                 break;
