@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 const DIGITS: u32 = 15;
 
 /// The greatest magnitude that a price or an amount may have. Below it, sums and products stay within a `Decimal`.
-const MAGNITUDE_MAX: i64 = 1_000_000_000_000;
+pub const MAGNITUDE_MAX: i64 = 1_000_000_000_000;
 
 /// Why a number cannot be a price or an amount.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

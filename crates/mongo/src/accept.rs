@@ -130,8 +130,16 @@ async fn alone(store: &MongoStore, offer: Offer) -> StoreResult<Acceptance> {
                     return Ok(Acceptance::Duplicate { of });
                 }
             }
-            // Offered again by a caller that had no answer.
-            Err(StoreError::AlreadyExists { collection: Collection::Alerts, .. }) => return Ok(Acceptance::Stored),
+            Err(StoreError::AlreadyExists { collection: Collection::Alerts, field }) => {
+                return match field.as_str() {
+                    // Offered again by a caller that had no answer.
+                    "_id" => Ok(Acceptance::Stored),
+                    // None of ours is unique.
+                    index => Err(StoreError::Corrupt(format!(
+                        "alerts: the unique index {index}, which Alertcast has not made, does not take the alert"
+                    ))),
+                };
+            }
             answer => return answer.map(|()| Acceptance::Stored),
         }
     }

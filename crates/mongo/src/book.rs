@@ -13,7 +13,7 @@ use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 use bson::{Bson, Document, doc};
 
-use crate::commit::raise;
+use crate::commit::count_usage;
 use crate::error::Result;
 use crate::query::{Query, put};
 use crate::transact::{Tx, Update};
@@ -231,23 +231,13 @@ fn mark(kept: &KeptTrade, now: Time) -> Option<Update> {
 
 /// Takes back what the commits of these trades counted for their subscribers.
 async fn take_back(tx: &mut Tx, trades: Vec<&Trade>, now: Time) -> Result<()> {
-    let less = |trade: &Trade| UsageIncrement {
+    let less = |trade: &&Trade| UsageIncrement {
         subscription: trade.subscription_id,
-        preference: None,
+        preference: trade.alertcast.preference_id,
         alerts: -1,
         trades: -1,
         at: trade.created_at,
     };
-    let subscriptions = trades.iter().map(|trade| {
-        let names = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
-        Update::new(doc! { "_id": trade.subscription_id }, raise(&less(trade), names, now))
-    });
-    tx.updates(Collection::UserSubscriptions.name(), subscriptions.collect()).await?;
-    let preferences = trades.iter().filter_map(|trade| {
-        let names = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
-        let raised = trade.alertcast.preference_id?;
-        Some(Update::new(doc! { "_id": raised }, raise(&less(trade), names, now)))
-    });
-    tx.updates(Collection::UserAlertPreferences.name(), preferences.collect()).await?;
-    Ok(())
+    let usage: Vec<UsageIncrement> = trades.iter().map(less).collect();
+    count_usage(tx, &usage, now).await
 }

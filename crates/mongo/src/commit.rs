@@ -23,6 +23,7 @@ use alertcast_core::trade::document::{TradeEnd, TradeStatus};
 use bson::{Binary, Bson, Document, doc};
 
 use crate::connect::MongoStore;
+use crate::counters::Raise;
 use crate::error::{Fault, Result};
 use crate::gates::OPERATORS;
 use crate::intake::pending_states;
@@ -217,62 +218,47 @@ fn key_of(delivery: &Document) -> Option<&[u8]> {
 /// Adds to subscribers' counters. What has been deleted meanwhile is not counted.
 pub(crate) async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time) -> Result<()> {
     let subscriptions = usage.iter().map(|one| {
-        let names = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
-        Update::new(doc! { "_id": one.subscription }, raise(one, names, now))
+        raise(one, one.subscription, ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"])
     });
-    tx.updates(Collection::UserSubscriptions.name(), subscriptions.collect()).await?;
+    tx.raise(Collection::UserSubscriptions, subscriptions.collect(), now).await?;
     let preferences = usage.iter().filter_map(|one| {
         let names = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
-        one.preference.map(|id| Update::new(doc! { "_id": id }, raise(one, names, now)))
+        one.preference.map(|preference| raise(one, preference, names))
     });
-    tx.updates(Collection::UserAlertPreferences.name(), preferences.collect()).await?;
-    Ok(())
+    tx.raise(Collection::UserAlertPreferences, preferences.collect(), now).await
 }
 
-/// The update that adds to a document's two counters and moves its moment on.
-pub(crate) fn raise(usage: &UsageIncrement, [alerts, trades, last_at]: [&str; 3], now: Time) -> Document {
-    let mut update = Document::new();
-    put(&mut update, "$set", "updatedAt", now);
-    for (path, by) in [(alerts, usage.alerts), (trades, usage.trades)] {
-        if by != 0 {
-            put(&mut update, "$inc", path, Count(by));
-        }
-    }
+fn raise(usage: &UsageIncrement, of: impl Into<Bson>, [alerts, trades, last_at]: [&'static str; 3]) -> Raise {
     // What is taken back is no activity.
-    if usage.alerts >= 0 {
-        put(&mut update, "$max", last_at, usage.at);
-    }
-    update
+    let latest = (usage.alerts >= 0).then_some((last_at, usage.at));
+    Raise { of: of.into(), counters: [(alerts, usage.alerts), (trades, usage.trades)], latest }
 }
 
 async fn count_config(tx: &mut Tx, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
     if *by == ConfigIncrement::default() {
         return Ok(());
     }
-    let this = doc! { "_id": config };
-    let mut update = Document::new();
-    put(&mut update, "$set", "updatedAt", now);
-    put(&mut update, "$inc", "statistics.totalAlerts", Count(by.alerts));
-    put(&mut update, "$inc", "statistics.totalTrades", Count(by.trades));
-    if let Some(at) = by.last_alert_at {
-        put(&mut update, "$max", "statistics.lastAlertAt", at);
-    }
-    let closes = by.closed_by_tp != 0 || by.closed_by_sl != 0;
-    if closes {
-        put(&mut update, "$inc", "alertcast.closedByTp", Count(by.closed_by_tp));
-        put(&mut update, "$inc", "alertcast.closedBySl", Count(by.closed_by_sl));
-    }
-    tx.update_one(Collection::AlertConfigurations, this.clone(), update).await?;
-    if !closes {
+    let totals = Raise {
+        of: config.into(),
+        counters: [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)],
+        latest: by.last_alert_at.map(|at| ("statistics.lastAlertAt", at)),
+    };
+    tx.raise(Collection::AlertConfigurations, vec![totals], now).await?;
+    if by.closed_by_tp == 0 && by.closed_by_sl == 0 {
         return Ok(());
     }
+    let this = doc! { "_id": config };
     let Some(kept) = tx.find_one(Collection::AlertConfigurations, this.clone()).await? else {
         return Ok(());
     };
     let count = |path: &str| at_path(&kept, path).and_then(whole).unwrap_or(0);
-    let (tp, sl) = (count("alertcast.closedByTp"), count("alertcast.closedBySl"));
-    let rate = doc! { "$set": { "statistics.successRate": percent(tp, tp + sl) } };
-    tx.update_one(Collection::AlertConfigurations, this, rate).await.map(drop)
+    let tp = count("alertcast.closedByTp") + by.closed_by_tp;
+    let sl = count("alertcast.closedBySl") + by.closed_by_sl;
+    let closes = doc! {
+        "alertcast.closedByTp": Count(tp), "alertcast.closedBySl": Count(sl),
+        "statistics.successRate": percent(tp, tp + sl),
+    };
+    tx.update_one(Collection::AlertConfigurations, this, doc! { "$set": closes }).await.map(drop)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]

@@ -10,6 +10,9 @@ pub(crate) const DUPLICATE_KEY: i32 = 11_000;
 /// A document that a validator refuses.
 const BAD_DOCUMENT: i32 = 121;
 
+/// What a document holds does not bear the change, or it would become too large: the same again and again.
+const UNFIT: [i32; 4] = [14, 28, 10_334, 17_419];
+
 /// A user name or password that is not right.
 const BAD_LOGIN: i32 = 18;
 const LOGIN_REFUSED: &str = "MongoDB does not accept the user name or the password; where the user was made in another \
@@ -139,11 +142,16 @@ fn of_driver(error: &Error) -> StoreError {
     match Fault::code_of(error) {
         Some(BAD_LOGIN) => return unavailable(LOGIN_REFUSED),
         Some(UNAUTHORIZED) => return unavailable(NOT_ALLOWED),
-        Some(code @ BAD_DOCUMENT) => return of_code(code, ""),
+        Some(code) if code == BAD_DOCUMENT || UNFIT.contains(&code) => return of_code(code, &error.kind.to_string()),
         _ => {}
     }
     match &*error.kind {
-        ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_) | ErrorKind::InvalidResponse { .. } => {
+        // The last: more than the server's greatest document, say.
+        ErrorKind::BsonDeserialization(_)
+        | ErrorKind::BsonSerialization(_)
+        | ErrorKind::Bson(_)
+        | ErrorKind::InvalidResponse { .. }
+        | ErrorKind::InvalidArgument { .. } => {
             StoreError::Corrupt(error.kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect())
         }
         ErrorKind::Authentication { .. } => unavailable(LOGIN_REFUSED),
@@ -171,7 +179,8 @@ fn of_code(code: i32, message: &str) -> StoreError {
     if code == BAD_DOCUMENT {
         return StoreError::Corrupt("a document is not what its collection's validator asks for".to_owned());
     }
-    StoreError::Unavailable(format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect())
+    let said = format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect();
+    if UNFIT.contains(&code) { StoreError::Corrupt(said) } else { StoreError::Unavailable(said) }
 }
 
 fn duplicate(error: &Error) -> Option<(Collection, String)> {
@@ -233,6 +242,16 @@ mod tests {
         assert_eq!(said("users", "_id_"), Some((Collection::Users, "_id".to_owned())));
         assert_eq!(said("users", "theirs"), Some((Collection::Users, "theirs".to_owned())));
         assert_eq!(said("strangers", "x_1"), None);
+    }
+
+    #[test]
+    fn what_a_document_does_not_bear_is_no_failure_of_the_server() {
+        let fault = of_write_error(14, "Cannot apply $inc to a value of non-numeric type");
+        assert!(
+            matches!(StoreError::from(fault), StoreError::Corrupt(why) if why.contains("$inc") && why.contains("14"))
+        );
+        assert!(matches!(of_code(28, "Cannot create field"), StoreError::Corrupt(_)));
+        assert!(matches!(of_code(10_107, "not primary"), StoreError::Unavailable(_)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use alertcast_core::alert::document::{Alert, AlertStatus, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::market::Signal;
-use alertcast_core::money::Price;
+use alertcast_core::money::{MAGNITUDE_MAX, Price};
 use alertcast_core::store::{
     Acceptance, Collection, Intake, IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError, document,
 };
@@ -95,11 +95,13 @@ async fn prices_since(store: &MongoStore, config: ConfigId, since: Time) -> Stor
         "processing.alertConfigId": config, "webhook.receivedAt": { "$gte": since },
         "alertData.signal": { "$in": [Signal::Buy, Signal::Sell] },
         "alertcast.refusedFor": { "$in": [null, [], ["price_tolerance"]] },
+        // What is no price does not take the place of one.
+        "alertData.price": { "$gte": -MAGNITUDE_MAX, "$lte": MAGNITUDE_MAX },
     };
     let query = Query::new(filter).sorted(doc! { "webhook.receivedAt": -1 }).limit(RECENT_PRICES);
     let fields = doc! { "webhook.receivedAt": 1, "alertData.price": 1, "alertcast.refusedFor": 1 };
     let found = store.find(Collection::Alerts, query.fields(fields)).await?;
-    found.iter().map(price_point).collect()
+    Ok(found.iter().filter_map(price_point).collect())
 }
 
 async fn tell_mark(store: MongoStore, waiting: Vec<Waiter<(), i64>>) {
@@ -132,20 +134,12 @@ async fn keep_once(store: &MongoStore, kept: (Collection, Document, Vec<Notice>)
     }
 }
 
-fn price_point(alert: &Document) -> StoreResult<PricePoint> {
+/// None for one that cannot be read: the others are what a new price is held against.
+fn price_point(alert: &Document) -> Option<PricePoint> {
     let refused = at_path(alert, "alertcast.refusedFor").and_then(Bson::as_array);
-    let price = match at_path(alert, "alertData.price") {
-        Some(Bson::Double(price)) => Some(*price),
-        #[expect(clippy::cast_precision_loss, reason = "a price of more than 2^53 is none")]
-        Some(other) => whole(other).map(|price| price as f64),
-        None => None,
-    };
-    let price = price.and_then(|price| Price::from_f64(price).ok());
-    let at = at_path(alert, "webhook.receivedAt").and_then(Bson::as_datetime);
-    let (Some(price), Some(at)) = (price, at) else {
-        return Err(StoreError::Corrupt("alerts: an alert without a price or a time".to_owned()));
-    };
-    Ok(PricePoint { price, at: Time::from(*at), accepted: refused.is_none_or(Vec::is_empty) })
+    let price: Price = bson::deserialize_from_bson(at_path(alert, "alertData.price")?.clone()).ok()?;
+    let at = at_path(alert, "webhook.receivedAt")?.as_datetime()?;
+    Some(PricePoint { price, at: Time::from(*at), accepted: refused.is_none_or(Vec::is_empty) })
 }
 
 /// The states of an alert that is still to be worked on.

@@ -18,6 +18,7 @@ mod book;
 mod changes;
 mod commit;
 mod connect;
+mod counters;
 mod documents;
 mod ended;
 mod error;

@@ -12,7 +12,7 @@ use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
 
 use crate::connect::MongoStore;
-use crate::query::{Query, at_path};
+use crate::query::{Query, at_path, whole};
 use crate::transact::bounded;
 
 /// How many deliveries are in memory at once.
@@ -39,13 +39,12 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
             set.insert("alertcast.recipientsIn", "deliveries");
         }
     }
-    let unsettled = doc! {
-        "_id": alert, "processing.status": AlertStatus::Processed, "alertcast.settledAt": null,
-        // One that was sent again meanwhile, and may have ended again, is not in the lists.
-        "alertcast.resends": at_path(&kept, "alertcast.resends").cloned().unwrap_or(Bson::Null),
-    };
+    let mut as_seen = unsettled_ones();
+    as_seen.insert("_id", alert);
+    // One that was sent again meanwhile, and may have ended again, is not in the lists.
+    as_seen.insert("alertcast.resends", at_path(&kept, "alertcast.resends").cloned().unwrap_or(Bson::Null));
     let update = doc! { "$set": set };
-    let done = bounded(async { Ok(store.collection(Collection::Alerts).update_one(unsettled, update).await?) }).await?;
+    let done = bounded(async { Ok(store.collection(Collection::Alerts).update_one(as_seen, update).await?) }).await?;
     if done.matched_count == 1 {
         return Ok(Settled::Now);
     }
@@ -53,7 +52,7 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
 }
 
 pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
-    let mut filter = doc! { "processing.status": AlertStatus::Processed, "alertcast.settledAt": null };
+    let mut filter = unsettled_ones();
     if let Some(after) = after {
         filter.insert("_id", doc! { "$gt": after });
     }
@@ -66,16 +65,26 @@ pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit:
     found.iter().map(id).collect()
 }
 
+/// Alerts that an application keeps in the same collection by itself have no place in the order: they are not ours to
+/// settle. The partial index says the same.
+fn unsettled_ones() -> Document {
+    doc! { "processing.status": AlertStatus::Processed, "alertcast.settledAt": null, "alertcast.seq": { "$gt": 0 } }
+}
+
 /// What is kept of an alert that can be settled; else what it is.
 async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<std::result::Result<Document, Settled>> {
     let fields = doc! {
-        "processing.status": 1, "processing.matchedUsers": 1, "alertcast.settledAt": 1, "alertcast.resends": 1,
+        "processing.status": 1, "processing.matchedUsers": 1,
+        "alertcast.settledAt": 1, "alertcast.resends": 1, "alertcast.seq": 1,
     };
     let query = Query::new(doc! { "_id": alert }).fields(fields);
     let Some(kept) = store.find_first(Collection::Alerts, query).await? else {
         return Ok(Err(Settled::NotYet));
     };
     if at_path(&kept, "alertcast.settledAt").and_then(Bson::as_datetime).is_some() {
+        return Ok(Err(Settled::Before));
+    }
+    if at_path(&kept, "alertcast.seq").and_then(whole).unwrap_or(0) <= 0 {
         return Ok(Err(Settled::Before));
     }
     let status = at_path(&kept, "processing.status").and_then(Bson::as_str);

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use alertcast_core::id::AlertId;
-use alertcast_core::store::Result;
+use alertcast_core::store::{Result, StoreError};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::app::App;
 use crate::leases;
@@ -67,9 +67,7 @@ async fn expire(app: &App) -> Result<()> {
     loop {
         let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
         app.metrics.overdue(alerts.len());
-        for alert in alerts {
-            app.store.settle(alert, app.clock.now()).await?;
-        }
+        settle_each(app, alerts).await?;
         if !more {
             return Ok(());
         }
@@ -83,13 +81,25 @@ pub(crate) async fn settle_left_overs(app: &App) -> Result<()> {
         let alerts = app.store.unsettled(after, STEP).await?;
         let full = alerts.len() == STEP;
         after = alerts.last().copied();
-        for alert in alerts {
-            app.store.settle(alert, app.clock.now()).await?;
-        }
+        settle_each(app, alerts).await?;
         if !full {
             return Ok(());
         }
     }
+}
+
+/// One that cannot be read holds up no other.
+async fn settle_each(app: &App, alerts: Vec<AlertId>) -> Result<()> {
+    for alert in alerts {
+        match app.store.settle(alert, app.clock.now()).await {
+            Err(StoreError::Corrupt(why)) => {
+                app.metrics.store_failed(Part::Scheduler, &StoreError::Corrupt(why.clone()));
+                error!(%alert, why, "an alert cannot be settled");
+            }
+            settled => drop(settled?),
+        }
+    }
+    Ok(())
 }
 
 async fn purge(app: &App) -> Result<()> {

@@ -129,7 +129,7 @@ fn recent_prices(rows: Rows<'_>, config: ConfigId, since: Time) -> Result<Vec<Pr
     Ok(prices)
 }
 
-/// None for an alert that was refused for more than its price.
+/// None for an alert that was refused for more than its price, or whose price cannot be read.
 fn price_point(alert: &[u8]) -> Result<Option<PricePoint>> {
     let mut refused_for = Vec::new();
     for code in raw::lookup(alert, "alertcast.refusedFor")?.map(Value::items).into_iter().flatten() {
@@ -141,8 +141,5 @@ fn price_point(alert: &[u8]) -> Result<Option<PricePoint>> {
     let number = raw::lookup(alert, "alertData.price")?.and_then(Value::as_f64);
     let at = raw::lookup(alert, "webhook.receivedAt")?.and_then(Value::as_time);
     let price = number.and_then(|number| Price::from_f64(number).ok());
-    let (Some(price), Some(at)) = (price, at) else {
-        return Err(Fault::corrupt("alerts: an alert without a price or a time"));
-    };
-    Ok(Some(PricePoint { price, at, accepted: refused_for.is_empty() }))
+    Ok(price.zip(at).map(|(price, at)| PricePoint { price, at, accepted: refused_for.is_empty() }))
 }

@@ -73,6 +73,10 @@ fn standing(rows: Rows<'_>, alert: AlertId) -> Result<std::result::Result<Bytes,
     if raw::lookup(&document, "alertcast.settledAt")?.and_then(Value::as_time).is_some() {
         return Ok(Err(Settled::Before));
     }
+    // One that came with an import was not distributed here.
+    if raw::counter(&document, "alertcast.seq")? <= 0 {
+        return Ok(Err(Settled::Before));
+    }
     let status = raw::lookup(&document, "processing.status")?.and_then(Value::as_str);
     if status != Some(AlertStatus::Processed.as_str()) || has_open(rows, alert)? {
         return Ok(Err(Settled::NotYet));

@@ -277,6 +277,22 @@ pub async fn recent_prices_have_of_the_refused_those_refused_only_for_their_pric
     assert_eq!(seen, [(at(6), true), (at(5), false), (at(2), false), (at(1), true)]);
 }
 
+pub async fn recent_prices_leave_out_what_is_no_price(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    for n in 1..=12 {
+        scene.accept(n, 1).await;
+    }
+    // As an application may have left it.
+    for (n, price) in [(3, f64::NAN), (10, f64::INFINITY), (12, 1e300)] {
+        scene.store.write(vec![set(Collection::Alerts, alert_id(n), doc! { "alertData.price": price })]).await.unwrap();
+    }
+    for _ in 0..2 {
+        let points = scene.store.recent_prices(config_id(1), at(-100)).await.unwrap();
+        let seen: Vec<_> = points.iter().map(|point| point.at).collect();
+        assert_eq!(seen, [11, 9, 8, 7, 6, 5, 4, 2].map(at));
+    }
+}
+
 pub async fn a_refused_alert_is_kept_and_is_no_work(harness: &dyn Harness) {
     let store = harness.fresh().await;
     let mut offered = refused(1, 1, &["too_old"]);

@@ -77,6 +77,7 @@ macro_rules! conformance_tests {
                 recent_prices_are_those_of_entries_newest_first_and_at_most_eight,
                 recent_prices_are_the_newest_of_now_whatever_came_and_went,
                 recent_prices_have_of_the_refused_those_refused_only_for_their_price,
+                recent_prices_leave_out_what_is_no_price,
                 a_refused_alert_is_kept_and_is_no_work,
                 refusing_the_same_alert_again_changes_nothing,
                 a_rejected_webhook_is_kept_once,
@@ -241,6 +242,7 @@ macro_rules! conformance_tests {
             settle:
                 an_alert_with_an_open_delivery_is_not_settled,
                 an_alert_that_is_not_processed_is_not_settled,
+                an_alert_that_was_not_accepted_here_is_left_as_it_is,
                 an_alert_is_settled_once,
                 an_alert_that_is_for_nobody_is_settled_with_its_end,
                 of_many_who_settle_at_once_one_does,

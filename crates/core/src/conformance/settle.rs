@@ -3,13 +3,14 @@
 
 use super::Harness;
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, at_once, dead, doors, empty_chunk, finished, opening, retry, sent};
-use crate::alert::document::{MatchedUser, RECIPIENTS_INLINE_MAX, TradeAction, TradeActionTaken};
+use super::scene::{BOTH, Scene, TELEGRAM, at_once, dead, doors, empty_chunk, finished, insert, opening, retry, sent};
+use crate::alert::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeAction, TradeActionTaken};
 use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
 use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::DeliveryState as S;
 use crate::id::AlertId;
-use crate::store::{Collection, Outcome, Settled};
+use crate::money::Count;
+use crate::store::{Collection, Outcome, Settled, document};
 
 /// Settles alert `by` at a second.
 async fn settle(scene: &Scene, by: u32, second: i64) -> Settled {
@@ -47,6 +48,34 @@ pub async fn an_alert_that_is_not_processed_is_not_settled(harness: &dyn Harness
     chunk.deliveries.clear();
     scene.store.commit(chunk).await.unwrap();
     assert_eq!(settle(&scene, 1, 3).await, Settled::NotYet, "half done");
+}
+
+pub async fn an_alert_that_was_not_accepted_here_is_left_as_it_is(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 2).await;
+    let matched = MatchedUser {
+        user_id: user_id(1),
+        subscription_id: subscription_id(1),
+        delivered: true,
+        delivered_at: Some(at(3)),
+        error: None,
+    };
+    let mut theirs = alert(7, 1);
+    theirs.processing.status = AlertStatus::Processed;
+    theirs.processing.matched_users = vec![matched];
+    // As an application keeps it that knows no Alertcast, or as one that was brought over.
+    let mut unknown = document(&theirs).unwrap();
+    unknown.remove("alertcast");
+    theirs.id = alert_id(8);
+    theirs.alertcast.seq = Count(0);
+    scene.store.write(vec![insert(Collection::Alerts, &unknown), insert(Collection::Alerts, &theirs)]).await.unwrap();
+    scene.accept(1, 1).await;
+    scene.store.commit(finished(empty_chunk(&scene.work, 1, 1), at(2))).await.unwrap();
+    assert_eq!(scene.store.unsettled(None, 10).await.unwrap(), [alert_id(1)]);
+    let before = scene.dump().await;
+    for n in [7, 8] {
+        assert_eq!(settle(&scene, n, 9).await, Settled::Before);
+    }
+    before.assert_same(&scene.dump().await);
 }
 
 pub async fn an_alert_is_settled_once(harness: &dyn Harness) {

@@ -164,6 +164,8 @@ pub struct Index {
     pub unique: bool,
     /// Only documents whose field has one of these values are in it.
     pub only: Option<(&'static str, &'static [&'static str])>,
+    /// Only documents in which this field is a number above zero are in it (MongoDB).
+    pub above_zero: Option<&'static str>,
     /// MongoDB removes a document when the date in the key has passed.
     pub ttl: bool,
     /// Who asks for it.
@@ -187,7 +189,7 @@ use Direction::{Down, Up};
 type Keys = &'static [(&'static str, Direction)];
 
 const fn index(keys: Keys) -> Index {
-    Index { keys, unique: false, only: None, ttl: false, source: IndexSource::Seed, covered_by: None }
+    Index { keys, unique: false, only: None, above_zero: None, ttl: false, source: IndexSource::Seed, covered_by: None }
 }
 
 impl Index {

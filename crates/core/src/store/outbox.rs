@@ -53,6 +53,7 @@ pub struct AttemptRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     Now,
+    /// Or it was never accepted by Alertcast: it has no place in the order, and what stands in it is somebody else's.
     Before,
     /// It is not processed yet, or one of its deliveries is still open.
     NotYet,

@@ -12,12 +12,23 @@ use crate::query::whole;
 
 /// An index of ours that core does not declare.
 const fn own(keys: &'static [(&'static str, Direction)]) -> Index {
-    Index { keys, unique: false, only: None, ttl: false, source: IndexSource::Alertcast, covered_by: None }
+    Index {
+        keys,
+        unique: false,
+        only: None,
+        above_zero: None,
+        ttl: false,
+        source: IndexSource::Alertcast,
+        covered_by: None,
+    }
 }
 
-/// Processed alerts that are not settled.
-const UNSETTLED: Index =
-    own(&[("processing.status", Direction::Up), ("alertcast.settledAt", Direction::Up), ("_id", Direction::Up)]);
+/// Alerts that were accepted here and are not settled. An application's own are not in it, however many there are.
+const UNSETTLED: Index = Index {
+    only: Some(("processing.status", &["processed"])),
+    above_zero: Some("alertcast.seq"),
+    ..own(&[("alertcast.settledAt", Direction::Up), ("_id", Direction::Up)])
+};
 
 /// The exits that tell an alert's entries too.
 const TELLING: Index =
@@ -55,9 +66,14 @@ pub(super) fn model(index: &Index) -> IndexModel {
     options.name = Some(name(index));
     options.unique = index.unique.then_some(true);
     options.expire_after = index.ttl.then_some(Duration::ZERO);
-    options.partial_filter_expression = index.only.map(|(field, values)| match values {
+    let only = index.only.map(|(field, values)| match values {
         [value] => doc! { field: *value },
         values => doc! { field: { "$in": values.to_vec() } },
+    });
+    let above_zero = index.above_zero.map(|field| doc! { field: { "$gt": 0 } });
+    options.partial_filter_expression = only.into_iter().chain(above_zero).reduce(|mut all, more| {
+        all.extend(more);
+        all
     });
     IndexModel::builder().keys(keys).options(options).build()
 }

@@ -34,18 +34,20 @@ pub(crate) use index::wanted;
 pub(crate) const COUNTERS: &str = "counters";
 
 /// The version of what is set up. Raised with every change that an older Alertcast could not live with.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
 
 /// A step from a version to the next. It may be broken off and done again.
 type Step = for<'a> fn(&'a MongoStore) -> BoxFuture<'a, Result<()>>;
 
 /// `STEPS[0]` leads from 1 to 2.
-const STEPS: &[Step] = &[|store| Box::pin(one_order(store))];
+const STEPS: &[Step] = &[|store| Box::pin(one_order(store)), |store| Box::pin(unsettled_of_ours(store))];
 
 /// So often a turn that was taken over is waited for again.
 const TURNS_MAX: u32 = 3;
 
 const NAMESPACE_EXISTS: i32 = 48;
+const NAMESPACE_NOT_FOUND: i32 = 26;
+const INDEX_NOT_FOUND: i32 = 27;
 
 pub(crate) async fn setup(store: &MongoStore) -> StoreResult<()> {
     for _ in 0..TURNS_MAX {
@@ -207,4 +209,14 @@ async fn one_order(store: &MongoStore) -> Result<()> {
     }
     counters.delete_many(former).await?;
     Ok(())
+}
+
+/// From 2 to 3: the index of what is to be settled holds no alert that an application keeps by itself. The new one has
+/// other keys; the former serves nobody any more.
+async fn unsettled_of_ours(store: &MongoStore) -> Result<()> {
+    const FORMER: &str = "processing.status_1_alertcast.settledAt_1__id_1";
+    match store.collection(Collection::Alerts).drop_index(FORMER).await {
+        Err(error) if matches!(Fault::code_of(&error), Some(NAMESPACE_NOT_FOUND | INDEX_NOT_FOUND)) => Ok(()),
+        answer => Ok(answer?),
+    }
 }

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::conformance::Harness;
-use alertcast_core::conformance::dump::one;
+use alertcast_core::conformance::dump::{one, raw};
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, insert, opening};
+use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, closing, finished, insert, opening};
 use alertcast_core::delivery::Channel;
-use alertcast_core::store::{Acceptance, AttemptRecord, Collection, Documents, Outcome, StoreError};
+use alertcast_core::store::{Acceptance, AttemptRecord, Collection, ConfigIncrement, Documents, Outcome, StoreError};
+use alertcast_core::trade::document::TradeStatus;
 use alertcast_mongo::{MongoStore, Options};
-use bson::{Document, doc};
-use mongodb::Client;
+use bson::{Bson, Document, doc};
+use mongodb::options::IndexOptions;
+use mongodb::{Client, IndexModel};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -145,6 +147,68 @@ async fn an_alert_that_the_validator_refuses_is_refused_alone() {
         }
     }
     assert_eq!(store.count(Collection::Alerts).await, Ok(36));
+}
+
+/// An index of somebody else's must not make an alert that was never stored look like one that was.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alert_that_a_foreign_unique_index_refuses_is_not_taken_for_stored() {
+    let harness = MongoHarness::new();
+    let store = harness.fresh().await;
+    let alerts = harness.raw().await.collection::<Document>("alerts");
+    let mut options = IndexOptions::default();
+    options.unique = Some(true);
+    let theirs = IndexModel::builder().keys(doc! { "metadata.theirs": 1 }).options(options).build();
+    alerts.create_index(theirs).await.unwrap();
+    assert_eq!(store.accept_alert(alert(1, 1), vec![own_key(1)], at(1)).await, Ok(Acceptance::Stored));
+    for _ in 0..2 {
+        match store.accept_alert(alert(2, 1), vec![own_key(2)], at(1)).await {
+            Err(StoreError::Corrupt(why)) => assert!(why.contains("metadata.theirs_1"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(store.accept_alert(alert(1, 1), Vec::new(), at(1)).await, Ok(Acceptance::Stored), "offered again");
+    assert_eq!(store.count(Collection::Alerts).await, Ok(1));
+    assert_eq!(store.count(Collection::IntakeKeys).await, Ok(1));
+}
+
+/// Documents that were there before the validators may hold anything. A subscriber's exit does not wait for them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_counter_that_is_no_number_counts_from_zero() {
+    let harness = MongoHarness::new();
+    let scene = Scene::new(&harness, 4).await;
+    scene.open(1, 1..=4, TELEGRAM).await;
+    let db = harness.raw().await;
+    let spoilt: [(Collection, Bson, Document); 5] = [
+        (Collection::UserSubscriptions, subscription_id(1).into(), doc! { "usage": null }),
+        (Collection::UserSubscriptions, subscription_id(2).into(), doc! { "usage.alertsReceived": "12" }),
+        (Collection::UserSubscriptions, subscription_id(3).into(), doc! { "usage": [] }),
+        (Collection::UserAlertPreferences, preference_id(1, 1).into(), doc! { "statistics": null }),
+        (Collection::AlertConfigurations, config_id(1).into(), doc! { "statistics": "none" }),
+    ];
+    for (collection, id, set) in spoilt {
+        db.run_command(doc! { "collMod": collection.name(), "validator": {} }).await.unwrap();
+        let documents = db.collection::<Document>(collection.name());
+        let done = documents.update_one(doc! { "_id": id }, doc! { "$set": set });
+        assert_eq!(done.await.unwrap().modified_count, 1, "{collection}");
+    }
+    scene.store.setup().await.unwrap();
+    scene.accept(5, 1).await;
+    let mut exit = finished(closing(&scene.work, 5, 1, 1, 1..=4, TELEGRAM), at(6));
+    // With more of the first than one.
+    exit.usage.push(exit.usage[0]);
+    exit.config_increment = ConfigIncrement { alerts: 1, closed_by_tp: 4, ..ConfigIncrement::default() };
+    scene.store.commit(exit).await.unwrap();
+    let usage = async |n| {
+        let usage = scene.subscription(n).await.usage;
+        (usage.alerts_received.0, usage.trades_opened.0)
+    };
+    assert_eq!((usage(1).await, usage(2).await, usage(4).await), ((2, 0), (1, 1), (2, 1)));
+    assert_eq!(scene.trade(1, 3).await.status, TradeStatus::Closed);
+    let config = raw(&*scene.store, Collection::AlertConfigurations, config_id(1)).await;
+    let statistics = config.get_document("statistics").unwrap();
+    assert_eq!(statistics.get_i32("totalAlerts").unwrap(), 1, "{statistics}");
+    let preference = raw(&*scene.store, Collection::UserAlertPreferences, preference_id(1, 1)).await;
+    assert_eq!(preference.get_document("statistics").unwrap().get_i32("alertsReceived").unwrap(), 2, "{preference}");
 }
 
 /// The two announcements of a trade are dropped in the same moment, each in its own lane's transaction, which sees the other one

@@ -57,7 +57,7 @@ async fn many_who_set_up_at_once_do_it_once() {
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     let noted = set_up(&db).await;
     assert_eq!(noted.get_i64("changes").unwrap(), 1, "{noted}");
-    assert_eq!((noted.get_i64("version").unwrap(), noted.get_str("owner").unwrap()), (2, ""));
+    assert_eq!((noted.get_i64("version").unwrap(), noted.get_str("owner").unwrap()), (3, ""));
     assert!(noted.contains_key("at") && noted.get_str("by").unwrap().starts_with("alertcast "));
     let before = catalogue(&db).await;
     assert_eq!(stores[0].setup().await, Ok(()));
@@ -196,6 +196,28 @@ async fn a_database_of_version_1_goes_on_in_the_order_of_its_alerts() {
     assert_eq!(left, [doc! { "_id": "order", "seq": last + 1 }]);
     store.setup().await.unwrap();
     assert_eq!(store.receipt_mark(config_id(1)).await, Ok(last + 1), "once");
+}
+
+#[tokio::test]
+async fn a_database_of_version_2_has_no_index_of_others_alerts_any_more() {
+    let harness = MongoHarness::new();
+    let db = harness.raw().await;
+    let store = harness.open().await;
+    store.setup().await.unwrap();
+    let names = async || {
+        let names = indexes(&db, "alerts").await.into_iter().filter_map(|index| index.options?.name);
+        names.collect::<BTreeSet<String>>()
+    };
+    let wanted = names().await;
+    let keys = doc! { "processing.status": 1, "alertcast.settledAt": 1, "_id": 1 };
+    let alerts = db.collection::<Document>("alerts");
+    alerts.create_index(IndexModel::builder().keys(keys).build()).await.unwrap();
+    alerts.drop_index("alertcast.settledAt_1__id_1").await.unwrap();
+    let counters = db.collection::<Document>("counters");
+    counters.update_one(doc! { "_id": "setup" }, doc! { "$set": { "version": 2_i64 } }).await.unwrap();
+    store.setup().await.unwrap();
+    assert_eq!(names().await, wanted);
+    assert_eq!(set_up(&db).await.get_i64("version").unwrap(), 3);
 }
 
 #[tokio::test]
