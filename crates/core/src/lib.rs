@@ -13,6 +13,7 @@ pub mod decision;
 pub mod delivery;
 pub mod erasure;
 pub mod id;
+mod lenient;
 pub mod limiter;
 pub mod market;
 pub mod matching;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ConfigId, PreferenceId, SubscriptionId, UserId};
+use crate::lenient::or_default;
 use crate::money::{Count, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
@@ -19,7 +20,7 @@ pub struct AlertPreference {
     pub alert_config_id: ConfigId,
     #[serde(default)]
     pub preferences: AlertChoices,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub statistics: PreferenceStatistics,
     #[serde(default)]
     pub created_at: Time,
@@ -94,8 +95,10 @@ pub struct CustomSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PreferenceStatistics {
+    #[serde(deserialize_with = "or_default")]
     pub alerts_received: Count,
+    #[serde(deserialize_with = "or_default")]
     pub trades_opened: Count,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub last_alert_at: Option<Time>,
 }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AdminId, ConfigId, PlanId, SubscriptionId, UserId};
+use crate::lenient::or_default;
 use crate::market::words;
 use crate::money::{Amount, Count};
 use crate::time::Time;
@@ -36,7 +37,7 @@ pub struct Subscription {
     pub payment: Payment,
     #[serde(default)]
     pub subscription: Term,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub usage: Usage,
     #[serde(default)]
     pub created_at: Time,
@@ -113,9 +114,11 @@ impl Default for Term {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
+    #[serde(deserialize_with = "or_default")]
     pub alerts_received: Count,
+    #[serde(deserialize_with = "or_default")]
     pub trades_opened: Count,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub last_activity_at: Option<Time>,
 }
 

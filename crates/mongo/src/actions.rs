@@ -21,6 +21,7 @@ use crate::accept::raise_place;
 use crate::book::{Book, Edit};
 use crate::commit::{count_usage, insert_deliveries, trade_end};
 use crate::connect::MongoStore;
+use crate::counters::Raise;
 use crate::error::{Fault, Result};
 use crate::gates::CHANGES;
 use crate::query::{Query, put};
@@ -207,11 +208,13 @@ async fn resend_on_trade(tx: &mut Tx, delivery: &Delivery, now: Time) -> Result<
 
 /// The alert is settled anew; so many of its deliveries have not failed after all.
 async fn unsettle(tx: &mut Tx, alert: AlertId, not_failed: i64, now: Time) -> Result<()> {
-    let update = doc! {
-        "$inc": { "statistics.failureCount": Count(-not_failed), "alertcast.resends": 1 },
-        "$unset": { "alertcast.settledAt": "" },
-        "$set": { "updatedAt": now },
+    let less = Raise {
+        of: alert.into(),
+        counters: [("statistics.failureCount", -not_failed), ("statistics.deliveryCount", 0)],
+        latest: None,
     };
+    tx.raise(Collection::Alerts, vec![less], now).await?;
+    let update = doc! { "$inc": { "alertcast.resends": 1 }, "$unset": { "alertcast.settledAt": "" } };
     tx.update_one(Collection::Alerts, doc! { "_id": alert }, update).await.map(drop)
 }
 

@@ -14,6 +14,7 @@ use alertcast_core::trade::document::Trade;
 use bson::{Bson, Document, doc};
 
 use crate::commit::count_usage;
+use crate::counters::Raise;
 use crate::error::Result;
 use crate::query::{Query, put};
 use crate::transact::{Tx, Update};
@@ -190,14 +191,12 @@ impl Book {
         tx.updates(Collection::Trades.name(), trades).await?;
         let unreached = self.trades.values().filter(|kept| kept.is_marked).map(|kept| &kept.trade);
         take_back(tx, unreached.collect(), self.now).await?;
-        let alerts = self.ended.outcomes().map(|(alert, outcomes)| {
-            let mut update = Document::new();
-            put(&mut update, "$inc", "statistics.deliveryCount", outcomes.sent);
-            put(&mut update, "$inc", "statistics.failureCount", outcomes.failed);
-            put(&mut update, "$set", "updatedAt", self.now);
-            Update::new(doc! { "_id": alert }, update)
+        let alerts = self.ended.outcomes().map(|(alert, outcomes)| Raise {
+            of: alert.into(),
+            counters: [("statistics.deliveryCount", outcomes.sent.0), ("statistics.failureCount", outcomes.failed.0)],
+            latest: None,
         });
-        tx.updates(Collection::Alerts.name(), alerts.collect()).await?;
+        tx.raise(Collection::Alerts, alerts.collect(), self.now).await?;
         Ok(self.ended.alerts())
     }
 }

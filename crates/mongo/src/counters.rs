@@ -14,7 +14,7 @@ use crate::transact::{Tx, Update};
 #[derive(Debug, Clone)]
 pub(crate) struct Raise {
     pub(crate) of: Bson,
-    /// Dotted paths, and by how much.
+    /// Paths of two steps, and by how much.
     pub(crate) counters: [(&'static str, i64); 2],
     /// A moment that only moves on.
     pub(crate) latest: Option<(&'static str, Time)>,
@@ -44,11 +44,10 @@ impl Raise {
         self.counters.iter().map(|(path, _)| *path)
     }
 
-    /// Finds the document where all its counters are numbers.
+    /// Finds the document where all its counters are numbers. (`$type` would look into arrays.)
     fn countable(&self) -> Document {
-        let mut filter = doc! { "_id": self.of.clone() };
-        filter.extend(self.paths().map(|path| (path.to_owned(), doc! { "$type": "number" }.into())));
-        filter
+        let numbers: Vec<Document> = self.paths().map(|path| doc! { "$isNumber": format!("${path}") }).collect();
+        doc! { "_id": self.of.clone(), "$expr": { "$and": numbers } }
     }
 
     fn counts_in(&self, document: &Document) -> bool {
@@ -73,8 +72,14 @@ impl Raise {
 
     /// The same, whatever stands at the paths.
     fn anew(&self, now: Time) -> Vec<Document> {
+        let mut around = Document::new();
         let mut set = doc! { "updatedAt": now };
         for (path, by) in self.counters {
+            if let Some((parent, _)) = path.split_once('.') {
+                let kept = format!("${parent}");
+                let is_document = doc! { "$eq": [{ "$type": &kept }, "object"] };
+                around.insert(parent, doc! { "$cond": [is_document, &kept, { "$literal": {} }] });
+            }
             let value = format!("${path}");
             let counted = doc! { "$cond": [{ "$isNumber": &value }, &value, 0] };
             set.insert(path, doc! { "$add": [counted, Count(by)] });
@@ -82,6 +87,6 @@ impl Raise {
         if let Some((path, at)) = self.latest {
             set.insert(path, doc! { "$max": [format!("${path}"), at] });
         }
-        vec![doc! { "$set": set }]
+        vec![doc! { "$set": around }, doc! { "$set": set }]
     }
 }

@@ -93,12 +93,7 @@ impl Fault {
 
     /// The server's code of a failed command or write.
     pub(crate) fn code_of(error: &Error) -> Option<i32> {
-        match &*error.kind {
-            ErrorKind::Command(command) => Some(command.code),
-            ErrorKind::Write(WriteFailure::WriteError(write)) => Some(write.code),
-            ErrorKind::InsertMany(many) => many.write_errors.as_ref()?.first().map(|first| first.code),
-            _ => None,
-        }
+        said(error).map(|(code, _)| code)
     }
 
     /// Whether a unique index refused, of whichever collection.
@@ -139,11 +134,11 @@ impl From<Fault> for StoreError {
 
 fn of_driver(error: &Error) -> StoreError {
     let unavailable = |why: &str| StoreError::Unavailable(why.chars().take(MESSAGE_CHARS_MAX).collect());
-    match Fault::code_of(error) {
-        Some(BAD_LOGIN) => return unavailable(LOGIN_REFUSED),
-        Some(UNAUTHORIZED) => return unavailable(NOT_ALLOWED),
-        Some(code) if code == BAD_DOCUMENT || UNFIT.contains(&code) => return of_code(code, &error.kind.to_string()),
-        _ => {}
+    match said(error) {
+        Some((BAD_LOGIN, _)) => return unavailable(LOGIN_REFUSED),
+        Some((UNAUTHORIZED, _)) => return unavailable(NOT_ALLOWED),
+        Some((code, message)) => return of_code(code, message),
+        None => {}
     }
     match &*error.kind {
         // The last: more than the server's greatest document, say.
@@ -155,10 +150,6 @@ fn of_driver(error: &Error) -> StoreError {
             StoreError::Corrupt(error.kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect())
         }
         ErrorKind::Authentication { .. } => unavailable(LOGIN_REFUSED),
-        ErrorKind::Command(command) => unavailable(&format!("{} ({})", command.message, command.code)),
-        ErrorKind::Write(WriteFailure::WriteError(write)) => {
-            unavailable(&format!("{} ({})", write.message, write.code))
-        }
         ErrorKind::ServerSelection { message, .. } => unavailable(&format!("no MongoDB server answers: {message}")),
         ErrorKind::Io(io) => unavailable(&format!("the connection to MongoDB broke: {io}")),
         other => unavailable(&other.to_string()),
@@ -184,16 +175,21 @@ fn of_code(code: i32, message: &str) -> StoreError {
 }
 
 fn duplicate(error: &Error) -> Option<(Collection, String)> {
-    let (code, message) = match &*error.kind {
-        ErrorKind::Write(WriteFailure::WriteError(write)) => (write.code, &write.message),
-        ErrorKind::Command(command) => (command.code, &command.message),
+    let (code, message) = said(error)?;
+    if code == DUPLICATE_KEY { index_in(message) } else { None }
+}
+
+/// The server's code and words.
+fn said(error: &Error) -> Option<(i32, &str)> {
+    match &*error.kind {
+        ErrorKind::Write(WriteFailure::WriteError(write)) => Some((write.code, &write.message)),
+        ErrorKind::Command(command) => Some((command.code, &command.message)),
         ErrorKind::InsertMany(many) => {
             let first = many.write_errors.as_ref()?.first()?;
-            (first.code, &first.message)
+            Some((first.code, &first.message))
         }
-        _ => return None,
-    };
-    if code == DUPLICATE_KEY { index_in(message) } else { None }
+        _ => None,
+    }
 }
 
 /// The server says `E11000 duplicate key error collection: DATABASE.COLLECTION index: NAME dup key: {…}`. The name alone

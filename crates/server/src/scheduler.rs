@@ -92,9 +92,9 @@ pub(crate) async fn settle_left_overs(app: &App) -> Result<()> {
 async fn settle_each(app: &App, alerts: Vec<AlertId>) -> Result<()> {
     for alert in alerts {
         match app.store.settle(alert, app.clock.now()).await {
-            Err(StoreError::Corrupt(why)) => {
-                app.metrics.store_failed(Part::Scheduler, &StoreError::Corrupt(why.clone()));
-                error!(%alert, why, "an alert cannot be settled");
+            Err(error @ StoreError::Corrupt(_)) => {
+                app.metrics.store_failed(Part::Scheduler, &error);
+                error!(%alert, %error, "an alert cannot be settled");
             }
             settled => drop(settled?),
         }

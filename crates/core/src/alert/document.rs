@@ -6,6 +6,7 @@ use bson::Document;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AlertId, ConfigId, SubscriptionId, TradeId, UserId};
+use crate::lenient::or_default;
 use crate::market::{Signal, words};
 use crate::money::{Amount, Count, Price};
 use crate::time::Time;
@@ -42,7 +43,7 @@ pub struct Alert {
     pub alert_data: AlertData,
     #[serde(default)]
     pub processing: Processing,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub statistics: AlertStatistics,
     #[serde(default)]
     pub created_at: Time,
@@ -162,11 +163,13 @@ pub struct AlertError {
 #[serde(rename_all = "camelCase", default)]
 pub struct AlertStatistics {
     /// Milliseconds from receipt to the commit of its last chunk.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
     pub processing_time: Option<Count>,
     /// Deliveries that were sent.
+    #[serde(deserialize_with = "or_default")]
     pub delivery_count: Count,
     /// Deliveries that ended unsent: expired or dead.
+    #[serde(deserialize_with = "or_default")]
     pub failure_count: Count,
 }
 

@@ -6,8 +6,8 @@ use alertcast_core::alert::document::Alert;
 use alertcast_core::conformance::Harness;
 use alertcast_core::conformance::dump::{one, raw};
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, closing, finished, insert, opening};
-use alertcast_core::delivery::Channel;
+use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, closing, finished, insert, opening, sent};
+use alertcast_core::delivery::{Channel, DeliveryState};
 use alertcast_core::store::{Acceptance, AttemptRecord, Collection, ConfigIncrement, Documents, Outcome, StoreError};
 use alertcast_core::trade::document::TradeStatus;
 use alertcast_mongo::{MongoStore, Options};
@@ -178,12 +178,16 @@ async fn a_counter_that_is_no_number_counts_from_zero() {
     let scene = Scene::new(&harness, 4).await;
     scene.open(1, 1..=4, TELEGRAM).await;
     let db = harness.raw().await;
-    let spoilt: [(Collection, Bson, Document); 5] = [
+    let inside = doc! { "alertsReceived": 1, "tradesOpened": 0 };
+    let spoilt: [(Collection, Bson, Document); 8] = [
         (Collection::UserSubscriptions, subscription_id(1).into(), doc! { "usage": null }),
         (Collection::UserSubscriptions, subscription_id(2).into(), doc! { "usage.alertsReceived": "12" }),
-        (Collection::UserSubscriptions, subscription_id(3).into(), doc! { "usage": [] }),
+        (Collection::UserSubscriptions, subscription_id(3).into(), doc! { "usage": [inside] }),
+        (Collection::UserAlertPreferences, preference_id(1, 2).into(), doc! { "statistics.tradesOpened": [7] }),
+        (Collection::UserAlertPreferences, preference_id(1, 3).into(), doc! { "statistics": [] }),
         (Collection::UserAlertPreferences, preference_id(1, 1).into(), doc! { "statistics": null }),
-        (Collection::AlertConfigurations, config_id(1).into(), doc! { "statistics": "none" }),
+        (Collection::AlertConfigurations, config_id(1).into(), doc! { "statistics": [] }),
+        (Collection::Alerts, alert_id(1).into(), doc! { "statistics": null }),
     ];
     for (collection, id, set) in spoilt {
         db.run_command(doc! { "collMod": collection.name(), "validator": {} }).await.unwrap();
@@ -202,13 +206,18 @@ async fn a_counter_that_is_no_number_counts_from_zero() {
         let usage = scene.subscription(n).await.usage;
         (usage.alerts_received.0, usage.trades_opened.0)
     };
-    assert_eq!((usage(1).await, usage(2).await, usage(4).await), ((2, 0), (1, 1), (2, 1)));
+    let all = [usage(1).await, usage(2).await, usage(3).await, usage(4).await];
+    assert_eq!(all, [(2, 0), (1, 1), (1, 0), (2, 1)]);
     assert_eq!(scene.trade(1, 3).await.status, TradeStatus::Closed);
     let config = raw(&*scene.store, Collection::AlertConfigurations, config_id(1)).await;
     let statistics = config.get_document("statistics").unwrap();
     assert_eq!(statistics.get_i32("totalAlerts").unwrap(), 1, "{statistics}");
     let preference = raw(&*scene.store, Collection::UserAlertPreferences, preference_id(1, 1)).await;
     assert_eq!(preference.get_document("statistics").unwrap().get_i32("alertsReceived").unwrap(), 2, "{preference}");
+    // Nor is a message that was sent sent again.
+    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 4), sent(1), 7).await;
+    assert_eq!(scene.delivery(Channel::Telegram, 1, 4).await.state, DeliveryState::Sent);
+    assert_eq!(scene.alert(1).await.statistics.delivery_count.0, 1);
 }
 
 /// The two announcements of a trade are dropped in the same moment, each in its own lane's transaction, which sees the other one

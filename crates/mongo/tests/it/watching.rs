@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alertcast_core::conformance::Harness as _;
 use alertcast_core::conformance::fixtures;
-use alertcast_core::conformance::scene::people;
+use alertcast_core::conformance::scene::{insert, people};
 use alertcast_core::store::{Collection, Stirring, Stirrings, StoreError};
 use bson::{Document, doc};
 use mongodb::Client;
@@ -22,6 +22,11 @@ async fn counters_are_left_out_and_everything_else_of_the_audience_is_told() {
     store.write(people(2, 1)).await.unwrap();
     let mut stirrings = store.watch().unwrap();
     assert_eq!(next(&mut stirrings).await, Ok(Stirring::Missed), "where it begins, anything may have been before");
+    // A server may tell what was written just before, too: from here on all is told.
+    let last = fixtures::user(3);
+    store.write(vec![insert(Collection::Users, &last)]).await.unwrap();
+    let begun = Stirring::Changed { collection: Collection::Users, id: last.id.0 };
+    while next(&mut stirrings).await.unwrap() != begun {}
     let client = Client::with_uri_str(uri()).await.unwrap();
     let collection = |of: Collection| client.database(harness.database()).collection::<Document>(of.name());
     let held = collection(Collection::UserSubscriptions);

@@ -114,9 +114,14 @@ async fn one_by_one(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<Aler
 async fn settle(app: &App, alerts: Vec<AlertId>) -> Vec<AlertId> {
     let mut left = Vec::new();
     for alert in alerts {
-        if let Err(error) = app.store.settle(alert, app.clock.now()).await {
-            warn!(%alert, %error, "an alert could not be settled; trying again");
-            left.push(alert);
+        match app.store.settle(alert, app.clock.now()).await {
+            Ok(_) => {}
+            // Whoever looks for what is left unsettled tells of it.
+            Err(error @ StoreError::Corrupt(_)) => error!(%alert, %error, "an alert cannot be settled"),
+            Err(error) => {
+                warn!(%alert, %error, "an alert could not be settled; trying again");
+                left.push(alert);
+            }
         }
     }
     left
