@@ -7,7 +7,7 @@ use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
 
 use crate::error::Result;
-use crate::query::{Query, at_path, put};
+use crate::query::put;
 use crate::transact::{Tx, Update};
 
 /// What is added to the counters of one document.
@@ -22,40 +22,20 @@ pub(crate) struct Raise {
 
 impl Tx {
     /// Adds to counters. A document that is gone is left out.
+    ///
+    /// Where a plain increment was refused, the transaction is run again and makes them [anew](Raise::anew): so the
+    /// usual case costs nothing.
     pub(crate) async fn raise(&mut self, collection: Collection, raises: Vec<Raise>, now: Time) -> Result<()> {
-        let plain = raises.iter().map(|raise| Update::new(raise.countable(), raise.update(now)));
-        if self.updates(collection.name(), plain.collect()).await? == raises.len() {
-            return Ok(());
-        }
-        let ids: Vec<Bson> = raises.iter().map(|raise| raise.of.clone()).collect();
-        let fields: Document = raises.iter().flat_map(Raise::paths).map(|path| (path.to_owned(), 1.into())).collect();
-        let kept = self.find(collection, Query::new(doc! { "_id": { "$in": ids } }).fields(fields)).await?;
-        let left = raises.iter().filter(|raise| {
-            let document = kept.iter().find(|document| document.get("_id") == Some(&raise.of));
-            document.is_some_and(|document| !raise.counts_in(document))
+        let anew = self.counts_anew();
+        let updates = raises.into_iter().map(|raise| {
+            let update = if anew { raise.anew(now).into() } else { Bson::from(raise.update(now)) };
+            Update::new(doc! { "_id": raise.of }, update)
         });
-        let anew = left.map(|raise| Update::new(doc! { "_id": raise.of.clone() }, raise.anew(now)));
-        self.updates(collection.name(), anew.collect()).await.map(drop)
+        self.updates(collection.name(), updates.collect()).await.map(drop)
     }
 }
 
 impl Raise {
-    fn paths(&self) -> impl Iterator<Item = &'static str> {
-        self.counters.iter().map(|(path, _)| *path)
-    }
-
-    /// Finds the document where all its counters are numbers. (`$type` would look into arrays.)
-    fn countable(&self) -> Document {
-        let numbers: Vec<Document> = self.paths().map(|path| doc! { "$isNumber": format!("${path}") }).collect();
-        doc! { "_id": self.of.clone(), "$expr": { "$and": numbers } }
-    }
-
-    fn counts_in(&self, document: &Document) -> bool {
-        let is_number =
-            |value: &Bson| matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_));
-        self.paths().all(|path| at_path(document, path).is_some_and(is_number))
-    }
-
     fn update(&self, now: Time) -> Document {
         let mut update = Document::new();
         put(&mut update, "$set", "updatedAt", now);

@@ -10,7 +10,7 @@ pub(crate) const DUPLICATE_KEY: i32 = 11_000;
 /// A document that a validator refuses.
 const BAD_DOCUMENT: i32 = 121;
 
-/// What a document holds does not bear the change, or it would become too large: the same again and again.
+/// What a document holds does not bear the change, or it would become too large.
 const UNFIT: [i32; 4] = [14, 28, 10_334, 17_419];
 
 /// A user name or password that is not right.
@@ -63,6 +63,8 @@ pub(crate) enum Fault {
     Store(StoreError),
     /// From the driver; perhaps worth another attempt.
     Driver(Box<Error>),
+    /// What a document holds does not bear the change: what the server said.
+    Unfit(String),
     /// The transaction has seen a state that is over: worth another attempt.
     Again,
 }
@@ -78,7 +80,7 @@ impl Fault {
             // Whoever has looked for a server in vain has waited long enough.
             Self::Driver(error) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => false,
             Self::Driver(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
-            Self::Store(_) => false,
+            Self::Store(_) | Self::Unfit(_) => false,
         }
     }
 
@@ -87,13 +89,22 @@ impl Fault {
         match self {
             Self::Driver(error) => duplicate(error),
             Self::Store(StoreError::AlreadyExists { collection, field }) => Some((*collection, field.clone())),
-            Self::Store(_) | Self::Again => None,
+            Self::Store(_) | Self::Unfit(_) | Self::Again => None,
         }
     }
 
     /// The server's code of a failed command or write.
     pub(crate) fn code_of(error: &Error) -> Option<i32> {
         said(error).map(|(code, _)| code)
+    }
+
+    /// Whether what a document holds does not bear the change.
+    pub(crate) fn is_unfit(&self) -> bool {
+        match self {
+            Self::Unfit(_) => true,
+            Self::Driver(error) => Self::code_of(error).is_some_and(|code| UNFIT.contains(&code)),
+            Self::Store(_) | Self::Again => false,
+        }
     }
 
     /// Whether a unique index refused, of whichever collection.
@@ -123,6 +134,7 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Store(error) => error,
+            Fault::Unfit(said) => Self::Corrupt(said),
             Fault::Again => Self::Unavailable("others kept changing the same documents".to_owned()),
             Fault::Driver(error) => match duplicate(&error) {
                 Some((collection, field)) => Self::AlreadyExists { collection, field },
@@ -137,7 +149,7 @@ fn of_driver(error: &Error) -> StoreError {
     match said(error) {
         Some((BAD_LOGIN, _)) => return unavailable(LOGIN_REFUSED),
         Some((UNAUTHORIZED, _)) => return unavailable(NOT_ALLOWED),
-        Some((code, message)) => return of_code(code, message),
+        Some((code, message)) => return of_code(code, message).into(),
         None => {}
     }
     match &*error.kind {
@@ -163,15 +175,16 @@ pub(crate) fn of_write_error(code: i32, message: &str) -> Fault {
     {
         return Fault::Store(StoreError::AlreadyExists { collection, field });
     }
-    Fault::Store(of_code(code, message))
+    of_code(code, message)
 }
 
-fn of_code(code: i32, message: &str) -> StoreError {
+fn of_code(code: i32, message: &str) -> Fault {
     if code == BAD_DOCUMENT {
-        return StoreError::Corrupt("a document is not what its collection's validator asks for".to_owned());
+        let why = "a document is not what its collection's validator asks for";
+        return Fault::Store(StoreError::Corrupt(why.to_owned()));
     }
     let said = format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect();
-    if UNFIT.contains(&code) { StoreError::Corrupt(said) } else { StoreError::Unavailable(said) }
+    if UNFIT.contains(&code) { Fault::Unfit(said) } else { Fault::Store(StoreError::Unavailable(said)) }
 }
 
 fn duplicate(error: &Error) -> Option<(Collection, String)> {
@@ -246,8 +259,8 @@ mod tests {
         assert!(
             matches!(StoreError::from(fault), StoreError::Corrupt(why) if why.contains("$inc") && why.contains("14"))
         );
-        assert!(matches!(of_code(28, "Cannot create field"), StoreError::Corrupt(_)));
-        assert!(matches!(of_code(10_107, "not primary"), StoreError::Unavailable(_)));
+        assert!(of_code(28, "Cannot create field").is_unfit());
+        assert!(matches!(of_code(10_107, "not primary"), Fault::Store(StoreError::Unavailable(_))));
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(crate) type Body<X, T> = for<'a> fn(&'a mut Tx, &'a X) -> BoxFuture<'a, Resu
 pub(crate) struct Tx {
     db: Database,
     session: ClientSession,
+    counts_anew: bool,
 }
 
 /// One update in a statement of many.
@@ -107,9 +108,11 @@ impl MongoStore {
     {
         let x = Arc::new(x);
         let mut failed = 0;
+        let mut counts_anew = false;
         loop {
-            let attempt = attempt(self.client.clone(), self.db.clone(), Arc::clone(&x), body, end);
-            match tokio::spawn(attempt).await {
+            let tx = Tx::begin(self.client.clone(), self.db.clone(), counts_anew);
+            match tokio::spawn(attempt(tx, Arc::clone(&x), body, end)).await {
+                Ok(Err(fault)) if fault.is_unfit() && !counts_anew => counts_anew = true,
                 Ok(Err(fault)) if fault.is_transient() && failed + 1 < attempts_max => {
                     failed += 1;
                     sleep(pause(failed)).await;
@@ -121,8 +124,8 @@ impl MongoStore {
     }
 }
 
-async fn attempt<X, T>(client: Client, db: Database, x: Arc<X>, body: Body<X, T>, end: End) -> Result<T> {
-    let mut tx = Tx::begin(client, db).await?;
+async fn attempt<X, T>(tx: impl Future<Output = Result<Tx>>, x: Arc<X>, body: Body<X, T>, end: End) -> Result<T> {
+    let mut tx = tx.await?;
     match (body(&mut tx, &x).await, end) {
         (Ok(value), End::Commit) => tx.commit().await.map(|()| value),
         (Ok(value), End::Abort) => {
@@ -156,12 +159,17 @@ fn pause(failed: u32) -> Duration {
 }
 
 impl Tx {
-    async fn begin(client: Client, db: Database) -> Result<Self> {
+    async fn begin(client: Client, db: Database, counts_anew: bool) -> Result<Self> {
         let options =
             TransactionOptions::builder().read_concern(ReadConcern::snapshot()).write_concern(durable()).build();
         let mut session = client.start_session().await?;
         session.start_transaction().with_options(options).await?;
-        Ok(Self { db, session })
+        Ok(Self { db, session, counts_anew })
+    }
+
+    /// Whether a document did not bear a change in the attempt before: a counter, say, that is no number.
+    pub(crate) const fn counts_anew(&self) -> bool {
+        self.counts_anew
     }
 
     /// Asks again where the answer is lost: to commit what is committed changes nothing.
