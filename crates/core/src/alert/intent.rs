@@ -30,6 +30,23 @@ impl From<ExitSignal> for ExitReason {
     }
 }
 
+words! {
+    /// What a partial exit did to the position.
+    PositionChange { Reduced = "reduced", Breakeven = "breakeven", StopMoved = "stop_moved" }
+}
+
+impl PositionChange {
+    /// What one is where nothing else is told, and what every one stored before was.
+    const fn usual() -> Self {
+        Self::Reduced
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    fn is_usual(&self) -> bool {
+        *self == Self::usual()
+    }
+}
+
 /// What an alert asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -43,6 +60,12 @@ pub enum Intent {
     Exit {
         /// Which of its levels.
         reason: ExitSignal,
+        /// Only trades of this side, where the alert tells one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        side: Option<Side>,
+        /// The number of the target reached, from 1, where the alert tells one (`TP2`).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<u32>,
     },
     /// The strategy's position has ended: every open trade of that side ends, whatever its levels.
     Flat {
@@ -63,17 +86,26 @@ pub enum Intent {
         /// The new side, the opposite of the old.
         opens: Side,
     },
-    /// An order against a position that stays open: a notice to its holders, no change of trades.
+    /// The position was made smaller or its stop moved, and it stays open: a notice to its holders, no change of trades.
     Partial {
-        /// The position's side.
-        side: Side,
+        /// The position's side; both where the alert does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        side: Option<Side>,
         /// As with `Flat`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<ExitSignal>,
+        /// What was done.
+        #[serde(default = "PositionChange::usual", skip_serializing_if = "PositionChange::is_usual")]
+        change: PositionChange,
     },
 }
 
 impl Intent {
+    /// An exit by a level, of either side and no particular target.
+    pub const fn exit(reason: ExitSignal) -> Self {
+        Self::Exit { reason, side: None, target: None }
+    }
+
     /// The side of the trade it opens, if it opens one.
     pub const fn opens(self) -> Option<Side> {
         match self {
@@ -91,7 +123,7 @@ impl Intent {
     pub const fn reason(self) -> Option<ExitSignal> {
         match self {
             Self::Entry { .. } => None,
-            Self::Exit { reason } => Some(reason),
+            Self::Exit { reason, .. } => Some(reason),
             Self::Flat { reason, .. } | Self::Turn { reason, .. } | Self::Partial { reason, .. } => reason,
         }
     }
@@ -110,8 +142,10 @@ impl Intent {
     /// The sub-document `alerts.alertcast.intent`; none where the signal says it all.
     pub fn to_document(self) -> Option<Document> {
         match self {
-            Self::Entry { .. } | Self::Exit { .. } => None,
-            Self::Flat { .. } | Self::Turn { .. } | Self::Partial { .. } => bson::serialize_to_document(&self).ok(),
+            Self::Entry { .. } | Self::Exit { side: None, target: None, .. } => None,
+            Self::Exit { .. } | Self::Flat { .. } | Self::Turn { .. } | Self::Partial { .. } => {
+                bson::serialize_to_document(&self).ok()
+            }
         }
     }
 
@@ -132,8 +166,8 @@ impl From<Signal> for Intent {
         match signal {
             Signal::Buy => Self::Entry { side: Side::Buy },
             Signal::Sell => Self::Entry { side: Side::Sell },
-            Signal::TpHit => Self::Exit { reason: ExitSignal::TpHit },
-            Signal::SlHit => Self::Exit { reason: ExitSignal::SlHit },
+            Signal::TpHit => Self::exit(ExitSignal::TpHit),
+            Signal::SlHit => Self::exit(ExitSignal::SlHit),
         }
     }
 }
@@ -219,7 +253,7 @@ pub(super) fn resolve(order: &Order) -> Result<Intent, Unclear> {
 
     match (order.now, order.prev, told) {
         // No position after the order: the signal is all there is.
-        (None, _, Reason(reason)) => Ok(Intent::Exit { reason }),
+        (None, _, Reason(reason)) => Ok(Intent::exit(reason)),
         (None, _, Nothing) => Err(Unclear::NoSignal),
         (None, None | Some(Flat), Direction(side)) => Ok(Intent::Entry { side }),
         (None, Some(Held(held)), Direction(side)) if held == side => Ok(Intent::Entry { side }),
@@ -248,13 +282,17 @@ pub(super) fn resolve(order: &Order) -> Result<Intent, Unclear> {
 
         // The same position before and after, or nothing told of before.
         (Some(Held(held)), _, Direction(side)) if held == side && !shrank => Ok(Intent::Entry { side }),
-        (Some(Held(held)), _, Direction(side)) if held != side && !grew => Ok(Intent::Partial { side: held, reason }),
-        (Some(Held(held)), _, Reason(_)) if !grew => Ok(Intent::Partial { side: held, reason }),
+        (Some(Held(held)), _, Direction(side)) if held != side && !grew => Ok(reduced(held, reason)),
+        (Some(Held(held)), _, Reason(_)) if !grew => Ok(reduced(held, reason)),
         (Some(Held(_)), _, Direction(_) | Reason(_)) => Err(Unclear::Contradiction),
         (Some(Held(held)), _, Nothing) if grew => Ok(Intent::Entry { side: held }),
-        (Some(Held(held)), _, Nothing) if shrank => Ok(Intent::Partial { side: held, reason }),
+        (Some(Held(held)), _, Nothing) if shrank => Ok(reduced(held, reason)),
         (Some(Held(_)), _, Nothing) => Err(Unclear::NoSignal),
     }
+}
+
+fn reduced(side: Side, reason: Option<ExitSignal>) -> Intent {
+    Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced }
 }
 
 /// What an order's comment or id says of why the position ended: `TP1`, `Long SL`, `take profit`, `stop-loss`. None

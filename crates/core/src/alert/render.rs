@@ -55,7 +55,7 @@ fn order(intent: Intent) -> OrderWords {
     let against = |side: Side| Some(side.opposite().as_str());
     match intent {
         Intent::Entry { side } => OrderWords { signal: Some(side.as_str()), ..OrderWords::default() },
-        Intent::Exit { reason } => OrderWords { signal: Some(reason.as_str()), ..OrderWords::default() },
+        Intent::Exit { reason, .. } => OrderWords { signal: Some(reason.as_str()), ..OrderWords::default() },
         Intent::Flat { side, reason } => OrderWords {
             signal: reason.map(|reason| reason.as_str()),
             now: Some(Position::Flat),
@@ -68,9 +68,9 @@ fn order(intent: Intent) -> OrderWords {
             prev: Some(Position::Held(closes)),
             comment: reason.map(|reason| reason.as_str()),
         },
-        Intent::Partial { side, reason } => OrderWords {
-            signal: reason.map(|reason| reason.as_str()).or_else(|| against(side)),
-            now: Some(Position::Held(side)),
+        Intent::Partial { side, reason, .. } => OrderWords {
+            signal: reason.map(|reason| reason.as_str()).or_else(|| side.and_then(against)),
+            now: side.map(Position::Held),
             prev: None,
             comment: None,
         },

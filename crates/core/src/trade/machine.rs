@@ -108,11 +108,11 @@ pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Ste
         (Intent::Entry { side }, _) => {
             Step { entry: Some(admit(&held.known, side, price, settings)), ..Step::default() }
         }
-        (Intent::Exit { reason }, true) => {
-            held.end(|trades| matched(trades, ask, reason, settings), Some(reason), price)
+        (Intent::Exit { reason, side, .. }, true) => {
+            held.end(|trades| matched(&of_side(trades, side), ask, reason, settings), Some(reason), price)
         }
-        (Intent::Exit { reason }, false) => {
-            held.tell(|trades| matched(trades, ask, reason, settings), News::LevelReached)
+        (Intent::Exit { reason, side, .. }, false) => {
+            held.tell(|trades| matched(&of_side(trades, side), ask, reason, settings), News::LevelReached)
         }
         (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), reason, price),
         (Intent::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), News::LevelReached),
@@ -126,7 +126,7 @@ pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Ste
             unmatched: false,
             ..held.tell(|trades| of_side(trades, Some(closes)), News::LevelReached)
         },
-        (Intent::Partial { side, .. }, _) => held.tell(|trades| of_side(trades, Some(side)), News::PartialExit),
+        (Intent::Partial { side, .. }, _) => held.tell(|trades| of_side(trades, side), News::PartialExit),
     })
 }
 

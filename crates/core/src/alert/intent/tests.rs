@@ -25,10 +25,10 @@ fn an_order_and_the_positions_around_it() {
     use Side::{Buy, Sell};
     use Unclear::{Contradiction, NoPosition, NoSignal};
     let entry = |side| Ok(Intent::Entry { side });
-    let exit = |reason| Ok(Intent::Exit { reason });
+    let exit = |reason| Ok(Intent::exit(reason));
     let flat = |side, reason| Ok(Intent::Flat { side, reason });
     let turn = |closes: Side| Ok(Intent::Turn { closes, reason: None, opens: closes.opposite() });
-    let partial = |side, reason| Ok(Intent::Partial { side, reason });
+    let partial = |side, reason| Ok(Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced });
     let table: &[(&str, Result<Intent, Unclear>)] = &[
         // No positions.
         ("BUY - -", entry(Buy)),
@@ -122,7 +122,7 @@ fn every_combination_keeps_the_orders_direction() {
                     }
                     match intent {
                         Intent::Flat { .. } => assert_eq!(order.now, Some(Position::Flat), "{line}"),
-                        Intent::Partial { side, .. } => assert_eq!(order.now, Some(Position::Held(side)), "{line}"),
+                        Intent::Partial { side, .. } => assert_eq!(order.now, side.map(Position::Held), "{line}"),
                         Intent::Turn { closes, opens, .. } => assert_eq!(closes, opens.opposite(), "{line}"),
                         Intent::Entry { .. } | Intent::Exit { .. } => {}
                     }
@@ -163,11 +163,16 @@ fn remarks_say_how_a_position_ended_only_where_they_are_plain() {
 fn an_intent_comes_back_from_its_document() {
     let intents = [
         Intent::Entry { side: Side::Buy },
-        Intent::Exit { reason: ExitSignal::SlHit },
+        Intent::exit(ExitSignal::SlHit),
+        Intent::Exit { reason: ExitSignal::TpHit, side: Some(Side::Buy), target: Some(2) },
+        Intent::Exit { reason: ExitSignal::TpHit, side: None, target: Some(1) },
+        Intent::Exit { reason: ExitSignal::SlHit, side: Some(Side::Sell), target: None },
         Intent::Flat { side: None, reason: None },
         Intent::Flat { side: Some(Side::Sell), reason: Some(ExitSignal::TpHit) },
         Intent::Turn { closes: Side::Buy, reason: None, opens: Side::Sell },
-        Intent::Partial { side: Side::Buy, reason: Some(ExitSignal::SlHit) },
+        Intent::Partial { side: Some(Side::Buy), reason: Some(ExitSignal::SlHit), change: PositionChange::Reduced },
+        Intent::Partial { side: None, reason: None, change: PositionChange::Breakeven },
+        Intent::Partial { side: None, reason: None, change: PositionChange::StopMoved },
     ];
     for intent in intents {
         let document = intent.to_document();
@@ -176,5 +181,11 @@ fn an_intent_comes_back_from_its_document() {
     let flat = Intent::Flat { side: Some(Side::Buy), reason: None };
     assert_eq!(flat.to_document(), Some(bson::doc! {"kind": "flat", "side": "BUY"}));
     assert_eq!(flat.signal(), Signal::TpHit, "in the seed's words an exit, never an entry");
+    let stored_before = bson::doc! {"kind": "partial", "side": "SELL", "reason": "TP_HIT"};
+    assert_eq!(
+        Intent::from_document(Signal::TpHit, Some(&stored_before)).unwrap(),
+        Intent::Partial { side: Some(Side::Sell), reason: Some(ExitSignal::TpHit), change: PositionChange::Reduced }
+    );
+    assert_eq!(Intent::exit(ExitSignal::TpHit).to_document(), None, "the signal says it all");
     assert!(Intent::from_document(Signal::Buy, Some(&bson::doc! {"kind": "?"})).is_err());
 }

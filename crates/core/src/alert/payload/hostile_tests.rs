@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::alert::intent::ExitSignal;
+use crate::alert::intent::{ExitSignal, PositionChange};
 use crate::alert::render::render;
 use crate::market::Side;
 
@@ -69,11 +69,11 @@ fn payloads() -> impl Strategy<Value = Payload> {
     let reasons = prop::option::of(prop::sample::select(vec![ExitSignal::TpHit, ExitSignal::SlHit]));
     let intents = (sides, reasons, 0..6).prop_map(|(side, reason, kind)| match kind {
         0 => Intent::Entry { side },
-        1 => Intent::Exit { reason: reason.unwrap_or(ExitSignal::SlHit) },
+        1 => Intent::exit(reason.unwrap_or(ExitSignal::SlHit)),
         2 => Intent::Flat { side: Some(side), reason },
         3 => Intent::Flat { side: None, reason },
         4 => Intent::Turn { closes: side, reason: None, opens: side.opposite() },
-        _ => Intent::Partial { side, reason },
+        _ => Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced },
     });
     let prices = || prop::option::of((1_i64..999_999_999_999_999, 3_u32..15));
     let words = || prop::option::of("[A-Za-zäß€😀'\",:={}\\[\\]\\\\/][A-Za-z0-9äß '\",:=\n\\\\/]{0,20}[a-z0-9\"'}]");

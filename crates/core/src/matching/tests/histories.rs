@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::world::*;
-use crate::alert::intent::{ExitSignal, Intent};
+use crate::alert::intent::{ExitSignal, Intent, PositionChange};
 use crate::config::{AlertConfiguration, ConfigStatus};
 use crate::decision::Verdict;
 use crate::delivery::{Delivery, Facts, MessageKind};
@@ -42,10 +42,10 @@ fn any_intent() -> impl Strategy<Value = Intent> {
     let maybe = move || proptest::option::of(reason());
     prop_oneof![
         8 => side().prop_map(|side| Intent::Entry { side }),
-        4 => reason().prop_map(|reason| Intent::Exit { reason }),
+        4 => reason().prop_map(Intent::exit),
         2 => (proptest::option::of(side()), maybe()).prop_map(|(side, reason)| Intent::Flat { side, reason }),
         2 => (side(), maybe()).prop_map(|(closes, reason)| Intent::Turn { closes, reason, opens: closes.opposite() }),
-        1 => side().prop_map(|side| Intent::Partial { side, reason: None }),
+        1 => proptest::option::of(side()).prop_map(|side| Intent::Partial { side, reason: None, change: PositionChange::Reduced }),
     ]
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::world::*;
-use crate::alert::intent::Intent;
+use crate::alert::intent::{Intent, PositionChange};
 use crate::delivery::{
     CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient, delivery_key,
     rotation,
@@ -192,7 +192,8 @@ fn a_notice_names_the_trades_and_changes_none() {
     let mut world = by_both_channels();
     world.alert(buy("100"));
     world.alert(buy("101"));
-    let told = world.alert(ask(Intent::Partial { side: Side::Buy, reason: None }, "110"));
+    let told = world
+        .alert(ask(Intent::Partial { side: Some(Side::Buy), reason: None, change: PositionChange::Reduced }, "110"));
     assert_eq!(told.short(), "sent");
     assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Notice), (Channel::Email, MessageKind::Notice)]);
     let notice = told.deliveries().next().unwrap();

@@ -173,11 +173,11 @@ pub(super) fn sell(at: &str) -> Ask {
 }
 
 pub(super) fn tp(at: &str) -> Ask {
-    ask(Intent::Exit { reason: ExitSignal::TpHit }, at)
+    ask(Intent::exit(ExitSignal::TpHit), at)
 }
 
 pub(super) fn sl(at: &str) -> Ask {
-    ask(Intent::Exit { reason: ExitSignal::SlHit }, at)
+    ask(Intent::exit(ExitSignal::SlHit), at)
 }
 
 /// Ids that count up.

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alert::intent::ExitSignal::{SlHit, TpHit};
+use crate::alert::intent::PositionChange::Reduced;
 use crate::market::Side::{Buy, Sell};
 use crate::trade::fixtures::{amount, price, trade};
 
@@ -82,9 +83,9 @@ fn an_entry_opens_replaces_or_is_refused() {
 
 #[test]
 fn an_exit_finds_its_trades() {
-    let tp = |at| ask(Intent::Exit { reason: TpHit }, at);
-    let sl = |at| ask(Intent::Exit { reason: SlHit }, at);
-    let named_tp = |at, name| named(Intent::Exit { reason: TpHit }, at, name);
+    let tp = |at| ask(Intent::exit(TpHit), at);
+    let sl = |at| ask(Intent::exit(SlHit), at);
+    let named_tp = |at, name| named(Intent::exit(TpHit), at, name);
     let b = |n| trade(n, Buy, "100");
     let s = |n| trade(n, Sell, "100");
     let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
@@ -241,9 +242,9 @@ fn a_notice_changes_nothing() {
         trade(3, Buy, "90").tp("100"),
         trade(4, Buy, "90").tp("100").unreached(),
     ];
-    let exit = |reason| ask(Intent::Exit { reason }, "100");
+    let exit = |reason| ask(Intent::exit(reason), "100");
     let flat = |side| ask(Intent::Flat { side, reason: None }, "100");
-    let part = |side| ask(Intent::Partial { side, reason: None }, "100");
+    let part = |side| ask(Intent::Partial { side: Some(side), reason: None, change: Reduced }, "100");
     assert_eq!(told(&open, &exit(TpHit), &told_only), "tell LevelReached 1 3");
     assert_eq!(told(&open, &flat(Some(Sell)), &told_only), "tell LevelReached 2");
     assert_eq!(told(&open, &part(Buy), &told_only), "tell PartialExit 1 3");
@@ -260,10 +261,10 @@ fn what_has_ended_never_changes_again() {
         let open = [trade(2, Buy, "90"), ended];
         for intent in [
             Intent::Entry { side: Buy },
-            Intent::Exit { reason: TpHit },
+            Intent::exit(TpHit),
             Intent::Flat { side: None, reason: None },
             Intent::Turn { closes: Buy, reason: None, opens: Sell },
-            Intent::Partial { side: Sell, reason: None },
+            Intent::Partial { side: Some(Sell), reason: None, change: Reduced },
         ] {
             assert_eq!(step(&open, &ask(intent, "100"), &settings()), Err(error), "{status} {intent:?}");
         }
@@ -306,11 +307,16 @@ fn any_intent() -> impl Strategy<Value = Intent> {
     let reason = || proptest::option::of(prop_oneof![Just(TpHit), Just(SlHit)]);
     prop_oneof![
         4 => any_side().prop_map(|side| Intent::Entry { side }),
-        2 => reason().prop_map(|reason| Intent::Exit { reason: reason.unwrap_or(TpHit) }),
+        2 => (proptest::option::of(any_side()), reason()).prop_map(|(side, reason)| Intent::Exit {
+            reason: reason.unwrap_or(TpHit),
+            side,
+            target: None,
+        }),
         1 => (proptest::option::of(any_side()), reason()).prop_map(|(side, reason)| Intent::Flat { side, reason }),
         1 => (any_side(), reason())
             .prop_map(|(closes, reason)| Intent::Turn { closes, reason, opens: closes.opposite() }),
-        1 => (any_side(), reason()).prop_map(|(side, reason)| Intent::Partial { side, reason }),
+        1 => (proptest::option::of(any_side()), reason())
+            .prop_map(|(side, reason)| Intent::Partial { side, reason, change: Reduced }),
     ]
 }
 
