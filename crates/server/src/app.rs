@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
+use crate::degraded::Degraded;
 use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
@@ -37,6 +38,8 @@ pub struct App {
     /// Signs the links by which subscribers stop the e-mails.
     pub links: LinkKey,
     pub metrics: Metrics,
+    /// What does not work as it should, while the program goes on.
+    pub degraded: Degraded,
 }
 
 impl App {

@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 mod control;
 pub mod courier;
+pub mod degraded;
 pub mod demo;
 mod entry;
 #[cfg(feature = "failpoints")]

@@ -22,6 +22,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::audience::AudienceHandle;
+use crate::degraded::{Condition, Degraded};
 
 pub use text::Format;
 
@@ -64,6 +65,7 @@ struct Inner {
     spooled: Family<Word, Counter>,
     drained: Family<Word, Counter>,
     in_spool: Family<Word, Gauge>,
+    degraded: Family<Word, Gauge>,
 }
 
 /// A part of the program that the store can fail.
@@ -224,8 +226,8 @@ impl Metrics {
         }
     }
 
-    /// Everything as text, with the audience as it is now.
-    pub(crate) fn render(&self, audience: &AudienceHandle, format: Format) -> String {
+    /// Everything as text, with the audience and the troubles as they are now.
+    pub(crate) fn render(&self, audience: &AudienceHandle, degraded: &Degraded, format: Format) -> String {
         let size = audience.with(|audience| audience.size());
         let sizes = [
             ("users", size.users),
@@ -236,6 +238,9 @@ impl Metrics {
         ];
         for (what, size) in sizes {
             self.inner.audience.get_or_create(&[("of", what)]).set(whole(size));
+        }
+        for (condition, troubles) in degraded.counts() {
+            self.inner.degraded.get_or_create(&[("condition", condition.word())]).set(whole(troubles));
         }
         text::render(&self.inner.registry, format)
     }
@@ -251,6 +256,7 @@ impl Metrics {
         begin(&inner.spooled, "result", ["accepted", "refused"]);
         begin(&inner.drained, "result", ["accepted", "refused", "duplicate", "parked"]);
         begin(&inner.in_spool, "state", ["waiting", "parked"]);
+        begin(&inner.degraded, "condition", Condition::ALL.map(Condition::word));
         begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
         for outcome in ["sent", "retried", "expired", "dead", "dropped"] {
             inner.deliveries.get_or_create_owned(&[("channel", Channel::Telegram.as_str()), ("outcome", outcome)]);
@@ -293,6 +299,7 @@ impl Inner {
         let spooled = Family::<Word, Counter>::default();
         let drained = Family::<Word, Counter>::default();
         let in_spool = Family::<Word, Gauge>::default();
+        let degraded = Family::<Word, Gauge>::default();
 
         let all = registry.sub_registry_with_prefix("alertcast");
         all.register("webhook_requests", "Requests to the webhook, by what they came to", webhook.clone());
@@ -339,6 +346,7 @@ impl Inner {
         );
         all.register("spool_drained", "Alerts of the spool, by what they came to at the store", drained.clone());
         all.register("spool_alerts", "Alerts in the spool: waiting for the store, or set aside", in_spool.clone());
+        all.register("degraded", "Troubles that last, by their kind: /readyz tells each", degraded.clone());
         Self {
             registry,
             webhook,
@@ -358,6 +366,7 @@ impl Inner {
             spooled,
             drained,
             in_spool,
+            degraded,
         }
     }
 }

@@ -14,6 +14,7 @@ use tracing::{error, info};
 use crate::app::{App, ObjectIds, Wakeups};
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
+use crate::degraded::Degraded;
 use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
@@ -66,6 +67,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
     Ok(App {
         metrics: Metrics::since(clock.now()),
+        degraded: Degraded::new(Arc::clone(&clock)),
         intake: Arc::clone(&store) as Arc<dyn Intake>,
         spool: None,
         spooling: Spooling::default(),

@@ -25,9 +25,9 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
         () = app.clock.sleep(PATIENCE) => Err("the store does not answer".to_owned()),
     };
     match answer {
-        Ok(_) => axum::Json(json!({"status": "ready"})).into_response(),
+        Ok(_) => axum::Json(json!({"status": "ready", "degraded": app.degraded.all()})).into_response(),
         Err(_) if app.spool.as_ref().is_some_and(|spool| spool.is_working()) => {
-            axum::Json(json!({"status": "ready", "store": "away"})).into_response()
+            axum::Json(json!({"status": "ready", "store": "away", "degraded": app.degraded.all()})).into_response()
         }
         Err(detail) => {
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail).retry_after(PATIENCE).into_response()

@@ -33,7 +33,7 @@ pub(super) async fn read(
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    let text = app.metrics.render(&app.audience, format);
+    let text = app.metrics.render(&app.audience, &app.degraded, format);
     ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
 }
 

@@ -223,7 +223,7 @@ const RESTORE: &str = "keep a copy of the whole data folder, then restore a back
 /// The server that has the store open tells whether it works.
 fn in_use(server: &Server) -> Finding {
     match server {
-        Server::Ready => Finding::good("The store is in use by the running alertcast, which says that it is ready"),
+        Server::Ready(_) => Finding::good("The store is in use by the running alertcast, which says that it is ready"),
         Server::NotReady(detail) => Finding::bad(
             format!("The store is in use by the running alertcast, which is not ready: {detail}"),
             "look into its log; stop it, and run `alertcast doctor` again to have the store itself checked",

@@ -12,6 +12,7 @@ use crate::settings::Settings;
 
 pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
     let mut findings = vec![listening(settings, server)];
+    findings.extend(troubles(server));
     match &settings.public_url {
         None => findings.push(Finding::attention(
             "public_url is not set: nobody can tell whether TradingView reaches this server",
@@ -35,7 +36,7 @@ fn listening(settings: &Settings, server: &Server) -> Finding {
     let another = "stop it, or choose another address with listen (or --listen)";
     match server {
         Server::Free => Finding::good(format!("{listen} is free to listen on")),
-        Server::Ready => Finding::good(format!("An alertcast is running on {listen}, and is ready")),
+        Server::Ready(_) => Finding::good(format!("An alertcast is running on {listen}, and is ready")),
         Server::NotReady(detail) => Finding::bad(
             format!("An alertcast is running on {listen}, but is not ready: {detail}"),
             "look into its log; what follows about the store may say more",
@@ -50,6 +51,15 @@ fn listening(settings: &Settings, server: &Server) -> Finding {
             "the address must be one of this machine's; 127.0.0.1:8080, or 0.0.0.0:8080 for every interface",
         ),
     }
+}
+
+/// What the running alertcast says of itself.
+fn troubles(server: &Server) -> Vec<Finding> {
+    let Server::Ready(troubles) = server else { return Vec::new() };
+    let finding = |text: &String| {
+        Finding::attention(format!("The running alertcast says: {text}"), "its log and /readyz say more about it")
+    };
+    troubles.iter().map(finding).collect()
 }
 
 /// What TradingView would not post to, whatever stands behind it.

@@ -17,8 +17,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) enum Server {
     /// Nobody: it can be listened on.
     Free,
-    /// An alertcast that runs and is ready.
-    Ready,
+    /// An alertcast that runs and takes alerts in, with what does not work as it should all the same.
+    Ready(Vec<String>),
     /// An alertcast that runs and is not ready, with what it says.
     NotReady(String),
     /// Somebody else.
@@ -30,7 +30,7 @@ pub(super) enum Server {
 impl Server {
     /// Whether an alertcast runs there.
     pub(super) const fn runs(&self) -> bool {
-        matches!(self, Self::Ready | Self::NotReady(_))
+        matches!(self, Self::Ready(_) | Self::NotReady(_))
     }
 }
 
@@ -50,12 +50,18 @@ async fn who(listen: SocketAddr) -> Server {
         return Server::Stranger;
     }
     match get(&format!("http://{address}/readyz")).await {
-        Some((200, _)) => Server::Ready,
+        Some((200, page)) => Server::Ready(troubles(&page)),
         Some((_, page)) => {
             Server::NotReady(page["detail"].as_str().unwrap_or("it does not say what is wrong").to_owned())
         }
         None => Server::NotReady("it does not answer".to_owned()),
     }
+}
+
+/// What a page of `/readyz` says that does not work as it should.
+fn troubles(page: &Value) -> Vec<String> {
+    let all = page["degraded"].as_array().map(Vec::as_slice).unwrap_or_default();
+    all.iter().filter_map(|trouble| trouble["text"].as_str()).map(str::to_owned).collect()
 }
 
 /// Whether a page is our `/healthz`.

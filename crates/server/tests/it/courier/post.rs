@@ -292,6 +292,7 @@ fn ended(entry_by: u32) -> EndedTrade {
 fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App {
     App {
         metrics: alertcast::metrics::Metrics::since(clock.now()),
+        degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
         intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
         spool: None,
         spooling: alertcast::spool::Spooling::default(),

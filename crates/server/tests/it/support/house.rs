@@ -73,6 +73,7 @@ impl House {
             intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
             spool: None,
             spooling: alertcast::spool::Spooling::default(),
+            degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
             clock,
             ids: Arc::new(ObjectIds),
             settings: Arc::new(settings),
