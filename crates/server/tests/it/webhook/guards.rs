@@ -40,7 +40,10 @@ async fn other_methods_and_addresses_are_told_apart() {
         Post::body("").to(path).send(&house).await.assert(404);
     }
     assert_eq!(Post::body("").by("GET").to("/healthz").send(&house).await.assert(200).body, json!({"status": "alive"}));
-    assert_eq!(Post::body("").by("GET").to("/readyz").send(&house).await.assert(200).body, json!({"status": "ready", "degraded": []}));
+    assert_eq!(
+        Post::body("").by("GET").to("/readyz").send(&house).await.assert(200).body,
+        json!({"status": "ready", "degraded": []})
+    );
 }
 
 fn tradingview_only(settings: &mut Settings) {
