@@ -6,16 +6,17 @@
 #   scripts/faults.sh 1000       as many as you like
 #   ALERTCAST_FAULT_SEED=7 scripts/faults.sh 10      repeats a run: the seed is printed at its start
 #
-# Needs the MongoDB-compatible server that `./test` installs, or ALERTCAST_TEST_MONGODB_SERVER, which names its program.
-# `./test` runs five rounds of the same in a debug build, and those in which the database itself fails.
+# Needs the MongoDB that `./test` brings, or ALERTCAST_TEST_MONGODB_SERVER, which names a server's program.
+# `./test` runs five rounds of the same in a debug build, and those in which the database itself fails; `./test --long`
+# those too in which one of its three nodes does.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 export ALERTCAST_FAULT_ROUNDS=${1:-100}
 export ALERTCAST_FAULT_SEED=${ALERTCAST_FAULT_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}
 if [[ -z ${ALERTCAST_TEST_MONGODB_SERVER:-} ]]; then
-    ALERTCAST_TEST_MONGODB_SERVER=$(ls -d "$PWD"/.parts/secantus-*/bin/secantusd-rs 2>/dev/null | tail -n 1 || true)
-    [[ -n $ALERTCAST_TEST_MONGODB_SERVER ]] || { echo "faults: run ./test once: it installs the database" >&2; exit 1; }
+    ALERTCAST_TEST_MONGODB_SERVER=$(ls -d "$PWD"/.parts/{mongod-*/mongod,secantus-*/bin/secantusd-rs} 2>/dev/null | head -n 1 || true)
+    [[ -n $ALERTCAST_TEST_MONGODB_SERVER ]] || { echo "faults: run ./test once: it brings the database" >&2; exit 1; }
     export ALERTCAST_TEST_MONGODB_SERVER
 fi
 

@@ -32,18 +32,18 @@ pub(crate) struct Choice {
     /// A MongoDB to measure on, as ALERTCAST_STORE would name it; databases are made in it and dropped.
     #[arg(long, conflicts_with = "mongodb_server")]
     mongodb: Option<String>,
-    /// The program of the MongoDB-compatible test server, to be started for the measurement.
+    /// The program of a MongoDB server, to be started for the measurement; else the one that `./test` has brought.
     #[arg(long, env = "ALERTCAST_TEST_MONGODB_SERVER")]
     mongodb_server: Option<PathBuf>,
 }
 
 /// Adds the rows to the report.
 pub(crate) async fn measure(choice: &Choice, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
-    let server = match (&choice.mongodb, &choice.mongodb_server) {
+    let server = match (&choice.mongodb, choice.mongodb_server.clone().or_else(brought)) {
         (Some(uri), _) => Server::at(uri),
-        (None, Some(program)) => Server::start(program, scale.dir()).await?,
+        (None, Some(program)) => Server::start(&program, scale.dir()).await?,
         (None, None) => {
-            crate::show("MongoDB is not measured: name one with --mongodb or --mongodb-server");
+            crate::show("MongoDB is not measured: run ./test once, or name one with --mongodb or --mongodb-server");
             return Ok(());
         }
     };
@@ -52,6 +52,13 @@ pub(crate) async fn measure(choice: &Choice, scale: &Scale, report: &mut Report)
         fan_out(&server, scale, scale.of(subscribers), report).await?;
     }
     shared(&server, scale, report).await
+}
+
+/// The mongod that `./test` keeps.
+fn brought() -> Option<PathBuf> {
+    let parts = concat!(env!("CARGO_MANIFEST_DIR"), "/../.parts");
+    let kept = std::fs::read_dir(parts).into_iter().flatten().flatten().map(|part| part.path().join("mongod"));
+    kept.filter(|program| program.is_file()).max()
 }
 
 /// Accepted alerts a second with one process, and how long the slowest waited at half of that.

@@ -1,8 +1,6 @@
 //! A database with configurations and subscribers, and the server that it is on.
 
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
 use alertcast_core::store::Documents as _;
@@ -10,13 +8,14 @@ use alertcast_mongo::{MongoStore, Options};
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use mongodb::{Client, Database};
+use mongodb_rig::{ReplicaSet, ServerProgram};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
 
 use crate::process::Process;
 use crate::world::fill;
 
+/// For the server that is started here.
+const CACHE_MB: u32 = 1_024;
 /// Between two looks at something that is awaited.
 const LOOK: Duration = Duration::from_millis(20);
 /// Long enough for anything; a measurement that takes longer has failed.
@@ -26,30 +25,20 @@ const PATIENCE: Duration = Duration::from_secs(900);
 #[derive(Debug)]
 pub(crate) struct Server {
     uri: String,
-    _process: Option<(Child, TempDir)>,
+    _started: Option<ReplicaSet>,
 }
 
 impl Server {
     pub(crate) fn at(uri: &str) -> Self {
-        Self { uri: uri.to_owned(), _process: None }
+        Self { uri: uri.to_owned(), _started: None }
     }
 
-    /// Starts the test server with its data below `dir`.
+    /// Starts this program with its data below `dir`.
     pub(crate) async fn start(program: &Path, dir: &Path) -> anyhow::Result<Self> {
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let folder = TempDir::new_in(dir)?;
-        let mut command = Command::new(program);
-        command.args(["--host", "127.0.0.1", "--port", &port.to_string(), "--sync-on-commit"]);
-        command.arg("--storage-path").arg(folder.path()).kill_on_drop(true);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok() {
-                let uri = format!("mongodb://127.0.0.1:{port}/?replicaSet=secantus");
-                return Ok(Self { uri, _process: Some((child, folder)) });
-            }
-            tokio::time::sleep(LOOK).await;
-        }
-        anyhow::bail!("the server did not start")
+        let dir = std::path::absolute(dir)?;
+        let program = ServerProgram::at(program).with_cache_mb(CACHE_MB);
+        let set = ReplicaSet::start(&program, &dir, |command| command.spawn()).await?;
+        Ok(Self { uri: set.uri(), _started: Some(set) })
     }
 }
 

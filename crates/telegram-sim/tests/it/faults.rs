@@ -7,7 +7,7 @@ use telegram_sim::{Answered, Fault, FaultAction, RowKind, SimConfig};
 
 use crate::support::{BOT, Bench, TOKEN};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn bench() -> Bench {
     Bench::with(SimConfig::default().no_limits()).await

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::support::{BOT, Bench};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn updates_stay_until_they_are_confirmed() {

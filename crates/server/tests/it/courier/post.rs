@@ -141,14 +141,11 @@ impl Post {
     /// Moves the clock, step by step and at most so far, until the condition holds. Answers how far.
     pub(super) async fn until(&self, most: Duration, condition: impl AsyncFn() -> bool) -> Duration {
         let begun = self.clock.monotonic();
-        let reached = async {
-            while !condition().await {
-                let passed = self.clock.monotonic() - begun;
-                assert!(passed < most, "not within {most:?}; {:?}", self.sim.stats());
-                self.step(STEP).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, reached).await.expect("it hangs");
+        while !condition().await {
+            let passed = self.clock.monotonic() - begun;
+            assert!(passed < most, "not within {most:?}; {:?}", self.sim.stats());
+            tokio::time::timeout(PATIENCE, self.step(STEP)).await.expect("it hangs");
+        }
         self.clock.monotonic() - begun
     }
 

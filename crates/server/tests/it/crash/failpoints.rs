@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::load::Load;
 use crate::harness::post::{alert, with};
-use crate::harness::{Allowances, Child, PATIENCE, Site, World, child};
+use crate::harness::{Allowances, Child, Site, World, child};
 
 /// Programs that run side by side: they mostly wait for the disk.
 const AT_ONCE: usize = 3;
@@ -89,8 +89,8 @@ pub(super) async fn die_on(site: &Site, point: &str, parked: Vec<alertcast_core:
 async fn died(site: &Site, program: &mut Child, point: &str) {
     use std::os::unix::process::ExitStatusExt as _;
     const SIGABRT: i32 = 6;
-    let ended = tokio::time::timeout(PATIENCE, program.ended()).await;
-    let ended = ended.unwrap_or_else(|_| panic!("the program never passes {point}:\n{}", site.last_words()));
+    site.until(&format!("the program passes {point}"), || !program.is_alive()).await;
+    let ended = program.ended().await;
     assert_eq!(ended.signal(), Some(SIGABRT), "{point}:\n{}", site.last_words());
 }
 

@@ -174,8 +174,11 @@ impl Load {
     /// Waits until every alert was answered, or given up as TradingView gives up.
     pub(super) async fn posted(&self) {
         let mut progress = self.shared.progress.subscribe();
-        let all = progress.wait_for(|(all, done)| all == done);
-        tokio::time::timeout(PATIENCE, all).await.expect("alerts are posted in time").unwrap();
+        let is_done = |(all, done): (usize, usize)| all == done;
+        while !is_done(*progress.borrow_and_update()) {
+            let moved = tokio::time::timeout(PATIENCE, progress.changed()).await;
+            moved.expect("alerts are not answered any more").unwrap();
+        }
     }
 
     /// The alerts that were answered 202 or 200, by name.

@@ -14,8 +14,8 @@ async fn a_database_that_is_killed_and_started_again_costs_nothing() {
     let mut stage = Stage::open().await;
     for _ in 0..2 {
         stage.pause(1_000..2_000).await;
-        stage.database.kill().await;
-        stage.database.up().await;
+        stage.database.kill(0).await.unwrap();
+        stage.database.up(0).await.unwrap();
     }
     stage.pause(2_000..3_000).await;
     stage.end("restarted").await;
@@ -25,7 +25,9 @@ async fn a_database_that_is_killed_and_started_again_costs_nothing() {
 async fn a_database_that_holds_still_costs_nothing() {
     let mut stage = Stage::open().await;
     stage.pause(1_000..2_000).await;
-    stage.database.stall(STALL).await;
+    stage.database.stop(0).unwrap();
+    tokio::time::sleep(STALL).await;
+    stage.database.go_on(0).unwrap();
     stage.pause(2_000..3_000).await;
     stage.end("stalled").await;
 }
@@ -35,14 +37,14 @@ async fn while_the_database_is_away_alerts_are_taken_in_and_worked_off_afterward
     // All of it is worked off afterwards, by a server that is slow with long queues.
     let mut stage = Stage::with_pauses(Duration::from_millis(2_500)).await;
     stage.pause(1_000..2_000).await;
-    stage.database.kill().await;
+    stage.database.kill(0).await.unwrap();
     // What was under way when it went may have no answer.
     tokio::time::sleep(STALL).await;
     let before = stage.traffic.answered_so_far();
     tokio::time::sleep(AWAY - STALL).await;
     let taken_in = stage.traffic.answered_so_far() - before;
     assert!(taken_in > 50, "{taken_in} alerts were taken in while the database was away");
-    stage.database.up().await;
+    stage.database.up(0).await.unwrap();
     stage.pause(2_000..3_000).await;
     stage.end("away").await;
 }

@@ -1,4 +1,5 @@
-//! Several processes over one MongoDB, any of which is killed or hangs, and the database restarted, stalled and away:
+//! Several processes over one MongoDB, any of which is killed or hangs, and the database restarted, stalled and away, or
+//! one of three nodes that dies, hangs or is cut off:
 //! every alert that was answered 202 is processed once, in order for each configuration; no trade is doubled, no delivery
 //! is lost, and of two copies of a message at least one is marked.
 //!
@@ -7,17 +8,19 @@
 
 mod database;
 mod processes;
+mod replica_set;
 mod traffic;
 
 use std::time::Duration;
 
+use mongodb_rig::ReplicaSet;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use telegram_sim::SimConfig;
 
 use self::traffic::Traffic;
 use crate::crash::load;
-use crate::harness::{Fleet, Mongod, Place};
+use crate::harness::{Fleet, Place, mongod};
 
 /// Processes that share the work.
 const PROCESSES: usize = 3;
@@ -27,7 +30,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 
 /// What every test of this kind begins and ends with.
 struct Stage {
-    database: Mongod,
+    database: ReplicaSet,
     fleet: Fleet,
     traffic: Traffic,
     random: StdRng,
@@ -41,10 +44,14 @@ impl Stage {
 
     /// With rests of another length between the alerts of a connection.
     async fn with_pauses(pause: Duration) -> Self {
+        Self::over(mongod::one_node().await, pause).await
+    }
+
+    /// The same over this database.
+    async fn over(database: ReplicaSet, pause: Duration) -> Self {
         let seed = setting("ALERTCAST_FAULT_SEED").unwrap_or_else(rand::random);
         eprintln!("ALERTCAST_FAULT_SEED={seed}");
         let mut random = StdRng::seed_from_u64(seed);
-        let database = Mongod::start().await;
         let place = Place::on(&database.uri());
         let sim = SimConfig::default().no_limits().latency_ms(2);
         let fleet = Fleet::start(place, load::world(), sim, PROCESSES).await;

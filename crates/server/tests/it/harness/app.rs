@@ -21,7 +21,7 @@ use super::desk::Desk;
 use super::gate::{Gate, Gated};
 use super::post::{Reply, SECRET, Sender, with};
 use super::{
-    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Place, World, chat, panics, prepare_process,
+    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Patience, Place, World, chat, panics, prepare_process,
 };
 
 /// When every test in this process begins: one of the operators' windows begins then too.
@@ -208,17 +208,15 @@ impl App {
     }
 
     async fn until_seen<T>(&self, what: &str, look: impl Fn() -> Option<T>) -> T {
-        let looking = async {
-            let mut ticking = Ticking::begin(&self.place);
-            loop {
-                if let Some(seen) = look() {
-                    return seen;
-                }
-                ticking.tick(&self.clock).await;
+        let mut ticking = Ticking::begin(&self.place);
+        let mut patience = Patience::while_moving(|| (self.desk.busy(self.clock.now()), self.sim.stats().requests));
+        loop {
+            if let Some(seen) = look() {
+                return seen;
             }
-        };
-        let seen = tokio::time::timeout(PATIENCE, looking).await;
-        seen.unwrap_or_else(|_| panic!("waited in vain until {what}: {:?}", self.desk.busy(self.clock.now())))
+            patience.assert(|| format!("waited in vain until {what}"));
+            ticking.tick(&self.clock).await;
+        }
     }
 
     /// The messages that user `n` got.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -21,9 +21,13 @@ use super::app::start_chats;
 use super::desk::Desk;
 use super::place::close;
 use super::post::SECRET;
-use super::{Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Place, Sender, World, prepare_process};
+use super::{
+    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Patience, Place, Sender, World, prepare_process,
+};
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+/// A program that does not answer is asked again.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
 
 /// The machine's time: what the child goes by.
 pub(crate) fn now() -> Time {
@@ -137,7 +141,7 @@ impl Site {
 
     /// The same, of one that listens there.
     pub(crate) async fn ready_at(&self, address: SocketAddr, child: &mut Child) -> bool {
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().timeout(ANSWERS_WITHIN).build().unwrap();
         let url = format!("http://{address}/readyz");
         let looking = async {
             while child.is_alive() {
@@ -161,32 +165,24 @@ impl Site {
 
     /// Waits until nothing is left to be done, and says when that was seen.
     pub(crate) async fn quiet(&self) -> Time {
-        self.quiet_within(PATIENCE).await
-    }
-
-    /// The same, for as long as that.
-    pub(crate) async fn quiet_within(&self, patience: Duration) -> Time {
-        self.until_within(patience, "everything is done", || Some(now()).filter(|now| self.desk.is_quiet(*now))).await
+        self.until_seen("everything is done", || Some(now()).filter(|now| self.desk.is_quiet(*now))).await
     }
 
     /// Waits until something holds.
-    pub(crate) async fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        self.until_within(PATIENCE, what, || holds().then_some(())).await;
+    pub(crate) async fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        self.until_seen(what, || holds().then_some(())).await;
     }
 
-    /// Waits for as long as that until something is seen.
-    async fn until_within<T>(&self, patience: Duration, what: &str, look: impl Fn() -> Option<T>) -> T {
-        let looking = async {
-            loop {
-                if let Some(seen) = look() {
-                    return seen;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
+    /// Waits until something is seen, for as long as work is done.
+    async fn until_seen<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let mut patience = Patience::while_moving(|| (self.desk.busy(now()), self.sim.stats().requests));
+        loop {
+            if let Some(seen) = look() {
+                return seen;
             }
-        };
-        tokio::time::timeout(patience, looking).await.unwrap_or_else(|_| {
-            panic!("waited in vain until {what}: {:?}\n{}", self.desk.busy(now()), self.last_words())
-        })
+            patience.assert(|| format!("waited in vain until {what}\n{}", self.last_words()));
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Waits until everything is done, stops the program, and holds what is left against every rule.
@@ -227,11 +223,9 @@ impl Site {
 /// yet holds all that this process holds, locks too.
 pub(super) static FORKS: Mutex<()> = Mutex::new(());
 
-/// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.
+/// An address on the loopback that no other process of this machine binds.
 pub(super) fn free_address() -> SocketAddr {
-    let [_, a, b, c] = std::process::id().to_be_bytes();
-    let host = IpAddr::V4(Ipv4Addr::new(127, a.wrapping_add(1), b, c.max(1)));
-    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
+    mongodb_rig::free_address().unwrap()
 }
 
 /// A running program. It must be stopped or killed before it is dropped.

@@ -1,5 +1,6 @@
 //! Several processes of the program over one database, each of which may die, hang or come back.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,11 +12,9 @@ use telegram_sim::SimConfig;
 use super::child::{free_address, signal};
 use super::model::alerts::name_of;
 use super::place::close;
-use super::{Allowances, Books, Child, Place, Sender, Site, World};
+use super::{Allowances, Books, Child, Patience, Place, Sender, Site, World};
 
-/// What was interrupted may wait for its next try, for a lease to run out, for a look that comes every half minute.
-const PATIENCE: Duration = Duration::from_secs(180);
-const SPOOL_EMPTY: &str = r#"alertcast_spool_alerts{state="waiting"} 0"#;
+const SPOOL_WAITING: &str = r#"alertcast_spool_alerts{state="waiting"}"#;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The accepted alerts, by the `alert_id` in their body.
@@ -82,20 +81,23 @@ impl Fleet {
     /// Waits until no process holds alerts in its spool, of which the database does not know.
     async fn spools_empty(&self) {
         for sender in self.senders() {
-            let empty = async {
-                let is_empty = |page: String| page.lines().any(|line| line == SPOOL_EMPTY);
-                while !sender.page("/metrics").await.is_ok_and(is_empty) {
-                    tokio::time::sleep(LOOK_EVERY).await;
-                }
+            let waiting = async || {
+                let page = sender.page("/metrics").await.ok()?;
+                page.lines().find_map(|line| Some(line.strip_prefix(SPOOL_WAITING)?.trim().to_owned()))
             };
-            tokio::time::timeout(PATIENCE, empty).await.expect("a spool is brought to the store");
+            let told = RefCell::new(None);
+            let mut patience = Patience::while_moving(|| told.borrow().clone());
+            while told.replace(waiting().await).as_deref() != Some("0") {
+                patience.assert(|| "a spool is not brought to the store".to_owned());
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
         }
     }
 
     /// Waits until everything is done, stops all of them, and holds what is left against every rule.
     pub(crate) async fn finish(mut self, answered: &BTreeMap<String, AlertId>, context: &str) -> Books {
         self.spools_empty().await;
-        let quiet_at = self.site.quiet_within(PATIENCE).await;
+        let quiet_at = self.site.quiet().await;
         for member in &mut self.members {
             let status = member.process.take().unwrap().terminate().await;
             assert_eq!(

@@ -13,6 +13,7 @@ pub(crate) mod mail;
 pub(crate) mod model;
 pub(crate) mod mongod;
 pub(crate) mod panics;
+pub(crate) mod patience;
 pub(crate) mod place;
 pub(crate) mod post;
 pub(crate) mod told;
@@ -23,15 +24,15 @@ pub(crate) use books::Books;
 pub(crate) use child::{Child, Site};
 pub(crate) use fleet::Fleet;
 pub(crate) use model::{Allowances, Model};
-pub(crate) use mongod::Mongod;
+pub(crate) use patience::Patience;
 pub(crate) use place::Place;
 pub(crate) use post::Sender;
 pub(crate) use world::World;
 
 use std::time::Duration;
 
-/// The machine is busy with other tests: nothing takes longer in real time, unless it hangs. nextest ends a test later.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(150);
+/// For what shows no progress: nothing that a test does by itself takes longer in real time, however busy the machine is.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 /// The bot that everybody has started who has no other.
 pub(crate) const BOT: &str = "101:first";
 /// A second bot.

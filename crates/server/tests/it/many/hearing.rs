@@ -8,7 +8,7 @@ use bson::{Document, doc};
 use super::{House, Process, until};
 use crate::harness::app::START;
 use crate::harness::post::alert;
-use crate::harness::{Sender, World};
+use crate::harness::{PATIENCE, Sender, World};
 
 /// As many configurations as give each of two processes some.
 const CONFIGS: u32 = 16;
@@ -101,7 +101,7 @@ async fn alerts_and_deliveries_wake_the_process_whose_they_are() {
     knocks.iter_mut().for_each(|knock| knock.mark_unchanged());
     all_are_processed(101.0).await;
     for knock in &mut knocks {
-        let knocked = tokio::time::timeout(super::PATIENCE, knock.changed()).await;
+        let knocked = tokio::time::timeout(PATIENCE, knock.changed()).await;
         knocked.expect("deliveries of either are knocked for at both").unwrap();
     }
     a.hang(false);

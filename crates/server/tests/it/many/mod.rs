@@ -19,10 +19,9 @@ use tokio::task::JoinHandle;
 
 use crate::harness::app::{START, settings, start_chats};
 use crate::harness::place::{Place, mongodb_uri};
-use crate::harness::{BOT, OTHER_BOT, World, prepare_process};
+use crate::harness::{BOT, OTHER_BOT, PATIENCE, World, prepare_process};
 
 /// Nothing takes longer in real time, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 /// How far a process's clock goes on at each look.
 const STEP: Duration = LOOK_EVERY;
