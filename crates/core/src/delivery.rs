@@ -258,6 +258,18 @@ pub enum Facts {
     Result { closed: EndedTrade },
 }
 
+words! {
+    /// What of a trade's end is not what the alert said, and had to be worked out.
+    ExitInference {
+        /// The alert gave no reason: the sign of the P&L gives it.
+        BySign = "sign",
+        /// The alert said take profit, at a price that is a loss: it counts as a stop loss.
+        AtALoss = "loss",
+        /// The alert gave no price: the trade ended at its own level.
+        AtLevel = "level",
+    }
+}
+
 /// A trade that has ended, as a message tells of it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -269,6 +281,9 @@ pub struct EndedTrade {
     pub reason: ExitReason,
     #[serde(default)]
     pub inferred: bool,
+    /// What was inferred; none beside `inferred` in what was stored before it was kept: the reason, by the P&L's sign.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inference: Option<ExitInference>,
     pub opened_at: Time,
     pub pnl_amount: Amount,
     pub pnl_percentage: Amount,

@@ -1,6 +1,7 @@
 //! What an alert asks for: an entry, an exit, or, of a strategy's order, what it made of the position.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use bson::Document;
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,44 @@ impl Intent {
             Some(document) => bson::deserialize_from_document(document.clone()),
             None => Ok(signal.into()),
         }
+    }
+}
+
+/// As people name it: `partial exit of the long position`.
+impl fmt::Display for Intent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Entry { side } => write!(f, "{side}"),
+            Self::Exit { reason, side, target } => {
+                match target {
+                    Some(target) if reason == ExitSignal::TpHit => write!(f, "target {target}")?,
+                    _ => write!(f, "exit by {reason}")?,
+                }
+                side.map_or(Ok(()), |side| write!(f, " of {}", position_words(Some(side))))
+            }
+            Self::Flat { side, reason } => {
+                f.write_str("exit of ")?;
+                f.write_str(position_words(side))?;
+                reason.map_or(Ok(()), |reason| write!(f, " by {reason}"))
+            }
+            Self::Turn { closes, opens, .. } => write!(f, "turn from {closes} to {opens}"),
+            Self::Partial { side, change, .. } => {
+                let what = match change {
+                    PositionChange::Reduced => "partial exit",
+                    PositionChange::Breakeven => "stop at breakeven",
+                    PositionChange::StopMoved => "moved stop",
+                };
+                write!(f, "{what} of {}", position_words(side))
+            }
+        }
+    }
+}
+
+const fn position_words(side: Option<Side>) -> &'static str {
+    match side {
+        Some(Side::Buy) => "the long position",
+        Some(Side::Sell) => "the short position",
+        None => "the position",
     }
 }
 

@@ -1,7 +1,7 @@
 //! The rules that an alert must keep to be processed (seed 5.1; product, "Rules").
 //!
-//! Every broken rule is named, not just the first. Two things run through all of them. An exit is never refused for its
-//! price, its levels, or because its configuration is inactive: who got the entry gets its exit. And a turn is two
+//! Every broken rule is named, not just the first. Two things run through all of them. An exit is never refused for a
+//! price that is far off, its levels, or because its configuration is inactive: who got the entry gets its exit. And a turn is two
 //! halves, an exit and an entry: what only the entry breaks leaves the exit standing.
 //!
 //! Pure: the moment of receipt and the recent prices are arguments.
@@ -96,7 +96,8 @@ pub fn check(
         entry.extend(entry_problems(payload, config, side, price));
         entry.extend(price::near_enough(price, config, received_at, recent));
     }
-    let exit = exit_disabled(&config.alert_types, asked);
+    let mut exit = exit_disabled(&config.alert_types, asked);
+    exit.extend(nothing_to_close_at(asked, price));
     let (intent, left_out) = settle(asked, common, entry, exit)?;
     Ok(CheckedAlert {
         symbol: config.symbol.clone(),
@@ -215,6 +216,20 @@ fn required_levels(payload: &Payload, config: &AlertConfiguration) -> Vec<Proble
 fn exit_disabled(types: &AlertTypes, asked: Intent) -> Vec<Problem> {
     let left_out = asked.exits() && !takes(&types.exit, asked.reason().map(Signal::from));
     left_out.then(|| disabled(asked.reason().map_or("an exit", |reason| reason.as_str()), "exit")).into_iter().collect()
+}
+
+/// An exit needs no price where it says which level was hit: each trade then ends at its own. One that says neither has
+/// nothing to close anything at. (Nothing is closed at the price of a notice.)
+fn nothing_to_close_at(asked: Intent, price: Price) -> Option<Problem> {
+    let ends = matches!(asked, Intent::Exit { .. } | Intent::Flat { .. } | Intent::Turn { .. });
+    let closes = ends && !price.is_positive() && asked.reason().is_none();
+    let message = || {
+        format!(
+            "price is {price}, and the message does not say which level was hit: add the price, as {{{{close}}}}, or say \
+             TP_HIT or SL_HIT, and each trade is closed at its own level"
+        )
+    };
+    closes.then(|| Problem::new("price", ProblemCode::NotPositive, message()))
 }
 
 /// Whether a switch lets a signal through; an empty list means all of its kind.

@@ -360,6 +360,7 @@ pub fn closed() -> EndedTrade {
         exit_price: price(110.0),
         reason: ExitReason::TpHit,
         inferred: false,
+        inference: None,
         opened_at: at(1),
         pnl_amount: amount(10.0),
         pnl_percentage: amount(10.0),

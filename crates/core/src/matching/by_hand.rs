@@ -33,6 +33,8 @@ pub struct ClosePlan {
     pub rev_seen: i64,
     pub deliveries: Vec<Delivery>,
     pub usage: Vec<UsageIncrement>,
+    /// The price is far from all that the trade knows of.
+    pub far_off: bool,
 }
 
 /// Works out the end of a trade. Its subscriber hears of it as of an alert's exit: by the channels that are switched on,
@@ -42,7 +44,8 @@ pub struct ClosePlan {
 /// `NotOpen` where the trade has ended.
 pub fn close(asked: &Close<'_>, audience: &Audience, now: Time, ids: &dyn IdSource) -> Result<ClosePlan, NotOpen> {
     let trade = asked.trade;
-    let ending = close_by_hand(trade, asked.price)?;
+    let tolerance = audience.config(trade.alert_config_id).map(|config| config.validation.price_validation.tolerance);
+    let ending = close_by_hand(trade, asked.price, tolerance.unwrap_or_default())?;
     let user = audience.user(trade.user_id);
     let preference = audience.preference(trade.user_id, trade.alert_config_id);
     let routes = match trade.alertcast.unreached {
@@ -63,6 +66,7 @@ pub fn close(asked: &Close<'_>, audience: &Audience, now: Time, ids: &dyn IdSour
         rev_seen: trade.alertcast.rev.0,
         deliveries: routes.iter().flat_map(|route| telling.by(route)).collect(),
         usage: if routes.is_empty() { Vec::new() } else { vec![told] },
+        far_off: ending.far_off,
     })
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::alert::document::TradeAction;
 use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, ExitInference};
 use crate::id::{IdSource, SubscriptionId, TradeId, UserId};
 use crate::market::ExitReason;
 use crate::store::{self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UsageIncrement, UserSpan};
@@ -16,6 +16,7 @@ use super::audience::Audience;
 use super::decide::{Case, Ruling, decide, may_enter};
 use super::documents::Desk;
 use super::job::Job;
+use super::remarks::TradeRoll;
 
 /// The users of one chunk, and what the store knows of them.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +44,7 @@ pub struct ChunkPlan {
 }
 
 /// What operators are told of a chunk; the sum of an alert's chunks is the alert's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Subscribers to whom a message goes out (in a test: would).
     pub sent: usize,
@@ -51,6 +52,39 @@ pub struct Tally {
     pub matched: usize,
     /// Holders of open trades none of which the exit matched.
     pub unmatched: usize,
+    /// Trades that stay open, because nobody knows a price for their end.
+    pub left_open: TradeRoll,
+    /// Trades that ended at a price far off.
+    pub far_off: TradeRoll,
+    /// Trades that ended by a take profit at a loss.
+    pub at_a_loss: TradeRoll,
+}
+
+impl Tally {
+    /// Adds the tally of other users.
+    pub fn add(&mut self, other: &Self) {
+        self.sent += other.sent;
+        self.matched += other.matched;
+        self.unmatched += other.unmatched;
+        self.left_open.merge(&other.left_open);
+        self.far_off.merge(&other.far_off);
+        self.at_a_loss.merge(&other.at_a_loss);
+    }
+
+    fn note(&mut self, ruling: &Ruling<'_>) {
+        let exit = &ruling.exit;
+        self.sent += usize::from(ruling.verdict == Verdict::Sent);
+        self.matched += exit.ends.len();
+        self.matched += exit.notice.as_ref().map_or(0, |notice| notice.trades.len());
+        self.unmatched += usize::from(ruling.unmatched);
+        let known = exit.ends.iter().filter(|ending| !ending.trade.alertcast.unreached);
+        let trades = |wanted: fn(&Ending<'_>) -> bool| {
+            known.clone().filter(move |ending| wanted(ending)).map(|ending| ending.trade)
+        };
+        self.left_open.add(exit.left_open.iter().copied());
+        self.far_off.add(trades(|ending| ending.far_off));
+        self.at_a_loss.add(trades(|ending| ending.inference == Some(ExitInference::AtALoss)));
+    }
 }
 
 /// The users of the next chunk: the candidates and the holders above `after`, the first `limit` of both together.
@@ -155,11 +189,7 @@ struct Draft<'a> {
 impl Draft<'_> {
     /// Writes a ruling into the plan; of a test only the decision, without actions, because no such trade exists.
     fn settle(&mut self, ruling: &Ruling<'_>) -> Decision {
-        let tally = &mut self.plan.tally;
-        tally.sent += usize::from(ruling.verdict == Verdict::Sent);
-        tally.matched += ruling.exit.ends.len();
-        tally.matched += ruling.exit.notice.as_ref().map_or(0, |notice| notice.trades.len());
-        tally.unmatched += usize::from(ruling.unmatched);
+        self.plan.tally.note(ruling);
         let mut actions = Vec::new();
         if !self.desk.job.testing {
             self.exit(ruling, &mut actions);

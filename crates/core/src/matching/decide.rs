@@ -46,6 +46,8 @@ pub(super) struct Ruling<'a> {
 #[derive(Debug, Default)]
 pub(super) struct ExitPart<'a> {
     pub(super) ends: Vec<Ending<'a>>,
+    /// What should end, but nobody knows at which price.
+    pub(super) left_open: Vec<&'a Trade>,
     pub(super) notice: Option<Notice<'a>>,
     pub(super) routes: Routes<'a>,
 }
@@ -85,7 +87,12 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
         verdict,
         subscription,
         preference: preference.id,
-        exit: ExitPart { ends: step.ends, notice: step.notice, routes: exit_routes.unwrap_or_default() },
+        exit: ExitPart {
+            ends: step.ends,
+            left_open: step.left_open,
+            notice: step.notice,
+            routes: exit_routes.unwrap_or_default(),
+        },
         entry: entry.and_then(Result::ok),
         unmatched: step.unmatched,
     })
@@ -226,7 +233,7 @@ fn judge(
     if known.or(told).is_some() {
         return (silent.unwrap_or(Verdict::Sent), exit_subscription);
     }
-    if step.unmatched {
+    if step.unmatched || !step.left_open.is_empty() {
         let about = case.open.iter().find(|trade| !trade.alertcast.unreached);
         return (Verdict::NoMatchingTrade, about.map(|trade| trade.subscription_id));
     }

@@ -12,6 +12,7 @@ mod documents;
 pub mod entitlement;
 pub mod job;
 pub mod rehearsal;
+pub mod remarks;
 mod route;
 
 pub use route::mail_lane;

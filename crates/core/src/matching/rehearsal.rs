@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery};
 
-use super::chunk::ChunkPlan;
+use super::chunk::{ChunkPlan, Tally};
 
 /// What would happen.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -22,11 +22,14 @@ pub struct Rehearsal {
     pub messages: BTreeMap<Channel, usize>,
     /// The first message of each kind.
     pub samples: Vec<Delivery>,
+    /// What the operators would be told.
+    pub tally: Tally,
 }
 
 impl Rehearsal {
     /// Adds a chunk. `listed_max`: of how many subscribers the decisions are kept.
     pub fn add(&mut self, plan: ChunkPlan, listed_max: usize) {
+        self.tally.add(&plan.tally);
         for decision in plan.decisions.into_iter().flat_map(|chunk| chunk.decisions) {
             *self.verdicts.entry(decision.verdict).or_default() += 1;
             if self.subscribers.len() < listed_max {

@@ -145,7 +145,7 @@ pub struct TradeExtension {
     /// The preferences whose counters the entry raised: where it turns out never to have arrived, these are lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preference_id: Option<PreferenceId>,
-    /// The exit's reason was worked out from the sign of the P&L, because the alert did not say.
+    /// The exit's reason or price is not what the alert said: it gave none, or they could not both be true.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub exit_inferred: bool,
     /// The entry reached the subscriber by no channel: the trade counts toward neither the limit nor the subscriber's

@@ -1,4 +1,4 @@
-//! Which open trades a TP_HIT or SL_HIT ends. The first rule that finds one decides:
+//! Which open trades a TP_HIT or SL_HIT is about. The first rule that finds one decides:
 //!
 //! 1. the trade that was opened under the alert's `trade_id`;
 //! 2. every trade whose level the price has reached;
@@ -8,6 +8,9 @@
 //!
 //! Where several trades were opened under the alert's `trade_id` (strategies reuse an order's name), the rules from 2
 //! on choose among these; and if none of them does, the oldest.
+//!
+//! A price of zero or below is none. Such an exit is about every trade, or those of its `trade_id`, and each of them
+//! ends at its own level.
 
 use rust_decimal::Decimal;
 
@@ -16,6 +19,11 @@ use crate::market::Side;
 use crate::money::{Amount, Price};
 
 use super::document::Trade;
+
+/// An exit's price this many tolerances beyond the farthest of a trade's levels is one that operators should look at.
+const FAR_OFF_TOLERANCES: Decimal = Decimal::TEN;
+/// The same where there are no levels, or no tolerance: so much of the entry's price (or of the level) away.
+const FAR_OFF_SHARE: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 
 /// What an exit says.
 #[derive(Debug, Clone, Copy)]
@@ -27,7 +35,7 @@ pub(super) struct Exit<'a> {
     pub(super) tolerance: Amount,
 }
 
-/// The trades that the exit ends, of these, which are sorted by age; empty where no rule finds one.
+/// The trades that the exit is about, of these, which are sorted by age; empty where no rule finds one.
 pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
     let named: Vec<&Trade> = match exit.trade_ref {
         Some(name) => {
@@ -36,9 +44,12 @@ pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Tra
         }
         None => Vec::new(),
     };
+    let has_price = exit.price.is_positive();
     match named.as_slice() {
-        [] => by_level(trades, exit),
+        [] if has_price => by_level(trades, exit),
+        [] => trades.to_vec(),
         [only] => vec![only],
+        several if !has_price => several.to_vec(),
         [oldest, ..] => match by_level(&named, exit) {
             found if found.is_empty() => vec![oldest],
             found => found,
@@ -57,7 +68,7 @@ fn by_level<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
 }
 
 /// The level in question.
-fn level(trade: &Trade, hit: ExitSignal) -> Option<Price> {
+pub(super) fn level(trade: &Trade, hit: ExitSignal) -> Option<Price> {
     match hit {
         ExitSignal::TpHit => trade.trade_data.take_profit_price,
         ExitSignal::SlHit => trade.trade_data.stop_loss_price,
@@ -84,4 +95,24 @@ fn nearest<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Option<&'t Trade> {
 fn distance(price: Price, level: Price) -> Option<Decimal> {
     let gap = price.get().checked_sub(level.get())?.abs();
     gap.checked_div(level.get().abs())
+}
+
+/// Whether a price is so far from all that the trade knows of that a slipped digit is likelier than the market. It is
+/// no ground to refuse an exit: who got the entry gets it, and the operators hear of it.
+pub(super) fn is_far_off(trade: &Trade, price: Price, tolerance: Amount) -> bool {
+    let data = &trade.trade_data;
+    let levels = data.take_profit_price.into_iter().chain(data.stop_loss_price).filter(|level| level.is_positive());
+    let (lowest, highest) = (levels.clone().min(), levels.max());
+    let (beyond, allowed) = match (lowest, highest) {
+        (Some(lowest), _) if price < lowest => (lowest, allowed_beyond(tolerance)),
+        (_, Some(highest)) if price > highest => (highest, allowed_beyond(tolerance)),
+        (Some(_), Some(_)) => return false,
+        _ => (data.entry_price, FAR_OFF_SHARE),
+    };
+    distance(price, beyond).is_some_and(|distance| distance > allowed)
+}
+
+fn allowed_beyond(tolerance: Amount) -> Decimal {
+    let allowed = tolerance.get().checked_mul(FAR_OFF_TOLERANCES).unwrap_or(Decimal::MAX);
+    if tolerance.is_positive() { allowed } else { FAR_OFF_SHARE }
 }

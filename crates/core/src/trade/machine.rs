@@ -4,7 +4,7 @@
 //! entry part back drops it, and the exit part stands as it is.
 
 use crate::alert::intent::{ExitSignal, Intent};
-use crate::delivery::EndedTrade;
+use crate::delivery::{EndedTrade, ExitInference};
 use crate::id::{AlertId, TradeId};
 use crate::market::{ExitReason, Side};
 use crate::money::{Amount, Price};
@@ -12,7 +12,7 @@ use crate::time::Time;
 
 use super::ask::Ask;
 use super::document::{Trade, TradeEnd, TradeStatus};
-use super::exit::{Exit, matching};
+use super::exit::{Exit, is_far_off, level, matching};
 use super::pnl::{ProfitLoss, profit_loss};
 
 /// The rules that hold for this user in this configuration.
@@ -48,6 +48,9 @@ pub struct Step<'t> {
     /// A mere exit was asked for, and none of the trades that the subscriber knows of matches it. (That a turn finds
     /// nothing to close is no fault: its entry stands.)
     pub unmatched: bool,
+    /// Trades that the subscriber knows of and that the exit is about, but that stay open: it gives no price, and they
+    /// have no level of the kind that was hit. Oldest first.
+    pub left_open: Vec<&'t Trade>,
 }
 
 /// The end of one trade.
@@ -55,10 +58,12 @@ pub struct Step<'t> {
 pub struct Ending<'t> {
     pub trade: &'t Trade,
     pub reason: ExitReason,
-    /// The reason was worked out from the sign of the P&L.
-    pub inferred: bool,
+    /// What of it is not what the alert said, and had to be worked out.
+    pub inference: Option<ExitInference>,
     pub price: Price,
     pub result: ProfitLoss,
+    /// The price is far from all that the trade knows of: the operators should look at it.
+    pub far_off: bool,
 }
 
 /// Whether a new trade opens.
@@ -104,22 +109,23 @@ pub enum News {
 pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Step<'t>, NotOpen> {
     let held = Held::new(open)?;
     let price = ask.price;
+    let exit = Leaving { ask, settings };
     Ok(match (ask.intent, settings.auto_close) {
         (Intent::Entry { side }, _) => {
             Step { entry: Some(admit(&held.known, side, price, settings)), ..Step::default() }
         }
         (Intent::Exit { reason, side, .. }, true) => {
-            held.end(|trades| matched(&of_side(trades, side), ask, reason, settings), Some(reason), price)
+            held.end(|trades| exit.matched(&of_side(trades, side), reason), &exit, Some(reason))
         }
         (Intent::Exit { reason, side, .. }, false) => {
-            held.tell(|trades| matched(&of_side(trades, side), ask, reason, settings), News::LevelReached)
+            held.tell(|trades| exit.matched(&of_side(trades, side), reason), News::LevelReached)
         }
-        (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), reason, price),
+        (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), &exit, reason),
         (Intent::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), News::LevelReached),
         (Intent::Turn { closes, reason, opens }, true) => Step {
             entry: Some(admit(&of_side(&held.known, Some(closes.opposite())), opens, price, settings)),
             unmatched: false,
-            ..held.end(|trades| of_side(trades, Some(closes)), reason, price)
+            ..held.end(|trades| of_side(trades, Some(closes)), &exit, reason)
         },
         (Intent::Turn { closes, opens, .. }, false) => Step {
             entry: Some(admit(&held.known, opens, price, settings)),
@@ -130,13 +136,14 @@ pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Ste
     })
 }
 
-/// The end of a trade by an operator's hand, at a price.
+/// The end of a trade by an operator's hand, at a price. `tolerance`: the configuration's, by which a price is far off.
 ///
 /// # Errors
 /// `NotOpen` for a trade that has ended.
-pub fn close_by_hand(trade: &Trade, price: Price) -> Result<Ending<'_>, NotOpen> {
+pub fn close_by_hand(trade: &Trade, price: Price, tolerance: Amount) -> Result<Ending<'_>, NotOpen> {
     require_open(trade)?;
-    Ok(Ending::new(trade, ExitReason::Manual, false, price))
+    let far_off = is_far_off(trade, price, tolerance);
+    Ok(Ending { far_off, ..Ending::new(trade, ExitReason::Manual, price) })
 }
 
 /// A user's open trades, oldest first.
@@ -155,21 +162,23 @@ impl<'t> Held<'t> {
         Ok(Self { known, unreached })
     }
 
-    /// Ends those that `choose` picks, in both worlds.
+    /// Ends those that `choose` picks, in both worlds, as far as there is a price for them.
     fn end(
         &self,
         choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>,
+        exit: &Leaving<'_>,
         reason: Option<ExitSignal>,
-        price: Price,
     ) -> Step<'t> {
         let known = choose(&self.known);
-        let unmatched = known.is_empty() && !self.known.is_empty();
-        let chosen = known.into_iter().chain(choose(&self.unreached));
-        Step {
-            ends: chosen.map(|trade| Ending::by_alert(trade, reason, price)).collect(),
-            unmatched,
-            ..Step::default()
+        let mut step = Step { unmatched: known.is_empty() && !self.known.is_empty(), ..Step::default() };
+        for trade in known.into_iter().chain(choose(&self.unreached)) {
+            match exit.ending(trade, reason) {
+                Some(ending) => step.ends.push(ending),
+                None if trade.alertcast.unreached => {}
+                None => step.left_open.push(trade),
+            }
         }
+        step
     }
 
     /// Tells of those that `choose` picks among the known ones.
@@ -196,9 +205,28 @@ fn of_side<'t>(trades: &[&'t Trade], side: Option<Side>) -> Vec<&'t Trade> {
     trades.iter().copied().filter(wanted).collect()
 }
 
-fn matched<'t>(trades: &[&'t Trade], ask: &Ask, hit: ExitSignal, settings: &Settings) -> Vec<&'t Trade> {
-    let exit = Exit { hit, price: ask.price, trade_ref: ask.trade_ref.as_deref(), tolerance: settings.tolerance };
-    matching(trades, &exit)
+/// How trades leave by an alert.
+#[derive(Debug, Clone, Copy)]
+struct Leaving<'a> {
+    ask: &'a Ask,
+    settings: &'a Settings,
+}
+
+impl Leaving<'_> {
+    fn matched<'t>(&self, trades: &[&'t Trade], hit: ExitSignal) -> Vec<&'t Trade> {
+        let (ask, tolerance) = (self.ask, self.settings.tolerance);
+        matching(trades, &Exit { hit, price: ask.price, trade_ref: ask.trade_ref.as_deref(), tolerance })
+    }
+
+    /// The trade's end; none where the alert gives no price, and the trade has no level of the kind that was hit.
+    fn ending<'t>(&self, trade: &'t Trade, reason: Option<ExitSignal>) -> Option<Ending<'t>> {
+        if self.ask.price.is_positive() {
+            return Some(Ending::by_alert(trade, reason, self.ask.price, self.settings.tolerance));
+        }
+        let level = level(trade, reason?).filter(|level| level.is_positive())?;
+        let ending = Ending::by_alert(trade, reason, level, self.settings.tolerance);
+        Some(Ending { inference: ending.inference.or(Some(ExitInference::AtLevel)), ..ending })
+    }
 }
 
 /// Whether a trade of `side` may open beside these, which are sorted by age.
@@ -210,30 +238,35 @@ fn admit<'t>(open: &[&'t Trade], side: Side, price: Price, settings: &Settings) 
     }
     match (open.len() < settings.limit.max(1), settings.replace_on_same_signal, same) {
         (true, _, _) => Admission::Open,
-        (false, true, Some(oldest)) => Admission::Replace(Ending::new(oldest, ExitReason::Replaced, false, price)),
+        (false, true, Some(oldest)) => Admission::Replace(Ending::new(oldest, ExitReason::Replaced, price)),
         (false, true, None) | (false, false, _) => Admission::Refused(Refusal::LimitReached),
     }
 }
 
 impl<'t> Ending<'t> {
-    fn new(trade: &'t Trade, reason: ExitReason, inferred: bool, price: Price) -> Self {
+    fn new(trade: &'t Trade, reason: ExitReason, price: Price) -> Self {
         let data = &trade.trade_data;
         Self {
             trade,
             reason,
-            inferred,
+            inference: None,
             price,
             result: profit_loss(data.signal, data.entry_price, price, trade.alertcast.quantity),
+            far_off: false,
         }
     }
 
-    /// Without a stated reason the sign of the P&L gives it: a gain is TP_HIT, the rest SL_HIT.
-    fn by_alert(trade: &'t Trade, reason: Option<ExitSignal>, price: Price) -> Self {
-        let stated = Self::new(trade, reason.unwrap_or(ExitSignal::SlHit).into(), reason.is_none(), price);
-        match reason {
-            None if stated.result.is_gain() => Self { reason: ExitReason::TpHit, ..stated },
-            _ => stated,
-        }
+    /// Without a stated reason the sign of the P&L gives it: a gain is TP_HIT, the rest SL_HIT. A take profit is no
+    /// loss: one that is told at a loss is SL_HIT. (A stop may be in profit: it was moved.)
+    fn by_alert(trade: &'t Trade, stated: Option<ExitSignal>, price: Price, tolerance: Amount) -> Self {
+        let ending = Self::new(trade, ExitReason::SlHit, price);
+        let (reason, inference) = match stated {
+            None if ending.result.is_gain() => (ExitReason::TpHit, Some(ExitInference::BySign)),
+            None => (ExitReason::SlHit, Some(ExitInference::BySign)),
+            Some(ExitSignal::TpHit) if ending.result.is_loss() => (ExitReason::SlHit, Some(ExitInference::AtALoss)),
+            Some(stated) => (stated.into(), None),
+        };
+        Self { reason, inference, far_off: is_far_off(trade, price, tolerance), ..ending }
     }
 
     /// As a commit applies it. `replaced_by`: the new trade, for one that was replaced.
@@ -244,7 +277,7 @@ impl<'t> Ending<'t> {
             status: if replaced { TradeStatus::Replaced } else { TradeStatus::Closed },
             reason: self.reason,
             exit_price: self.price,
-            inferred: self.inferred,
+            inferred: self.inference.is_some(),
             pnl_amount: self.result.amount,
             pnl_percentage: self.result.percentage,
             at,
@@ -263,7 +296,8 @@ impl<'t> Ending<'t> {
             entry_price: data.entry_price,
             exit_price: self.price,
             reason: self.reason,
-            inferred: self.inferred,
+            inferred: self.inference.is_some(),
+            inference: self.inference,
             opened_at: trade.timestamps.opened_at,
             pnl_amount: self.result.amount,
             pnl_percentage: self.result.percentage,

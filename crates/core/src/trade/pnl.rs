@@ -23,6 +23,11 @@ impl ProfitLoss {
     pub fn is_gain(&self) -> bool {
         self.percentage.is_positive()
     }
+
+    /// Whether the price moved against the trade.
+    pub fn is_loss(&self) -> bool {
+        self.percentage.get() < Decimal::ZERO
+    }
 }
 
 /// What a trade of this side came to that was entered and left at these prices. Positive is a profit.

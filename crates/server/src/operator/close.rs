@@ -1,14 +1,16 @@
 //! Closing a trade by hand.
 
 use alertcast_core::id::TradeId;
-use alertcast_core::matching::by_hand::{self, Close};
+use alertcast_core::matching::by_hand::{self, Close, ClosePlan};
 use alertcast_core::money::Price;
-use alertcast_core::store::{Collection, StoreError, TradeClose};
+use alertcast_core::store::{Collection, Notice, StoreError, TradeClose, Write, document};
+use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 use bson::doc;
 
 use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
 use crate::app::App;
+use crate::notices::{Trouble, notices};
 use crate::processor::outlets;
 
 /// Closes an open trade at a price; its subscriber hears of it as of an alert's exit. Answers the trade as it is then.
@@ -34,13 +36,17 @@ pub async fn close_trade(app: &App, act: &Act, trade: TradeId, price: Price) -> 
                 "pnl.percentage": plan.end.pnl_percentage,
             }),
         };
+        let mut also = act.beside(app, deed)?;
+        if plan.far_off {
+            also.extend(far_off(app, act, &kept, &plan, now)?);
+        }
         let close = TradeClose {
             end: plan.end,
             rev_seen: plan.rev_seen,
             deliveries: plan.deliveries,
             usage: plan.usage,
             now,
-            also: act.beside(app, deed)?,
+            also,
         };
         match app.store.close_trade(close).await {
             Ok(()) => {
@@ -52,4 +58,31 @@ pub async fn close_trade(app: &App, act: &Act, trade: TradeId, price: Price) -> 
         }
     }
     Err(ActError::Busy)
+}
+
+/// What the operators hear of a price that is far from all that the trade knows of: it may be a slipped digit.
+fn far_off(
+    app: &App,
+    act: &Act,
+    trade: &Trade,
+    plan: &ClosePlan,
+    now: Time,
+) -> alertcast_core::store::Result<Vec<Write>> {
+    let data = &trade.trade_data;
+    let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
+    let trouble = Trouble {
+        group: format!("far_off:{}", trade.id),
+        title: format!("Closed by hand at a price far off: {name}"),
+        lines: vec![
+            format!(
+                "{} closed trade #{} at {}: far from its entry at {} and its levels.",
+                act.who.username, trade.trade_number.0, plan.end.exit_price, data.entry_price
+            ),
+            "If it is a slipped digit, tell the subscriber: what has ended is not changed.".to_owned(),
+            format!("Trade {}", trade.id),
+        ],
+        alert: None,
+    };
+    let write = |notice: Notice| Ok(Write::Insert { collection: Collection::Deliveries, document: document(&notice.first)? });
+    notices(app, &trouble, now).into_iter().map(write).collect()
 }

@@ -9,6 +9,7 @@ use alertcast_core::decision::{Decision, Verdict};
 use alertcast_core::id::{ConfigId, UserId};
 use alertcast_core::matching::chunk::{Chunk, ChunkPlan, Tally, entering, next_users, plan_chunk, span};
 use alertcast_core::matching::job::{Job, Outlets};
+use alertcast_core::matching::remarks::{Remark, RemarkKind, remarks};
 use alertcast_core::money::Count;
 use alertcast_core::store::{ChunkCommit, ChunkState, Collection, Fence, Finish, Notice, StoreError};
 use alertcast_core::time::Time;
@@ -253,13 +254,11 @@ impl Run<'_> {
             let chunk = Chunk { users, state: &state, last: is_last };
             let plan =
                 self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
-            let mut total = *tally;
-            total.sent += plan.tally.sent;
-            total.matched += plan.tally.matched;
-            total.unmatched += plan.tally.unmatched;
+            let mut total = tally.clone();
+            total.add(&plan.tally);
             let after = users.last().copied().or(cursor);
             let (opened, ended) = (plan.opened.len(), plan.ended.iter().map(|end| end.status).collect::<Vec<_>>());
-            let commit = self.commit(cursor, after, plan, if is_last { Some(total) } else { None }).await?;
+            let commit = self.commit(cursor, after, plan, is_last.then_some(&total)).await?;
             let committed = Committed {
                 cursor: after,
                 messages: !(commit.deliveries.is_empty() && commit.notices.is_empty()),
@@ -312,7 +311,7 @@ impl Run<'_> {
         cursor_seen: Option<UserId>,
         cursor: Option<UserId>,
         plan: ChunkPlan,
-        total: Option<Tally>,
+        total: Option<&Tally>,
     ) -> Result<ChunkCommit, Halt> {
         let now = self.app.clock.now();
         let (finish, notices) = match total {
@@ -340,40 +339,11 @@ impl Run<'_> {
     }
 
     /// The alert's end, and what the operators should know of it.
-    async fn finish(&self, run: Tally, plan: &ChunkPlan, now: Time) -> Result<(Option<Finish>, Vec<Notice>), Halt> {
+    async fn finish(&self, run: &Tally, plan: &ChunkPlan, now: Time) -> Result<(Option<Finish>, Vec<Notice>), Halt> {
         let total = self.whole(run, plan).await?;
-        let name = self.alert.alert_data.to_string();
-        let mut errors = Vec::new();
-        let mut troubles = Vec::new();
-        let is_exit = self.job.ask.opens().is_none();
-        if is_exit && total.matched == 0 && (total.unmatched > 0 || !self.job.testing) {
-            let message = if total.unmatched > 0 {
-                format!("no_matching_trade: {} hold open trades, none of which this exit matches", total.unmatched)
-            } else {
-                "no_matching_trade: nobody holds an open trade in this configuration".to_owned()
-            };
-            troubles.push(Trouble {
-                group: format!("no_matching_trade:{}", self.config.id),
-                title: format!("Exit without a trade: {name}"),
-                lines: vec![
-                    format!("{message}."),
-                    "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),
-                ],
-                alert: Some(self.alert.id),
-            });
-            errors.push(AlertError { message, timestamp: now, stack: None });
-        }
-        if self.job.testing {
-            troubles.push(Trouble {
-                group: format!("testing:{}", self.alert.id),
-                title: format!("Test alert: {name} at {}", self.alert.alert_data.price),
-                lines: vec![
-                    format!("{} subscribers would have got it.", total.sent),
-                    "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
-                ],
-                alert: Some(self.alert.id),
-            });
-        }
+        let remarks = remarks(&self.job, &total);
+        let error = |message: &String| AlertError { message: message.clone(), timestamp: now, stack: None };
+        let errors = remarks.iter().filter_map(|remark| remark.note.as_ref()).map(error).collect();
         let elapsed = now.since(self.alert.webhook.received_at);
         let finish = Finish {
             processed_at: now,
@@ -381,8 +351,17 @@ impl Run<'_> {
             errors,
             settles: self.is_for_nobody(plan),
         };
-        let notices = troubles.iter().flat_map(|trouble| notices::notices(self.app, trouble, now)).collect();
-        Ok((Some(finish), notices))
+        let notices = remarks.into_iter().flat_map(|remark| notices::notices(self.app, &self.trouble(remark), now));
+        Ok((Some(finish), notices.collect()))
+    }
+
+    /// Grouped by configuration; a test is each alert's own.
+    fn trouble(&self, remark: Remark) -> Trouble {
+        let group = match remark.kind {
+            RemarkKind::Testing => format!("testing:{}", self.alert.id),
+            kind => format!("{}:{}", kind.as_str(), self.config.id),
+        };
+        Trouble { group, title: remark.title, lines: remark.lines, alert: Some(self.alert.id) }
     }
 
     /// Whether the plan is all that comes of the alert, and holds nothing that its settling would have to wait for or
@@ -394,9 +373,9 @@ impl Run<'_> {
     }
 
     /// The tally of the whole alert: of one that a crash cut in two, from its decisions.
-    async fn whole(&self, run: Tally, plan: &ChunkPlan) -> Result<Tally, Halt> {
+    async fn whole(&self, run: &Tally, plan: &ChunkPlan) -> Result<Tally, Halt> {
         if self.alert.alertcast.cursor.is_none() {
-            return Ok(run);
+            return Ok(run.clone());
         }
         let mut total = Tally::default();
         let mut count = |decisions: &[Decision]| {
@@ -415,8 +394,8 @@ impl Run<'_> {
         if let Some(chunk) = &plan.decisions {
             count(&chunk.decisions);
         }
-        // Who holds trades that nothing matched is not told apart in kept decisions; this run's count is the least.
-        total.unmatched = run.unmatched;
-        Ok(total)
+        // Kept decisions do not tell who holds trades that nothing matched, nor which trades stayed open or ended oddly:
+        // this run's count is the least.
+        Ok(Tally { sent: total.sent, matched: total.matched, ..run.clone() })
     }
 }

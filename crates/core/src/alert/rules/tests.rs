@@ -173,7 +173,28 @@ fn levels_stand_on_their_sides() {
         assert_eq!(found, *expected, "{signal} {tp} {sl}");
     }
     assert_eq!(codes(check_now(json!({"signal": "BUY", "price": 0}), &config())), ["price: not_positive"]);
-    assert!(check_now(json!({"signal": "TP_HIT", "price": -3}), &config()).is_ok(), "an exit has any price");
+    for price in [json!(0), json!(-3), json!("0.00")] {
+        for fields in [
+            json!({"signal": "TP_HIT"}),
+            json!({"signal": "SL_HIT"}),
+            json!({"action": "sell", "market_position": "flat", "comment": "SL"}),
+            json!({"action": "sell", "market_position": "short", "prev_market_position": "long", "comment": "TP"}),
+            json!({"action": "sell", "market_position": "long", "prev_market_position": "long"}),
+        ] {
+            let mut fields = fields;
+            fields["price"] = price.clone();
+            assert!(check_now(fields.clone(), &config()).is_ok(), "an exit that says why needs no price: {fields}");
+        }
+        for fields in [
+            json!({"action": "sell", "market_position": "flat"}),
+            json!({"action": "sell", "market_position": "short", "prev_market_position": "long"}),
+        ] {
+            let mut fields = fields;
+            fields["price"] = price.clone();
+            let found = codes(check_now(fields.clone(), &config()));
+            assert!(found.iter().all(|code| code == "price: not_positive") && !found.is_empty(), "{fields}: {found:?}");
+        }
+    }
     assert_eq!(codes(check_now(json!({"signal": "TP_HIT", "price": null}), &config())), ["price: missing"]);
 }
 

@@ -9,8 +9,9 @@ use crate::delivery::{Facts, MessageKind};
 use crate::id::UserId;
 use crate::market::{ExitReason, Side};
 use crate::matching::audience::Entity;
-use crate::matching::chunk::{Chunk, next_users, plan_chunk, span};
+use crate::matching::chunk::{Chunk, Tally, next_users, plan_chunk, span};
 use crate::matching::job::{Job, Outlets};
+use crate::matching::remarks::remarks;
 use crate::money::Count;
 use crate::plan::PlanStatus;
 use crate::store::{ChunkState, Collection, StoreError};
@@ -255,4 +256,44 @@ fn a_replaced_trade_ends_at_the_new_entry_and_names_its_successor() {
     assert_eq!(told.decision(1).actions[0].action, TradeAction::Replace);
     assert_eq!(told.decision(1).actions[0].trade, new.id);
     assert_eq!((new.trade_number, plan.config_increment.closed_by_tp), (Count(4), 0));
+}
+
+#[test]
+fn the_operators_hear_of_what_stays_open_what_is_far_off_and_of_a_profit_at_a_loss() {
+    let mut world = World::new();
+    for n in 2..=14 {
+        world.put(Entity::User(user(n)));
+        world.put(Entity::Subscription(subscription(n, n, 1)));
+    }
+    world.chunk = 4;
+    world.alert(buy("100"));
+    world.alert(Ask { take_profit: Some(price("110")), ..buy("100") });
+    let told = world.alert(tp("0"));
+    assert_eq!(told.short(), "sent CLOSE_TRADE");
+    let mut total = Tally::default();
+    told.plans.iter().for_each(|plan| total.add(&plan.tally));
+    assert_eq!((total.left_open.to_string(), total.unmatched), ("14 trades of 14 subscribers (#1)".to_owned(), 0));
+
+    let none_left = world.alert(tp("-1"));
+    assert_eq!(none_left.short(), "no_matching_trade");
+    assert_eq!(world.open_count(), 14);
+
+    let told = world.alert(tp("40"));
+    let mut total = Tally::default();
+    told.plans.iter().for_each(|plan| total.add(&plan.tally));
+    assert_eq!(total.far_off.to_string(), "14 trades of 14 subscribers (#1)");
+    assert_eq!(total.at_a_loss, total.far_off);
+    let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), Outlets::default());
+    let job = Job {
+        alert: told.alert,
+        config,
+        ask: tp("40"),
+        risk: None,
+        received_at: NOON,
+        followed_from: NOON,
+        testing: false,
+        outlets: &outlets,
+    };
+    let titles: Vec<String> = remarks(&job, &total).into_iter().map(|remark| remark.title).collect();
+    assert_eq!(titles, ["Exit at a price far off: BTCUSD 1h EMA 1", "Take profit at a loss: BTCUSD 1h EMA 1"]);
 }

@@ -33,9 +33,16 @@ fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
     let step = step(open, ask, settings).unwrap();
     let mut words: Vec<String> = Vec::new();
     for ending in &step.ends {
-        let inferred = if ending.inferred { "?" } else { "" };
-        words.push(format!("end {} {}{inferred}", ending.trade.trade_number.0, ending.reason));
+        let inferred = match ending.inference {
+            None => String::new(),
+            Some(ExitInference::BySign) => "?".to_owned(),
+            Some(ExitInference::AtALoss) => "!".to_owned(),
+            Some(ExitInference::AtLevel) => format!(" at {}", ending.price),
+        };
+        let far = if ending.far_off { " far off" } else { "" };
+        words.push(format!("end {} {}{inferred}{far}", ending.trade.trade_number.0, ending.reason));
     }
+    words.extend(step.left_open.iter().map(|trade| format!("left {}", trade.trade_number.0)));
     if let Some(notice) = &step.notice {
         let numbers: Vec<String> = notice.trades.iter().map(|trade| trade.trade_number.0.to_string()).collect();
         words.push(format!("tell {:?} {}", notice.news, numbers.join(" ")));
@@ -153,12 +160,104 @@ fn an_exit_finds_its_trades() {
             tp("110"),
             "end 1 TP_HIT, unmatched",
         ),
-        ("a price that no instrument has", vec![b(1).tp("200")], tp("-5"), "end 1 TP_HIT"),
         ("a level of nought is never near", vec![b(1).sl("0"), b(2).sl("1")], sl("5"), "unmatched"),
     ];
     for (name, open, ask, want) in table {
         assert_eq!(told(&open, &ask, &settings()), want, "{name}");
     }
+}
+
+#[test]
+fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
+    let b = |n| trade(n, Buy, "100");
+    let s = |n| trade(n, Sell, "100");
+    let exit = |reason, at| ask(Intent::exit(reason), at);
+    let flat = |side, reason| ask(Intent::Flat { side, reason }, "0");
+    let turn = ask(Intent::Turn { closes: Buy, reason: Some(SlHit), opens: Sell }, "0");
+    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+        (
+            "each at its own",
+            vec![b(1).tp("105").sl("95"), s(2).tp("80").sl("105")],
+            exit(TpHit, "0"),
+            "end 1 TP_HIT at 105, end 2 TP_HIT at 80",
+        ),
+        ("below zero is no price either", vec![b(1).sl("95")], exit(SlHit, "-5"), "end 1 SL_HIT at 95"),
+        ("without that level it stays", vec![b(1).tp("105"), b(2).sl("90")], exit(TpHit, "0"), "end 1 TP_HIT at 105, left 2"),
+        ("also the only one", vec![b(1).sl("95")], exit(TpHit, "0"), "left 1"),
+        ("a level of nought is none", vec![b(1).tp("0")], exit(TpHit, "0"), "left 1"),
+        (
+            "only those of its name",
+            vec![b(1).tp("105"), b(2).tp("110").named("L"), b(3).named("L")],
+            named(Intent::exit(TpHit), "0", "L"),
+            "end 2 TP_HIT at 110, left 3",
+        ),
+        (
+            "what nobody heard of is not missed",
+            vec![b(1).tp("105").unreached(), b(2).unreached(), b(3).tp("110")],
+            exit(TpHit, "0"),
+            "end 3 TP_HIT at 110, end 1 TP_HIT at 105",
+        ),
+        ("a stop above the entry was moved", vec![b(1).sl("101")], exit(SlHit, "0"), "end 1 SL_HIT at 101"),
+        ("a target on the wrong side is a loss", vec![b(1).tp("90")], exit(TpHit, "0"), "end 1 SL_HIT!"),
+        ("an ended position", vec![b(1).sl("95"), b(2), s(3).sl("105")], flat(Some(Buy), Some(SlHit)), "end 1 SL_HIT at 95, left 2"),
+        ("an ended position that says nothing", vec![b(1).tp("105").sl("95")], flat(None, None), "left 1"),
+        ("the old side of a turn", vec![b(1).sl("95")], turn, "end 1 SL_HIT at 95, open"),
+        ("nothing open", vec![], exit(TpHit, "0"), ""),
+    ];
+    for (name, open, ask, want) in table {
+        assert_eq!(told(&open, &ask, &settings()), want, "{name}");
+    }
+    let told_only = Settings { auto_close: false, ..settings() };
+    let open = [b(1).tp("105"), b(2)];
+    assert_eq!(told(&open, &exit(TpHit, "0"), &told_only), "tell LevelReached 1 2", "nothing to close, nothing left open");
+}
+
+#[test]
+fn a_take_profit_at_a_loss_is_a_stop_loss_and_a_stop_in_profit_stays_one() {
+    let b = |n| trade(n, Buy, "100");
+    let s = |n| trade(n, Sell, "100");
+    let wide = Settings { tolerance: amount("1"), ..settings() };
+    let exit = |reason, at| ask(Intent::exit(reason), at);
+    let flat = |reason, at| ask(Intent::Flat { side: None, reason }, at);
+    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+        ("a sell that ends above", vec![s(1).tp("90")], exit(TpHit, "104"), "end 1 SL_HIT!"),
+        ("a buy that ends below", vec![b(1).tp("110")], exit(TpHit, "96"), "end 1 SL_HIT!"),
+        ("each trade by itself", vec![b(1), s(2)], flat(Some(TpHit), "104"), "end 1 TP_HIT, end 2 SL_HIT!"),
+        ("nothing gained is no loss", vec![b(1)], exit(TpHit, "100"), "end 1 TP_HIT"),
+        ("a trailing stop", vec![b(1).sl("103")], exit(SlHit, "103"), "end 1 SL_HIT"),
+        ("a stop of a position in profit", vec![s(1)], flat(Some(SlHit), "96"), "end 1 SL_HIT"),
+    ];
+    for (name, open, ask, want) in table {
+        assert_eq!(told(&open, &ask, &wide), want, "{name}");
+    }
+}
+
+#[test]
+fn a_price_far_from_all_that_a_trade_knows_of_is_looked_at() {
+    let b = || trade(1, Buy, "100");
+    let s = || trade(1, Sell, "2470");
+    let exit = |reason, at| ask(Intent::exit(reason), at);
+    let tight = Settings { tolerance: amount("0.01"), ..settings() };
+    let none = Settings { tolerance: Amount::ZERO, ..settings() };
+    let table: Vec<(&str, Trade, Ask, Settings, &str)> = vec![
+        ("a slipped digit", s().tp("2400").sl("2500"), exit(TpHit, "9999"), settings(), "end 1 SL_HIT! far off"),
+        ("and back", b().tp("110").sl("95"), exit(SlHit, "9.5"), settings(), "end 1 SL_HIT far off"),
+        ("ten tolerances are allowed", b().tp("110").sl("95"), exit(TpHit, "165"), settings(), "end 1 TP_HIT"),
+        ("and not more", b().tp("110").sl("95"), exit(TpHit, "165.01"), settings(), "end 1 TP_HIT far off"),
+        ("by the configuration's tolerance", b().tp("110").sl("95"), exit(TpHit, "122"), tight, "end 1 TP_HIT far off"),
+        ("between the levels nothing is far", b().tp("1000").sl("1"), exit(SlHit, "2"), tight, "end 1 SL_HIT"),
+        ("one level is enough", b().tp("110"), exit(TpHit, "166"), settings(), "end 1 TP_HIT far off"),
+        ("without a level half of the entry", b(), exit(TpHit, "150"), settings(), "end 1 TP_HIT"),
+        ("and not more", b(), exit(TpHit, "151"), settings(), "end 1 TP_HIT far off"),
+        ("either way", b(), exit(SlHit, "49"), settings(), "end 1 SL_HIT far off"),
+        ("no tolerance says nothing of how far", b().tp("110"), exit(TpHit, "111"), none, "end 1 TP_HIT"),
+        ("an own level is never far", b().tp("900"), exit(TpHit, "0"), settings(), "end 1 TP_HIT at 900"),
+    ];
+    for (name, trade, ask, settings, want) in table {
+        assert_eq!(told(&[trade], &ask, &settings), want, "{name}");
+    }
+    let far_off = |at| close_by_hand(&b(), price(at), amount("0.05")).unwrap().far_off;
+    assert!(far_off("1000") && !far_off("120"), "an operator's slip is one too");
 }
 
 #[test]
@@ -268,7 +367,7 @@ fn what_has_ended_never_changes_again() {
         ] {
             assert_eq!(step(&open, &ask(intent, "100"), &settings()), Err(error), "{status} {intent:?}");
         }
-        assert_eq!(close_by_hand(&open[1], price("100")), Err(error));
+        assert_eq!(close_by_hand(&open[1], price("100"), Amount::ZERO), Err(error));
     }
 }
 
@@ -278,7 +377,7 @@ fn an_ending_is_written_and_told_alike() {
         timestamps: crate::trade::document::TradeTimes { opened_at: Time::from_millis(7), ..Default::default() },
         ..trade(4, Sell, "80").units("2.5")
     };
-    let ending = close_by_hand(&open, price("60")).unwrap();
+    let ending = close_by_hand(&open, price("60"), Amount::ZERO).unwrap();
     let (at, alert) = (Time::from_millis(9), AlertId::MIN);
     let end = ending.commit(at, None, None);
     assert_eq!((end.status, end.reason, end.inferred), (TradeStatus::Closed, ExitReason::Manual, false));
@@ -345,7 +444,7 @@ proptest! {
     #[test]
     fn open_trades_never_rise_above_the_limit(
         open in (any_trade(1), any_trade(2), any_trade(3), any_trade(4)).prop_map(|(a, b, c, d)| [a, b, c, d]),
-        count in 0_usize..=4, intent in any_intent(), at in 1_u32..300, settings in any_settings(),
+        count in 0_usize..=4, intent in any_intent(), at in 0_u32..300, settings in any_settings(),
     ) {
         let open = &open[..count];
         let known = |trade: &Trade| !trade.alertcast.unreached;
@@ -368,6 +467,14 @@ proptest! {
         prop_assert_eq!(distinct.len(), ended.len(), "a trade ends once");
         prop_assert_eq!(step.entry.is_some(), intent.opens().is_some());
         prop_assert!(step.notice.is_none() || step.ends.is_empty());
+        let left: BTreeSet<TradeId> = step.left_open.iter().map(|trade| trade.id).collect();
+        prop_assert!(left.is_empty() || at == 0, "only what has no price stays open");
+        prop_assert!(left.is_disjoint(&distinct));
+        for ending in &step.ends {
+            let loss = ending.result.is_loss();
+            prop_assert!(!(ending.reason == ExitReason::TpHit && loss), "a take profit is no loss");
+            prop_assert!(ending.price.is_positive());
+        }
         if !settings.auto_close || matches!(intent, Intent::Entry { .. } | Intent::Partial { .. }) {
             prop_assert!(step.ends.is_empty());
         }

@@ -1,7 +1,7 @@
 //! Messages that change no trade: notices to holders, and what the operators hear.
 
 use alertcast_core::market::Signal;
-use alertcast_core::money::Count;
+use alertcast_core::money::{Count, Price};
 
 use super::text::{Line, Text};
 use super::{Story, numbers};
@@ -10,12 +10,11 @@ pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count])
     story.heading(text, "✂️", "PARTIAL EXIT", &trade_names(trades));
     story.remarks(text, "");
     text.gap();
-    if let Some(alert) = story.alert {
-        let line = Line::new().text("The provider closed a part of the position at ");
-        text.line(line.code(alert.alert_data.price.to_string()));
-    } else {
-        text.line(Line::new().text("The provider closed a part of the position"));
-    }
+    let line = Line::new().text("The provider closed a part of the position");
+    text.line(match price(story) {
+        Some(price) => line.text(" at ").code(price.to_string()),
+        None => line,
+    });
     let stays = if trades.len() == 1 { "The trade stays open" } else { "The trades stay open" };
     text.line(Line::new().text(stays));
     story.time(text, story.happened_at());
@@ -31,8 +30,8 @@ pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]
     story.heading(text, mark, what, &trade_names(trades));
     story.remarks(text, "");
     text.gap();
-    if let Some(alert) = story.alert {
-        text.line(Line::new().text("Price  ").code(alert.alert_data.price.to_string()));
+    if let Some(price) = price(story) {
+        text.line(Line::new().text("Price  ").code(price.to_string()));
     }
     text.line(Line::new().text("Trades of this strategy are not closed for you: close it yourself if you follow"));
     story.time(text, story.happened_at());
@@ -52,6 +51,11 @@ pub(super) fn operator_more(text: &mut Text, story: &Story<'_>, title: &str, cou
     let times = if count.0 == 1 { "Once more".to_owned() } else { format!("{} times more", count.0) };
     text.line(Line::new().text("🔁 ").bold(times).text(": ").text(title));
     story.repeat(text);
+}
+
+/// The alert's price; one of zero or below is none.
+fn price(story: &Story<'_>) -> Option<Price> {
+    story.alert.map(|alert| alert.alert_data.price).filter(|price| price.is_positive())
 }
 
 fn trade_names(trades: &[Count]) -> String {

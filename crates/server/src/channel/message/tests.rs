@@ -101,6 +101,7 @@ fn ended(side: Side, from: &str, to: &str, reason: ExitReason) -> EndedTrade {
         exit_price: price(to),
         reason,
         inferred: false,
+        inference: None,
         opened_at: fixtures::at(7),
         pnl_amount: Amount::new(gain).unwrap(),
         pnl_percentage: Amount::new(percentage).unwrap(),

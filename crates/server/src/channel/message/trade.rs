@@ -2,7 +2,7 @@
 //! result.
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::delivery::{EndedTrade, Facts};
+use alertcast_core::delivery::{EndedTrade, ExitInference, Facts};
 use alertcast_core::market::{ExitReason, Side};
 use alertcast_core::money::{Amount, Count, Price};
 use alertcast_core::time::Time;
@@ -92,11 +92,17 @@ fn ended_for_it(text: &mut Text, replaced: &EndedTrade, what: &str, alert: &Aler
 
 /// All that a glance at the entry should tell of the trade's end.
 fn result_line(closed: &EndedTrade) -> Line {
-    let (mark, what, why) = match (closed.reason, closed.inferred) {
-        (ExitReason::TpHit, false) => (outcome_mark(closed), "Closed", " · take profit"),
-        (ExitReason::SlHit, false) => (outcome_mark(closed), "Stopped out", ""),
-        (ExitReason::TpHit | ExitReason::SlHit, true) => (outcome_mark(closed), "Closed", " · by the provider"),
-        (ExitReason::Manual, _) => (outcome_mark(closed), "Closed", " · by hand"),
+    use ExitInference::{AtALoss, AtLevel, BySign};
+    let mark = outcome_mark(closed);
+    let (mark, what, why) = match (closed.reason, inference(closed)) {
+        (ExitReason::TpHit, None) => (mark, "Closed", " · take profit"),
+        (ExitReason::TpHit, Some(AtLevel)) => (mark, "Closed", " · take profit, at its level"),
+        (ExitReason::SlHit, None) => (mark, "Stopped out", ""),
+        (ExitReason::SlHit, Some(AtLevel)) => (mark, "Stopped out", " · at its level"),
+        (ExitReason::TpHit | ExitReason::SlHit, Some(AtALoss)) => (mark, "Closed", " · at a loss"),
+        (ExitReason::TpHit | ExitReason::SlHit, Some(BySign)) | (ExitReason::Manual, _) => {
+            (mark, "Closed", " · by the provider")
+        }
         (ExitReason::Replaced, _) => ("🔄", "Replaced", ""),
     };
     let line = Line::new().text(mark).text(" ").bold(what).text(" at ").code(closed.exit_price.to_string());
@@ -216,6 +222,20 @@ fn result(text: &mut Text, ended: &EndedTrade, ended_at: Time) {
     let amount = format!("  ({}{per_unit})", money(ended.pnl_amount, &currency));
     text.line(Line::new().text("P&L  ").bold(percent(ended.pnl_percentage.get())).text(amount));
     text.line(Line::new().text(format!("Held  {}", span(ended_at.since(ended.opened_at)))));
+    match inference(ended) {
+        Some(ExitInference::AtALoss) => {
+            text.line(Line::new().text("ℹ️ The alert said take profit, but this is a loss: it counts as a stop loss"));
+        }
+        Some(ExitInference::AtLevel) => {
+            text.line(Line::new().text("ℹ️ The alert named no price: this is the trade's own level"));
+        }
+        Some(ExitInference::BySign) | None => {}
+    }
+}
+
+/// What had to be worked out of a trade's end.
+fn inference(ended: &EndedTrade) -> Option<ExitInference> {
+    ended.inference.or_else(|| ended.inferred.then_some(ExitInference::BySign))
 }
 
 /// Whether the amount is that of one unit: the entry did not say how many.
@@ -243,11 +263,14 @@ fn outcome_mark(ended: &EndedTrade) -> &'static str {
     }
 }
 
-const fn what_ended(ended: &EndedTrade) -> &'static str {
-    match (ended.reason, ended.inferred) {
-        (ExitReason::TpHit, false) => "TAKE PROFIT HIT",
-        (ExitReason::SlHit, false) => "STOP LOSS HIT",
-        (ExitReason::TpHit | ExitReason::SlHit, true) | (ExitReason::Manual, _) => "CLOSED BY THE PROVIDER",
+fn what_ended(ended: &EndedTrade) -> &'static str {
+    match (ended.reason, inference(ended)) {
+        (ExitReason::TpHit, None | Some(ExitInference::AtLevel)) => "TAKE PROFIT HIT",
+        (ExitReason::SlHit, None | Some(ExitInference::AtLevel)) => "STOP LOSS HIT",
+        (ExitReason::TpHit | ExitReason::SlHit, Some(ExitInference::AtALoss)) => "CLOSED AT A LOSS",
+        (ExitReason::TpHit | ExitReason::SlHit, Some(ExitInference::BySign)) | (ExitReason::Manual, _) => {
+            "CLOSED BY THE PROVIDER"
+        }
         (ExitReason::Replaced, _) => "TRADE REPLACED",
     }
 }

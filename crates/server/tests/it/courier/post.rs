@@ -279,6 +279,7 @@ fn ended(entry_by: u32) -> EndedTrade {
         exit_price: fixtures::price(110.0),
         reason: ExitReason::TpHit,
         inferred: false,
+        inference: None,
         opened_at: at(i64::from(entry_by)),
         pnl_amount: fixtures::amount(10.0),
         pnl_percentage: fixtures::amount(10.0),

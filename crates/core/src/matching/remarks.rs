@@ -1,0 +1,190 @@
+//! What the operators should hear of an alert that was worked out: the same whether it was processed or rehearsed.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::chunk::Tally;
+use super::job::Job;
+use crate::alert::intent::Intent;
+use crate::trade::document::Trade;
+
+/// More numbers of trades than this are not listed.
+const NUMBERS_MAX: usize = 10;
+
+/// Something that the operators should hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// What is the same, for one configuration.
+    pub kind: RemarkKind,
+    /// One line.
+    pub title: String,
+    /// What happened and what to look at, a line each.
+    pub lines: Vec<String>,
+    /// What is noted with the alert itself; none of a mere test.
+    pub note: Option<String>,
+}
+
+/// What a remark is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RemarkKind {
+    /// An exit found no trade.
+    NoMatchingTrade,
+    /// Trades stayed open, because neither the exit nor they themselves have a price for it.
+    LeftOpen,
+    /// Trades were closed at a price far from all that they know of.
+    FarOff,
+    /// A take profit was told at a loss.
+    AtALoss,
+    /// The configuration is in testing.
+    Testing,
+}
+
+impl RemarkKind {
+    /// A word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoMatchingTrade => "no_matching_trade",
+            Self::LeftOpen => "left_open",
+            Self::FarOff => "far_off",
+            Self::AtALoss => "take_profit_at_a_loss",
+            Self::Testing => "testing",
+        }
+    }
+}
+
+/// Trades of some subscribers, as far as operators want to know them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TradeRoll {
+    pub trades: usize,
+    /// Whose they are.
+    pub users: usize,
+    /// The lowest of their numbers, each once.
+    numbers: BTreeSet<i64>,
+}
+
+impl TradeRoll {
+    /// Adds one user's.
+    pub(super) fn add<'t>(&mut self, trades: impl IntoIterator<Item = &'t Trade>) {
+        let before = self.trades;
+        for trade in trades {
+            self.trades += 1;
+            self.note(trade.trade_number.0);
+        }
+        self.users += usize::from(self.trades > before);
+    }
+
+    /// Adds those of other users.
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.trades += other.trades;
+        self.users += other.users;
+        other.numbers.iter().for_each(|number| self.note(*number));
+    }
+
+    /// One more than is listed is kept, to tell that there are more.
+    fn note(&mut self, number: i64) {
+        self.numbers.insert(number);
+        if self.numbers.len() > NUMBERS_MAX + 1 {
+            self.numbers.pop_last();
+        }
+    }
+
+    const fn is_empty(&self) -> bool {
+        self.trades == 0
+    }
+}
+
+/// `3 trades of 2 subscribers (#1, #4)`.
+impl fmt::Display for TradeRoll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        let mut numbers: Vec<String> = self.numbers.iter().take(NUMBERS_MAX).map(|number| format!("#{number}")).collect();
+        if self.numbers.len() > NUMBERS_MAX {
+            numbers.push("…".to_owned());
+        }
+        let (trades, users) = (counted(self.trades, "trade"), counted(self.users, "subscriber"));
+        write!(f, "{trades} of {users} ({})", numbers.join(", "))
+    }
+}
+
+/// The remarks on an alert of which this is the whole tally.
+#[must_use]
+pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
+    let name = format!("{} {} {}", job.config.symbol.as_str(), job.config.timeframe, job.config.strategy);
+    let what = job.ask.intent;
+    let mut remarks = Vec::new();
+    remarks.extend(no_matching_trade(job, total, &name));
+    if !total.left_open.is_empty() {
+        remarks.push(Remark {
+            kind: RemarkKind::LeftOpen,
+            title: format!("Still open after an exit without a price: {name}"),
+            lines: vec![
+                format!("{what} came with the price {}: trades close at their own level.", job.ask.price),
+                format!("{} have none of that kind, and stay open: close them by hand.", total.left_open),
+                "Put the price into the message: \"price\": {{close}}.".to_owned(),
+            ],
+            note: Some(format!("left_open: {} have no level to close at, and the alert gives no price", total.left_open)),
+        });
+    }
+    if !total.far_off.is_empty() {
+        remarks.push(Remark {
+            kind: RemarkKind::FarOff,
+            title: format!("Exit at a price far off: {name}"),
+            lines: vec![
+                format!("{what} at {}: far from the entries and levels of what it closed.", job.ask.price),
+                format!("{} were closed at it, and their subscribers were told so.", total.far_off),
+                "If it is a slipped digit, tell your subscribers: what has ended is not changed.".to_owned(),
+            ],
+            note: Some(format!("far_off: {} were closed at a price far from all they know of", total.far_off)),
+        });
+    }
+    if !total.at_a_loss.is_empty() {
+        remarks.push(Remark {
+            kind: RemarkKind::AtALoss,
+            title: format!("Take profit at a loss: {name}"),
+            lines: vec![
+                format!("{what} at {}, which is a loss for {}.", job.ask.price, total.at_a_loss),
+                "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal.".to_owned(),
+            ],
+            note: Some(format!("take_profit_at_a_loss: {} count as stopped out", total.at_a_loss)),
+        });
+    }
+    if job.testing {
+        remarks.push(Remark {
+            kind: RemarkKind::Testing,
+            title: format!("Test alert: {what} {name} at {}", job.ask.price),
+            lines: vec![
+                format!("{} subscribers would have got it.", total.sent),
+                "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
+            ],
+            note: None,
+        });
+    }
+    remarks
+}
+
+/// An exit that ended nothing and told nobody.
+fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+    let found = total.matched > 0 || total.left_open.trades > 0;
+    if job.ask.opens().is_some() || found || (total.unmatched == 0 && job.testing) {
+        return None;
+    }
+    let first = match total.unmatched {
+        0 => "no_matching_trade: nobody holds an open trade in this configuration".to_owned(),
+        holders => format!("no_matching_trade: {holders} hold open trades, none of which this alert matches"),
+    };
+    Some(Remark {
+        kind: RemarkKind::NoMatchingTrade,
+        title: format!("{} without a trade: {name}", capital(job.ask.intent)),
+        lines: vec![
+            format!("{first}."),
+            "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),
+        ],
+        note: Some(first),
+    })
+}
+
+fn capital(intent: Intent) -> String {
+    let words = intent.to_string();
+    let mut rest = words.chars();
+    rest.next().map(|first| first.to_uppercase().chain(rest).collect()).unwrap_or_default()
+}
