@@ -97,7 +97,8 @@ impl TradeRoll {
 impl fmt::Display for TradeRoll {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counted = |count: usize, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
-        let mut numbers: Vec<String> = self.numbers.iter().take(NUMBERS_MAX).map(|number| format!("#{number}")).collect();
+        let mut numbers: Vec<String> =
+            self.numbers.iter().take(NUMBERS_MAX).map(|number| format!("#{number}")).collect();
         if self.numbers.len() > NUMBERS_MAX {
             numbers.push("…".to_owned());
         }
@@ -122,7 +123,10 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
                 format!("{} have none of that kind, and stay open: close them by hand.", total.left_open),
                 "Put the price into the message: \"price\": {{close}}.".to_owned(),
             ],
-            note: Some(format!("left_open: {} have no level to close at, and the alert gives no price", total.left_open)),
+            note: Some(format!(
+                "left_open: {} have no level to close at, and the alert gives no price",
+                total.left_open
+            )),
         });
     }
     if !total.far_off.is_empty() {
@@ -143,7 +147,8 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
             title: format!("Take profit at a loss: {name}"),
             lines: vec![
                 format!("{what} at {}, which is a loss for {}.", job.ask.price, total.at_a_loss),
-                "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal.".to_owned(),
+                "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal."
+                    .to_owned(),
             ],
             note: Some(format!("take_profit_at_a_loss: {} count as stopped out", total.at_a_loss)),
         });
@@ -172,9 +177,13 @@ fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
         0 => "no_matching_trade: nobody holds an open trade in this configuration".to_owned(),
         holders => format!("no_matching_trade: {holders} hold open trades, none of which this alert matches"),
     };
+    let title = match job.ask.intent {
+        Intent::Exit { reason, side: None, target: None } => format!("Exit without a trade: {reason} {name}"),
+        intent => format!("{} without a trade: {name}", capital(intent)),
+    };
     Some(Remark {
         kind: RemarkKind::NoMatchingTrade,
-        title: format!("{} without a trade: {name}", capital(job.ask.intent)),
+        title,
         lines: vec![
             format!("{first}."),
             "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),

@@ -20,7 +20,7 @@ use crate::money::{Amount, Price};
 
 use super::document::Trade;
 
-/// An exit's price this many tolerances beyond the farthest of a trade's levels is one that operators should look at.
+/// An exit's price this many tolerances beyond the farthest of a trade's prices is one that operators should look at.
 const FAR_OFF_TOLERANCES: Decimal = Decimal::TEN;
 /// The same where there are no levels, or no tolerance: so much of the entry's price (or of the level) away.
 const FAR_OFF_SHARE: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
@@ -97,18 +97,16 @@ fn distance(price: Price, level: Price) -> Option<Decimal> {
     gap.checked_div(level.get().abs())
 }
 
-/// Whether a price is so far from all that the trade knows of that a slipped digit is likelier than the market. It is
-/// no ground to refuse an exit: who got the entry gets it, and the operators hear of it.
+/// Whether a price is so far from all that the trade knows of, its entry and its levels, that a slipped digit is likelier
+/// than the market. It is no ground to refuse an exit: who got the entry gets it, and the operators hear of it.
 pub(super) fn is_far_off(trade: &Trade, price: Price, tolerance: Amount) -> bool {
-    let data = &trade.trade_data;
-    let levels = data.take_profit_price.into_iter().chain(data.stop_loss_price).filter(|level| level.is_positive());
-    let (lowest, highest) = (levels.clone().min(), levels.max());
-    let (beyond, allowed) = match (lowest, highest) {
-        (Some(lowest), _) if price < lowest => (lowest, allowed_beyond(tolerance)),
-        (_, Some(highest)) if price > highest => (highest, allowed_beyond(tolerance)),
-        (Some(_), Some(_)) => return false,
-        _ => (data.entry_price, FAR_OFF_SHARE),
-    };
+    let (data, known) = (&trade.trade_data, |level: &Price| level.is_positive());
+    let levels = data.take_profit_price.into_iter().chain(data.stop_loss_price).filter(known);
+    let has_levels = levels.clone().next().is_some();
+    let (lowest, highest) =
+        levels.fold((data.entry_price, data.entry_price), |(low, high), level| (low.min(level), high.max(level)));
+    let beyond = price.clamp(lowest, highest);
+    let allowed = if has_levels { allowed_beyond(tolerance) } else { FAR_OFF_SHARE };
     distance(price, beyond).is_some_and(|distance| distance > allowed)
 }
 

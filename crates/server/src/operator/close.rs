@@ -83,6 +83,7 @@ fn far_off(
         ],
         alert: None,
     };
-    let write = |notice: Notice| Ok(Write::Insert { collection: Collection::Deliveries, document: document(&notice.first)? });
+    let write =
+        |notice: Notice| Ok(Write::Insert { collection: Collection::Deliveries, document: document(&notice.first)? });
     notices(app, &trouble, now).into_iter().map(write).collect()
 }

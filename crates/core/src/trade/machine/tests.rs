@@ -139,7 +139,12 @@ fn an_exit_finds_its_trades() {
         ),
         ("nearest by its share of the level", vec![b(1).tp("104.9"), s(2).tp("95.2")], tp("100"), "end 1 TP_HIT"),
         ("of equals the oldest", vec![b(2).tp("112"), b(1).tp("112")], tp("110"), "end 1 TP_HIT"),
-        ("the edge of the tolerance is within", vec![b(1).tp("100"), b(2).tp("300")], tp("95"), "end 1 TP_HIT"),
+        (
+            "the edge of the tolerance is within",
+            vec![trade(1, Buy, "90").tp("100"), b(2).tp("300")],
+            tp("95"),
+            "end 1 TP_HIT",
+        ),
         ("none near: the only one", vec![b(1).tp("200")], tp("110"), "end 1 TP_HIT"),
         (
             "none near: the oldest without the level",
@@ -182,7 +187,12 @@ fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
             "end 1 TP_HIT at 105, end 2 TP_HIT at 80",
         ),
         ("below zero is no price either", vec![b(1).sl("95")], exit(SlHit, "-5"), "end 1 SL_HIT at 95"),
-        ("without that level it stays", vec![b(1).tp("105"), b(2).sl("90")], exit(TpHit, "0"), "end 1 TP_HIT at 105, left 2"),
+        (
+            "without that level it stays",
+            vec![b(1).tp("105"), b(2).sl("90")],
+            exit(TpHit, "0"),
+            "end 1 TP_HIT at 105, left 2",
+        ),
         ("also the only one", vec![b(1).sl("95")], exit(TpHit, "0"), "left 1"),
         ("a level of nought is none", vec![b(1).tp("0")], exit(TpHit, "0"), "left 1"),
         (
@@ -199,7 +209,12 @@ fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
         ),
         ("a stop above the entry was moved", vec![b(1).sl("101")], exit(SlHit, "0"), "end 1 SL_HIT at 101"),
         ("a target on the wrong side is a loss", vec![b(1).tp("90")], exit(TpHit, "0"), "end 1 SL_HIT!"),
-        ("an ended position", vec![b(1).sl("95"), b(2), s(3).sl("105")], flat(Some(Buy), Some(SlHit)), "end 1 SL_HIT at 95, left 2"),
+        (
+            "an ended position",
+            vec![b(1).sl("95"), b(2), s(3).sl("105")],
+            flat(Some(Buy), Some(SlHit)),
+            "end 1 SL_HIT at 95, left 2",
+        ),
         ("an ended position that says nothing", vec![b(1).tp("105").sl("95")], flat(None, None), "left 1"),
         ("the old side of a turn", vec![b(1).sl("95")], turn, "end 1 SL_HIT at 95, open"),
         ("nothing open", vec![], exit(TpHit, "0"), ""),
@@ -209,7 +224,11 @@ fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
     }
     let told_only = Settings { auto_close: false, ..settings() };
     let open = [b(1).tp("105"), b(2)];
-    assert_eq!(told(&open, &exit(TpHit, "0"), &told_only), "tell LevelReached 1 2", "nothing to close, nothing left open");
+    assert_eq!(
+        told(&open, &exit(TpHit, "0"), &told_only),
+        "tell LevelReached 1 2",
+        "nothing to close, nothing left open"
+    );
 }
 
 #[test]
@@ -247,6 +266,7 @@ fn a_price_far_from_all_that_a_trade_knows_of_is_looked_at() {
         ("by the configuration's tolerance", b().tp("110").sl("95"), exit(TpHit, "122"), tight, "end 1 TP_HIT far off"),
         ("between the levels nothing is far", b().tp("1000").sl("1"), exit(SlHit, "2"), tight, "end 1 SL_HIT"),
         ("one level is enough", b().tp("110"), exit(TpHit, "166"), settings(), "end 1 TP_HIT far off"),
+        ("back at the entry nothing is far", b().tp("900"), exit(SlHit, "99"), settings(), "end 1 SL_HIT"),
         ("without a level half of the entry", b(), exit(TpHit, "150"), settings(), "end 1 TP_HIT"),
         ("and not more", b(), exit(TpHit, "151"), settings(), "end 1 TP_HIT far off"),
         ("either way", b(), exit(SlHit, "49"), settings(), "end 1 SL_HIT far off"),
@@ -285,12 +305,12 @@ fn an_ended_position_ends_its_trades_whatever_their_levels() {
             "end 1 SL_HIT?, end 2 TP_HIT?",
         ),
         ("nothing gained is no profit", vec![b(1, "100")], flat(Some(Buy), None), "end 1 SL_HIT?"),
-        ("the other side stays", vec![b(1, "90"), s(2, "90")], flat(Some(Sell), Some(TpHit)), "end 2 TP_HIT"),
+        ("the other side stays", vec![b(1, "90"), s(2, "90")], flat(Some(Sell), Some(SlHit)), "end 2 SL_HIT"),
         (
             "both sides where none is told",
             vec![b(1, "90"), s(2, "90")],
-            flat(None, Some(TpHit)),
-            "end 1 TP_HIT, end 2 TP_HIT",
+            flat(None, Some(SlHit)),
+            "end 1 SL_HIT, end 2 SL_HIT",
         ),
         ("none of that side", vec![b(1, "90")], flat(Some(Sell), None), "unmatched"),
         ("nothing open", vec![], flat(Some(Sell), None), ""),
