@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::levels;
 use super::names;
 use super::problem::{Problem, ProblemCode};
 use super::values::Reading;
@@ -14,6 +15,16 @@ const GROUP_LEVELS_MAX: usize = 2;
 pub(super) enum Origin {
     Body,
     Query,
+}
+
+impl Origin {
+    /// What a message says of the place, behind the field's name.
+    pub(super) const fn place(self) -> &'static str {
+        match self {
+            Self::Body => "",
+            Self::Query => " (in the webhook's URL)",
+        }
+    }
 }
 
 /// What looking for a field came to.
@@ -41,11 +52,7 @@ pub(super) struct Fault {
 impl Fault {
     /// The problem, under the field's canonical name; its message uses the name that the sender wrote.
     pub(super) fn problem(&self, field: &str) -> Problem {
-        let place = match self.origin {
-            Origin::Body => "",
-            Origin::Query => " (in the webhook's URL)",
-        };
-        Problem::new(field, self.code, format!("{}{place} {}", self.written, self.reason))
+        Problem::new(field, self.code, format!("{}{} {}", self.written, self.origin.place(), self.reason))
     }
 }
 
@@ -65,6 +72,11 @@ struct Entry {
 pub(super) struct Fields {
     entries: Vec<Entry>,
     body: Map<String, Value>,
+    query: Map<String, Value>,
+    /// What was used up by its place in the body.
+    used: Vec<Vec<String>>,
+    /// Names of the query's that are kept, whatever the body has of that name.
+    kept: Vec<String>,
 }
 
 impl Fields {
@@ -72,14 +84,26 @@ impl Fields {
         let mut entries = Vec::new();
         index(&body, &[], &mut entries);
         entries.sort_by_key(|entry| entry.path.len());
-        entries.extend(query.into_iter().map(|(name, value)| Entry {
-            names: [names::normal(&name), String::new()],
-            path: vec![name],
+        entries.extend(query.iter().map(|(name, value)| Entry {
+            names: [names::normal(name), String::new()],
+            path: vec![name.clone()],
             origin: Origin::Query,
-            value,
+            value: value.clone(),
             used: false,
         }));
-        Self { entries, body }
+        Self { entries, body, query, used: Vec::new(), kept: Vec::new() }
+    }
+
+    /// The levels. Those that the alert keeps as its own count as used up.
+    pub(super) fn take_levels(&mut self) -> (levels::Given, Vec<Problem>) {
+        let levels::Found { given, problems, used, used_of_query, further_of_query } =
+            levels::read(&self.body, &self.query);
+        self.used.extend(used);
+        self.kept = further_of_query;
+        for entry in self.entries.iter_mut().filter(|entry| entry.origin == Origin::Query) {
+            entry.used |= entry.path.first().is_some_and(|name| used_of_query.contains(name));
+        }
+        (given, problems)
     }
 
     /// The value of the first of `names` that has a usable one; the body's before the query's. It counts as used up.
@@ -119,11 +143,16 @@ impl Fields {
         for entry in self.entries.iter().filter(|entry| entry.used && entry.origin == Origin::Body) {
             remove(&mut body, &entry.path);
         }
+        for path in &self.used {
+            remove(&mut body, path);
+        }
         prune(&mut body);
         for entry in self.entries.into_iter().filter(|entry| !entry.used && entry.origin == Origin::Query) {
             let [normal, _] = entry.names;
             let empty = matches!(&entry.value, Value::Null) || entry.value == "";
-            if !empty && !names::is_read(&normal) && !body.keys().any(|key| names::normal(key) == normal) {
+            let lacks = || !names::is_read(&normal) && !body.keys().any(|key| names::normal(key) == normal);
+            let kept = entry.path.first().is_some_and(|name| self.kept.contains(name));
+            if !empty && (kept || lacks()) {
                 body.extend(entry.path.into_iter().next().map(|name| (name, entry.value)));
             }
         }

@@ -4,7 +4,7 @@
 //! holds that against its configuration, [`duplicate`] names the keys that tell a resend from a new alert. In the end
 //! [`settling`] tells who got it. The files that are private are the steps of reading: `source` finds the body's shape
 //! (`lenient`, `pairs`, `query`), `redact` takes secrets out, `fields` looks names up (`names`), `values` reads single
-//! values.
+//! values, `levels` those of take profits and stop losses in any shape.
 
 pub mod document;
 pub mod duplicate;
@@ -17,6 +17,7 @@ pub mod settling;
 
 mod fields;
 mod lenient;
+mod levels;
 mod names;
 mod pairs;
 mod query;

@@ -3,16 +3,17 @@
 //! Names are compared in their normal form: letters and digits only, in lower case, so that `take_profit`,
 //! `Take-Profit`, `takeProfit` and `TAKE PROFIT` are one name.
 
-pub(super) const SYMBOL: &[&str] = &["symbol", "ticker", "asset", "pair"];
+pub(super) const SYMBOL: &[&str] = &["symbol", "ticker", "asset", "pair", "market"];
 pub(super) const TIMEFRAME: &[&str] = &["timeframe", "interval", "tf"];
 pub(super) const STRATEGY: &[&str] = &["strategy", "strategyid", "strategyname", "indicator"];
 pub(super) const SIGNAL: &[&str] = &["signal", "action", "orderaction", "side", "direction", "type"];
 pub(super) const PRICE: &[&str] = &["price", "orderprice", "entry", "entryprice", "close"];
-pub(super) const TAKE_PROFIT: &[&str] = &["tp", "takeprofit", "takeprofitprice", "tp1", "target"];
-pub(super) const STOP_LOSS: &[&str] = &["sl", "stoploss", "stoplossprice", "stop"];
+pub(super) const TAKE_PROFIT: &[&str] =
+    &["tp", "takeprofit", "takeprofitprice", "tp1", "target", "target1", "takeprofit1", "tpprice"];
+pub(super) const STOP_LOSS: &[&str] = &["sl", "stoploss", "stoplossprice", "stop", "slprice", "stoploss1"];
 pub(super) const TIMESTAMP: &[&str] = &["timestamp", "timenow", "time", "tvtime"];
 pub(super) const ALERT_ID: &[&str] = &["alertid", "idempotencykey"];
-pub(super) const QUANTITY: &[&str] = &["quantity", "contracts", "size"];
+pub(super) const QUANTITY: &[&str] = &["quantity", "contracts", "size", "qty"];
 pub(super) const TRADE_REF: &[&str] = &["tradeid", "orderid"];
 pub(super) const ORDER_ID: &[&str] = &["orderid"];
 pub(super) const COMMENT: &[&str] = &["comment", "ordercomment"];

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::document::AlertData;
 use super::fields::{Fields, Found, Origin};
+use super::levels::{Given, Levels};
 use super::intent::{Intent, Order, Unclear, remark, resolve};
 use super::names;
 use super::problem::{Problem, ProblemCode, plain};
@@ -23,7 +24,9 @@ use crate::money::{Amount, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
 
+pub(super) use self::again::json;
 pub use self::again::{body_text, read_again};
+pub use super::levels::Given as GivenLevels;
 pub use super::redact::{scrub, scrub_query};
 pub use super::source::Unreadable;
 
@@ -69,6 +72,10 @@ pub struct Payload {
     pub price: Option<Price>,
     pub take_profit: Option<Price>,
     pub stop_loss: Option<Price>,
+    /// The take profits behind the first, in their order.
+    pub targets: Vec<Price>,
+    /// The levels as they are given: of those in percent the intent makes prices.
+    pub levels: Given,
     pub timestamp: Option<Time>,
     /// Whether the timestamp stands in the body. One in the query is the same in every alert.
     pub timestamp_in_body: bool,
@@ -88,6 +95,20 @@ pub struct Payload {
 }
 
 impl Payload {
+    /// Takes the alert for one that asks for this, whatever it says itself: its levels are those of such a one.
+    pub fn ask(&mut self, intent: Intent) {
+        self.signal = Some(intent.signal());
+        self.intent = Some(intent);
+        self.resolve_levels();
+    }
+
+    /// Makes prices of the levels.
+    fn resolve_levels(&mut self) {
+        let Levels { take_profit, stop_loss, targets } =
+            self.levels.resolve(self.intent.and_then(Intent::opens), self.price);
+        (self.take_profit, self.stop_loss, self.targets) = (take_profit, stop_loss, targets);
+    }
+
     /// The symbols to look a configuration up by, in this order: as it stands, then without its exchange.
     pub fn symbols(&self) -> Vec<Symbol> {
         let bare = self.symbol.as_ref().and_then(Symbol::without_exchange);
@@ -153,22 +174,24 @@ impl Reader {
         let comment = self.optional(names::COMMENT, values::words(usize::MAX));
         let (signal, intent) = self.intent(comment.as_deref());
         let price = self.required("price", names::PRICE, values::price, "{{close}}");
-        let take_profit = self.allowed("tp", names::TAKE_PROFIT, values::level);
-        let stop_loss = self.allowed("sl", names::STOP_LOSS, values::level);
+        let (levels, problems) = self.fields.take_levels();
+        self.problems.extend(problems);
         let timestamp = self.allowed_with_origin("timestamp", names::TIMESTAMP, values::timestamp);
         let alert_id = self.identifier("alert_id", names::ALERT_ID);
         let quantity = self.optional(names::QUANTITY, values::quantity);
         let trade_ref = self.identifier("trade_id", names::TRADE_REF);
         let risk = self.optional(names::RISK, values::risk);
-        Payload {
+        let mut payload = Payload {
             symbol,
             timeframe,
             strategy,
             signal: intent.map(Intent::signal).or(signal),
             intent,
             price,
-            take_profit,
-            stop_loss,
+            take_profit: None,
+            stop_loss: None,
+            targets: Vec::new(),
+            levels,
             timestamp: timestamp.map(|(at, _)| at),
             timestamp_in_body: timestamp.is_some_and(|(_, origin)| origin == Origin::Body),
             alert_id,
@@ -179,7 +202,9 @@ impl Reader {
             additional: document(&self.fields.left_over()),
             raw,
             problems: self.problems,
-        }
+        };
+        payload.resolve_levels();
+        payload
     }
 
     /// A field that every alert must have (seed 2.7). `example` says what to write.

@@ -44,6 +44,10 @@ words! {
         SlSide = "sl_side",
         /// The price is too far from the last one (`priceValidation`).
         PriceTolerance = "price_tolerance",
+        /// A target that is not farther from the price than the one before it.
+        TargetOrder = "target_order",
+        /// A list, an object, or true or false, where one value belongs.
+        WrongType = "wrong_type",
         /// A text that is longer than its field may be.
         TooLong = "too_long",
         /// Fields that cannot all be true.

@@ -143,7 +143,12 @@ pub fn without_configuration(payload: &Payload, received_at: Time, waive_age: bo
 
 /// The payload's own problems: those that concern every alert, and those that only an entry is refused for.
 fn own_problems(payload: &Payload) -> (Vec<Problem>, Vec<Problem>) {
-    payload.problems.iter().cloned().partition(|problem| !matches!(problem.field.as_str(), "tp" | "sl"))
+    payload.problems.iter().cloned().partition(|problem| !is_level(&problem.field))
+}
+
+/// `tp`, `tp2`, …, `sl`.
+fn is_level(field: &str) -> bool {
+    field == "sl" || field.strip_prefix("tp").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// What is to be done, and what of it is left out, when these problems stand against all of it, its entry, its exit.

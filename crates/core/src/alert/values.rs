@@ -36,14 +36,29 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
+/// A single value as text, trimmed. Null and an empty text are absent.
+pub(super) fn scalar(value: &Value) -> Reading<String> {
+    let what = match value {
+        Value::Null => return Reading::Absent,
+        Value::String(text) if text.trim().is_empty() => return Reading::Absent,
+        Value::String(text) => return Reading::Usable(text.trim().to_owned()),
+        Value::Number(number) => return Reading::Usable(number.to_string()),
+        Value::Bool(true) => "true",
+        Value::Bool(false) => "false",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    Reading::Unusable(ProblemCode::WrongType, format!("is {what}, where one value belongs"))
+}
+
 /// The `{{…}}` in a text, if TradingView left one.
-fn placeholder(text: &str) -> Option<&str> {
+pub(super) fn placeholder(text: &str) -> Option<&str> {
     let start = text.find("{{")?;
     let end = text[start..].find("}}")?;
     Some(&text[start..start + end + 2])
 }
 
-fn unfilled<T>(placeholder: &str) -> Reading<T> {
+pub(super) fn unfilled<T>(placeholder: &str) -> Reading<T> {
     let name = placeholder.trim_matches(['{', '}', ' ']);
     let advice = if name.starts_with("strategy.") {
         "it is filled only in the message of an alert on a strategy (order fills)"
@@ -154,22 +169,13 @@ pub(super) fn price(value: &Value) -> Reading<Price> {
     }
 }
 
-/// A take profit or stop loss: null, empty, zero and NaN mean that there is none (`na` is Pine's word for it).
-pub(super) fn level(value: &Value) -> Reading<Price> {
-    match price(value) {
-        Reading::Usable(level) if level == Price::ZERO => Reading::Absent,
-        Reading::Unusable(ProblemCode::NotANumber, _) if text(value).is_none_or(|text| says_none(&text)) => {
-            Reading::Absent
-        }
-        reading => reading,
-    }
-}
-
-fn says_none(text: &str) -> bool {
+/// Whether a text means that there is no level. `na` is Pine's word for it.
+pub(super) fn says_none(text: &str) -> bool {
     ["nan", "na", "n/a", "null", "none", "undefined", "-"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
-fn number(text: &str) -> Reading<Price> {
+/// A number, or what is wrong with it.
+pub(super) fn number(text: &str) -> Reading<Price> {
     let wrong = match Price::parse(text) {
         Ok(price) => return Reading::Usable(price),
         Err(wrong) => wrong,

@@ -11,7 +11,8 @@ use crate::alert::document::Alert;
 pub fn read_again(alert: &Alert) -> Payload {
     let raw = &alert.webhook.raw_payload;
     let body = fields(raw.iter().filter(|(name, _)| *name != TEXT_KEY));
-    let fields = Fields::new(body, read_then(alert));
+    let query = read_then(alert, &body);
+    let fields = Fields::new(body, query);
     let mut payload = Reader { fields, problems: Vec::new() }.payload(raw.clone());
     payload.additional = alert.alert_data.additional_data.clone().unwrap_or_default();
     payload
@@ -24,10 +25,10 @@ pub fn body_text(alert: &Alert) -> String {
     raw.get_str(TEXT_KEY).map_or_else(|_| Value::Object(document(raw)).to_string(), str::to_owned)
 }
 
-/// What was read when it came in, under the names by which it is looked for.
-fn read_then(alert: &Alert) -> Map<String, Value> {
+/// What was read when it came in, under the names by which it is looked for; and what stood in the URL and was not.
+fn read_then(alert: &Alert, body: &Map<String, Value>) -> Map<String, Value> {
     let data = &alert.alert_data;
-    let mut read = Map::new();
+    let mut read = fields(data.additional_data.iter().flatten().filter(|(name, _)| !body.contains_key(*name)));
     read.insert("symbol".to_owned(), data.symbol.as_str().into());
     read.insert("timeframe".to_owned(), data.timeframe.as_str().into());
     read.insert("strategy".to_owned(), data.strategy.as_str().into());
@@ -45,7 +46,7 @@ fn fields<'a>(document: impl IntoIterator<Item = (&'a String, &'a Bson)>) -> Map
 }
 
 /// A value as a body had it.
-fn json(value: &Bson) -> Value {
+pub(in crate::alert) fn json(value: &Bson) -> Value {
     match value {
         Bson::Null => Value::Null,
         Bson::Boolean(flag) => Value::Bool(*flag),

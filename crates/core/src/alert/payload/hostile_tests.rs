@@ -102,6 +102,8 @@ fn payloads() -> impl Strategy<Value = Payload> {
                     price: price.map(decimal),
                     take_profit: tp.map(decimal),
                     stop_loss: sl.map(decimal),
+                    targets: Vec::new(),
+                    levels: GivenLevels::default(),
                     timestamp: at.map(Time::from_millis),
                     timestamp_in_body: at.is_some(),
                     alert_id: plain(id),
@@ -179,7 +181,7 @@ proptest! {
         let back = read(text.as_bytes(), "").unwrap();
         let missing = payload.price.is_none().then(|| "price: missing".to_owned());
         prop_assert_eq!(super::tests::problems(&back), missing.into_iter().collect::<Vec<_>>(), "{}", text);
-        let expected = Payload { raw: back.raw.clone(), problems: back.problems.clone(), ..payload };
+        let expected = Payload { raw: back.raw.clone(), problems: back.problems.clone(), levels: back.levels.clone(), ..payload };
         prop_assert_eq!(&back, &expected, "{}", text);
         prop_assert_eq!(render(&back), text);
     }

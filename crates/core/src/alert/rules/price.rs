@@ -17,7 +17,8 @@ use crate::time::Time;
 /// A price older than this is no reference: the market may have moved.
 pub const REFERENCE_AGE_MAX: Duration = Duration::from_secs(5 * 60);
 
-/// The levels' sides: BUY has tp > price > sl, SELL has tp < price < sl.
+/// The levels' sides: BUY has tp > price > sl, SELL has tp < price < sl; and of several targets each is farther from the
+/// price than the one before.
 pub(super) fn levels(payload: &Payload, side: Side, price: Price) -> Vec<Problem> {
     let (tp_word, sl_word) = match side {
         Side::Buy => ("above", "below"),
@@ -25,7 +26,33 @@ pub(super) fn levels(payload: &Payload, side: Side, price: Price) -> Vec<Problem
     };
     let tp = payload.take_profit.and_then(|tp| level("tp", tp, ProblemCode::TpSide, side, tp_word, price));
     let sl = payload.stop_loss.and_then(|sl| level("sl", sl, ProblemCode::SlSide, side, sl_word, price));
-    tp.into_iter().chain(sl).collect()
+    let mut problems: Vec<Problem> = tp.into_iter().chain(sl).collect();
+    let mut before = payload.take_profit;
+    for (number, target) in (2_usize..).zip(&payload.targets) {
+        let field = format!("tp{number}");
+        let farther = before.is_none_or(|before| match side {
+            Side::Buy => *target > before,
+            Side::Sell => *target < before,
+        });
+        let wrong = level(&field, *target, ProblemCode::TpSide, side, tp_word, price);
+        problems.extend(wrong.or_else(|| (!farther).then(|| out_of_order(&field, *target, before))));
+        before = Some(*target);
+    }
+    let lost = payload.levels.out_of_range(side, price).into_iter();
+    problems.extend(lost.map(|field| {
+        let message = format!("{field} is a percentage that leads beyond every price: send the level's price");
+        Problem::new(field, ProblemCode::NotANumber, message)
+    }));
+    problems
+}
+
+fn out_of_order(field: &str, target: Price, before: Option<Price>) -> Problem {
+    let before = before.map(|before| before.to_string()).unwrap_or_default();
+    let message = format!(
+        "{field} {target} is not farther from the price than the target before it, {before}: send targets in the order in \
+         which they are reached"
+    );
+    Problem::new(field, ProblemCode::TargetOrder, message)
 }
 
 fn level(field: &str, level: Price, code: ProblemCode, side: Side, word: &str, price: Price) -> Option<Problem> {

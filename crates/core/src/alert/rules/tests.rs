@@ -172,6 +172,24 @@ fn levels_stand_on_their_sides() {
         let found = codes(check_now(json!({"signal": signal, "tp": tp, "sl": sl}), &config()));
         assert_eq!(found, *expected, "{signal} {tp} {sl}");
     }
+    let further: &[(Value, &[&str])] = &[
+        (json!({"signal": "BUY", "tp": [110, 120, 130]}), &[]),
+        (json!({"signal": "SELL", "tp": 95, "tp2": 90, "tp3": 80}), &[]),
+        (json!({"signal": "BUY", "tp2": 120}), &[]),
+        (json!({"signal": "BUY", "tp": 110, "tp2": 105}), &["tp2: target_order"]),
+        (json!({"signal": "BUY", "tp": 110, "tp2": 110}), &["tp2: target_order"]),
+        (json!({"signal": "BUY", "tp": 110, "tp2": 120, "tp3": 90}), &["tp3: tp_side"]),
+        (json!({"signal": "SELL", "tp": 90, "tp2": -5}), &["tp2: not_positive"]),
+        (json!({"signal": "SELL", "targets": [90, 80, 85]}), &["tp3: target_order"]),
+        (json!({"signal": "BUY", "tp": 110, "tp2": "{{plot_2}}", "sl_pips": 20}), &["tp2: placeholder", "sl: not_a_number"]),
+        (json!({"signal": "BUY", "tp_percent": -2}), &["tp: tp_side"]),
+        (json!({"signal": "BUY", "sl": "100%"}), &["sl: not_positive"]),
+        (json!({"signal": "BUY", "price": 900_000_000_000_i64, "tp": "500%"}), &["tp: not_a_number"]),
+        (json!({"signal": "TP_HIT", "tp": 110, "tp2": "{{plot_2}}", "tp3": "x", "sl_pips": 20, "sl": {"a": 1}}), &[]),
+    ];
+    for (fields, expected) in further {
+        assert_eq!(codes(check_now(fields.clone(), &config())), *expected, "{fields}");
+    }
     assert_eq!(codes(check_now(json!({"signal": "BUY", "price": 0}), &config())), ["price: not_positive"]);
     for price in [json!(0), json!(-3), json!("0.00")] {
         for fields in [

@@ -6,7 +6,6 @@ use alertcast_core::delivery::{EndedTrade, ExitInference, Facts};
 use alertcast_core::market::{ExitReason, Side};
 use alertcast_core::money::{Amount, Count, Price};
 use alertcast_core::time::Time;
-use bson::Bson;
 use rust_decimal::Decimal;
 
 use super::number::{distance, moment, money, percent, reward, span};
@@ -159,8 +158,8 @@ fn levels(text: &mut Text, side: Side, alert: &Alert) {
     if let Some(target) = data.take_profit_price {
         text.line(level("🎯 Target  ", side, entry, target));
     }
-    let further = further_targets(alert);
-    for (number, target) in further.iter().take(TARGETS_MAX) {
+    let further = data.further_targets();
+    for (number, target) in (2..).zip(&further).take(TARGETS_MAX) {
         text.line(level(&format!("🎯 Target {number}  "), side, entry, *target));
     }
     if further.len() > TARGETS_MAX {
@@ -178,39 +177,6 @@ fn levels(text: &mut Text, side: Side, alert: &Alert) {
 fn level(label: &str, side: Side, entry: Price, level: Price) -> Line {
     let distance = distance(side, entry, level).map(|d| format!("  {}", percent(d)));
     Line::new().text(label).code(level.to_string()).maybe(distance)
-}
-
-/// `tp2`, `tp3`, … of what the alert brought beside the fields we know.
-fn further_targets(alert: &Alert) -> Vec<(u32, Price)> {
-    let mut targets: Vec<(u32, Price)> = alert
-        .alert_data
-        .additional_data
-        .iter()
-        .flatten()
-        .filter_map(|(name, value)| Some((target_number(name)?, price(value)?)))
-        .collect();
-    targets.sort();
-    targets.dedup_by_key(|(number, _)| *number);
-    targets
-}
-
-/// 2 of `tp2`, `TP_2`, `target-2`, `takeProfit2`.
-fn target_number(name: &str) -> Option<u32> {
-    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    let words = ["takeprofitprice", "takeprofit", "target", "tp"];
-    let digits = words.iter().find_map(|word| name.strip_prefix(word))?;
-    digits.parse().ok().filter(|number| (2..100).contains(number))
-}
-
-fn price(value: &Bson) -> Option<Price> {
-    let price = match value {
-        Bson::Double(value) => Price::from_f64(*value),
-        Bson::Int32(value) => Price::parse(&value.to_string()),
-        Bson::Int64(value) => Price::parse(&value.to_string()),
-        Bson::String(text) => Price::parse(text),
-        _ => return None,
-    };
-    price.ok().filter(|price| price.is_positive())
 }
 
 /// From where to where, what it came to, how long it took.

@@ -1,0 +1,215 @@
+//! Finding the levels among an alert's fields: by their names, at the top and in the objects that people group them in.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::super::fields::Origin;
+use super::super::names;
+use super::super::problem::{Problem, plain};
+use super::name::{Kind, LevelName, Says, Unit};
+use super::value::{self, Gives};
+use super::{Found, Given, Level};
+
+/// How many objects are looked into: `bracket: {takeProfit: …}`, `order: {exits: {tp: …}}`.
+const GROUP_LEVELS_MAX: usize = 2;
+
+/// Objects that speak of other trades, of settings or of the chart: levels in them are not the alert's.
+const ASIDE: &[&str] = &[
+    "prev", "last", "old", "closed", "history", "backtest", "stats", "statistics", "performance", "setting", "config",
+    "input", "default", "plot", "bar", "indicator", "meta", "debug",
+];
+
+/// Members by which an object in a list says what it is: `exits: [{type: "tp", price: 110}]`.
+const LABELS: &[&str] = &["type", "name", "kind", "label", "id"];
+
+/// Reads the levels of a body, and of the query what the body lacks.
+pub(in crate::alert) fn read(body: &Map<String, Value>, query: &Map<String, Value>) -> Found {
+    let (body, query) = (Part::read(body, Origin::Body), Part::read(query, Origin::Query));
+    let overruled = |number: &u32| body.targets.contains_key(number) || body.listed.contains_key(number);
+    let mut used_of_query: Vec<String> = query.used.into_iter().flatten().collect();
+    let (overruled_further, further_of_query): (Vec<_>, Vec<_>) =
+        query.further.into_iter().partition(|(number, _)| overruled(number));
+    used_of_query.extend(overruled_further.into_iter().map(|(_, name)| name));
+    let further_of_query = further_of_query.into_iter().map(|(_, name)| name).collect();
+    let mut targets = query.targets;
+    targets.retain(|number, _| !overruled(number));
+    targets.extend(body.targets);
+    let listed = if body.listed.is_empty() { query.listed } else { body.listed };
+    let given = Given { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss) };
+    let mut problems: Vec<Problem> = Vec::new();
+    for (which, problem) in body.wrong.into_iter().chain(query.wrong) {
+        let is_there = match which {
+            Which::StopLoss => given.stop_loss.is_some(),
+            Which::Target(number) => given.targets.contains_key(&number) || given.listed.contains_key(&number),
+        };
+        if !is_there && problems.iter().all(|known| known.field != problem.field) {
+            problems.push(problem);
+        }
+    }
+    Found { given, problems, used: body.used, used_of_query, further_of_query }
+}
+
+/// Which of an alert's levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Which {
+    Target(u32),
+    StopLoss,
+}
+
+impl Which {
+    fn field(self) -> String {
+        match self {
+            Self::StopLoss => "sl".to_owned(),
+            Self::Target(1) => "tp".to_owned(),
+            Self::Target(number) => format!("tp{number}"),
+        }
+    }
+}
+
+/// What the body, or the query, gives.
+#[derive(Default)]
+struct Part {
+    targets: BTreeMap<u32, Level>,
+    listed: BTreeMap<u32, Level>,
+    stop_loss: Option<Level>,
+    wrong: Vec<(Which, Problem)>,
+    /// Where the fields stand that are used up.
+    used: Vec<Vec<String>>,
+    /// The fields at the top that give further targets.
+    further: Vec<(u32, String)>,
+}
+
+impl Part {
+    fn read(fields: &Map<String, Value>, origin: Origin) -> Self {
+        let mut candidates = Vec::new();
+        collect(fields, &[], None, &mut candidates);
+        let units = units(&candidates);
+        let mut levels: Vec<(Unit, Candidate<'_>)> = Vec::new();
+        for candidate in candidates {
+            if let Says::Level(unit) = candidate.name.says {
+                levels.push((unit, candidate));
+            }
+        }
+        levels.sort_by_cached_key(|(unit, candidate)| candidate.rank(*unit));
+        let mut part = Self::default();
+        for (unit, candidate) in levels {
+            let told = units.iter().find(|told| unit == Unit::Price && candidate.is_meant(told));
+            let unit = told.map_or(unit, |(.., told)| *told);
+            part.take(&candidate, value::read(candidate.value, &candidate.name, unit), origin);
+        }
+        part
+    }
+
+    /// Takes in what a field gives. Of two that give the same level the first counts.
+    fn take(&mut self, candidate: &Candidate<'_>, gives: Gives, origin: Origin) {
+        let Gives { levels, wrong, listed } = gives;
+        if listed && !self.listed.is_empty() {
+            return;
+        }
+        for (number, level) in levels {
+            match candidate.name.kind {
+                Kind::StopLoss => {
+                    if self.stop_loss.is_none() {
+                        self.stop_loss = Some(level);
+                        self.used.extend(candidate.used_up());
+                    }
+                }
+                Kind::TakeProfit if listed => drop(self.listed.insert(number, level)),
+                Kind::TakeProfit if self.targets.contains_key(&number) => {}
+                Kind::TakeProfit => {
+                    self.targets.insert(number, level);
+                    match number {
+                        1 => self.used.extend(candidate.used_up()),
+                        _ => self.further.extend(candidate.path.first().map(|name| (number, name.clone()))),
+                    }
+                }
+            }
+        }
+        for wrong in wrong {
+            let which = match candidate.name.kind {
+                Kind::TakeProfit => Which::Target(wrong.number),
+                Kind::StopLoss => Which::StopLoss,
+            };
+            let written = plain(&format!("{}{}", candidate.path.join("."), wrong.place));
+            let message = format!("{written}{} {}", origin.place(), wrong.reason);
+            self.wrong.push((which, Problem::new(&which.field(), wrong.code, message)));
+        }
+    }
+}
+
+/// A field whose name is a level's.
+struct Candidate<'a> {
+    name: LevelName,
+    path: Vec<String>,
+    value: &'a Value,
+}
+
+impl Candidate<'_> {
+    /// The first with a usable value wins: a price before a percentage before what cannot be read, then by the order of
+    /// the names (product, "Intake"), then what stands further out. Stop losses by their number first.
+    fn rank(&self, unit: Unit) -> (u32, Unit, usize, usize) {
+        let (number, list) = match self.name.kind {
+            Kind::StopLoss => (self.name.number.unwrap_or(1), names::STOP_LOSS),
+            Kind::TakeProfit => (0, names::TAKE_PROFIT),
+        };
+        let normal = self.path.last().map(|name| names::normal(name)).unwrap_or_default();
+        let place = list.iter().position(|name| *name == normal).unwrap_or(list.len());
+        (number, unit, place, self.path.len())
+    }
+
+    /// Whether a field that names a unit speaks of this one.
+    fn is_meant(&self, (kind, number, _): &(Kind, Option<u32>, Unit)) -> bool {
+        self.name.kind == *kind && (number.is_none() || *number == self.name.number)
+    }
+
+    /// The field, to be taken from what is left over. Lists and objects stay: they hold more than the level.
+    fn used_up(&self) -> Option<Vec<String>> {
+        (!self.value.is_array() && !self.value.is_object()).then(|| self.path.clone())
+    }
+}
+
+/// The units that fields of their own name, as in `tp_type: "percent"`.
+fn units(candidates: &[Candidate<'_>]) -> Vec<(Kind, Option<u32>, Unit)> {
+    let named = candidates.iter().filter(|candidate| candidate.name.says == Says::UnitOfIt);
+    let unit = |candidate: &Candidate<'_>| LevelName::unit_named(candidate.value.as_str()?);
+    named.filter_map(|named| Some((named.name.kind, named.name.number, unit(named)?))).collect()
+}
+
+/// Lists the fields with a level's name. `within`: of which kind the level is whose object these are; in it stand levels
+/// of the other kind only where their names are no words for its own price (`stopPrice` in a take profit).
+fn collect<'a>(
+    fields: &'a Map<String, Value>,
+    path: &[String],
+    within: Option<Kind>,
+    candidates: &mut Vec<Candidate<'a>>,
+) {
+    for (name, value) in fields {
+        let level = LevelName::of(name).filter(|level| within.is_none_or(|kind| kind != level.kind && level.is_plain));
+        let path: Vec<String> = path.iter().chain([name]).cloned().collect();
+        let deeper = path.len() <= GROUP_LEVELS_MAX;
+        match value {
+            Value::Object(members) if deeper && !is_aside(name) => {
+                collect(members, &path, level.map(|level| level.kind).or(within), candidates);
+            }
+            Value::Array(items) if deeper && level.is_none() && within.is_none() && !is_aside(name) => {
+                let labelled = items.iter().filter_map(|item| Some((label(item.as_object()?)?, item)));
+                candidates.extend(labelled.map(|(name, value)| Candidate { name, path: path.clone(), value }));
+            }
+            _ => {}
+        }
+        candidates.extend(level.map(|name| Candidate { name, path, value }));
+    }
+}
+
+/// The level that an object in a list says it is.
+fn label(members: &Map<String, Value>) -> Option<LevelName> {
+    let labels = members.iter().filter(|(name, _)| LABELS.contains(&names::normal(name).as_str()));
+    labels.filter_map(|(_, value)| value.as_str()).find_map(LevelName::of)
+}
+
+/// Whether an object of this name is not about this alert's trade.
+fn is_aside(name: &str) -> bool {
+    let name = names::normal(name);
+    ASIDE.iter().any(|aside| name.starts_with(aside))
+}

@@ -1,0 +1,303 @@
+//! What a field's name says of a level: `tp`, `takeProfit2`, `stop_loss_price`, `sl_pct`, `target_1_pips`, `tp_type`.
+//!
+//! A name is taken apart into known words, from its start; a name with any other word in it is no level's (`tp_enabled`,
+//! `target_symbol`, `tpsl`), and is left among the additional data.
+
+use super::super::names;
+
+/// A target's number above this is no number of a target: `tp100` is something else.
+pub(super) const NUMBER_MAX: u32 = 99;
+
+/// On which side of the price a level ends a trade.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    TakeProfit,
+    StopLoss,
+}
+
+/// What a level is given in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Unit {
+    Price,
+    /// Percent of the entry's price: 2 is 2 %, and 0.02 is 0.02 %.
+    Percent,
+    /// Pips, ticks, points, ATRs, money: of these no price can be made without knowing the instrument.
+    Distance,
+}
+
+/// What a field of such a name holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Says {
+    Level(Unit),
+    /// In which unit the level is given that stands beside it: `tp_type`, `sl_unit`.
+    UnitOfIt,
+}
+
+/// A level's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct LevelName {
+    pub(super) kind: Kind,
+    /// Of several levels, which one; from 1, up to `NUMBER_MAX`.
+    pub(super) number: Option<u32>,
+    pub(super) says: Says,
+    /// Whether the name is no other thing's in a level's object, as `stop` and `target` may be.
+    pub(super) is_plain: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Stem(Kind),
+    Price,
+    Percent,
+    Distance,
+    Unit,
+}
+
+/// Words that may stand anywhere in a name. Of those that fit, the longest counts.
+const WORDS: &[(&str, Word)] = &[
+    ("takeprofits", Word::Stem(Kind::TakeProfit)),
+    ("takeprofit", Word::Stem(Kind::TakeProfit)),
+    ("profittargets", Word::Stem(Kind::TakeProfit)),
+    ("profittarget", Word::Stem(Kind::TakeProfit)),
+    ("targets", Word::Stem(Kind::TakeProfit)),
+    ("target", Word::Stem(Kind::TakeProfit)),
+    ("tps", Word::Stem(Kind::TakeProfit)),
+    ("tp", Word::Stem(Kind::TakeProfit)),
+    ("stoplosses", Word::Stem(Kind::StopLoss)),
+    ("stoploss", Word::Stem(Kind::StopLoss)),
+    ("stop", Word::Stem(Kind::StopLoss)),
+    ("sl", Word::Stem(Kind::StopLoss)),
+    ("percentage", Word::Percent),
+    ("percent", Word::Percent),
+    ("perc", Word::Percent),
+    ("pct", Word::Percent),
+    ("prc", Word::Percent),
+    ("price", Word::Price),
+];
+
+/// Words that count behind the stem only.
+const WORDS_BEHIND: &[(&str, Word)] = &[
+    ("stopprice", Word::Price),
+    ("levels", Word::Price),
+    ("level", Word::Price),
+    ("prices", Word::Price),
+    ("limit", Word::Price),
+    ("trigger", Word::Price),
+    ("values", Word::Price),
+    ("value", Word::Price),
+    ("val", Word::Price),
+    ("absolute", Word::Price),
+    ("abs", Word::Price),
+    ("rate", Word::Price),
+    ("px", Word::Price),
+    ("at", Word::Price),
+    ("offset", Word::Distance),
+    ("pips", Word::Distance),
+    ("pip", Word::Distance),
+    ("ticks", Word::Distance),
+    ("tick", Word::Distance),
+    ("points", Word::Distance),
+    ("point", Word::Distance),
+    ("pts", Word::Distance),
+    ("atr", Word::Distance),
+    ("distance", Word::Distance),
+    ("dist", Word::Distance),
+    ("delta", Word::Distance),
+    ("bps", Word::Distance),
+    ("ratio", Word::Distance),
+    ("rr", Word::Distance),
+    ("r", Word::Distance),
+    ("multiplier", Word::Distance),
+    ("multiple", Word::Distance),
+    ("mult", Word::Distance),
+    ("factor", Word::Distance),
+    ("amount", Word::Distance),
+    ("money", Word::Distance),
+    ("cash", Word::Distance),
+    ("dollars", Word::Distance),
+    ("usdt", Word::Distance),
+    ("usd", Word::Distance),
+    ("inr", Word::Distance),
+    ("eur", Word::Distance),
+    ("type", Word::Unit),
+    ("mode", Word::Unit),
+    ("method", Word::Unit),
+    ("units", Word::Unit),
+    ("unit", Word::Unit),
+    ("kind", Word::Unit),
+];
+
+impl LevelName {
+    /// What a field's name says of a level, if it names one.
+    pub(super) fn of(name: &str) -> Option<Self> {
+        let numbers = name.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty()).count();
+        let normal = names::normal(name);
+        let mut words = Words { rest: &normal, kind: None, number: None, stem: "", says: Vec::new() };
+        while numbers < 2 && !words.rest.is_empty() {
+            words.take()?;
+        }
+        words.rest.is_empty().then_some(())?;
+        let (kind, number) = (words.kind?, words.number);
+        let says = if words.says.contains(&Word::Unit) {
+            Says::UnitOfIt
+        } else if words.says.contains(&Word::Distance) {
+            Says::Level(Unit::Distance)
+        } else if words.says.contains(&Word::Percent) || name.contains('%') {
+            Says::Level(Unit::Percent)
+        } else {
+            Says::Level(Unit::Price)
+        };
+        Some(Self { kind, number, says, is_plain: !matches!(words.stem, "stop" | "target" | "targets") })
+    }
+
+    /// The unit that a text names, as in `tp_type: "percent"`; none where it names something else.
+    pub(super) fn unit_named(text: &str) -> Option<Unit> {
+        if text.trim() == "%" {
+            return Some(Unit::Percent);
+        }
+        let word = names::normal(text);
+        let word = word.strip_suffix("based").unwrap_or(&word);
+        let known = WORDS.iter().chain(WORDS_BEHIND).find(|(spelt, _)| *spelt == word);
+        match known {
+            Some((_, Word::Percent)) => Some(Unit::Percent),
+            Some((_, Word::Distance)) => Some(Unit::Distance),
+            Some((_, Word::Price)) if word != "limit" && word != "trigger" => Some(Unit::Price),
+            _ => None,
+        }
+    }
+}
+
+/// A name that is being taken apart.
+struct Words<'a> {
+    rest: &'a str,
+    kind: Option<Kind>,
+    number: Option<u32>,
+    stem: &'static str,
+    says: Vec<Word>,
+}
+
+impl Words<'_> {
+    /// Takes the next word; none where it is none of ours, or one that cannot stand there.
+    fn take(&mut self) -> Option<()> {
+        if self.rest.starts_with(|c: char| c.is_ascii_digit()) {
+            return self.take_number();
+        }
+        let behind = if self.kind.is_some() { WORDS_BEHIND } else { &[] };
+        let fits = WORDS.iter().chain(behind).filter(|(spelt, _)| self.rest.starts_with(spelt));
+        let (spelt, word) = fits.max_by_key(|(spelt, _)| spelt.len())?;
+        if let Word::Stem(kind) = word {
+            let first = self.kind.replace(*kind).is_none();
+            self.stem = spelt;
+            first.then_some(())?;
+        } else if self.stem == "stop" && *spelt == "limit" {
+            // `stop_limit` is a kind of order.
+            return None;
+        }
+        self.says.push(*word);
+        self.rest = &self.rest[spelt.len()..];
+        Some(())
+    }
+
+    /// A level's number stands behind the stem, once.
+    fn take_number(&mut self) -> Option<()> {
+        self.kind?;
+        let end = self.rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(self.rest.len());
+        let number = self.rest[..end].parse().ok().filter(|number| *number <= NUMBER_MAX)?;
+        self.rest = &self.rest[end..];
+        self.number.replace(number).is_none().then_some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_levels_are_known_by_their_words() {
+        use Kind::{StopLoss, TakeProfit};
+        use Unit::{Distance, Percent, Price};
+        let table = [
+            ("tp", TakeProfit, None, Price),
+            ("TP 1", TakeProfit, Some(1), Price),
+            ("takeProfitPrice", TakeProfit, None, Price),
+            ("take_profit_2_price", TakeProfit, Some(2), Price),
+            ("tp_price_3", TakeProfit, Some(3), Price),
+            ("target-12", TakeProfit, Some(12), Price),
+            ("price_target", TakeProfit, None, Price),
+            ("profitTargets", TakeProfit, None, Price),
+            ("takeProfitLevels", TakeProfit, None, Price),
+            ("tpLimitPrice", TakeProfit, None, Price),
+            ("stoploss", StopLoss, None, Price),
+            ("stop_loss_1", StopLoss, Some(1), Price),
+            ("stop_price", StopLoss, None, Price),
+            ("slStopPrice", StopLoss, None, Price),
+            ("stop_loss_trigger_price", StopLoss, None, Price),
+            ("tp_percent", TakeProfit, None, Percent),
+            ("tp1_pct", TakeProfit, Some(1), Percent),
+            ("take_profit_percentage", TakeProfit, None, Percent),
+            ("pct_sl", StopLoss, None, Percent),
+            ("sl %", StopLoss, None, Percent),
+            ("tp%2", TakeProfit, Some(2), Percent),
+            ("sl_pips", StopLoss, None, Distance),
+            ("stopLossOffset", StopLoss, None, Distance),
+            ("tp_atr_multiplier", TakeProfit, None, Distance),
+            ("tp2_ticks", TakeProfit, Some(2), Distance),
+            ("sl_atr_percent", StopLoss, None, Distance),
+        ];
+        for (name, kind, number, unit) in table {
+            let read = LevelName::of(name).map(|name| (name.kind, name.number, name.says));
+            assert_eq!(read, Some((kind, number, Says::Level(unit))), "{name}");
+        }
+        for name in ["tp_type", "sl_mode", "take_profit_unit", "stopLossType", "tp1Mode"] {
+            assert_eq!(LevelName::of(name).map(|name| name.says), Some(Says::UnitOfIt), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_with_other_words_are_no_levels() {
+        for name in [
+            "tpsl",
+            "sl_tp",
+            "tp_enabled",
+            "use_sl",
+            "target_symbol",
+            "stop_limit",
+            "stop_limit_price",
+            "stopped",
+            "tp100",
+            "1tp",
+            "tp_1_2",
+            "tp1_hit",
+            "slippage",
+            "slope",
+            "price",
+            "percent",
+            "limitPrice",
+            "stop_time",
+            "trailing_stop",
+            "",
+            "１",
+            "tp１",
+        ] {
+            assert_eq!(LevelName::of(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_unit_is_named_in_words() {
+        for (text, unit) in [
+            ("percent", Some(Unit::Percent)),
+            ("Percentage", Some(Unit::Percent)),
+            ("%", Some(Unit::Percent)),
+            ("pips", Some(Unit::Distance)),
+            ("ATR", Some(Unit::Distance)),
+            ("price", Some(Unit::Price)),
+            ("limit", None),
+            ("stop", None),
+            ("market", None),
+            ("trailing", None),
+        ] {
+            assert_eq!(LevelName::unit_named(text), unit, "{text}");
+        }
+    }
+}
