@@ -129,7 +129,8 @@ impl AlertData {
         let (Some(additional), Some(side)) = (&self.additional_data, self.signal.entry_side()) else {
             return Vec::new();
         };
-        let fields: Map<_, _> = additional.iter().map(|(name, value)| (name.clone(), super::payload::json(value))).collect();
+        let fields: Map<_, _> =
+            additional.iter().map(|(name, value)| (name.clone(), super::payload::json(value))).collect();
         let mut given = read(&fields, &Map::new()).given;
         match self.take_profit_price {
             Some(first) => given.targets.insert(1, Level::At(first)),

@@ -13,8 +13,8 @@ use serde_json::{Map, Value};
 
 use super::document::AlertData;
 use super::fields::{Fields, Found, Origin};
-use super::levels::{Given, Levels};
 use super::intent::{Intent, Order, Unclear, remark, resolve};
+use super::levels::{Given, Levels};
 use super::names;
 use super::problem::{Problem, ProblemCode, plain};
 use super::redact::Secrets;

@@ -16,8 +16,24 @@ const GROUP_LEVELS_MAX: usize = 2;
 
 /// Objects that speak of other trades, of settings or of the chart: levels in them are not the alert's.
 const ASIDE: &[&str] = &[
-    "prev", "last", "old", "closed", "history", "backtest", "stats", "statistics", "performance", "setting", "config",
-    "input", "default", "plot", "bar", "indicator", "meta", "debug",
+    "prev",
+    "last",
+    "old",
+    "closed",
+    "history",
+    "backtest",
+    "stats",
+    "statistics",
+    "performance",
+    "setting",
+    "config",
+    "input",
+    "default",
+    "plot",
+    "bar",
+    "indicator",
+    "meta",
+    "debug",
 ];
 
 /// Members by which an object in a list says what it is: `exits: [{type: "tp", price: 110}]`.

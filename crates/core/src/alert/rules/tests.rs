@@ -181,7 +181,10 @@ fn levels_stand_on_their_sides() {
         (json!({"signal": "BUY", "tp": 110, "tp2": 120, "tp3": 90}), &["tp3: tp_side"]),
         (json!({"signal": "SELL", "tp": 90, "tp2": -5}), &["tp2: not_positive"]),
         (json!({"signal": "SELL", "targets": [90, 80, 85]}), &["tp3: target_order"]),
-        (json!({"signal": "BUY", "tp": 110, "tp2": "{{plot_2}}", "sl_pips": 20}), &["tp2: placeholder", "sl: not_a_number"]),
+        (
+            json!({"signal": "BUY", "tp": 110, "tp2": "{{plot_2}}", "sl_pips": 20}),
+            &["tp2: placeholder", "sl: not_a_number"],
+        ),
         (json!({"signal": "BUY", "tp_percent": -2}), &["tp: tp_side"]),
         (json!({"signal": "BUY", "sl": "100%"}), &["sl: not_positive"]),
         (json!({"signal": "BUY", "price": 900_000_000_000_i64, "tp": "500%"}), &["tp: not_a_number"]),
