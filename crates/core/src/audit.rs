@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::AdminId;
 use crate::time::Time;
+use crate::verbatim;
 
 /// One act of an operator.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,10 +23,10 @@ pub struct AuditEntry {
     pub collection: String,
     pub document_id: ObjectId,
     /// What was changed, as it was: the changed fields, or the whole of what was deleted. Without secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "verbatim::option")]
     pub before: Option<Document>,
     /// What was changed, as it is now: the changed fields, or the whole of what was made. Without secrets.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "verbatim::option")]
     pub after: Option<Document>,
     /// Why, where the operator said.
     #[serde(default, skip_serializing_if = "Option::is_none")]

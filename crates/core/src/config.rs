@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::ConfigId;
-use crate::lenient::or_default;
 use crate::market::{Signal, Symbol, Timeframe, words};
 use crate::money::{Amount, Count};
 use crate::time::Time;
@@ -42,7 +41,7 @@ pub struct AlertConfiguration {
     pub validation: Validation,
     #[serde(default = "active")]
     pub status: ConfigStatus,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default)]
     pub statistics: ConfigStatistics,
     #[serde(default)]
     pub created_at: Time,
@@ -129,14 +128,11 @@ impl Default for PriceValidation {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ConfigStatistics {
-    #[serde(deserialize_with = "or_default")]
     pub total_alerts: Count,
-    #[serde(deserialize_with = "or_default")]
     pub total_trades: Count,
     /// Percent: trades closed by take profit of those closed by take profit or stop loss.
-    #[serde(deserialize_with = "or_default")]
     pub success_rate: Amount,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_alert_at: Option<Time>,
 }
 

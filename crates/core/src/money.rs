@@ -87,6 +87,27 @@ macro_rules! decimals {
                 }
             }
 
+            /// The number that a stored value is. What is beyond the greatest magnitude, or infinite, is read as the
+            /// greatest.
+            ///
+            /// # Errors
+            /// It is NaN, or no number.
+            pub fn of(value: &Bson) -> Result<Self, BadNumber> {
+                let bounded = |number: f64| {
+                    Self::from_f64(number.clamp(-(MAGNITUDE_MAX as f64), MAGNITUDE_MAX as f64))
+                };
+                match value {
+                    Bson::Double(value) => bounded(*value),
+                    Bson::Int32(value) => Self::new((*value).into()),
+                    Bson::Int64(value) => Self::new((*value).clamp(-MAGNITUDE_MAX, MAGNITUDE_MAX).into()),
+                    Bson::Decimal128(value) => {
+                        let text = value.to_string();
+                        Self::parse(&text).or_else(|_| bounded(text.parse().unwrap_or(f64::NAN)))
+                    }
+                    _ => Err(BadNumber::NotANumber),
+                }
+            }
+
             /// The decimal.
             pub const fn get(self) -> Decimal {
                 self.0
@@ -129,14 +150,7 @@ macro_rules! decimals {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                match Bson::deserialize(deserializer)? {
-                    Bson::Double(value) => Self::from_f64(value),
-                    Bson::Int32(value) => Self::new(value.into()),
-                    Bson::Int64(value) => Self::new(value.into()),
-                    Bson::Decimal128(value) => Self::parse(&value.to_string()),
-                    _ => Err(BadNumber::NotANumber),
-                }
-                .map_err(de::Error::custom)
+                Self::of(&Bson::deserialize(deserializer)?).map_err(de::Error::custom)
             }
         }
     )+};
@@ -156,9 +170,27 @@ decimals! {
 pub struct Count(pub i64);
 
 impl Count {
+    /// The greatest that JavaScript's numbers, and doubles, count exactly. What is stored beyond it is read as it, so that
+    /// no sum of counts overflows.
+    pub const MAX: i64 = 9_007_199_254_740_991;
+
     /// Whether nothing was counted.
     pub const fn is_zero(&self) -> bool {
         self.0 == 0
+    }
+
+    /// The count that a stored value is: of a number its whole part; none where it is no number.
+    #[expect(clippy::cast_possible_truncation, reason = "out of range saturates, and is bounded")]
+    pub fn of(value: &Bson) -> Option<Self> {
+        let whole = |value: f64| (!value.is_nan()).then_some(value as i64);
+        let count = match value {
+            Bson::Int32(value) => Some(i64::from(*value)),
+            Bson::Int64(value) => Some(*value),
+            Bson::Double(value) => whole(*value),
+            Bson::Decimal128(value) => value.to_string().parse().ok().and_then(whole),
+            _ => None,
+        };
+        count.map(|count| Self(count.clamp(-Self::MAX, Self::MAX)))
     }
 }
 
@@ -179,16 +211,7 @@ impl Serialize for Count {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let whole = |value: f64| value.trunc().to_i64();
-        match Bson::deserialize(deserializer)? {
-            Bson::Int32(value) => Some(value.into()),
-            Bson::Int64(value) => Some(value),
-            Bson::Double(value) => whole(value),
-            Bson::Decimal128(value) => value.to_string().parse().ok().and_then(whole),
-            _ => None,
-        }
-        .map(Count)
-        .ok_or_else(|| de::Error::custom("not a number in range"))
+        Self::of(&Bson::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("not a number"))
     }
 }
 
@@ -223,13 +246,37 @@ mod tests {
             price: Price,
             count: Count,
         }
+        let numbers = |document: bson::Document| bson::deserialize_from_slice::<Numbers>(&document.to_vec().unwrap());
         let want = Numbers { price: Price::parse("3").unwrap(), count: Count(3) };
         let decimal: bson::Decimal128 = "3".parse().unwrap();
         for number in [Bson::Int32(3), Bson::Int64(3), Bson::Double(3.0), Bson::Decimal128(decimal)] {
             let document = bson::doc! { "price": number.clone(), "count": number };
-            assert_eq!(bson::deserialize_from_document::<Numbers>(document).unwrap(), want);
+            assert_eq!(numbers(document).unwrap(), want);
         }
-        assert!(bson::deserialize_from_document::<Numbers>(bson::doc! { "price": "3", "count": 3 }).is_err());
+        assert!(numbers(bson::doc! { "price": "3", "count": 3 }).is_err());
+    }
+
+    #[test]
+    fn what_is_beyond_all_bounds_is_read_as_the_bound() {
+        #[derive(Debug, Deserialize)]
+        struct Numbers {
+            price: Price,
+            count: Count,
+        }
+        let read = |number: Bson| {
+            let document = bson::doc! { "price": number.clone(), "count": number };
+            bson::deserialize_from_slice::<Numbers>(&document.to_vec().unwrap())
+        };
+        let huge: bson::Decimal128 = "1E+6000".parse().unwrap();
+        for number in [f64::INFINITY.into(), 1e20.into(), 1e300.into(), i64::MAX.into(), Bson::Decimal128(huge)] {
+            let numbers = read(number.clone()).unwrap();
+            assert_eq!(numbers.price, Price::new(MAGNITUDE_MAX.into()).unwrap(), "{number}");
+            assert_eq!(numbers.count, Count(Count::MAX), "{number}");
+        }
+        let least = read(f64::NEG_INFINITY.into()).unwrap();
+        assert_eq!((least.price.to_f64(), least.count), (-(MAGNITUDE_MAX as f64), Count(-Count::MAX)));
+        assert_eq!(read(2.9.into()).unwrap().count, Count(2));
+        assert!(read(f64::NAN.into()).is_err());
     }
 
     proptest! {

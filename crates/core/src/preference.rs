@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ConfigId, PreferenceId, SubscriptionId, UserId};
-use crate::lenient::or_default;
 use crate::money::{Count, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
@@ -20,7 +19,7 @@ pub struct AlertPreference {
     pub alert_config_id: ConfigId,
     #[serde(default)]
     pub preferences: AlertChoices,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default)]
     pub statistics: PreferenceStatistics,
     #[serde(default)]
     pub created_at: Time,
@@ -95,10 +94,8 @@ pub struct CustomSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PreferenceStatistics {
-    #[serde(deserialize_with = "or_default")]
     pub alerts_received: Count,
-    #[serde(deserialize_with = "or_default")]
     pub trades_opened: Count,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_alert_at: Option<Time>,
 }

@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AdminId, ConfigId, PlanId, SubscriptionId, UserId};
-use crate::lenient::or_default;
 use crate::market::words;
 use crate::money::{Amount, Count};
 use crate::time::Time;
@@ -37,7 +36,7 @@ pub struct Subscription {
     pub payment: Payment,
     #[serde(default)]
     pub subscription: Term,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default)]
     pub usage: Usage,
     #[serde(default)]
     pub created_at: Time,
@@ -114,11 +113,9 @@ impl Default for Term {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
-    #[serde(deserialize_with = "or_default")]
     pub alerts_received: Count,
-    #[serde(deserialize_with = "or_default")]
     pub trades_opened: Count,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_activity_at: Option<Time>,
 }
 

@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alertcast_core::reading::{Found, read_bytes, unpack_what_is_there};
 use alertcast_core::store::{Collection, Result as StoreResult, StoreError};
-use bson::{Document, doc};
+use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use mongodb::error::ErrorKind;
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, ServerAddress, WriteConcern,
 };
 use mongodb::{Client, Database};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::accept::Offers;
@@ -147,13 +149,29 @@ impl MongoStore {
 
     /// The documents that a query finds, as a majority has them.
     pub(crate) async fn find(&self, collection: Collection, query: Query) -> StoreResult<Vec<Document>> {
+        let found = self.find_raw(collection, query).await?;
+        Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
+    }
+
+    /// The same as their type, those set aside that cannot be read.
+    pub(crate) async fn find_as<T: DeserializeOwned>(
+        &self,
+        collection: Collection,
+        query: Query,
+    ) -> StoreResult<Found<T>> {
+        let found = self.find_raw(collection, query).await?;
+        Ok(found.iter().map(|raw| read_bytes(collection, raw.as_bytes())).collect())
+    }
+
+    /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.
+    async fn find_raw(&self, collection: Collection, query: Query) -> StoreResult<Vec<RawDocumentBuf>> {
         if query.is_void() {
             return Ok(Vec::new());
         }
         bounded(async {
             let options = query.options();
-            let cursor = self.collection(collection).find(query.filter).with_options(options).await?;
-            Ok(cursor.try_collect().await?)
+            let these = self.collection(collection).clone_with_type::<RawDocumentBuf>();
+            Ok(these.find(query.filter).with_options(options).await?.try_collect().await?)
         })
         .await
     }

@@ -23,12 +23,11 @@ pub(crate) struct Raise {
 impl Tx {
     /// Adds to counters. A document that is gone is left out.
     ///
-    /// Where a plain increment was refused, the transaction is run again and makes them [anew](Raise::anew): so the
-    /// usual case costs nothing.
+    /// Where a plain increment was refused, the transaction is run again and makes them [anew](crate::forced): so the usual
+    /// case costs nothing.
     pub(crate) async fn raise(&mut self, collection: Collection, raises: Vec<Raise>, now: Time) -> Result<()> {
-        let anew = self.counts_anew();
         let updates = raises.into_iter().map(|raise| {
-            let update = if anew { raise.anew(now).into() } else { Bson::from(raise.update(now)) };
+            let update = raise.update(now);
             Update::new(doc! { "_id": raise.of }, update)
         });
         self.updates(collection.name(), updates.collect()).await.map(drop)
@@ -48,25 +47,5 @@ impl Raise {
             put(&mut update, "$max", path, at);
         }
         update
-    }
-
-    /// The same, whatever stands at the paths.
-    fn anew(&self, now: Time) -> Vec<Document> {
-        let mut around = Document::new();
-        let mut set = doc! { "updatedAt": now };
-        for (path, by) in self.counters {
-            if let Some((parent, _)) = path.split_once('.') {
-                let kept = format!("${parent}");
-                let is_document = doc! { "$eq": [{ "$type": &kept }, "object"] };
-                around.insert(parent, doc! { "$cond": [is_document, &kept, { "$literal": {} }] });
-            }
-            let value = format!("${path}");
-            let counted = doc! { "$cond": [{ "$isNumber": &value }, &value, 0] };
-            set.insert(path, doc! { "$add": [counted, Count(by)] });
-        }
-        if let Some((path, at)) = self.latest {
-            set.insert(path, doc! { "$max": [format!("${path}"), at] });
-        }
-        vec![doc! { "$set": around }, doc! { "$set": set }]
     }
 }

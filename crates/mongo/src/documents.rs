@@ -3,6 +3,7 @@
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
+use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::{
     Change, Collection, Documents, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS, Result as StoreResult, StoreError,
     Write, read, secret, secret_key,
@@ -11,7 +12,7 @@ use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, Document, doc};
+use bson::{Binary, Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 
 use crate::connect::MongoStore;
@@ -139,9 +140,10 @@ async fn open_trades_by_config(store: &MongoStore, user: UserId) -> Result<Vec<O
             "from": Collection::AlertConfigurations.name(), "localField": "_id", "foreignField": "_id", "as": "config",
         } },
     ];
-    let found = store.collection(Collection::Trades).aggregate(stages).await?;
-    let groups: Vec<Document> = found.try_collect().await?;
-    let mut all = groups.into_iter().map(open_trades).collect::<StoreResult<Vec<OpenTrades>>>()?;
+    let found = store.collection(Collection::Trades).aggregate(stages).with_type::<RawDocumentBuf>().await?;
+    let groups: Vec<RawDocumentBuf> = found.try_collect().await?;
+    let groups = groups.iter().map(|group| unpack_what_is_there(Collection::Trades, group.as_bytes()));
+    let mut all = groups.map(open_trades).collect::<StoreResult<Vec<OpenTrades>>>()?;
     all.sort_by_key(|open| open.config);
     Ok(all)
 }

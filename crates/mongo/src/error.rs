@@ -10,8 +10,8 @@ pub(crate) const DUPLICATE_KEY: i32 = 11_000;
 /// A document that a validator refuses.
 const BAD_DOCUMENT: i32 = 121;
 
-/// What a document holds does not bear the change, or it would become too large.
-const UNFIT: [i32; 4] = [14, 28, 10_334, 17_419];
+/// What a document holds does not bear the change (2: a list that is none), or it would become too large.
+const UNFIT: [i32; 5] = [2, 14, 28, 10_334, 17_419];
 
 /// A user name or password that is not right.
 const BAD_LOGIN: i32 = 18;

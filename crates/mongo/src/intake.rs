@@ -137,7 +137,7 @@ async fn keep_once(store: &MongoStore, kept: (Collection, Document, Vec<Notice>)
 /// None for one that cannot be read: the others are what a new price is held against.
 fn price_point(alert: &Document) -> Option<PricePoint> {
     let refused = at_path(alert, "alertcast.refusedFor").and_then(Bson::as_array);
-    let price: Price = bson::deserialize_from_bson(at_path(alert, "alertData.price")?.clone()).ok()?;
+    let price = Price::of(at_path(alert, "alertData.price")?).ok()?;
     let at = at_path(alert, "webhook.receivedAt")?.as_datetime()?;
     Some(PricePoint { price, at: Time::from(*at), accepted: refused.is_none_or(Vec::is_empty) })
 }

@@ -1,8 +1,9 @@
 //! Leases: who does which share of the work. Each change is one write of one document.
 
-use alertcast_core::store::{Collection, Lease, Leases, Result as StoreResult, read};
+use alertcast_core::reading::read_bytes;
+use alertcast_core::store::{Collection, Lease, Leases, Result as StoreResult, StoreError, read};
 use async_trait::async_trait;
-use bson::{Document, doc};
+use bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 
 use crate::connect::MongoStore;
@@ -69,10 +70,10 @@ async fn take_new(store: &MongoStore, name: &str, owner: &str) -> Result<Option<
 async fn take_over(store: &MongoStore, name: &str, owner: &str, seen: &Lease) -> Result<Option<Lease>> {
     let as_seen = doc! { "_id": name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal };
     let update = doc! { "$set": { "owner": owner }, "$inc": { "epoch": 1_i64, "renewal": 1_i64 } };
-    let leases = store.collection(Collection::Leases);
+    let leases = store.collection(Collection::Leases).clone_with_type::<RawDocumentBuf>();
     let taken = leases.find_one_and_update(as_seen, update);
     let taken = taken.return_document(ReturnDocument::After).await?;
-    Ok(taken.map(lease).transpose()?)
+    Ok(taken.map(|taken| read_bytes(Collection::Leases, taken.as_bytes()).map_err(StoreError::from)).transpose()?)
 }
 
 /// Changes a lease that is still the caller's. A commit under the lease holds its document, so this takes its turn.

@@ -22,6 +22,7 @@ mod counters;
 mod documents;
 mod ended;
 mod error;
+mod forced;
 mod gates;
 mod intake;
 mod interruption;

@@ -1,5 +1,6 @@
 //! A question to one collection, and the small conversions that every file needs.
 
+use alertcast_core::money::Count;
 use bson::{Bson, Document, doc};
 use mongodb::options::FindOptions;
 
@@ -58,15 +59,9 @@ pub(crate) fn between<T: Into<Bson> + PartialEq>(first: T, last: T) -> Bson {
     if first == last { first.into() } else { doc! { "$gte": first, "$lte": last }.into() }
 }
 
-/// A whole number, whatever BSON number it is.
-#[expect(clippy::cast_possible_truncation, reason = "a float is cut to the nearest whole number in range")]
+/// A whole number, whatever BSON number it is, bounded as counts are.
 pub(crate) fn whole(value: &Bson) -> Option<i64> {
-    match value {
-        Bson::Int32(number) => Some(i64::from(*number)),
-        Bson::Int64(number) => Some(*number),
-        Bson::Double(number) => Some(*number as i64),
-        _ => None,
-    }
+    Count::of(value).map(|count| count.0)
 }
 
 /// The value at a dotted path.

@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use alertcast_core::reading::{Found, read_bytes, unpack_what_is_there};
 use alertcast_core::store::{Collection, Fence, Result as StoreResult, StoreError};
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
-use mongodb::options::{ReadConcern, TransactionOptions};
+use mongodb::options::{ReadConcern, TransactionOptions, UpdateModifications};
 use mongodb::{Client, ClientSession, Database};
+use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 
 use crate::connect::{MongoStore, durable};
 use crate::error::{Fault, Result, of_write_error};
+use crate::forced::{forced, forced_bson};
 use crate::query::{BATCH, Query, whole};
 
 /// No operation takes longer than this, its attempts and waits included.
@@ -37,6 +40,7 @@ pub(crate) type Body<X, T> = for<'a> fn(&'a mut Tx, &'a X) -> BoxFuture<'a, Resu
 pub(crate) struct Tx {
     db: Database,
     session: ClientSession,
+    /// A document did not bear a change in the attempt before: a counter, say, that is no number.
     counts_anew: bool,
 }
 
@@ -167,9 +171,12 @@ impl Tx {
         Ok(Self { db, session, counts_anew })
     }
 
-    /// Whether a document did not bear a change in the attempt before: a counter, say, that is no number.
-    pub(crate) const fn counts_anew(&self) -> bool {
-        self.counts_anew
+    /// An update as it is, or whatever stands in its way: where a document did not bear it in the attempt before.
+    fn forced_where_unfit(&self, update: Document) -> UpdateModifications {
+        match self.counts_anew.then(|| forced(&update)).flatten() {
+            Some(stages) => UpdateModifications::Pipeline(stages),
+            None => UpdateModifications::Document(update),
+        }
     }
 
     /// Asks again where the answer is lost: to commit what is committed changes nothing.
@@ -215,28 +222,41 @@ impl Tx {
     }
 
     pub(crate) async fn find(&mut self, collection: Collection, query: Query) -> Result<Vec<Document>> {
-        self.find_in(collection.name(), query).await
+        let found = self.find_raw(collection, query).await?;
+        Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
     }
 
-    /// The same, in a collection of this engine's own too.
-    pub(crate) async fn find_in(&mut self, collection: &str, query: Query) -> Result<Vec<Document>> {
+    /// The same as their type, those set aside that cannot be read.
+    pub(crate) async fn find_as<T: DeserializeOwned>(
+        &mut self,
+        collection: Collection,
+        query: Query,
+    ) -> Result<Found<T>> {
+        let found = self.find_raw(collection, query).await?;
+        Ok(found.iter().map(|raw| read_bytes(collection, raw.as_bytes())).collect())
+    }
+
+    /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.
+    async fn find_raw(&mut self, collection: Collection, query: Query) -> Result<Vec<RawDocumentBuf>> {
         if query.is_void() {
             return Ok(Vec::new());
         }
         let options = query.options();
-        let these = self.collection(collection);
+        let these = self.db.collection::<RawDocumentBuf>(collection.name());
         let mut cursor = these.find(query.filter).with_options(options).session(&mut self.session).await?;
         Ok(cursor.stream(&mut self.session).try_collect().await?)
     }
 
     pub(crate) async fn find_one(&mut self, collection: Collection, filter: Document) -> Result<Option<Document>> {
-        Ok(self.collection(collection.name()).find_one(filter).session(&mut self.session).await?)
+        Ok(self.find(collection, Query::new(filter).limit(1)).await?.pop())
     }
 
     pub(crate) async fn aggregate(&mut self, collection: Collection, stages: Vec<Document>) -> Result<Vec<Document>> {
-        let these = self.collection(collection.name());
-        let mut cursor = these.aggregate(stages).batch_size(BATCH).session(&mut self.session).await?;
-        Ok(cursor.stream(&mut self.session).try_collect().await?)
+        let these = self.db.collection::<RawDocumentBuf>(collection.name());
+        let stages = these.aggregate(stages).batch_size(BATCH).with_type::<RawDocumentBuf>();
+        let mut cursor = stages.session(&mut self.session).await?;
+        let found: Vec<RawDocumentBuf> = cursor.stream(&mut self.session).try_collect().await?;
+        Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
     }
 
     /// Changes one document; answers how many matched.
@@ -246,6 +266,7 @@ impl Tx {
         filter: Document,
         update: Document,
     ) -> Result<u64> {
+        let update = self.forced_where_unfit(update);
         let done = self.collection(collection.name()).update_one(filter, update).session(&mut self.session).await?;
         Ok(done.matched_count)
     }
@@ -280,8 +301,11 @@ impl Tx {
     /// Many updates in few statements; answers how many found their document, or made it.
     pub(crate) async fn updates(&mut self, collection: &str, updates: Vec<Update>) -> Result<usize> {
         let mut matched = 0;
-        let mut statements =
-            updates.into_iter().map(|one| doc! { "q": one.filter, "u": one.update, "upsert": one.upsert });
+        let anew = self.counts_anew;
+        let mut statements = updates.into_iter().map(|one| {
+            let update = if anew { forced_bson(one.update) } else { one.update };
+            doc! { "q": one.filter, "u": update, "upsert": one.upsert }
+        });
         loop {
             let some: Vec<Bson> = statements.by_ref().take(UPDATES_MAX).map(Bson::Document).collect();
             if some.is_empty() {

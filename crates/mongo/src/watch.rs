@@ -7,7 +7,7 @@ use std::fmt;
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::store::{Collection, Result as StoreResult, Stirring, Stirrings, StoreError, Watch};
 use async_trait::async_trait;
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::StreamExt as _;
 use mongodb::Database;
 use mongodb::change_stream::ChangeStream;
@@ -15,7 +15,7 @@ use mongodb::change_stream::event::ResumeToken;
 use mongodb::error::{Error, ErrorKind};
 
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
+use crate::error::Fault;
 use crate::transact::bounded;
 
 /// Fields whose change is no change of the audience.
@@ -41,7 +41,7 @@ impl Watch for MongoStore {
 /// The stream, opened when it is first asked.
 struct Stream {
     db: Database,
-    open: Option<ChangeStream<Document>>,
+    open: Option<ChangeStream<RawDocumentBuf>>,
     /// Behind what was told.
     token: Option<ResumeToken>,
     /// Of the last event, still to be told.
@@ -68,7 +68,9 @@ impl Stirrings for Stream {
             match stream.next().await {
                 Some(Ok(event)) => {
                     self.token = stream.resume_token();
-                    self.told.extend(stirrings(&event));
+                    // What cannot be read as an event may be anything.
+                    let event = Document::try_from(&event);
+                    self.told.extend(event.map_or_else(|_| vec![Stirring::Missed], |event| stirrings(&event)));
                 }
                 Some(Err(error)) => {
                     self.token = stream.resume_token().or_else(|| self.token.take());
@@ -104,7 +106,7 @@ impl Stream {
     }
 }
 
-async fn open(db: &Database, token: Option<ResumeToken>) -> std::result::Result<ChangeStream<Document>, Error> {
+async fn open(db: &Database, token: Option<ResumeToken>) -> std::result::Result<ChangeStream<RawDocumentBuf>, Error> {
     let watch = db.watch().pipeline(pipeline());
     let watch = match token {
         Some(token) => watch.resume_after(token),
@@ -139,11 +141,16 @@ fn pipeline() -> Vec<Document> {
             "operationType": 1,
             "ns": 1,
             "documentKey": 1,
-            "status": "$fullDocument.processing.status",
+            "status": as_text("$fullDocument.processing.status"),
             "fields": fields,
         } },
         doc! { "$match": { "$or": [{ "operationType": { "$ne": "update" } }, { "fields.0": { "$exists": true } }] } },
     ]
+}
+
+/// The text that a field holds; empty where it holds anything else.
+fn as_text(field: &str) -> Document {
+    doc! { "$cond": [{ "$eq": [{ "$type": field }, "string"] }, field, ""] }
 }
 
 /// What an event of the stream means.
@@ -167,7 +174,7 @@ fn stirrings(event: &Document) -> Vec<Stirring> {
 
 fn of_alert(event: &Document, kind: &str) -> Vec<Stirring> {
     if kind == "insert" {
-        let is_work = event.get_str("status").is_ok_and(|status| status == received());
+        let is_work = event.get_str("status").is_ok_and(|status| status == AlertStatus::Received.as_str());
         return vec![if is_work { Stirring::AlertsCame } else { Stirring::DeliveriesCame }];
     }
     let mut changed = event.get_array("fields").into_iter().flatten().filter_map(Bson::as_str);
@@ -176,13 +183,6 @@ fn of_alert(event: &Document, kind: &str) -> Vec<Stirring> {
     } else {
         vec![Stirring::AlertsCame, Stirring::DeliveriesCame]
     }
-}
-
-/// What a waiting alert's status says in its document.
-fn received() -> String {
-    let status: Result<Bson> = bson::serialize_to_bson(&AlertStatus::Received)
-        .map_err(|error| Fault::Store(StoreError::Corrupt(error.to_string())));
-    status.ok().and_then(|status| status.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use alertcast_core::reading::Unreadable;
 use alertcast_core::store::{Collection, StoreError};
 use rusqlite::ErrorCode;
 
@@ -66,6 +67,12 @@ impl Fault {
 impl From<StoreError> for Fault {
     fn from(error: StoreError) -> Self {
         Self(error)
+    }
+}
+
+impl From<Unreadable> for Fault {
+    fn from(unreadable: Unreadable) -> Self {
+        Self(unreadable.into())
     }
 }
 

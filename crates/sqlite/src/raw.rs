@@ -3,6 +3,7 @@
 
 mod edit;
 
+use alertcast_core::money::Count;
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -38,14 +39,14 @@ pub(crate) struct Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The whole number it is; of a double its whole part. None where it is no number.
+    /// The whole number it is, bounded as counts are; of a double its whole part. None where it is no number.
     pub(crate) fn as_i64(self) -> Option<i64> {
-        match self.as_sql() {
-            ValueRef::Integer(number) if matches!(self.kind, INT32 | INT64) => Some(number),
-            #[expect(clippy::cast_possible_truncation, reason = "whole parts of counters; out of range saturates")]
-            ValueRef::Real(number) => Some(number as i64),
+        let count = match self.as_sql() {
+            ValueRef::Integer(number) if matches!(self.kind, INT32 | INT64) => Count::of(&Bson::Int64(number)),
+            ValueRef::Real(number) => Count::of(&Bson::Double(number)),
             _ => None,
-        }
+        };
+        count.map(|count| count.0)
     }
 
     /// The number it is.

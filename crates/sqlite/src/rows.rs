@@ -1,7 +1,8 @@
 //! Documents in their tables: found, inserted, edited, deleted. The one place where a document's columns are filled, so
 //! that they cannot fall out of step with it.
 
-use alertcast_core::store::{Collection, document};
+use alertcast_core::reading;
+use alertcast_core::store::Collection;
 use bson::oid::ObjectId;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql};
@@ -99,28 +100,22 @@ pub(crate) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8]> {
 
 /// A document's bytes as its type.
 pub(crate) fn decode<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<T> {
-    bson::deserialize_from_slice(bytes).or_else(|_| {
-        // The long way names the document and what is wrong with it.
-        Ok(alertcast_core::store::read(collection, unpack(collection, bytes)?)?)
-    })
+    reading::read_bytes(collection, bytes).map_err(Fault::from)
 }
 
 /// A document's bytes as a document.
 pub(crate) fn unpack(collection: Collection, bytes: &[u8]) -> Result<bson::Document> {
-    bson::Document::from_reader(bytes).map_err(|e| Fault::corrupt(format!("{collection}: {e}")))
+    reading::unpack(collection, bytes).map_err(Fault::from)
 }
 
 /// A value as a document's bytes.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
-    match bson::serialize_to_vec(value) {
-        Ok(bytes) => Ok(bytes),
-        Err(_) => pack(&document(value)?),
-    }
+    Ok(reading::encode(value)?)
 }
 
 /// A document's bytes.
 pub(crate) fn pack(document: &bson::Document) -> Result<Bytes> {
-    document.to_vec().map_err(|e| Fault::corrupt(e.to_string()))
+    Ok(reading::pack(document)?)
 }
 
 fn parameter(value: ValueRef<'_>) -> ToSqlOutput<'_> {

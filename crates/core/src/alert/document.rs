@@ -6,10 +6,10 @@ use bson::Document;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{AlertId, ConfigId, SubscriptionId, TradeId, UserId};
-use crate::lenient::or_default;
 use crate::market::{Signal, words};
 use crate::money::{Amount, Count, Price};
 use crate::time::Time;
+use crate::verbatim;
 
 /// Up to this many recipients stand in `processing.matchedUsers` and `processing.tradeActions`; of an alert with more,
 /// both lists stay empty and `alertcast.recipientsIn` is `"deliveries"`.
@@ -43,7 +43,7 @@ pub struct Alert {
     pub alert_data: AlertData,
     #[serde(default)]
     pub processing: Processing,
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default)]
     pub statistics: AlertStatistics,
     #[serde(default)]
     pub created_at: Time,
@@ -66,6 +66,7 @@ pub struct Webhook {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub processed_at: Option<Time>,
     /// The body as it was read, without secrets.
+    #[serde(with = "verbatim")]
     pub raw_payload: Document,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -87,7 +88,7 @@ pub struct AlertData {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_loss_price: Option<Price>,
     pub timestamp: Time,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "verbatim::option")]
     pub additional_data: Option<Document>,
 }
 
@@ -163,13 +164,11 @@ pub struct AlertError {
 #[serde(rename_all = "camelCase", default)]
 pub struct AlertStatistics {
     /// Milliseconds from receipt to the commit of its last chunk.
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "or_default")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub processing_time: Option<Count>,
     /// Deliveries that were sent.
-    #[serde(deserialize_with = "or_default")]
     pub delivery_count: Count,
     /// Deliveries that ended unsent: expired or dead.
-    #[serde(deserialize_with = "or_default")]
     pub failure_count: Count,
 }
 
@@ -193,7 +192,7 @@ pub struct AlertExtension {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<i32>,
     /// What it asks for, where that is more than its signal (a position closed or turned round).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", with = "verbatim::option")]
     pub intent: Option<Document>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<Amount>,

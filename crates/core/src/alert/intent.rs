@@ -145,7 +145,7 @@ impl Intent {
         match self {
             Self::Entry { .. } | Self::Exit { side: None, target: None, .. } => None,
             Self::Exit { .. } | Self::Flat { .. } | Self::Turn { .. } | Self::Partial { .. } => {
-                bson::serialize_to_document(&self).ok()
+                crate::store::document(&self).ok()
             }
         }
     }
@@ -156,7 +156,7 @@ impl Intent {
     /// The sub-document is none that `to_document` writes.
     pub fn from_document(signal: Signal, document: Option<&Document>) -> Result<Self, bson::error::Error> {
         match document {
-            Some(document) => bson::deserialize_from_document(document.clone()),
+            Some(document) => bson::deserialize_from_slice(&document.to_vec()?),
             None => Ok(signal.into()),
         }
     }

@@ -36,6 +36,7 @@ pub mod secrets;
 pub mod settle;
 pub mod taking;
 pub mod unreached;
+pub mod verbatim;
 pub mod work;
 
 use std::future::Future;

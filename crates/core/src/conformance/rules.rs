@@ -60,6 +60,12 @@ macro_rules! conformance_tests {
                 a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone,
                 a_users_open_trades_are_counted_by_configuration,
             ;
+            verbatim:
+                data_is_kept_as_it_came_and_read_as_it_stands,
+                of_a_refused_alert_data_stay_data_through_its_acceptance,
+                what_an_act_changed_is_recorded_as_it_was,
+                what_an_update_sets_is_data,
+            ;
             intake:
                 an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order,
                 an_alert_of_the_greatest_size_is_kept,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::validator::Weight;
+
 /// A collection of documents; in the embedded store a table of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Collection {
@@ -78,6 +80,14 @@ impl Collection {
     /// The collection of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|collection| collection.name() == name)
+    }
+
+    /// What it means that something cannot be read which Alertcast keeps in its documents under `alertcast`.
+    pub const fn own_weight(self) -> Weight {
+        match self {
+            Self::Users | Self::AlertConfigurations | Self::Trades | Self::AdminUsers => Weight::Told,
+            _ => Weight::Decides,
+        }
     }
 
     /// Whether the audience is made of its documents, so that a change of one stands in the change log.

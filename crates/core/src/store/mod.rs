@@ -23,6 +23,7 @@ use bson::oid::ObjectId;
 use serde::Serialize;
 
 use crate::id::ConfigId;
+use crate::reading;
 
 pub use actions::{AcceptRefused, Actions, EraseUser, Erased, Resend, Resent, TradeClose};
 pub use collection::Collection;
@@ -76,15 +77,12 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents + Watch {}
 impl<T: Intake + Work + Outbox + Actions + Leases + Documents + Watch> Store for T {}
 
-/// Reads a document as its type.
+/// Reads a document as its type, where nothing is left out that decisions rest on: see [`crate::reading`].
 ///
 /// # Errors
-/// `Corrupt`, naming the collection, the id and the field.
+/// `Corrupt`, naming the collection, the id and the fields.
 pub fn read<T: serde::de::DeserializeOwned>(collection: Collection, document: Document) -> Result<T> {
-    let id = document.get("_id").cloned();
-    bson::deserialize_from_document(document).map_err(|e| {
-        StoreError::Corrupt(format!("{collection} {}: {e}", id.map_or_else(String::new, |id| id.to_string())))
-    })
+    Ok(reading::read_bytes(collection, &reading::pack(&document)?)?)
 }
 
 /// A document of its type.
@@ -92,5 +90,6 @@ pub fn read<T: serde::de::DeserializeOwned>(collection: Collection, document: Do
 /// # Errors
 /// `Corrupt` where the value has no form as a document, which is a defect.
 pub fn document<T: Serialize>(value: &T) -> Result<Document> {
-    bson::serialize_to_document(value).map_err(|e| StoreError::Corrupt(e.to_string()))
+    let bytes = reading::encode(value)?;
+    Document::from_reader(bytes.as_slice()).map_err(|e| StoreError::Corrupt(e.to_string()))
 }

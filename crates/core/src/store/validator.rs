@@ -23,6 +23,16 @@ pub struct Field {
     pub path: &'static str,
     pub kind: Kind,
     pub presence: Presence,
+    pub weight: Weight,
+}
+
+/// What it means for alerts that a field cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Nothing is to rest on a guess: entries are held back.
+    Decides,
+    /// Something else stands in for it, and nothing is held back.
+    Told,
 }
 
 /// What a field holds.
@@ -52,7 +62,7 @@ pub enum Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Presence {
     Required,
-    /// It may be absent, and has its default then; it is not null.
+    /// It may be absent, or null (as Mongoose has it), and has its default then.
     Defaulted,
     /// It may be absent, or null.
     Optional,
@@ -65,6 +75,10 @@ impl Field {
 
     const fn optional(self) -> Self {
         Self { presence: Presence::Optional, ..self }
+    }
+
+    const fn told(self) -> Self {
+        Self { weight: Weight::Told, ..self }
     }
 }
 
@@ -84,58 +98,58 @@ pub const fn fields(collection: Collection) -> &'static [Field] {
 }
 
 const fn field(path: &'static str, kind: Kind) -> Field {
-    Field { path, kind, presence: Presence::Defaulted }
+    Field { path, kind, presence: Presence::Defaulted, weight: Weight::Decides }
 }
 
 use Kind::{AtLeast, Date, Document, Documents, Email, Flag, Id, List, Name, Number, Text, Within, Word};
 
-const CREATED: Field = field("createdAt", Date);
-const UPDATED: Field = field("updatedAt", Date);
+const CREATED: Field = field("createdAt", Date).told();
+const UPDATED: Field = field("updatedAt", Date).told();
 
 const USERS: &[Field] = &[
-    field("email", Email).required(),
-    field("telegram.userId", Text).required(),
-    field("telegram.username", Text).optional(),
-    field("telegram.firstName", Text).optional(),
-    field("telegram.lastName", Text).optional(),
-    field("telegram.chatId", Text).optional(),
-    field("profile.name", Name).required(),
-    field("profile.phone", Text).optional(),
-    field("profile.timezone", Text),
+    field("email", Email).required().told(),
+    field("telegram.userId", Text).required().told(),
+    field("telegram.username", Text).optional().told(),
+    field("telegram.firstName", Text).optional().told(),
+    field("telegram.lastName", Text).optional().told(),
+    field("telegram.chatId", Text).optional().told(),
+    field("profile.name", Name).required().told(),
+    field("profile.phone", Text).optional().told(),
+    field("profile.timezone", Text).told(),
     field("status", Word(UserStatus::WORDS)),
     field("preferences.notifications.email", Flag),
     field("preferences.notifications.telegram", Flag),
-    field("preferences.notifications.renewalReminders", Flag),
+    field("preferences.notifications.renewalReminders", Flag).told(),
     field("preferences.trading.riskLevel", Word(RiskLevel::WORDS)),
     field("preferences.trading.maxDailyAlerts", Number),
     CREATED,
     UPDATED,
-    field("lastLoginAt", Date).optional(),
+    field("lastLoginAt", Date).optional().told(),
 ];
 
 const PLANS: &[Field] = &[
-    field("name", Name).required(),
-    field("description", Text).required(),
-    field("pricing.amount", AtLeast(0)).required(),
-    field("pricing.currency", Text),
-    field("pricing.duration.months", AtLeast(1)).required(),
-    field("pricing.duration.days", Number),
+    field("name", Name).required().told(),
+    field("description", Text).required().told(),
+    field("pricing.amount", AtLeast(0)).required().told(),
+    field("pricing.currency", Text).told(),
+    field("pricing.duration.months", AtLeast(1)).required().told(),
+    field("pricing.duration.days", Number).told(),
     field("features.maxAlertConfigs", Number),
     field("features.maxOpenTrades", Number),
-    field("features.prioritySupport", Flag),
-    field("features.advancedAnalytics", Flag),
-    field("alertConfigurations", List(&Id)),
+    field("features.prioritySupport", Flag).told(),
+    field("features.advancedAnalytics", Flag).told(),
+    field("alertConfigurations", List(&Id)).told(),
     field("status", Word(PlanStatus::WORDS)),
-    field("metadata.displayOrder", Number),
-    field("metadata.isPopular", Flag),
-    field("metadata.tags", List(&Text)),
+    field("metadata.displayOrder", Number).told(),
+    field("metadata.isPopular", Flag).told(),
+    field("metadata.tags", List(&Text)).told(),
     CREATED,
     UPDATED,
 ];
 
 const CONFIGS: &[Field] = &[
-    field("name", Name).required(),
-    field("description", Text).optional(),
+    field("name", Name).required().told(),
+    field("description", Text).optional().told(),
     field("symbol", Name).required(),
     field("timeframe", Word(Timeframe::WORDS)).required(),
     field("strategy", Name).required(),
@@ -151,10 +165,10 @@ const CONFIGS: &[Field] = &[
     field("validation.priceValidation.enabled", Flag),
     field("validation.priceValidation.tolerance", Number),
     field("status", Word(ConfigStatus::WORDS)),
-    field("statistics.totalAlerts", Number),
-    field("statistics.totalTrades", Number),
-    field("statistics.successRate", Number),
-    field("statistics.lastAlertAt", Date).optional(),
+    field("statistics.totalAlerts", Number).told(),
+    field("statistics.totalTrades", Number).told(),
+    field("statistics.successRate", Number).told(),
+    field("statistics.lastAlertAt", Date).optional().told(),
     CREATED,
     UPDATED,
 ];
@@ -163,30 +177,30 @@ const EXIT_SIGNALS: &[&str] = &[Signal::TpHit.as_str(), Signal::SlHit.as_str()];
 const SUBSCRIPTIONS: &[Field] = &[
     field("userId", Id).required(),
     field("subscriptionPlanId", Id).required(),
-    field("payment.transactionId", Name).required(),
-    field("payment.amount", Number).required(),
-    field("payment.currency", Text),
-    field("payment.method", Word(PaymentMethod::WORDS)),
-    field("payment.proofUrl", Text).optional(),
+    field("payment.transactionId", Name).required().told(),
+    field("payment.amount", Number).required().told(),
+    field("payment.currency", Text).told(),
+    field("payment.method", Word(PaymentMethod::WORDS)).told(),
+    field("payment.proofUrl", Text).optional().told(),
     field("payment.status", Word(PaymentStatus::WORDS)),
-    field("payment.approvedBy", Id).optional(),
-    field("payment.approvedAt", Date).optional(),
-    field("payment.rejectionReason", Text).optional(),
+    field("payment.approvedBy", Id).optional().told(),
+    field("payment.approvedAt", Date).optional().told(),
+    field("payment.rejectionReason", Text).optional().told(),
     field("subscription.startDate", Date).optional(),
     field("subscription.endDate", Date).optional(),
     field("subscription.status", Word(SubscriptionStatus::WORDS)),
-    field("subscription.autoRenew", Flag),
-    field("subscription.renewalNotificationSent", Flag),
-    field("usage.alertsReceived", Number),
-    field("usage.tradesOpened", Number),
-    field("usage.lastActivityAt", Date).optional(),
+    field("subscription.autoRenew", Flag).told(),
+    field("subscription.renewalNotificationSent", Flag).told(),
+    field("usage.alertsReceived", Number).told(),
+    field("usage.tradesOpened", Number).told(),
+    field("usage.lastActivityAt", Date).optional().told(),
     CREATED,
     UPDATED,
 ];
 
 const PREFERENCES: &[Field] = &[
     field("userId", Id).required(),
-    field("subscriptionId", Id).required(),
+    field("subscriptionId", Id).required().told(),
     field("alertConfigId", Id).required(),
     field("preferences.enabled", Flag),
     field("preferences.alertTypes.entry", Flag),
@@ -197,9 +211,9 @@ const PREFERENCES: &[Field] = &[
     field("preferences.customSettings.minPrice", Number).optional(),
     field("preferences.customSettings.maxPrice", Number).optional(),
     field("preferences.customSettings.riskLevel", Word(RiskLevel::WORDS)).optional(),
-    field("statistics.alertsReceived", Number),
-    field("statistics.tradesOpened", Number),
-    field("statistics.lastAlertAt", Date).optional(),
+    field("statistics.alertsReceived", Number).told(),
+    field("statistics.tradesOpened", Number).told(),
+    field("statistics.lastAlertAt", Date).optional().told(),
     CREATED,
     UPDATED,
 ];
@@ -208,39 +222,39 @@ const TRADES: &[Field] = &[
     field("tradeNumber", Number).required(),
     field("userId", Id).required(),
     field("alertConfigId", Id).required(),
-    field("subscriptionId", Id).required(),
-    field("tradeData.symbol", Name).required(),
-    field("tradeData.timeframe", Name).required(),
-    field("tradeData.strategy", Name).required(),
+    field("subscriptionId", Id).required().told(),
+    field("tradeData.symbol", Name).required().told(),
+    field("tradeData.timeframe", Name).required().told(),
+    field("tradeData.strategy", Name).required().told(),
     field("tradeData.signal", Word(Side::WORDS)).required(),
     field("tradeData.entryPrice", Number).required(),
     field("tradeData.takeProfitPrice", Number).optional(),
     field("tradeData.stopLossPrice", Number).optional(),
-    field("tradeData.exitPrice", Number).optional(),
-    field("tradeData.exitReason", Word(ExitReason::WORDS)).optional(),
+    field("tradeData.exitPrice", Number).optional().told(),
+    field("tradeData.exitReason", Word(ExitReason::WORDS)).optional().told(),
     field("status", Word(TradeStatus::WORDS)),
-    field("pnl.amount", Number).optional(),
-    field("pnl.percentage", Number).optional(),
-    field("pnl.currency", Text),
-    field("timestamps.openedAt", Date),
-    field("timestamps.closedAt", Date).optional(),
-    field("timestamps.replacedAt", Date).optional(),
-    field("alerts.entryAlertId", Id).optional(),
-    field("alerts.exitAlertId", Id).optional(),
-    field("metadata.replacedBy", Id).optional(),
-    field("metadata.replacementReason", Text).optional(),
-    field("metadata.notes", Text).optional(),
+    field("pnl.amount", Number).optional().told(),
+    field("pnl.percentage", Number).optional().told(),
+    field("pnl.currency", Text).told(),
+    field("timestamps.openedAt", Date).told(),
+    field("timestamps.closedAt", Date).optional().told(),
+    field("timestamps.replacedAt", Date).optional().told(),
+    field("alerts.entryAlertId", Id).optional().told(),
+    field("alerts.exitAlertId", Id).optional().told(),
+    field("metadata.replacedBy", Id).optional().told(),
+    field("metadata.replacementReason", Text).optional().told(),
+    field("metadata.notes", Text).optional().told(),
     CREATED,
     UPDATED,
 ];
 
 const ALERTS: &[Field] = &[
-    field("source", Word(Source::WORDS)),
+    field("source", Word(Source::WORDS)).told(),
     field("webhook.receivedAt", Date),
-    field("webhook.processedAt", Date).optional(),
+    field("webhook.processedAt", Date).optional().told(),
     field("webhook.rawPayload", Document).required(),
-    field("webhook.signature", Text).optional(),
-    field("webhook.ipAddress", Text).optional(),
+    field("webhook.signature", Text).optional().told(),
+    field("webhook.ipAddress", Text).optional().told(),
     field("alertData.symbol", Name).required(),
     field("alertData.timeframe", Name).required(),
     field("alertData.strategy", Name).required(),
@@ -252,12 +266,12 @@ const ALERTS: &[Field] = &[
     field("alertData.additionalData", Document).optional(),
     field("processing.status", Word(AlertStatus::WORDS)),
     field("processing.alertConfigId", Id).optional(),
-    field("processing.matchedUsers", Documents(MATCHED)),
-    field("processing.tradeActions", Documents(ACTIONS)),
-    field("processing.errors", Documents(ERRORS)),
-    field("statistics.processingTime", Number).optional(),
-    field("statistics.deliveryCount", Number),
-    field("statistics.failureCount", Number),
+    field("processing.matchedUsers", Documents(MATCHED)).told(),
+    field("processing.tradeActions", Documents(ACTIONS)).told(),
+    field("processing.errors", Documents(ERRORS)).told(),
+    field("statistics.processingTime", Number).optional().told(),
+    field("statistics.deliveryCount", Number).told(),
+    field("statistics.failureCount", Number).told(),
     CREATED,
     UPDATED,
 ];
@@ -273,11 +287,11 @@ const ERRORS: &[Field] = &[field("message", Text), field("timestamp", Date), fie
 
 const ADMINS: &[Field] = &[
     field("username", Name).required(),
-    field("email", Name).required(),
+    field("email", Name).required().told(),
     field("password", Name).required(),
-    field("profile.firstName", Text).required(),
-    field("profile.lastName", Text).required(),
-    field("profile.phone", Text).optional(),
+    field("profile.firstName", Text).required().told(),
+    field("profile.lastName", Text).required().told(),
+    field("profile.phone", Text).optional().told(),
     field("permissions.users.view", Flag),
     field("permissions.users.edit", Flag),
     field("permissions.users.delete", Flag),
@@ -289,11 +303,11 @@ const ADMINS: &[Field] = &[
     field("permissions.system.settings", Flag),
     field("permissions.system.logs", Flag),
     field("status", Word(AdminStatus::WORDS)),
-    field("security.lastLoginAt", Date).optional(),
-    field("security.lastLoginIP", Text).optional(),
-    field("security.failedLoginAttempts", Number),
+    field("security.lastLoginAt", Date).optional().told(),
+    field("security.lastLoginIP", Text).optional().told(),
+    field("security.failedLoginAttempts", Number).told(),
     field("security.lockedUntil", Date).optional(),
-    field("security.passwordChangedAt", Date).optional(),
+    field("security.passwordChangedAt", Date).optional().told(),
     CREATED,
     UPDATED,
 ];

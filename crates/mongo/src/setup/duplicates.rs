@@ -1,8 +1,9 @@
 //! What stands in a unique index's way: documents that have one value together. Each is named, for people to decide.
 
+use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::Collection;
 use alertcast_core::store::collection::{Index, IndexSource};
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 
 use crate::connect::MongoStore;
@@ -28,8 +29,10 @@ pub(super) async fn find(store: &MongoStore, collection: Collection, index: &Ind
         doc! { "$limit": told + 1 },
         doc! { "$project": { "count": 1, "ids": { "$slice": ["$ids", told] } } },
     ];
-    let found = store.collection(collection).aggregate(stages).allow_disk_use(true).await?;
-    let found: Vec<Document> = found.try_collect().await?;
+    let found =
+        store.collection(collection).aggregate(stages).with_type::<RawDocumentBuf>().allow_disk_use(true).await?;
+    let found: Vec<RawDocumentBuf> = found.try_collect().await?;
+    let found: Vec<Document> = found.iter().map(|group| unpack_what_is_there(collection, group.as_bytes())).collect();
     let mut lines: Vec<String> =
         found.iter().take(TOLD_MAX).map(|group| line(collection, index, &names, group)).collect();
     if found.len() > TOLD_MAX {

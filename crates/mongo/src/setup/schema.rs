@@ -42,7 +42,7 @@ fn object(fields: &[(&str, Field)]) -> Document {
             if field.presence == Presence::Required {
                 required.push((*path).to_owned());
             }
-            properties.insert(*path, one(field.kind, field.presence == Presence::Optional));
+            properties.insert(*path, one(field.kind, field.presence != Presence::Required));
             rest = &rest[1..];
             continue;
         };
@@ -122,7 +122,7 @@ mod tests {
         let chat = at(telegram, &["properties", "chatId"]);
         assert_eq!(chat, &doc! { "bsonType": ["string", "null"] });
         let risk = at(schema, &["properties", "preferences", "properties", "trading", "properties", "riskLevel"]);
-        assert_eq!(risk, &doc! { "enum": ["low", "medium", "high"] });
+        assert_eq!(risk, &doc! { "enum": ["low", "medium", "high", null] }, "as Mongoose has it");
     }
 
     #[test]

@@ -184,7 +184,10 @@ fn write_field(
         }
         return Ok(());
     }
-    let nested = present.filter(|element| element.value.is_nested());
+    let deeper = steps.first().and_then(|step| step.part(depth).1).unwrap_or(depth);
+    // A list has places; what is to have fields takes its place.
+    let has_places = steps.iter().all(|step| step.path[deeper..].starts_with(|c: char| c.is_ascii_digit()));
+    let nested = present.filter(|element| element.value.kind == DOCUMENT || (element.value.is_nested() && has_places));
     if nested.is_none() && steps.iter().all(|step| step.value.is_none()) {
         if let Some(element) = present {
             out.extend_from_slice(element.whole);
@@ -193,7 +196,6 @@ fn write_field(
     }
     let value = nested.map_or(Value { kind: DOCUMENT, bytes: EMPTY }, |element| element.value);
     push_key(out, value.kind, key);
-    let deeper = steps.first().and_then(|step| step.part(depth).1).unwrap_or(depth);
     edit(out, value.bytes, steps, deeper)
 }
 

@@ -5,7 +5,6 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError};
 use alertcast_core::time::Time;
-use bson::Document;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +100,6 @@ pub(super) fn decode(kind: &str, body: &[u8]) -> StoreResult<Entry> {
 }
 
 fn body_of<T: DeserializeOwned>(body: &[u8]) -> StoreResult<T> {
-    let corrupt =
-        |error: &dyn std::fmt::Display| StoreError::Corrupt(format!("spool: a record cannot be read: {error}"));
-    let document = Document::from_reader(body).map_err(|error| corrupt(&error))?;
-    bson::deserialize_from_document(document).map_err(|error| corrupt(&error))
+    bson::deserialize_from_slice(body)
+        .map_err(|error| StoreError::Corrupt(format!("spool: a record cannot be read: {error}")))
 }

@@ -102,7 +102,7 @@ fn a_preference_is_the_default_until_one_is_kept() {
 
 #[test]
 fn documents_are_read_by_their_collection() {
-    let document = bson::serialize_to_document(&user(1)).unwrap();
+    let document = crate::store::document(&user(1)).unwrap();
     assert_eq!(Entity::read(Collection::Users, document), Ok(Some(Entity::User(user(1)))));
     assert_eq!(Entity::read(Collection::Trades, doc! {}), Ok(None));
     assert!(matches!(Entity::read(Collection::Users, doc! { "_id": 1 }), Err(StoreError::Corrupt(_))));

@@ -193,7 +193,7 @@ const NOT_OURS: &str = "is none that a page of this list gave: begin without one
 
 fn mark(text: &str, digest: [u8; 12]) -> Result<Mark, &'static str> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NOT_OURS)?;
-    let cursor: bson::Document = bson::deserialize_from_slice(&bytes).map_err(|_| NOT_OURS)?;
+    let cursor = bson::Document::from_reader(bytes.as_slice()).map_err(|_| NOT_OURS)?;
     if cursor.get_object_id("q").map_err(|_| NOT_OURS)? != ObjectId::from_bytes(digest) {
         return Err("belongs to another query: filters and sort must stay the same from page to page");
     }

@@ -23,7 +23,7 @@ async fn an_alert_is_kept_whole_in_the_seeds_shape() {
     let kept = house.only(Collection::Alerts).await;
     assert_eq!(answer.alert(), kept.get_object_id("_id").unwrap().to_hex());
     assert_eq!(answer.body, json!({"alertId": answer.alert()}));
-    let mut raw = bson::serialize_to_document(&body).unwrap();
+    let mut raw = alertcast_core::store::document(&body).unwrap();
     raw.remove("secret");
     for (name, number) in [("tp", 66_000), ("sl", 63_000), ("tp2", 67_000)] {
         raw.insert(name, number);
