@@ -17,6 +17,8 @@ words! {
         UserInactive = "user_inactive",
         UserSuspended = "user_suspended",
         SubscriptionPending = "subscription_pending",
+        /// The subscription is active, but its payment was rejected.
+        PaymentRejected = "payment_rejected",
         SubscriptionNotStarted = "subscription_not_started",
         SubscriptionExpired = "subscription_expired",
         SubscriptionCancelled = "subscription_cancelled",

@@ -93,6 +93,13 @@ fn is_personal(path: &str) -> bool {
         .any(|personal| path.strip_prefix(personal).is_some_and(|within| within.is_empty() || within.starts_with('.')))
 }
 
+/// What becomes of an answer that is kept for the repetition of a request about the user (`idempotency_keys`): that the
+/// request was done, without what it told. None where it tells nothing.
+pub fn of_answer(record: &Document) -> Option<Change> {
+    let tells = record.contains_key("body") || record.contains_key("headers");
+    tells.then(|| Change { set: doc! { "erased": true }, unset: vec!["body", "headers", "status"] })
+}
+
 /// The text of an error without the recipient, whom a server may name in it.
 pub fn of_error(error: &str, recipient: &str) -> Option<String> {
     let names = !recipient.is_empty() && error.contains(recipient);

@@ -136,3 +136,113 @@ impl SubscriptionExtension {
         *self == Self::default()
     }
 }
+
+/// From when to when a subscription's own document entitles its holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entitlement {
+    pub start: Time,
+    /// The first moment that is not covered any more; none: it runs on.
+    pub end: Option<Time>,
+}
+
+impl Entitlement {
+    /// Whether every moment of the other is one of this.
+    pub fn covers(&self, other: &Self) -> bool {
+        let lasts = match (self.end, other.end) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(mine), Some(theirs)) => theirs <= mine,
+        };
+        self.start <= other.start && lasts
+    }
+}
+
+impl Subscription {
+    /// What it entitles to, whatever its plan: nothing where it is not active, has no start, or its payment is rejected.
+    pub fn entitlement(&self) -> Option<Entitlement> {
+        let counts =
+            self.subscription.status == SubscriptionStatus::Active && self.payment.status != PaymentStatus::Rejected;
+        let start = self.subscription.start_date.filter(|_| counts)?;
+        Some(Entitlement { start, end: self.subscription.end_date })
+    }
+
+    /// Whether it entitles to more than it did as it was; none: it is new.
+    pub fn entitles_to_more(&self, before: Option<&Self>) -> bool {
+        let Some(after) = self.entitlement() else { return false };
+        !before.and_then(Self::entitlement).is_some_and(|before| before.covers(&after))
+    }
+}
+
+/// A subscription as far as the number of a user's subscriptions is concerned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    pub plan: Option<PlanId>,
+    pub status: SubscriptionStatus,
+    pub start: Option<Time>,
+    pub end: Option<Time>,
+}
+
+impl Place {
+    /// Whether it is active and has not ended.
+    pub fn is_open(&self, now: Time) -> bool {
+        self.status == SubscriptionStatus::Active && self.end.is_none_or(|end| now < end)
+    }
+
+    fn is_running(&self, now: Time) -> bool {
+        self.is_open(now) && self.start.is_none_or(|start| start <= now)
+    }
+}
+
+/// How many of a user's [`ACTIVE_SUBSCRIPTIONS_MAX`] places these take. What has ended takes none, and neither does what
+/// is to follow a running one of the same plan.
+pub fn places_taken(held: &[Place], now: Time) -> usize {
+    let follows = |place: &&Place| {
+        !place.is_running(now) && held.iter().any(|other| other.plan == place.plan && other.is_running(now))
+    };
+    held.iter().filter(|place| place.is_open(now)).filter(|place| !follows(place)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(day: i64) -> Time {
+        Time::from_millis(day * 86_400_000)
+    }
+
+    #[test]
+    fn more_is_what_was_not_covered_before() {
+        let of = |start: i64, end: Option<i64>| Entitlement { start: at(start), end: end.map(at) };
+        for (before, after, covered) in [
+            (of(1, Some(9)), of(1, Some(9)), true),
+            (of(1, Some(9)), of(2, Some(8)), true),
+            (of(1, Some(9)), of(0, Some(9)), false),
+            (of(1, Some(9)), of(1, Some(10)), false),
+            (of(1, Some(9)), of(1, None), false),
+            (of(1, None), of(1, Some(99)), true),
+            (of(1, None), of(2, None), true),
+        ] {
+            assert_eq!(before.covers(&after), covered, "{before:?} {after:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_ended_and_what_follows_a_running_one_take_no_place() {
+        let plan = |n: u8| Some(PlanId(bson::oid::ObjectId::from_bytes([n; 12])));
+        let active = |n: u8, start: i64, end: i64| Place {
+            plan: plan(n),
+            status: SubscriptionStatus::Active,
+            start: Some(at(start)),
+            end: Some(at(end)),
+        };
+        let now = at(10);
+        assert_eq!(places_taken(&[active(1, 1, 10), active(1, 1, 11), active(2, 1, 11)], now), 2);
+        assert_eq!(places_taken(&[active(1, 1, 11), active(1, 11, 20)], now), 1, "a renewal");
+        assert_eq!(places_taken(&[active(1, 1, 10), active(1, 11, 20), active(2, 12, 20)], now), 2);
+        let mut without_dates = active(3, 0, 0);
+        (without_dates.start, without_dates.end) = (None, None);
+        assert_eq!(places_taken(&[without_dates], now), 1);
+        without_dates.status = SubscriptionStatus::Cancelled;
+        assert_eq!(places_taken(&[without_dates], now), 0);
+    }
+}

@@ -26,7 +26,7 @@ use crate::error::{Fault, Result};
 use crate::gates::CHANGES;
 use crate::query::{Query, put};
 use crate::transact::{Tx, Update};
-use crate::write::{self, Run};
+use crate::write::{self, Run, as_seen};
 
 /// So many old deliveries lose their recipient in one transaction.
 const SLICE: usize = 500;
@@ -95,7 +95,11 @@ impl Actions for MongoStore {
     }
 
     async fn erase_user(&self, erase: EraseUser) -> StoreResult<Erased> {
-        let EraseUser { user, now, also } = erase;
+        let EraseUser { user, now, expect, also } = erase;
+        let person = as_seen(doc! { "_id": user }, expect);
+        if self.find_first(Collection::Users, Query::new(person.clone()).fields(doc! { "_id": 1 })).await?.is_none() {
+            return Err(StoreError::Conflict);
+        }
         let mut cleaned = 0;
         loop {
             let slice =
@@ -105,10 +109,10 @@ impl Actions for MongoStore {
                 break;
             }
         }
-        let asked = (user, now, write::ready(also));
-        let erased = self.transact(&[CHANGES], asked, |tx, (user, now, also)| {
+        let asked = (user, person, now, write::ready(also));
+        let erased = self.transact(&[CHANGES], asked, |tx, (user, person, now, also)| {
             Box::pin(async move {
-                let erased = erase_user(tx, *user, *now).await?;
+                let erased = erase_user(tx, *user, person, *now).await?;
                 write::apply(tx, also).await?;
                 Ok(erased)
             })
@@ -291,9 +295,9 @@ async fn clean_alert(tx: &mut Tx, alert: AlertId, user: UserId, recipient: &str)
     Ok(())
 }
 
-async fn erase_user(tx: &mut Tx, user: UserId, now: Time) -> Result<Erased> {
+async fn erase_user(tx: &mut Tx, user: UserId, person: &Document, now: Time) -> Result<Erased> {
     let change = update_for(erasure::of_user(user, now));
-    if tx.update_one(Collection::Users, doc! { "_id": user }, change).await? != 1 {
+    if tx.update_one(Collection::Users, person.clone(), change).await? != 1 {
         return Err(CONFLICT);
     }
     let mut erased = Erased::default();
@@ -301,6 +305,7 @@ async fn erase_user(tx: &mut Tx, user: UserId, now: Time) -> Result<Erased> {
     let subscriptions = erase_subscriptions(tx, user, now, &mut erased, &mut changed).await?;
     let about = std::iter::once(user.0).chain(subscriptions).collect();
     erased.audit_entries_cleaned = clean_records(tx, about).await?;
+    erased.answers_cleaned = clean_answers(tx, user).await?;
     tx.note_changes(&changed).await?;
     drop_waiting(tx, user, now, &mut erased).await?;
     Ok(erased)
@@ -346,6 +351,17 @@ async fn clean_records(tx: &mut Tx, about: Vec<ObjectId>) -> Result<u64> {
         }
     }
     Ok(tx.updates(Collection::AuditLog.name(), updates).await? as u64)
+}
+
+/// Takes from the answers kept for repeated requests what they tell of a person; answers from how many.
+async fn clean_answers(tx: &mut Tx, user: UserId) -> Result<u64> {
+    let mut updates = Vec::new();
+    for record in tx.find(Collection::IdempotencyKeys, Query::new(doc! { "userId": user })).await? {
+        if let Some(change) = erasure::of_answer(&record) {
+            updates.push(Update::new(doc! { "_id": record.get("_id") }, update_for(change)));
+        }
+    }
+    Ok(tx.updates(Collection::IdempotencyKeys.name(), updates).await? as u64)
 }
 
 /// Drops what waits, and takes the recipient from it and from what has ended since.

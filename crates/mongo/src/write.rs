@@ -56,10 +56,7 @@ fn add(runs: &mut Vec<Run>, write: Write) {
         }
         (Write::Insert { collection, document }, _) => runs.push(Run::Insert(collection, vec![document])),
         (Write::Update { collection, id, set, unset, expect }, last) => {
-            let mut filter = doc! { "_id": id };
-            for (field, value) in expect {
-                filter.insert(field, doc! { "$eq": value });
-            }
+            let filter = as_seen(doc! { "_id": id }, expect);
             let change = Change { id, filter, set, unset };
             match last {
                 Some(Run::Update(last, changes)) if *last == collection => changes.push(change),
@@ -69,6 +66,14 @@ fn add(runs: &mut Vec<Run>, write: Write) {
         (Write::Delete { collection, id }, Some(Run::Delete(last, ids))) if *last == collection => ids.push(id),
         (Write::Delete { collection, id }, _) => runs.push(Run::Delete(collection, vec![id])),
     }
+}
+
+/// A filter that also asks for these values; null: absent or null.
+pub(crate) fn as_seen(mut filter: Document, expect: Vec<(String, Bson)>) -> Document {
+    for (field, value) in expect {
+        filter.insert(field, doc! { "$eq": value });
+    }
+    filter
 }
 
 /// Applies writes; where there are none, nothing is held up.

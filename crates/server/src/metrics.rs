@@ -13,6 +13,7 @@ use std::time::Duration;
 use alertcast_core::delivery::{Channel, MessageKind};
 use alertcast_core::store::{Outcome, StoreError};
 use alertcast_core::time::Time;
+use alertcast_core::token::TokenEnd;
 use alertcast_core::trade::document::TradeStatus;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::{Family, MetricConstructor};
@@ -65,6 +66,7 @@ struct Inner {
     spooled: Family<Word, Counter>,
     drained: Family<Word, Counter>,
     in_spool: Family<Word, Gauge>,
+    api_refused: Family<Word, Counter>,
     degraded: Family<Word, Gauge>,
 }
 
@@ -219,6 +221,11 @@ impl Metrics {
         }
     }
 
+    /// A request to the API was turned away.
+    pub(crate) fn turned_away(&self, reason: &'static str) {
+        self.inner.api_refused.get_or_create(&[("reason", reason)]).inc();
+    }
+
     /// The store failed a part of the program. What a caller has to expect (a conflict, a lost lease) is none.
     pub(crate) fn store_failed(&self, part: Part, error: &StoreError) {
         if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
@@ -255,6 +262,19 @@ impl Metrics {
         begin(&inner.store_failures, "part", Part::ALL.map(Part::word));
         begin(&inner.spooled, "result", ["accepted", "refused"]);
         begin(&inner.drained, "result", ["accepted", "refused", "duplicate", "parked"]);
+        begin(
+            &inner.api_refused,
+            "reason",
+            [
+                "no_token",
+                "unknown_token",
+                TokenEnd::Expired.as_str(),
+                TokenEnd::PasswordChanged.as_str(),
+                TokenEnd::Inactive.as_str(),
+                "not_permitted",
+                "too_many_requests",
+            ],
+        );
         begin(&inner.in_spool, "state", ["waiting", "parked"]);
         begin(&inner.degraded, "condition", Condition::ALL.map(Condition::word));
         begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
@@ -299,6 +319,7 @@ impl Inner {
         let spooled = Family::<Word, Counter>::default();
         let drained = Family::<Word, Counter>::default();
         let in_spool = Family::<Word, Gauge>::default();
+        let api_refused = Family::<Word, Counter>::default();
         let degraded = Family::<Word, Gauge>::default();
 
         let all = registry.sub_registry_with_prefix("alertcast");
@@ -346,6 +367,7 @@ impl Inner {
         );
         all.register("spool_drained", "Alerts of the spool, by what they came to at the store", drained.clone());
         all.register("spool_alerts", "Alerts in the spool: waiting for the store, or set aside", in_spool.clone());
+        all.register("api_refused", "Requests to the API that were turned away, by why", api_refused.clone());
         all.register("degraded", "Troubles that last, by their kind: /readyz tells each", degraded.clone());
         Self {
             registry,
@@ -366,6 +388,7 @@ impl Inner {
             spooled,
             drained,
             in_spool,
+            api_refused,
             degraded,
         }
     }

@@ -21,7 +21,7 @@ use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::spool::Spooling;
 use crate::unsubscribe::LinkKey;
-use crate::{courier, http, leases, processor, scheduler, spool, unsubscribe, watching};
+use crate::{courier, http, leases, processor, scheduler, spool, tokens, unsubscribe, watching};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -62,6 +62,7 @@ pub(crate) async fn set_up(store: &dyn Store) -> anyhow::Result<()> {
 /// Those of the store.
 pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> anyhow::Result<App> {
     set_up(&*store).await?;
+    tokens::end_old_ones(&*store, clock.now()).await.context("the tokens could not be looked at")?;
     let audience = AudienceHandle::default();
     audience.load(&*store).await.context("the audience could not be loaded")?;
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;

@@ -1,22 +1,22 @@
 //! Making API tokens. The text is given to whoever asked; what is kept is its digest.
 
-use std::time::Duration;
-
 use alertcast_core::admin::{Admin, AdminStatus};
 use alertcast_core::audit::AuditEntry;
 use alertcast_core::id::IdSource;
 use alertcast_core::store::{Collection, Documents, StoreError, Write, document, read};
 use alertcast_core::time::Time;
-use alertcast_core::token::{ApiToken, TOKEN_BYTES, TokenDigest, token_text};
-use bson::doc;
+use alertcast_core::token::{ApiToken, TOKEN_BYTES, TOKEN_DAYS, TokenDigest, token_end, token_text};
+use bson::{Bson, Document, doc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use tracing::info;
+
+use crate::walk;
 
 /// The most days that a token may be given.
 pub(crate) const DAYS_MAX: u32 = 3_650;
 /// The most characters of a label.
 const LABEL_CHARS_MAX: usize = 200;
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Which token is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub(crate) struct Wanted {
     pub(crate) username: String,
     /// What it is for.
     pub(crate) label: Option<String>,
-    /// In how many days it ends; none: never.
+    /// In how many days it ends; none: in [`TOKEN_DAYS`].
     pub(crate) expires_days: Option<u32>,
 }
 
@@ -55,7 +55,7 @@ impl TokenError {
             }
             Self::NotActive { .. } => "make the administrator active again: PATCH /api/v1/admin-users/ID",
             Self::LongLabel => "use a shorter one",
-            Self::Days => "give another number, or leave --expires out for a token that does not end",
+            Self::Days => "give another number, or leave --days out for 90 days",
             Self::Random(_) | Self::Store(_) => "try again; the log says more",
         }
     }
@@ -84,7 +84,7 @@ pub(crate) async fn make(
         admin_id: admin.id,
         digest: TokenDigest::of(&text),
         label: label.map(str::to_owned),
-        expires_at: wanted.expires_days.map(|days| now + DAY * days),
+        expires_at: Some(token_end(now, wanted.expires_days.unwrap_or(TOKEN_DAYS))),
         created_at: now,
     };
     let entry = AuditEntry {
@@ -96,7 +96,7 @@ pub(crate) async fn make(
         collection: Collection::ApiTokens.name().to_owned(),
         document_id: token.id,
         before: None,
-        after: token.label.as_ref().map(|label| doc! { "label": label }),
+        after: Some(after(&token)),
         reason: Some("made on the command line".to_owned()),
         ip_address: None,
     };
@@ -105,6 +105,49 @@ pub(crate) async fn make(
         .write(vec![insert(Collection::ApiTokens, document(&token)?), insert(Collection::AuditLog, document(&entry)?)])
         .await?;
     Ok(text.into())
+}
+
+/// What the audit log keeps of a token.
+fn after(token: &ApiToken) -> Document {
+    let mut after = Document::new();
+    if let Some(label) = &token.label {
+        after.insert("label", label);
+    }
+    if let Some(end) = token.expires_at {
+        after.insert("expiresAt", end);
+    }
+    after
+}
+
+/// Gives an end to tokens that were made before every token had one: [`TOKEN_DAYS`] from now, so that what uses them has
+/// time to get another. Answers how many there were. May be repeated, by several processes at once.
+pub(crate) async fn end_old_ones(store: &dyn Documents, now: Time) -> Result<usize, StoreError> {
+    let mut endless = Vec::new();
+    let mut visit = |token: Document| {
+        if matches!(token.get("expiresAt"), None | Some(Bson::Null)) {
+            endless.extend(token.get_object_id("_id").ok());
+        }
+    };
+    walk::each(|after| store.page(Collection::ApiTokens, after, walk::PAGE), &mut visit).await?;
+    let (end, count) = (token_end(now, TOKEN_DAYS), endless.len());
+    for id in endless {
+        let update = Write::Update {
+            collection: Collection::ApiTokens,
+            id,
+            set: doc! { "expiresAt": end },
+            unset: Vec::new(),
+            expect: vec![("expiresAt".to_owned(), Bson::Null)],
+        };
+        match store.write(vec![update]).await {
+            // Another process was faster, or it is gone.
+            Ok(()) | Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if count > 0 {
+        info!(tokens = count, %end, "tokens that had no end were given one");
+    }
+    Ok(count)
 }
 
 async fn active_admin(store: &dyn Documents, username: &str) -> Result<Admin, TokenError> {

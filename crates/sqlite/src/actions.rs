@@ -14,9 +14,10 @@ use alertcast_core::subscription::Subscription;
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 use async_trait::async_trait;
+use bson::Bson;
 use bson::oid::ObjectId;
 
-use crate::documents::{apply_all, note_change, ready};
+use crate::documents::{apply_all, holds, note_change, ready};
 use crate::ended::{Endings, Kept};
 use crate::failpoints::Op;
 use crate::fault::{Fault, Result};
@@ -84,7 +85,9 @@ impl Actions for SqliteStore {
     }
 
     async fn erase_user(&self, erase: EraseUser) -> StoreResult<Erased> {
-        let EraseUser { user, now, also } = erase;
+        let EraseUser { user, now, expect, also } = erase;
+        let seen = expect.clone();
+        self.read(move |rows| person(rows, user, &seen).map(drop)).await?;
         let mut cleaned = 0;
         loop {
             let slice = self.write(Lane::Bulk, Op::Erase, move |tx| clean_ended(tx.rows, user, now)).await?;
@@ -96,7 +99,7 @@ impl Actions for SqliteStore {
         let also = ready(also)?;
         let mut erased = self
             .write(Lane::Short, Op::Erase, move |tx| {
-                let erased = erase_user(tx, user, now)?;
+                let erased = erase_user(tx, user, &expect, now)?;
                 apply_all(tx, &also)?;
                 Ok(erased)
             })
@@ -261,11 +264,15 @@ fn clean_alert(rows: Rows<'_>, alert: AlertId, user: UserId, recipient: &str) ->
     Ok(())
 }
 
-fn erase_user(tx: &Tx<'_>, user: UserId, now: Time) -> Result<Erased> {
+/// The user's document, where it is as the caller has seen it.
+fn person(rows: Rows<'_>, user: UserId, expect: &[(String, Bson)]) -> Result<Bytes> {
+    let person = rows.find(Collection::Users, user)?.ok_or_else(Fault::conflict)?;
+    if holds(&person, expect)? { Ok(person) } else { Err(Fault::conflict()) }
+}
+
+fn erase_user(tx: &Tx<'_>, user: UserId, expect: &[(String, Bson)], now: Time) -> Result<Erased> {
     let rows = tx.rows;
-    let Some(person) = rows.find(Collection::Users, user)? else {
-        return Err(Fault::conflict());
-    };
+    let person = person(rows, user, expect)?;
     rows.edit(Collection::Users, &person, &edit_for(erasure::of_user(user, now)))?;
     note_change(tx, Collection::Users, user.0)?;
     let mut erased = Erased::default();
@@ -273,6 +280,7 @@ fn erase_user(tx: &Tx<'_>, user: UserId, now: Time) -> Result<Erased> {
     for about in std::iter::once(user.0).chain(subscriptions) {
         erased.audit_entries_cleaned += clean_records(rows, about)?;
     }
+    erased.answers_cleaned = clean_answers(rows, user)?;
     drop_waiting(rows, user, now, &mut erased)?;
     Ok(erased)
 }
@@ -313,6 +321,21 @@ fn clean_records(rows: Rows<'_>, about: ObjectId) -> Result<u64> {
         }
         if changes {
             rows.edit(Collection::AuditLog, &bytes, &edit)?;
+            cleaned += 1;
+        }
+    }
+    Ok(cleaned)
+}
+
+pub(crate) const ANSWERS_ABOUT: &str = r#"SELECT doc FROM idempotency_keys WHERE "userId" = ?1"#;
+
+/// Takes from the answers kept for repeated requests what they tell of a person; answers from how many.
+fn clean_answers(rows: Rows<'_>, user: UserId) -> Result<u64> {
+    let mut cleaned = 0;
+    for bytes in rows.all(ANSWERS_ABOUT, [Blob::from(user)], |row| Ok(row.get::<_, Bytes>(0)?))? {
+        let record = crate::rows::unpack(Collection::IdempotencyKeys, &bytes)?;
+        if let Some(change) = erasure::of_answer(&record) {
+            rows.edit(Collection::IdempotencyKeys, &bytes, &edit_for(change))?;
             cleaned += 1;
         }
     }

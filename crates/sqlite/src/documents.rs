@@ -271,14 +271,8 @@ fn update(tx: &Tx<'_>, collection: Collection, id: ObjectId, edit: &Edit, expect
     let Some(old) = tx.rows.find(collection, id)? else {
         return Err(Fault::conflict());
     };
-    for (field, value) in expect {
-        let holds = match raw::lookup(&old, field)? {
-            Some(kept) => kept.equals(value),
-            None => *value == Bson::Null,
-        };
-        if !holds {
-            return Err(Fault::conflict());
-        }
+    if !holds(&old, expect)? {
+        return Err(Fault::conflict());
     }
     let new = tx.rows.edit(collection, &old, edit)?;
     for reference in collection.references() {
@@ -287,6 +281,20 @@ fn update(tx: &Tx<'_>, collection: Collection, id: ObjectId, edit: &Edit, expect
         }
     }
     note_change(tx, collection, id)
+}
+
+/// Whether a document has these values; null: absent or null.
+pub(crate) fn holds(document: &[u8], expect: &[(String, Bson)]) -> Result<bool> {
+    for (field, value) in expect {
+        let holds = match raw::lookup(document, field)? {
+            Some(kept) => kept.equals(value),
+            None => *value == Bson::Null,
+        };
+        if !holds {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Deletes a document that nothing refers to.

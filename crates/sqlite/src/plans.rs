@@ -97,6 +97,7 @@ fn a_person_is_found_by_what_is_theirs() {
         actions::SUBSCRIPTIONS_OF,
     );
     goes_by_in_order("audit_log.documentId_1_at_1", actions::RECORDS_OF);
+    goes_by_in_order("idempotency_keys.userId_1", actions::ANSWERS_ABOUT);
     goes_by("trades.userId_1_alertConfigId_1_status_1", documents::OPEN_BY_CONFIG);
 }
 

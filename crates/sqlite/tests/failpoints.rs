@@ -158,7 +158,7 @@ async fn an_act_by_hand_that_fails_halfway_leaves_nothing() {
     store.take(&bot, &[delivery], at(3)).await.unwrap();
     store.record_attempts(&bot, vec![AttemptRecord { delivery, outcome: dead() }], at(4)).await.unwrap();
     store.refuse_alert(refused(3, 1, &["too_old"]), Vec::new()).await.unwrap();
-    let erase = || EraseUser { user: user_id(2), now: at(50), also: record(4) };
+    let erase = || EraseUser { user: user_id(2), now: at(50), expect: Vec::new(), also: record(4) };
     let before = kept(&store).await;
     for stage in ["begin", "applied"] {
         for (op, n) in [("close", 1), ("resend", 2), ("reaccept", 3), ("erase", 4)] {

@@ -211,6 +211,46 @@ impl From<Signal> for Intent {
     }
 }
 
+words! {
+    /// As what an operator reads an alert that does not say clearly what it is.
+    ReadAs { Exit = "exit", Entry = "entry", Turn = "turn" }
+}
+
+/// What an operator says that an alert is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OperatorReading {
+    pub read_as: ReadAs,
+    /// Of an exit, whose trades end (none: those of both sides); else the side of the trade that opens.
+    pub side: Option<Side>,
+}
+
+impl OperatorReading {
+    /// What is to be done; `reason` is what the message says of why trades end. None where the side is needed.
+    pub fn intent(self, reason: Option<ExitSignal>) -> Option<Intent> {
+        Some(match self.read_as {
+            ReadAs::Exit => Intent::Flat { side: self.side, reason },
+            ReadAs::Entry => Intent::Entry { side: self.side? },
+            ReadAs::Turn => {
+                let opens = self.side?;
+                Intent::Turn { closes: opens.opposite(), reason, opens }
+            }
+        })
+    }
+}
+
+impl std::fmt::Display for OperatorReading {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.read_as, self.side) {
+            (ReadAs::Exit, None) => f.write_str("an exit"),
+            (ReadAs::Exit, Some(side)) => write!(f, "an exit of {side} trades"),
+            (ReadAs::Entry, None) => f.write_str("an entry"),
+            (ReadAs::Entry, Some(side)) => write!(f, "an entry, {side}"),
+            (ReadAs::Turn, None) => f.write_str("a turn"),
+            (ReadAs::Turn, Some(side)) => write!(f, "a turn to {side}"),
+        }
+    }
+}
+
 /// A strategy's position: `{{strategy.market_position}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {

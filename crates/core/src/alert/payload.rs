@@ -25,7 +25,7 @@ use crate::time::Time;
 use crate::user::RiskLevel;
 
 pub(super) use self::again::json;
-pub use self::again::{body_text, read_again};
+pub use self::again::{body_text, is_about_intent, read_again};
 pub use super::levels::Given as GivenLevels;
 pub use super::redact::{scrub, scrub_query};
 pub use super::source::Unreadable;

@@ -213,7 +213,7 @@ const ACTS: &[Act] = &[
     ("close", |also| Todo::Close(TradeClose { also, ..close(1, 1, 1) })),
     ("resend", |also| Todo::Resend(resend(also))),
     ("accept", |also| Todo::Accept(Box::new(accept(also)))),
-    ("erase", |also| Todo::Erase(EraseUser { user: user_id(3), now: at(50), also })),
+    ("erase", |also| Todo::Erase(EraseUser { user: user_id(3), now: at(50), expect: Vec::new(), also })),
 ];
 
 /// The dead delivery of [`before_acts`] is sent again.

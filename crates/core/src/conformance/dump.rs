@@ -25,6 +25,7 @@ pub const PAGED: &[Collection] = &[
     Collection::Quotas,
     Collection::RejectedWebhooks,
     Collection::AuditLog,
+    Collection::IdempotencyKeys,
 ];
 
 /// What a store holds, by collection.

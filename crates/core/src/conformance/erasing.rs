@@ -23,7 +23,7 @@ use crate::trade::document::TradeStatus;
 use crate::user::{User, UserStatus};
 
 fn erase(user: u32, second: i64) -> EraseUser {
-    EraseUser { user: user_id(user), now: at(second), also: Vec::new() }
+    EraseUser { user: user_id(user), now: at(second), expect: Vec::new(), also: Vec::new() }
 }
 
 /// What tells who user 1 is.
@@ -68,7 +68,17 @@ async fn person(scene: &Scene) {
         [nested, dotted, of_payment].iter().map(|entry| insert(Collection::AuditLog, entry)).collect();
     writes.push(set(Collection::Users, user_id(1), of_user));
     writes.push(set(Collection::UserSubscriptions, subscription_id(1), of_subscription));
+    writes.push(Write::Insert { collection: Collection::IdempotencyKeys, document: answer(1, 1) });
+    writes.push(Write::Insert { collection: Collection::IdempotencyKeys, document: answer(2, 2) });
     scene.store.write(writes).await.unwrap();
+}
+
+/// What was answered to a request about a user, kept for its repetition.
+fn answer(n: u32, user: u32) -> Document {
+    doc! {
+        "_id": oid(21, 0, n), "userId": user_id(user), "request": "digest", "status": 201, "until": at(90_000),
+        "headers": [doc! { "name": "location", "value": "/users/1" }], "body": format!("{{\"email\":\"{}\"}}", email(user)),
+    }
 }
 
 pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
@@ -100,6 +110,7 @@ pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
         deliveries_dropped: 2,
         deliveries_cleaned: 6,
         audit_entries_cleaned: 3,
+        answers_cleaned: 1,
         settle: vec![alert_id(9)],
     };
     assert_eq!(erased, expected);
@@ -128,11 +139,29 @@ pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
     let record = raw(&*scene.store, Collection::AuditLog, oid(20, 0, 1)).await;
     assert_eq!(record.get_document("before").unwrap(), &doc! { "profile": { "timezone": "UTC" } });
     assert!(find(&*scene.store, Collection::AuditLog, oid(20, 0, 7)).await.is_some());
+    let answered = raw(&*scene.store, Collection::IdempotencyKeys, oid(21, 0, 1)).await;
+    assert!(answered.get_bool("erased").unwrap() && answered.get_str("request").is_ok(), "that it was done stays");
+    let others = raw(&*scene.store, Collection::IdempotencyKeys, oid(21, 0, 2)).await;
+    assert!(others.get_str("body").unwrap().contains(&email(2)));
     assert_eq!(scene.store.get(Collection::Users, &[user_id(2).0]).await.unwrap(), before_user);
     assert_eq!(scene.delivery(Email, 1, 2).await.to, email(2));
     let changed: Vec<_> = scene.store.changes_since(seq, 10).await.unwrap().iter().map(|change| change.id).collect();
     assert!(changed.contains(&user_id(1).0) && changed.contains(&subscription_id(1).0), "{changed:?}");
     invariants::check(&dump);
+}
+
+pub async fn a_person_who_is_not_as_the_caller_saw_them_is_not_erased(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    let kept = raw(&*scene.store, Collection::Users, user_id(1)).await;
+    let seen = vec![("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap())];
+    scene.store.write(vec![set(Collection::Users, user_id(1), doc! { "updatedAt": at(40) })]).await.unwrap();
+    let before = scene.dump().await;
+    let stale = EraseUser { also: record(1), expect: seen, ..erase(1, 50) };
+    assert_eq!(scene.store.erase_user(stale).await, Err(StoreError::Conflict));
+    before.assert_same(&scene.dump().await);
+    let now = vec![("updatedAt".to_owned(), at(40).into()), ("alertcast.nothing".to_owned(), bson::Bson::Null)];
+    scene.store.erase_user(EraseUser { expect: now, ..erase(1, 50) }).await.unwrap();
+    is_gone(&scene.dump().await);
 }
 
 /// Ended messages to user 1, as many as one asks for.

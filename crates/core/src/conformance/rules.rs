@@ -312,6 +312,7 @@ macro_rules! conformance_tests {
                 erasing_again_takes_away_what_has_come_since,
                 an_erasure_that_is_cut_off_goes_on_when_it_is_repeated,
                 nobody_is_erased_who_is_not_there,
+                a_person_who_is_not_as_the_caller_saw_them_is_not_erased,
                 a_message_that_is_being_sent_goes_on_without_its_recipient,
                 a_person_has_a_history_as_soon_as_something_is_kept,
             ;

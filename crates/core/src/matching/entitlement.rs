@@ -129,7 +129,8 @@ fn judge(
     Ok(())
 }
 
-/// Whether the subscription covers `then`: status active and start <= then < end.
+/// Whether the subscription covers `then`: status active, payment not rejected, and start <= then < end. (One
+/// that is active while its payment is pending is another application's way to run a subscription.)
 fn runs(subscription: &SubscriptionView<'_>, then: Time, now: Time) -> Result<(), Verdict> {
     let covers_end = subscription.end.is_some_and(|end| then < end);
     let ended_since = covers_end && subscription.end.is_some_and(|end| end <= now);
@@ -137,6 +138,7 @@ fn runs(subscription: &SubscriptionView<'_>, then: Time, now: Time) -> Result<()
         SubscriptionStatus::Pending => return Err(Verdict::SubscriptionPending),
         SubscriptionStatus::Expired if !ended_since => return Err(Verdict::SubscriptionExpired),
         SubscriptionStatus::Cancelled if !ended_since => return Err(Verdict::SubscriptionCancelled),
+        _ if subscription.is_rejected => return Err(Verdict::PaymentRejected),
         SubscriptionStatus::Active | SubscriptionStatus::Expired | SubscriptionStatus::Cancelled => {}
     }
     if !covers_end {
@@ -167,7 +169,7 @@ const fn helpfulness(verdict: Verdict) -> u8 {
         Verdict::NotPicked => 4,
         Verdict::PlanInactive => 3,
         Verdict::SubscriptionNotStarted => 2,
-        Verdict::SubscriptionPending => 1,
+        Verdict::SubscriptionPending | Verdict::PaymentRejected => 1,
         _ => 0,
     }
 }

@@ -10,7 +10,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use bson::Document;
+use bson::{Bson, Document};
 
 use super::{Result, UsageIncrement, Write, document};
 use crate::alert::document::Alert;
@@ -71,6 +71,8 @@ pub struct AcceptRefused {
 pub struct EraseUser {
     pub user: UserId,
     pub now: Time,
+    /// What the user's document must still hold (field, value; null: absent or null); else `Conflict`.
+    pub expect: Vec<(String, Bson)>,
     pub also: Vec<Write>,
 }
 
@@ -85,6 +87,8 @@ pub struct Erased {
     pub deliveries_cleaned: u64,
     /// Entries of the audit log from which the person was taken.
     pub audit_entries_cleaned: u64,
+    /// Answers to requests about the person, kept for their repetition, that tell of the person no more.
+    pub answers_cleaned: u64,
     /// Alerts one of whose deliveries ended: to be settled.
     pub settle: Vec<AlertId>,
 }
@@ -115,11 +119,11 @@ pub trait Actions: Send + Sync + fmt::Debug {
     async fn has_history(&self, user: UserId) -> Result<bool>;
 
     /// Erases a person and keeps the numbers: see [`erasure`](crate::erasure) for what becomes of each document.
-    /// `Conflict` where there is no such user.
+    /// `Conflict` where there is no such user, or `expect` does not hold.
     ///
     /// The recipient of deliveries that have ended is taken away first, in slices; then all else in one commit: the user,
-    /// the subscriptions, the audit log's entries about these, the waiting deliveries (`dropped`, with the consequences
-    /// of their end), and `also`. After a crash between slices the person is there, without the recipient of some old
+    /// the subscriptions, the audit log's entries about these, the answers kept for repeated requests, the waiting
+    /// deliveries (`dropped`, with the consequences of their end), and `also`. After a crash between slices the person is there, without the recipient of some old
     /// messages; repeating it goes on. Repeated on a person who is erased it takes away what has come since, and applies
     /// `also`. A message that is being sent goes on; its recipient is taken from the record.
     ///

@@ -375,7 +375,11 @@ const AUDIT: &[Index] = &[
     index(&[("documentId", Up), ("at", Up)]).ours(),
 ];
 
-const IDEMPOTENCY: &[Index] = &[index(&[("until", Up)]).ttl().ours()];
+const IDEMPOTENCY: &[Index] = &[
+    index(&[("until", Up)]).ttl().ours(),
+    // Answers that tell of a person, when that one is erased.
+    index(&[("userId", Up)]).ours(),
+];
 
 const REJECTED: &[Index] = &[index(RECEIVED_TOP).ours()];
 const RECEIVED_TOP: Keys = &[("receivedAt", Up)];

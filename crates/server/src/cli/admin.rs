@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::token::{TOKEN_DAYS, token_end};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failure::Failure;
@@ -20,9 +21,12 @@ const PAUSE: Duration = Duration::from_millis(250);
 
 /// Makes a token and prints it, alone on a line.
 pub(super) async fn token(loaded: &Loaded, wanted: Wanted) -> anyhow::Result<()> {
+    let days = wanted.expires_days.unwrap_or(TOKEN_DAYS);
     let token = made(loaded, wanted).await?;
     terminal::line(token.expose_secret());
     terminal::aside("this is the token; it is shown this once and kept nowhere");
+    let end = token_end(SystemClock::new().now(), days).to_jiff().strftime("%Y-%m-%d").to_string();
+    terminal::aside(&format!("it ends on {end}, and before with a change of the administrator's password"));
     Ok(())
 }
 

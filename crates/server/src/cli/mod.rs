@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use alertcast_core::store::Collection;
+use alertcast_core::token::TOKEN_DAYS;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
@@ -82,14 +83,15 @@ struct Token {
     /// What it is for, in your words
     #[arg(long, value_name = "TEXT")]
     label: Option<String>,
-    /// In how many days it ends [default: never]
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=i64::from(tokens::DAYS_MAX)))]
-    expires: Option<u32>,
+    /// In how many days it ends
+    #[arg(long, alias = "expires", value_name = "DAYS", default_value_t = TOKEN_DAYS)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=i64::from(tokens::DAYS_MAX)))]
+    days: u32,
 }
 
 impl From<Token> for Wanted {
-    fn from(Token { username, label, expires }: Token) -> Self {
-        Self { username, label, expires_days: expires }
+    fn from(Token { username, label, days }: Token) -> Self {
+        Self { username, label, expires_days: Some(days) }
     }
 }
 

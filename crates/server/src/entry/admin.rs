@@ -19,7 +19,7 @@ pub(crate) fn admin(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let id = AdminId(reading.id(&mut fields));
     let username = fields.required("username", text).map(|name| name.to_lowercase());
     let email = fields.required("email", email);
-    reading.password = match reading.exists {
+    reading.password = match reading.kept.is_some() {
         true => fields.optional("password", new_password),
         false => fields.required("password", new_password),
     };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::problems::{INVALID, MISSING, Problems, UNKNOWN};
+use super::problems::{FIXED, INVALID, MISSING, Problems, UNKNOWN};
 use crate::suggest;
 
 /// What a value is read as, or what is wrong with it.
@@ -42,6 +42,11 @@ impl<'a> Fields<'a> {
     /// A field that is needed and not there.
     pub(crate) fn missing(&self, name: &str) {
         self.wrong_as(MISSING, name, "is missing");
+    }
+
+    /// A field that may not be changed any more.
+    pub(crate) fn fixed(&self, name: &str, what: impl Into<String>) {
+        self.wrong_as(FIXED, name, what);
     }
 
     fn wrong_as(&self, code: &'static str, name: &str, what: impl Into<String>) {

@@ -9,6 +9,8 @@ use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::money::Amount;
 use alertcast_core::store::listing::PAGE_MAX;
 use alertcast_core::store::{Collection, Documents, ListQuery, Result};
+use alertcast_core::subscription::{PaymentStatus, Place, SubscriptionStatus};
+use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use serde_json::Value;
@@ -34,7 +36,8 @@ pub(crate) struct Known {
     /// By transaction id.
     pub(crate) subscriptions: Index<String, SubscriptionId>,
     pub(crate) of_user: HashMap<UserId, Vec<SubscriptionId>>,
-    pub(crate) active: HashMap<UserId, usize>,
+    /// What counts toward a user's five subscriptions.
+    pub(crate) places: HashMap<UserId, Vec<Place>>,
     pub(crate) preferences: Index<(UserId, ConfigId), PreferenceId>,
 }
 
@@ -96,6 +99,7 @@ pub(crate) struct Around<'a> {
     pub(crate) kept: Option<&'a Document>,
     /// The payment is looked at: it must equal the plan's price as it is now.
     pub(crate) priced: bool,
+    pub(crate) now: Time,
 }
 
 impl Known {
@@ -148,13 +152,11 @@ impl Known {
         }
     }
 
-    /// A user's subscriptions; of the kept one only that it is there, and what it was counts for nothing.
+    /// A user's subscriptions; of the kept one only that it is there. Where it has a place already, none is counted.
     async fn enter_subscriptions(&mut self, store: &dyn Documents, user: UserId, around: Around<'_>) -> Result<()> {
         let itself = around.kept.filter(|_| around.collection == Collection::UserSubscriptions);
-        let was_active = itself.is_some_and(|kept| {
-            text(kept, &["subscription", "status"]).as_deref() == Some("active")
-                && reference(kept, "userId") == Some(user.0)
-        });
+        let had_place =
+            itself.is_some_and(|kept| reference(kept, "userId") == Some(user.0) && place(kept).is_open(around.now));
         let itself = itself.and_then(|kept| kept.get_object_id("_id").ok());
         let mut query = ListQuery {
             collection: Collection::UserSubscriptions,
@@ -177,9 +179,8 @@ impl Known {
                 break;
             }
         }
-        if was_active {
-            // It does not become active by this.
-            self.active.clear();
+        if had_place {
+            self.places.clear();
         }
         Ok(())
     }
@@ -228,9 +229,7 @@ impl Known {
         self.subscriptions.of_store(text(document, &["payment", "transactionId"]), id);
         let Some(user) = reference(document, "userId").map(UserId) else { return };
         self.of_user.entry(user).or_default().push(id);
-        if text(document, &["subscription", "status"]).as_deref() == Some("active") {
-            *self.active.entry(user).or_default() += 1;
-        }
+        self.places.entry(user).or_default().push(place(document));
     }
 }
 
@@ -259,6 +258,20 @@ fn ids_in(value: Option<&Value>) -> Vec<ObjectId> {
         Some(Value::Array(items)) => items.iter().filter_map(|item| values::id(item).ok()).collect(),
         Some(one) => values::id(one).into_iter().collect(),
         None => Vec::new(),
+    }
+}
+
+/// A kept subscription, as far as it can be read, as the number of a user's subscriptions sees it.
+fn place(document: &Document) -> Place {
+    let status = text(document, &["subscription", "status"]);
+    let status = status.and_then(|text| SubscriptionStatus::ALL.iter().copied().find(|word| word.as_str() == text));
+    let date = |name| at(document, &["subscription", name]).and_then(Bson::as_datetime).map(|at| Time::from(*at));
+    let rejected = text(document, &["payment", "status"]).as_deref() == Some(PaymentStatus::Rejected.as_str());
+    Place {
+        plan: reference(document, "subscriptionPlanId").map(PlanId),
+        status: status.filter(|_| !rejected).unwrap_or(SubscriptionStatus::Pending),
+        start: date("startDate"),
+        end: date("endDate"),
     }
 }
 

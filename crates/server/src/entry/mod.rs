@@ -14,7 +14,9 @@ mod values;
 
 use std::hash::Hash;
 
+use alertcast_core::alert::intent::{OperatorReading, ReadAs};
 use alertcast_core::id::IdSource;
+use alertcast_core::market::Side;
 use alertcast_core::money::Price;
 use alertcast_core::store::{Collection, Write, document};
 use alertcast_core::time::Time;
@@ -28,7 +30,7 @@ pub(crate) use self::admin::admin;
 pub(crate) use self::catalog::{config, plan};
 pub(crate) use self::fields::Fields;
 pub(crate) use self::known::{Around, Known};
-pub(crate) use self::people::{preference, subscription, user};
+pub(crate) use self::people::{preference, subscription, takes_place, user};
 pub(crate) use self::problems::{Problem, Problems};
 
 use self::fields::Read;
@@ -54,8 +56,8 @@ pub(crate) struct Reading<'a> {
     now: Time,
     /// Entries that the store has are left alone, and are no mistake.
     pub(crate) skip_existing: bool,
-    /// The document is kept already: its secrets need not be given again.
-    exists: bool,
+    /// The document that is changed: its secrets need not be given again, and what it breaks already is not told anew.
+    kept: Option<Document>,
     pub(crate) writes: Vec<Write>,
     pub(crate) skipped: Vec<Collection>,
     /// An administrator's, to be hashed.
@@ -78,13 +80,13 @@ pub(crate) fn one(
     known: Known,
     read: Reader,
     value: Value,
-    exists: bool,
+    kept: Option<&Document>,
     ids: &dyn IdSource,
     now: Time,
 ) -> Result<Entry, Vec<Problem>> {
     let problems = Problems::default();
     let mut reading = Reading::new(known, &problems, Naming::ById, ids, now);
-    reading.exists = exists;
+    reading.kept = kept.cloned();
     read(&mut reading, Fields::new(String::new(), value, &problems));
     let (written, password) = (reading.writes.pop(), reading.password.take());
     match (problems.into_inner(), written) {
@@ -108,6 +110,29 @@ pub(crate) fn closing(value: Value) -> Result<(Price, Option<String>), Vec<Probl
     }
 }
 
+/// Reads as what an alert is meant: `{"as": "exit" | "entry" | "turn", "side": "BUY" | "SELL"}`; none where nothing is
+/// said. An exit may be of both sides.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub(crate) fn meaning(value: Value) -> Result<Option<OperatorReading>, Vec<Problem>> {
+    let problems = Problems::default();
+    let mut fields = Fields::new(String::new(), value, &problems);
+    let side = fields.optional("side", values::word(Side::ALL));
+    let read_as = match side {
+        Some(_) => fields.required("as", values::word(ReadAs::ALL)),
+        None => fields.optional("as", values::word(ReadAs::ALL)),
+    };
+    if side.is_none() && matches!(read_as, Some(ReadAs::Entry | ReadAs::Turn)) {
+        fields.missing("side");
+    }
+    drop(fields);
+    match problems.into_inner() {
+        problems if problems.is_empty() => Ok(read_as.map(|read_as| OperatorReading { read_as, side })),
+        problems => Err(problems),
+    }
+}
+
 impl<'a> Reading<'a> {
     pub(crate) fn new(known: Known, problems: &'a Problems, naming: Naming, ids: &'a dyn IdSource, now: Time) -> Self {
         Self {
@@ -117,7 +142,7 @@ impl<'a> Reading<'a> {
             ids,
             now,
             skip_existing: false,
-            exists: false,
+            kept: None,
             writes: Vec::new(),
             skipped: Vec::new(),
             password: None,

@@ -5,14 +5,16 @@ use alertcast_core::money::Count;
 use alertcast_core::preference::{
     AlertChoices, AlertPreference, CustomSettings, PreferenceStatistics, WantedChannels, WantedTypes,
 };
-use alertcast_core::store::Collection;
+use alertcast_core::store::{Collection, read};
 use alertcast_core::subscription::{
-    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension,
-    SubscriptionStatus, Term, Usage,
+    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Place, Subscription, SubscriptionExtension,
+    SubscriptionStatus, Term, Usage, places_taken,
 };
+use alertcast_core::time::Time;
 use alertcast_core::user::{
     Notifications, Preferences, Profile, RiskLevel, Telegram, Trading, User, UserExtension, UserStatus,
 };
+use serde_json::Value;
 
 use super::catalog::config_reference;
 use super::fields::Fields;
@@ -101,8 +103,11 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     }
     let user_id = user_of(reading, &mut fields);
     let plan_id = plan_of(reading, &mut fields);
-    let payment = payment(reading, paid, transaction_id, plan_id);
-    let term = term(fields.within("subscription"));
+    let before = reading.kept.clone().and_then(|kept| read::<Subscription>(Collection::UserSubscriptions, kept).ok());
+    let before = before.as_ref();
+    stays_with(&fields, before, user_id, plan_id);
+    let term = term(fields.within("subscription"), before);
+    let payment = payment(reading, paid, transaction_id, plan_id, (before, &term));
     let usage = usage(fields.within("usage"));
     let mut extension = fields.within("alertcast");
     let picks = extension.list("picks", |value| config_reference(reading, value));
@@ -114,13 +119,15 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let (created_at, updated_at) = reading.times(&mut fields);
     if let Some(user) = user_id {
         reading.known.of_user.entry(user).or_default().push(id);
-        if term.status == SubscriptionStatus::Active {
-            let active = reading.known.active.entry(user).or_default();
-            *active += 1;
-            if *active > ACTIVE_SUBSCRIPTIONS_MAX {
-                fields.wrong("subscription.status", "is the user's sixth active subscription; at most 5 are allowed");
-            }
+        let place = Place { plan: plan_id, status: term.status, start: term.start_date, end: term.end_date };
+        let held = reading.known.places.entry(user).or_default();
+        held.push(place);
+        if place.is_open(reading.now) && places_taken(held, reading.now) > ACTIVE_SUBSCRIPTIONS_MAX {
+            fields.wrong("subscription.status", "is the user's sixth active subscription; at most 5 are allowed");
         }
+    }
+    if let Some(payment) = &payment {
+        needs_approval(&fields, payment, &term, before);
     }
     drop(fields);
     let whole = || {
@@ -139,11 +146,44 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     reading.add(Collection::UserSubscriptions, whole());
 }
 
+/// Whose a subscription is, and once it is paid to what, is settled.
+fn stays_with(fields: &Fields<'_>, before: Option<&Subscription>, user: Option<UserId>, plan: Option<PlanId>) {
+    let Some(before) = before else { return };
+    if user.is_some_and(|user| user != before.user_id) {
+        fields.fixed("userId", "cannot be changed: a subscription stays with its user");
+    }
+    let paid = before.payment.status == PaymentStatus::Approved || before.entitlement().is_some();
+    if paid && plan.is_some_and(|plan| plan != before.subscription_plan_id) {
+        fields.fixed("subscriptionPlanId", "cannot be changed any more: this plan is what was paid for");
+    }
+}
+
+/// Without an approved payment nothing is made active, and nothing that is active made longer. What another
+/// application has made so stays as it is while other fields are changed.
+fn needs_approval(fields: &Fields<'_>, payment: &Payment, term: &Term, before: Option<&Subscription>) {
+    let status = payment.status;
+    if term.status != SubscriptionStatus::Active || status == PaymentStatus::Approved {
+        return;
+    }
+    let was_so = before.is_some_and(|before| {
+        let same = before.payment.status == status && before.subscription.status == term.status;
+        let mut after = before.clone();
+        after.subscription = term.clone();
+        same && !after.entitles_to_more(Some(before))
+    });
+    if !was_so {
+        let what =
+            format!("is active, but payment.status is {status}: an active subscription takes an approved payment");
+        fields.wrong("subscription.status", what);
+    }
+}
+
 fn payment(
     reading: &Reading<'_>,
     mut fields: Fields<'_>,
     transaction_id: Option<String>,
     plan: Option<PlanId>,
+    (before, term): (Option<&Subscription>, &Term),
 ) -> Option<Payment> {
     let paid = fields.required("amount", amount);
     let price = plan.and_then(|plan| reading.known.prices.get(&plan));
@@ -161,6 +201,16 @@ fn payment(
         fields.optional("approvedBy", |value| reference(reading, value, &reading.known.users, email, "user"));
     let approved_at = fields.optional("approvedAt", time);
     let rejection_reason = fields.optional("rejectionReason", text);
+    let before = before.map(|before| &before.payment);
+    if status != PaymentStatus::Approved {
+        let what = format!("is of an approved payment, and this one is {status}");
+        if approved_at.is_some() && approved_at != before.and_then(|before| before.approved_at) {
+            fields.wrong("approvedAt", what.as_str());
+        }
+        if approved_by.is_some() && approved_by != before.and_then(|before| before.approved_by) {
+            fields.wrong("approvedBy", what);
+        }
+    }
     Some(Payment {
         transaction_id: transaction_id?,
         amount: paid?,
@@ -169,21 +219,38 @@ fn payment(
         proof_url,
         status,
         approved_by,
-        approved_at,
+        approved_at: approved_at.or_else(|| approved_when(reading, before, status, term)),
         rejection_reason,
     })
 }
 
-fn term(mut fields: Fields<'_>) -> Term {
+/// When a payment was approved that does not say. One that is approved by this was approved now; one that comes with a
+/// file, when its term began.
+fn approved_when(reading: &Reading<'_>, before: Option<&Payment>, status: PaymentStatus, term: &Term) -> Option<Time> {
+    if status != PaymentStatus::Approved {
+        return None;
+    }
+    match (before, reading.naming) {
+        // Another application's may lack it. One that is taken away is noted anew.
+        (Some(before), _) if before.status == status => before.approved_at.map(|_| reading.now),
+        (None, Naming::ByNameToo) => Some(term.start_date.map_or(reading.now, |start| start.min(reading.now))),
+        _ => Some(reading.now),
+    }
+}
+
+fn term(mut fields: Fields<'_>, before: Option<&Subscription>) -> Term {
     let start_date = fields.optional("startDate", time);
     let end_date = fields.optional("endDate", time);
     let status = fields.or("status", SubscriptionStatus::Pending, word(SubscriptionStatus::ALL));
-    if let (Some(start), Some(end)) = (start_date, end_date)
+    let before = before.map(|before| &before.subscription);
+    let is_as_it_was = before
+        .is_some_and(|before| (before.status, before.start_date, before.end_date) == (status, start_date, end_date));
+    if let (Some(start), Some(end), false) = (start_date, end_date, is_as_it_was)
         && end <= start
     {
         fields.wrong("endDate", format!("is {end}, which is not after startDate, {start}"));
     }
-    if status == SubscriptionStatus::Active {
+    if status == SubscriptionStatus::Active && !is_as_it_was {
         for (name, date) in [("startDate", start_date), ("endDate", end_date)] {
             if date.is_none() {
                 fields.wrong(name, "is needed: without it an active subscription brings no alerts");
@@ -199,6 +266,15 @@ fn term(mut fields: Fields<'_>) -> Term {
     }
 }
 
+/// Whether a subscription as it was sent, or is shown, takes one of its user's places now.
+pub(crate) fn takes_place(value: &Value, now: Time) -> bool {
+    let at = |path: &str| value.pointer(path).filter(|value| !value.is_null());
+    let date = |path: &str| at(path).and_then(|value| time(value).ok());
+    let status = at("/subscription/status").and_then(|value| word(SubscriptionStatus::ALL)(value).ok());
+    let (start, end) = (date("/subscription/startDate"), date("/subscription/endDate"));
+    Place { plan: None, status: status.unwrap_or(SubscriptionStatus::Pending), start, end }.is_open(now)
+}
+
 fn usage(mut fields: Fields<'_>) -> Usage {
     Usage {
         alerts_received: fields.or("alertsReceived", Count(0), whole(0, i64::MAX)),
@@ -212,6 +288,10 @@ pub(crate) fn preference(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let id = PreferenceId(reading.id(&mut fields));
     let user_id = user_of(reading, &mut fields);
     let config_id = config_of(reading, &mut fields);
+    let owner = reading.kept.as_ref().and_then(|kept| kept.get_object_id("userId").ok()).map(UserId);
+    if owner.is_some() && user_id.is_some() && owner != user_id {
+        fields.fixed("userId", "cannot be changed: preferences stay with their user");
+    }
     let key = user_id.zip(config_id).map(|key| (key, id));
     let known = &mut reading.known.preferences;
     if admit(known, key, reading.skip_existing, &fields, "userId, alertConfigId") == Admitted::Skip {

@@ -12,6 +12,8 @@ pub(crate) const MISSING: &str = "missing";
 pub(crate) const UNKNOWN: &str = "unknown_field";
 /// A value that cannot stand there.
 pub(crate) const INVALID: &str = "invalid";
+/// A value that stays as it was given first.
+pub(crate) const FIXED: &str = "read_only";
 
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,6 +15,8 @@ pub(super) struct Problem {
     status: StatusCode,
     page: Page,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// In a word, for the log and the metrics, why whoever asks is turned away.
+    reason: Option<&'static str>,
 }
 
 /// A problem document (RFC 9457).
@@ -60,13 +62,23 @@ impl From<FieldProblem> for FieldError {
 impl Problem {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
         let page = Page { title, status: status.as_u16(), detail: detail.into(), alert_id: None, errors: Vec::new() };
-        Self { status, page, headers: Vec::new() }
+        Self { status, page, headers: Vec::new(), reason: None }
     }
 
     pub(super) fn about(mut self, alert: Option<AlertId>, errors: Vec<FieldProblem>) -> Self {
         self.page.alert_id = alert.map(|alert| alert.to_string());
         self.page.errors = errors.into_iter().map(FieldError::from).collect();
         self
+    }
+
+    /// Notes why whoever asks is turned away. It is not answered.
+    pub(super) fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    pub(super) const fn reason(&self) -> Option<&'static str> {
+        self.reason
     }
 
     /// What is wrong with each field.

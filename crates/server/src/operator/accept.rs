@@ -1,26 +1,33 @@
-//! Accepting an alert after the fact: one that was refused, once the cause is mended, and one that was parked.
+//! Accepting an alert after the fact: one that was refused, once the cause is mended or an operator has said what it
+//! means, and one that was parked. And a request that was kept as a rejected webhook, once it can be read as an alert.
 
-use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::alert::document::{
+    Alert, AlertError, AlertExtension, AlertStatistics, AlertStatus, Processing, Source, Webhook,
+};
 use alertcast_core::alert::duplicate::alert_id_key;
+use alertcast_core::alert::intent::OperatorReading;
 use alertcast_core::alert::payload::{self, Payload};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::money::Count;
-use alertcast_core::store::{AcceptRefused, Collection, IntakeKey, StoreError, partition_of};
+use alertcast_core::store::{
+    AcceptRefused, Collection, IntakeKey, RejectedWebhook, StoreError, Write, document, partition_of, read,
+};
 use alertcast_core::time::Time;
-use bson::doc;
+use bson::oid::ObjectId;
+use bson::{Document, doc};
 use tracing::info;
 
 use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
 use crate::app::App;
 
 /// Has an alert processed that was refused: it is read again, and every rule is judged anew but that of its age, which
-/// is waived and logged. One that was parked had kept the rules, and is taken up where it was left. Answers the alert as
-/// it is then.
+/// is waived and logged; `reading`: as the operator says that it is meant, whatever it says itself. One that was parked
+/// had kept the rules, and is taken up where it was left. Answers the alert as it is then.
 ///
 /// # Errors
-/// `NotFound`, `NotRefused`, `StillBroken`, `Duplicate`, `Busy`, or the store's.
-pub async fn accept_refused(app: &App, act: &Act, alert: AlertId) -> Result<Alert> {
+/// `NotFound`, `NotRefused`, `Understood`, `NoSide`, `StillBroken`, `Duplicate`, `Busy`, or the store's.
+pub async fn accept_refused(app: &App, act: &Act, alert: AlertId, reading: Option<OperatorReading>) -> Result<Alert> {
     for _ in 0..TRIES_MAX {
         app.audience.catch_up(&*app.store).await?;
         let kept: Alert = one(app, Collection::Alerts, alert.0).await?;
@@ -28,16 +35,20 @@ pub async fn accept_refused(app: &App, act: &Act, alert: AlertId) -> Result<Aler
             return Err(ActError::NotRefused(kept.processing.status));
         }
         let now = app.clock.now();
-        let mut wanted = if kept.alertcast.refused_for.is_empty() { kept.clone() } else { judged(app, &kept).await? };
+        let mut wanted = match (kept.alertcast.refused_for.is_empty(), reading) {
+            (true, Some(_)) => return Err(ActError::Understood),
+            (true, None) => kept.clone(),
+            (false, reading) => judged(app, &kept, meant(payload::read_again(&kept), reading)?).await?,
+        };
         wanted.processing.status = AlertStatus::Received;
-        wanted.processing.errors.push(line(act, &kept, now));
+        wanted.processing.errors.push(line(act, &kept, reading, now));
         wanted.alertcast.accepted_at = Some(now);
         let deed = Deed {
             action: "accept_alert",
             collection: Collection::Alerts,
             about: alert.0,
             before: Some(doc! { "status": kept.processing.status, "refusedFor": &kept.alertcast.refused_for }),
-            after: Some(doc! { "status": wanted.processing.status }),
+            after: Some(after(&wanted, reading)),
         };
         let accept = AcceptRefused { alert: wanted, now, also: act.beside(app, deed)? };
         match app.store.accept_refused(accept).await {
@@ -54,12 +65,108 @@ pub async fn accept_refused(app: &App, act: &Act, alert: AlertId) -> Result<Aler
     Err(ActError::Busy)
 }
 
+/// Has a request processed that is kept as a rejected webhook: it is read again, as the operator says that it is meant
+/// where they say so, and every rule is judged but that of its age. It becomes an alert under its own id, refused at
+/// first, and is accepted as one. Answers the alert as it is then.
+///
+/// # Errors
+/// As [`accept_refused`], and `StillUnreadable`.
+pub async fn accept_rejected(
+    app: &App,
+    act: &Act,
+    rejected: ObjectId,
+    reading: Option<OperatorReading>,
+) -> Result<Alert> {
+    let kept = app.store.get(Collection::RejectedWebhooks, &[rejected]).await?.pop();
+    let Some(kept) = kept else {
+        // Made an alert before, by somebody who was cut off then.
+        return accept_refused(app, act, AlertId(rejected), reading).await;
+    };
+    let kept: RejectedWebhook = read(Collection::RejectedWebhooks, kept)?;
+    app.audience.catch_up(&*app.store).await?;
+    let payload = payload::read(kept.body.as_bytes(), &kept.query);
+    let payload = meant(payload.map_err(|why| ActError::StillUnreadable(why.to_string()))?, reading)?;
+    let alert = as_refused(&kept, &payload)?;
+    // Nothing is changed where it could not be accepted.
+    judged(app, &alert, payload).await?;
+    let deed = Deed {
+        action: "keep_as_alert",
+        collection: Collection::RejectedWebhooks,
+        about: rejected,
+        before: Some(doc! { "errors": &kept.errors, "status": kept.status }),
+        after: Some(after(&alert, reading)),
+    };
+    let mut writes = vec![
+        Write::Insert { collection: Collection::Alerts, document: document(&alert)? },
+        Write::Delete { collection: Collection::RejectedWebhooks, id: rejected },
+    ];
+    writes.extend(Act { also: Vec::new(), ..act.clone() }.beside(app, deed)?);
+    match app.store.write(writes).await {
+        // Somebody else was faster.
+        Ok(()) | Err(StoreError::AlreadyExists { collection: Collection::Alerts, .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    accept_refused(app, act, alert.id, reading).await
+}
+
+/// The alert that a rejected request is, refused as yet.
+fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> Result<Alert> {
+    let lacking = || ActError::StillBroken(rules::without_configuration(payload, kept.received_at, true));
+    let alert_data = payload.alert_data(kept.received_at).ok_or_else(lacking)?;
+    let error = |message: &String| AlertError { message: message.clone(), timestamp: kept.received_at, stack: None };
+    Ok(Alert {
+        id: AlertId(kept.id),
+        source: Source::TradingView,
+        webhook: Webhook {
+            received_at: kept.received_at,
+            processed_at: None,
+            raw_payload: payload.raw.clone(),
+            signature: None,
+            ip_address: kept.ip_address.clone(),
+        },
+        alert_data,
+        processing: Processing {
+            status: AlertStatus::Failed,
+            errors: kept.errors.iter().map(error).collect(),
+            ..Processing::default()
+        },
+        statistics: AlertStatistics::default(),
+        created_at: kept.received_at,
+        updated_at: kept.received_at,
+        alertcast: AlertExtension { refused_for: vec![REJECTED.to_owned()], ..AlertExtension::default() },
+    })
+}
+
+/// Stands in `alertcast.refusedFor` of an alert that was kept as a rejected webhook.
+const REJECTED: &str = "rejected_webhook";
+
+/// A payload as the operator says that it is meant.
+fn meant(mut payload: Payload, reading: Option<OperatorReading>) -> Result<Payload> {
+    match reading {
+        Some(reading) if !payload.read_as(reading) => Err(ActError::NoSide(reading.read_as)),
+        _ => Ok(payload),
+    }
+}
+
+/// What the audit log keeps of an alert that is accepted.
+fn after(alert: &Alert, reading: Option<OperatorReading>) -> Document {
+    let mut after = doc! { "status": alert.processing.status, "signal": alert.alert_data.signal };
+    if let Some(OperatorReading { read_as, side }) = reading {
+        after.insert("readAs", read_as);
+        if let Some(side) = side {
+            after.insert("side", side);
+        }
+    }
+    after
+}
+
 /// What is noted in the alert.
-fn line(act: &Act, kept: &Alert, now: Time) -> AlertError {
+fn line(act: &Act, kept: &Alert, reading: Option<OperatorReading>, now: Time) -> AlertError {
     let who = &act.who.username;
-    let what = match kept.alertcast.refused_for.is_empty() {
-        true => format!("taken up again by {who}"),
-        false => format!("accepted after the fact by {who}, whatever its age"),
+    let what = match (kept.alertcast.refused_for.is_empty(), reading) {
+        (true, _) => format!("taken up again by {who}"),
+        (false, None) => format!("accepted after the fact by {who}, whatever its age"),
+        (false, Some(reading)) => format!("accepted after the fact by {who} as {reading}, whatever its age"),
     };
     let message = match &act.reason {
         Some(reason) => format!("{what}: {reason}"),
@@ -69,8 +176,7 @@ fn line(act: &Act, kept: &Alert, now: Time) -> AlertError {
 }
 
 /// The alert as it is to be processed.
-async fn judged(app: &App, kept: &Alert) -> Result<Alert> {
-    let payload = payload::read_again(kept);
+async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
     let received_at = kept.webhook.received_at;
     let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
         return Err(ActError::StillBroken(rules::without_configuration(&payload, received_at, true)));

@@ -3,7 +3,7 @@
 use alertcast_core::id::UserId;
 use alertcast_core::store::{Collection, EraseUser, Erased, StoreError, Write};
 use alertcast_core::user::User;
-use bson::doc;
+use bson::{Bson, doc};
 use tracing::warn;
 
 use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
@@ -18,11 +18,13 @@ pub enum Erasure {
     Erased(Erased),
 }
 
-/// Erases a person; one without a history is deleted. May be repeated.
+/// Erases a person; one without a history is deleted. May be repeated. `seen`: what the user's document must still hold
+/// (field, value), where the caller has looked at it.
 ///
 /// # Errors
-/// `NotFound`, `Busy`, or the store's.
-pub async fn erase_user(app: &App, act: &Act, user: UserId) -> Result<Erasure> {
+/// `NotFound`, `Changed`, `Busy`, or the store's.
+pub async fn erase_user(app: &App, act: &Act, user: UserId, seen: Vec<(String, Bson)>) -> Result<Erasure> {
+    let mut expect = seen;
     for _ in 0..TRIES_MAX {
         let kept: User = one(app, Collection::Users, user.0).await?;
         let has_history = app.store.has_history(user).await?;
@@ -34,12 +36,16 @@ pub async fn erase_user(app: &App, act: &Act, user: UserId) -> Result<Erasure> {
             after: Some(doc! { "deleted": !has_history }),
         };
         let also = act.beside(app, deed)?;
-        let done = if has_history { erase(app, user, also).await } else { delete(app, user, also).await };
+        let done = match has_history {
+            true => erase(app, user, &mut expect, also).await,
+            false => delete(app, user, &mut expect, also).await,
+        };
         match done {
             Ok(erasure) => {
                 app.audience.catch_up(&*app.store).await?;
                 return Ok(erasure);
             }
+            Err(StoreError::Conflict) if !expect.is_empty() => return Err(ActError::Changed),
             // A history has begun meanwhile, or others were in the way.
             Err(StoreError::Conflict | StoreError::MissingReference { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -48,18 +54,32 @@ pub async fn erase_user(app: &App, act: &Act, user: UserId) -> Result<Erasure> {
     Err(ActError::Busy)
 }
 
+type Expected = Vec<(String, Bson)>;
+
 /// Erases first: the audit log may tell of the person. A crash between the two leaves a person who is erased; repeated,
 /// this deletes what is left.
-async fn delete(app: &App, user: UserId, mut also: Vec<Write>) -> std::result::Result<Erasure, StoreError> {
-    erase(app, user, Vec::new()).await?;
+async fn delete(
+    app: &App,
+    user: UserId,
+    expect: &mut Expected,
+    mut also: Vec<Write>,
+) -> std::result::Result<Erasure, StoreError> {
+    erase(app, user, expect, Vec::new()).await?;
     also.push(Write::Delete { collection: Collection::Users, id: user.0 });
     app.store.write(also).await?;
     Ok(Erasure::Deleted)
 }
 
-async fn erase(app: &App, user: UserId, also: Vec<Write>) -> std::result::Result<Erasure, StoreError> {
+async fn erase(
+    app: &App,
+    user: UserId,
+    expect: &mut Expected,
+    also: Vec<Write>,
+) -> std::result::Result<Erasure, StoreError> {
     let now = app.clock.now();
-    let erased = app.store.erase_user(EraseUser { user, now, also }).await?;
+    let erased = app.store.erase_user(EraseUser { user, now, expect: expect.clone(), also }).await?;
+    // From here on it is this that has changed the user.
+    expect.clear();
     for alert in &erased.settle {
         if let Err(error) = app.store.settle(*alert, now).await {
             warn!(%alert, %error, "an alert is not settled now; the courier looks for such");

@@ -10,6 +10,7 @@ mod rehearse;
 mod resend;
 
 use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::alert::intent::ReadAs;
 use alertcast_core::alert::problem::Problem;
 use alertcast_core::audit::AuditEntry;
 use alertcast_core::delivery::DeliveryState;
@@ -20,7 +21,7 @@ use bson::Document;
 use bson::oid::ObjectId;
 use serde::de::DeserializeOwned;
 
-pub use self::accept::accept_refused;
+pub use self::accept::{accept_refused, accept_rejected};
 pub use self::close::close_trade;
 pub use self::erase::{Erasure, erase_user};
 pub use self::rehearse::{Rehearsed, Sample, rehearse};
@@ -58,6 +59,12 @@ pub enum ActError {
     NotFailed(DeliveryState),
     #[error("the alert is {0}: only one that was refused or parked can be accepted after the fact")]
     NotRefused(AlertStatus),
+    #[error("the alert was understood, and has been parked: it is taken up again as it was, without \"as\"")]
+    Understood,
+    #[error("{0} needs a side: that of the trade that opens, BUY or SELL")]
+    NoSide(ReadAs),
+    #[error("{0}")]
+    StillUnreadable(String),
     /// The subscriber could do nothing with the message.
     #[error("there is nothing to follow any more: {0}")]
     NothingToFollow(&'static str),
@@ -67,6 +74,9 @@ pub enum ActError {
     /// Its `alert_id` has been accepted under another id meanwhile.
     #[error("the same alert was accepted as {of}")]
     Duplicate { of: AlertId },
+    /// It is not as the caller has seen it.
+    #[error("it has been changed meanwhile: read it again")]
+    Changed,
     #[error("others were in the way all the time; nothing was changed: try again")]
     Busy,
     #[error(transparent)]

@@ -5,6 +5,9 @@ use serde_json::{Map, Number, Value};
 
 use super::{Fields, Payload, Reader, TEXT_KEY};
 use crate::alert::document::Alert;
+use crate::alert::intent::{ExitSignal, Intent, OperatorReading, remark};
+use crate::alert::problem::Problem;
+use crate::market::Signal;
 
 /// Reads the payload of a kept alert as it was read when it came in. What its body lacked, because it stood in the URL,
 /// is taken from what was read then.
@@ -16,6 +19,60 @@ pub fn read_again(alert: &Alert) -> Payload {
     let mut payload = Reader { fields, problems: Vec::new() }.payload(raw.clone());
     payload.additional = alert.alert_data.additional_data.clone().unwrap_or_default();
     payload
+}
+
+/// Fields that tell what an alert asks for: what is wrong with them does not matter any more once an operator has said it.
+const ABOUT_INTENT: &[&str] = &[
+    "signal",
+    "action",
+    "order_action",
+    "side",
+    "direction",
+    "type",
+    "event",
+    "order",
+    "message_type",
+    "reason",
+    "market_position",
+    "prev_market_position",
+    "market_position_size",
+    "prev_market_position_size",
+    "position",
+    "position_size",
+    "position_side",
+    "sentiment",
+    "order_id",
+    "comment",
+    "reduce_only",
+    "close_position",
+];
+
+/// Whether a problem is that it is not clear what the alert asks for.
+pub fn is_about_intent(problem: &Problem) -> bool {
+    ABOUT_INTENT.contains(&problem.field.as_str())
+}
+
+impl Payload {
+    /// Takes an operator's word for what it asks for. Answers whether that says enough: an entry and a turn need a side.
+    pub fn read_as(&mut self, reading: OperatorReading) -> bool {
+        let Some(intent) = reading.intent(self.told_reason()) else { return false };
+        self.intent = Some(intent);
+        self.signal = Some(intent.signal());
+        self.problems.retain(|problem| !is_about_intent(problem));
+        true
+    }
+
+    /// What it says of why trades end.
+    fn told_reason(&self) -> Option<ExitSignal> {
+        let by_signal = match self.signal {
+            Some(Signal::TpHit) => Some(ExitSignal::TpHit),
+            Some(Signal::SlHit) => Some(ExitSignal::SlHit),
+            Some(Signal::Buy | Signal::Sell) | None => None,
+        };
+        let told = self.intent.map_or(by_signal, Intent::reason);
+        let texts = [self.comment.as_deref(), self.trade_ref.as_deref()];
+        told.or_else(|| texts.into_iter().flatten().find_map(remark))
+    }
 }
 
 /// The body of a kept alert, to be read by people: the text that it was, or its JSON.
@@ -94,6 +151,34 @@ mod tests {
             alertcast: AlertExtension::default(),
         };
         (alert, payload)
+    }
+
+    #[test]
+    fn an_operators_word_stands_for_what_the_message_does_not_say() {
+        use crate::alert::intent::ReadAs;
+        use crate::market::Side;
+        let unclear = r#"{"ticker": "SYM1", "interval": "60", "strategy": "EMA", "signal": "whatever", "price": 100,
+            "tp": "x", "comment": "TP1"}"#;
+        let read = || payload::read(unclear.as_bytes(), "").unwrap();
+        let reading = |read_as, side| OperatorReading { read_as, side };
+        let tp = Some(ExitSignal::TpHit);
+        for (reading, intent) in [
+            (reading(ReadAs::Exit, None), Intent::Flat { side: None, reason: tp }),
+            (reading(ReadAs::Exit, Some(Side::Sell)), Intent::Flat { side: Some(Side::Sell), reason: tp }),
+            (reading(ReadAs::Entry, Some(Side::Buy)), Intent::Entry { side: Side::Buy }),
+            (reading(ReadAs::Turn, Some(Side::Buy)), Intent::Turn { closes: Side::Sell, reason: tp, opens: Side::Buy }),
+        ] {
+            let mut payload = read();
+            assert!(payload.read_as(reading));
+            assert_eq!((payload.intent, payload.signal), (Some(intent), Some(intent.signal())));
+            let wrong: Vec<_> = payload.problems.iter().map(|problem| problem.field.as_str()).collect();
+            assert_eq!(wrong, ["tp"], "the rest is judged as ever");
+        }
+        for read_as in [ReadAs::Entry, ReadAs::Turn] {
+            let (mut payload, before) = (read(), read());
+            assert!(!payload.read_as(reading(read_as, None)));
+            assert_eq!(payload, before);
+        }
     }
 
     /// In which form it came, and whether fields stood in the URL, makes no difference.

@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use crate::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::money::Price;
 use crate::preference::{AlertChoices, AlertPreference, CustomSettings, WantedChannels, WantedTypes};
-use crate::subscription::{Subscription, SubscriptionStatus};
+use crate::subscription::{PaymentStatus, Subscription, SubscriptionStatus};
 use crate::time::Time;
 use crate::user::{Notifications, RiskLevel, User, UserStatus};
 
@@ -39,6 +39,8 @@ pub struct SubscriptionView<'a> {
     pub id: SubscriptionId,
     pub plan: PlanId,
     pub status: SubscriptionStatus,
+    /// Its payment was rejected: it entitles to nothing.
+    pub is_rejected: bool,
     pub start: Option<Time>,
     /// The first moment that is not covered any more.
     pub end: Option<Time>,
@@ -82,6 +84,7 @@ struct SubscriptionEntry {
     id: SubscriptionId,
     plan: PlanId,
     status: SubscriptionStatus,
+    is_rejected: bool,
     start: Option<Time>,
     end: Option<Time>,
     picks: Option<Box<[ConfigId]>>,
@@ -129,6 +132,7 @@ impl Person {
             id: entry.id,
             plan: entry.plan,
             status: entry.status,
+            is_rejected: entry.is_rejected,
             start: entry.start,
             end: entry.end,
             picks: entry.picks.as_deref(),
@@ -176,6 +180,7 @@ impl Person {
                 id: subscription.id,
                 plan: subscription.subscription_plan_id,
                 status: subscription.subscription.status,
+                is_rejected: subscription.payment.status == PaymentStatus::Rejected,
                 start: subscription.subscription.start_date,
                 end: subscription.subscription.end_date,
                 picks: picks.map(Into::into),

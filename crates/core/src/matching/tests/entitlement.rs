@@ -9,7 +9,7 @@ use crate::matching::audience::Entity;
 use crate::matching::entitlement::{Entitled, Unentitled, entitlement, trade_limit};
 use crate::money::Count;
 use crate::plan::{Features, Plan, PlanStatus};
-use crate::subscription::{Subscription, SubscriptionExtension, SubscriptionStatus};
+use crate::subscription::{PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus};
 use crate::time::Time;
 use crate::trade::document::Trade;
 
@@ -94,7 +94,9 @@ fn the_term_is_judged_as_of_the_receipt() {
         subscription
     };
     use SubscriptionStatus::{Active, Cancelled, Expired, Pending};
-    use Verdict::{SubscriptionCancelled, SubscriptionExpired, SubscriptionNotStarted, SubscriptionPending};
+    use Verdict::{
+        PaymentRejected, SubscriptionCancelled, SubscriptionExpired, SubscriptionNotStarted, SubscriptionPending,
+    };
     // Received at noon, worked out five minutes later.
     let minute = 60_000;
     let table = [
@@ -112,7 +114,22 @@ fn the_term_is_judged_as_of_the_receipt() {
         (term(Some(0), Some(9 * minute), Cancelled), Some(SubscriptionCancelled)),
         (term(Some(-minute), Some(-1), Cancelled), Some(SubscriptionCancelled)),
     ];
-    for (subscription, want) in table {
+    let rejected = |mut subscription: Subscription| {
+        subscription.payment.status = PaymentStatus::Rejected;
+        subscription
+    };
+    let pending = |mut subscription: Subscription| {
+        subscription.payment.status = PaymentStatus::Pending;
+        subscription
+    };
+    let of_payments = [
+        (rejected(term(Some(0), Some(9 * minute), Active)), Some(PaymentRejected)),
+        (rejected(term(Some(0), Some(minute), Cancelled)), Some(PaymentRejected)),
+        (rejected(term(Some(0), Some(9 * minute), Pending)), Some(SubscriptionPending)),
+        // Another application's.
+        (pending(term(Some(0), Some(9 * minute), Active)), None),
+    ];
+    for (subscription, want) in table.into_iter().chain(of_payments) {
         let name = format!("{:?}", subscription.subscription);
         let mut world = with(vec![plan(1, &[1])], vec![subscription]);
         world.now = after(5 * minute);

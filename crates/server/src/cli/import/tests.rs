@@ -70,7 +70,7 @@ fn user(n: i64) -> Value {
 
 fn subscription(n: i64) -> Value {
     json!({
-        "user": "u1@x.de", "plan": "P", "payment": {"transactionId": format!("T{n}"), "amount": 999},
+        "user": "u1@x.de", "plan": "P", "payment": {"transactionId": format!("T{n}"), "amount": 999, "status": "approved"},
         "subscription": {"status": "active", "startDate": "2026-01-01", "endDate": "2027-01-01"},
     })
 }
@@ -274,7 +274,35 @@ async fn a_user_has_at_most_five_active_subscriptions_file_and_store_together() 
     assert_eq!(case.mistakes(&json!({"subscriptions": of(4..=6)})).await, [told]);
     let mut expired = subscription(6);
     expired["subscription"]["status"] = json!("expired");
-    case.import(&json!({"subscriptions": [subscription(4), subscription(5), expired]})).await.unwrap();
+    let mut over = subscription(7);
+    over["subscription"] = json!({"status": "active", "startDate": "2025-01-01", "endDate": "2026-01-01"});
+    case.import(&json!({"subscriptions": [subscription(4), subscription(5), expired, over]})).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_active_subscription_takes_an_approved_payment_in_a_file_too() {
+    let case = Case::new().await;
+    let with = |payment: Value| {
+        file(|file| {
+            for (name, value) in payment.as_object().unwrap() {
+                file["subscriptions"][0]["payment"][name] = value.clone();
+            }
+        })
+    };
+    for status in ["pending", "rejected"] {
+        let told = format!(
+            "subscriptions[0].subscription.status is active, but payment.status is {status}: an active subscription takes \
+             an approved payment"
+        );
+        assert_eq!(case.mistakes(&with(json!({"status": status}))).await, [told]);
+    }
+    let pending = with(json!({"status": "pending", "approvedAt": "2026-01-01"}));
+    assert!(case.mistakes(&pending).await.iter().any(|told| told.contains("payment.approvedAt is of an approved")));
+    case.import(&with(json!({}))).await.unwrap();
+    let kept = case.only(Collection::UserSubscriptions).await;
+    let payment = kept.get_document("payment").unwrap();
+    let started = kept.get_document("subscription").unwrap().get_datetime("startDate").unwrap();
+    assert_eq!(payment.get_datetime("approvedAt").unwrap(), started, "it was approved when its term began");
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
 //! What operators do by hand. The acts are `operator`'s; here they are called and answered.
 
+use alertcast_core::alert::intent::OperatorReading;
 use alertcast_core::alert::problem::Problem as AlertProblem;
 use alertcast_core::decision::Decision;
 use alertcast_core::id::{AlertId, DeliveryId, TradeId, UserId};
 use alertcast_core::store::Collection;
 use axum::http::StatusCode;
+use bson::Bson;
 use serde_json::{Map, Value, json};
 
-use super::change::refused;
-use super::fault::{Answered, Fault, conflict, not_found, unprocessable};
+use super::change::{TRIES, refused};
+use super::fault::{Answered, Fault, conflict, not_found, unprocessable, wrong};
 use super::idempotency::Key;
 use super::recipients;
 use super::record;
@@ -41,15 +43,58 @@ pub(super) async fn resend(app: &App, asked: &Asked) -> Answered<Reply> {
 /// Has a refused alert processed after all.
 pub(super) async fn process(app: &App, asked: &Asked) -> Answered<Reply> {
     let alert = AlertId(asked.id()?);
-    once(app, asked, Collection::Alerts, None, async |act| operator::accept_refused(app, &act, alert).await.map(drop))
-        .await
+    let reading = reading_of(app, asked, Collection::Alerts).await?;
+    once(app, asked, Collection::Alerts, None, async |act| {
+        operator::accept_refused(app, &act, alert, reading).await.map(drop)
+    })
+    .await
+}
+
+/// Has a request processed that was kept as a rejected webhook: it becomes an alert with its id.
+pub(super) async fn process_rejected(app: &App, asked: &Asked) -> Answered<Reply> {
+    let rejected = asked.id()?;
+    let reading = reading_of(app, asked, Collection::RejectedWebhooks).await?;
+    once(app, asked, Collection::Alerts, None, async |act| {
+        operator::accept_rejected(app, &act, rejected, reading).await.map(drop)
+    })
+    .await
+}
+
+/// As what the operator says that the alert is meant, where they do.
+async fn reading_of(app: &App, asked: &Asked, of: Collection) -> Answered<Option<OperatorReading>> {
+    if asked.body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let sent = reading::json(&asked.body)?;
+    let id = asked.id()?;
+    let mut is_there = reading::kept(app, of, id).await?.is_some();
+    if !is_there && of == Collection::RejectedWebhooks {
+        is_there = reading::kept(app, Collection::Alerts, id).await?.is_some();
+    }
+    if !is_there {
+        return Err(not_found(resource(of)?.called));
+    }
+    entry::meaning(sent).map_err(refused)
 }
 
 /// Erases a person.
 pub(super) async fn erase_user(app: &App, asked: &Asked) -> Answered<Reply> {
     let user = UserId(asked.id()?);
-    operator::erase_user(app, &act(asked, None), user).await.map_err(|error| fault(error, "user"))?;
-    Ok(Reply::nothing())
+    let resource = resource(Collection::Users)?;
+    for _ in 0..TRIES {
+        let mut seen = Vec::new();
+        if asked.conditions.are_there() {
+            let kept = reading::document(app, resource, user.0).await?;
+            seen.push(("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap_or(Bson::Null)));
+            asked.conditions.hold(&resource.shown(kept, Extent::Whole))?;
+        }
+        match operator::erase_user(app, &act(asked, None), user, seen).await {
+            Ok(_) => return Ok(Reply::nothing()),
+            Err(ActError::Changed) => {}
+            Err(error) => return Err(fault(error, resource.called)),
+        }
+    }
+    Err(fault(ActError::Busy, resource.called))
 }
 
 /// Does an act once for each `Idempotency-Key`, and answers the document that it was done to.
@@ -68,6 +113,9 @@ async fn once(
             return Ok(before);
         }
         act.also.push(key.keep_shown(app, resource, id).await?);
+    }
+    if asked.conditions.are_there() {
+        asked.conditions.hold(&resource.shown(reading::document(app, resource, id).await?, Extent::Whole))?;
     }
     if let Err(error) = done(act).await {
         // Whoever came first with this key may have done it.
@@ -102,10 +150,13 @@ fn fault(error: ActError, called: &str) -> Fault {
     let what = error.to_string();
     match error {
         ActError::NotFound => not_found(called),
+        ActError::NoSide(_) => unprocessable(vec![wrong("side", "missing", what)]).into(),
+        ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", "unreadable", what)]).into(),
+        ActError::Understood => conflict("Understood before", what),
         ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
         ActError::NothingToFollow(_) => conflict("Nothing to follow", what),
         ActError::Duplicate { .. } => conflict("Accepted before", what),
-        ActError::Busy => conflict("Changed meanwhile", what),
+        ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),
         ActError::StillBroken(problems) => unprocessable(errors(problems)).into(),
         ActError::Store(error) => error.into(),
     }

@@ -2,15 +2,19 @@
 
 use std::net::IpAddr;
 
-use alertcast_core::admin::{Admin, AdminStatus, Permission};
+use alertcast_core::admin::{Admin, Permission};
 use alertcast_core::store::{Collection, Result, read};
-use alertcast_core::token::{ApiToken, TokenDigest};
+use alertcast_core::token::{ApiToken, TokenDigest, TokenEnd};
 use axum::http::{HeaderMap, StatusCode, header};
+use tracing::warn;
 
 use super::fault::{Answered, Fault};
 use super::routes::Needs;
 use crate::app::App;
 use crate::http::problem::Problem;
+
+/// Why whom the API knows is turned away.
+pub(super) const NOT_PERMITTED: &str = "not_permitted";
 
 /// Who asks.
 #[derive(Debug)]
@@ -23,16 +27,22 @@ pub(super) struct Caller {
 impl Caller {
     /// Finds whose token the request carries. It is looked up by its digest: how long that takes says nothing about it.
     pub(super) async fn of(app: &App, headers: &HeaderMap, address: IpAddr) -> Answered<Self> {
-        let Some(text) = bearer(headers) else {
-            return Err(unknown("the request carries no token: send Authorization: Bearer TOKEN"));
-        };
+        let text = bearer(headers)?;
         let (token, admin) = find(app, text).await?.ok_or_else(|| {
-            unknown("the token is unknown or has expired: make one with `alertcast admin token --username NAME`")
+            unknown(
+                "unknown_token",
+                "the token is unknown or has ended: make one with `alertcast admin token --username NAME`",
+            )
         })?;
-        if admin.status != AdminStatus::Active {
-            return Err(unknown("the token's administrator is not active"));
+        match token.ended(&admin, app.clock.now()) {
+            None => Ok(Self { admin, token, address }),
+            Some(end @ TokenEnd::Inactive) => Err(unknown(end.as_str(), "the token's administrator is not active")),
+            // Whether it ever was one is nobody's business who has it no more.
+            Some(end) => Err(unknown(
+                end.as_str(),
+                "the token is unknown or has ended: make one with `alertcast admin token --username NAME`",
+            )),
         }
-        Ok(Self { admin, token, address })
     }
 
     /// Refuses what the administrator may not do.
@@ -40,6 +50,10 @@ impl Caller {
         match needs {
             Needs::Token => Ok(()),
             Needs::Permission(permission) => self.must_hold(permission),
+            Needs::Either(one, other) => match self.admin.permissions.hold(other) {
+                true => Ok(()),
+                false => self.must_hold(one),
+            },
         }
     }
 
@@ -47,14 +61,33 @@ impl Caller {
         if self.admin.permissions.hold(permission) {
             return Ok(());
         }
-        let detail = format!("this takes the permission {permission}, which {} has not", self.admin.username);
-        Err(Problem::new(StatusCode::FORBIDDEN, "Not permitted", detail).into())
+        self.lacks("this", permission)
+    }
+
+    /// Refuses a change of these fields to whom it is not permitted.
+    pub(super) fn must_hold_for(&self, fields: &[String], permission: Permission) -> Answered<()> {
+        if fields.is_empty() || self.admin.permissions.hold(permission) {
+            return Ok(());
+        }
+        self.lacks(&format!("to set {} so", fields.join(", ")), permission)
+    }
+
+    fn lacks(&self, what: &str, permission: Permission) -> Answered<()> {
+        warn!(admin = %self.admin.id, %permission, what, "api: not permitted");
+        let detail = format!("{what} takes the permission {permission}, which {} has not", self.admin.username);
+        Err(Problem::new(StatusCode::FORBIDDEN, "Not permitted", detail).because(NOT_PERMITTED).into())
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+fn bearer(headers: &HeaderMap) -> Answered<&str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let (first, more) = (all.next(), all.next());
+    let none = || unknown("no_token", "the request carries no token: send Authorization: Bearer TOKEN, once");
+    if more.is_some() {
+        return Err(none());
+    }
+    let (scheme, token) = first.and_then(|value| value.to_str().ok()?.split_once(' ')).ok_or_else(none)?;
+    if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(none()) }
 }
 
 async fn find(app: &App, text: &str) -> Result<Option<(ApiToken, Admin)>> {
@@ -63,13 +96,11 @@ async fn find(app: &App, text: &str) -> Result<Option<(ApiToken, Admin)>> {
         return Ok(None);
     };
     let token: ApiToken = read(Collection::ApiTokens, found)?;
-    if token.expires_at.is_some_and(|end| end <= app.clock.now()) {
-        return Ok(None);
-    }
     let admin = app.store.get(Collection::AdminUsers, &[token.admin_id.0]).await?.pop();
     Ok(admin.map(|admin| read(Collection::AdminUsers, admin)).transpose()?.map(|admin| (token, admin)))
 }
 
-fn unknown(detail: &str) -> Fault {
-    Problem::new(StatusCode::UNAUTHORIZED, "Who are you?", detail).asks_for("Bearer").into()
+fn unknown(reason: &'static str, detail: &str) -> Fault {
+    let page = Problem::new(StatusCode::UNAUTHORIZED, "Who are you?", detail);
+    page.asks_for("Bearer").because(reason).into()
 }

@@ -2,8 +2,7 @@
 //! under the condition that nobody else has written since it was read. Where somebody has, it is read and checked anew,
 //! so that of two changes of different fields both hold.
 
-use alertcast_core::admin::Permission;
-use alertcast_core::id::{AdminId, UserId};
+use alertcast_core::id::AdminId;
 use alertcast_core::store::{Collection, StoreError, Write};
 use alertcast_core::time::Time;
 use axum::http::StatusCode;
@@ -14,10 +13,10 @@ use serde_json::{Map, Value};
 use super::create::read_only;
 use super::fault::{Answered, Fault, conflict, unprocessable, wrong};
 use super::record::{self, Act};
-use super::reply::{Reply, etag};
+use super::reply::Reply;
 use super::resources::{Changes, Resource};
 use super::shape::{self, Extent, Field, Kind, stored_name};
-use super::{Asked, changed, reading, warnings};
+use super::{Asked, changed, decide, delete, reading, warnings};
 use crate::app::App;
 use crate::entry::{self, Around, Known, Problem};
 use crate::http::problem::Problem as Page;
@@ -40,7 +39,7 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
         let kept = reading::document(app, resource, asked.id()?).await?;
         let before = resource.complete(kept.clone())?;
         let current = shape::shown(resource.shape, &before, Extent::Whole);
-        must_match(asked, &current)?;
+        asked.conditions.hold(&current)?;
         let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
         let Some((document, mut writes)) = written(app, resource, asked, &kept, &before, after)? else {
             return Ok(Reply::document(StatusCode::OK, &current));
@@ -60,17 +59,6 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     Err(Fault::Store(StoreError::Conflict))
 }
 
-/// Refuses where `If-Match` names another state of the document.
-pub(super) fn must_match(asked: &Asked, current: &Value) -> Answered<()> {
-    let Some(wanted) = asked.header("if-match") else { return Ok(()) };
-    let tag = etag(&current.to_string());
-    if wanted.split(',').map(str::trim).any(|one| one == "*" || one == tag) {
-        return Ok(());
-    }
-    let detail = "the document is not the one that If-Match names any more: read it again";
-    Err(Page::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail).into())
-}
-
 /// The document as the patch makes it, checked, and what is to be written besides.
 async fn changed_by(
     app: &App,
@@ -83,6 +71,9 @@ async fn changed_by(
 ) -> Answered<(Document, Vec<Write>)> {
     let mut target = current.clone();
     merge(&mut target, patch);
+    if resource.collection == Collection::UserSubscriptions {
+        decide::follow_decision(&mut target, current);
+    }
     let mut errors = Vec::new();
     for path in kept_paths(resource) {
         let at = pointer(&path);
@@ -95,7 +86,7 @@ async fn changed_by(
         return Err(unprocessable(errors).into());
     }
     let checked = checked(app, resource, changes, target, Some(Current { kept, shown: current })).await?;
-    let mut after = checked.document;
+    let (mut after, mut also) = (checked.document, checked.also);
     let new_password = after.get_str(PASSWORD).is_ok_and(|hash| !hash.is_empty());
     for path in kept_paths(resource) {
         put(&mut after, &path, at(before, &path).cloned());
@@ -104,11 +95,14 @@ async fn changed_by(
     if resource.collection == Collection::AdminUsers {
         if new_password {
             put(&mut after, "security.passwordChangedAt", Some(app.clock.now().into()));
+            if let Ok(admin) = kept.get_object_id("_id") {
+                also.extend(delete::tokens(app, AdminId(admin)).await?);
+            }
         } else {
             put(&mut after, PASSWORD, before.get(PASSWORD).cloned());
         }
     }
-    Ok((after, checked.also))
+    Ok((after, also))
 }
 
 /// What the API does not show, it does not take away.
@@ -153,14 +147,19 @@ pub(super) async fn checked(
     current: Option<Current<'_>>,
 ) -> Answered<Checked> {
     // Read before the subscriptions are counted: whoever makes one active after this raises it, and is noticed.
-    let seat = seat(app, resource, &value, current).await?;
+    let seat = decide::seat(app, resource, &value, current.map(|current| current.shown)).await?;
     let priced = ["/subscriptionPlanId", "/payment/amount", "/payment/currency"]
         .iter()
         .any(|at| !same(value.pointer(at), current.and_then(|current| current.shown.pointer(at))));
-    let around =
-        Around { collection: resource.collection, entry: &value, kept: current.map(|current| current.kept), priced };
+    let around = Around {
+        collection: resource.collection,
+        entry: &value,
+        kept: current.map(|current| current.kept),
+        priced,
+        now: app.clock.now(),
+    };
     let known = Known::around(&*app.store, around).await?;
-    let read = entry::one(known, changes.read, value, current.is_some(), &*app.ids, app.clock.now());
+    let read = entry::one(known, changes.read, value, current.map(|current| current.kept), &*app.ids, app.clock.now());
     let entry = read.map_err(refused)?;
     let mut document = entry.document;
     if let Some(text) = entry.password {
@@ -183,92 +182,6 @@ async fn hashed(text: SecretString) -> Answered<String> {
     })
 }
 
-/// A subscription that becomes active takes one of its user's five places: what the count rested on is checked by
-/// raising a number with the user.
-async fn seat(app: &App, resource: &Resource, value: &Value, current: Option<Current<'_>>) -> Answered<Option<Write>> {
-    const REV: &str = "alertcast.subscriptionsRev";
-    let is_active = |value: &Value| value.pointer("/subscription/status").and_then(Value::as_str) == Some("active");
-    let user = |value: &Value| value.get("userId").and_then(Value::as_str).map(str::to_owned);
-    let was = current.map(|current| current.shown).filter(|shown| is_active(shown)).and_then(user);
-    if resource.collection != Collection::UserSubscriptions || !is_active(value) || was == user(value) {
-        return Ok(None);
-    }
-    let Some(id) = user(value).and_then(|id| id.parse::<UserId>().ok()) else { return Ok(None) };
-    let Some(kept) = reading::kept(app, Collection::Users, id.0).await? else { return Ok(None) };
-    let seen = at(&kept, REV).cloned().unwrap_or(Bson::Null);
-    let next = match seen {
-        Bson::Int32(rev) => i64::from(rev) + 1,
-        Bson::Int64(rev) => rev + 1,
-        Bson::Double(rev) => rev as i64 + 1,
-        _ => 1,
-    };
-    Ok(Some(Write::Update {
-        collection: Collection::Users,
-        id: id.0,
-        set: doc! { REV: Bson::from(alertcast_core::money::Count(next)) },
-        unset: Vec::new(),
-        expect: vec![(REV.to_owned(), seen)],
-    }))
-}
-
-/// What follows from who changes it: whether they may, and what is noted with it.
-pub(super) fn decide(
-    asked: &Asked,
-    resource: &Resource,
-    before: Option<&Document>,
-    after: &mut Document,
-    now: Time,
-) -> Answered<()> {
-    match resource.collection {
-        Collection::UserSubscriptions => decide_payment(asked, before, after, now),
-        Collection::AdminUsers => decide_admin(asked, before, after),
-        _ => Ok(()),
-    }
-}
-
-/// Approving and rejecting take a permission of their own; who approved is noted.
-fn decide_payment(asked: &Asked, before: Option<&Document>, after: &mut Document, now: Time) -> Answered<()> {
-    const DECISIONS: [&str; 4] =
-        ["payment.status", "payment.approvedBy", "payment.approvedAt", "payment.rejectionReason"];
-    let was = |path: &str| before.and_then(|before| at(before, path));
-    let undecided = Bson::from("pending");
-    let differs = |path: &&str| {
-        let before = was(path).or_else(|| (*path == "payment.status").then_some(&undecided));
-        before != at(after, path)
-    };
-    if !DECISIONS.iter().any(differs) {
-        return Ok(());
-    }
-    asked.caller.must_hold(Permission::SubscriptionsApprove)?;
-    let approved = Some(&Bson::from("approved"));
-    if at(after, "payment.status") == approved && was("payment.status") != approved {
-        put(after, "alertcast.approvedByAdmin", Some(asked.caller.admin.id.into()));
-        if at(after, "payment.approvedAt").is_none() {
-            put(after, "payment.approvedAt", Some(now.into()));
-        }
-    }
-    Ok(())
-}
-
-/// Nobody locks themselves out.
-fn decide_admin(asked: &Asked, before: Option<&Document>, after: &Document) -> Answered<()> {
-    let me = asked.caller.admin.id;
-    let is_me = before.and_then(|before| before.get_object_id("_id").ok()).map(AdminId) == Some(me);
-    if !is_me {
-        return Ok(());
-    }
-    let keeps = at(after, "permissions.system.settings") == Some(&Bson::Boolean(true));
-    let active = after.get_str("status").is_ok_and(|status| status == "active");
-    if keeps && active {
-        return Ok(());
-    }
-    Err(conflict(
-        "Your own rights",
-        "nobody takes system.settings from themselves or makes themselves inactive: ask \
-        another administrator",
-    ))
-}
-
 type Written = Option<(Document, Vec<Write>)>;
 
 /// The writes that make the change: of what differs, under the condition that it is still as it was. None where
@@ -282,7 +195,7 @@ fn written(
     mut after: Document,
 ) -> Answered<Written> {
     let now = app.clock.now();
-    decide(asked, resource, Some(before), &mut after, now)?;
+    decide::decide(asked, resource, Some(before), &mut after)?;
     let mut paths = Vec::new();
     differences(before, &after, "", &mut paths);
     if paths.is_empty() {
@@ -314,7 +227,7 @@ fn written(
 }
 
 /// The fields in which two documents differ; of objects within, their fields: what others keep beside them stays.
-fn differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
+pub(super) fn differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
     let none = Document::new();
     let new = after.keys().filter(|name| !before.contains_key(name.as_str()));
     for name in before.keys().chain(new) {
@@ -360,7 +273,7 @@ pub(super) fn pointer(path: &str) -> String {
 }
 
 /// Numbers are the same where their values are.
-fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
+pub(super) fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
     match (one, other) {
         (Some(Value::Number(one)), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
         (Some(Value::Object(one)), Some(Value::Object(other))) => {
@@ -379,7 +292,7 @@ pub(super) fn remove(value: &mut Value, path: &str) {
 }
 
 /// The value at a path of the API in a document of the store.
-fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+pub(super) fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
     match path.split_once('.') {
         None => document.get(stored_name(path)),
         Some((first, rest)) => at(document.get_document(first).ok()?, rest),
@@ -387,7 +300,7 @@ fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
 }
 
 /// Puts a value at a path, or takes it away.
-fn put(document: &mut Document, path: &str, value: Option<Bson>) {
+pub(super) fn put(document: &mut Document, path: &str, value: Option<Bson>) {
     match (path.split_once('.'), value) {
         (None, Some(value)) => {
             document.insert(stored_name(path), value);

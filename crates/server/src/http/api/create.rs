@@ -12,7 +12,7 @@ use super::record::{self, Act};
 use super::reply::Reply;
 use super::resources::{Changes, Resource};
 use super::shape::Extent;
-use super::{Asked, changed, reading, warnings};
+use super::{Asked, changed, decide, reading, warnings};
 use crate::app::App;
 use crate::http::problem::FieldError;
 
@@ -41,7 +41,7 @@ async fn create(app: &App, resource: &'static Resource, asked: &Asked, key: Opti
         let mut writes = Vec::new();
         // First, so that a key that is taken is what is found, and not what its first use made.
         if let Some(key) = key {
-            writes.push(key.keep(app, &reply).await?);
+            writes.push(key.keep(app, resource, &made.document, &reply).await?);
         }
         writes.push(Write::Insert { collection: resource.collection, document: made.document.clone() });
         writes.extend(made.also);
@@ -88,7 +88,7 @@ async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &
     for name in ["createdAt", "updatedAt"] {
         document.insert(name, Bson::from(now));
     }
-    change::decide(asked, resource, None, &mut document, now)?;
+    decide::decide(asked, resource, None, &mut document)?;
     Ok(Made { document, also: checked.also })
 }
 

@@ -6,7 +6,7 @@ use alertcast_core::store::{Collection, ListQuery, StoreError, Write};
 use axum::http::StatusCode;
 use bson::{Bson, Document};
 
-use super::change::{TRIES, must_match};
+use super::change::TRIES;
 use super::fault::{Answered, Fault, conflict, wrong};
 use super::record::{self, Act};
 use super::reply::Reply;
@@ -24,7 +24,7 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     }
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, id).await?;
-        must_match(asked, &resource.shown(kept.clone(), Extent::Whole))?;
+        asked.conditions.hold(&resource.shown(kept.clone(), Extent::Whole))?;
         match app.store.write(writes(app, resource, asked, &kept).await?).await {
             Ok(()) => {
                 changed(app).await;
@@ -61,7 +61,7 @@ async fn writes(app: &App, resource: &Resource, asked: &Asked, kept: &Document) 
 }
 
 /// An administrator's tokens end with them.
-async fn tokens(app: &App, admin: AdminId) -> Answered<Vec<Write>> {
+pub(super) async fn tokens(app: &App, admin: AdminId) -> Answered<Vec<Write>> {
     let mut query = ListQuery {
         collection: Collection::ApiTokens,
         filters: vec![("adminId", admin.into())],

@@ -2,6 +2,7 @@
 
 use alertcast_core::admin::AdminStatus;
 use alertcast_core::alert::document::{AlertStatus, Source, TradeAction};
+use alertcast_core::alert::intent::ReadAs;
 use alertcast_core::config::{ConfigStatus, RequiredField};
 use alertcast_core::delivery::{CauseKind, Channel, DeliveryState, MessageKind};
 use alertcast_core::market::{ExitReason, Side, Signal, Timeframe};
@@ -359,6 +360,7 @@ pub(super) const ALERT: &[Field] = &[
             may("risk", words!(RiskLevel)),
             may("comment", Text),
             may("testing", Flag),
+            may("intent", Anything),
             may("refusedFor", List(&Text)),
             may("settledAt", Time),
             may("recipientsIn", Text),
@@ -449,6 +451,9 @@ pub(super) const PERMISSION: Kind = words!(alertcast_core::admin::Permission);
 
 /// What closing a trade by hand takes.
 pub(super) const CLOSING: &[Field] = &[must("price", PRICE), may("reason", Text)];
+
+/// As what an alert is meant that does not say so clearly.
+pub(super) const MEANING: &[Field] = &[field("as", words!(ReadAs)), field("side", words!(Side))];
 
 /// What an alert would come to.
 pub(super) const REHEARSAL: &[Field] = &[

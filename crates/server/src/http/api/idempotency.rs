@@ -11,7 +11,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use sha2::{Digest as _, Sha256};
 
-use super::fault::{Answered, bad_query, not_found, unprocessable, wrong};
+use super::fault::{Answered, bad_query, conflict, not_found, unprocessable, wrong};
 use super::reply::Reply;
 use super::resources::{self, Resource};
 use super::shape::Extent;
@@ -22,6 +22,10 @@ use crate::app::App;
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most characters of a key.
 const KEY_CHARS_MAX: usize = 255;
+/// Set in a record whose answer told of a person who has been erased.
+const ERASED: &str = "erased";
+/// All that a record may hold besides its id and its request: what one use leaves out, is not left of another.
+const PARTS: [&str; 6] = ["status", "headers", "body", "shown", "userId", ERASED];
 
 /// A request's key.
 #[derive(Debug)]
@@ -34,7 +38,11 @@ pub(super) struct Key {
 impl Key {
     /// The request's key, where it has one.
     pub(super) fn of(asked: &Asked) -> Answered<Option<Self>> {
-        let Some(value) = asked.head.headers.get("idempotency-key") else { return Ok(None) };
+        let mut values = asked.head.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        if values.next().is_some() {
+            return Err(bad_query(vec![wrong("Idempotency-Key", "invalid", "stands twice in the request")]).into());
+        }
         let text = value.to_str().unwrap_or_default();
         if !(1..=KEY_CHARS_MAX).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
             let what = format!("is 1 to {KEY_CHARS_MAX} visible characters without blanks");
@@ -60,6 +68,10 @@ impl Key {
             let what = "was used for another request: give each request a key of its own";
             return Err(unprocessable(vec![wrong("Idempotency-Key", "taken", what)]).into());
         }
+        if record.get_bool(ERASED).unwrap_or(false) {
+            let what = "what this key made has been erased since; nothing is done again";
+            return Err(conflict("Erased", what));
+        }
         if let Ok(shown) = record.get_document("shown") {
             return shown_again(app, shown).await.map(Some);
         }
@@ -72,20 +84,30 @@ impl Key {
         self.keep_record(app, doc! { "request": &self.request, "shown": shown }).await
     }
 
-    /// Keeps an answer. Refused where the key is taken: `AlreadyExists`, or `Conflict` where it was free again and has
+    /// Keeps an answer about a document; where that tells of a person, it is erased with them. Refused where the key is taken: `AlreadyExists`, or `Conflict` where it was free again and has
     /// been taken meanwhile.
-    pub(super) async fn keep(&self, app: &App, reply: &Reply) -> Answered<Write> {
+    pub(super) async fn keep(
+        &self,
+        app: &App,
+        resource: &Resource,
+        document: &Document,
+        reply: &Reply,
+    ) -> Answered<Write> {
         let headers: Vec<Bson> = reply
             .headers
             .iter()
             .filter_map(|(name, value)| Some(Bson::from(doc! { "name": name.as_str(), "value": value.to_str().ok()? })))
             .collect();
-        let record = doc! {
+        let person = if resource.collection == Collection::Users { "_id" } else { "userId" };
+        let mut record = doc! {
             "request": &self.request,
             "status": i32::from(reply.status.as_u16()),
             "headers": headers,
             "body": reply.body.clone(),
         };
+        if let Ok(person) = document.get_object_id(person) {
+            record.insert("userId", person);
+        }
         self.keep_record(app, record).await
     }
 
@@ -97,7 +119,9 @@ impl Key {
             Some(old) if is_over(&old, now) => {
                 let until = old.get("until").cloned().unwrap_or(Bson::Null);
                 let expect = vec![("until".to_owned(), until)];
-                Write::Update { collection, id: self.id, set: record, unset: Vec::new(), expect }
+                let unset =
+                    PARTS.iter().filter(|part| !record.contains_key(part)).map(|part| (*part).to_owned()).collect();
+                Write::Update { collection, id: self.id, set: record, unset, expect }
             }
             _ => {
                 record.insert("_id", self.id);

@@ -41,7 +41,10 @@ impl Limit {
         self.by_token.check_key(&token).map_err(|refused| {
             let detail = "this token has sent more requests than it may in a minute (api.requests_a_minute)";
             let wait = refused.wait_time_from(self.clock.now());
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail).retry_after(wait).into()
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+                .retry_after(wait)
+                .because("too_many_requests")
+                .into()
         })
     }
 }

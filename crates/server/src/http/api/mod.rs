@@ -4,7 +4,9 @@
 mod by_hand;
 mod caller;
 mod change;
+mod conditions;
 mod create;
+mod decide;
 mod delete;
 mod documents;
 mod fault;
@@ -41,6 +43,7 @@ pub use self::openapi::description;
 pub use self::routes::{Needs, ROUTES, Route};
 
 use self::caller::Caller;
+use self::conditions::Conditions;
 use self::fault::{Answered, Fault, not_found, unavailable};
 use self::limit::Limit;
 use self::reply::Reply;
@@ -49,6 +52,7 @@ use self::shape::Extent;
 use super::address::AddressRules;
 use super::body::{self, BodyError};
 use super::problem::Problem;
+use super::webhook::log::Tally;
 use crate::app::App;
 
 /// The most bytes of a request's body.
@@ -62,6 +66,8 @@ struct Api {
     app: App,
     addresses: AddressRules,
     limit: Limit,
+    /// Requests without a token that opens anything.
+    strangers: Tally,
 }
 
 /// A request as the acts see it.
@@ -73,6 +79,7 @@ struct Asked {
     query: String,
     id: Option<ObjectId>,
     head: request::Parts,
+    conditions: Conditions,
     body: Bytes,
 }
 
@@ -82,6 +89,7 @@ pub(super) fn router(app: App) -> Router {
     let api = Arc::new(Api {
         addresses: AddressRules::new(&[], &settings.webhook.trusted_proxies),
         limit: Limit::new(settings.api.requests_a_minute, Arc::clone(&app.clock)),
+        strangers: Tally::of("api: requests turned away"),
         app,
     });
     let mut routes = Router::new();
@@ -131,7 +139,20 @@ impl Api {
             () = self.app.clock.sleep(PATIENCE) => Err(unavailable("the request took too long; whether a change was \
                 made is not known, and an Idempotency-Key makes a repetition safe").into()),
         };
+        if let Err(Fault::Refused(problem)) = &answer
+            && let Some(reason) = problem.reason()
+        {
+            self.turned_away(reason);
+        }
         answer.map_or_else(Fault::into_response, Reply::into_response)
+    }
+
+    /// Counts a request that was turned away, and tells of it. What is not permitted has been told with its name.
+    fn turned_away(&self, reason: &'static str) {
+        self.app.metrics.turned_away(reason);
+        if reason != caller::NOT_PERMITTED {
+            self.strangers.note(reason, self.app.clock.monotonic());
+        }
     }
 
     async fn answer(
@@ -152,15 +173,27 @@ impl Api {
                 must_be_json(&head)?;
                 read_body(body).await?
             }
+            Taken::JsonIfAny => {
+                let body = read_body(body).await?;
+                if !body.trim_ascii().is_empty() {
+                    must_be_json(&head)?;
+                }
+                body
+            }
             Taken::Anything => read_body(body).await?,
         };
         let path = head.uri.path();
+        let conditions = Conditions::of(&head.headers)?;
+        if !route.act.has_etag() {
+            conditions.without_document()?;
+        }
         let asked = Asked {
             caller,
             path: path.strip_prefix("/api/v1").unwrap_or(path).to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
             id: id_in(params)?,
             head,
+            conditions,
             body,
         };
         self.act(route.act, &asked).await
@@ -172,7 +205,12 @@ impl Api {
             Act::List(resource) => list::answer(app, resource, &asked.path, &asked.query).await,
             Act::Read(resource) => {
                 let found = reading::document(app, resource, asked.id()?).await?;
-                Ok(Reply::document(StatusCode::OK, &resource.shown(found, Extent::Whole)))
+                let shown = resource.shown(found, Extent::Whole);
+                let status = match asked.conditions.not_modified(&shown)? {
+                    true => StatusCode::NOT_MODIFIED,
+                    false => StatusCode::OK,
+                };
+                Ok(Reply::document(status, &shown).without_body_of(StatusCode::NOT_MODIFIED))
             }
             Act::Create(resource) => create::answer(app, resource, asked).await,
             Act::Change(resource) => change::answer(app, resource, asked).await,
@@ -185,6 +223,7 @@ impl Api {
             Act::CloseTrade => by_hand::close_trade(app, asked).await,
             Act::Resend => by_hand::resend(app, asked).await,
             Act::Process => by_hand::process(app, asked).await,
+            Act::ProcessRejected => by_hand::process_rejected(app, asked).await,
             Act::Rehearse => by_hand::rehearse(app, asked).await,
             Act::EraseUser => by_hand::erase_user(app, asked).await,
         }
@@ -196,14 +235,39 @@ impl Api {
 enum Taken {
     Nothing,
     Json,
+    /// The same, or nothing.
+    JsonIfAny,
     /// As TradingView sends it.
     Anything,
 }
 
 impl Act {
+    /// Whether it is about one document, which has an ETag.
+    const fn has_etag(self) -> bool {
+        match self {
+            Self::List(_)
+            | Self::Create(_)
+            | Self::Recipients
+            | Self::OpenTrades
+            | Self::Me
+            | Self::Tokens
+            | Self::ProcessRejected
+            | Self::Rehearse => false,
+            Self::Read(_)
+            | Self::Change(_)
+            | Self::Delete(_)
+            | Self::DeleteToken
+            | Self::CloseTrade
+            | Self::Resend
+            | Self::Process
+            | Self::EraseUser => true,
+        }
+    }
+
     const fn body(self) -> Taken {
         match self {
             Self::Create(_) | Self::Change(_) | Self::CloseTrade => Taken::Json,
+            Self::Process | Self::ProcessRejected => Taken::JsonIfAny,
             Self::Rehearse => Taken::Anything,
             _ => Taken::Nothing,
         }
@@ -214,10 +278,6 @@ impl Asked {
     /// The document that the address names.
     fn id(&self) -> Answered<ObjectId> {
         self.id.ok_or_else(|| not_found("document"))
-    }
-
-    fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
     }
 }
 

@@ -68,6 +68,7 @@ fn schemas() -> Map<String, Value> {
     schemas.insert("OpenTrades".to_owned(), open_trades());
     schemas.insert("Me".to_owned(), me());
     schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, Form::New));
+    schemas.insert("AlertMeaning".to_owned(), schema::of(documents::MEANING, Form::New));
     schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, Form::Out));
     // Derived from what is written.
     for (name, derived) in [("Problem", Page::schema()), ("FieldError", FieldError::schema())] {
@@ -167,6 +168,14 @@ fn operation(route: &Route) -> Value {
         Act::CloseTrade => Some(("TradeClosing".to_owned(), ["application/json"].as_slice())),
         _ => None,
     };
+    if route.act.body() == Taken::JsonIfAny {
+        operation["requestBody"] = json!({
+            "required": false,
+            "description": "As what the alert is meant, where it does not say so clearly: an exit (of one side's trades, or \
+                            of both), an entry on a side, or a turn to a side.",
+            "content": {"application/json": {"schema": reference("AlertMeaning")}},
+        });
+    }
     if matches!(route.act, Act::Rehearse) {
         let text = json!({"schema": {"type": "string"}});
         let json = json!({"schema": {}});
@@ -204,6 +213,10 @@ fn summary(act: Act) -> String {
         Act::Process => {
             "Process a refused alert after all: its age is waived, every other rule is judged anew".to_owned()
         }
+        Act::ProcessRejected => {
+            "Process a rejected request after all, as an alert with its id: its age is waived, every other rule is judged"
+                .to_owned()
+        }
         Act::Rehearse => "What an alert would come to now; nothing is sent and nothing is kept".to_owned(),
         Act::EraseUser => {
             "Delete one user; of one with a history the person is erased, and the numbers stay".to_owned()
@@ -216,6 +229,12 @@ fn permission(route: &Route) -> String {
     match route.needs {
         Needs::Token => "Needs a valid token.".to_owned(),
         Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
+        Needs::Either(edit, approve) => format!(
+            "Needs the permission `{approve}` for what decides about the payment or makes or extends what it entitles \
+             to (`payment.status`, `payment.approvedAt`, `payment.approvedBy`, `payment.rejectionReason`, \
+             `subscription.status`, `subscription.startDate`, `subscription.endDate`; another `payment.transactionId` of a \
+             paid one), and `{edit}` for everything else."
+        ),
     }
 }
 
@@ -232,10 +251,15 @@ fn parameters(route: &Route) -> Vec<Value> {
     }
     let text = json!({"type": "string"});
     let sent = |name: &str, what: &str, schema: &Value| json!({"name": name, "in": "header", "required": false, "description": what, "schema": schema});
-    if matches!(route.act, Act::Change(_) | Act::Delete(_)) {
+    if route.act.has_etag() {
         parameters.push(sent(
             "If-Match",
             "An ETag: nothing happens where the document has changed since (412).",
+            &text,
+        ));
+        parameters.push(sent(
+            "If-None-Match",
+            "An ETag that the document must not have: reading it answers 304, anything else 412.",
             &text,
         ));
     }
@@ -301,6 +325,10 @@ fn responses(route: &Route) -> Map<String, Value> {
     let mut responses = Map::new();
     let (status, good) = success(route.act);
     responses.insert(status.to_owned(), good);
+    if matches!(route.act, Act::Read(_)) {
+        let what = json!({"description": "As If-None-Match names it", "headers": {"ETag": header("ETag")}});
+        responses.insert("304".to_owned(), what);
+    }
     for (status, what) in failures(route) {
         let mut response = json!({
             "description": what,
@@ -337,7 +365,7 @@ fn success(act: Act) -> (&'static str, Value) {
         Act::Me => ("200", document("Who asks", "Me", &[])),
         Act::CloseTrade => ("200", document("The trade as it is now", "Trade", &["ETag"])),
         Act::Resend => ("200", document("The message as it is now", "Delivery", &["ETag"])),
-        Act::Process => ("200", document("The alert as it is now", "Alert", &["ETag"])),
+        Act::Process | Act::ProcessRejected => ("200", document("The alert as it is now", "Alert", &["ETag"])),
         Act::Rehearse => ("200", document("What would happen", "Rehearsal", &[])),
         Act::Delete(_) | Act::DeleteToken | Act::EraseUser => ("204", json!({"description": "It is gone"})),
     }
@@ -346,7 +374,7 @@ fn success(act: Act) -> (&'static str, Value) {
 fn failures(route: &Route) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
     let mut add = |status, what: &str| failures.push((status, what.to_owned()));
-    let by_hand = matches!(route.act, Act::CloseTrade | Act::Resend | Act::Process);
+    let by_hand = matches!(route.act, Act::CloseTrade | Act::Resend | Act::Process | Act::ProcessRejected);
     let lists = matches!(route.act, Act::List(_) | Act::Tokens | Act::Recipients);
     if lists {
         add("400", "A parameter of the query is not right; each is named");
@@ -365,13 +393,11 @@ fn failures(route: &Route) -> Vec<(&'static str, String)> {
             "It stands against another document, which is named: a unique value is taken, or others refer to it",
         );
     }
-    if matches!(route.act, Act::Change(_) | Act::Delete(_)) {
-        add("412", "The document is not the one that If-Match names any more");
-    }
+    add("412", "The document is not the one that If-Match names any more, or the one that If-None-Match names");
     if route.act.body() != Taken::Nothing {
         add("413", &format!("The body has more than {} KiB", BODY_BYTES_MAX / 1024));
     }
-    if route.act.body() == Taken::Json {
+    if matches!(route.act.body(), Taken::Json | Taken::JsonIfAny) {
         add("415", "The body is not JSON by its Content-Type");
     }
     if matches!(route.act, Act::Create(_) | Act::Change(_)) || by_hand {

@@ -30,6 +30,14 @@ impl Reply {
         Self { status, headers, body: Some(body) }
     }
 
+    /// The same; where it has this status, without its body.
+    pub(super) fn without_body_of(mut self, status: StatusCode) -> Self {
+        if self.status == status {
+            self.body = None;
+        }
+        self
+    }
+
     pub(super) const fn nothing() -> Self {
         Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None }
     }

@@ -27,6 +27,8 @@ pub enum Needs {
     Token,
     /// That its administrator has a permission.
     Permission(Permission),
+    /// That its administrator has one of two; which, is judged by what is changed.
+    Either(Permission, Permission),
 }
 
 /// What a route does.
@@ -45,6 +47,7 @@ pub(super) enum Act {
     CloseTrade,
     Resend,
     Process,
+    ProcessRejected,
     Rehearse,
     EraseUser,
 }
@@ -74,7 +77,12 @@ fn of_resource(routes: &mut Vec<Route>, resource: &'static Resource) {
     let Some(changes) = resource.changes else { return };
     let (edit, delete) = (Needs::Permission(changes.edit), Needs::Permission(changes.delete));
     routes.push(route(Method::POST, &all, &format!("create{}", resource.one), edit, Act::Create(resource)));
-    routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), edit, Act::Change(resource)));
+    let change = match resource.collection {
+        // Who approves payments need not be allowed to edit everything else.
+        Collection::UserSubscriptions => Needs::Either(changes.edit, Permission::SubscriptionsApprove),
+        _ => edit,
+    };
+    routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), change, Act::Change(resource)));
     let gone = match resource.collection {
         // A person with a history is erased, and the numbers stay.
         Collection::Users => Act::EraseUser,
@@ -90,6 +98,7 @@ fn by_hand(routes: &mut Vec<Route>) {
         ("/trades/{id}/close", "closeTrade", Act::CloseTrade),
         ("/deliveries/{id}/resend", "resendDelivery", Act::Resend),
         ("/alerts/{id}/process", "processAlert", Act::Process),
+        ("/rejected-webhooks/{id}/process", "processRejectedWebhook", Act::ProcessRejected),
         ("/alerts/rehearse", "rehearseAlert", Act::Rehearse),
     ] {
         routes.push(route(Method::POST, path, operation, configure, act));

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use alertcast_core::alert::payload::is_about_intent;
 use alertcast_core::alert::problem::Problem as FieldProblem;
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{INTAKE_DEADLINE, StoreError};
@@ -160,6 +161,11 @@ impl Answer {
     pub(super) fn faults(&self) -> String {
         let Self::Refused { problems, .. } = self else { return String::new() };
         problems.iter().map(|problem| format!("{} {}", problem.field, problem.code)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Whether it is unclear what the alert asks for.
+    pub(super) fn is_unclear(&self) -> bool {
+        matches!(self, Self::Refused { problems, .. } if problems.iter().any(is_about_intent))
     }
 
     /// The codes of the broken rules, each once.

@@ -24,7 +24,7 @@ pub(super) struct RequestLog {
 
 impl RequestLog {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, wrong_secrets: Tally::default(), too_many: Tally::default() }
+        Self { clock, wrong_secrets: Tally::of(TURNED_AWAY), too_many: Tally::of(TURNED_AWAY) }
     }
 
     /// A request that came at `began`, by the monotonic clock, was answered now.
@@ -46,9 +46,14 @@ impl RequestLog {
     }
 }
 
+const TURNED_AWAY: &str = "webhook: requests turned away";
+
 /// Requests that are counted between lines.
-#[derive(Debug, Default)]
-struct Tally(Mutex<Counted>);
+#[derive(Debug)]
+pub(in crate::http) struct Tally {
+    what: &'static str,
+    counted: Mutex<Counted>,
+}
 
 #[derive(Debug, Default)]
 struct Counted {
@@ -57,15 +62,20 @@ struct Counted {
 }
 
 impl Tally {
-    fn note(&self, outcome: &str, now: Duration) {
+    pub(in crate::http) fn of(what: &'static str) -> Self {
+        Self { what, counted: Mutex::default() }
+    }
+
+    /// One more, which came to `outcome`.
+    pub(in crate::http) fn note(&self, outcome: &str, now: Duration) {
         if let Some(requests) = self.count(now) {
-            warn!(outcome, requests, "webhook: requests turned away");
+            warn!(outcome, requests, "{}", self.what);
         }
     }
 
     /// Counts one more; how many there were, when it is time to tell.
     fn count(&self, now: Duration) -> Option<u64> {
-        let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.since += 1;
         let told_lately = counted.told_at.is_some_and(|told_at| now.saturating_sub(told_at) < STRANGERS_EVERY);
         if told_lately {
@@ -82,7 +92,7 @@ mod tests {
 
     #[test]
     fn strangers_are_counted_and_told_of_once_a_minute() {
-        let tally = Tally::default();
+        let tally = Tally::of("x");
         let at = |seconds| tally.count(Duration::from_secs(seconds));
         assert_eq!(at(5), Some(1));
         assert_eq!([at(6), at(30), at(64)], [None; 3]);

@@ -3,7 +3,7 @@
 mod answer;
 mod intake;
 pub(super) mod limit;
-mod log;
+pub(in crate::http) mod log;
 mod proof;
 mod refusal;
 

@@ -28,6 +28,7 @@ pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer
     };
     let mut told = shortened(lines);
     told.push(format!("Kept as rejected webhook {}", rejected.id));
+    told.extend(how_to_say(answer, &format!("rejected-webhooks/{}", rejected.id)));
     let trouble = Trouble {
         group: format!("request:{}:{}", answer.outcome(), answer.faults()),
         title: answer.title().to_owned(),
@@ -46,10 +47,25 @@ pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &Answer) -> 
     let trouble = Trouble {
         group: format!("alert:{name}:{}", answer.faults()),
         title: format!("{}: {} {name}", answer.title(), data.signal),
-        lines: shortened(answer.lines()),
+        lines: {
+            let mut lines = shortened(answer.lines());
+            lines.extend(how_to_say(answer, &format!("alerts/{}", alert.id)));
+            lines
+        },
         alert: Some(alert.id),
     };
     notices(app, &trouble, alert.webhook.received_at)
+}
+
+/// How to have it processed where it is only unclear what it asks for: the request to send.
+fn how_to_say(answer: &Answer, place: &str) -> Option<String> {
+    answer.is_unclear().then(|| {
+        format!(
+            "If you know what it means, say so: POST /api/v1/{place}/process with {{\"as\": \"exit\", \"side\": \"BUY\"}} \
+             closes the BUY trades (without side all); \"entry\" opens one on that side, \"turn\" closes the other side \
+             and opens one"
+        )
+    })
 }
 
 fn shortened(mut lines: Vec<String>) -> Vec<String> {

@@ -176,6 +176,40 @@ async fn a_refused_alert_is_processed_once_what_it_broke_is_mended() {
 }
 
 #[tokio::test]
+async fn an_operator_says_by_the_api_what_an_unclear_message_means() {
+    let desk = Desk::new(2).await;
+    let unclear = with(entry(), json!({"signal": "whatever"}));
+    assert_eq!(desk.app.post(&unclear).await.status, 422);
+    desk.app.quiet().await;
+    let kept = desk.get("/rejected-webhooks").await.body["items"][0].clone();
+    let path = format!("/rejected-webhooks/{}/process", kept["id"].as_str().unwrap());
+    let say = async |meaning: Value| desk.ask("POST", &path, &meaning, Some("said")).await;
+    for (meaning, problem) in [
+        (json!({"as": "entry"}), "side: missing"),
+        (json!({"as": "turn"}), "side: missing"),
+        (json!({"side": "BUY"}), "as: missing"),
+        (json!({"as": "nothing", "side": "BUY"}), "as: invalid"),
+        (json!({"as": "exit", "side": "UP"}), "side: invalid"),
+        (json!({"as": "exit", "sides": "BUY"}), "sides: unknown_field"),
+    ] {
+        assert_eq!(say(meaning.clone()).await.assert(422).problems(), [problem], "{meaning}");
+    }
+    let accepted = say(json!({"as": "entry", "side": "BUY"})).await.assert(200).body;
+    assert_eq!((&accepted["alertData"]["signal"], &accepted["id"]), (&json!("BUY"), &kept["id"]));
+    desk.app.quiet().await;
+    assert_eq!(desk.app.messages(1).len(), 1);
+    assert_eq!(say(json!({"as": "entry", "side": "BUY"})).await.assert(200).body["id"], kept["id"], "once a key");
+    desk.app.quiet().await;
+    assert_eq!(desk.app.messages(1).len(), 1);
+    let log = desk.get("/audit-log?action=accept_alert").await.body;
+    assert_eq!(
+        (&log["items"][0]["after"]["readAs"], &log["items"][0]["after"]["side"]),
+        (&json!("entry"), &json!("BUY"))
+    );
+    desk.app.finish().await;
+}
+
+#[tokio::test]
 async fn a_trade_is_closed_by_hand_once_for_each_key() {
     let office = Office::new().await;
     let customer = office.customer(1).await;
@@ -249,6 +283,7 @@ async fn what_was_not_done_is_told_why() {
         format!("/trades/{nothing}/close"),
         format!("/deliveries/{nothing}/resend"),
         format!("/alerts/{nothing}/process"),
+        format!("/rejected-webhooks/{nothing}/process"),
     ] {
         desk.ask("POST", &path, &json!({"price": 1}), Some("k2")).await.assert(404);
     }

@@ -5,6 +5,7 @@ use alertcast_core::token::{TOKEN_BYTES, token_text};
 use serde_json::json;
 
 use super::office::{ADMIN, Office, TOKEN, admin, hex, kept_token, new_admin};
+use crate::support::Post;
 
 #[tokio::test]
 async fn nobody_locks_themselves_out() {
@@ -70,4 +71,72 @@ async fn me_tells_who_and_what() {
     assert_eq!(me["admin"]["username"], "chief");
     assert_eq!(me["permissions"], json!(["users.view"]));
     assert!(!me.to_string().contains("$2b$"));
+}
+
+#[tokio::test]
+async fn a_token_ends_with_a_change_of_its_administrators_password() {
+    let office = Office::new().await;
+    let (other, theirs) = ([5; 12], token_text([1; TOKEN_BYTES]));
+    office.house.insert(Collection::AdminUsers, admin(other, "other")).await;
+    office.house.insert(Collection::ApiTokens, kept_token([6; 12], other, &theirs)).await;
+    let ask = |token: &str| {
+        let bearer = format!("Bearer {token}");
+        Post::body("").by("GET").to("/api/v1/me").header("authorization", &bearer).send(&office.house)
+    };
+    ask(&theirs).await.assert(200);
+    let path = format!("/admin-users/{}", hex(other));
+    office.patch(&path, json!({"profile": {"phone": "1"}})).await.assert(200);
+    ask(&theirs).await.assert(200);
+    office.patch(&path, json!({"password": "another long password"})).await.assert(200);
+    ask(&theirs).await.assert(401);
+    assert_eq!(office.house.all(Collection::ApiTokens).await.len(), 1, "it is not listed any more");
+    office.get("/me").await.assert(200);
+    // Changed by another application, or made while it was changed.
+    let id = bson::oid::ObjectId::from_bytes(ADMIN);
+    let change = |seconds: u64| {
+        let at = crate::support::START + std::time::Duration::from_secs(seconds);
+        office.house.set(Collection::AdminUsers, id, bson::doc! { "security.passwordChangedAt": bson::Bson::from(at) })
+    };
+    change(0).await;
+    office.get("/me").await.assert(200);
+    change(1).await;
+    office.get("/me").await.assert(401);
+}
+
+#[tokio::test]
+async fn who_is_turned_away_is_counted_by_why() {
+    let office = Office::with_requests(6).await;
+    let other = token_text([1; TOKEN_BYTES]);
+    office.house.insert(Collection::AdminUsers, admin([5; 12], "other")).await;
+    office.house.insert(Collection::ApiTokens, kept_token([6; 12], [5; 12], &other)).await;
+    let set = async |collection, id: [u8; 12], set| {
+        office.house.set(collection, bson::oid::ObjectId::from_bytes(id), set).await;
+    };
+    let ask =
+        |token: &str| Post::body("").by("GET").to("/api/v1/me").header("authorization", token).send(&office.house);
+    ask("nothing").await.assert(401);
+    ask("Bearer act_00").await.assert(401);
+    let bearer = format!("Bearer {other}");
+    let twice = Post::body("").by("GET").to("/api/v1/me").header("authorization", &bearer);
+    twice.header("authorization", &bearer).send(&office.house).await.assert(401);
+    set(Collection::AdminUsers, [5; 12], bson::doc! { "status": "suspended" }).await;
+    ask(&bearer).await.assert(401);
+    set(Collection::ApiTokens, [6; 12], bson::doc! { "expiresAt": bson::Bson::from(crate::support::START) }).await;
+    ask(&bearer).await.assert(401);
+    office.permit(|_| false).await;
+    office.get("/users").await.assert(403);
+    while office.get("/me").await.status != 429 {}
+    let told = Post::body("").by("GET").to("/metrics").from("127.0.0.1").send(&office.house).await.text;
+    for (reason, count) in [
+        ("no_token", 2),
+        ("unknown_token", 1),
+        ("expired_token", 1),
+        ("inactive_administrator", 1),
+        ("password_changed", 0),
+        ("not_permitted", 1),
+        ("too_many_requests", 1),
+    ] {
+        let line = format!("alertcast_api_refused_total{{reason=\"{reason}\"}} {count}");
+        assert!(told.contains(&line), "{line}: {told}");
+    }
 }

@@ -4,7 +4,7 @@ use alertcast_core::store::Collection;
 use bson::Document;
 use serde_json::json;
 
-use super::office::{ADMIN, Office, hex, new_admin, plan, user};
+use super::office::{ADMIN, Office, TOKEN, hex, new_admin, plan, user};
 
 #[tokio::test]
 async fn if_match_lets_only_the_first_of_two_pass() {
@@ -18,6 +18,126 @@ async fn if_match_lets_only_the_first_of_two_pass() {
     patch("suspended").await.assert(412);
     let delete = office.request("DELETE", &path, &json!(null)).header("if-match", "*");
     delete.send(&office.house).await.assert(204);
+}
+
+#[tokio::test]
+async fn no_route_passes_over_a_condition() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let unused = office.made("/users", user(2)).await;
+    let token = format!("/api-tokens/{}", hex(TOKEN));
+    let documents = [
+        ("DELETE", format!("/users/{}", customer.user)),
+        ("DELETE", format!("/users/{unused}")),
+        ("DELETE", format!("/user-subscriptions/{}", customer.subscription)),
+        ("PATCH", format!("/users/{}", customer.user)),
+        ("GET", format!("/users/{}", customer.user)),
+        ("DELETE", token),
+    ];
+    let elsewhere = [("POST", "/users".to_owned()), ("GET", "/users".to_owned()), ("GET", "/me".to_owned())];
+    for (method, path) in documents.iter().chain(&elsewhere) {
+        let ask = |tag: &str| office.request(method, path, &json!({})).header("if-match", tag).send(&office.house);
+        for malformed in ["", "x", "é", "\"a", "\"a\",,", "W/x"] {
+            let answer = ask(malformed).await;
+            assert_eq!(answer.status, 400, "{method} {path} {malformed:?}");
+        }
+        for other in ["\"x\"", "W/\"x\"", "\"é\"", "\"a\", \"b\""] {
+            assert_eq!(ask(other).await.status, 412, "{method} {path} {other:?}");
+        }
+    }
+    assert_eq!(office.house.all(Collection::Users).await.len(), 2, "nobody is gone");
+    let one = format!("/users/{}", customer.user);
+    let read = office.get(&one).await.assert(200);
+    let tag = read.header("etag");
+    let again = office.request("GET", &one, &json!(null)).header("if-none-match", tag).send(&office.house).await;
+    assert_eq!((again.assert(304).header("etag")), tag);
+    let patch = office.request("PATCH", &one, &json!({"status": "inactive"})).header("if-none-match", "*");
+    patch.send(&office.house).await.assert(412);
+}
+
+#[tokio::test]
+async fn a_person_who_changed_meanwhile_is_not_erased() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let path = format!("/users/{}", customer.user);
+    let tag = office.get(&path).await.header("etag").to_owned();
+    office.house.wait(1);
+    let changed = office.patch(&path, json!({"profile": {"phone": "1"}})).await.assert(200);
+    let erase = |tag: &str| office.request("DELETE", &path, &json!(null)).header("if-match", tag).send(&office.house);
+    erase(&tag).await.assert(412);
+    assert_eq!(office.get(&path).await.body["profile"]["name"], "User 1");
+    erase(changed.header("etag")).await.assert(204);
+    assert_eq!(office.get(&path).await.body["profile"]["name"], "Erased");
+}
+
+#[tokio::test]
+async fn a_rejected_payment_leaves_no_active_subscription_and_no_approval() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let path = format!("/user-subscriptions/{}", customer.subscription);
+    let approved = office.get(&path).await.body;
+    assert_eq!(approved["payment"]["approvedAt"], "2026-11-22T10:00:00.000Z");
+    office.house.wait(60);
+    let rejection = json!({"payment": {"status": "rejected", "rejectionReason": "no money came"}});
+    let rejected = office.patch(&path, rejection).await.assert(200).body;
+    assert_eq!(rejected["subscription"]["status"], "cancelled");
+    assert_eq!((rejected["payment"].get("approvedAt"), rejected["payment"].get("approvedBy")), (None, None));
+    assert_eq!(rejected["alertcast"].get("approvedByAdmin"), None);
+    for change in [
+        json!({"subscription": {"status": "active"}}),
+        json!({"payment": {"approvedAt": "2026-11-22"}}),
+        json!({"payment": {"approvedBy": customer.user}}),
+    ] {
+        office.patch(&path, change).await.assert(422);
+    }
+    // The whole document as it came back, with another decision.
+    let mut again = rejected.clone();
+    again["payment"]["status"] = json!("approved");
+    again["subscription"]["status"] = json!("active");
+    let again = office.patch(&path, again).await.assert(200).body;
+    assert_eq!(again["payment"]["approvedAt"], "2026-11-22T10:01:00.000Z", "now, not as before the rejection");
+    assert_eq!(again["payment"].get("rejectionReason"), None);
+    assert_eq!(again["alertcast"]["approvedByAdmin"], hex(ADMIN));
+    let mut new = super::office::subscription(&customer.user, &customer.plan, "T5");
+    for status in ["pending", "rejected"] {
+        new["payment"]["status"] = json!(status);
+        let told = office.post("/user-subscriptions", new.clone()).await.assert(422).problems();
+        assert_eq!(told, ["subscription.status: invalid"]);
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_stays_with_its_user_and_with_the_plan_that_was_paid_for() {
+    let office = Office::new().await;
+    let (one, other) = (office.customer(1).await, office.customer(2).await);
+    let path = format!("/user-subscriptions/{}", one.subscription);
+    let told = office.patch(&path, json!({"userId": other.user})).await.assert(422).problems();
+    assert_eq!(told, ["userId: read_only"]);
+    let told = office.patch(&path, json!({"subscriptionPlanId": other.plan})).await.assert(422).problems();
+    assert_eq!(told, ["subscriptionPlanId: read_only"]);
+    let mut unpaid = super::office::subscription(&one.user, &one.plan, "T5");
+    unpaid["payment"]["status"] = json!("pending");
+    unpaid["subscription"] = json!({});
+    let unpaid = format!("/user-subscriptions/{}", office.made("/user-subscriptions", unpaid).await);
+    office.patch(&unpaid, json!({"subscriptionPlanId": other.plan})).await.assert(200);
+    office.patch(&unpaid, json!({"userId": other.user})).await.assert(422);
+}
+
+/// As a Mongoose application runs them: active while the payment is pending.
+#[tokio::test]
+async fn what_another_application_has_made_active_stays_and_is_not_made_longer() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let id = bson::oid::ObjectId::parse_str(&customer.subscription).unwrap();
+    let set = bson::doc! { "payment.status": "pending" };
+    office.house.set(Collection::UserSubscriptions, id, set).await;
+    let path = format!("/user-subscriptions/{}", customer.subscription);
+    office.patch(&path, json!({"subscription": {"autoRenew": true}})).await.assert(200);
+    office.patch(&path, json!({"subscription": {"endDate": "2027-10-01"}})).await.assert(200);
+    let told = office.patch(&path, json!({"subscription": {"endDate": "2028-01-01"}})).await.assert(422).problems();
+    assert_eq!(told, ["subscription.status: invalid"]);
+    office.patch(&path, json!({"payment": {"status": "approved"}})).await.assert(200);
+    office.patch(&path, json!({"subscription": {"endDate": "2028-01-01"}})).await.assert(200);
 }
 
 #[tokio::test]
@@ -38,6 +158,7 @@ async fn who_approves_is_noted_with_the_payment() {
     let customer = office.customer(1).await;
     let mut new = super::office::subscription(&customer.user, &customer.plan, "T2");
     new["payment"]["status"] = json!("pending");
+    new["subscription"]["status"] = json!("pending");
     let path = format!("/user-subscriptions/{}", office.made("/user-subscriptions", new).await);
     office.house.wait(5);
     let approved = office.patch(&path, json!({"payment": {"status": "approved"}})).await.assert(200).body;

@@ -81,15 +81,77 @@ async fn approving_a_payment_takes_a_permission_of_its_own() {
     let office = Office::new().await;
     let customer = office.customer(1).await;
     office.permit(|one| one != Permission::SubscriptionsApprove).await;
+    office.house.wait(1);
     let path = format!("/user-subscriptions/{}", customer.subscription);
-    for change in [json!({"status": "rejected"}), json!({"approvedAt": null}), json!({"rejectionReason": "no"})] {
-        office.patch(&path, json!({"payment": change})).await.assert(403);
+    for change in [
+        json!({"payment": {"status": "rejected"}}),
+        json!({"payment": {"status": "pending"}, "subscription": {"status": "pending"}}),
+        json!({"payment": {"approvedAt": null}}),
+        json!({"payment": {"approvedAt": "2199-01-01"}}),
+        json!({"payment": {"approvedBy": customer.user}}),
+        json!({"payment": {"rejectionReason": "no"}}),
+        json!({"payment": {"transactionId": "another"}}),
+        json!({"subscription": {"endDate": "2199-01-01"}}),
+        json!({"subscription": {"startDate": "2026-01-01"}}),
+        json!({"subscription": {"autoRenew": true, "endDate": "2199-01-01"}}),
+    ] {
+        let refused = office.patch(&path, change.clone()).await;
+        assert_eq!(refused.status, 403, "{change} {:#}", refused.body);
+        assert!(refused.body["detail"].as_str().unwrap().contains("subscriptions.approve"), "{:#}", refused.body);
     }
-    office.patch(&path, json!({"subscription": {"autoRenew": true}})).await.assert(200);
+    // What makes it shorter, or says nothing of it.
+    for change in [
+        json!({"subscription": {"autoRenew": true}}),
+        json!({"payment": {"proofUrl": "https://example.com/proof"}}),
+        json!({"subscription": {"endDate": "2027-10-01"}}),
+        json!({"subscription": {"status": "cancelled"}}),
+    ] {
+        office.patch(&path, change).await.assert(200);
+    }
+    office.patch(&path, json!({"subscription": {"status": "active"}})).await.assert(403);
     let mut new = super::office::subscription(&customer.user, &customer.plan, "T9");
     office.post("/user-subscriptions", new.clone()).await.assert(403);
+    new["subscription"]["status"] = json!("pending");
+    office.post("/user-subscriptions", new.clone()).await.assert(403);
     new["payment"]["status"] = json!("pending");
-    office.post("/user-subscriptions", new).await.assert(201);
+    let pending = office.made("/user-subscriptions", new).await;
+    let path = format!("/user-subscriptions/{pending}");
+    office.patch(&path, json!({"payment": {"transactionId": "T10"}})).await.assert(200);
+    // Neither a pending payment nor an editor makes it active.
+    office.patch(&path, json!({"subscription": {"status": "active"}})).await.assert(422);
+    let both = json!({"payment": {"status": "approved"}, "subscription": {"status": "active"}});
+    office.patch(&path, both).await.assert(403);
+}
+
+#[tokio::test]
+async fn who_may_approve_alone_approves_rejects_and_changes_nothing_else() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let mut new = super::office::subscription(&customer.user, &customer.plan, "T9");
+    new["payment"]["status"] = json!("pending");
+    new["subscription"] = json!({});
+    let path = format!("/user-subscriptions/{}", office.made("/user-subscriptions", new).await);
+    office.permit(|one| one == Permission::SubscriptionsApprove).await;
+    let approval = json!({
+        "payment": {"status": "approved"},
+        "subscription": {"status": "active", "startDate": "2026-11-22", "endDate": "2026-12-22"},
+    });
+    let approved = office.patch(&path, approval).await.assert(200).body;
+    assert_eq!(approved["alertcast"]["approvedByAdmin"], hex(ADMIN));
+    for change in [
+        json!({"payment": {"transactionId": "T11"}}),
+        json!({"payment": {"proofUrl": "https://example.com/proof"}}),
+        json!({"subscription": {"autoRenew": true}}),
+        json!({"payment": {"status": "rejected", "method": "other"}}),
+        json!({"alertcast": {"picks": [hex(super::office::CONFIG)]}}),
+    ] {
+        let refused = office.patch(&path, change.clone()).await;
+        assert_eq!(refused.status, 403, "{change} {:#}", refused.body);
+        assert!(refused.body["detail"].as_str().unwrap().contains("subscriptions.edit"), "{:#}", refused.body);
+    }
+    office.patch(&path, json!({"payment": {"status": "rejected", "rejectionReason": "no money"}})).await.assert(200);
+    office.post("/user-subscriptions", json!({})).await.assert(403);
+    office.delete(&path).await.assert(403);
 }
 
 #[tokio::test]

@@ -62,6 +62,82 @@ async fn of_six_active_subscriptions_at_once_five_are_made() {
     office.patch(&path, json!({"subscription": {"status": "active"}})).await.assert(422);
 }
 
+#[tokio::test]
+async fn subscriptions_that_have_ended_take_none_of_the_five_places() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let dated = |n: u32, start: &str, end: &str| {
+        let mut new = subscription(&customer.user, &customer.plan, &format!("D{n}"));
+        new["subscription"]["startDate"] = json!(start);
+        new["subscription"]["endDate"] = json!(end);
+        new
+    };
+    let over = office.made("/user-subscriptions", dated(0, "2026-01-01", "2026-02-01")).await;
+    for n in 1..=6 {
+        office.made("/user-subscriptions", dated(n, "2026-01-01", "2026-02-01")).await;
+    }
+    for n in 7..=10 {
+        office.made("/user-subscriptions", dated(n, "2026-11-01", "2027-11-01")).await;
+    }
+    let sixth = || office.post("/user-subscriptions", dated(11, "2026-11-01", "2027-11-01"));
+    sixth().await.assert(422);
+    // A renewal follows a running one of the same plan.
+    office.made("/user-subscriptions", dated(12, "2027-11-01", "2028-11-01")).await;
+    let over = format!("/user-subscriptions/{over}");
+    office.patch(&over, json!({"subscription": {"endDate": "2027-01-01"}})).await.assert(422);
+    office.house.wait(366 * 24 * 60 * 60);
+    office.made("/user-subscriptions", dated(13, "2027-11-01", "2028-11-01")).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_free_again_shows_nothing_of_its_former_use() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let trade = bson::oid::ObjectId::from_bytes([4; 12]);
+    let id = |text: &str| bson::oid::ObjectId::parse_str(text).unwrap();
+    let open = bson::doc! {
+        "_id": trade, "tradeNumber": 1, "userId": id(&customer.user), "subscriptionId": id(&customer.subscription),
+        "alertConfigId": bson::oid::ObjectId::from_bytes(super::office::CONFIG), "status": "open",
+        "timestamps": { "openedAt": bson::Bson::from(crate::support::START) },
+        "tradeData": {
+            "symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "entryPrice": 100.0,
+        },
+    };
+    office.house.insert(Collection::Trades, open).await;
+    let keyed = |method, path: String, body: serde_json::Value| {
+        office.request(method, &path, &body).header("idempotency-key", "k").send(&office.house)
+    };
+    keyed("POST", format!("/trades/{trade}/close"), json!({"price": 105})).await.assert(200);
+    office.house.wait(24 * 60 * 60);
+    let made = keyed("POST", "/users".to_owned(), user(7)).await.assert(201);
+    let again = keyed("POST", "/users".to_owned(), user(7)).await.assert(201);
+    assert_eq!(again.body, made.body);
+}
+
+#[tokio::test]
+async fn an_erased_person_does_not_come_back_by_a_key() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let keyed = |key: &str, path: &str, body: serde_json::Value| {
+        office.request("POST", path, &body).header("idempotency-key", key).send(&office.house)
+    };
+    let without_history = keyed("a", "/users", user(8)).await.assert(201);
+    let mut bought = subscription(&customer.user, &customer.plan, "K1");
+    bought["payment"]["proofUrl"] = json!("https://example.com/face.png");
+    keyed("b", "/user-subscriptions", bought.clone()).await.assert(201);
+    office.delete(&format!("/users/{}", without_history.body["id"].as_str().unwrap())).await.assert(204);
+    office.delete(&format!("/users/{}", customer.user)).await.assert(204);
+    for (key, path, body) in [("a", "/users", user(8)), ("b", "/user-subscriptions", bought)] {
+        let again = keyed(key, path, body).await.assert(409);
+        assert_eq!(again.body["title"], "Erased");
+    }
+    let kept = format!("{:?}", office.house.all(Collection::IdempotencyKeys).await);
+    for personal in ["u8@example.com", "face.png"] {
+        assert!(!kept.contains(personal), "{kept}");
+    }
+    assert_eq!(office.house.all(Collection::Users).await.len(), 1, "the one with a history");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn changes_of_different_fields_at_once_all_hold() {
     let office = Office::new().await;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use alertcast_core::store::{Collection, Documents as _};
+use alertcast_core::store::{Collection, Documents, Write};
 use alertcast_sqlite::{Options, SqliteStore};
 use bson::Document;
 
@@ -51,6 +51,12 @@ impl Folder {
     }
 
     /// All documents of a collection in the folder's store, which no program may have open.
+    /// Changes what is in the store, as nobody does while a server runs.
+    pub(super) async fn write(&self, writes: Vec<Write>) {
+        let store = SqliteStore::open(&self.path().join("data"), &Options::default()).unwrap();
+        Documents::write(&store, writes).await.unwrap();
+    }
+
     pub(super) async fn all(&self, collection: Collection) -> Vec<Document> {
         let store = SqliteStore::open(&self.path().join("data"), &Options::default()).unwrap();
         store.page(collection, None, 1_000).await.unwrap()

@@ -3,7 +3,7 @@
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 
-use alertcast_core::store::Collection;
+use alertcast_core::store::{Collection, Write};
 
 use super::program::{Folder, Ran};
 use super::serving::Served;
@@ -51,8 +51,13 @@ async fn a_token_opens_the_api_whether_it_was_made_before_the_start_or_after() {
     assert_eq!(kept.len(), 2);
     let labelled: Vec<_> =
         kept.iter().filter(|kept| kept.get_str("label").is_ok_and(|label| label == "before")).collect();
-    assert!(labelled.len() == 1 && !labelled[0].contains_key("expiresAt"));
-    assert_eq!(kept.iter().filter(|kept| kept.get_datetime("expiresAt").is_ok()).count(), 1);
+    assert_eq!(labelled.len(), 1);
+    let days = |kept: &bson::Document| {
+        let millis = |name| kept.get_datetime(name).unwrap().timestamp_millis();
+        (millis("expiresAt") - millis("createdAt")) / 86_400_000
+    };
+    assert_eq!(days(labelled[0]), 90, "where nobody asks for longer");
+    assert_eq!(kept.iter().map(days).filter(|days| *days == 30).count(), 1);
     for token in [&before, &after] {
         assert!(kept.iter().all(|kept| !kept.to_string().contains(&token[4..])));
     }
@@ -66,8 +71,33 @@ fn a_token_that_would_open_nothing_is_not_made() {
     assert!(nobody.stderr.contains("there is no administrator"), "{}", nobody.stderr);
     assert_eq!(nobody.stdout, "");
     folder.run("admin token --username admin --expires 0").assert(2);
-    folder.run("admin token --username admin --expires 99999").assert(2);
+    folder.run("admin token --username admin --days 99999").assert(2);
     folder.run("admin token").assert(2);
+}
+
+#[tokio::test]
+async fn a_token_of_before_gets_ninety_days_from_the_next_start() {
+    let folder = Folder::new();
+    folder.run("seed").assert(0);
+    let old = token(folder.run("admin token --username admin --days 365"));
+    let id = folder.all(Collection::ApiTokens).await[0].get_object_id("_id").unwrap();
+    let endless = Write::Update {
+        collection: Collection::ApiTokens,
+        id,
+        set: bson::doc! {},
+        unset: vec!["expiresAt".to_owned()],
+        expect: Vec::new(),
+    };
+    folder.write(vec![endless]).await;
+    let served = Served::start(&folder);
+    assert_eq!(asked(&served, &old).await, 200);
+    served.signal("TERM");
+    served.ended();
+    let kept = folder.all(Collection::ApiTokens).await;
+    let end = kept[0].get_datetime("expiresAt").unwrap().timestamp_millis();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+    let days = (i128::from(end) - i128::try_from(now).unwrap() + 43_200_000) / 86_400_000;
+    assert_eq!(days, 90);
 }
 
 #[test]

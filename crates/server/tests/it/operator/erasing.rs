@@ -35,7 +35,7 @@ async fn an_erased_person_is_found_nowhere_and_hears_nothing_more() {
     app.until("the others have it", others).await;
     app.allow.erased_chats.insert(chat(1));
     app.allow.audience_changed = true;
-    let erasure = erase_user(&app.parts, &act(), user_id(1)).await.unwrap();
+    let erasure = erase_user(&app.parts, &act(), user_id(1), Vec::new()).await.unwrap();
     let Erasure::Erased(erased) = erasure else { panic!("there is a history") };
     assert_eq!(erased.subscriptions_cancelled, 1);
     app.sim.remove_fault(down);
@@ -66,8 +66,8 @@ async fn a_person_without_a_history_is_deleted() {
     (made.username, made.reason) = ("asha".to_owned(), Some("asked by phone".to_owned()));
     made.after = Some(doc! { "email": email(9), "status": "active" });
     app.change(vec![insert(Collection::Users, &user(9)), insert(Collection::AuditLog, &made)]).await;
-    assert_eq!(erase_user(&app.parts, &act(), user_id(9)).await, Ok(Erasure::Deleted));
-    assert_eq!(erase_user(&app.parts, &act(), user_id(9)).await, Err(ActError::NotFound));
+    assert_eq!(erase_user(&app.parts, &act(), user_id(9), Vec::new()).await, Ok(Erasure::Deleted));
+    assert_eq!(erase_user(&app.parts, &act(), user_id(9), Vec::new()).await, Err(ActError::NotFound));
     assert_eq!(records(&app).await.len(), 2);
     assert!(!format!("{:?}", Dump::of(&*app.store).await).contains(&email(9)), "nor does the audit log tell");
     let books = app.finish().await;

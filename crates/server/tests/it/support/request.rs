@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -77,14 +77,16 @@ impl Post {
     pub(crate) async fn through(self, router: Router) -> Answer {
         let mut request = Request::builder().method(self.method).uri(format!("{}{}", self.path, self.query));
         for (name, value) in &self.headers {
-            request = request.header(name, value);
+            request = request.header(name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let mut request = request.body(self.body).unwrap();
         request.extensions_mut().insert(ConnectInfo(self.peer));
         let response = router.oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: head.status, headers: head.headers, body: serde_json::from_slice(&body).unwrap_or_default() }
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let body = serde_json::from_slice(&body).unwrap_or_default();
+        Answer { status: head.status, headers: head.headers, body, text }
     }
 }
 
@@ -106,7 +108,9 @@ pub(crate) fn buy(changes: Value) -> String {
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
+    /// Null where it is no JSON.
     pub(crate) body: Value,
+    pub(crate) text: String,
 }
 
 impl Answer {

@@ -47,6 +47,17 @@ async fn an_alert_that_breaks_rules_is_kept_as_failed_with_all_of_them() {
 }
 
 #[tokio::test]
+async fn the_operators_hear_how_to_say_what_an_unclear_message_means() {
+    let house = House::with(operators).await;
+    Post::buy(json!({"signal": "whatever"})).send(&house).await.assert(422);
+    let kept = house.only(Collection::RejectedWebhooks).await.get_object_id("_id").unwrap();
+    let told = house.only(Collection::Deliveries).await;
+    let lines = strings(told.get_document("facts").unwrap(), "lines");
+    let how = format!("POST /api/v1/rejected-webhooks/{kept}/process with {{\"as\": \"exit\", \"side\": \"BUY\"}}");
+    assert!(lines.iter().any(|line| line.contains(&how)), "{lines:?}");
+}
+
+#[tokio::test]
 async fn the_same_trouble_is_told_once_and_then_counted() {
     let house = House::with(operators).await;
     for n in 0..5 {
