@@ -9,6 +9,7 @@ use std::time::Duration;
 use bson::Binary;
 use serde::{Deserialize, Serialize};
 
+use crate::alert::intent::PositionChange;
 use crate::id::{AlertId, ConfigId, DeliveryId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Timeframe, words};
 use crate::money::{Amount, Count, Price};
@@ -246,8 +247,20 @@ pub enum Facts {
     Replacement { number: Count, replaced: EndedTrade },
     /// A trade was closed.
     Exit { closed: EndedTrade },
-    /// The provider closed a part of the position. Nothing changes in the books.
-    PartialExit { numbers: Vec<Count> },
+    /// The provider made the position smaller, or moved its stop. Nothing changes in the books.
+    PartialExit {
+        numbers: Vec<Count>,
+        #[serde(default)]
+        change: PositionChange,
+    },
+    /// A target was reached, and the trades have further ones: nothing changes in the books.
+    TargetReached {
+        target: Count,
+        trades: Vec<TargetTrade>,
+        /// The configuration leaves closing to the subscriber, also at the last target.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        by_yourself: bool,
+    },
     /// A level was reached, in a configuration that leaves closing to the subscriber.
     LevelReached { numbers: Vec<Count> },
     /// To the operators.
@@ -256,6 +269,18 @@ pub enum Facts {
     OperatorMore { title: String, count: Count },
     /// What became of the trade, for its entry's message.
     Result { closed: EndedTrade },
+}
+
+/// A trade that reached one of its targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetTrade {
+    pub number: Count,
+    /// The target's price, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub level: Option<Price>,
+    /// The next target's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Price>,
 }
 
 words! {

@@ -198,6 +198,9 @@ pub struct AlertExtension {
     pub quantity: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trade_ref: Option<String>,
+    /// The name stood as `trade_id`, not as an order's id: see [`crate::trade::ask::TradeRef`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub trade_ref_explicit: bool,
     /// `low`, `medium` or `high`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub risk: Option<crate::user::RiskLevel>,

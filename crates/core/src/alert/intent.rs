@@ -36,6 +36,12 @@ words! {
     PositionChange { Reduced = "reduced", Breakeven = "breakeven", StopMoved = "stop_moved" }
 }
 
+impl Default for PositionChange {
+    fn default() -> Self {
+        Self::usual()
+    }
+}
+
 impl PositionChange {
     /// What one is where nothing else is told, and what every one stored before was.
     const fn usual() -> Self {

@@ -14,7 +14,7 @@ pub(super) const STOP_LOSS: &[&str] = &["sl", "stoploss", "stoplossprice", "stop
 pub(super) const TIMESTAMP: &[&str] = &["timestamp", "timenow", "time", "tvtime"];
 pub(super) const ALERT_ID: &[&str] = &["alertid", "idempotencykey"];
 pub(super) const QUANTITY: &[&str] = &["quantity", "contracts", "size", "qty"];
-pub(super) const TRADE_REF: &[&str] = &["tradeid", "orderid"];
+pub(super) const TRADE_ID: &[&str] = &["tradeid"];
 pub(super) const ORDER_ID: &[&str] = &["orderid"];
 pub(super) const COMMENT: &[&str] = &["comment", "ordercomment"];
 pub(super) const POSITION: &[&str] = &["marketposition"];
@@ -35,7 +35,8 @@ pub(super) const ALL: &[&[&str]] = &[
     TIMESTAMP,
     ALERT_ID,
     QUANTITY,
-    TRADE_REF,
+    TRADE_ID,
+    ORDER_ID,
     COMMENT,
     POSITION,
     POSITION_SIZE,

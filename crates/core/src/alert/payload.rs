@@ -84,6 +84,8 @@ pub struct Payload {
     pub quantity: Option<Amount>,
     /// The sender's name for the trade: `trade_id`, or `order_id`.
     pub trade_ref: Option<String>,
+    /// The name stood as `trade_id`.
+    pub trade_ref_explicit: bool,
     pub comment: Option<String>,
     pub risk: Option<RiskLevel>,
     /// What was not read as one of the above: `alertData.additionalData`.
@@ -179,7 +181,9 @@ impl Reader {
         let timestamp = self.allowed_with_origin("timestamp", names::TIMESTAMP, values::timestamp);
         let alert_id = self.identifier("alert_id", names::ALERT_ID);
         let quantity = self.optional(names::QUANTITY, values::quantity);
-        let trade_ref = self.identifier("trade_id", names::TRADE_REF);
+        let trade_id = self.identifier("trade_id", names::TRADE_ID);
+        let trade_ref_explicit = trade_id.is_some();
+        let trade_ref = trade_id.or_else(|| self.identifier("trade_id", names::ORDER_ID));
         let risk = self.optional(names::RISK, values::risk);
         let mut payload = Payload {
             symbol,
@@ -197,6 +201,7 @@ impl Reader {
             alert_id,
             quantity,
             trade_ref,
+            trade_ref_explicit,
             comment: comment.map(|comment| comment.chars().take(COMMENT_CHARS_MAX).collect()),
             risk,
             additional: document(&self.fields.left_over()),

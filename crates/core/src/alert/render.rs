@@ -31,7 +31,7 @@ pub fn render(payload: &Payload) -> String {
     put("timestamp", payload.timestamp.map(|at| at.to_string().into()));
     put("alert_id", text(&payload.alert_id));
     put("quantity", payload.quantity.map(|quantity| quantity.to_string().into()));
-    put("trade_id", text(&payload.trade_ref));
+    put(if payload.trade_ref_explicit { "trade_id" } else { "order_id" }, text(&payload.trade_ref));
     put("comment", text(&payload.comment).or_else(|| order.comment.map(Into::into)));
     put("risk", payload.risk.map(|risk| risk.as_str().into()));
     Value::Object(message).to_string()

@@ -11,7 +11,7 @@ mod price;
 
 use bson::Document;
 
-use super::document::{AlertData, PricePoint};
+use super::document::{AlertData, AlertExtension, PricePoint};
 use super::intent::Intent;
 use super::payload::{GivenTimeframe, Payload};
 use super::problem::{Problem, ProblemCode, shown};
@@ -45,6 +45,8 @@ pub struct CheckedAlert {
     pub timestamp: Time,
     pub quantity: Option<Amount>,
     pub trade_ref: Option<String>,
+    /// The name stood as `trade_id`.
+    pub trade_ref_explicit: bool,
     pub comment: Option<String>,
     pub risk: Option<RiskLevel>,
     /// `alertData.additionalData`; may be empty.
@@ -68,6 +70,20 @@ impl CheckedAlert {
             stop_loss_price: self.stop_loss,
             timestamp: self.timestamp,
             additional_data: Some(self.additional.clone()).filter(|additional| !additional.is_empty()),
+        }
+    }
+
+    /// What the `alerts` document keeps of it under `alertcast`, beside what the store and its configuration add.
+    pub fn extension(&self) -> AlertExtension {
+        AlertExtension {
+            intent: self.intent.to_document(),
+            quantity: self.quantity,
+            trade_ref: self.trade_ref.clone(),
+            trade_ref_explicit: self.trade_ref_explicit,
+            comment: self.comment.clone(),
+            risk: self.risk,
+            testing: self.testing,
+            ..AlertExtension::default()
         }
     }
 }
@@ -111,6 +127,7 @@ pub fn check(
         timestamp: payload.timestamp.unwrap_or(received_at),
         quantity: payload.quantity,
         trade_ref: payload.trade_ref.clone(),
+        trade_ref_explicit: payload.trade_ref_explicit,
         comment: payload.comment.clone(),
         risk: payload.risk,
         additional: payload.additional.clone(),

@@ -1,12 +1,15 @@
 //! The chunk: what is decided about some hundreds of users at once, made ready for one commit.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
-use crate::alert::document::TradeAction;
+use crate::alert::document::{Alert, TradeAction};
+use crate::alert::intent::Intent;
 use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
 use crate::delivery::{Delivery, ExitInference};
-use crate::id::{IdSource, SubscriptionId, TradeId, UserId};
+use crate::id::{AlertId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::market::ExitReason;
+use crate::money::Price;
 use crate::store::{self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UsageIncrement, UserSpan};
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
@@ -120,6 +123,28 @@ pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time)
     }
     let case = |user| Case { job, audience, user, open: &[], quota: None, now };
     users.iter().copied().filter(|user| may_enter(&case(*user))).collect()
+}
+
+/// The alerts that are to be read before a chunk of a TPn is planned: the entries of the trades that were opened before
+/// targets were kept with them. Empty for every other alert.
+pub fn entries_for_targets(job: &Job<'_>, state: &ChunkState) -> Vec<AlertId> {
+    let Intent::Exit { target: Some(_), .. } = job.ask.intent else { return Vec::new() };
+    let without = state.open_trades.iter().filter(|trade| trade.alertcast.targets.is_empty());
+    let mut entries: Vec<AlertId> = without.filter_map(|trade| trade.alerts.entry_alert_id).collect();
+    entries.sort_unstable();
+    entries.dedup();
+    entries
+}
+
+/// Gives the trades that were opened by these alerts the targets that the alerts name. For planning only: what is kept
+/// with a trade stays as it is.
+pub fn learn_targets(state: &mut ChunkState, entries: &[Alert]) {
+    let targets: HashMap<AlertId, Vec<Price>> =
+        entries.iter().map(|entry| (entry.id, entry.alert_data.further_targets())).collect();
+    for trade in state.open_trades.iter_mut().filter(|trade| trade.alertcast.targets.is_empty()) {
+        let found = trade.alerts.entry_alert_id.and_then(|entry| targets.get(&entry));
+        trade.alertcast.targets = found.cloned().unwrap_or_default();
+    }
 }
 
 /// Works out one chunk of an alert: every user's decision, and what follows from it.

@@ -1,13 +1,15 @@
 //! The documents that follow from a ruling: the new trade, and the deliveries.
 
-use crate::delivery::{Delivery, EXIT_DEADLINE, Facts, MessageKind, Parcel, Recipient, priority, rotation};
+use crate::delivery::{
+    Delivery, EXIT_DEADLINE, Facts, MessageKind, Parcel, Recipient, TargetTrade, priority, rotation,
+};
 use crate::id::{DeliveryId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::money::Count;
 use crate::time::Time;
 use crate::trade::document::{
     EntryDelivery, Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes,
 };
-use crate::trade::machine::{Ending, News, Notice};
+use crate::trade::machine::{Ending, News, Notice, nth_target};
 
 use super::audience::Audience;
 use super::decide::EntryPart;
@@ -19,6 +21,14 @@ pub(super) fn has_priority_support(audience: &Audience, user: UserId, subscripti
     let held = audience.subscriptions(user).find(|held| held.id == subscription);
     let plan = held.and_then(|held| audience.plan(held.plan));
     plan.is_some_and(|plan| plan.features.priority_support)
+}
+
+fn at_target(trade: &Trade, number: u32) -> TargetTrade {
+    TargetTrade {
+        number: trade.trade_number,
+        level: nth_target(trade, number),
+        next: nth_target(trade, number.saturating_add(1)),
+    }
 }
 
 /// Where documents are made out.
@@ -108,7 +118,12 @@ impl Desk<'_> {
         let numbers: Vec<Count> = notice.trades.iter().map(|trade| trade.trade_number).collect();
         let facts = match notice.news {
             News::LevelReached => Facts::LevelReached { numbers },
-            News::PartialExit => Facts::PartialExit { numbers },
+            News::TargetReached { number } => Facts::TargetReached {
+                target: Count(number.into()),
+                trades: notice.trades.iter().map(|trade| at_target(trade, number)).collect(),
+                by_yourself: !self.job.config.trade_management.auto_close_on_tp_sl,
+            },
+            News::PartialExit(change) => Facts::PartialExit { numbers, change },
         };
         routes.iter().map(|route| self.delivery(&subject, route, facts.clone(), None)).collect()
     }
@@ -197,7 +212,8 @@ impl Desk<'_> {
             alertcast: TradeExtension {
                 rev: Count(1),
                 quantity: ask.quantity,
-                trade_ref: ask.trade_ref.clone(),
+                trade_ref: ask.trade_ref.as_ref().map(|named| named.name.clone()),
+                targets: ask.targets.clone(),
                 preference_id: entry.preference,
                 entry_deliveries: deliveries.iter().map(announcement).collect(),
                 ..TradeExtension::default()

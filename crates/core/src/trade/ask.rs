@@ -14,10 +14,21 @@ pub struct Ask {
     pub price: Price,
     pub take_profit: Option<Price>,
     pub stop_loss: Option<Price>,
+    /// The new trade's take profits behind the first, in their order.
+    pub targets: Vec<Price>,
     /// Units of the new trade; above zero.
     pub quantity: Option<Amount>,
     /// The provider's name for the trade: given to a new one, and by which an exit finds it.
-    pub trade_ref: Option<String>,
+    pub trade_ref: Option<TradeRef>,
+}
+
+/// The provider's name for a trade.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TradeRef {
+    pub name: String,
+    /// It stood as `trade_id`: the provider means this very trade. An order's id (`order_id`) may be anything, an exit's
+    /// own name too.
+    pub explicit: bool,
 }
 
 impl Ask {
@@ -29,13 +40,16 @@ impl Ask {
         let (data, ours) = (&alert.alert_data, &alert.alertcast);
         let intent = Intent::from_document(data.signal, ours.intent.as_ref())
             .map_err(|error| StoreError::Corrupt(format!("alerts {}: alertcast.intent: {error}", alert.id)))?;
+        let targets = if intent.opens().is_some() { data.further_targets() } else { Vec::new() };
+        let explicit = ours.trade_ref_explicit;
         Ok(Self {
             intent,
             price: data.price,
             take_profit: data.take_profit_price,
             stop_loss: data.stop_loss_price,
+            targets,
             quantity: ours.quantity.filter(|units| units.is_positive()),
-            trade_ref: ours.trade_ref.clone(),
+            trade_ref: ours.trade_ref.clone().map(|name| TradeRef { name, explicit }),
         })
     }
 

@@ -142,6 +142,10 @@ pub struct TradeExtension {
     /// The entry's own name for the trade (`trade_id`), by which an exit can find it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trade_ref: Option<String>,
+    /// The entry's take profits behind the first, in their order. A trade that was opened before they were kept has none
+    /// here: its entry's alert has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<Price>,
     /// The preferences whose counters the entry raised: where it turns out never to have arrived, these are lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preference_id: Option<PreferenceId>,

@@ -70,6 +70,12 @@ impl Trade {
         self
     }
 
+    /// Those behind the first.
+    pub(crate) fn targets(mut self, levels: &[&str]) -> Self {
+        self.alertcast.targets = levels.iter().map(|level| price(level)).collect();
+        self
+    }
+
     pub(crate) fn unreached(mut self) -> Self {
         self.alertcast.unreached = true;
         self

@@ -3,7 +3,7 @@
 //! Pure, and for one user in one configuration. It knows nothing of preferences, quotas and channels: whoever holds the
 //! entry part back drops it, and the exit part stands as it is.
 
-use crate::alert::intent::{ExitSignal, Intent};
+use crate::alert::intent::{ExitSignal, Intent, PositionChange};
 use crate::delivery::{EndedTrade, ExitInference};
 use crate::id::{AlertId, TradeId};
 use crate::market::{ExitReason, Side};
@@ -14,6 +14,8 @@ use super::ask::Ask;
 use super::document::{Trade, TradeEnd, TradeStatus};
 use super::exit::{Exit, is_far_off, level, matching};
 use super::pnl::{ProfitLoss, profit_loss};
+
+pub(crate) use super::exit::nth_target;
 
 /// The rules that hold for this user in this configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,8 +97,12 @@ pub struct Notice<'t> {
 pub enum News {
     /// A level was reached, or the position has ended; closing is left to the subscriber.
     LevelReached,
-    /// A part of the position was closed.
-    PartialExit,
+    /// A target was reached behind which the trades have others.
+    TargetReached {
+        number: u32,
+    },
+    /// The position was made smaller, or its stop moved.
+    PartialExit(PositionChange),
 }
 
 /// What the ask makes of a user's open trades in a configuration.
@@ -114,25 +120,27 @@ pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Ste
         (Intent::Entry { side }, _) => {
             Step { entry: Some(admit(&held.known, side, price, settings)), ..Step::default() }
         }
-        (Intent::Exit { reason, side, .. }, true) => {
-            held.end(|trades| exit.matched(&of_side(trades, side), reason), &exit, Some(reason))
+        (Intent::Exit { reason, side, target }, true) => {
+            held.end(|trades| exit.matched(&of_side(trades, side), reason, target), &exit, Some(reason), target)
         }
-        (Intent::Exit { reason, side, .. }, false) => {
-            held.tell(|trades| exit.matched(&of_side(trades, side), reason), News::LevelReached)
+        (Intent::Exit { reason, side, target }, false) => {
+            held.tell(|trades| exit.matched(&of_side(trades, side), reason, target), News::LevelReached).with(target)
         }
-        (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), &exit, reason),
+        (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), &exit, reason, None),
         (Intent::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), News::LevelReached),
         (Intent::Turn { closes, reason, opens }, true) => Step {
             entry: Some(admit(&of_side(&held.known, Some(closes.opposite())), opens, price, settings)),
             unmatched: false,
-            ..held.end(|trades| of_side(trades, Some(closes)), &exit, reason)
+            ..held.end(|trades| of_side(trades, Some(closes)), &exit, reason, None)
         },
         (Intent::Turn { closes, opens, .. }, false) => Step {
             entry: Some(admit(&held.known, opens, price, settings)),
             unmatched: false,
             ..held.tell(|trades| of_side(trades, Some(closes)), News::LevelReached)
         },
-        (Intent::Partial { side, .. }, _) => held.tell(|trades| of_side(trades, side), News::PartialExit),
+        (Intent::Partial { side, change, .. }, _) => {
+            held.tell(|trades| of_side(trades, side), News::PartialExit(change))
+        }
     })
 }
 
@@ -162,22 +170,31 @@ impl<'t> Held<'t> {
         Ok(Self { known, unreached })
     }
 
-    /// Ends those that `choose` picks, in both worlds, as far as there is a price for them.
+    /// Ends those that `choose` picks, in both worlds, as far as there is a price for them. Of one that has targets
+    /// beyond the one that was reached, its holder is only told.
     fn end(
         &self,
         choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>,
         exit: &Leaving<'_>,
         reason: Option<ExitSignal>,
+        target: Option<u32>,
     ) -> Step<'t> {
         let known = choose(&self.known);
         let mut step = Step { unmatched: known.is_empty() && !self.known.is_empty(), ..Step::default() };
+        let mut told = Vec::new();
         for trade in known.into_iter().chain(choose(&self.unreached)) {
-            match exit.ending(trade, reason) {
+            let is_known = !trade.alertcast.unreached;
+            if target.is_some_and(|number| has_targets_beyond(trade, number)) {
+                told.extend(is_known.then_some(trade));
+                continue;
+            }
+            match exit.ending(trade, reason, target) {
                 Some(ending) => step.ends.push(ending),
-                None if trade.alertcast.unreached => {}
-                None => step.left_open.push(trade),
+                None => step.left_open.extend(is_known.then_some(trade)),
             }
         }
+        let notice = |number| Notice { news: News::TargetReached { number }, trades: told };
+        step.notice = target.map(notice).filter(|notice| !notice.trades.is_empty());
         step
     }
 
@@ -191,6 +208,21 @@ impl<'t> Held<'t> {
             ..Step::default()
         }
     }
+}
+
+impl Step<'_> {
+    /// Where only a notice comes of a TPn: that it was this target, if a trade has others behind it.
+    fn with(mut self, target: Option<u32>) -> Self {
+        if let (Some(number), Some(notice)) = (target, &mut self.notice) {
+            let has_more = notice.trades.iter().any(|trade| has_targets_beyond(trade, number));
+            notice.news = if has_more { News::TargetReached { number } } else { notice.news };
+        }
+        self
+    }
+}
+
+fn has_targets_beyond(trade: &Trade, number: u32) -> bool {
+    nth_target(trade, number.saturating_add(1)).is_some()
 }
 
 fn require_open(trade: &Trade) -> Result<(), NotOpen> {
@@ -213,17 +245,18 @@ struct Leaving<'a> {
 }
 
 impl Leaving<'_> {
-    fn matched<'t>(&self, trades: &[&'t Trade], hit: ExitSignal) -> Vec<&'t Trade> {
+    fn matched<'t>(&self, trades: &[&'t Trade], hit: ExitSignal, target: Option<u32>) -> Vec<&'t Trade> {
         let (ask, tolerance) = (self.ask, self.settings.tolerance);
-        matching(trades, &Exit { hit, price: ask.price, trade_ref: ask.trade_ref.as_deref(), tolerance })
+        let target = target.filter(|_| hit == ExitSignal::TpHit);
+        matching(trades, &Exit { hit, price: ask.price, target, trade_ref: ask.trade_ref.as_ref(), tolerance })
     }
 
     /// The trade's end; none where the alert gives no price, and the trade has no level of the kind that was hit.
-    fn ending<'t>(&self, trade: &'t Trade, reason: Option<ExitSignal>) -> Option<Ending<'t>> {
+    fn ending<'t>(&self, trade: &'t Trade, reason: Option<ExitSignal>, target: Option<u32>) -> Option<Ending<'t>> {
         if self.ask.price.is_positive() {
             return Some(Ending::by_alert(trade, reason, self.ask.price, self.settings.tolerance));
         }
-        let level = level(trade, reason?).filter(|level| level.is_positive())?;
+        let level = level(trade, reason?, target).filter(|level| level.is_positive())?;
         let ending = Ending::by_alert(trade, reason, level, self.settings.tolerance);
         Some(Ending { inference: ending.inference.or(Some(ExitInference::AtLevel)), ..ending })
     }

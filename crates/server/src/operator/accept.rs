@@ -198,6 +198,7 @@ async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
     extension.intent = checked.intent.to_document();
     extension.quantity = checked.quantity;
     extension.trade_ref = checked.trade_ref;
+    extension.trade_ref_explicit = checked.trade_ref_explicit;
     extension.comment = checked.comment;
     extension.risk = checked.risk;
     extension.testing = checked.testing;

@@ -7,16 +7,16 @@ use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::delivery::{Channel, MessageKind};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
-use alertcast_core::matching::chunk::{Chunk, entering, next_users, plan_chunk, span};
+use alertcast_core::matching::chunk::{Chunk, next_users, plan_chunk};
 use alertcast_core::matching::job::Job;
 use alertcast_core::matching::rehearsal::Rehearsal;
-use alertcast_core::store::{ChunkState, Result, partition_of};
+use alertcast_core::store::{Result, partition_of};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 
 use crate::app::App;
 use crate::channel::message::{Story, render};
-use crate::processor::outlets;
+use crate::processor::{load_chunk, outlets};
 
 /// Users looked at together.
 const CHUNK: usize = 500;
@@ -105,12 +105,9 @@ fn alert(app: &App, payload: &Payload, checked: &CheckedAlert, config: ConfigId,
         updated_at: now,
         alertcast: AlertExtension {
             partition: Some(partition_of(config)),
-            intent: checked.intent.to_document(),
-            quantity: checked.quantity,
-            trade_ref: checked.trade_ref.clone(),
-            comment: checked.comment.clone(),
-            risk: checked.risk,
-            ..AlertExtension::default()
+            // What would become of it, were it no test.
+            testing: false,
+            ..checked.extension()
         },
     }
 }
@@ -128,13 +125,7 @@ async fn work_out(app: &App, alert: &Alert, config: &AlertConfiguration, now: Ti
             false => Vec::new(),
         };
         let users = next_users(&candidates, &holders, cursor, CHUNK);
-        let state = match span(&users) {
-            Some(span) => {
-                let entering = app.audience.with(|audience| entering(&job, audience, &users, now));
-                app.store.load_chunk(config.id, span, &entering).await?
-            }
-            None => ChunkState::default(),
-        };
+        let state = load_chunk(app, &job, &users, now).await?;
         let last = users.len() < CHUNK;
         let chunk = Chunk { users: &users, state: &state, last };
         let plan = app.audience.with(|audience| plan_chunk(&job, audience, &chunk, now, &*app.ids))?;

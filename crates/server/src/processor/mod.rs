@@ -3,9 +3,11 @@
 //!
 //! Failpoints: `processor::before_commit`, `processor::after_commit`, `processor::before_settle`.
 
+mod load;
 mod order;
 mod work;
 
+pub(crate) use load::load_chunk;
 pub(crate) use work::outlets;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};

@@ -7,16 +7,17 @@ use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::decision::{Decision, Verdict};
 use alertcast_core::id::{ConfigId, UserId};
-use alertcast_core::matching::chunk::{Chunk, ChunkPlan, Tally, entering, next_users, plan_chunk, span};
+use alertcast_core::matching::chunk::{Chunk, ChunkPlan, Tally, next_users, plan_chunk};
 use alertcast_core::matching::job::{Job, Outlets};
 use alertcast_core::matching::remarks::{Remark, RemarkKind, remarks};
 use alertcast_core::money::Count;
-use alertcast_core::store::{ChunkCommit, ChunkState, Collection, Fence, Finish, Notice, StoreError};
+use alertcast_core::store::{ChunkCommit, Collection, Fence, Finish, Notice, StoreError};
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
+use super::load::load_chunk;
 use super::order;
 use crate::app::App;
 use crate::metrics::Part;
@@ -250,7 +251,7 @@ impl Run<'_> {
         let store = &self.app.store;
         for conflicts in 0..CONFLICTS_MAX {
             let now = self.app.clock.now();
-            let state = self.load(users).await?;
+            let state = load_chunk(self.app, &self.job, users, now).await?;
             let chunk = Chunk { users, state: &state, last: is_last };
             let plan =
                 self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
@@ -287,13 +288,6 @@ impl Run<'_> {
             }
         }
         Err(Halt::Failed(format!("a chunk was planned {CONFLICTS_MAX} times, and its trades changed every time")))
-    }
-
-    async fn load(&self, users: &[UserId]) -> Result<ChunkState, Halt> {
-        let Some(span) = span(users) else { return Ok(ChunkState::default()) };
-        let now = self.app.clock.now();
-        let entering = self.app.audience.with(|audience| entering(&self.job, audience, users, now));
-        Ok(self.app.store.load_chunk(self.config.id, span, &entering).await?)
     }
 
     /// Whether the alert is not where this run left it.

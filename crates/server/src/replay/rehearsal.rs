@@ -20,7 +20,7 @@ use alertcast_core::quota::Quota;
 use alertcast_core::store::{ChunkState, Result};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
-use alertcast_core::trade::ask::Ask;
+use alertcast_core::trade::ask::{Ask, TradeRef};
 use alertcast_core::trade::document::Trade;
 use bson::oid::ObjectId;
 
@@ -227,8 +227,9 @@ impl<'a> Rehearsal<'a> {
                 price: checked.price,
                 take_profit: checked.take_profit,
                 stop_loss: checked.stop_loss,
+                targets: checked.alert_data().further_targets(),
                 quantity: checked.quantity.filter(|units| units.is_positive()),
-                trade_ref: checked.trade_ref.clone(),
+                trade_ref: checked.trade_ref.clone().map(|name| TradeRef { name, explicit: checked.trade_ref_explicit }),
             },
             risk: checked.risk,
             received_at: at,

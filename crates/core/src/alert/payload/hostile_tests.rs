@@ -108,6 +108,7 @@ fn payloads() -> impl Strategy<Value = Payload> {
                     timestamp_in_body: at.is_some(),
                     alert_id: plain(id),
                     quantity: quantity.map(|q| Amount::parse(&q.to_string()).unwrap()),
+                    trade_ref_explicit: plain(trade.clone()).is_some(),
                     trade_ref: plain(trade),
                     comment: plain(comment),
                     risk,

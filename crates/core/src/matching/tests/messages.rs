@@ -3,17 +3,20 @@
 use std::time::Duration;
 
 use super::world::*;
-use crate::alert::intent::{Intent, PositionChange};
+use crate::alert::document::{Alert, AlertData, AlertExtension, AlertStatistics, Processing, Source, Webhook};
+use crate::alert::intent::{ExitSignal, Intent, PositionChange};
 use crate::delivery::{
-    CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient, delivery_key,
-    rotation,
+    CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient, TargetTrade,
+    delivery_key, rotation,
 };
-use crate::market::Side;
+use crate::market::{Side, Signal};
 use crate::matching::audience::Entity;
+use crate::matching::chunk::{Chunk, entries_for_targets, learn_targets, plan_chunk};
+use crate::matching::job::Job;
 use crate::matching::mail_lane;
 use crate::money::Count;
 use crate::plan::Features;
-use crate::trade::ask::Ask;
+use crate::trade::ask::{Ask, TradeRef};
 use crate::trade::document::{EntryDelivery, TradeStatus};
 use crate::trade::fixtures::{amount, price};
 
@@ -22,7 +25,8 @@ fn rich() -> Ask {
         take_profit: Some(price("120")),
         stop_loss: Some(price("90")),
         quantity: Some(amount("2.5")),
-        trade_ref: Some("L1".to_owned()),
+        targets: vec![price("130"), price("140")],
+        trade_ref: Some(TradeRef { name: "L1".to_owned(), explicit: false }),
         ..buy("100")
     }
 }
@@ -55,6 +59,7 @@ fn a_new_trade_is_complete() {
     assert_eq!((trade.timestamps.opened_at, trade.created_at, trade.updated_at), (NOON, NOON, NOON));
     assert_eq!((trade.alerts.entry_alert_id, trade.alerts.exit_alert_id), (Some(told.alert), None));
     assert_eq!((trade.alertcast.quantity, trade.alertcast.trade_ref.as_deref()), (Some(amount("2.5")), Some("L1")));
+    assert_eq!(trade.alertcast.targets, [price("130"), price("140")]);
     let announced: Vec<EntryDelivery> =
         plan.deliveries.iter().map(|d| EntryDelivery { channel: d.channel, id: d.id }).collect();
     assert_eq!(trade.alertcast.entry_deliveries, announced);
@@ -198,7 +203,10 @@ fn a_notice_names_the_trades_and_changes_none() {
     assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Notice), (Channel::Email, MessageKind::Notice)]);
     let notice = told.deliveries().next().unwrap();
     assert_eq!((notice.trade_id, notice.priority), (None, 5));
-    assert_eq!(notice.facts, Facts::PartialExit { numbers: vec![Count(1), Count(2)] });
+    assert_eq!(
+        notice.facts,
+        Facts::PartialExit { numbers: vec![Count(1), Count(2)], change: PositionChange::Reduced }
+    );
     assert_eq!((told.plans[0].ended.len(), world.open_count()), (0, 2));
     assert_eq!((told.plans[0].usage.len(), told.plans[0].usage[0].alerts), (1, 1));
 
@@ -212,6 +220,95 @@ fn a_notice_names_the_trades_and_changes_none() {
     world.choose(|choices| choices.alert_types.exit = false);
     let told = world.alert(tp("110"));
     assert_eq!((told.short().as_str(), told.messages().len()), ("exit_muted", 0));
+}
+
+#[test]
+fn a_target_is_told_with_its_level_and_the_last_one_closes() {
+    let mut world = World::new();
+    world.alert(rich());
+    world.alert(Ask { take_profit: Some(price("120")), ..buy("101") });
+    let target = |number| Intent::Exit { reason: ExitSignal::TpHit, side: Some(Side::Buy), target: Some(number) };
+    let told = world.alert(ask(target(1), "120"));
+    assert_eq!(told.short(), "sent CLOSE_TRADE");
+    assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Exit), (Channel::Telegram, MessageKind::Notice)]);
+    let notice = told.deliveries().last().unwrap();
+    let reached = TargetTrade { number: Count(1), level: Some(price("120")), next: Some(price("130")) };
+    let facts = Facts::TargetReached { target: Count(1), trades: vec![reached], by_yourself: false };
+    assert_eq!(notice.facts, facts);
+    assert_eq!((world.increments.closed_by_tp, told.plans[0].usage.len()), (1, 1));
+
+    assert_eq!(world.alert(ask(target(2), "130")).short(), "sent");
+    let told = world.alert(ask(target(3), "140"));
+    assert_eq!((told.short().as_str(), world.open_count()), ("sent CLOSE_TRADE", 0));
+    assert_eq!(world.increments.closed_by_tp, 2);
+}
+
+/// The alert of a BUY at 100 with a target at 120.
+fn entry_alert(id: crate::id::AlertId, additional: bson::Document) -> Alert {
+    Alert {
+        id,
+        source: Source::TradingView,
+        webhook: Webhook {
+            received_at: NOON,
+            processed_at: None,
+            raw_payload: bson::Document::new(),
+            signature: None,
+            ip_address: None,
+        },
+        alert_data: AlertData {
+            symbol: "BTCUSD".to_owned(),
+            timeframe: "1h".to_owned(),
+            strategy: "EMA 1".to_owned(),
+            signal: Signal::Buy,
+            price: price("100"),
+            take_profit_price: Some(price("120")),
+            stop_loss_price: None,
+            timestamp: NOON,
+            additional_data: Some(additional),
+        },
+        processing: Processing::default(),
+        statistics: AlertStatistics::default(),
+        created_at: NOON,
+        updated_at: NOON,
+        alertcast: AlertExtension::default(),
+    }
+}
+
+/// Of a trade that was opened before its targets were kept with it, the entry's alert tells them.
+#[test]
+fn an_older_trades_targets_are_those_of_its_entry() {
+    let mut world = World::new();
+    let opened = world.alert(rich());
+    for trade in world.trades.values_mut() {
+        trade.alertcast.targets.clear();
+    }
+    let users = [user_id(1)];
+    let span = crate::matching::chunk::span(&users).unwrap();
+    let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), world.outlets.clone());
+    let job = |ask| Job {
+        alert: crate::id::AlertId(crate::trade::fixtures::oid(b'a', 9)),
+        config,
+        ask,
+        risk: None,
+        received_at: NOON,
+        followed_from: NOON,
+        testing: false,
+        outlets: &outlets,
+    };
+    let target = |number| Intent::Exit { reason: ExitSignal::TpHit, side: None, target: Some(number) };
+    let mut state = world.load(span, &[]);
+    assert_eq!(entries_for_targets(&job(tp("120")), &state), [], "only a TPn asks");
+    assert_eq!(entries_for_targets(&job(ask(target(1), "120")), &state), [opened.alert]);
+
+    let entry = entry_alert(opened.alert, bson::doc! { "tp2": 130, "note": "x" });
+    learn_targets(&mut state, &[entry]);
+    assert_eq!(state.open_trades[0].alertcast.targets, [price("130")]);
+    assert_eq!(entries_for_targets(&job(ask(target(1), "120")), &state), [], "what is kept is not asked for");
+    let planned = |number, at| {
+        let chunk = Chunk { users: &users, state: &state, last: true };
+        plan_chunk(&job(ask(target(number), at)), &world.audience, &chunk, NOON, &Ids::default()).unwrap()
+    };
+    assert_eq!((planned(1, "120").ended.len(), planned(2, "130").ended.len()), (0, 1));
 }
 
 #[test]

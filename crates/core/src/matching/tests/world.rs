@@ -161,7 +161,15 @@ pub(super) fn preference(user: u32, config: u32, choices: AlertChoices) -> Alert
 }
 
 pub(super) fn ask(intent: Intent, at: &str) -> Ask {
-    Ask { intent, price: price(at), take_profit: None, stop_loss: None, quantity: None, trade_ref: None }
+    Ask {
+        intent,
+        price: price(at),
+        take_profit: None,
+        stop_loss: None,
+        targets: Vec::new(),
+        quantity: None,
+        trade_ref: None,
+    }
 }
 
 pub(super) fn buy(at: &str) -> Ask {

@@ -6,6 +6,7 @@ use super::*;
 use crate::alert::intent::ExitSignal::{SlHit, TpHit};
 use crate::alert::intent::PositionChange::Reduced;
 use crate::market::Side::{Buy, Sell};
+use crate::trade::ask::TradeRef;
 use crate::trade::fixtures::{amount, price, trade};
 
 const SETTINGS: Settings = Settings {
@@ -21,14 +22,27 @@ fn settings() -> Settings {
 }
 
 fn ask(intent: Intent, at: &str) -> Ask {
-    Ask { intent, price: price(at), take_profit: None, stop_loss: None, quantity: None, trade_ref: None }
+    Ask {
+        intent,
+        price: price(at),
+        take_profit: None,
+        stop_loss: None,
+        targets: Vec::new(),
+        quantity: None,
+        trade_ref: None,
+    }
 }
 
 fn named(intent: Intent, at: &str, name: &str) -> Ask {
-    Ask { trade_ref: Some(name.to_owned()), ..ask(intent, at) }
+    Ask { trade_ref: Some(TradeRef { name: name.to_owned(), explicit: false }), ..ask(intent, at) }
 }
 
-/// A step in short: `end 1 TP_HIT`, `open`, `replace 1`, `LimitReached`, `tell LevelReached 1 2`, `unmatched`.
+/// As `trade_id`.
+fn meant(intent: Intent, at: &str, name: &str) -> Ask {
+    Ask { trade_ref: Some(TradeRef { name: name.to_owned(), explicit: true }), ..ask(intent, at) }
+}
+
+/// A step in short: `end 1 TP_HIT`, `open`, `replace 1`, `LimitReached`, `tell LevelReached 1 2`, `left 3`, `unmatched`.
 fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
     let step = step(open, ask, settings).unwrap();
     let mut words: Vec<String> = Vec::new();
@@ -45,7 +59,12 @@ fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
     words.extend(step.left_open.iter().map(|trade| format!("left {}", trade.trade_number.0)));
     if let Some(notice) = &step.notice {
         let numbers: Vec<String> = notice.trades.iter().map(|trade| trade.trade_number.0.to_string()).collect();
-        words.push(format!("tell {:?} {}", notice.news, numbers.join(" ")));
+        let news = match notice.news {
+            News::LevelReached => "LevelReached".to_owned(),
+            News::TargetReached { number } => format!("target {number}"),
+            News::PartialExit(change) => change.to_string(),
+        };
+        words.push(format!("tell {news} {}", numbers.join(" ")));
     }
     match step.entry {
         Some(Admission::Open) => words.push("open".to_owned()),
@@ -166,6 +185,75 @@ fn an_exit_finds_its_trades() {
             "end 1 TP_HIT, unmatched",
         ),
         ("a level of nought is never near", vec![b(1).sl("0"), b(2).sl("1")], sl("5"), "unmatched"),
+    ];
+    for (name, open, ask, want) in table {
+        assert_eq!(told(&open, &ask, &settings()), want, "{name}");
+    }
+}
+
+#[test]
+fn a_target_ends_the_trades_that_have_none_behind_it_and_is_told_of_the_others() {
+    let b = |n, targets: &[&str]| trade(n, Buy, "100").tp("110").targets(targets);
+    let s = |n, targets: &[&str]| trade(n, Sell, "100").tp("90").targets(targets);
+    let tpn = |n, at| ask(Intent::Exit { reason: TpHit, side: None, target: Some(n) }, at);
+    let of = |side, n, at| ask(Intent::Exit { reason: TpHit, side: Some(side), target: Some(n) }, at);
+    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+        ("the first of three", vec![b(1, &["120", "130"])], tpn(1, "110"), "tell target 1 1"),
+        ("the second of three", vec![b(1, &["120", "130"])], tpn(2, "120"), "tell target 2 1"),
+        ("the last", vec![b(1, &["120", "130"])], tpn(3, "130"), "end 1 TP_HIT"),
+        ("beyond the last", vec![b(1, &["120"])], tpn(4, "130"), "end 1 TP_HIT"),
+        ("no others are known", vec![b(1, &[])], tpn(1, "110"), "end 1 TP_HIT"),
+        ("no level is known", vec![trade(1, Buy, "100")], tpn(1, "110"), "end 1 TP_HIT"),
+        ("each trade by itself", vec![b(1, &["120"]), b(2, &[])], tpn(1, "110"), "end 2 TP_HIT, tell target 1 1"),
+        (
+            "by the level of that target",
+            vec![b(1, &["120"]), b(2, &["125", "135"])],
+            tpn(2, "121"),
+            "end 1 TP_HIT",
+        ),
+        ("reached from above", vec![s(1, &["80"]), s(2, &["70"])], tpn(2, "79"), "end 1 TP_HIT"),
+        ("of one side", vec![b(1, &["120"]), s(2, &["80"])], of(Sell, 1, "90"), "tell target 1 2"),
+        ("of a side that nobody holds", vec![b(1, &["120"])], of(Sell, 1, "90"), "unmatched"),
+        ("without a price told all the same", vec![b(1, &["120"])], tpn(1, "0"), "tell target 1 1"),
+        ("without a price at that target's level", vec![b(1, &["120"])], tpn(2, "0"), "end 1 TP_HIT at 120"),
+        (
+            "what nobody heard of is not told of, and stays",
+            vec![b(1, &["120"]).unreached(), b(2, &["120"])],
+            tpn(1, "110"),
+            "tell target 1 2",
+        ),
+        ("and not missed", vec![b(1, &["120"]).unreached()], tpn(1, "110"), ""),
+        ("a plain take profit ends it all", vec![b(1, &["120"])], ask(Intent::exit(TpHit), "110"), "end 1 TP_HIT"),
+    ];
+    for (name, open, ask, want) in table {
+        assert_eq!(told(&open, &ask, &settings()), want, "{name}");
+    }
+    let told_only = Settings { auto_close: false, ..settings() };
+    assert_eq!(told(&[b(1, &["120"])], &tpn(1, "110"), &told_only), "tell target 1 1");
+    assert_eq!(told(&[b(1, &["120"])], &tpn(2, "120"), &told_only), "tell LevelReached 1", "the last");
+}
+
+#[test]
+fn an_exit_of_one_side_leaves_the_other() {
+    let open = [trade(1, Buy, "100").tp("110"), trade(2, Sell, "120").tp("115")];
+    let of = |side| ask(Intent::Exit { reason: TpHit, side: Some(side), target: None }, "112");
+    assert_eq!(told(&open, &of(Sell), &settings()), "end 2 TP_HIT");
+    assert_eq!(told(&open, &of(Buy), &settings()), "end 1 TP_HIT");
+    assert_eq!(told(&open[..1], &of(Sell), &settings()), "unmatched");
+}
+
+#[test]
+fn a_trade_id_that_names_nothing_is_not_guessed_at() {
+    let b = |n| trade(n, Buy, "100");
+    let tp = Intent::exit(TpHit);
+    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+        ("its trade", vec![b(1).named("A"), b(2)], meant(tp, "110", "A"), "end 1 TP_HIT"),
+        ("several, no level", vec![b(1).named("A"), b(2)], meant(tp, "110", "B"), "unmatched"),
+        ("several, a level near but not reached", vec![b(1).tp("111"), b(2)], meant(tp, "110", "B"), "unmatched"),
+        ("a level that was reached", vec![b(1).tp("110"), b(2)], meant(tp, "110", "B"), "end 1 TP_HIT"),
+        ("only one is left", vec![b(1).named("A")], meant(tp, "110", "B"), "end 1 TP_HIT"),
+        ("without a price", vec![b(1).tp("110"), b(2).tp("120")], meant(tp, "0", "B"), "unmatched"),
+        ("an order's id may be the exit's own", vec![b(1).named("A"), b(2)], named(tp, "110", "B"), "end 1 TP_HIT"),
     ];
     for (name, open, ask, want) in table {
         assert_eq!(told(&open, &ask, &settings()), want, "{name}");
@@ -366,8 +454,8 @@ fn a_notice_changes_nothing() {
     let part = |side| ask(Intent::Partial { side: Some(side), reason: None, change: Reduced }, "100");
     assert_eq!(told(&open, &exit(TpHit), &told_only), "tell LevelReached 1 3");
     assert_eq!(told(&open, &flat(Some(Sell)), &told_only), "tell LevelReached 2");
-    assert_eq!(told(&open, &part(Buy), &told_only), "tell PartialExit 1 3");
-    assert_eq!(told(&open, &part(Buy), &settings()), "tell PartialExit 1 3");
+    assert_eq!(told(&open, &part(Buy), &told_only), "tell reduced 1 3");
+    assert_eq!(told(&open, &part(Buy), &settings()), "tell reduced 1 3");
     assert_eq!(told(&open[..1], &part(Sell), &settings()), "unmatched");
     assert_eq!(told(&open[3..], &part(Buy), &settings()), "");
 }
@@ -456,6 +544,7 @@ fn any_trade(number: u32) -> impl Strategy<Value = Trade> {
         trade.trade_data.take_profit_price = tp.map(|level| price(&level.to_string()));
         trade.trade_data.stop_loss_price = sl.map(|level| price(&level.to_string()));
         trade.alertcast.unreached = unreached;
+        trade.alertcast.targets = (1..number).map(|n| price(&(300 + n).to_string())).collect();
         trade
     })
 }
@@ -486,7 +575,10 @@ proptest! {
         let distinct: BTreeSet<TradeId> = ended.iter().copied().collect();
         prop_assert_eq!(distinct.len(), ended.len(), "a trade ends once");
         prop_assert_eq!(step.entry.is_some(), intent.opens().is_some());
-        prop_assert!(step.notice.is_none() || step.ends.is_empty());
+        let at_target = matches!(step.notice, Some(Notice { news: News::TargetReached { .. }, .. }));
+        prop_assert!(step.notice.is_none() || step.ends.is_empty() || at_target);
+        let told: BTreeSet<TradeId> = step.notice.iter().flat_map(|n| &n.trades).map(|trade| trade.id).collect();
+        prop_assert!(told.is_disjoint(&distinct), "what is told of stays as it is");
         let left: BTreeSet<TradeId> = step.left_open.iter().map(|trade| trade.id).collect();
         prop_assert!(left.is_empty() || at == 0, "only what has no price stays open");
         prop_assert!(left.is_disjoint(&distinct));

@@ -80,7 +80,10 @@ pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
             None => trade::exit(&mut text, story, closed),
         },
         Facts::Result { closed } => trade::entry_with_result(&mut text, story, closed)?,
-        Facts::PartialExit { numbers } => notice::partial_exit(&mut text, story, numbers),
+        Facts::PartialExit { numbers, change } => notice::partial_exit(&mut text, story, numbers, *change),
+        Facts::TargetReached { target, trades, by_yourself } => {
+            notice::target_reached(&mut text, story, *target, trades, *by_yourself);
+        }
         Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
         Facts::Operator { title, lines } => notice::operator(&mut text, story, title, lines),
         Facts::OperatorMore { title, count } => notice::operator_more(&mut text, story, title, *count),

@@ -1,23 +1,70 @@
 //! Messages that change no trade: notices to holders, and what the operators hear.
 
+use alertcast_core::alert::intent::PositionChange;
+use alertcast_core::delivery::TargetTrade;
 use alertcast_core::market::Signal;
 use alertcast_core::money::{Count, Price};
 
 use super::text::{Line, Text};
-use super::{Story, numbers};
+use super::{NUMBERS_MAX, Story, numbers};
 
-pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count]) {
-    story.heading(text, "✂️", "PARTIAL EXIT", &trade_names(trades));
+const BY_YOURSELF: &str = "Trades of this strategy are not closed for you: close it yourself if you follow";
+
+pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count], change: PositionChange) {
+    let (mark, what) = match change {
+        PositionChange::Reduced => ("✂️", "PARTIAL EXIT"),
+        PositionChange::Breakeven => ("🛡️", "STOP AT BREAKEVEN"),
+        PositionChange::StopMoved => ("🛡️", "STOP MOVED"),
+    };
+    story.heading(text, mark, what, &trade_names(trades));
     story.remarks(text, "");
     text.gap();
-    let line = Line::new().text("The provider closed a part of the position");
-    text.line(match price(story) {
-        Some(price) => line.text(" at ").code(price.to_string()),
+    let at = |line: Line, before: &str, price: Option<Price>| match price {
+        Some(price) => line.text(before).code(price.to_string()),
         None => line,
+    };
+    let stop = story.alert.and_then(|alert| alert.alert_data.stop_loss_price).filter(|stop| stop.is_positive());
+    text.line(match change {
+        PositionChange::Reduced => at(Line::new().text("Part of the position was closed"), " at ", price(story)),
+        PositionChange::Breakeven => at(Line::new().text("Stop moved to breakeven"), "  ", stop),
+        PositionChange::StopMoved => at(Line::new().text("Stop moved"), " to ", stop),
     });
-    let stays = if trades.len() == 1 { "The trade stays open" } else { "The trades stay open" };
-    text.line(Line::new().text(stays));
+    text.line(Line::new().text(stays_open(trades.len())));
     story.time(text, story.happened_at());
+}
+
+pub(super) fn target_reached(
+    text: &mut Text,
+    story: &Story<'_>,
+    target: Count,
+    trades: &[TargetTrade],
+    by_yourself: bool,
+) {
+    let numbers: Vec<Count> = trades.iter().map(|trade| trade.number).collect();
+    story.heading(text, "🎯", &format!("TARGET {} REACHED", target.0), &trade_names(&numbers));
+    story.remarks(text, "");
+    text.gap();
+    let alike = trades.windows(2).all(|pair| (pair[0].level, pair[0].next) == (pair[1].level, pair[1].next));
+    for trade in trades.iter().take(if alike { 1 } else { NUMBERS_MAX }) {
+        let whose = (!alike).then(|| format!("#{}  ", trade.number.0));
+        if let Some(level) = trade.level {
+            let line = Line::new().text("🎯 ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0));
+            text.line(line.code(level.to_string()));
+        }
+        if let Some(next) = trade.next {
+            let line = Line::new().text("➡️ ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0 + 1));
+            text.line(line.code(next.to_string()));
+        }
+    }
+    if let Some(price) = price(story) {
+        text.line(Line::new().text("Price  ").code(price.to_string()));
+    }
+    text.line(Line::new().text(if by_yourself { BY_YOURSELF } else { stays_open(trades.len()) }));
+    story.time(text, story.happened_at());
+}
+
+const fn stays_open(trades: usize) -> &'static str {
+    if trades == 1 { "The trade stays open" } else { "The trades stay open" }
 }
 
 pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]) {
@@ -33,7 +80,7 @@ pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]
     if let Some(price) = price(story) {
         text.line(Line::new().text("Price  ").code(price.to_string()));
     }
-    text.line(Line::new().text("Trades of this strategy are not closed for you: close it yourself if you follow"));
+    text.line(Line::new().text(BY_YOURSELF));
     story.time(text, story.happened_at());
 }
 

@@ -2,7 +2,8 @@
 
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
-use alertcast_core::delivery::{Channel, EndedTrade, MessageKind};
+use alertcast_core::alert::intent::PositionChange;
+use alertcast_core::delivery::{Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
 use alertcast_core::market::{ExitReason, Side, Signal};
 use alertcast_core::money::{Amount, Price};
 use bson::doc;
@@ -258,7 +259,53 @@ fn a_result_without_its_entry_cannot_be_told() {
 
 #[test]
 fn a_partial_exit() {
-    insta::assert_snapshot!(Scene::of(Facts::PartialExit { numbers: vec![Count(3), Count(4)] }).shown());
+    let facts = |change| Facts::PartialExit { numbers: vec![Count(3), Count(4)], change };
+    insta::assert_snapshot!(Scene::of(facts(PositionChange::Reduced)).shown());
+}
+
+#[test]
+fn a_stop_at_breakeven_and_one_that_was_moved() {
+    let facts = |change| Facts::PartialExit { numbers: vec![Count(3)], change };
+    let mut moved = Scene::of(facts(PositionChange::StopMoved));
+    let with_stop = moved.render().message.plain;
+    moved.alert().alert_data.stop_loss_price = None;
+    moved.alert().alert_data.price = price("0");
+    let without = moved.render().message.plain;
+    let breakeven = moved.about(facts(PositionChange::Breakeven)).render().message.plain;
+    insta::assert_snapshot!([with_stop, without, breakeven].join("\n════\n"));
+}
+
+#[test]
+fn a_target_reached() {
+    let at = |number, level: &str, next: &str| TargetTrade {
+        number: Count(number),
+        level: Some(price(level)),
+        next: Some(price(next)),
+    };
+    let facts = |trades, by_yourself| Facts::TargetReached { target: Count(1), trades, by_yourself };
+    let one = Scene::of(facts(vec![at(3, "64000", "66000")], false)).shown();
+    let alike = Scene::of(facts(vec![at(3, "64000", "66000"), at(4, "64000", "66000")], true));
+    let apart = Scene::of(facts(vec![at(3, "64000", "66000"), at(4, "64100", "66100")], false));
+    let plain = |scene: Scene| scene.render().message.plain;
+    insta::assert_snapshot!([one, plain(alike), plain(apart)].join("\n════\n"));
+}
+
+#[test]
+fn an_exit_without_a_price_and_a_profit_at_a_loss() {
+    let at_level = EndedTrade {
+        inferred: true,
+        inference: Some(ExitInference::AtLevel),
+        ..ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit)
+    };
+    let at_a_loss = EndedTrade {
+        inferred: true,
+        inference: Some(ExitInference::AtALoss),
+        ..ended(Side::Sell, "2470", "9999", ExitReason::SlHit)
+    };
+    let exits = [at_level.clone(), at_a_loss.clone()].map(|closed| Scene::exit(closed).render().message.plain);
+    let line = |closed| with_result(Scene::of(ENTRY), closed).render().message.plain.lines().last().unwrap().to_owned();
+    let lines = [at_level, at_a_loss].map(line);
+    insta::assert_snapshot!(exits.into_iter().chain(lines).collect::<Vec<_>>().join("\n════\n"));
 }
 
 #[test]

@@ -183,13 +183,7 @@ async fn accept(
     let extension = AlertExtension {
         after: Count(after),
         partition: Some(partition_of(config)),
-        intent: checked.intent.to_document(),
-        quantity: checked.quantity,
-        trade_ref: checked.trade_ref.clone(),
-        comment: checked.comment.clone(),
-        risk: checked.risk,
-        testing: checked.testing,
-        ..AlertExtension::default()
+        ..checked.extension()
     };
     let alert = document(app, request, payload, checked.alert_data(), processing, extension);
     let id = alert.id;
@@ -245,6 +239,7 @@ async fn refuse(
         intent: payload.intent.and_then(Intent::to_document),
         quantity: payload.quantity,
         trade_ref: payload.trade_ref.clone(),
+        trade_ref_explicit: payload.trade_ref_explicit,
         comment: payload.comment.clone(),
         risk: payload.risk,
         ..AlertExtension::default()

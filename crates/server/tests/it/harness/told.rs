@@ -96,6 +96,7 @@ pub(crate) fn news_of(books: &Books, delivery: &Delivery) -> Option<BTreeSet<New
         }
         Facts::Result { .. }
         | Facts::PartialExit { .. }
+        | Facts::TargetReached { .. }
         | Facts::LevelReached { .. }
         | Facts::Operator { .. }
         | Facts::OperatorMore { .. } => {
