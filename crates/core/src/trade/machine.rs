@@ -98,9 +98,7 @@ pub enum News {
     /// A level was reached, or the position has ended; closing is left to the subscriber.
     LevelReached,
     /// A target was reached behind which the trades have others.
-    TargetReached {
-        number: u32,
-    },
+    TargetReached { number: u32 },
     /// The position was made smaller, or its stop moved.
     PartialExit(PositionChange),
 }

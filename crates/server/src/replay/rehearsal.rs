@@ -229,7 +229,10 @@ impl<'a> Rehearsal<'a> {
                 stop_loss: checked.stop_loss,
                 targets: checked.alert_data().further_targets(),
                 quantity: checked.quantity.filter(|units| units.is_positive()),
-                trade_ref: checked.trade_ref.clone().map(|name| TradeRef { name, explicit: checked.trade_ref_explicit }),
+                trade_ref: checked
+                    .trade_ref
+                    .clone()
+                    .map(|name| TradeRef { name, explicit: checked.trade_ref_explicit }),
             },
             risk: checked.risk,
             received_at: at,

@@ -117,9 +117,25 @@ fn every_name_is_read_in_every_spelling() {
             body.as_object_mut().unwrap().remove(*field);
             body[&name] = value.clone();
             let payload = of(&body.to_string());
-            assert_eq!(Payload { raw: expected.raw.clone(), ..payload }, expected, "{name}");
+            // Whether it is the trade's own name or an order's is kept apart.
+            let trade_ref_explicit = payload.trade_ref.is_some();
+            assert_eq!(Payload { raw: expected.raw.clone(), trade_ref_explicit, ..payload }, expected, "{name}");
         }
     }
+}
+
+#[test]
+fn a_trades_own_name_stands_before_an_orders_and_is_kept_apart() {
+    let read = |more: &str| {
+        let body =
+            format!(r#"{{"symbol": "A", "timeframe": "1h", "strategy": "S", "signal": "BUY", "price": 1{more}}}"#);
+        let payload = of(&body);
+        (payload.trade_ref, payload.trade_ref_explicit)
+    };
+    assert_eq!(read(""), (None, false));
+    assert_eq!(read(r#", "trade_id": "t", "order_id": "o""#), (Some("t".to_owned()), true));
+    assert_eq!(read(r#", "order_id": "o""#), (Some("o".to_owned()), false));
+    assert_eq!(read(r#", "trade_id": "{{x}}", "order_id": "o""#), (Some("o".to_owned()), false));
 }
 
 fn spellings(name: &str) -> [String; 4] {

@@ -203,10 +203,7 @@ fn a_notice_names_the_trades_and_changes_none() {
     assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Notice), (Channel::Email, MessageKind::Notice)]);
     let notice = told.deliveries().next().unwrap();
     assert_eq!((notice.trade_id, notice.priority), (None, 5));
-    assert_eq!(
-        notice.facts,
-        Facts::PartialExit { numbers: vec![Count(1), Count(2)], change: PositionChange::Reduced }
-    );
+    assert_eq!(notice.facts, Facts::PartialExit { numbers: vec![Count(1), Count(2)], change: PositionChange::Reduced });
     assert_eq!((told.plans[0].ended.len(), world.open_count()), (0, 2));
     assert_eq!((told.plans[0].usage.len(), told.plans[0].usage[0].alerts), (1, 1));
 

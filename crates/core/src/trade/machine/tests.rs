@@ -205,12 +205,7 @@ fn a_target_ends_the_trades_that_have_none_behind_it_and_is_told_of_the_others()
         ("no others are known", vec![b(1, &[])], tpn(1, "110"), "end 1 TP_HIT"),
         ("no level is known", vec![trade(1, Buy, "100")], tpn(1, "110"), "end 1 TP_HIT"),
         ("each trade by itself", vec![b(1, &["120"]), b(2, &[])], tpn(1, "110"), "end 2 TP_HIT, tell target 1 1"),
-        (
-            "by the level of that target",
-            vec![b(1, &["120"]), b(2, &["125", "135"])],
-            tpn(2, "121"),
-            "end 1 TP_HIT",
-        ),
+        ("by the level of that target", vec![b(1, &["120"]), b(2, &["125", "135"])], tpn(2, "121"), "end 1 TP_HIT"),
         ("reached from above", vec![s(1, &["80"]), s(2, &["70"])], tpn(2, "79"), "end 1 TP_HIT"),
         ("of one side", vec![b(1, &["120"]), s(2, &["80"])], of(Sell, 1, "90"), "tell target 1 2"),
         ("of a side that nobody holds", vec![b(1, &["120"])], of(Sell, 1, "90"), "unmatched"),

@@ -1,8 +1,8 @@
 //! Every message as a phone shows it, and as it is sent.
 
+use alertcast_core::alert::intent::PositionChange;
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
-use alertcast_core::alert::intent::PositionChange;
 use alertcast_core::delivery::{Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
 use alertcast_core::market::{ExitReason, Side, Signal};
 use alertcast_core::money::{Amount, Price};

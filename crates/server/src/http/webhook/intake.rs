@@ -180,11 +180,8 @@ async fn accept(
         errors: errors(&checked.left_out, request.received_at),
         ..Processing::default()
     };
-    let extension = AlertExtension {
-        after: Count(after),
-        partition: Some(partition_of(config)),
-        ..checked.extension()
-    };
+    let extension =
+        AlertExtension { after: Count(after), partition: Some(partition_of(config)), ..checked.extension() };
     let alert = document(app, request, payload, checked.alert_data(), processing, extension);
     let id = alert.id;
     Ok(match app.intake.accept_alert(alert, keys, request.received_at).await? {
