@@ -139,7 +139,11 @@ pub async fn what_an_act_changed_is_recorded_as_it_was(harness: &dyn Harness) {
     let kept = find(&*scene.store, Collection::AuditLog, entry.id).await.unwrap();
     assert_eq!(kept.get_document("after").unwrap(), &data());
     // Erasing the person writes the record anew, without them.
-    scene.store.erase_user(EraseUser { user: user_id(1), now: at(9), also: Vec::new() }).await.unwrap();
+    scene
+        .store
+        .erase_user(EraseUser { user: user_id(1), now: at(9), expect: Vec::new(), also: Vec::new() })
+        .await
+        .unwrap();
     let kept = find(&*scene.store, Collection::AuditLog, entry.id).await.unwrap();
     assert_eq!(kept.get_document("before").unwrap(), &data());
     assert_eq!(kept.get_document("after").unwrap(), &data());
