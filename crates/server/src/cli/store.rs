@@ -1,15 +1,20 @@
 //! The one place that names a store adapter.
 
+#[cfg(feature = "mongodb")]
+mod mongodb;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::store::{Collection, Documents as _, Result as StoreResult, Store};
-use alertcast_mongo::{ConnectError, MongoStore};
+#[cfg(feature = "mongodb")]
+use alertcast_core::store::Documents as _;
+use alertcast_core::store::{Collection, Result as StoreResult, Store};
+#[cfg(feature = "mongodb")]
+use alertcast_mongo::MongoStore;
 use alertcast_sqlite::{OpenError, ReadOnly, Spool, SpoolOptions, SqliteStore};
 use anyhow::Context as _;
 use bson::Document;
 use bson::oid::ObjectId;
-use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failure::Failure;
 use crate::settings::{Settings, StoreChoice};
@@ -44,8 +49,11 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Opened> {
 pub(crate) async fn open_unless_in_use(settings: &Settings) -> anyhow::Result<Option<Opened>> {
     match &settings.store {
         StoreChoice::Embedded => embedded(settings),
+        #[cfg(not(feature = "mongodb"))]
+        StoreChoice::MongoDb(_) => Err(built_without_mongodb()),
+        #[cfg(feature = "mongodb")]
         StoreChoice::MongoDb(uri) => {
-            let store = connect(uri).await?;
+            let store = mongodb::connect(uri).await?;
             let place = store.place();
             Ok(Some(Opened { store: Arc::new(store), place }))
         }
@@ -99,25 +107,21 @@ fn embedded_place(settings: &Settings) -> String {
     format!("SQLite in {}", folder.display())
 }
 
-/// Reaches the MongoDB.
-///
-/// # Errors
-/// See [`ConnectError`]; what a better configuration would mend is a mistake of usage.
-async fn connect(uri: &SecretString) -> anyhow::Result<MongoStore> {
-    let connected = MongoStore::connect(uri.expose_secret(), &alertcast_mongo::Options::default()).await;
-    connected.map_err(|error| {
-        let fix = "mend that, then run the command again; `alertcast doctor` looks at the store alone";
-        match error {
-            ConnectError::Store(_) => Failure::new(error.to_string(), fix).into(),
-            _ => Failure::of_usage(error.to_string(), fix).into(),
-        }
-    })
+/// What a program says that was built for the embedded store only.
+#[cfg(not(feature = "mongodb"))]
+fn built_without_mongodb() -> anyhow::Error {
+    Failure::of_usage(
+        "the store is a MongoDB, and this alertcast was built without its feature `mongodb`",
+        "build it with its default features: cargo install --path crates/server",
+    )
+    .into()
 }
 
 /// A store that is only read, beside the programs that work on it.
 #[derive(Debug)]
 pub(super) enum Beside {
     Embedded(ReadOnly),
+    #[cfg(feature = "mongodb")]
     MongoDb(Box<MongoStore>),
 }
 
@@ -127,8 +131,13 @@ impl Beside {
     /// # Errors
     /// There is none, or it cannot be opened or reached.
     pub(super) async fn open(settings: &Settings) -> anyhow::Result<Self> {
+        #[cfg(not(feature = "mongodb"))]
+        if let StoreChoice::MongoDb(_) = &settings.store {
+            return Err(built_without_mongodb());
+        }
+        #[cfg(feature = "mongodb")]
         if let StoreChoice::MongoDb(uri) = &settings.store {
-            return Ok(Self::MongoDb(Box::new(connect(uri).await?)));
+            return Ok(Self::MongoDb(Box::new(mongodb::connect(uri).await?)));
         }
         let dir = &settings.data_dir;
         if !dir.join("alertcast.db").exists() {
@@ -146,6 +155,7 @@ impl Beside {
     pub(super) fn place(&self) -> String {
         match self {
             Self::Embedded(_) => "the data folder".to_owned(),
+            #[cfg(feature = "mongodb")]
             Self::MongoDb(store) => store.place(),
         }
     }
@@ -155,6 +165,7 @@ impl Beside {
         match self {
             // Opened, it is complete.
             Self::Embedded(_) => Ok(Vec::new()),
+            #[cfg(feature = "mongodb")]
             Self::MongoDb(store) => store.missing().await,
         }
     }
@@ -164,6 +175,7 @@ impl Beside {
         match self {
             // The system ends a lock with its process.
             Self::Embedded(_) => None,
+            #[cfg(feature = "mongodb")]
             Self::MongoDb(store) => store.transaction_lifetime().await,
         }
     }
@@ -177,6 +189,7 @@ impl Beside {
     ) -> StoreResult<Vec<Document>> {
         match self {
             Self::Embedded(store) => store.page(collection, after, limit).await,
+            #[cfg(feature = "mongodb")]
             Self::MongoDb(store) => store.page(collection, after, limit).await,
         }
     }
@@ -185,6 +198,7 @@ impl Beside {
     pub(super) async fn count(&self, collection: Collection) -> StoreResult<u64> {
         match self {
             Self::Embedded(store) => store.count(collection).await,
+            #[cfg(feature = "mongodb")]
             Self::MongoDb(store) => store.count(collection).await,
         }
     }
