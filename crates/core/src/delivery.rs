@@ -1,7 +1,9 @@
 //! One message on its way to one person: the `deliveries` document, its states, its priority, its deadline and its
 //! retry schedule. Sending is at least once; of two copies at least one says that it may be a repeat.
 
+mod arrival;
 mod key;
+mod overtaking;
 mod result;
 
 use std::time::Duration;
@@ -14,7 +16,12 @@ use crate::id::{AlertId, ConfigId, DeliveryId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Timeframe, words};
 use crate::money::{Amount, Count, Price};
 use crate::time::Time;
+pub use arrival::reached_nobody;
 pub use key::{Parcel, Recipient, delivery_key, digest12};
+pub use overtaking::{
+    AlsoEnded, Around, Before, NEVER_ENTERED, NOTHING_OPEN, OVER, Overtaken, Taking, Wanted, before, differences,
+    taking, wanted, yielded,
+};
 pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, Turn};
 
 /// An exit, and whatever else has no deadline of its own, is tried for this long.
@@ -190,13 +197,17 @@ pub struct Delivery {
     /// For a replacement: until when the new entry may be followed. Later it tells only of the old trade's end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_deadline_at: Option<Time>,
-    /// An exit's entry in the same channel; a result's entry, whose message is edited.
+    /// The trades that a notice tells of, in the order of its numbers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub about: Vec<TradeId>,
+    /// The entry, in the same channel, of the trade whose end it tells: an exit's, a replaced trade's. A result's entry,
+    /// whose message is edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_delivery: Option<DeliveryId>,
     /// The message that tells the same as this result, and goes first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<DeliveryId>,
-    /// The delivery whose message told this one's news.
+    /// The delivery that took this one over, and tells its news.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub superseded_by: Option<DeliveryId>,
     /// The entry that this exit's message tells too.
@@ -205,6 +216,15 @@ pub struct Delivery {
     /// That entry's alert, which settles when this exit has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub combines_alert: Option<AlertId>,
+    /// The ends of other trades that it tells too, because it took over what was to tell them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also_ended: Vec<AlsoEnded>,
+    /// A replacement: nobody heard of the trade that it replaces, and nothing is told of its end.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub old_unknown: bool,
+    /// A replacement: the new trade has ended too, and only the old one's end is told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub entry_over: bool,
     /// A replacement that told only of the old trade's end, because the new entry was too old.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub entry_lapsed: bool,
@@ -269,6 +289,24 @@ pub enum Facts {
     OperatorMore { title: String, count: Count },
     /// What became of the trade, for its entry's message.
     Result { closed: EndedTrade },
+}
+
+impl Facts {
+    /// Leaves out of a notice the trades, by their places, that are not to be kept.
+    pub(crate) fn retain_trades(&mut self, keep: &[bool]) {
+        let mut places = keep.iter().copied().chain(std::iter::repeat(true));
+        let mut keep = || places.next().unwrap_or(true);
+        match self {
+            Self::PartialExit { numbers, .. } | Self::LevelReached { numbers } => numbers.retain(|_| keep()),
+            Self::TargetReached { trades, .. } => trades.retain(|_| keep()),
+            Self::Entry { .. }
+            | Self::Replacement { .. }
+            | Self::Exit { .. }
+            | Self::Operator { .. }
+            | Self::OperatorMore { .. }
+            | Self::Result { .. } => {}
+        }
+    }
 }
 
 /// A trade that reached one of its targets.
@@ -344,11 +382,15 @@ impl Delivery {
             due_at: now,
             deadline_at: now + EXIT_DEADLINE,
             entry_deadline_at: None,
+            about: Vec::new(),
             entry_delivery: None,
             follows: None,
             superseded_by: None,
             combines: None,
             combines_alert: None,
+            also_ended: Vec::new(),
+            old_unknown: false,
+            entry_over: false,
             entry_lapsed: false,
             attempts: Count(0),
             possible_repeat: false,

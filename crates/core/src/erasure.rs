@@ -14,7 +14,8 @@ pub const ERASED: &str = "erased";
 pub const DROPPED_FOR: &str = "the subscriber has been erased";
 
 /// Where documents tell who somebody is: fields of the user, then of the subscription. With a field goes what is in it.
-const PERSONAL: &[&str] = &["email", "telegram", "profile.name", "profile.phone", "payment.proofUrl"];
+const PERSONAL: &[&str] =
+    &["email", "telegram", "profile.name", "profile.phone", "alertcast.blockedChatId", "payment.proofUrl"];
 
 /// A change by field.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,6 +43,7 @@ pub fn of_user(user: UserId, now: Time) -> Change {
             "profile.phone",
             "alertcast.botId",
             "alertcast.chatBlockedAt",
+            "alertcast.blockedChatId",
         ],
     }
 }

@@ -1,7 +1,9 @@
 //! A subscriber: the `users` document (seed 2.1).
 
+use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
+use crate::erasure::Change;
 use crate::id::UserId;
 use crate::market::words;
 use crate::money::Count;
@@ -123,13 +125,49 @@ pub struct UserExtension {
     /// The bot that the person started: the numeric part of its token. Only that bot can write to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot_id: Option<String>,
-    /// Since when Telegram refuses messages to the chat (403). Cleared by `/start`; preferences stay.
+    /// Since when Telegram refuses messages to the chat (403). Preferences stay. The mark is about one chat: it is removed
+    /// by whatever shows that the chat is open again, and by an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chat_blocked_at: Option<Time>,
+    /// The chat that refuses us; none where that was noted before it was kept: then it is the chat that the user has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocked_chat_id: Option<String>,
     /// Raised with each write that makes one of the user's subscriptions active: of two such writes that both saw four
     /// active ones, one finds that it was overtaken (seed 5.1: at most five).
     #[serde(skip_serializing_if = "Count::is_zero")]
     pub subscriptions_rev: Count,
+}
+
+impl User {
+    /// Since when the chat that the user has now refuses us.
+    pub fn chat_blocked_since(&self) -> Option<Time> {
+        let (chat, blocked) = (self.telegram.chat_id.as_deref()?.trim(), self.alertcast.blocked_chat_id.as_deref());
+        self.alertcast.chat_blocked_at.filter(|_| blocked.is_none_or(|blocked| blocked == chat))
+    }
+}
+
+/// Where a user's document says that a chat refuses us.
+pub const CHAT_BLOCK_FIELDS: [&str; 2] = ["alertcast.chatBlockedAt", "alertcast.blockedChatId"];
+
+/// What becomes of a user's document when a message to `chat` was refused: a chat that is not the user's any more, and
+/// one that is marked already, change nothing.
+pub fn with_chat_blocked(user: &Document, chat: &str, now: Time) -> Option<Change> {
+    if chat_of(user) != Some(chat) || blocked_chat(user) == Some(chat) {
+        return None;
+    }
+    let [at, named] = CHAT_BLOCK_FIELDS;
+    Some(Change { set: doc! { at: now, named: chat, "updatedAt": now }, unset: Vec::new() })
+}
+
+/// The chat of which a user's document says that it refuses us.
+pub fn blocked_chat(user: &Document) -> Option<&str> {
+    let kept = user.get_document("alertcast").ok()?;
+    kept.get_datetime("chatBlockedAt").ok()?;
+    kept.get_str("blockedChatId").ok().or_else(|| chat_of(user))
+}
+
+fn chat_of(user: &Document) -> Option<&str> {
+    user.get_document("telegram").ok()?.get_str("chatId").ok().map(str::trim)
 }
 
 impl UserExtension {

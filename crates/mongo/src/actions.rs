@@ -244,7 +244,7 @@ fn update_of(set: Document, unset: impl IntoIterator<Item = impl Into<String>>) 
     update
 }
 
-fn update_for(change: Change) -> Document {
+pub(crate) fn update_for(change: Change) -> Document {
     update_of(change.set, change.unset)
 }
 

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use alertcast_core::alert::settling::Ended;
-use alertcast_core::delivery::{Delivery, MessageKind};
+use alertcast_core::delivery::{Around, Delivery, differences, wanted};
 use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{Collection, UsageIncrement, read};
@@ -23,27 +23,27 @@ use crate::transact::{Tx, Update};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Edit {
     set: Document,
-    unset: BTreeSet<&'static str>,
+    unset: BTreeSet<String>,
 }
 
 impl Edit {
-    pub(crate) fn set(mut self, field: &'static str, value: impl Into<Bson>) -> Self {
+    pub(crate) fn set(mut self, field: &str, value: impl Into<Bson>) -> Self {
         self.unset.remove(field);
         self.set.insert(field, value);
         self
     }
 
     /// Sets the field where there is a value; an absent one is not written.
-    pub(crate) fn set_some(self, field: &'static str, value: Option<impl Into<Bson>>) -> Self {
+    pub(crate) fn set_some(self, field: &str, value: Option<impl Into<Bson>>) -> Self {
         match value {
             Some(value) => self.set(field, value),
             None => self,
         }
     }
 
-    pub(crate) fn unset(mut self, field: &'static str) -> Self {
+    pub(crate) fn unset(mut self, field: &str) -> Self {
         self.set.remove(field);
-        self.unset.insert(field);
+        self.unset.insert(field.to_owned());
         self
     }
 
@@ -73,8 +73,8 @@ impl Kept {
             self.changes.set.insert(field, value);
         }
         for field in edit.unset {
-            self.document.remove(field);
-            self.changes = std::mem::take(&mut self.changes).unset(field);
+            self.document.remove(&field);
+            self.changes = std::mem::take(&mut self.changes).unset(&field);
         }
         self.delivery = read(Collection::Deliveries, self.document.clone())?;
         Ok(())
@@ -89,6 +89,16 @@ pub(crate) struct KeptTrade {
     pub(crate) is_marked: bool,
     /// How many of its announcements ended unsent in this operation.
     pub(crate) unsent: i64,
+}
+
+impl Around for Book {
+    fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.deliveries.get(&id).map(|kept| &kept.delivery)
+    }
+
+    fn trade(&self, id: TradeId) -> Option<&Trade> {
+        self.trades.get(&id).map(|kept| &kept.trade)
+    }
 }
 
 /// What an operation has read and changed.
@@ -140,13 +150,41 @@ impl Book {
         self.load(tx, told_by).await
     }
 
+    /// Reads what taking these rests on, and what the ends of what waits around them may change.
+    pub(crate) async fn load_near(&mut self, tx: &mut Tx, ids: &[DeliveryId]) -> Result<()> {
+        let (mut deliveries, mut trades) = (BTreeSet::new(), BTreeSet::new());
+        loop {
+            let known = deliveries.len() + trades.len();
+            for centre in self.all(ids) {
+                let asked = wanted(centre, self);
+                deliveries.extend(asked.deliveries);
+                trades.extend(asked.trades);
+            }
+            if deliveries.len() + trades.len() == known {
+                break;
+            }
+            self.load(tx, deliveries.iter().copied()).await?;
+            let missing = trades.iter().copied().filter(|id| !self.trades.contains_key(id));
+            self.load_trades(tx, missing.collect()).await?;
+        }
+        let is_over = |one: &Delivery| one.trade_id.and_then(|id| self.trade(id)).is_some_and(|trade| !trade.is_open());
+        if deliveries.is_empty() && !self.all(ids).any(is_over) {
+            return Ok(());
+        }
+        let around: Vec<DeliveryId> = ids.iter().copied().chain(deliveries).collect();
+        self.load_around(tx, &around).await
+    }
+
     /// Reads what these results wait for: their entries, and the messages that tell of the same.
     pub(crate) async fn load_before(&mut self, tx: &mut Tx, results: &[DeliveryId]) -> Result<()> {
-        let before: Vec<_> =
-            self.all(results).flat_map(|result| [result.entry_delivery, result.follows]).flatten().collect();
-        self.load(tx, before.clone()).await?;
-        let told_by: Vec<_> = self.all(&before).filter_map(|one| one.superseded_by).collect();
-        self.load(tx, told_by).await
+        let before = self.all(results).flat_map(|result| [result.entry_delivery, result.follows]).flatten();
+        let mut next: Vec<DeliveryId> = before.collect();
+        while !next.is_empty() {
+            self.load(tx, next.clone()).await?;
+            let told_by: BTreeSet<DeliveryId> = self.all(&next).filter_map(|one| one.superseded_by).collect();
+            next = told_by.into_iter().filter(|id| !self.deliveries.contains_key(id)).collect();
+        }
+        Ok(())
     }
 
     async fn load_trades(&mut self, tx: &mut Tx, ids: BTreeSet<TradeId>) -> Result<()> {
@@ -155,7 +193,8 @@ impl Book {
         }
         let ids: Vec<TradeId> = ids.into_iter().collect();
         for trade in tx.find(Collection::Trades, Query::new(doc! { "_id": { "$in": ids } })).await? {
-            let trade: Trade = read(Collection::Trades, trade)?;
+            // What cannot be read around a message holds it up as little as what is not there.
+            let Ok(trade) = read::<Trade>(Collection::Trades, trade) else { continue };
             self.trades.insert(trade.id, KeptTrade { trade, is_marked: false, unsent: 0 });
         }
         Ok(())
@@ -176,10 +215,18 @@ impl Book {
         }
     }
 
-    /// Whether an exit's trade is known to have been announced to nobody.
-    pub(crate) fn is_unreached(&self, exit: &Delivery) -> bool {
-        let trade = exit.trade_id.filter(|_| exit.kind == MessageKind::Exit);
-        trade.and_then(|trade| self.trades.get(&trade)).is_some_and(|kept| kept.trade.alertcast.unreached)
+    /// Writes what differs, and is that then.
+    pub(crate) fn rewrite(&mut self, id: DeliveryId, after: &Delivery) -> Result<()> {
+        let Some(kept) = self.deliveries.get_mut(&id) else { return Ok(()) };
+        let changes = differences(&kept.delivery, after)?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let edit = changes.into_iter().fold(Edit::default(), |edit, (field, value)| match value {
+            Some(value) => edit.set(&field, value),
+            None => edit.unset(&field),
+        });
+        kept.change(edit)
     }
 
     /// Writes all changes; answers the alerts one of whose deliveries ended.
@@ -207,7 +254,7 @@ fn update_of(changes: Edit) -> Document {
         update.insert("$set", changes.set);
     }
     for field in changes.unset {
-        put(&mut update, "$unset", field, "");
+        put(&mut update, "$unset", &field, "");
     }
     update
 }

@@ -19,7 +19,7 @@ use alertcast_core::store::{
     document,
 };
 use alertcast_core::time::Time;
-use alertcast_core::trade::document::{TradeEnd, TradeStatus};
+use alertcast_core::trade::document::{EntryDelivery, TradeEnd, TradeStatus};
 use bson::{Binary, Bson, Document, doc};
 
 use crate::connect::MongoStore;
@@ -178,6 +178,10 @@ pub(crate) fn trade_end(end: &TradeEnd, now: Time) -> Document {
     }
     if end.inferred {
         set.insert("alertcast.exitInferred", true);
+    }
+    if !end.told_by.is_empty() {
+        let named = |end: &EntryDelivery| Bson::from(doc! { "channel": end.channel, "id": end.id });
+        set.insert("alertcast.endDeliveries", end.told_by.iter().map(named).collect::<Vec<_>>());
     }
     doc! { "$set": set, "$inc": { "alertcast.rev": 1 } }
 }

@@ -1,6 +1,6 @@
 //! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
 
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState, LATE, MessageKind};
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState, LATE, MessageKind, reached_nobody};
 use alertcast_core::id::DeliveryId;
 use alertcast_core::money::Count;
 
@@ -49,7 +49,7 @@ impl Book {
         Ok(())
     }
 
-    /// Where no other announcement of the trade has arrived or still may, the trade is unreached.
+    /// Where no announcement of the trade has arrived or still may, the trade is unreached.
     fn entry_ended_unsent(&mut self, entry: DeliveryId) {
         let Some(delivery) = self.delivery(entry) else { return };
         let (MessageKind::Entry | MessageKind::Replacement, Some(id)) = (delivery.kind, delivery.trade_id) else {
@@ -58,33 +58,13 @@ impl Book {
         let Some(kept) = self.trades.get(&id).filter(|kept| !kept.trade.alertcast.unreached) else {
             return;
         };
-        let mut others = kept.trade.alertcast.entry_deliveries.iter().filter(|other| other.id != entry);
-        let is_last = others.all(|other| self.has_ended_unsent(other.id));
+        let is_last = reached_nobody(&kept.trade, delivery, |id| self.delivery(id));
         let Some(kept) = self.trades.get_mut(&id) else { return };
         kept.unsent += 1;
         if is_last {
             kept.is_marked = true;
             kept.trade.alertcast.unreached = true;
             kept.trade.alertcast.rev = Count(kept.trade.alertcast.rev.0 + 1);
-        }
-    }
-
-    /// One that is superseded counts as the exit that tells it. One that is not kept any more ended long ago, and is
-    /// taken to have arrived.
-    fn has_ended_unsent(&self, id: DeliveryId) -> bool {
-        let Some(mut kept) = self.deliveries.get(&id) else {
-            return false;
-        };
-        if let (DeliveryState::Superseded, Some(by)) = (kept.delivery.state, kept.delivery.superseded_by) {
-            let Some(exit) = self.deliveries.get(&by) else {
-                return false;
-            };
-            kept = exit;
-        }
-        match kept.delivery.state {
-            DeliveryState::Expired | DeliveryState::Dead | DeliveryState::Dropped => true,
-            DeliveryState::Sent => kept.document.get_bool(ENTRY_LAPSED).unwrap_or(false),
-            _ => false,
         }
     }
 }

@@ -1,29 +1,28 @@
 //! The courier's port: what is due, taking it, and recording what attempts came to.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::collections::BTreeMap;
 
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind, Turn};
+use alertcast_core::delivery::{
+    Before, Delivery, DeliveryEvent, DeliveryState, MessageKind, Overtaken, Taking, Turn, before, taking, yielded,
+};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
     AttemptRecord, Collection, Fence, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken, read,
 };
 use alertcast_core::time::Time;
+use alertcast_core::user::with_chat_blocked;
 use async_trait::async_trait;
 use bson::{Bson, doc};
 
+use crate::actions::update_for;
 use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
-use crate::ended::COMBINES_ALERT;
 use crate::error::Result;
 use crate::gates::CHANGES;
 use crate::query::Query;
-use crate::transact::Tx;
+use crate::transact::{Tx, Update};
 use crate::{settle, sweep};
-
-/// An exit waits so long for its entry that is being sent.
-const WAIT_FOR_ENTRY: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Outbox for MongoStore {
@@ -50,7 +49,7 @@ impl Outbox for MongoStore {
         records: Vec<AttemptRecord>,
         now: Time,
     ) -> StoreResult<Vec<AlertId>> {
-        let blocks = |record: &AttemptRecord| matches!(record.outcome, Outcome::Dead { chat_blocked: true, .. });
+        let blocks = |record: &AttemptRecord| record.outcome.blocked_chat().is_some();
         let gates: &[&str] = if records.iter().any(blocks) { &[&fence.lease, CHANGES] } else { &[&fence.lease] };
         let told = (fence.clone(), records, now);
         self.transact(gates, told, |tx, (fence, records, now)| Box::pin(record(tx, fence, records, *now))).await
@@ -121,21 +120,14 @@ async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Resu
     tx.fence(fence).await?;
     let mut book = Book::new(now);
     book.load(tx, ids.iter().copied()).await?;
-    let exits: Vec<DeliveryId> = ids.iter().copied().filter(|id| depends(&book, *id)).collect();
-    book.load_around(tx, &exits).await?;
-    let results: Vec<DeliveryId> = ids.iter().copied().filter(|id| is_result(&book, *id)).collect();
+    let (results, messages): (Vec<_>, Vec<_>) = ids.iter().copied().partition(|id| is_result(&book, *id));
+    book.load_near(tx, &messages).await?;
     book.load_before(tx, &results).await?;
     let mut taken = Vec::with_capacity(ids.len());
     for id in ids {
         taken.extend(take_one(&mut book, fence, *id)?);
     }
     Ok(TakeResult { taken, settle: book.write(tx).await? })
-}
-
-/// Whether taking it depends on its entry and its trade.
-fn depends(book: &Book, id: DeliveryId) -> bool {
-    let may = |one: &Delivery| one.entry_delivery.is_some() || one.kind == MessageKind::Exit;
-    book.delivery(id).is_some_and(may) && !is_result(book, id)
 }
 
 fn is_result(book: &Book, id: DeliveryId) -> bool {
@@ -149,46 +141,66 @@ fn take_one(book: &mut Book, fence: &Fence, id: DeliveryId) -> Result<Option<Tak
     let Ok(state) = delivery.state.after(DeliveryEvent::Take) else {
         return Ok(None);
     };
-    if delivery.kind == MessageKind::Result && !is_its_turn(book, &delivery)? {
+    let may = match delivery.kind {
+        MessageKind::Result => is_its_turn(book, &delivery)?,
+        _ => is_the_way_clear(book, &delivery)?,
+    };
+    if !may {
         return Ok(None);
     }
-    let now = book.now;
-    let mut edit = Edit::default().set("updatedAt", now);
-    if let Some(entry) = delivery.entry_delivery.and_then(|entry| book.delivery(entry)).cloned() {
-        match entry.state {
-            DeliveryState::Sending => {
-                book.change(id, edit.set("dueAt", now + WAIT_FOR_ENTRY))?;
-                return Ok(None);
-            }
-            DeliveryState::Pending if now <= entry.deadline_at => {
-                book.end(entry.id, DeliveryEvent::Supersede, Edit::default().set("supersededBy", id), false)?;
-                edit = edit.set("combines", entry.id).set_some(COMBINES_ALERT, entry.alert_id);
-            }
-            DeliveryState::Pending => book.end(entry.id, DeliveryEvent::Expire, Edit::default(), false)?,
-            _ => {}
+    match taking(&delivery, &*book, book.now) {
+        Taking::Goes(after) => book.rewrite(id, &after)?,
+        Taking::Waits(due_at) => return put_off(book, id, due_at).map(|()| None),
+        Taking::Ends(event, why) => {
+            book.end(id, event, Edit::default().set("lastError", why), false)?;
+            return Ok(None);
         }
     }
-    if book.is_unreached(&delivery) {
-        let reason = Edit::default().set("lastError", "the entry never arrived");
-        book.end(id, DeliveryEvent::Drop, reason, false)?;
-        return Ok(None);
-    }
     let attempts = Count(delivery.attempts.0 + 1);
-    book.change(id, edit.set("state", state).set("epoch", fence.epoch).set("attempts", attempts))?;
+    let edit = Edit::default().set("state", state).set("epoch", fence.epoch).set("attempts", attempts);
+    book.change(id, edit.set("updatedAt", book.now))?;
     let entry = delivery.entry_delivery.and_then(|entry| book.delivery(entry)).cloned();
     Ok(book.delivery(id).cloned().map(|delivery| Taken { delivery, entry }))
+}
+
+/// Ends what waits and must not be read after this one. False where this one is not sent now.
+fn is_the_way_clear(book: &mut Book, delivery: &Delivery) -> Result<bool> {
+    match before(delivery, &*book, book.now) {
+        Before::Wait(due_at) => put_off(book, delivery.id, due_at)?,
+        Before::Ends(overtaken) => {
+            end_all(book, &overtaken)?;
+            return Ok(true);
+        }
+        Before::Yields { to, overtaken } => {
+            end_all(book, &overtaken)?;
+            if let Some(told) = book.delivery(to).map(|teller| yielded(teller, delivery, &overtaken, &*book)) {
+                book.rewrite(to, &told)?;
+            }
+        }
+    }
+    Ok(false)
+}
+
+fn end_all(book: &mut Book, overtaken: &[Overtaken]) -> Result<()> {
+    for one in overtaken {
+        let edit = Edit::default().set_some("supersededBy", one.by).set_some("lastError", one.reason());
+        book.end(one.id, one.event, edit, false)?;
+    }
+    Ok(())
+}
+
+/// It stays pending.
+fn put_off(book: &mut Book, id: DeliveryId, due_at: Time) -> Result<()> {
+    book.change(id, Edit::default().set("dueAt", due_at).set("updatedAt", book.now))
 }
 
 /// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
 fn is_its_turn(book: &mut Book, result: &Delivery) -> Result<bool> {
     let entry = result.entry_delivery.and_then(|id| book.delivery(id));
-    let followed = result.follows.and_then(|id| book.delivery(id));
-    let told = followed.and_then(|one| one.superseded_by).and_then(|id| book.delivery(id)).or(followed);
+    let told = result.follows.and_then(|id| book.delivery(id)).and_then(|followed| followed.told_by(&*book));
     match result.turn(entry, told, book.now) {
         Turn::Now => return Ok(true),
-        Turn::Wait(due_at) => {
-            book.change(result.id, Edit::default().set("dueAt", due_at).set("updatedAt", book.now))?;
-        }
+        Turn::Wait(due_at) => put_off(book, result.id, due_at)?,
         Turn::Never(why) => {
             book.end(result.id, DeliveryEvent::Drop, Edit::default().set("lastError", why), false)?;
         }
@@ -205,7 +217,7 @@ async fn record(tx: &mut Tx, fence: &Fence, records: &[AttemptRecord], now: Time
     let unsent = records.iter().filter(|record| ends_unsent(&record.outcome)).map(|record| record.delivery);
     let unsent: Vec<DeliveryId> = unsent.collect();
     book.load_around(tx, &unsent).await?;
-    let mut blocked = BTreeSet::new();
+    let mut blocked = BTreeMap::new();
     for record in records {
         blocked.extend(record_one(&mut book, fence, record)?);
     }
@@ -218,39 +230,38 @@ const fn ends_unsent(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Sent { entry_lapsed, .. } => *entry_lapsed,
         Outcome::Retry { .. } => false,
-        Outcome::Expired | Outcome::Dead { .. } | Outcome::Dropped { .. } => true,
+        Outcome::Expired { .. } | Outcome::Dead { .. } | Outcome::Dropped { .. } => true,
     }
 }
 
-/// Answers the user whose chat refuses us, where it does.
-fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<Option<UserId>> {
+/// Answers the user whose chat refuses us, where it does, and the chat.
+fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<Option<(UserId, String)>> {
     let id = record.delivery;
     let Some(delivery) = book.delivery(id).cloned() else {
         return Ok(None);
     };
     let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(fence.epoch);
-    let may_wait = matches!(record.outcome, Outcome::Expired | Outcome::Dropped { .. });
+    let may_wait = matches!(record.outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
     let is_waiting = may_wait && delivery.state == DeliveryState::Pending;
     if !is_ours && !is_waiting {
         return Ok(None);
     }
-    let edit = Edit::default();
+    let edit = Edit::default().set_some("possibleRepeat", record.outcome.is_in_doubt().then_some(true));
     match &record.outcome {
         Outcome::Sent { message_id, entry_lapsed } => {
             book.end(id, DeliveryEvent::Deliver, edit.set_some("messageId", *message_id), *entry_lapsed)?;
         }
-        Outcome::Retry { due_at, error, in_doubt } => {
+        Outcome::Retry { due_at, error, .. } => {
             let Ok(state) = delivery.state.after(DeliveryEvent::Retry) else {
                 return Ok(None);
             };
             let edit = edit.set("state", state).set("dueAt", *due_at).set("lastError", error.as_str());
-            let edit = edit.set("possibleRepeat", delivery.possible_repeat || *in_doubt);
             book.change(id, edit.set("updatedAt", book.now).unset("epoch"))?;
         }
-        Outcome::Expired => book.end(id, DeliveryEvent::Expire, edit, false)?,
-        Outcome::Dead { error, chat_blocked } => {
+        Outcome::Expired { .. } => book.end(id, DeliveryEvent::Expire, edit, false)?,
+        Outcome::Dead { error, .. } => {
             book.end(id, DeliveryEvent::Die, edit.set("lastError", error.as_str()), false)?;
-            return Ok(delivery.user_id.filter(|_| *chat_blocked));
+            return Ok(delivery.user_id.zip(record.outcome.blocked_chat().map(str::to_owned)));
         }
         Outcome::Dropped { reason } => {
             book.end(id, DeliveryEvent::Drop, edit.set("lastError", reason.as_str()), false)?;
@@ -259,17 +270,21 @@ fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<
     Ok(None)
 }
 
-/// Notes since when the users' chats refuse us.
-async fn block_chats(tx: &mut Tx, users: BTreeSet<UserId>, now: Time) -> Result<()> {
-    if users.is_empty() {
+/// Notes since when these chats of the users refuse us.
+async fn block_chats(tx: &mut Tx, blocked: BTreeMap<UserId, String>, now: Time) -> Result<()> {
+    if blocked.is_empty() {
         return Ok(());
     }
-    let users: Vec<Bson> = users.into_iter().map(Bson::from).collect();
-    let unknown = doc! { "_id": { "$in": users }, "alertcast.chatBlockedAt": null };
-    let found = tx.find(Collection::Users, Query::new(unknown).fields(doc! { "_id": 1 })).await?;
-    let ids: Vec<_> = found.iter().filter_map(|user| user.get_object_id("_id").ok()).collect();
-    let since = doc! { "$set": { "alertcast.chatBlockedAt": now, "updatedAt": now } };
-    tx.update_many(Collection::Users, doc! { "_id": { "$in": ids.clone() } }, since).await?;
-    let changed: Vec<_> = ids.into_iter().map(|id| (Collection::Users, id)).collect();
+    let users: Vec<Bson> = blocked.keys().copied().map(Bson::from).collect();
+    let (mut updates, mut changed) = (Vec::new(), Vec::new());
+    for user in tx.find(Collection::Users, Query::new(doc! { "_id": { "$in": users } })).await? {
+        let Ok(id) = user.get_object_id("_id") else { continue };
+        let chat = blocked.get(&UserId(id));
+        if let Some(change) = chat.and_then(|chat| with_chat_blocked(&user, chat, now)) {
+            updates.push(Update::new(doc! { "_id": id }, update_for(change)));
+            changed.push((Collection::Users, id));
+        }
+    }
+    tx.updates(Collection::Users.name(), updates).await?;
     tx.note_changes(&changed).await
 }

@@ -125,7 +125,7 @@ async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> Stor
         after = Some(last.key.bytes.clone());
         let told_by = telling(store, &page).await?;
         for delivery in &page {
-            let told_by = delivery.superseded_by.and_then(|by| told_by.get(&by)).unwrap_or(delivery);
+            let told_by = delivery.told_in().and_then(|by| told_by.get(&by)).unwrap_or(delivery);
             recipients.delivered(delivery, told_by);
         }
     }
@@ -140,7 +140,7 @@ async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> Stor
 
 /// The exits that tell some of these.
 async fn telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<DeliveryId, Delivery>> {
-    let ids: HashSet<DeliveryId> = page.iter().filter_map(|delivery| delivery.superseded_by).collect();
+    let ids: HashSet<DeliveryId> = page.iter().filter_map(Delivery::told_in).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }

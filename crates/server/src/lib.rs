@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audience;
+pub mod blocking;
 pub mod channel;
 pub mod cli;
 pub mod clock;

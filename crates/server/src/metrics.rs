@@ -169,7 +169,7 @@ impl Metrics {
         let outcome = match outcome {
             Outcome::Sent { .. } => "sent",
             Outcome::Retry { .. } => "retried",
-            Outcome::Expired => "expired",
+            Outcome::Expired { .. } => "expired",
             Outcome::Dead { .. } => "dead",
             Outcome::Dropped { .. } => "dropped",
         };

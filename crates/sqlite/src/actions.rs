@@ -202,7 +202,7 @@ fn edit_of(set: bson::Document, unset: impl IntoIterator<Item = impl Into<String
     edit
 }
 
-fn edit_for(change: Change) -> Edit {
+pub(crate) fn edit_for(change: Change) -> Edit {
     edit_of(change.set, change.unset)
 }
 

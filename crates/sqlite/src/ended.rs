@@ -1,15 +1,19 @@
 //! How a delivery ends, and what follows from it: the alert's counters, and a trade whose entry reached nobody.
 
 use alertcast_core::alert::settling::Ended;
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind};
-use alertcast_core::id::{AlertId, DeliveryId, TradeId};
+use std::collections::HashMap;
+
+use alertcast_core::delivery::{
+    Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind, differences, reached_nobody,
+};
+use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
 use alertcast_core::store::Collection;
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 
 use crate::fault::Result;
-use crate::raw::{self, Edit, Value};
+use crate::raw::{self, Edit};
 use crate::rows::{Bytes, Rows, decode};
 use crate::usage;
 
@@ -34,6 +38,22 @@ impl Kept {
     pub(crate) fn edit(&mut self, rows: Rows<'_>, edit: &Edit) -> Result<()> {
         *self = Self::read(rows.edit(Collection::Deliveries, &self.bytes, edit)?)?;
         Ok(())
+    }
+
+    /// Writes what differs, and is that then.
+    pub(crate) fn rewrite(mut self, rows: Rows<'_>, after: &Delivery) -> Result<Self> {
+        let changes = differences(&self.delivery, after)?;
+        if !changes.is_empty() {
+            let mut edit = Edit::new();
+            for (field, value) in changes {
+                match value {
+                    Some(value) => edit.set(field, value),
+                    None => edit.unset(field),
+                }
+            }
+            self.edit(rows, &edit)?;
+        }
+        Ok(self)
     }
 
     /// The same where nobody looks at it again; answers how it was.
@@ -72,7 +92,7 @@ impl<'c> Endings<'c> {
         if lapsed {
             more.set("entryLapsed", true);
         }
-        self.rows.edit(Collection::Deliveries, &kept.bytes, &more)?;
+        let written = self.rows.edit(Collection::Deliveries, &kept.bytes, &more)?;
         if state == DeliveryState::Superseded {
             // It ends with the exit that tells it.
             return Ok(true);
@@ -82,7 +102,7 @@ impl<'c> Endings<'c> {
         }
         let is_sent = state == DeliveryState::Sent;
         if !is_sent || lapsed {
-            self.entry_ended_unsent(delivery)?;
+            self.entry_ended_unsent(&Kept::read(written)?.delivery)?;
         }
         if let Some(alert) = delivery.combines_alert {
             self.ended.touch(alert);
@@ -95,8 +115,8 @@ impl<'c> Endings<'c> {
         Ok(true)
     }
 
-    /// Where no other announcement of the trade has arrived or still may, the trade is unreached, and what its commit
-    /// counted for the subscriber is taken back.
+    /// Where no announcement of the trade has arrived or still may, the trade is unreached, and what its commit counted for
+    /// the subscriber is taken back. `entry`: as it is now.
     fn entry_ended_unsent(&self, entry: &Delivery) -> Result<()> {
         let (MessageKind::Entry | MessageKind::Replacement, Some(id)) = (entry.kind, entry.trade_id) else {
             return Ok(());
@@ -108,10 +128,9 @@ impl<'c> Endings<'c> {
         if trade.alertcast.unreached {
             return Ok(());
         }
-        for other in trade.alertcast.entry_deliveries.iter().filter(|other| other.id != entry.id) {
-            if !self.has_ended_unsent(other.id)? {
-                return Ok(());
-            }
+        let beside = self.beside(&trade, entry)?;
+        if !reached_nobody(&trade, entry, |id| beside.get(&id)) {
+            return Ok(());
         }
         let mut edit = Edit::new();
         edit.set("alertcast.unreached", true);
@@ -121,31 +140,18 @@ impl<'c> Endings<'c> {
         usage::take_back(self.rows, trade.subscription_id, trade.alertcast.preference_id, self.now)
     }
 
-    /// One that is superseded counts as the exit that tells it. One that is not kept any more ended long ago, and is
-    /// taken to have arrived.
-    fn has_ended_unsent(&self, id: DeliveryId) -> Result<bool> {
-        let Some(mut kept) = Kept::load(self.rows, id)? else {
-            return Ok(false);
-        };
-        if let (DeliveryState::Superseded, Some(by)) = (kept.delivery.state, kept.delivery.superseded_by) {
-            let Some(exit) = Kept::load(self.rows, by)? else {
-                return Ok(false);
-            };
-            kept = exit;
+    /// The other announcements of the trade, and the messages that tell the news of any.
+    fn beside(&self, trade: &Trade, entry: &Delivery) -> Result<HashMap<DeliveryId, Delivery>> {
+        let mut found = HashMap::new();
+        let others = trade.alertcast.entry_deliveries.iter().map(|announced| announced.id);
+        let mut wanted: Vec<DeliveryId> = others.filter(|id| *id != entry.id).chain(entry.superseded_by).collect();
+        while let Some(id) = wanted.pop() {
+            if let (false, Some(kept)) = (found.contains_key(&id), Kept::load(self.rows, id)?) {
+                wanted.extend(kept.delivery.superseded_by);
+                found.insert(id, kept.delivery);
+            }
         }
-        Ok(match kept.delivery.state {
-            DeliveryState::Expired | DeliveryState::Dead | DeliveryState::Dropped => true,
-            DeliveryState::Sent => kept.delivery.entry_lapsed,
-            _ => false,
-        })
-    }
-
-    /// Whether the trade's entry is known to have reached nobody.
-    pub(crate) fn is_unreached(&self, trade: TradeId) -> Result<bool> {
-        let Some(trade) = self.rows.find(Collection::Trades, trade)? else {
-            return Ok(false);
-        };
-        Ok(raw::lookup(&trade, "alertcast.unreached")?.and_then(Value::as_bool) == Some(true))
+        Ok(found)
     }
 
     /// Writes the alerts' counters; answers the alerts one of whose deliveries ended.

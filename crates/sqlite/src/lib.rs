@@ -23,6 +23,7 @@ mod intake;
 mod leases;
 mod list;
 mod migrate;
+mod near;
 mod notice;
 mod outbox;
 #[cfg(test)]

@@ -1,24 +1,27 @@
 //! The courier's port: what is due, taking it, and recording what attempts came to.
 
-use std::time::Duration;
-
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, MessageKind, Turn};
+use alertcast_core::delivery::{
+    Around as _, Before, Delivery, DeliveryEvent, DeliveryState, MessageKind, Taking, Turn, before, taking, yielded,
+};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
     AttemptRecord, Collection, Fence, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
 };
 use alertcast_core::time::Time;
+use alertcast_core::user::with_chat_blocked;
 use async_trait::async_trait;
 
+use crate::actions::edit_for;
 use crate::documents::{bound, note_change};
 use crate::ended::{Endings, Kept};
 use crate::failpoints::Op;
 use crate::fault::Result;
 use crate::leases;
+use crate::near::Nearby;
 use crate::queue::Lane;
-use crate::raw::{self, Edit};
-use crate::rows::{Rows, blob, decode};
+use crate::raw::Edit;
+use crate::rows::{Rows, blob, decode, unpack};
 use crate::store::SqliteStore;
 use crate::writer::Tx;
 use crate::{settle, sweep};
@@ -28,9 +31,6 @@ const SORTED_MAX: i64 = 1_000;
 
 /// A sweep over many deliveries is done in slices of so many, so that intake does not wait for the whole of it.
 const SLICE: usize = 500;
-
-/// An exit waits so long for its entry that is being sent.
-const WAIT_FOR_ENTRY: Duration = Duration::from_secs(1);
 
 #[async_trait]
 impl Outbox for SqliteStore {
@@ -174,62 +174,80 @@ fn take_one(
     let Ok(state) = kept.delivery.state.after(DeliveryEvent::Take) else {
         return Ok(None);
     };
-    let kept = match kept.delivery.kind {
-        MessageKind::Result => match in_its_turn(rows, kept, now, endings)? {
-            Some(kept) => kept,
-            None => return Ok(None),
-        },
-        _ => kept,
+    if kept.delivery.kind == MessageKind::Result {
+        let entry = load_some(rows, kept.delivery.entry_delivery)?.map(|entry| entry.delivery);
+        return match in_its_turn(rows, kept, entry.as_ref(), now, endings)? {
+            Some(kept) => send(rows, fence, kept, state, now).map(|delivery| Some(Taken { delivery, entry })),
+            None => Ok(None),
+        };
+    }
+    let Some((kept, near)) = clear_the_way(rows, kept, now, endings)? else {
+        return Ok(None);
     };
-    let mut edit = Edit::new();
-    edit.set("updatedAt", now);
-    let entry = load_some(rows, kept.delivery.entry_delivery)?;
-    let mut combined = None;
-    if let Some(entry) = &entry {
-        match entry.delivery.state {
-            DeliveryState::Sending => {
-                edit.set("dueAt", now + WAIT_FOR_ENTRY);
-                kept.edit_last(rows, &edit)?;
-                return Ok(None);
-            }
-            DeliveryState::Pending if now <= entry.delivery.deadline_at => {
-                let mut by = Edit::new();
-                by.set("supersededBy", id);
-                endings.end(entry, DeliveryEvent::Supersede, by, false)?;
-                edit.set("combines", entry.delivery.id);
-                edit.set_some("combinesAlert", entry.delivery.alert_id);
-                combined = Some(entry.delivery.clone());
-            }
-            DeliveryState::Pending => {
-                endings.end(entry, DeliveryEvent::Expire, Edit::new(), false)?;
-            }
-            _ => {}
+    match taking(&kept.delivery, &near, now) {
+        Taking::Goes(delivery) => {
+            let entry = delivery.entry_delivery.and_then(|entry| near.delivery(entry)).cloned();
+            let kept = kept.rewrite(rows, &delivery)?;
+            send(rows, fence, kept, state, now).map(|delivery| Some(Taken { delivery, entry }))
+        }
+        Taking::Waits(due_at) => put_off(rows, kept, due_at, now),
+        Taking::Ends(event, why) => {
+            let mut reason = Edit::new();
+            reason.set("lastError", why);
+            endings.end(&kept, event, reason, false)?;
+            Ok(None)
         }
     }
-    if kept.delivery.kind == MessageKind::Exit
-        && let Some(trade) = kept.delivery.trade_id
-        && endings.is_unreached(trade)?
-    {
-        let mut reason = Edit::new();
-        reason.set("lastError", "the entry never arrived");
-        endings.end(&kept, DeliveryEvent::Drop, reason, false)?;
-        return Ok(None);
+}
+
+/// Ends what waits and must not be read after this one. None where this one is not sent now.
+fn clear_the_way(rows: Rows<'_>, kept: Kept, now: Time, endings: &mut Endings<'_>) -> Result<Option<(Kept, Nearby)>> {
+    let near = Nearby::of(rows, &kept.delivery)?;
+    match before(&kept.delivery, &near, now) {
+        Before::Wait(due_at) => {
+            put_off(rows, kept, due_at, now)?;
+            Ok(None)
+        }
+        Before::Ends(none) if none.is_empty() => Ok(Some((kept, near))),
+        Before::Ends(overtaken) => {
+            near.end(&overtaken, endings)?;
+            let near = Nearby::of(rows, &kept.delivery)?;
+            Ok(Some((kept, near)))
+        }
+        Before::Yields { to, overtaken } => {
+            near.end(&overtaken, endings)?;
+            if let Some(teller) = Kept::load(rows, to)? {
+                let near = Nearby::of(rows, &kept.delivery)?;
+                let told = yielded(&teller.delivery, &kept.delivery, &overtaken, &near);
+                teller.rewrite(rows, &told)?;
+            }
+            Ok(None)
+        }
     }
+}
+
+/// It stays pending.
+fn put_off(rows: Rows<'_>, kept: Kept, due_at: Time, now: Time) -> Result<Option<Taken>> {
+    let mut edit = Edit::new();
+    edit.set("dueAt", due_at);
+    edit.set("updatedAt", now);
+    kept.edit_last(rows, &edit)?;
+    Ok(None)
+}
+
+/// Records that it leaves; answers it as it is then.
+fn send(rows: Rows<'_>, fence: &Fence, kept: Kept, state: DeliveryState, now: Time) -> Result<Delivery> {
     let attempts = Count(kept.delivery.attempts.0 + 1);
+    let mut edit = Edit::new();
     edit.set("state", state);
     edit.set("epoch", fence.epoch);
     edit.set("attempts", attempts);
+    edit.set("updatedAt", now);
     // What was just written is not read again.
     let mut delivery = kept.edit_last(rows, &edit)?;
     (delivery.state, delivery.epoch, delivery.attempts) = (state, Some(fence.epoch), attempts);
     delivery.updated_at = now;
-    if let Some(entry) = combined {
-        delivery.combines = Some(entry.id);
-        delivery.combines_alert = entry.alert_id.or(delivery.combines_alert);
-    }
-    let was_pending = entry.as_ref().is_some_and(|entry| entry.delivery.state == DeliveryState::Pending);
-    let entry = if was_pending { load_some(rows, delivery.entry_delivery)? } else { entry };
-    Ok(Some(Taken { delivery, entry: entry.map(|entry| entry.delivery) }))
+    Ok(delivery)
 }
 
 fn load_some(rows: Rows<'_>, id: Option<DeliveryId>) -> Result<Option<Kept>> {
@@ -237,18 +255,21 @@ fn load_some(rows: Rows<'_>, id: Option<DeliveryId>) -> Result<Option<Kept>> {
 }
 
 /// A result that may be taken. Else it waits for what goes before it, or is dropped.
-fn in_its_turn(rows: Rows<'_>, kept: Kept, now: Time, endings: &mut Endings<'_>) -> Result<Option<Kept>> {
-    let load = |id| load_some(rows, id).map(|kept| kept.map(|kept| kept.delivery));
-    let entry = load(kept.delivery.entry_delivery)?;
-    let followed = load(kept.delivery.follows)?;
-    let told = load(followed.as_ref().and_then(|followed| followed.superseded_by))?.or(followed);
-    match kept.delivery.turn(entry.as_ref(), told.as_ref(), now) {
+fn in_its_turn(
+    rows: Rows<'_>,
+    kept: Kept,
+    entry: Option<&Delivery>,
+    now: Time,
+    endings: &mut Endings<'_>,
+) -> Result<Option<Kept>> {
+    let mut told = load_some(rows, kept.delivery.follows)?;
+    while let Some(by) = told.as_ref().and_then(|told| told.delivery.superseded_by) {
+        told = Kept::load(rows, by)?;
+    }
+    match kept.delivery.turn(entry, told.as_ref().map(|told| &told.delivery), now) {
         Turn::Now => return Ok(Some(kept)),
         Turn::Wait(due_at) => {
-            let mut edit = Edit::new();
-            edit.set("dueAt", due_at);
-            edit.set("updatedAt", now);
-            kept.edit_last(rows, &edit)?;
+            put_off(rows, kept, due_at, now)?;
         }
         Turn::Never(why) => {
             let mut reason = Edit::new();
@@ -271,37 +292,39 @@ fn record_attempt(
     };
     let delivery = &kept.delivery;
     let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(fence.epoch);
-    let may_wait = matches!(record.outcome, Outcome::Expired | Outcome::Dropped { .. });
+    let may_wait = matches!(record.outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
     let is_waiting = may_wait && delivery.state == DeliveryState::Pending;
     if !is_ours && !is_waiting {
         return Ok(());
     }
     let mut edit = Edit::new();
+    if record.outcome.is_in_doubt() {
+        edit.set("possibleRepeat", true);
+    }
     match &record.outcome {
         Outcome::Sent { message_id, entry_lapsed } => {
             edit.set_some("messageId", *message_id);
             endings.end(&kept, DeliveryEvent::Deliver, edit, *entry_lapsed)?;
         }
-        Outcome::Retry { due_at, error, in_doubt } => {
+        Outcome::Retry { due_at, error, .. } => {
             let Ok(state) = delivery.state.after(DeliveryEvent::Retry) else {
                 return Ok(());
             };
             edit.set("state", state);
             edit.set("dueAt", *due_at);
             edit.set("lastError", error.as_str());
-            edit.set("possibleRepeat", delivery.possible_repeat || *in_doubt);
             edit.set("updatedAt", now);
             edit.unset("epoch");
             kept.edit_last(tx.rows, &edit)?;
         }
-        Outcome::Expired => {
+        Outcome::Expired { .. } => {
             endings.end(&kept, DeliveryEvent::Expire, edit, false)?;
         }
-        Outcome::Dead { error, chat_blocked } => {
+        Outcome::Dead { error, .. } => {
             edit.set("lastError", error.as_str());
             endings.end(&kept, DeliveryEvent::Die, edit, false)?;
-            if let (true, Some(user)) = (*chat_blocked, kept.delivery.user_id) {
-                block_chat(tx, user, now)?;
+            if let Some((chat, user)) = record.outcome.blocked_chat().zip(kept.delivery.user_id) {
+                block_chat(tx, user, chat, now)?;
             }
         }
         Outcome::Dropped { reason } => {
@@ -312,17 +335,14 @@ fn record_attempt(
     Ok(())
 }
 
-/// Notes since when the user's chat refuses us.
-fn block_chat(tx: &Tx<'_>, user: UserId, now: Time) -> Result<()> {
-    let Some(document) = tx.rows.find(Collection::Users, user)? else {
+/// Notes since when this chat of the user refuses us.
+fn block_chat(tx: &Tx<'_>, user: UserId, chat: &str, now: Time) -> Result<()> {
+    let Some(kept) = tx.rows.find(Collection::Users, user)? else {
         return Ok(());
     };
-    if raw::lookup(&document, "alertcast.chatBlockedAt")?.is_some_and(|at| at.as_time().is_some()) {
+    let Some(change) = with_chat_blocked(&unpack(Collection::Users, &kept)?, chat, now) else {
         return Ok(());
-    }
-    let mut edit = Edit::new();
-    edit.set("alertcast.chatBlockedAt", now);
-    edit.set("updatedAt", now);
-    tx.rows.edit(Collection::Users, &document, &edit)?;
+    };
+    tx.rows.edit(Collection::Users, &kept, &edit_for(change))?;
     note_change(tx, Collection::Users, user.0)
 }

@@ -65,10 +65,6 @@ impl<'a> Value<'a> {
         }
     }
 
-    pub(crate) fn as_bool(self) -> Option<bool> {
-        (self.kind == BOOLEAN).then(|| self.bytes.first() == Some(&1))
-    }
-
     pub(crate) fn as_str(self) -> Option<&'a str> {
         match self.as_sql() {
             ValueRef::Text(text) => std::str::from_utf8(text).ok(),

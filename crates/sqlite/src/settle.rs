@@ -126,7 +126,7 @@ fn recipients(rows: Rows<'_>, alert: AlertId, kept: &[u8]) -> Result<Option<Reci
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
         for delivery in &page {
-            let told_by = delivery.superseded_by.map(|by| Kept::load(rows, by)).transpose()?.flatten();
+            let told_by = delivery.told_in().map(|by| Kept::load(rows, by)).transpose()?.flatten();
             recipients.delivered(delivery, told_by.as_ref().map_or(delivery, |kept| &kept.delivery));
         }
     }

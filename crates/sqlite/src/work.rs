@@ -8,7 +8,7 @@ use alertcast_core::money::{Amount, Count};
 use alertcast_core::quota::Quota;
 use alertcast_core::store::{
     ChunkCommit, ChunkState, Collection, ConfigIncrement, Fence, Finish, Notice, Result as StoreResult, UsageIncrement,
-    UserSpan, Work,
+    UserSpan, Work, document,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -337,6 +337,10 @@ pub(crate) fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()>
     edit.set_some("alerts.exitAlertId", end.exit_alert);
     edit.set_some("metadata.replacedBy", end.replaced_by);
     edit.set_some("metadata.replacementReason", end.replacement_reason.as_deref());
+    if !end.told_by.is_empty() {
+        let told_by = end.told_by.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+        edit.set("alertcast.endDeliveries", told_by);
+    }
     if end.inferred {
         edit.set("alertcast.exitInferred", true);
     }

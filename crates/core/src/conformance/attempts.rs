@@ -3,10 +3,10 @@
 use super::Harness;
 use super::dump::{one, raw};
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, at_once, dead, doors, insert, retry, sent};
+use super::scene::{BOTH, Scene, TELEGRAM, at_once, blocked, dead, doors, expired, insert, retry, sent};
 use crate::delivery::Channel::{Email, Telegram};
 use crate::delivery::{Delivery, DeliveryState as S};
-use crate::store::{AttemptRecord, Collection, Outcome, Taken};
+use crate::store::{AttemptRecord, Collection, DeathCause, Outcome, Taken};
 use crate::user::User;
 
 /// Users 1 to `users` each have a Telegram message of alert 1, which is being sent.
@@ -56,7 +56,7 @@ pub async fn a_failed_attempt_is_tried_again_when_it_says(harness: &dyn Harness)
 
 pub async fn an_expired_or_dead_message_counts_as_failed(harness: &dyn Harness) {
     let scene = sending(harness, 2).await;
-    let records = vec![record(1, Outcome::Expired), record(2, dead())];
+    let records = vec![record(1, expired()), record(2, dead())];
     let mut settle = scene.store.record_attempts(&scene.bot, records, at(5)).await.unwrap();
     settle.dedup();
     assert_eq!(settle, [alert_id(1)]);
@@ -65,6 +65,21 @@ pub async fn an_expired_or_dead_message_counts_as_failed(harness: &dyn Harness) 
     assert_eq!((expired.state, expired.ended_at), (S::Expired, Some(at(5))));
     assert_eq!((died.state, died.ended_at), (S::Dead, Some(at(5))));
     assert_eq!(died.last_error.as_deref(), Some("Bad Request: chat not found"));
+}
+
+pub async fn a_last_attempt_in_doubt_leaves_its_mark_however_it_ends(harness: &dyn Harness) {
+    let scene = sending(harness, 3).await;
+    let in_vain = |in_doubt| Outcome::Dead { error: "timeout".to_owned(), cause: DeathCause::InVain { in_doubt } };
+    for (user, outcome) in [(1, Outcome::Expired { in_doubt: true }), (2, in_vain(true)), (3, in_vain(false))] {
+        scene.record(Telegram, delivery_id(Telegram, 1, user), outcome, 5).await;
+    }
+    let mut marks = Vec::new();
+    for user in 1..=3 {
+        let delivery = scene.delivery(Telegram, 1, user).await;
+        let unreached = scene.trade(1, user).await.alertcast.unreached;
+        marks.push((delivery.state, delivery.possible_repeat, unreached));
+    }
+    assert_eq!(marks, [(S::Expired, true, false), (S::Dead, true, false), (S::Dead, false, true)]);
 }
 
 pub async fn a_dropped_message_counts_as_nothing(harness: &dyn Harness) {
@@ -79,10 +94,10 @@ pub async fn a_dropped_message_counts_as_nothing(harness: &dyn Harness) {
 
 pub async fn a_blocked_chat_is_noted_with_the_user(harness: &dyn Harness) {
     let scene = sending(harness, 2).await;
-    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
-    scene.record(Telegram, delivery_id(Telegram, 1, 1), blocked, 5).await;
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), blocked(1), 5).await;
     let user: User = one(&*scene.store, Collection::Users, user_id(1)).await;
-    assert_eq!((user.alertcast.chat_blocked_at, user.updated_at), (Some(at(5)), at(5)));
+    assert_eq!((user.chat_blocked_since(), user.updated_at), (Some(at(5)), at(5)));
+    assert_eq!(user.alertcast.blocked_chat_id, Some(chat(1)), "it names the chat");
     let document = raw(&*scene.store, Collection::Users, user_id(1)).await;
     assert_eq!(document.get("foreign"), Some(&foreign().into()));
     assert_eq!(user.preferences, super::fixtures::user(1).preferences, "preferences stay");
@@ -91,13 +106,39 @@ pub async fn a_blocked_chat_is_noted_with_the_user(harness: &dyn Harness) {
     assert_eq!(other.alertcast.chat_blocked_at, None);
 }
 
+pub async fn a_chat_that_is_not_the_users_any_more_is_not_noted(harness: &dyn Harness) {
+    let scene = sending(harness, 2).await;
+    let moved = bson::doc! { "telegram.chatId": chat(77) };
+    scene.store.write(vec![super::scene::set(Collection::Users, user_id(1), moved)]).await.unwrap();
+    let before = raw(&*scene.store, Collection::Users, user_id(1)).await;
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), blocked(1), 5).await;
+    assert_eq!(raw(&*scene.store, Collection::Users, user_id(1)).await, before);
+}
+
+pub async fn a_block_names_the_chat_that_refuses_and_takes_the_place_of_an_older_one(harness: &dyn Harness) {
+    let scene = sending(harness, 3).await;
+    let marked = |chat: &str| bson::doc! { "alertcast.chatBlockedAt": at(1), "alertcast.blockedChatId": chat };
+    let nameless = bson::doc! { "alertcast.chatBlockedAt": at(1) };
+    let (other, same) = (marked("77"), marked(&chat(3)));
+    for (user, marked) in [(1, other), (2, nameless), (3, same)] {
+        scene.store.write(vec![super::scene::set(Collection::Users, user_id(user), marked)]).await.unwrap();
+        scene.record(Telegram, delivery_id(Telegram, 1, user), blocked(user), 5).await;
+    }
+    let mut kept = Vec::new();
+    for user in 1..=3 {
+        let user: User = one(&*scene.store, Collection::Users, user_id(user)).await;
+        kept.push((user.chat_blocked_since(), user.alertcast.blocked_chat_id.is_some()));
+    }
+    // The second was known to be blocked before: the chat that the user has.
+    assert_eq!(kept, [(Some(at(5)), true), (Some(at(1)), false), (Some(at(1)), true)]);
+}
+
 pub async fn a_message_to_nobody_in_particular_ends_as_any(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     let words = operator(crate::delivery::MessageKind::Operator, 1, 1);
     scene.put_deliveries(std::slice::from_ref(&words)).await;
     scene.take(Telegram, &[words.id], 3).await;
-    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
-    let records = vec![AttemptRecord { delivery: words.id, outcome: blocked }];
+    let records = vec![AttemptRecord { delivery: words.id, outcome: blocked(1) }];
     assert_eq!(scene.store.record_attempts(&scene.bot, records, at(4)).await, Ok(Vec::new()));
     assert_eq!(one::<Delivery>(&*scene.store, Collection::Deliveries, words.id).await.state, S::Dead);
 }
@@ -123,7 +164,7 @@ pub async fn records_of_an_older_epochs_sending_are_ignored(harness: &dyn Harnes
         record(1, sent(1)),
         record(2, retry(9)),
         record(3, dead()),
-        record(4, Outcome::Expired),
+        record(4, expired()),
         record(5, Outcome::Dropped { reason: "suspended".to_owned() }),
     ];
     assert_eq!(scene.store.record_attempts(&next, records, at(5)).await, Ok(Vec::new()));
@@ -137,7 +178,7 @@ pub async fn what_is_pending_is_ended_only_by_expiry_or_a_drop(harness: &dyn Har
     let fitting_none = vec![record(1, sent(1)), record(2, retry(9)), record(3, dead())];
     assert_eq!(scene.store.record_attempts(&scene.bot, fitting_none, at(5)).await, Ok(Vec::new()));
     before.assert_same(&scene.dump().await);
-    let ending = vec![record(4, Outcome::Expired), record(5, Outcome::Dropped { reason: "gone".to_owned() })];
+    let ending = vec![record(4, expired()), record(5, Outcome::Dropped { reason: "gone".to_owned() })];
     let mut settle = scene.store.record_attempts(&scene.bot, ending, at(5)).await.unwrap();
     settle.dedup();
     assert_eq!(settle, [alert_id(1)]);
@@ -161,7 +202,7 @@ pub async fn what_was_held_meanwhile_stays_held(harness: &dyn Harness) {
     let held = super::scene::set(Collection::Deliveries, delivery_id(Telegram, 1, 1), hold);
     scene.store.write(vec![held]).await.unwrap();
     let before = scene.dump().await;
-    for outcome in [sent(1), dead(), Outcome::Expired, Outcome::Dropped { reason: "gone".to_owned() }] {
+    for outcome in [sent(1), dead(), expired(), Outcome::Dropped { reason: "gone".to_owned() }] {
         assert_eq!(scene.store.record_attempts(&scene.bot, vec![record(1, outcome)], at(5)).await, Ok(Vec::new()));
     }
     before.assert_same(&scene.dump().await);
@@ -205,7 +246,6 @@ pub async fn a_message_to_a_user_who_is_gone_ends_as_any(harness: &dyn Harness) 
     scene.store.write(vec![insert(Collection::Deliveries, &orphan)]).await.unwrap();
     let taken: Vec<Taken> = scene.take(Telegram, &[orphan.id], 3).await;
     assert_eq!(taken.len(), 1);
-    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
-    scene.record(Telegram, orphan.id, blocked, 4).await;
+    scene.record(Telegram, orphan.id, blocked(77), 4).await;
     assert_eq!(counted(&scene).await, (0, 1));
 }

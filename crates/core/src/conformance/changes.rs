@@ -8,9 +8,9 @@ use bson::oid::ObjectId;
 
 use super::Harness;
 use super::fixtures::*;
-use super::scene::{Scene, TELEGRAM, at_once, dead, doors, insert, opening, people, sent, set};
+use super::scene::{Scene, TELEGRAM, at_once, blocked, dead, doors, insert, opening, people, sent, set};
 use crate::delivery::Channel;
-use crate::store::{Change, Collection, Outcome, Store, Write};
+use crate::store::{Change, Collection, Store, Write};
 
 pub async fn changes_of_the_audience_are_logged_in_their_order(harness: &dyn Harness) {
     let store = harness.fresh().await;
@@ -71,8 +71,7 @@ pub async fn a_blocked_chat_is_a_change_of_the_user(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     let end = scene.store.last_change().await.unwrap();
     scene.open(1, 1..=1, TELEGRAM).await;
-    let blocked = Outcome::Dead { error: "Forbidden: bot was blocked by the user".to_owned(), chat_blocked: true };
-    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 1), blocked, 3).await;
+    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 1), blocked(1), 3).await;
     let changes = scene.store.changes_since(end, 10).await.unwrap();
     let named: Vec<_> = changes.iter().map(|change| (change.collection, change.id)).collect();
     assert_eq!(named, [(Collection::Users, user_id(1).0)]);

@@ -11,7 +11,7 @@ use super::invariants;
 use super::scene::{Scene, TELEGRAM, at_once, closing, doors, finished, opening};
 use crate::delivery::Channel::Telegram;
 use crate::id::AlertId;
-use crate::store::{AttemptRecord, Collection, Outcome, StoreError};
+use crate::store::{AttemptRecord, Collection, StoreError};
 use crate::trade::document::TradeStatus;
 
 pub async fn histories_side_by_side_keep_the_documents_true(harness: &dyn Harness) {
@@ -54,7 +54,7 @@ pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn H
     let fence = scene.bot.clone();
     let deaths = async move {
         for delivery in ids {
-            let outcome = Outcome::Dead { error: "403".to_owned(), chat_blocked: true };
+            let outcome = super::scene::blocked(number(delivery.0));
             store.record_attempts(&fence, vec![AttemptRecord { delivery, outcome }], at(7)).await.unwrap();
         }
     };
@@ -98,7 +98,7 @@ pub async fn counters_of_one_subscriber_are_exact_whoever_changes_them(harness: 
         let scene = Scene { store, ..scene.clone() };
         async move {
             if by <= ALERTS / 2 {
-                scene.record(Telegram, delivery_id(Telegram, by, 1), Outcome::Expired, 21).await;
+                scene.record(Telegram, delivery_id(Telegram, by, 1), super::scene::expired(), 21).await;
             } else {
                 let chunk = finished(opening(&scene.work, by, by, 1..=1, TELEGRAM), at(22));
                 scene.store.commit(chunk).await.unwrap();

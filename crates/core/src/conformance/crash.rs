@@ -18,13 +18,13 @@ use crate::store::{Acceptance, Collection, PARTITIONS, Store, StoreError, Write}
 pub async fn what_was_answered_is_there_after_a_crash(harness: &dyn Harness) {
     let mut scene = Scene::new(harness, 4).await;
     scene.open(1, 1..=4, BOTH).await;
+    scene.attempt(Telegram, delivery_id(Telegram, 1, 1), sent(9), 3).await;
+    scene.attempt(Email, delivery_id(Email, 1, 1), retry(50), 3).await;
     scene.close(5, 1, 1..=2, TELEGRAM).await;
     scene.accept(6, 2).await;
     scene.store.refuse_alert(refused(7, 1, &["too_old"]), vec![notice(1, 7)]).await.unwrap();
     scene.store.reject_webhook(super::intake::rejected(1), vec![notice(1, 8)]).await.unwrap();
-    scene.attempt(Telegram, delivery_id(Telegram, 1, 1), sent(9), 7).await;
     scene.attempt(Telegram, delivery_id(Telegram, 1, 3), dead(), 7).await;
-    scene.attempt(Email, delivery_id(Email, 1, 1), retry(50), 7).await;
     scene.take(Telegram, &[delivery_id(Telegram, 5, 2)], 8).await;
     scene.store.defer_chat(&scene.bot, &chat(4), at(70)).await.unwrap();
     scene.store.expire_overdue(at(3_601), 2).await.unwrap();

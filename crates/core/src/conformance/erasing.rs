@@ -17,7 +17,7 @@ use crate::delivery::{Delivery, DeliveryState as S, delivery_key};
 use crate::erasure::ERASED;
 use crate::id::DeliveryId;
 use crate::money::Count;
-use crate::store::{Collection, EraseUser, Erased, Outcome, StoreError, Write};
+use crate::store::{Collection, DeathCause, EraseUser, Erased, Outcome, StoreError, Write};
 use crate::subscription::SubscriptionStatus;
 use crate::trade::document::TradeStatus;
 use crate::user::{User, UserStatus};
@@ -92,7 +92,7 @@ pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
         scene.attempt(Email, delivery_id(Email, 1, user), sent(1), 3).await;
     }
     scene.close(5, 1, 1..=1, BOTH).await;
-    let refused = Outcome::Dead { error: format!("550 <{}> is unknown", email(1)), chat_blocked: false };
+    let refused = Outcome::Dead { error: format!("550 <{}> is unknown", email(1)), cause: DeathCause::Refused };
     scene.attempt(Email, delivery_id(Email, 5, 1), refused, 7).await;
     scene.attempt(Telegram, delivery_id(Telegram, 5, 1), dead(), 7).await;
     scene.store.settle(alert_id(5), at(8)).await.unwrap();

@@ -7,14 +7,15 @@ use super::Harness;
 use super::fixtures::*;
 use super::model::Model;
 use super::random::Sequence;
-use super::scene::{BOTH, Scene, TELEGRAM, closing, ended, finished, opening, span};
+use super::scene::{BOTH, Scene, TELEGRAM, closing, ended, finished, opening, span, told_by};
 use crate::alert::document::{Alert, TradeAction};
 use crate::delivery::Channel::{self, Email, Telegram};
-use crate::delivery::{Delivery, DeliveryState, MessageKind};
+use crate::delivery::{Delivery, DeliveryState, Facts, MessageKind};
 use crate::id::{AlertId, DeliveryId, TradeId};
 use crate::market::ExitReason;
+use crate::money::Count;
 use crate::preference::AlertPreference;
-use crate::store::{AttemptRecord, ChunkCommit, Collection, Outcome};
+use crate::store::{AttemptRecord, ChunkCommit, Collection, DeathCause, Outcome};
 use crate::subscription::Subscription;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -110,10 +111,13 @@ impl History {
             None => opening(&self.scene.work, by, config, users.clone(), self.channels),
             Some(_) if self.sequence.one_in(3) => {
                 let mut chunk = opening(&self.scene.work, by, config, users.clone(), self.channels);
-                chunk.ended = open.iter().map(|trade| replaced(opened_by(trade), by, trade)).collect();
+                chunk.ended = open.iter().map(|trade| replaced(opened_by(trade), by, trade, self.channels)).collect();
                 for delivery in &mut chunk.deliveries {
                     (delivery.kind, delivery.deadline_at) = (MessageKind::Replacement, at(second + 86_400));
                     delivery.entry_deadline_at = Some(at(second + 3_600));
+                    let old = open.iter().find(|trade| Some(trade.user_id) == delivery.user_id);
+                    delivery.entry_delivery = old.and_then(|old| old.announced_by(delivery.channel));
+                    delivery.facts = Facts::Replacement { number: Count(i64::from(by)), replaced: closed() };
                 }
                 let decisions = &mut chunk.decisions.as_mut().unwrap().decisions;
                 for action in decisions.iter_mut().flat_map(|decision| &mut decision.actions) {
@@ -186,11 +190,22 @@ impl History {
         let outcome = match self.sequence.below(9) {
             0..=3 => Outcome::Sent { message_id: Some(7), entry_lapsed: lapses },
             4..=5 => Outcome::Retry { due_at: later, error: "502".to_owned(), in_doubt: self.sequence.one_in(2) },
-            6 => Outcome::Dead { error: "403".to_owned(), chat_blocked: self.sequence.one_in(2) },
-            7 => Outcome::Expired,
+            6 => Outcome::Dead { error: "403".to_owned(), cause: self.cause(delivery) },
+            7 => Outcome::Expired { in_doubt: self.sequence.one_in(2) },
             _ => Outcome::Dropped { reason: "suspended".to_owned() },
         };
         AttemptRecord { delivery, outcome }
+    }
+
+    fn cause(&mut self, delivery: DeliveryId) -> DeathCause {
+        match self.sequence.below(3) {
+            0 => DeathCause::Refused,
+            1 => DeathCause::InVain { in_doubt: self.sequence.one_in(2) },
+            _ => {
+                let user = self.model.deliveries[&delivery].user_id.unwrap();
+                DeathCause::ChatBlocked { chat: chat(number(user.0)) }
+            }
+        }
     }
 
     async fn settle(&mut self) {
@@ -266,7 +281,7 @@ impl History {
             assert_eq!(statistics, used.copied().unwrap_or_default());
         }
         for user in dump.all::<User>(Collection::Users) {
-            let is_blocked = user.alertcast.chat_blocked_at.is_some();
+            let is_blocked = user.chat_blocked_since().is_some();
             assert_eq!(is_blocked, self.model.blocked.contains(&user.id));
         }
     }
@@ -295,12 +310,13 @@ fn comparable(delivery: &Delivery) -> Delivery {
     delivery
 }
 
-fn replaced(opened_by: u32, by: u32, trade: &Trade) -> TradeEnd {
+fn replaced(opened_by: u32, by: u32, trade: &Trade, channels: &[Channel]) -> TradeEnd {
     TradeEnd {
         status: TradeStatus::Replaced,
         reason: ExitReason::Replaced,
         replaced_by: Some(trade_id(by, number(trade.user_id.0))),
         replacement_reason: Some("a new signal at the limit".to_owned()),
+        told_by: told_by(by, number(trade.user_id.0), channels),
         ..ended(opened_by, number(trade.user_id.0), by)
     }
 }

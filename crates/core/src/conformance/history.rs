@@ -151,7 +151,7 @@ impl History {
             0..=3 => sent(i64::from(self.sequence.below(1_000))),
             4 => retry(self.now + 10),
             5 => dead(),
-            6 => Outcome::Expired,
+            6 => super::scene::expired(),
             _ => Outcome::Dropped { reason: "suspended".to_owned() },
         };
         AttemptRecord { delivery, outcome }

@@ -26,6 +26,7 @@ pub mod leases;
 pub mod listing;
 pub mod model;
 pub mod outbox;
+pub mod overtaking;
 pub mod random;
 pub mod reading;
 pub mod resending;

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use crate::alert::document::{Alert, AlertStatus, MatchedUser, TradeActionTaken};
 use crate::decision::{Decision, Verdict};
-use crate::delivery::{Delivery, DeliveryState as S, MessageKind};
+use crate::delivery::{
+    Around, Before, Delivery, DeliveryState as S, MessageKind, Overtaken, Taking, before, taking, yielded,
+};
 use crate::id::{AlertId, ConfigId, DeliveryId, TradeId, UserId};
 use crate::money::Count;
-use crate::store::{AttemptRecord, ChunkCommit, Fence, Outcome, Settled};
+use crate::store::{AttemptRecord, ChunkCommit, DeathCause, Fence, Outcome, Settled};
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeStatus};
 
@@ -45,6 +47,7 @@ impl Model {
             trade.alerts.exit_alert_id = end.exit_alert;
             trade.metadata.replaced_by = end.replaced_by;
             trade.metadata.replacement_reason.clone_from(&end.replacement_reason);
+            trade.alertcast.end_deliveries.clone_from(&end.told_by);
             trade.alertcast.rev.0 += 1;
             trade.updated_at = chunk.now;
         }
@@ -91,31 +94,25 @@ impl Model {
         if self.deliveries[&id].kind == MessageKind::Result && !self.is_its_turn(id, now, settle) {
             return false;
         }
-        if let Some(entry) = self.deliveries[&id].entry_delivery {
-            match self.state(entry) {
-                S::Pending if self.deliveries[&entry].deadline_at >= now => {
-                    self.change(entry, now, |entry| {
-                        (entry.state, entry.superseded_by, entry.ended_at) = (S::Superseded, Some(id), Some(now));
-                    });
-                    let alert = self.deliveries[&entry].alert_id;
-                    self.change(id, now, |exit| {
-                        exit.combines = Some(entry);
-                        exit.combines_alert = alert;
-                    });
-                }
-                S::Pending => self.end(entry, S::Expired, now, settle),
-                S::Sending => {
-                    self.change(id, now, |exit| exit.due_at = now + Duration::from_secs(1));
-                    return false;
-                }
-                _ => {}
+        let centre = self.deliveries[&id].clone();
+        match before(&centre, self, now) {
+            Before::Wait(due_at) => return self.put_off(id, due_at, now),
+            Before::Ends(overtaken) => self.end_all(&overtaken, now, settle),
+            Before::Yields { to, overtaken } => {
+                self.end_all(&overtaken, now, settle);
+                let told = yielded(&self.deliveries[&to], &centre, &overtaken, self);
+                self.deliveries.insert(to, told);
+                return false;
             }
         }
-        let exit = &self.deliveries[&id];
-        let unreached = exit.trade_id.is_some_and(|trade| self.trades[&trade].alertcast.unreached);
-        if exit.kind == MessageKind::Exit && unreached {
-            self.end(id, S::Dropped, now, settle);
-            return false;
+        match taking(&centre, self, now) {
+            Taking::Goes(after) => drop(self.deliveries.insert(id, *after)),
+            Taking::Waits(due_at) => return self.put_off(id, due_at, now),
+            Taking::Ends(event, why) => {
+                self.change(id, now, |delivery| delivery.last_error = Some(why.to_owned()));
+                self.end(id, centre.state.after(event).unwrap(), now, settle);
+                return false;
+            }
         }
         self.change(id, now, |delivery| {
             (delivery.state, delivery.epoch) = (S::Sending, Some(fence.epoch));
@@ -124,11 +121,27 @@ impl Model {
         true
     }
 
+    fn put_off(&mut self, id: DeliveryId, due_at: Time, now: Time) -> bool {
+        self.change(id, now, |delivery| delivery.due_at = due_at);
+        false
+    }
+
+    fn end_all(&mut self, overtaken: &[Overtaken], now: Time, settle: &mut BTreeSet<AlertId>) {
+        for one in overtaken {
+            self.change(one.id, now, |delivery| {
+                delivery.superseded_by = one.by.or(delivery.superseded_by);
+                delivery.last_error = one.reason().map(str::to_owned).or(delivery.last_error.take());
+            });
+            let state = self.state(one.id).after(one.event).unwrap();
+            self.end(one.id, state, now, settle);
+        }
+    }
+
     /// Whether a result's entry stands in a message, and the news has gone out; else it waits or ends.
     fn is_its_turn(&mut self, id: DeliveryId, now: Time, settle: &mut BTreeSet<AlertId>) -> bool {
         let result = &self.deliveries[&id];
         let entry = &self.deliveries[&result.entry_delivery.unwrap()];
-        let told = self.teller(&self.deliveries[&result.follows.unwrap()]);
+        let told = self.deliveries[&result.follows.unwrap()].told_by(self).unwrap();
         let is_lost = match entry.state {
             S::Sent => entry.message_id.is_none() || self.lapsed.contains(&entry.id),
             state => state.is_ended(),
@@ -150,7 +163,7 @@ impl Model {
         for AttemptRecord { delivery: id, outcome } in records {
             let delivery = &self.deliveries[id];
             let is_ours = delivery.state == S::Sending && delivery.epoch == Some(fence.epoch);
-            let may_wait = matches!(outcome, Outcome::Expired | Outcome::Dropped { .. });
+            let may_wait = matches!(outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
             if is_ours || (may_wait && delivery.state == S::Pending) {
                 self.apply(*id, outcome, now, &mut settle);
             }
@@ -173,10 +186,17 @@ impl Model {
                 delivery.last_error = Some(error.clone());
                 delivery.possible_repeat |= in_doubt;
             }),
-            Outcome::Expired => self.end(id, S::Expired, now, settle),
-            Outcome::Dead { error, chat_blocked } => {
-                self.change(id, now, |delivery| delivery.last_error = Some(error.clone()));
-                if *chat_blocked {
+            Outcome::Expired { in_doubt } => {
+                self.change(id, now, |delivery| delivery.possible_repeat |= in_doubt);
+                self.end(id, S::Expired, now, settle);
+            }
+            Outcome::Dead { error, cause } => {
+                let in_doubt = *cause == DeathCause::InVain { in_doubt: true };
+                self.change(id, now, |delivery| {
+                    delivery.last_error = Some(error.clone());
+                    delivery.possible_repeat |= in_doubt;
+                });
+                if matches!(cause, DeathCause::ChatBlocked { .. }) {
                     self.blocked.extend(self.deliveries[&id].user_id);
                 }
                 self.end(id, S::Dead, now, settle);
@@ -266,6 +286,9 @@ impl Model {
             return self.change(id, now, |result| (result.state, result.ended_at) = (state, Some(now)));
         }
         self.change(id, now, |delivery| (delivery.state, delivery.ended_at) = (state, Some(now)));
+        if state == S::Superseded {
+            return;
+        }
         let ended = self.deliveries[&id].clone();
         let alert = self.alerts.get_mut(&ended.alert_id.unwrap()).unwrap();
         settle.insert(alert.id);
@@ -289,8 +312,11 @@ impl Model {
     fn mark_if_unreached(&mut self, id: TradeId, now: Time) {
         let trade = &self.trades[&id];
         let unsent = |entry: &DeliveryId| {
-            let teller = self.teller(&self.deliveries[entry]);
-            teller.state.is_ended() && (teller.state != S::Sent || self.lapsed.contains(&teller.id))
+            let entry = &self.deliveries[entry];
+            let teller = self.teller(entry);
+            let is_doubtful = entry.possible_repeat || teller.possible_repeat;
+            let unsent = teller.state.is_ended() && (teller.state != S::Sent || self.lapsed.contains(&teller.id));
+            unsent && !is_doubtful
         };
         if trade.alertcast.unreached || !trade.alertcast.entry_deliveries.iter().all(|entry| unsent(&entry.id)) {
             return;
@@ -324,6 +350,16 @@ impl Model {
 
     /// The delivery, or the one that tells its news.
     fn teller<'a>(&'a self, delivery: &'a Delivery) -> &'a Delivery {
-        delivery.superseded_by.map_or(delivery, |by| &self.deliveries[&by])
+        delivery.told_in().map_or(delivery, |by| &self.deliveries[&by])
+    }
+}
+
+impl Around for Model {
+    fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.deliveries.get(&id)
+    }
+
+    fn trade(&self, id: TradeId) -> Option<&Trade> {
+        self.trades.get(&id)
     }
 }

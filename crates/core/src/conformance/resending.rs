@@ -44,15 +44,14 @@ pub async fn a_dead_delivery_is_sent_again(harness: &dyn Harness) {
     let scene = Scene::new(harness, 2).await;
     scene.open(1, 1..=2, TELEGRAM).await;
     let id = delivery_id(Telegram, 1, 1);
-    let in_doubt = Outcome::Retry { due_at: at(4), error: "timeout".to_owned(), in_doubt: true };
-    scene.attempt(Telegram, id, in_doubt, 3).await;
+    scene.attempt(Telegram, id, retry(4), 3).await;
     scene.attempt(Telegram, id, dead(), 5).await;
     assert_eq!((mark(&scene).await, counted(&scene).await), ((true, 2), (0, 0)));
     assert_eq!(scene.alert(1).await.statistics.failure_count.0, 1);
     let queued = resend(&scene, Telegram, 1, 1).await;
     assert_eq!(queued, scene.delivery(Telegram, 1, 1).await);
     assert_eq!((queued.state, queued.due_at, queued.deadline_at), (S::Pending, at(50), at(5_000)));
-    assert_eq!((queued.attempts.0, queued.possible_repeat, queued.ended_at), (2, true, None));
+    assert_eq!((queued.attempts.0, queued.possible_repeat, queued.ended_at), (2, false, None));
     assert_eq!((mark(&scene).await, counted(&scene).await), ((false, 3), (1, 1)));
     assert_eq!(scene.alert(1).await.statistics.failure_count.0, 0);
     let due = scene.store.due(BOT, at(50), 10).await.unwrap();
@@ -72,7 +71,7 @@ pub async fn an_expired_replacement_is_sent_again_with_new_deadlines(harness: &d
     chunk.deliveries[0].kind = MessageKind::Replacement;
     chunk.deliveries[0].entry_deadline_at = Some(at(20));
     scene.store.commit(finished(chunk, at(2))).await.unwrap();
-    scene.record(Telegram, delivery_id(Telegram, 1, 1), Outcome::Expired, 30).await;
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), super::scene::expired(), 30).await;
     let act = Resend { entry_deadline_at: Some(at(80)), ..again(delivery_id(Telegram, 1, 1)) };
     let Resent::Queued(queued) = scene.store.resend(act).await.unwrap() else { panic!("refused") };
     assert_eq!((queued.entry_deadline_at, queued.deadline_at), (Some(at(80)), at(5_000)));
@@ -113,9 +112,10 @@ pub async fn an_exit_from_a_trade_never_entered_is_not_sent_again(harness: &dyn 
     let scene = Scene::new(harness, 1).await;
     scene.open(1, 1..=1, BOTH).await;
     scene.attempt(Telegram, delivery_id(Telegram, 1, 1), dead(), 3).await;
+    scene.take(Email, &[delivery_id(Email, 1, 1)], 3).await;
     scene.close(5, 1, 1..=1, TELEGRAM).await;
     scene.attempt(Telegram, delivery_id(Telegram, 5, 1), dead(), 7).await;
-    scene.attempt(Email, delivery_id(Email, 1, 1), dead(), 8).await;
+    scene.record(Email, delivery_id(Email, 1, 1), dead(), 8).await;
     assert!(mark(&scene).await.0);
     refuses(&scene, again(delivery_id(Telegram, 5, 1)), Ok(Resent::NeverEntered)).await;
 }
@@ -159,7 +159,7 @@ pub async fn a_mark_is_lifted_once_and_set_again_when_all_fail_again(harness: &d
     scene.attempt(Telegram, delivery_id(Telegram, 1, 1), dead(), 55).await;
     assert_eq!((mark(&scene).await, counted(&scene).await), ((false, 3), (1, 1)));
     scene.attempt(Email, delivery_id(Email, 1, 1), retry(57), 56).await;
-    scene.record(Email, delivery_id(Email, 1, 1), Outcome::Expired, 58).await;
+    scene.record(Email, delivery_id(Email, 1, 1), super::scene::expired(), 58).await;
     assert_eq!((mark(&scene).await, counted(&scene).await), ((true, 4), (0, 0)));
     assert_eq!(scene.alert(1).await.statistics.failure_count.0, 2);
 }

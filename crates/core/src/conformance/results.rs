@@ -21,21 +21,29 @@ fn id(by: u32) -> DeliveryId {
 /// The result that alert 5 caused for user 1.
 const RESULT: DeliveryId = result_id(5, 1);
 
-/// Users have a trade that alert 1 opened, at second 2, and alert 5 closed, at second 6, with a result each.
+/// Users have a trade that alert 1 opened, at second 2, with an entry that was sent, and alert 5 closed, at second 6, with
+/// a result each.
 async fn closed_for(harness: &dyn Harness, users: u32) -> Scene {
     let scene = Scene::new(harness, users).await;
     scene.open(1, 1..=users, TELEGRAM).await;
+    for user in 1..=users {
+        scene.attempt(Telegram, delivery_id(Telegram, 1, user), sent(4_711), 3).await;
+    }
+    close(&scene, users).await;
+    scene
+}
+
+/// Alert 5 closes the trades, with a result each.
+async fn close(scene: &Scene, users: u32) {
     scene.accept(5, 1).await;
     let chunk = super::scene::closing(&scene.work, 5, 1, 1, 1..=users, TELEGRAM);
     let chunk = super::scene::finished(with_results(chunk, 5, 1, 1), at(6));
     scene.store.commit(chunk).await.unwrap();
-    scene
 }
 
 /// User 1's entry and exit have been sent.
 async fn told(harness: &dyn Harness) -> Scene {
     let scene = closed_for(harness, 1).await;
-    scene.attempt(Telegram, id(1), sent(4_711), 7).await;
     scene.attempt(Telegram, id(5), sent(4_712), 8).await;
     scene
 }
@@ -71,7 +79,6 @@ pub async fn a_result_is_taken_with_its_entry_once_the_exit_has_gone_out(harness
 
 pub async fn a_result_waits_for_its_exit(harness: &dyn Harness) {
     let scene = closed_for(harness, 1).await;
-    scene.attempt(Telegram, id(1), sent(4_711), 7).await;
     let waiting = not_taken(&scene, 8).await;
     assert_eq!((waiting.state, waiting.due_at, waiting.attempts.0), (S::Pending, at(9), 0), "pending");
     scene.take(Telegram, &[id(5)], 9).await;
@@ -84,7 +91,6 @@ pub async fn a_result_waits_for_its_exit(harness: &dyn Harness) {
 
 pub async fn a_result_whose_exit_failed_is_taken(harness: &dyn Harness) {
     let scene = closed_for(harness, 1).await;
-    scene.attempt(Telegram, id(1), sent(4_711), 7).await;
     scene.attempt(Telegram, id(5), dead(), 8).await;
     assert_eq!(scene.take(Telegram, &[RESULT], 9).await.len(), 1, "all the more is it worth something");
 }
@@ -164,7 +170,6 @@ pub async fn a_result_past_its_deadline_is_dropped_when_it_is_taken(harness: &dy
 pub async fn overdue_results_are_dropped_tried_or_not(harness: &dyn Harness) {
     let scene = closed_for(harness, 2).await;
     for user in [1, 2] {
-        scene.attempt(Telegram, delivery_id(Telegram, 1, user), sent(1), 7).await;
         scene.attempt(Telegram, delivery_id(Telegram, 5, user), sent(2), 8).await;
     }
     scene.attempt(Telegram, RESULT, retry(700), 9).await;
@@ -182,9 +187,8 @@ pub async fn overdue_results_are_dropped_tried_or_not(harness: &dyn Harness) {
 pub async fn a_result_that_cannot_be_written_is_dropped(harness: &dyn Harness) {
     let scene = closed_for(harness, 3).await;
     let dropped = Outcome::Dropped { reason: "gone".to_owned() };
-    let ends = [(dead(), "Bad Request: chat not found"), (Outcome::Expired, LATE), (dropped, "gone")];
+    let ends = [(dead(), "Bad Request: chat not found"), (super::scene::expired(), LATE), (dropped, "gone")];
     for (user, (outcome, why)) in (1..).zip(ends) {
-        scene.attempt(Telegram, delivery_id(Telegram, 1, user), sent(1), 7).await;
         scene.attempt(Telegram, delivery_id(Telegram, 5, user), sent(2), 8).await;
         let result = result_id(5, user);
         assert_eq!(scene.take(Telegram, &[result], 9).await.len(), 1);
@@ -198,11 +202,11 @@ pub async fn a_result_that_cannot_be_written_is_dropped(harness: &dyn Harness) {
 
 pub async fn a_result_that_meets_a_blocked_chat_notes_it(harness: &dyn Harness) {
     let scene = told(harness).await;
-    let blocked = Outcome::Dead { error: "Forbidden".to_owned(), chat_blocked: true };
+    let blocked = super::scene::blocked(1);
     scene.attempt(Telegram, RESULT, blocked, 9).await;
     assert_eq!(result_now(&scene).await.state, S::Dropped);
     let user: User = one(&*scene.store, Collection::Users, user_id(1)).await;
-    assert_eq!(user.alertcast.chat_blocked_at, Some(at(9)));
+    assert_eq!(user.chat_blocked_since(), Some(at(9)));
 }
 
 pub async fn a_result_is_tried_again_and_recovered_as_any(harness: &dyn Harness) {
@@ -223,7 +227,6 @@ pub async fn a_result_is_tried_again_and_recovered_as_any(harness: &dyn Harness)
 
 pub async fn a_result_counts_nowhere_and_holds_up_nothing(harness: &dyn Harness) {
     let scene = closed_for(harness, 1).await;
-    scene.attempt(Telegram, id(1), sent(4_711), 7).await;
     scene.attempt(Telegram, id(5), dead(), 8).await;
     let usage = scene.subscription(1).await.usage;
     assert_eq!(scene.store.settle(alert_id(5), at(9)).await, Ok(Settled::Now), "its result is open");
@@ -239,11 +242,11 @@ pub async fn a_result_counts_nowhere_and_holds_up_nothing(harness: &dyn Harness)
 pub async fn a_written_result_delivers_no_alert(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     scene.open(2, 1..=1, TELEGRAM).await;
+    scene.attempt(Telegram, id(2), sent(4_713), 4).await;
     scene.accept(6, 1).await;
     let chunk = super::scene::closing(&scene.work, 6, 1, 2, 1..=1, TELEGRAM);
     let chunk = super::scene::finished(with_results(chunk, 6, 1, 2), at(11));
     scene.store.commit(chunk).await.unwrap();
-    scene.attempt(Telegram, id(2), sent(4_713), 12).await;
     scene.attempt(Telegram, id(6), dead(), 13).await;
     scene.attempt(Telegram, result_id(6, 1), sent(4_713), 14).await;
     assert_eq!(scene.store.settle(alert_id(6), at(15)).await, Ok(Settled::Now));
@@ -253,7 +256,9 @@ pub async fn a_written_result_delivers_no_alert(harness: &dyn Harness) {
 }
 
 pub async fn a_result_is_listed_with_its_alert_and_goes_last(harness: &dyn Harness) {
-    let scene = closed_for(harness, 1).await;
+    let scene = Scene::new(harness, 1).await;
+    scene.open(1, 1..=1, TELEGRAM).await;
+    close(&scene, 1).await;
     let listed = scene.store.deliveries_of(alert_id(5), None, 10).await.unwrap();
     assert_eq!(listed.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [id(5), RESULT]);
     let due = scene.store.due(BOT, at(9), 10).await.unwrap();

@@ -15,16 +15,16 @@ use super::dump::{self, Dump};
 use super::fixtures::*;
 use crate::alert::document::{Alert, TradeAction};
 use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
-use crate::delivery::{Channel, Delivery};
+use crate::delivery::{Channel, Delivery, EndedTrade, Facts, MessageKind};
 use crate::id::DeliveryId;
 use crate::market::ExitReason;
 use crate::money::Count;
 use crate::store::{
-    Acceptance, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, Fence, Finish, Outcome, Store, Taken,
-    UsageIncrement, UserSpan, Write, document,
+    Acceptance, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, DeathCause, Fence, Finish, Outcome, Store,
+    Taken, UsageIncrement, UserSpan, Write, document,
 };
 use crate::subscription::Subscription;
-use crate::trade::document::{Trade, TradeEnd, TradeStatus};
+use crate::trade::document::{EntryDelivery, Trade, TradeEnd, TradeStatus};
 
 /// Telegram alone.
 pub const TELEGRAM: &[Channel] = &[Channel::Telegram];
@@ -86,6 +86,13 @@ impl Scene {
         let chunk = finished(chunk, at(i64::from(by) + 1));
         self.store.commit(chunk.clone()).await.unwrap();
         chunk
+    }
+
+    /// Accepts alert `by` of configuration 1, which replaces the trades that `entry_by` opened, and ends its processing.
+    pub async fn replace(&self, by: u32, entry_by: u32, users: RangeInclusive<u32>, channels: &[Channel]) {
+        self.accept(by, 1).await;
+        let chunk = replacing(&self.work, by, 1, entry_by, users, channels);
+        self.store.commit(finished(chunk, at(i64::from(by) + 1))).await.unwrap();
     }
 
     /// Takes these deliveries of a channel.
@@ -235,7 +242,10 @@ pub fn closing(
         cursor: Some(user_id(*users.end())),
         open_seen: Some((span(&users), seen)),
         decisions: Some(decisions(by, &users, TradeAction::Close, entry_by)),
-        ended: users.clone().map(|user| ended(entry_by, user, by)).collect(),
+        ended: users
+            .clone()
+            .map(|user| TradeEnd { told_by: told_by(by, user, channels), ..ended(entry_by, user, by) })
+            .collect(),
         deliveries: users
             .clone()
             .flat_map(|user| channels.iter().map(move |&channel| exit(channel, by, config, user, entry_by)))
@@ -282,7 +292,52 @@ pub fn ended(entry_by: u32, user: u32, by: u32) -> TradeEnd {
         exit_alert: Some(alert_id(by)),
         replaced_by: None,
         replacement_reason: None,
+        told_by: Vec::new(),
     }
+}
+
+/// The deliveries of alert `by` that tell a user of an end.
+pub fn told_by(by: u32, user: u32, channels: &[Channel]) -> Vec<EntryDelivery> {
+    let named = |&channel: &Channel| EntryDelivery { channel, id: delivery_id(channel, by, user) };
+    channels.iter().map(named).collect()
+}
+
+/// The chunk of alert `by` that opens a trade for each of these users in the place of the one that alert `entry_by`
+/// opened, whose `rev` is 1.
+pub fn replacing(
+    fence: &Fence,
+    by: u32,
+    config: u32,
+    entry_by: u32,
+    users: RangeInclusive<u32>,
+    channels: &[Channel],
+) -> ChunkCommit {
+    let mut chunk = opening(fence, by, config, users.clone(), channels);
+    let seen = users.clone().map(|user| (trade_id(entry_by, user), 1)).collect();
+    chunk.open_seen = Some((span(&users), seen));
+    chunk.ended = users
+        .map(|user| TradeEnd {
+            status: TradeStatus::Replaced,
+            reason: ExitReason::Replaced,
+            replaced_by: Some(trade_id(by, user)),
+            replacement_reason: Some("a new signal at the limit".to_owned()),
+            told_by: told_by(by, user, channels),
+            ..ended(entry_by, user, by)
+        })
+        .collect();
+    for trade in &mut chunk.opened {
+        trade.trade_number = Count(i64::from(by));
+    }
+    for delivery in &mut chunk.deliveries {
+        let user = number(delivery.user_id.unwrap().0);
+        let replaced = EndedTrade { number: Count(i64::from(entry_by)), reason: ExitReason::Replaced, ..closed() };
+        delivery.kind = MessageKind::Replacement;
+        delivery.facts = Facts::Replacement { number: Count(i64::from(by)), replaced };
+        delivery.entry_deadline_at = Some(delivery.deadline_at);
+        delivery.deadline_at = at(i64::from(by) + 86_400);
+        delivery.entry_delivery = Some(delivery_id(delivery.channel, entry_by, user));
+    }
+    chunk
 }
 
 pub fn used(config: u32, user: u32, alerts: i64, trades: i64, second: u32) -> UsageIncrement {
@@ -322,7 +377,22 @@ pub fn sent(message_id: i64) -> Outcome {
 }
 
 pub fn dead() -> Outcome {
-    Outcome::Dead { error: "Bad Request: chat not found".to_owned(), chat_blocked: false }
+    Outcome::Dead { error: "Bad Request: chat not found".to_owned(), cause: DeathCause::Refused }
+}
+
+/// The chat of user `n` refuses us.
+pub fn blocked(n: u32) -> Outcome {
+    Outcome::Dead { error: "Forbidden".to_owned(), cause: DeathCause::ChatBlocked { chat: chat(n) } }
+}
+
+/// Its time is over, without any doubt.
+pub const fn expired() -> Outcome {
+    Outcome::Expired { in_doubt: false }
+}
+
+/// To be tried again, though this attempt may have arrived.
+pub fn doubted(seconds: i64) -> Outcome {
+    Outcome::Retry { due_at: at(seconds), error: "timeout".to_owned(), in_doubt: true }
 }
 
 pub fn retry(seconds: i64) -> Outcome {

@@ -10,7 +10,7 @@ use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::DeliveryState as S;
 use crate::id::AlertId;
 use crate::money::Count;
-use crate::store::{Collection, Outcome, Settled, document};
+use crate::store::{Collection, Settled, document};
 
 /// Settles alert `by` at a second.
 async fn settle(scene: &Scene, by: u32, second: i64) -> Settled {
@@ -301,7 +301,7 @@ pub async fn the_drop_of_an_exit_lets_its_alert_be_settled(harness: &dyn Harness
     let scene = Scene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.close(5, 1, 1..=1, TELEGRAM).await;
-    scene.record(Telegram, delivery_id(Telegram, 1, 1), Outcome::Expired, 6).await;
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), super::scene::expired(), 6).await;
     assert_eq!(scene.take(Telegram, &[delivery_id(Telegram, 5, 1)], 7).await, []);
     for by in [1, 5] {
         assert_eq!(settle(&scene, by, 8).await, Settled::Now);

@@ -4,7 +4,7 @@
 use super::Harness;
 use super::dump::one;
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, dead, finished, opening, retry, sent};
+use super::scene::{BOTH, Scene, TELEGRAM, dead, doubted, expired, finished, opening, retry, sent};
 use crate::config::AlertConfiguration;
 use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::{DeliveryState as S, MessageKind};
@@ -66,7 +66,7 @@ pub async fn a_trade_whose_only_entry_died_is_unreached(harness: &dyn Harness) {
 
 pub async fn a_trade_whose_only_entry_expired_is_unreached(harness: &dyn Harness) {
     let scene = opened(harness, TELEGRAM).await;
-    scene.record(Telegram, id(Telegram), Outcome::Expired, 5).await;
+    scene.record(Telegram, id(Telegram), expired(), 5).await;
     is_unreached(&scene).await;
 }
 
@@ -103,7 +103,7 @@ pub async fn a_trade_is_unreached_when_the_last_channel_failed(harness: &dyn Har
     scene.attempt(Telegram, id(Telegram), dead(), 5).await;
     scene.attempt(Email, id(Email), retry(9), 6).await;
     stands(&scene).await;
-    scene.record(Email, id(Email), Outcome::Expired, 10).await;
+    scene.record(Email, id(Email), expired(), 10).await;
     is_unreached(&scene).await;
 }
 
@@ -115,8 +115,9 @@ pub async fn both_channels_failing_in_one_sweep_count_once(harness: &dyn Harness
 
 pub async fn a_trade_that_has_ended_is_marked_all_the_same(harness: &dyn Harness) {
     let scene = opened(harness, TELEGRAM).await;
+    scene.take(Telegram, &[id(Telegram)], 3).await;
     scene.close(5, 1, 1..=1, &[]).await;
-    scene.attempt(Telegram, id(Telegram), dead(), 7).await;
+    scene.record(Telegram, id(Telegram), dead(), 7).await;
     let trade = scene.trade(1, 1).await;
     assert!(trade.alertcast.unreached);
     assert_eq!(trade.alertcast.rev, Count(3), "opened, closed, marked");
@@ -145,7 +146,7 @@ pub async fn an_entry_told_by_an_exit_that_fails_is_unsent(harness: &dyn Harness
     let scene = Scene::new(harness, 3).await;
     scene.open(1, 1..=3, TELEGRAM).await;
     scene.close(5, 1, 1..=3, TELEGRAM).await;
-    let outcomes = [dead(), Outcome::Expired, Outcome::Dropped { reason: "suspended".to_owned() }];
+    let outcomes = [dead(), expired(), Outcome::Dropped { reason: "suspended".to_owned() }];
     for (user, outcome) in (1..).zip(outcomes) {
         let exit = delivery_id(Telegram, 5, user);
         scene.attempt(Telegram, exit, retry(9), 7).await;
@@ -171,14 +172,124 @@ pub async fn an_entry_told_by_an_exit_past_its_deadline_is_unsent(harness: &dyn 
 
 pub async fn an_exit_on_its_way_keeps_the_trade_from_being_unreached(harness: &dyn Harness) {
     let scene = opened(harness, BOTH).await;
+    scene.take(Email, &[id(Email)], 3).await;
     scene.close(5, 1, 1..=1, BOTH).await;
     scene.take(Telegram, &[delivery_id(Telegram, 5, 1)], 7).await;
-    scene.attempt(Email, id(Email), dead(), 8).await;
+    scene.record(Email, id(Email), dead(), 8).await;
     assert!(!scene.trade(1, 1).await.alertcast.unreached, "the Telegram entry goes with its exit");
     scene.record(Telegram, delivery_id(Telegram, 5, 1), dead(), 9).await;
     assert!(scene.trade(1, 1).await.alertcast.unreached);
     assert_eq!(scene.take(Email, &[delivery_id(Email, 5, 1)], 10).await, [], "its exit is dropped");
     assert_eq!(scene.delivery(Email, 5, 1).await.state, S::Dropped);
+}
+
+/// However a delivery may end unsent.
+fn unsent_ends() -> [Outcome; 3] {
+    [dead(), expired(), Outcome::Dropped { reason: "suspended".to_owned() }]
+}
+
+/// The trades of all these users count, and their exits go out.
+async fn is_owed_its_exit(scene: &Scene, channel: Channel, users: u32) {
+    for user in 1..=users {
+        assert!(!scene.trade(1, user).await.alertcast.unreached, "{user}");
+        assert_eq!(scene.subscription(user).await.usage.trades_opened.0, 1, "{user}");
+    }
+    scene.close(5, 1, 1..=users, &[channel]).await;
+    let exits: Vec<_> = (1..=users).map(|user| delivery_id(channel, 5, user)).collect();
+    let taken = scene.take(channel, &exits, 10_000).await;
+    assert_eq!(taken.len(), exits.len(), "the exits go out");
+}
+
+/// Each user's entry is in doubt, and ends in another way; the last one's by the sweep.
+async fn in_doubt(harness: &dyn Harness, channel: Channel) {
+    let scene = Scene::new(harness, 4).await;
+    scene.open(1, 1..=4, &[channel]).await;
+    for (user, end) in (1..).zip(unsent_ends()) {
+        let entry = delivery_id(channel, 1, user);
+        scene.attempt(channel, entry, doubted(6), 5).await;
+        scene.attempt(channel, entry, end, 6).await;
+    }
+    scene.attempt(channel, delivery_id(channel, 1, 4), doubted(6), 5).await;
+    scene.store.expire_overdue(at(9_999), 100).await.unwrap();
+    assert_eq!(scene.delivery(channel, 1, 4).await.state, S::Expired);
+    is_owed_its_exit(&scene, channel, 4).await;
+}
+
+pub async fn an_entry_in_doubt_counts_as_arrived_however_it_ends(harness: &dyn Harness) {
+    in_doubt(harness, Telegram).await;
+}
+
+pub async fn an_email_in_doubt_counts_as_arrived_however_it_ends(harness: &dyn Harness) {
+    in_doubt(harness, Email).await;
+}
+
+pub async fn an_entry_that_was_being_sent_at_a_crash_counts_as_arrived(harness: &dyn Harness) {
+    let mut scene = opened(harness, TELEGRAM).await;
+    scene.take(Telegram, &[id(Telegram), delivery_id(Telegram, 1, 2)], 3).await;
+    let seen = scene.store.leases(BOT).await.unwrap().remove(0);
+    scene.bot = scene.store.take_lease(BOT, "next", Some(&seen)).await.unwrap().unwrap().fence();
+    assert_eq!(scene.store.recover(&scene.bot, at(9_000)).await, Ok(2));
+    scene.store.expire_overdue(at(9_999), 100).await.unwrap();
+    assert_eq!(scene.delivery(Telegram, 1, 1).await.state, S::Expired);
+    is_owed_its_exit(&scene, Telegram, 2).await;
+}
+
+pub async fn an_entry_in_doubt_that_its_exit_finds_past_the_deadline_counts_as_arrived(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.attempt(Telegram, id(Telegram), doubted(6), 5).await;
+    scene.close(5, 1, 1..=1, TELEGRAM).await;
+    let taken = scene.take(Telegram, &[delivery_id(Telegram, 5, 1)], 9_999).await;
+    assert_eq!(taken.len(), 1, "the exit goes out");
+    assert_eq!(scene.delivery(Telegram, 1, 1).await.state, S::Expired);
+    assert!(!scene.trade(1, 1).await.alertcast.unreached);
+}
+
+pub async fn an_entry_told_by_an_exit_in_doubt_counts_as_arrived(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 3).await;
+    scene.open(1, 1..=3, TELEGRAM).await;
+    scene.close(5, 1, 1..=3, TELEGRAM).await;
+    for (user, end) in (1..).zip(unsent_ends()) {
+        let exit = delivery_id(Telegram, 5, user);
+        scene.attempt(Telegram, exit, doubted(9), 7).await;
+        scene.attempt(Telegram, exit, end.clone(), 9).await;
+        assert!(!scene.trade(1, user).await.alertcast.unreached, "{end:?}");
+        let usage = scene.subscription(user).await.usage;
+        assert_eq!((usage.alerts_received.0, usage.trades_opened.0), (2, 1), "{end:?}");
+    }
+}
+
+pub async fn a_replacement_in_doubt_counts_as_arrived_though_its_next_copy_leaves_the_entry_out(harness: &dyn Harness) {
+    let scene = replaced(harness, TELEGRAM).await;
+    scene.attempt(Telegram, delivery_id(Telegram, 9, 1), doubted(20), 11).await;
+    let late = Outcome::Sent { message_id: Some(8), entry_lapsed: true };
+    scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_000).await;
+    assert!(!scene.trade(9, 1).await.alertcast.unreached);
+    assert_eq!(counted(&scene).await, [(1, 1); 2]);
+}
+
+pub async fn one_channel_in_doubt_is_enough(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    scene.attempt(Telegram, id(Telegram), doubted(6), 5).await;
+    scene.attempt(Telegram, id(Telegram), expired(), 6).await;
+    scene.attempt(Email, id(Email), dead(), 7).await;
+    stands(&scene).await;
+}
+
+pub async fn an_entry_in_doubt_that_is_sent_again_in_vain_still_counts(harness: &dyn Harness) {
+    let scene = opened(harness, TELEGRAM).await;
+    scene.attempt(Telegram, id(Telegram), doubted(6), 5).await;
+    scene.attempt(Telegram, id(Telegram), expired(), 6).await;
+    let again = crate::store::Resend {
+        delivery: id(Telegram),
+        due_at: at(50),
+        deadline_at: at(5_000),
+        entry_deadline_at: None,
+        now: at(50),
+        also: Vec::new(),
+    };
+    scene.store.resend(again).await.unwrap();
+    scene.attempt(Telegram, id(Telegram), dead(), 51).await;
+    stands(&scene).await;
 }
 
 /// A replacement that alert 9 sends to user 1 in the place of the trade that alert 1 opened.

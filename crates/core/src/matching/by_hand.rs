@@ -11,6 +11,7 @@ use crate::trade::document::{Trade, TradeEnd};
 use crate::trade::machine::{Ending, NotOpen, close_by_hand};
 
 use super::audience::Audience;
+use super::chunk::tellers;
 use super::decide::exit_routes;
 use super::documents::has_priority_support;
 use super::job::Outlets;
@@ -61,10 +62,11 @@ pub fn close(asked: &Close<'_>, audience: &Audience, now: Time, ids: &dyn IdSour
         trades: 0,
         at: now,
     };
+    let deliveries: Vec<Delivery> = routes.iter().flat_map(|route| telling.by(route)).collect();
     Ok(ClosePlan {
-        end: ending.commit(now, None, None),
+        end: TradeEnd { told_by: tellers(&deliveries), ..ending.commit(now, None, None) },
         rev_seen: trade.alertcast.rev.0,
-        deliveries: routes.iter().flat_map(|route| telling.by(route)).collect(),
+        deliveries,
         usage: if routes.is_empty() { Vec::new() } else { vec![told] },
         far_off: ending.far_off,
     })

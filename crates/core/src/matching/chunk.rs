@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use crate::alert::document::{Alert, TradeAction};
 use crate::alert::intent::Intent;
 use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
-use crate::delivery::{Delivery, ExitInference};
+use crate::delivery::{Delivery, ExitInference, MessageKind};
 use crate::id::{AlertId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::market::ExitReason;
 use crate::money::Price;
 use crate::store::{self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UsageIncrement, UserSpan};
 use crate::time::Time;
-use crate::trade::document::{Trade, TradeEnd};
+use crate::trade::document::{EntryDelivery, Trade, TradeEnd};
 use crate::trade::machine::{Ending, NotOpen};
 
 use super::audience::Audience;
@@ -204,6 +204,13 @@ fn trades_of(user: UserId, trades: &[Trade]) -> (&[Trade], &[Trade]) {
     behind.split_at(behind.iter().take_while(|trade| trade.user_id == user).count())
 }
 
+/// Those of the deliveries that tell of a trade's end by themselves.
+pub(super) fn tellers(deliveries: &[Delivery]) -> Vec<EntryDelivery> {
+    let tells = |delivery: &&Delivery| matches!(delivery.kind, MessageKind::Exit | MessageKind::Replacement);
+    let named = |delivery: &Delivery| EntryDelivery { channel: delivery.channel, id: delivery.id };
+    deliveries.iter().filter(tells).map(named).collect()
+}
+
 /// A plan in the making.
 struct Draft<'a> {
     desk: Desk<'a>,
@@ -226,11 +233,13 @@ impl Draft<'_> {
     fn exit(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
         let exit = &ruling.exit;
         for ending in &exit.ends {
-            self.end(ending, None);
+            let told = match ending.trade.alertcast.unreached {
+                true => Vec::new(),
+                false => self.desk.exit(ruling.user, exit.routes, ending),
+            };
+            self.end(ending, None, &told);
             actions.push(DecidedAction { action: TradeAction::Close, trade: ending.trade.id });
-            if !ending.trade.alertcast.unreached {
-                self.plan.deliveries.extend(self.desk.exit(ruling.user, exit.routes, ending));
-            }
+            self.plan.deliveries.extend(told);
         }
         if let Some(notice) = &exit.notice {
             self.plan.deliveries.extend(self.desk.notice(ruling.user, exit.routes, notice));
@@ -254,7 +263,7 @@ impl Draft<'_> {
         let number = last.max(entry.newest_open).saturating_add(1);
         let (trade, deliveries) = self.desk.entry(ruling.user, number, entry);
         if let Some(replaced) = &entry.replaced {
-            self.end(replaced, Some(trade.id));
+            self.end(replaced, Some(trade.id), &deliveries);
         }
         actions.push(DecidedAction {
             action: if entry.replaced.is_some() { TradeAction::Replace } else { TradeAction::Open },
@@ -267,7 +276,8 @@ impl Draft<'_> {
         self.count(ruling, entry.entitled.subscription, 1);
     }
 
-    fn end(&mut self, ending: &Ending<'_>, replaced_by: Option<TradeId>) {
+    /// `told`: the deliveries that tell of it.
+    fn end(&mut self, ending: &Ending<'_>, replaced_by: Option<TradeId>, told: &[Delivery]) {
         let increment = &mut self.plan.config_increment;
         match ending.reason {
             ExitReason::TpHit => increment.closed_by_tp += 1,
@@ -275,7 +285,8 @@ impl Draft<'_> {
             ExitReason::Replaced | ExitReason::Manual => {}
         }
         let alert = Some(self.desk.job.alert);
-        self.plan.ended.push(ending.commit(self.desk.now, alert, replaced_by));
+        let told_by = tellers(told);
+        self.plan.ended.push(TradeEnd { told_by, ..ending.commit(self.desk.now, alert, replaced_by) });
     }
 
     /// Counts one message of this alert: an entry with its trade, or all that was told of exits under a subscription.

@@ -79,7 +79,11 @@ impl Desk<'_> {
                 (subject, Facts::Replacement { number, replaced })
             }
         };
-        let send = |route| self.delivery(&subject, route, facts.clone(), None);
+        let replaced = |channel| entry.replaced.as_ref().and_then(|replaced| replaced.trade.announced_by(channel));
+        let send = |route: Route<'_>| {
+            let old = replaced(route.channel);
+            self.delivery(&subject, route, facts.clone(), old)
+        };
         let mut deliveries: Vec<Delivery> = entry.routes.iter().map(send).collect();
         let trade = self.trade(trade_id, number, entry, &subject, &deliveries);
         if let Some(replaced) = &entry.replaced {
@@ -125,7 +129,9 @@ impl Desk<'_> {
             },
             News::PartialExit(change) => Facts::PartialExit { numbers, change },
         };
-        routes.iter().map(|route| self.delivery(&subject, route, facts.clone(), None)).collect()
+        let about: Vec<TradeId> = notice.trades.iter().map(|trade| trade.id).collect();
+        let send = |route| Delivery { about: about.clone(), ..self.delivery(&subject, route, facts.clone(), None) };
+        routes.iter().map(send).collect()
     }
 
     fn about_exit(

@@ -31,7 +31,7 @@ pub use documents::{Change, Documents, OpenTrades, PROFILE_FIELDS, Write, secret
 pub use intake::{Acceptance, INTAKE_DEADLINE, Intake, IntakeKey, Notice, RejectedWebhook, SILENCE};
 pub use leases::{Lease, Leases};
 pub use listing::{ListPage, ListQuery};
-pub use outbox::{AttemptRecord, Outbox, Outcome, Settled, TakeResult, Taken};
+pub use outbox::{AttemptRecord, DeathCause, Outbox, Outcome, Settled, TakeResult, Taken};
 pub use watch::{Stirring, Stirrings, Watch};
 pub use work::{ChunkCommit, ChunkState, ConfigIncrement, Fence, Finish, QuotaChange, UsageIncrement, UserSpan, Work};
 

@@ -31,15 +31,58 @@ pub struct TakeResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `entry_lapsed`: a replacement that told only of the old trade's end, because the new entry was too old.
-    Sent { message_id: Option<i64>, entry_lapsed: bool },
+    Sent {
+        message_id: Option<i64>,
+        entry_lapsed: bool,
+    },
     /// To be tried again at `due_at`; `in_doubt`: this attempt may have arrived.
-    Retry { due_at: Time, error: String, in_doubt: bool },
-    /// Its time is over.
-    Expired,
-    /// It will never be accepted. `chat_blocked`: the recipient's chat refuses us (403): noted with the user.
-    Dead { error: String, chat_blocked: bool },
+    Retry {
+        due_at: Time,
+        error: String,
+        in_doubt: bool,
+    },
+    /// Its time is over. `in_doubt`: this attempt may have arrived.
+    Expired {
+        in_doubt: bool,
+    },
+    Dead {
+        error: String,
+        cause: DeathCause,
+    },
     /// Not to be sent: the recipient may not get it any more.
-    Dropped { reason: String },
+    Dropped {
+        reason: String,
+    },
+}
+
+/// Why a message is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeathCause {
+    /// It will never be accepted.
+    Refused,
+    /// This chat refuses us (403): noted with the user, while it is the user's.
+    ChatBlocked { chat: String },
+    /// It was tried in vain until its deadline. `in_doubt`: the last attempt may have arrived.
+    InVain { in_doubt: bool },
+}
+
+impl Outcome {
+    /// Whether the attempt may have arrived though it ended otherwise.
+    pub const fn is_in_doubt(&self) -> bool {
+        match self {
+            Self::Retry { in_doubt, .. } | Self::Expired { in_doubt } => *in_doubt,
+            Self::Dead { cause: DeathCause::InVain { in_doubt }, .. } => *in_doubt,
+            Self::Sent { .. } | Self::Dead { .. } | Self::Dropped { .. } => false,
+        }
+    }
+
+    /// The chat that refused us.
+    pub fn blocked_chat(&self) -> Option<&str> {
+        match self {
+            Self::Dead { cause: DeathCause::ChatBlocked { chat }, .. } => Some(chat),
+            _ => None,
+        }
+    }
 }
 
 /// One attempt's record.
@@ -63,9 +106,10 @@ pub enum Settled {
 ///
 /// Consequences of a delivery's end, kept in the same commit wherever it ends:
 /// - `alerts.statistics`: sent -> `deliveryCount`, expired or dead -> `failureCount`.
-/// - An entry or replacement that ended unsent (expired, dead, dropped, or sent with `entry_lapsed`) while the trade's
-///   other entry deliveries have all ended unsent too: the trade is marked `alertcast.unreached` (and its `rev` raised),
-///   and the counters that its commit raised for the subscriber (`alerts` and `trades`, by one each) are taken back. An
+/// - An entry or replacement that ended unsent (expired, dead, dropped, or sent with `entry_lapsed`) and with no attempt
+///   in doubt, while the same holds for the trade's other entry deliveries: the trade is marked `alertcast.unreached`
+///   (and its `rev` raised), and the counters that its commit raised for the subscriber (`alerts` and `trades`, by one
+///   each) are taken back. See `delivery::reached_nobody`: what was in doubt counts as arrived, wherever it ends. An
 ///   entry that is superseded counts as the exit that tells it: open while that is open, sent or not sent with it. So
 ///   that exit's end is also an end in the entry's alert, for settling.
 /// - A result is counted nowhere, settles nothing, and ends as `sent` or `dropped`: where anything else would become

@@ -55,6 +55,17 @@ impl Trade {
     }
 }
 
+impl Trade {
+    pub fn is_open(&self) -> bool {
+        self.status == TradeStatus::Open
+    }
+
+    /// The delivery that tells of its end by a channel.
+    pub fn end_told_by(&self, channel: Channel) -> Option<DeliveryId> {
+        self.alertcast.end_deliveries.iter().find(|end| end.channel == channel).map(|end| end.id)
+    }
+}
+
 const fn open() -> TradeStatus {
     TradeStatus::Open
 }
@@ -159,9 +170,12 @@ pub struct TradeExtension {
     /// The deliveries that announced the entry, one for each channel.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub entry_deliveries: Vec<EntryDelivery>,
+    /// The deliveries that tell of its end, one for each channel.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub end_deliveries: Vec<EntryDelivery>,
 }
 
-/// One announcement of an entry.
+/// One announcement of an entry, or of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EntryDelivery {
     pub channel: Channel,
@@ -183,4 +197,6 @@ pub struct TradeEnd {
     pub exit_alert: Option<AlertId>,
     pub replaced_by: Option<TradeId>,
     pub replacement_reason: Option<String>,
+    /// The deliveries that tell of it.
+    pub told_by: Vec<EntryDelivery>,
 }

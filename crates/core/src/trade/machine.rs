@@ -315,6 +315,7 @@ impl<'t> Ending<'t> {
             exit_alert,
             replaced_by,
             replacement_reason: replaced.then(|| REPLACEMENT_REASON.to_owned()),
+            told_by: Vec::new(),
         }
     }
 

@@ -25,7 +25,7 @@ pub(super) struct Ready {
 impl Ready {
     /// What is done with its message. None where it should edit one that is out of reach.
     pub(super) fn act(&self) -> Option<Act> {
-        let entry = self.entry_message();
+        let entry = self.entry_message().filter(|_| self.answers_its_entry());
         if self.is_result() {
             entry.map(|message_id| Act::Edit { message_id })
         } else {
@@ -48,7 +48,13 @@ impl Ready {
 
     /// The entry, where it was sent.
     pub(super) fn answers(&self) -> Option<DeliveryId> {
-        self.entry.as_ref().filter(|entry| entry.state == DeliveryState::Sent).map(|entry| entry.id)
+        let entry = self.entry.as_ref().filter(|entry| entry.state == DeliveryState::Sent);
+        entry.filter(|_| self.answers_its_entry()).map(|entry| entry.id)
+    }
+
+    /// A replacement is an entry of its own.
+    fn answers_its_entry(&self) -> bool {
+        self.delivery.kind != MessageKind::Replacement
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use alertcast_core::id::AlertId;
+use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::AttemptRecord;
 use alertcast_core::time::Time;
 
@@ -24,6 +24,8 @@ pub(super) struct Line {
     pub(super) chat: String,
     /// The chat as the deliveries name it, and until when Telegram wants to hear nothing for it.
     pub(super) defer: Option<(String, Time)>,
+    /// Whose chat had refused us, and is open again.
+    pub(super) opened: Option<UserId>,
 }
 
 /// What is to be written down.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alertcast_core::delivery::{Delivery, LATE, MessageKind, retry_delay};
 use alertcast_core::id::DeliveryId;
-use alertcast_core::store::Outcome;
+use alertcast_core::store::{DeathCause, Outcome};
 use alertcast_core::time::Time;
 
 use super::health::REFUSED_FIRST;
@@ -18,6 +18,8 @@ pub(super) struct Attempt<'a> {
     pub(super) form: Form,
     /// It told only of a replaced trade's end.
     pub(super) entry_lapsed: bool,
+    /// Where it went.
+    pub(super) to: &'a str,
     /// A refusal by the chat is one of the bot that the person started.
     pub(super) own_bot: bool,
     /// How many of its attempts were no failures.
@@ -34,7 +36,7 @@ pub(super) enum Next {
 
 /// What the answer means. `jitter` is drawn from 0..1.
 pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64) -> Next {
-    let dead = |error, chat_blocked| Next::Record(refused(attempt.delivery, error, chat_blocked));
+    let dead = |error| Next::Record(refused(attempt.delivery, error));
     match answer {
         Answer::Sent { message_id } => Next::Record(Outcome::Sent { message_id, entry_lapsed: attempt.entry_lapsed }),
         Answer::Throttled { retry_after } => {
@@ -42,9 +44,12 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
             again(now + retry_after, error)
         }
         Answer::Unauthorized { error } => again(now + REFUSED_FIRST, error),
-        Answer::Blocked { error } => dead(error, attempt.own_bot),
+        Answer::Blocked { error } if attempt.own_bot => {
+            let cause = DeathCause::ChatBlocked { chat: attempt.to.to_owned() };
+            Next::Record(Outcome::Dead { error, cause })
+        }
         Answer::BadMarkup { .. } if attempt.form == Form::Rich => Next::AsPlain,
-        Answer::BadMarkup { error } | Answer::Refused { error } => dead(error, false),
+        Answer::Blocked { error } | Answer::BadMarkup { error } | Answer::Refused { error } => dead(error),
         Answer::Failed { error, in_doubt } => later(attempt, error, in_doubt, now, jitter),
         Answer::Deferred { error } => later(attempt, error, false, now, jitter),
     }
@@ -54,7 +59,7 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
 fn later(attempt: Attempt<'_>, error: String, in_doubt: bool, now: Time, jitter: f64) -> Next {
     let due_at = now + retry_delay(attempt.delivery.attempts.0 - attempt.excused, jitter);
     if due_at > attempt.delivery.deadline_at {
-        return Next::Record(too_late(attempt.delivery, Some(error)));
+        return Next::Record(too_late(attempt.delivery, Some(error), in_doubt));
     }
     Next::Record(Outcome::Retry { due_at, error, in_doubt })
 }
@@ -65,20 +70,20 @@ fn again(due_at: Time, error: String) -> Next {
 }
 
 /// How a delivery ends that will never be accepted. A result that is not written is no message that was not delivered.
-pub(super) fn refused(delivery: &Delivery, error: String, chat_blocked: bool) -> Outcome {
+pub(super) fn refused(delivery: &Delivery, error: String) -> Outcome {
     match delivery.kind {
-        MessageKind::Result if !chat_blocked => Outcome::Dropped { reason: error },
-        _ => Outcome::Dead { error, chat_blocked },
+        MessageKind::Result => Outcome::Dropped { reason: error },
+        _ => Outcome::Dead { error, cause: DeathCause::Refused },
     }
 }
 
 /// How a delivery ends whose time is over: entries, and what was never tried, have expired; what was tried in vain is
-/// dead; a result is dropped. `error`: of the last attempt.
-pub(super) fn too_late(delivery: &Delivery, error: Option<String>) -> Outcome {
+/// dead; a result is dropped. `error`: of the last attempt; `in_doubt`: which may have arrived.
+pub(super) fn too_late(delivery: &Delivery, error: Option<String>, in_doubt: bool) -> Outcome {
     match (delivery.kind, error.or_else(|| delivery.last_error.clone())) {
         (MessageKind::Result, _) => Outcome::Dropped { reason: LATE.to_owned() },
-        (MessageKind::Entry, _) | (_, None) => Outcome::Expired,
-        (_, Some(error)) => Outcome::Dead { error, chat_blocked: false },
+        (MessageKind::Entry, _) | (_, None) => Outcome::Expired { in_doubt },
+        (_, Some(error)) => Outcome::Dead { error, cause: DeathCause::InVain { in_doubt } },
     }
 }
 
@@ -125,7 +130,7 @@ mod tests {
     use super::*;
 
     fn tried(delivery: &Delivery, answer: Answer) -> Next {
-        let attempt = Attempt { delivery, form: Form::Rich, entry_lapsed: false, own_bot: true, excused: 1 };
+        let attempt = Attempt { delivery, form: Form::Rich, entry_lapsed: false, to: "7", own_bot: true, excused: 1 };
         judge(answer, attempt, at(10), 1.0)
     }
 
@@ -144,13 +149,15 @@ mod tests {
 
     #[test]
     fn no_retry_lies_behind_the_deadline() {
-        let failed = || Answer::Failed { error: "away".to_owned(), in_doubt: false };
         let entry = Delivery { deadline_at: at(11), ..entry() };
-        assert_eq!(tried(&entry, failed()), Next::Record(Outcome::Expired));
         let exit = Delivery { deadline_at: at(11), ..fixtures::exit(Channel::Telegram, 2, 1, 1, 1) };
         let exit = Delivery { attempts: Count(3), ..exit };
-        let dead = Outcome::Dead { error: "away".to_owned(), chat_blocked: false };
-        assert_eq!(tried(&exit, failed()), Next::Record(dead));
+        for in_doubt in [false, true] {
+            let failed = || Answer::Failed { error: "away".to_owned(), in_doubt };
+            assert_eq!(tried(&entry, failed()), Next::Record(Outcome::Expired { in_doubt }));
+            let dead = Outcome::Dead { error: "away".to_owned(), cause: DeathCause::InVain { in_doubt } };
+            assert_eq!(tried(&exit, failed()), Next::Record(dead));
+        }
     }
 
     #[test]
@@ -164,7 +171,8 @@ mod tests {
         let refused = || Answer::BadMarkup { error: "can't parse entities".to_owned() };
         let delivery = entry();
         assert_eq!(tried(&delivery, refused()), Next::AsPlain);
-        let plain = Attempt { delivery: &delivery, form: Form::Plain, entry_lapsed: false, own_bot: true, excused: 0 };
+        let plain =
+            Attempt { delivery: &delivery, form: Form::Plain, entry_lapsed: false, to: "7", own_bot: true, excused: 0 };
         assert!(matches!(judge(refused(), plain, at(10), 1.0), Next::Record(Outcome::Dead { .. })));
     }
 
@@ -176,7 +184,7 @@ mod tests {
         assert_eq!(tried(&result, Answer::Refused { error: error() }), dropped(&error()));
         let failed = Answer::Failed { error: "away".to_owned(), in_doubt: true };
         assert_eq!(tried(&result, failed), dropped(LATE), "the next attempt would come too late");
-        let blocked = Outcome::Dead { error: error(), chat_blocked: true };
+        let blocked = Outcome::Dead { error: error(), cause: DeathCause::ChatBlocked { chat: "7".to_owned() } };
         assert_eq!(tried(&result, Answer::Blocked { error: error() }), Next::Record(blocked));
     }
 
@@ -184,9 +192,9 @@ mod tests {
     fn another_bots_chat_is_not_marked_as_blocked() {
         let delivery = entry();
         let attempt =
-            Attempt { delivery: &delivery, form: Form::Rich, entry_lapsed: false, own_bot: false, excused: 0 };
+            Attempt { delivery: &delivery, form: Form::Rich, entry_lapsed: false, to: "7", own_bot: false, excused: 0 };
         let error = "Forbidden: bot can't initiate conversation with a user".to_owned();
-        let dead = Outcome::Dead { error: error.clone(), chat_blocked: false };
+        let dead = Outcome::Dead { error: error.clone(), cause: DeathCause::Refused };
         assert_eq!(judge(Answer::Blocked { error }, attempt, at(10), 1.0), Next::Record(dead));
     }
 }

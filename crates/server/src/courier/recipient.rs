@@ -1,6 +1,6 @@
 //! The last look at the recipient before a message leaves: the delivery was made from what was true then.
 
-use alertcast_core::delivery::{Channel, Delivery};
+use alertcast_core::delivery::{Channel, Delivery, MessageKind};
 use alertcast_core::matching::audience::UserView;
 use alertcast_core::user::UserStatus;
 use jiff::tz::TimeZone;
@@ -16,17 +16,19 @@ pub(super) enum Standing {
         zone: TimeZone,
         /// Whether it is this bot that the person started last. What another bot is told says nothing of this one.
         own_bot: bool,
+        /// The chat refused us before: what arrives there shows that it is open again.
+        was_blocked: bool,
     },
     /// May not get it any more.
     Barred(&'static str),
-    /// Has blocked the bot.
+    /// Has blocked the bot, and is owed nothing.
     Blocked,
 }
 
 /// How the delivery's recipient stands now. `bot`: the lane's.
 pub(super) fn standing(app: &App, delivery: &Delivery, bot: Option<&str>) -> Standing {
     let Some(user) = delivery.user_id else {
-        return Standing::Reachable { to: delivery.to.clone(), zone: TimeZone::UTC, own_bot: true };
+        return Standing::Reachable { to: delivery.to.clone(), zone: TimeZone::UTC, own_bot: true, was_blocked: false };
     };
     app.audience.with(|audience| match audience.user(user) {
         None => Standing::Barred("the subscriber was removed"),
@@ -42,6 +44,14 @@ pub(super) fn address(app: &App, delivery: &Delivery) -> String {
     now.unwrap_or_else(|| delivery.to.clone())
 }
 
+/// Whether it tells holders what they must know: it is tried, although the chat refused us before.
+const fn is_owed(kind: MessageKind) -> bool {
+    match kind {
+        MessageKind::Exit | MessageKind::Replacement | MessageKind::Notice => true,
+        MessageKind::Entry | MessageKind::Result | MessageKind::Operator | MessageKind::OperatorMore => false,
+    }
+}
+
 fn judge(user: &UserView<'_>, delivery: &Delivery, bot: Option<&str>) -> Standing {
     match user.status {
         UserStatus::Active => {}
@@ -51,16 +61,16 @@ fn judge(user: &UserView<'_>, delivery: &Delivery, bot: Option<&str>) -> Standin
     let zone = user.zone.clone();
     match delivery.channel {
         Channel::Email if !user.notifications.email => Standing::Barred("the subscriber has switched e-mail off"),
-        Channel::Email => Standing::Reachable { to: user.email.to_owned(), zone, own_bot: true },
+        Channel::Email => Standing::Reachable { to: user.email.to_owned(), zone, own_bot: true, was_blocked: false },
         Channel::Telegram if !user.notifications.telegram => {
             Standing::Barred("the subscriber has switched Telegram off")
         }
-        Channel::Telegram if user.chat_blocked => Standing::Blocked,
+        Channel::Telegram if user.chat_blocked && !is_owed(delivery.kind) => Standing::Blocked,
         Channel::Telegram => match user.chat_id {
             None => Standing::Barred("the subscriber has no chat any more"),
             Some(chat) => {
                 let own_bot = user.bot_id.is_none() || bot.is_none() || user.bot_id == bot;
-                Standing::Reachable { to: chat.to_owned(), zone, own_bot }
+                Standing::Reachable { to: chat.to_owned(), zone, own_bot, was_blocked: user.chat_blocked }
             }
         },
     }

@@ -8,6 +8,7 @@ mod close;
 mod erase;
 mod rehearse;
 mod resend;
+mod unblock;
 
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::alert::intent::ReadAs;
@@ -26,6 +27,7 @@ pub use self::close::close_trade;
 pub use self::erase::{Erasure, erase_user};
 pub use self::rehearse::{Rehearsed, Sample, rehearse};
 pub use self::resend::resend;
+pub use self::unblock::unblock;
 use crate::app::App;
 
 /// Where others are in the way, an act is decided anew so often.
@@ -65,6 +67,8 @@ pub enum ActError {
     NoSide(ReadAs),
     #[error("{0}")]
     StillUnreadable(String),
+    #[error("the subscriber's chat is not marked as one that refuses us")]
+    NotBlocked,
     /// The subscriber could do nothing with the message.
     #[error("there is nothing to follow any more: {0}")]
     NothingToFollow(&'static str),

@@ -158,7 +158,7 @@ impl Person {
             status: user.status,
             risk_level: user.preferences.trading.risk_level,
             notifications: user.preferences.notifications.clone(),
-            chat_blocked: user.alertcast.chat_blocked_at.is_some(),
+            chat_blocked: user.chat_blocked_since().is_some(),
         });
     }
 

@@ -68,7 +68,8 @@ pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
     match &story.delivery.facts {
         Facts::Entry { number } => trade::entry(&mut text, story, *number)?,
         Facts::Replacement { number, replaced } => {
-            entry_lapsed = story.delivery.entry_deadline_at.is_some_and(|deadline| story.now > deadline);
+            let too_late = story.delivery.entry_deadline_at.is_some_and(|deadline| story.now > deadline);
+            entry_lapsed = too_late || story.delivery.entry_over;
             if entry_lapsed {
                 trade::lapsed_replacement(&mut text, story, *number, replaced);
             } else {

@@ -3,7 +3,7 @@
 use alertcast_core::alert::intent::PositionChange;
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
-use alertcast_core::delivery::{Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
+use alertcast_core::delivery::{AlsoEnded, Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
 use alertcast_core::market::{ExitReason, Side, Signal};
 use alertcast_core::money::{Amount, Price};
 use bson::doc;
@@ -201,11 +201,41 @@ fn an_exit_together_with_its_entry() {
 #[test]
 fn an_exit_together_with_its_replacement_that_may_be_a_repeat() {
     let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "65000", "64250.5", ExitReason::Replaced) };
-    let mut entry = Scene::of(Facts::Replacement { number: Count(7), replaced });
+    let mut entry = Scene::of(Facts::Replacement { number: Count(7), replaced: replaced.clone() });
     entry.delivery.possible_repeat = true;
     let mut scene = Scene::exit(ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit));
+    scene.delivery.also_ended = vec![AlsoEnded { closed: replaced, at: entry.alert().webhook.received_at }];
     scene.entry = Some((entry.delivery, entry.alert.unwrap()));
     insta::assert_snapshot!(scene.shown());
+}
+
+/// Trade 5 was replaced by trade 7, which nobody was told of, and that by trade 8.
+fn replaced_twice() -> Scene {
+    let of =
+        |number| EndedTrade { number: Count(number), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
+    let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced: of(7) });
+    scene.delivery.old_unknown = true;
+    scene.delivery.also_ended = vec![AlsoEnded { closed: of(5), at: fixtures::at(187_207) }];
+    scene
+}
+
+#[test]
+fn a_replacement_says_nothing_of_a_trade_that_its_reader_never_heard_of() {
+    let told = replaced_twice().shown();
+    assert!(told.contains("· trade #8\n") && !told.contains("#7"), "{told}");
+    assert!(told.contains("🔄 Trade #5 had ended\n60000 → 64250.5"), "{told}");
+    let mut unknown = replaced_twice();
+    unknown.delivery.also_ended.clear();
+    assert!(!unknown.shown().contains("Trade #"), "{}", unknown.shown());
+}
+
+#[test]
+fn a_replacement_that_is_over_tells_of_the_old_trades_alone() {
+    let mut scene = replaced_twice();
+    scene.delivery.entry_over = true;
+    let told = scene.shown();
+    assert!(told.contains("TRADE REPLACED") && told.contains("BUY trade #5"), "{told}");
+    assert!(told.contains("(trade #8) is over already: leave it out") && !told.contains("#7"), "{told}");
 }
 
 /// The edit of an entry's message, made hours after it.

@@ -2,7 +2,7 @@
 //! result.
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::delivery::{EndedTrade, ExitInference, Facts};
+use alertcast_core::delivery::{Delivery, EndedTrade, ExitInference, Facts};
 use alertcast_core::market::{ExitReason, Side};
 use alertcast_core::money::{Amount, Count, Price};
 use alertcast_core::time::Time;
@@ -38,8 +38,8 @@ pub(super) fn replacement(
     replaced: &EndedTrade,
 ) -> Result<(), Untellable> {
     let alert = story.alert.ok_or(Untellable)?;
-    opening(text, story, alert, &replacement_name(number, replaced), Remarks::Made)?;
-    ended_for_it(text, replaced, "ends here", alert);
+    opening(text, story, alert, &replacement_name(story.delivery, number, replaced), Remarks::Made)?;
+    ended_before(text, story.delivery, replaced, alert);
     story.time(text, story.happened_at());
     Ok(())
 }
@@ -51,8 +51,8 @@ pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &End
     match &delivery.facts {
         Facts::Entry { number } => opening(text, &entry, alert, &entry_name(*number), Remarks::LeftOut)?,
         Facts::Replacement { number, replaced } => {
-            opening(text, &entry, alert, &replacement_name(*number, replaced), Remarks::LeftOut)?;
-            ended_for_it(text, replaced, "ends here", alert);
+            opening(text, &entry, alert, &replacement_name(delivery, *number, replaced), Remarks::LeftOut)?;
+            ended_before(text, delivery, replaced, alert);
         }
         _ => return Err(Untellable),
     }
@@ -78,15 +78,36 @@ fn entry_name(number: Count) -> String {
     format!("trade #{}", number.0)
 }
 
-fn replacement_name(number: Count, replaced: &EndedTrade) -> String {
-    format!("trade #{}, in place of #{}", number.0, replaced.number.0)
+/// Nothing is said of a trade that its reader never heard of.
+fn replacement_name(delivery: &Delivery, number: Count, replaced: &EndedTrade) -> String {
+    match delivery.old_unknown {
+        false => format!("trade #{}, in place of #{}", number.0, replaced.number.0),
+        true => entry_name(number),
+    }
 }
 
-/// The end of the trade that the replacement by this alert replaced.
-fn ended_for_it(text: &mut Text, replaced: &EndedTrade, what: &str, alert: &Alert) {
+/// The trades that ended before the one that a replacement opens: the replaced one, and those whose ends others were to
+/// tell.
+fn ended_before(text: &mut Text, delivery: &Delivery, replaced: &EndedTrade, alert: &Alert) {
+    if !delivery.old_unknown {
+        ended_trade(text, replaced, "ends here", alert.webhook.received_at);
+    }
+    also_ended(text, delivery, None);
+}
+
+/// The ends of other trades. `replaced`: the one in whose place the told trade stood.
+fn also_ended(text: &mut Text, delivery: &Delivery, replaced: Option<Count>) {
+    for also in &delivery.also_ended {
+        let what = if replaced == Some(also.closed.number) { "had ended for it" } else { "had ended" };
+        ended_trade(text, &also.closed, what, also.at);
+    }
+}
+
+/// The end of another trade than the one that the message is about.
+fn ended_trade(text: &mut Text, ended: &EndedTrade, what: &str, at: Time) {
     text.gap();
-    text.line(Line::new().text("🔄 ").bold(format!("Trade #{} {what}", replaced.number.0)));
-    result(text, replaced, alert.webhook.received_at);
+    text.line(Line::new().text("🔄 ").bold(format!("Trade #{} {what}", ended.number.0)));
+    result(text, ended, at);
 }
 
 /// All that a glance at the entry should tell of the trade's end.
@@ -110,12 +131,24 @@ fn result_line(closed: &EndedTrade) -> Line {
 
 /// Too late for the new entry: only the old trade's end is news that is still of use.
 pub(super) fn lapsed_replacement(text: &mut Text, story: &Story<'_>, number: Count, replaced: &EndedTrade) {
-    story.heading(text, "🔄", "TRADE REPLACED", &trade_name(replaced));
+    let delivery = story.delivery;
+    // The one that its reader heard of last stands in its place.
+    let (ended, ended_at, more) = match (delivery.old_unknown, delivery.also_ended.split_first()) {
+        (true, Some((first, more))) => (&first.closed, first.at, more),
+        (_, _) => (replaced, story.received_at(), delivery.also_ended.as_slice()),
+    };
+    story.heading(text, "🔄", "TRADE REPLACED", &trade_name(ended));
     story.remarks(text, "");
     text.gap();
-    result(text, replaced, story.received_at());
+    result(text, ended, ended_at);
+    for also in more {
+        ended_trade(text, &also.closed, "had ended", also.at);
+    }
     text.gap();
-    let lapsed = format!("The entry that replaces it (trade #{}) is too old to follow: leave it out", number.0);
+    let lapsed = match delivery.entry_over {
+        false => format!("The entry that replaces it (trade #{}) is too old to follow: leave it out", number.0),
+        true => format!("The entry that replaces it (trade #{}) is over already: leave it out", number.0),
+    };
     text.line(Line::new().text("⌛ ").text(lapsed));
     story.time(text, story.happened_at());
 }
@@ -133,9 +166,10 @@ pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Told<'_>, clo
     story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
     story.remarks(text, "");
     // An entry that was in doubt may have been read, and followed.
-    let entry = match untold.delivery.possible_repeat {
-        false => "ℹ️ Over before its entry could be sent: nothing to do",
-        true => "ℹ️ Its entry may not have reached you before",
+    let entry = match (untold.delivery.possible_repeat, story.delivery.also_ended.is_empty()) {
+        (false, true) => "ℹ️ Over before its entry could be sent: nothing to do",
+        (false, false) => "ℹ️ Over before its entry could be sent",
+        (true, _) => "ℹ️ Its entry may not have reached you before",
     };
     text.line(Line::new().text(entry));
     text.gap();
@@ -144,9 +178,11 @@ pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Told<'_>, clo
     text.line(Line::new().text("🕒 ").text(opened));
     text.gap();
     result(text, closed, story.received_at());
-    if let Facts::Replacement { replaced, .. } = &untold.delivery.facts {
-        ended_for_it(text, replaced, "had ended for it", untold.alert);
-    }
+    let replaced = match &untold.delivery.facts {
+        Facts::Replacement { replaced, .. } => Some(replaced.number),
+        _ => None,
+    };
+    also_ended(text, story.delivery, replaced);
     story.time(text, story.happened_at());
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::delivery::NOTHING_TO_EDIT;
-use alertcast_core::store::{AttemptRecord, Outcome};
+use alertcast_core::store::{AttemptRecord, DeathCause, Outcome};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 use tracing::{debug, error, info, warn};
@@ -21,10 +21,18 @@ use crate::channel::{Answer, Form, Letter};
 /// A message that was answered, or will not be.
 pub(in super::super) struct Answered {
     ready: Box<Ready>,
+    leaving: Leaving,
+    answer: Answer,
+}
+
+/// What was known of a message when it left.
+#[derive(Debug, Clone, Copy)]
+struct Leaving {
     left: Duration,
     entry_lapsed: bool,
     own_bot: bool,
-    answer: Answer,
+    /// The chat had refused us.
+    was_blocked: bool,
 }
 
 impl Courier<'_> {
@@ -66,17 +74,17 @@ impl Courier<'_> {
     fn send(&mut self, now: Duration, mut ready: Box<Ready>) {
         let wall = self.app.clock.now();
         if wall > ready.delivery.deadline_at {
-            let outcome = too_late(&ready.delivery, None);
+            let outcome = too_late(&ready.delivery, None, false);
             return self.record(ready.delivery.id, ready.chat, outcome);
         }
-        let (to, zone, own_bot) = match standing(self.app, &ready.delivery, self.lane.bot()) {
-            Standing::Reachable { to, zone, own_bot } => (to, zone, own_bot),
+        let (to, zone, own_bot, was_blocked) = match standing(self.app, &ready.delivery, self.lane.bot()) {
+            Standing::Reachable { to, zone, own_bot, was_blocked } => (to, zone, own_bot, was_blocked),
             Standing::Barred(reason) => {
                 let outcome = Outcome::Dropped { reason: reason.to_owned() };
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
             Standing::Blocked => {
-                let outcome = refused(&ready.delivery, "the subscriber has blocked the bot".to_owned(), false);
+                let outcome = refused(&ready.delivery, "the subscriber has blocked the bot".to_owned());
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
         };
@@ -99,18 +107,19 @@ impl Courier<'_> {
                     answers: ready.answers(),
                 };
                 ready.form = letter.form;
-                self.leave(now, ready, letter, rendered.entry_lapsed, own_bot);
+                let leaving = Leaving { left: now, entry_lapsed: rendered.entry_lapsed, own_bot, was_blocked };
+                self.leave(leaving, ready, letter);
             }
             None => {
                 let error = "the alert that it tells of is not there any more".to_owned();
-                let outcome = refused(&ready.delivery, error, false);
+                let outcome = refused(&ready.delivery, error);
                 self.record(ready.delivery.id, ready.chat, outcome);
             }
         }
     }
 
-    fn leave(&mut self, now: Duration, ready: Box<Ready>, letter: Letter, entry_lapsed: bool, own_bot: bool) {
-        self.limiter.start(now, &ready.chat);
+    fn leave(&mut self, leaving: Leaving, ready: Box<Ready>, letter: Letter) {
+        self.limiter.start(leaving.left, &ready.chat);
         self.hand.flying += 1;
         if ready.is_result() {
             // There is room for another.
@@ -119,7 +128,7 @@ impl Courier<'_> {
         let channel = Arc::clone(&self.lane.channel);
         self.tasks.spawn(async move {
             let answer = channel.send(&letter).await;
-            Event::Answered(Box::new(Answered { ready, left: now, entry_lapsed, own_bot, answer }))
+            Event::Answered(Box::new(Answered { ready, leaving, answer }))
         });
     }
 
@@ -139,7 +148,8 @@ impl Courier<'_> {
     }
 
     pub(super) fn on_answered(&mut self, answered: Answered) {
-        let Answered { mut ready, left, entry_lapsed, own_bot, answer } = answered;
+        let Answered { mut ready, leaving, answer } = answered;
+        let Leaving { left, entry_lapsed, own_bot, was_blocked } = leaving;
         let (now, wall) = (self.app.clock.monotonic(), self.app.clock.now());
         self.hand.flying -= 1;
         self.limiter.finish(now, &ready.chat);
@@ -148,7 +158,8 @@ impl Courier<'_> {
             self.excused.add(ready.delivery.id);
         }
         let excused = self.excused.of(ready.delivery.id);
-        let attempt = Attempt { delivery: &ready.delivery, form: ready.form, entry_lapsed, own_bot, excused };
+        let attempt =
+            Attempt { delivery: &ready.delivery, form: ready.form, entry_lapsed, to: &ready.chat, own_bot, excused };
         match judge(answer, attempt, wall, (self.lane.random)()) {
             Next::AsPlain => {
                 warn!(delivery = %ready.delivery.id, "the markup was refused; it goes out as plain text");
@@ -164,8 +175,10 @@ impl Courier<'_> {
                 if let (Outcome::Sent { .. }, Some(alert)) = (&outcome, &ready.sources.alert) {
                     self.app.metrics.arrived(ready.delivery.kind, wall.since(alert.webhook.received_at));
                 }
+                let arrived = matches!(outcome, Outcome::Sent { .. });
+                let opened = ready.delivery.user_id.filter(|_| was_blocked && arrived);
                 let record = AttemptRecord { delivery: ready.delivery.id, outcome };
-                self.note(Line { record, chat: ready.chat, defer });
+                self.note(Line { record, chat: ready.chat, defer, opened });
             }
         }
     }
@@ -281,9 +294,11 @@ fn log_outcome(ready: &Ready, outcome: &Outcome) {
     let (delivery, kind) = (ready.delivery.id, ready.delivery.kind);
     match outcome {
         Outcome::Retry { error, in_doubt, .. } => debug!(%delivery, %kind, error, in_doubt, "not delivered yet"),
-        Outcome::Dead { error, chat_blocked: false } => warn!(%delivery, %kind, error, "not delivered"),
-        Outcome::Dead { error, .. } => debug!(%delivery, %kind, error, "the chat refuses the bot"),
-        Outcome::Expired => info!(%delivery, %kind, "expired after failed attempts"),
+        Outcome::Dead { error, cause: DeathCause::ChatBlocked { .. } } => {
+            debug!(%delivery, %kind, error, "the chat refuses the bot");
+        }
+        Outcome::Dead { error, .. } => warn!(%delivery, %kind, error, "not delivered"),
+        Outcome::Expired { .. } => info!(%delivery, %kind, "expired after failed attempts"),
         Outcome::Sent { .. } | Outcome::Dropped { .. } => {}
     }
 }

@@ -10,6 +10,7 @@ use super::super::LaneEnd;
 use super::super::ledger::Line;
 use super::{Courier, Event};
 use crate::app::App;
+use crate::blocking;
 
 impl Courier<'_> {
     /// Notes what became of an attempt. Its chat is kept until that is written.
@@ -22,7 +23,7 @@ impl Courier<'_> {
         if matches!(outcome, Outcome::Retry { .. }) {
             self.excused.add(delivery);
         }
-        self.note(Line { record: AttemptRecord { delivery, outcome }, chat, defer: None });
+        self.note(Line { record: AttemptRecord { delivery, outcome }, chat, defer: None, opened: None });
     }
 
     /// Writes a batch, when it is time.
@@ -86,6 +87,9 @@ async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>>
     };
     for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
         app.store.defer_chat(fence, chat, *until).await?;
+    }
+    for (user, chat) in batch.iter().filter_map(|line| Some((line.opened?, &line.chat))) {
+        blocking::chat_opened(app, user, chat).await?;
     }
     fail::fail_point!("courier::recorded");
     Ok(alerts)

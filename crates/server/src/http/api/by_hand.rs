@@ -40,6 +40,12 @@ pub(super) async fn resend(app: &App, asked: &Asked) -> Answered<Reply> {
         .await
 }
 
+/// Writes again to a chat that refused us.
+pub(super) async fn unblock(app: &App, asked: &Asked) -> Answered<Reply> {
+    let user = UserId(asked.id()?);
+    once(app, asked, Collection::Users, None, async |act| operator::unblock(app, &act, user).await).await
+}
+
 /// Has a refused alert processed after all.
 pub(super) async fn process(app: &App, asked: &Asked) -> Answered<Reply> {
     let alert = AlertId(asked.id()?);
@@ -154,6 +160,7 @@ fn fault(error: ActError, called: &str) -> Fault {
         ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", "unreadable", what)]).into(),
         ActError::Understood => conflict("Understood before", what),
         ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
+        ActError::NotBlocked => conflict("Not blocked", what),
         ActError::NothingToFollow(_) => conflict("Nothing to follow", what),
         ActError::Duplicate { .. } => conflict("Accepted before", what),
         ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),

@@ -25,6 +25,9 @@ use crate::password;
 /// How often something is tried that others keep getting in the way of.
 pub(super) const TRIES: usize = 8;
 
+/// Marks that may be taken away, and the fields that tell what they are about.
+const MARKS: [(&str, &str); 1] = [("alertcast.chatBlockedAt", "alertcast.blockedChatId")];
+
 /// Where the secrets and what Alertcast keeps of an administrator are.
 const PASSWORD: &str = "password";
 
@@ -75,10 +78,17 @@ async fn changed_by(
         decide::follow_decision(&mut target, current);
     }
     let mut errors = Vec::new();
+    let clearable = shape::paths(resource.shape, |field| field.clearable);
+    let mut cleared = Vec::new();
     for path in kept_paths(resource) {
         let at = pointer(&path);
-        if !same(target.pointer(&at), current.pointer(&at)) {
-            errors.push(read_only(&path));
+        match (target.pointer(&at), current.pointer(&at)) {
+            (is, was) if same(is, was) => {}
+            (None, Some(_)) if clearable.contains(&path) => {
+                cleared.extend(MARKS.iter().filter(|(mark, _)| *mark == path).map(|(_, about)| (*about).to_owned()));
+                cleared.push(path.clone());
+            }
+            _ => errors.push(read_only(&path)),
         }
         remove(&mut target, &path);
     }
@@ -89,7 +99,7 @@ async fn changed_by(
     let (mut after, mut also) = (checked.document, checked.also);
     let new_password = after.get_str(PASSWORD).is_ok_and(|hash| !hash.is_empty());
     for path in kept_paths(resource) {
-        put(&mut after, &path, at(before, &path).cloned());
+        put(&mut after, &path, at(before, &path).filter(|_| !cleared.contains(&path)).cloned());
     }
     keep_undeclared(resource.shape, before, &mut after);
     if resource.collection == Collection::AdminUsers {

@@ -166,7 +166,12 @@ pub(super) const USER: &[Field] = &[
     may("lastLoginAt", Time).kept(),
     may(
         "alertcast",
-        Object(&[may("botId", Digits), may("chatBlockedAt", Time).kept(), may("subscriptionsRev", COUNT).kept()]),
+        Object(&[
+            may("botId", Digits),
+            may("chatBlockedAt", Time).clearable(),
+            may("blockedChatId", Text).kept(),
+            may("subscriptionsRev", COUNT).kept(),
+        ]),
     ),
 ];
 
@@ -397,6 +402,7 @@ pub(super) const DELIVERY: &[Field] = &[
     may("entryDeadlineAt", Time),
     may("supersededBy", Id),
     may("combines", Id),
+    may("alsoEnded", List(&Anything)),
     field("attempts", COUNT),
     field("possibleRepeat", Flag),
     may("lastError", Text),

@@ -222,6 +222,7 @@ impl Api {
             Act::DeleteToken => own::delete_token(app, asked).await,
             Act::CloseTrade => by_hand::close_trade(app, asked).await,
             Act::Resend => by_hand::resend(app, asked).await,
+            Act::Unblock => by_hand::unblock(app, asked).await,
             Act::Process => by_hand::process(app, asked).await,
             Act::ProcessRejected => by_hand::process_rejected(app, asked).await,
             Act::Rehearse => by_hand::rehearse(app, asked).await,

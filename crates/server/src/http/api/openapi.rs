@@ -209,6 +209,7 @@ fn summary(act: Act) -> String {
         Act::Me => "Whose token this is, and what it may do".to_owned(),
         Act::Tokens => "One's own tokens; with `system.settings` and `adminId`, another's".to_owned(),
         Act::CloseTrade => "Close an open trade by hand; its subscriber hears of it".to_owned(),
+        Act::Unblock => "Write again to a subscriber whose chat refused us".to_owned(),
         Act::Resend => "Send a message again that expired or was given up".to_owned(),
         Act::Process => {
             "Process a refused alert after all: its age is waived, every other rule is judged anew".to_owned()
@@ -364,6 +365,7 @@ fn success(act: Act) -> (&'static str, Value) {
         }
         Act::Me => ("200", document("Who asks", "Me", &[])),
         Act::CloseTrade => ("200", document("The trade as it is now", "Trade", &["ETag"])),
+        Act::Unblock => ("200", document("The subscriber as they are now", "User", &["ETag"])),
         Act::Resend => ("200", document("The message as it is now", "Delivery", &["ETag"])),
         Act::Process | Act::ProcessRejected => ("200", document("The alert as it is now", "Alert", &["ETag"])),
         Act::Rehearse => ("200", document("What would happen", "Rehearsal", &[])),
@@ -374,7 +376,8 @@ fn success(act: Act) -> (&'static str, Value) {
 fn failures(route: &Route) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
     let mut add = |status, what: &str| failures.push((status, what.to_owned()));
-    let by_hand = matches!(route.act, Act::CloseTrade | Act::Resend | Act::Process | Act::ProcessRejected);
+    let by_hand =
+        matches!(route.act, Act::CloseTrade | Act::Resend | Act::Unblock | Act::Process | Act::ProcessRejected);
     let lists = matches!(route.act, Act::List(_) | Act::Tokens | Act::Recipients);
     if lists {
         add("400", "A parameter of the query is not right; each is named");

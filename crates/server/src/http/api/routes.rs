@@ -46,6 +46,7 @@ pub(super) enum Act {
     DeleteToken,
     CloseTrade,
     Resend,
+    Unblock,
     Process,
     ProcessRejected,
     Rehearse,
@@ -94,14 +95,16 @@ fn of_resource(routes: &mut Vec<Route>, resource: &'static Resource) {
 /// What operators do by hand.
 fn by_hand(routes: &mut Vec<Route>) {
     let configure = Needs::Permission(Permission::AlertsConfigure);
-    for (path, operation, act) in [
-        ("/trades/{id}/close", "closeTrade", Act::CloseTrade),
-        ("/deliveries/{id}/resend", "resendDelivery", Act::Resend),
-        ("/alerts/{id}/process", "processAlert", Act::Process),
-        ("/rejected-webhooks/{id}/process", "processRejectedWebhook", Act::ProcessRejected),
-        ("/alerts/rehearse", "rehearseAlert", Act::Rehearse),
+    let edit_users = Needs::Permission(Permission::UsersEdit);
+    for (path, operation, needs, act) in [
+        ("/trades/{id}/close", "closeTrade", configure, Act::CloseTrade),
+        ("/deliveries/{id}/resend", "resendDelivery", configure, Act::Resend),
+        ("/users/{id}/unblock", "unblockUser", edit_users, Act::Unblock),
+        ("/alerts/{id}/process", "processAlert", configure, Act::Process),
+        ("/rejected-webhooks/{id}/process", "processRejectedWebhook", configure, Act::ProcessRejected),
+        ("/alerts/rehearse", "rehearseAlert", configure, Act::Rehearse),
     ] {
-        routes.push(route(Method::POST, path, operation, configure, act));
+        routes.push(route(Method::POST, path, operation, needs, act));
     }
 }
 

@@ -53,6 +53,9 @@ pub(super) fn of(shape: &[Field], form: Form) -> Value {
 }
 
 fn property(field: &Field, form: Form) -> Value {
+    if form == Form::Patch && field.clearable {
+        return json!({"description": "Kept by Alertcast: it may be sent back as it came, or as null to take it away."});
+    }
     if form == Form::Patch && field.kept {
         return json!({"readOnly": true, "description": "Kept by Alertcast: it may be sent back as it came."});
     }

@@ -45,6 +45,8 @@ pub(super) struct Field {
     pub(super) always: bool,
     /// Alertcast keeps it; others read it.
     pub(super) kept: bool,
+    /// Kept, but others may take it away.
+    pub(super) clearable: bool,
     /// It is taken in and never given out.
     pub(super) secret: bool,
     /// It is left out of lists.
@@ -53,7 +55,7 @@ pub(super) struct Field {
 
 /// A field that must be given.
 pub(super) const fn must(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, required: true, always: true, kept: false, secret: false, long: false }
+    Field { name, kind, required: true, always: true, kept: false, clearable: false, secret: false, long: false }
 }
 
 /// A field with a default.
@@ -69,6 +71,10 @@ pub(super) const fn may(name: &'static str, kind: Kind) -> Field {
 impl Field {
     pub(super) const fn kept(self) -> Self {
         Self { kept: true, ..self }
+    }
+
+    pub(super) const fn clearable(self) -> Self {
+        Self { clearable: true, ..self.kept() }
     }
 
     pub(super) const fn secret(self) -> Self {

@@ -127,10 +127,12 @@ async fn a_message_that_was_given_up_arrives_when_it_is_sent_again() {
     assert!(desk.app.messages(2).is_empty());
     let dead = desk.get("/deliveries?state=dead").await.body["items"][0].clone();
     let (id, user) = (dead["id"].as_str().unwrap(), dead["userId"].as_str().unwrap());
-    // They have started the bot again.
-    let unset = vec!["alertcast.chatBlockedAt".to_owned()];
-    let (collection, start_again) = (Collection::Users, ObjectId::parse_str(user).unwrap());
-    desk.app.change(vec![Write::Update { collection, id: start_again, set: doc! {}, unset, expect: Vec::new() }]).await;
+    desk.app.allow.audience_changed = true;
+    let unblock = async || desk.ask("POST", &format!("/users/{user}/unblock"), &Value::Null, None).await;
+    assert!(unblock().await.assert(200).body.pointer("/alertcast/chatBlockedAt").is_none());
+    unblock().await.assert(409);
+    let log = desk.get("/audit-log?action=unblock").await.body;
+    assert_eq!(log["items"].as_array().unwrap().len(), 1);
     let path = format!("/deliveries/{id}/resend");
     let resend = async || desk.ask("POST", &path, &Value::Null, Some("again")).await;
     assert_eq!(resend().await.assert(200).body["state"], "pending");

@@ -1,16 +1,20 @@
 //! Which way a message takes, and what becomes of one that has trouble on the way.
 
-use alertcast_core::store::Collection;
 use std::time::Duration;
 
 use alertcast_core::conformance::fixtures::user_id;
+use alertcast_core::conformance::scene::set;
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::DeliveryState;
+use alertcast_core::store::Collection;
 use alertcast_core::trade::document::TradeStatus::Closed;
+use bson::doc;
+use serde_json::json;
 use telegram_sim::{Fault, FaultAction, FreezeScope};
 
 use super::{buy, small_world, states, tp_hit, trades, verdict};
 use crate::harness::app::START;
+use crate::harness::post::{alert, with};
 use crate::harness::{App, World, chat};
 
 #[tokio::test]
@@ -74,6 +78,59 @@ async fn a_trade_whose_entry_reached_nobody_counts_nowhere_and_its_exit_says_not
     );
 }
 
+#[tokio::test]
+async fn a_subscriber_who_took_the_bot_back_is_written_to_again_from_their_exit_on() {
+    let mut app = App::start(small_world()).await;
+    app.done(buy(100.0)).await;
+    // One 403, while the position is open.
+    app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    let positions = json!({
+        "prev_market_position": "long", "prev_market_position_size": 2,
+        "market_position": "long", "market_position_size": 1,
+    });
+    app.done(with(alert(1, "sell", 100.0), positions)).await;
+    assert!(app.books().await.users[&user_id(2)].chat_blocked_since().is_some());
+    app.done(tp_hit(112.0)).await;
+    assert!(app.last_text(2).contains("TAKE PROFIT HIT"), "an exit is owed: {}", app.last_text(2));
+    assert_eq!(app.books().await.users[&user_id(2)].chat_blocked_since(), None, "it arrived");
+    app.done(buy(100.0)).await;
+    assert!(app.last_text(2).contains("BUY"), "{}", app.last_text(2));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn one_refusal_silences_the_chat_that_refused_and_no_other() {
+    let mut app = App::start(small_world()).await;
+    app.sim.block(chat(2));
+    app.done(buy(100.0)).await;
+    app.done(tp_hit(112.0)).await;
+    app.sim.start_chat(101, 7_000_999);
+    let moved = set(Collection::Users, user_id(2), doc! { "telegram.chatId": "7000999" });
+    app.change(vec![moved]).await;
+    app.done(buy(100.0)).await;
+    let texts = app.sim.messages_to(7_000_999);
+    assert_eq!(texts.len(), 1, "{texts:?}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_entry_whose_answer_was_cut_off_gets_its_exit_past_its_deadline() {
+    let mut app = App::start(small_world()).await;
+    // Telegram has it, and says nothing.
+    let cut = app.sim.inject_fault(Fault::new(FaultAction::DropAfter).chat(chat(2)));
+    app.accept(buy(100.0)).await;
+    app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
+    app.until("Telegram has it", || !app.messages(2).is_empty()).await;
+    app.advance(Duration::from_secs(60 * 60 + 1));
+    app.quiet().await;
+    app.sim.remove_fault(cut);
+    let expired = app.books().await;
+    assert!(!trades(&expired, 2)[0].alertcast.unreached);
+    app.done(tp_hit(112.0)).await;
+    assert!(app.last_text(2).contains("TAKE PROFIT HIT"), "{}", app.last_text(2));
+    app.finish().await;
+}
+
 /// What user 2 is told in one message where the entry cannot be sent, for this fault, before the exit comes.
 async fn told_together(fault: FaultAction) -> String {
     let mut app = App::start(small_world()).await;
@@ -107,7 +164,8 @@ async fn an_exit_that_overtakes_an_entry_in_doubt_does_not_claim_that_it_never_c
 #[tokio::test]
 async fn an_entry_past_its_deadline_is_not_sent() {
     let mut app = App::start(small_world()).await;
-    let down = app.sim.inject_fault(Fault::new(FaultAction::DropBefore).chat(chat(2)));
+    let wait = FaultAction::TooManyRequests { retry_after: 1, scope: FreezeScope::Chat };
+    let down = app.sim.inject_fault(Fault::new(wait).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     app.advance(Duration::from_secs(60 * 60 + 1));

@@ -4,6 +4,7 @@
 
 mod delivery;
 mod exits;
+mod interleaving;
 mod order;
 mod strategy;
 mod trouble;
@@ -30,7 +31,7 @@ pub(crate) fn buy(price: f64) -> Value {
 }
 
 /// SELL of configuration 1 with a target 10 % below and a stop 5 % above.
-fn sell(price: f64) -> Value {
+pub(crate) fn sell(price: f64) -> Value {
     with(alert(1, "SELL", price), json!({ "tp": price * 0.9, "sl": price * 1.05 }))
 }
 

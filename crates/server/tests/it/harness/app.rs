@@ -192,6 +192,11 @@ impl App {
         self.clock.advance(since_start.checked_sub(Duration::from_millis(passed)).expect("so much has passed already"));
     }
 
+    /// What the clock says.
+    pub(crate) fn clock_now(&self) -> Time {
+        self.clock.now()
+    }
+
     /// Moves the clock at once.
     pub(crate) fn advance(&self, by: Duration) {
         self.clock.advance(by);

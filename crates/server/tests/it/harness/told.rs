@@ -62,9 +62,9 @@ fn read(text: &str) -> BTreeSet<News> {
     if !is_exit || TELLS_ENTRY.iter().any(|words| text.contains(words)) {
         news.insert(News::Opened(of.clone(), number));
     }
-    let had_ended = text.lines().find_map(|line| line.split_once("Trade #")?.1.split_once(" had ended for it"));
-    if let Some(replaced) = replaced.or(had_ended.map(|(number, _)| number)) {
-        news.insert(News::Ended(of, replaced.parse().unwrap()));
+    let had_ended = text.lines().filter_map(|line| line.split_once("Trade #")?.1.split_once(" had ended"));
+    for replaced in had_ended.map(|(number, _)| number).chain(replaced) {
+        news.insert(News::Ended(of.clone(), replaced.parse().unwrap()));
     }
     news
 }
@@ -82,16 +82,20 @@ pub(crate) fn news_of(books: &Books, delivery: &Delivery) -> Option<BTreeSet<New
     let mut news = BTreeSet::new();
     match &delivery.facts {
         Facts::Entry { number } => {
-            news.insert(News::Opened(of, number.0));
+            news.insert(News::Opened(of.clone(), number.0));
         }
         Facts::Replacement { number, replaced } => {
             news.insert(News::Opened(of.clone(), number.0));
-            news.insert(News::Ended(of, replaced.number.0));
+            if !delivery.old_unknown {
+                news.insert(News::Ended(of.clone(), replaced.number.0));
+            }
         }
         Facts::Exit { closed } => {
-            news.insert(News::Ended(of, closed.number.0));
-            if let Some(entry) = delivery.combines {
-                news.extend(news_of(books, &books.deliveries[&entry])?);
+            news.insert(News::Ended(of.clone(), closed.number.0));
+            if let Some(Facts::Entry { number } | Facts::Replacement { number, .. }) =
+                delivery.combines.map(|entry| &books.deliveries[&entry].facts)
+            {
+                news.insert(News::Opened(of.clone(), number.0));
             }
         }
         Facts::Result { .. }
@@ -103,5 +107,6 @@ pub(crate) fn news_of(books: &Books, delivery: &Delivery) -> Option<BTreeSet<New
             return None;
         }
     }
+    news.extend(delivery.also_ended.iter().map(|also| News::Ended(of.clone(), also.closed.number.0)));
     Some(news)
 }

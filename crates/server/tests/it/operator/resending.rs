@@ -6,7 +6,7 @@ use alertcast::operator::{ActError, close_trade, resend};
 use alertcast_core::conformance::fixtures::{delivery_id, price, user_id};
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState};
 use alertcast_core::id::AlertId;
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::store::Collection;
 use telegram_sim::{Fault, FaultAction};
 
 use super::{act, buy, recorded, records, small_world, trades};
@@ -24,9 +24,9 @@ async fn unreached(app: &mut App) -> (AlertId, Delivery) {
 
 /// User 2 has started the bot again.
 async fn start_again(app: &mut App) {
-    let unset = vec!["alertcast.chatBlockedAt".to_owned()];
-    let (collection, id) = (Collection::Users, user_id(2).0);
-    app.change(vec![Write::Update { collection, id, set: bson::Document::new(), unset, expect: Vec::new() }]).await;
+    let chat = chat(2).to_string();
+    assert!(alertcast::blocking::chat_opened(&app.parts, user_id(2), &chat).await.unwrap());
+    app.allow.audience_changed = true;
 }
 
 #[tokio::test]

@@ -112,7 +112,7 @@ fn settled(books: &Books, alert: &Alert, broken: &mut Broken) {
 
 fn reached(books: &Books, alert: &Alert, matched: &MatchedUser, broken: &mut Broken) {
     let told = |delivery: &Delivery| {
-        let teller = delivery.superseded_by.map_or(delivery, |by| &books.deliveries[&by]);
+        let teller = delivery.told_in().map_or(delivery, |by| &books.deliveries[&by]);
         teller.state == DeliveryState::Sent
     };
     let delivered = books.deliveries_to(alert.id, matched.user_id).any(told);

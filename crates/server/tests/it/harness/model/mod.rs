@@ -4,6 +4,7 @@
 pub(crate) mod alerts;
 mod counters;
 mod messages;
+mod reading;
 mod results;
 mod trades;
 
@@ -66,6 +67,7 @@ impl Model<'_> {
         counters::check(self, &mut broken);
         messages::check(self, &mut broken);
         results::check(self, &mut broken);
+        reading::check(self, &mut broken);
         broken.0
     }
 

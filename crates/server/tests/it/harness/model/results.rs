@@ -8,6 +8,7 @@ use alertcast_core::trade::document::{Trade, TradeStatus};
 use telegram_sim::SentMessage;
 
 use super::messages::by_place;
+use super::reading::last_teller;
 use super::{Broken, Model};
 use crate::harness::books::Books;
 
@@ -27,11 +28,6 @@ pub(super) fn check(model: &Model<'_>, broken: &mut Broken) {
     edited_once(model, &results, broken);
 }
 
-/// The delivery, or the one that tells its news.
-fn teller<'a>(books: &'a Books, delivery: &'a Delivery) -> &'a Delivery {
-    delivery.superseded_by.map_or(delivery, |by| &books.deliveries[&by])
-}
-
 /// Written under the entry after the end was told, or dropped.
 fn ended(books: &Books, result: &Delivery, places: &Places<'_>, broken: &mut Broken) {
     let [entry, told] = [result.entry_delivery, result.follows].map(|id| &books.deliveries[&id.unwrap()]);
@@ -47,7 +43,7 @@ fn ended(books: &Books, result: &Delivery, places: &Places<'_>, broken: &mut Bro
     };
     let says = message.edits.last().is_some_and(|edit| edit.starts_with(heading(&message.plain)) && has_result(edit));
     broken.unless(says, || format!("result {} does not stand there: {:?}", result.id, message.edits));
-    let told = teller(books, told);
+    let Some(told) = last_teller(books, told) else { return };
     if told.state == DeliveryState::Sent {
         let before = at(told).map(|exit| exit.seq).zip(message.edit_seqs.first().copied());
         let in_order = before.is_some_and(|(exit, edit)| exit < edit);
