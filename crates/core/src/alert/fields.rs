@@ -122,7 +122,6 @@ impl Fields {
                         Reading::Unusable(code, reason) => {
                             fault.get_or_insert_with(|| entry.fault(code, reason));
                         }
-                        Reading::Final(code, reason) => return Found::Unusable(entry.fault(code, reason)),
                     }
                 }
             }
@@ -130,10 +129,23 @@ impl Fields {
         fault.map_or(Found::Nothing, Found::Unusable)
     }
 
-    /// The text of the first of `names` that has one, without using it up.
-    pub(super) fn peek(&self, names: &[&str]) -> Option<String> {
-        let named = |entry: &&Entry| entry.names.iter().any(|name| names.contains(&name.as_str()));
-        self.entries.iter().filter(named).find_map(|entry| entry.value.as_str().map(str::to_owned))
+    /// The body, as it was sent.
+    pub(super) const fn body(&self) -> &Map<String, Value> {
+        &self.body
+    }
+
+    /// The query's fields.
+    pub(super) fn query(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let of_query = self.entries.iter().filter(|entry| entry.origin == Origin::Query);
+        of_query.filter_map(|entry| Some((entry.path.first()?.as_str(), &entry.value)))
+    }
+
+    /// Marks a value as read, so that it is not left over.
+    pub(super) fn use_up(&mut self, path: &[String], origin: Origin) {
+        let entry = self.entries.iter_mut().find(|entry| entry.origin == origin && entry.path == path);
+        if let Some(entry) = entry {
+            entry.used = true;
+        }
     }
 
     /// What was not used: the body's fields, then the query's that the body has not. Names that the query gave for a

@@ -1,5 +1,10 @@
 //! What an alert asks for: an entry, an exit, or, of a strategy's order, what it made of the position.
 
+pub(super) mod phrase;
+pub(super) mod reading;
+pub(super) mod signs;
+mod vocabulary;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -415,5 +420,7 @@ fn words_of(text: &str) -> Vec<String> {
     words
 }
 
+#[cfg(test)]
+mod spellings;
 #[cfg(test)]
 mod tests;

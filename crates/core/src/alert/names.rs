@@ -6,7 +6,9 @@
 pub(super) const SYMBOL: &[&str] = &["symbol", "ticker", "asset", "pair", "market"];
 pub(super) const TIMEFRAME: &[&str] = &["timeframe", "interval", "tf"];
 pub(super) const STRATEGY: &[&str] = &["strategy", "strategyid", "strategyname", "indicator"];
-pub(super) const SIGNAL: &[&str] = &["signal", "action", "orderaction", "side", "direction", "type"];
+/// Read for intent, among others: see `intent::signs`.
+pub(super) const SIGNAL: &[&str] =
+    &["signal", "action", "orderaction", "strategyorderaction", "side", "direction", "type"];
 pub(super) const PRICE: &[&str] = &["price", "orderprice", "entry", "entryprice", "close"];
 pub(super) const TAKE_PROFIT: &[&str] =
     &["tp", "takeprofit", "takeprofitprice", "tp1", "target", "target1", "takeprofit1", "tpprice"];
@@ -17,10 +19,10 @@ pub(super) const QUANTITY: &[&str] = &["quantity", "contracts", "size", "qty"];
 pub(super) const TRADE_ID: &[&str] = &["tradeid"];
 pub(super) const ORDER_ID: &[&str] = &["orderid"];
 pub(super) const COMMENT: &[&str] = &["comment", "ordercomment"];
-pub(super) const POSITION: &[&str] = &["marketposition"];
-pub(super) const POSITION_SIZE: &[&str] = &["marketpositionsize"];
-pub(super) const PREV_POSITION: &[&str] = &["prevmarketposition"];
-pub(super) const PREV_POSITION_SIZE: &[&str] = &["prevmarketpositionsize"];
+pub(super) const POSITION: &[&str] = &["marketposition", "strategymarketposition"];
+pub(super) const POSITION_SIZE: &[&str] = &["marketpositionsize", "strategymarketpositionsize"];
+pub(super) const PREV_POSITION: &[&str] = &["prevmarketposition", "strategyprevmarketposition"];
+pub(super) const PREV_POSITION_SIZE: &[&str] = &["prevmarketpositionsize", "strategyprevmarketpositionsize"];
 pub(super) const RISK: &[&str] = &["risk"];
 
 /// Every list.

@@ -5,6 +5,7 @@
 //! [`super::rules`].
 
 mod again;
+mod unread;
 
 use std::borrow::Cow;
 
@@ -13,7 +14,8 @@ use serde_json::{Map, Value};
 
 use super::document::AlertData;
 use super::fields::{Fields, Found, Origin};
-use super::intent::{Intent, Order, Unclear, remark, resolve};
+use super::intent::signs::collect;
+use super::intent::{Intent, reading};
 use super::levels::{Given, Levels};
 use super::names;
 use super::problem::{Problem, ProblemCode, plain};
@@ -174,7 +176,7 @@ impl Reader {
             "the name that your configuration has",
         );
         let comment = self.optional(names::COMMENT, values::words(usize::MAX));
-        let (signal, intent) = self.intent(comment.as_deref());
+        let (signal, intent) = self.intent();
         let price = self.required("price", names::PRICE, values::price, "{{close}}");
         let (levels, problems) = self.fields.take_levels();
         self.problems.extend(problems);
@@ -290,32 +292,23 @@ impl Reader {
         }
     }
 
-    /// What the alert asks for, from its signal and, for a strategy's order, its positions.
-    fn intent(&mut self, comment: Option<&str>) -> (Option<Signal>, Option<Intent>) {
-        let (signal, fault) = match self.fields.take(names::SIGNAL, values::signal) {
-            Found::Value(signal, _) => (Some(signal), None),
-            Found::Unusable(fault) => (None, Some(fault.problem("signal"))),
-            Found::Nothing => (None, None),
-        };
-        let order_id = self.fields.peek(names::ORDER_ID);
-        let order = Order {
-            signal,
-            now: self.allowed("market_position", names::POSITION, values::position),
-            prev: self.allowed("prev_market_position", names::PREV_POSITION, values::position),
-            growth: self.growth(),
-            remark: comment.and_then(remark).or_else(|| order_id.as_deref().and_then(remark)),
-        };
-        match resolve(&order) {
-            // A word that is no signal, beside positions that would open a trade, may mean anything.
-            Ok(intent) if intent.opens().is_none() || fault.is_none() => (signal, Some(intent)),
-            Ok(_) | Err(Unclear::NoSignal) => {
-                let problem = fault.unwrap_or_else(|| missing("signal", "BUY, SELL, TP_HIT or SL_HIT"));
-                self.problems.push(problem);
-                (signal, None)
-            }
-            Err(unclear) => {
-                self.problems.push(unclear_order(unclear, &order));
-                (signal, None)
+    /// What the alert asks for, from all that bears on it.
+    fn intent(&mut self) -> (Option<Signal>, Option<Intent>) {
+        let mut signs = collect(&self.fields);
+        signs.now = self.allowed("market_position", names::POSITION, values::position);
+        let prev = self.allowed("prev_market_position", names::PREV_POSITION, values::position);
+        signs.prev = prev.or(signs.prev);
+        signs.growth = self.growth();
+        let read = reading::read(&signs);
+        if let Some(heard) = read.decided_by {
+            let (path, origin) = heard.place();
+            self.fields.use_up(path, origin);
+        }
+        match read.intent {
+            Ok(intent) => (Some(intent.signal()), Some(intent)),
+            Err(unread) => {
+                self.problems.push(unread::problem(&unread));
+                (read.signal, None)
             }
         }
     }
@@ -330,30 +323,6 @@ impl Reader {
 
 fn missing(field: &str, example: &str) -> Problem {
     Problem::new(field, ProblemCode::Missing, format!("{field} is missing: add {field} to the message, with {example}"))
-}
-
-fn unclear_order(unclear: Unclear, order: &Order) -> Problem {
-    let signal = order.signal.map_or("no signal", Signal::as_str);
-    let position =
-        |position: Option<super::intent::Position>| position.map_or("unknown", super::intent::Position::as_str);
-    let (now, prev) = (position(order.now), position(order.prev));
-    if unclear == Unclear::NoPosition {
-        let message = format!(
-            "{signal} after a {prev} position may end, reduce or turn it: add market_position to the message, with \
-             \"{{{{strategy.market_position}}}}\""
-        );
-        return Problem::new("market_position", ProblemCode::Missing, message);
-    }
-    let size = match order.growth {
-        Some(std::cmp::Ordering::Greater) => ", market_position_size above prev_market_position_size",
-        Some(std::cmp::Ordering::Less) => ", market_position_size below prev_market_position_size",
-        _ => "",
-    };
-    let message = format!(
-        "signal {signal}, market_position {now}, prev_market_position {prev}{size} cannot all be true: fill them from \
-         {{{{strategy.order.action}}}}, {{{{strategy.market_position}}}} and {{{{strategy.prev_market_position}}}}"
-    );
-    Problem::new("market_position", ProblemCode::Contradictory, message)
 }
 
 /// Fields as BSON, as the JavaScript driver would store them.

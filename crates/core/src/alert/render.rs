@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::intent::{Intent, Position};
+use super::intent::{ExitSignal, Intent, Position, PositionChange};
 use super::payload::Payload;
 use crate::market::Side;
 use crate::money::Price;
@@ -21,10 +21,9 @@ pub fn render(payload: &Payload) -> String {
     put("symbol", payload.symbol.as_ref().map(|symbol| symbol.as_str().into()));
     put("timeframe", payload.timeframe.as_ref().map(|timeframe| timeframe.as_str().into()));
     put("strategy", text(&payload.strategy));
-    let order = payload.intent.map(order).unwrap_or_default();
-    put("signal", order.signal.map(Into::into));
-    put("market_position", order.now.map(|position| position.as_str().into()));
-    put("prev_market_position", order.prev.map(|position| position.as_str().into()));
+    for (name, word) in payload.intent.map(words).unwrap_or_default() {
+        put(name, Some(word.into()));
+    }
     put("price", payload.price.map(number));
     put("tp", payload.take_profit.map(number));
     put("sl", payload.stop_loss.map(number));
@@ -32,7 +31,10 @@ pub fn render(payload: &Payload) -> String {
     put("alert_id", text(&payload.alert_id));
     put("quantity", payload.quantity.map(|quantity| quantity.to_string().into()));
     put(if payload.trade_ref_explicit { "trade_id" } else { "order_id" }, text(&payload.trade_ref));
-    put("comment", text(&payload.comment).or_else(|| order.comment.map(Into::into)));
+    // A turn's reason may stand there already.
+    if let Some(comment) = text(&payload.comment) {
+        put("comment", Some(comment));
+    }
     put("risk", payload.risk.map(|risk| risk.as_str().into()));
     Value::Object(message).to_string()
 }
@@ -42,37 +44,43 @@ fn number(price: Price) -> Value {
     Number::from_f64(price.to_f64()).map_or(Value::Null, Value::Number)
 }
 
-#[derive(Default)]
-struct OrderWords {
-    signal: Option<&'static str>,
-    now: Option<Position>,
-    prev: Option<Position>,
-    comment: Option<&'static str>,
-}
-
-/// The signal and positions that `intent::resolve` makes this intent of.
-fn order(intent: Intent) -> OrderWords {
-    let against = |side: Side| Some(side.opposite().as_str());
+/// The fields of which `intent::reading` makes this intent.
+pub(super) fn words(intent: Intent) -> Vec<(&'static str, String)> {
+    let word = |name, word: &str| (name, word.to_owned());
+    let side = |side: Option<Side>| side.map(|side| word("side", Position::Held(side).as_str()));
+    let position = |name, position: Position| word(name, position.as_str());
+    let signal = |reason: Option<ExitSignal>| reason.map(|reason| word("signal", reason.as_str()));
     match intent {
-        Intent::Entry { side } => OrderWords { signal: Some(side.as_str()), ..OrderWords::default() },
-        Intent::Exit { reason, .. } => OrderWords { signal: Some(reason.as_str()), ..OrderWords::default() },
-        Intent::Flat { side, reason } => OrderWords {
-            signal: reason.map(|reason| reason.as_str()),
-            now: Some(Position::Flat),
-            prev: side.map(Position::Held),
-            comment: None,
-        },
-        Intent::Turn { closes, reason, opens } => OrderWords {
-            signal: Some(opens.as_str()),
-            now: Some(Position::Held(opens)),
-            prev: Some(Position::Held(closes)),
-            comment: reason.map(|reason| reason.as_str()),
-        },
-        Intent::Partial { side, reason, .. } => OrderWords {
-            signal: reason.map(|reason| reason.as_str()).or_else(|| side.and_then(against)),
-            now: side.map(Position::Held),
-            prev: None,
-            comment: None,
-        },
+        Intent::Entry { side } => vec![word("signal", side.as_str())],
+        Intent::Exit { reason: ExitSignal::TpHit, side: of, target: Some(target) } => {
+            [("signal", format!("TP{target}"))].into_iter().chain(side(of)).collect()
+        }
+        Intent::Exit { reason, side: of, .. } => signal(Some(reason)).into_iter().chain(side(of)).collect(),
+        Intent::Flat { side: of, reason } => {
+            let prev = of.map(|of| position("prev_market_position", Position::Held(of)));
+            signal(reason).into_iter().chain([position("market_position", Position::Flat)]).chain(prev).collect()
+        }
+        Intent::Turn { closes, reason, opens } => {
+            let comment = reason.map(|reason| word("comment", reason.as_str()));
+            let turn = [
+                word("signal", opens.as_str()),
+                position("market_position", Position::Held(opens)),
+                position("prev_market_position", Position::Held(closes)),
+            ];
+            turn.into_iter().chain(comment).collect()
+        }
+        Intent::Partial { side: of, reason, change } => {
+            let change = match change {
+                PositionChange::Reduced => "partial",
+                PositionChange::Breakeven => "breakeven",
+                PositionChange::StopMoved => "stop moved",
+            };
+            let told = match reason {
+                Some(ExitSignal::TpHit) => format!("{change} TP"),
+                Some(ExitSignal::SlHit) => format!("{change} SL"),
+                None => change.to_owned(),
+            };
+            [("signal", told)].into_iter().chain(side(of)).collect()
+        }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::intent::Position;
 use super::payload::GivenTimeframe;
 use super::problem::{ProblemCode, shown};
-use crate::market::{Signal, Symbol, Timeframe};
+use crate::market::{Symbol, Timeframe};
 use crate::money::{Amount, BadNumber, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
@@ -23,8 +23,6 @@ pub(super) enum Reading<T> {
     Usable(T),
     /// Something else; another name may have a usable one. The text goes on from the field's name: `is …`.
     Unusable(ProblemCode, String),
-    /// Something else, and so telling that no other name may overrule it.
-    Final(ProblemCode, String),
 }
 
 /// A single value as text, trimmed; none for null, an empty text, true and false, and whole objects.
@@ -120,35 +118,6 @@ pub(super) fn timeframe(value: &Value) -> Reading<GivenTimeframe> {
     read(value, |text| match Timeframe::from_str(&text) {
         Ok(timeframe) => Reading::Usable(GivenTimeframe::Known(timeframe)),
         Err(bad) => Reading::Unusable(ProblemCode::UnknownTimeframe, format!("is {}, which {bad}", shown(&text))),
-    })
-}
-
-/// Words by which other systems close a position, or do nothing. None is a signal of ours, and above all they must not
-/// let a `direction: long` beside them open a trade.
-const CLOSING_WORDS: &[&str] =
-    &["close", "exit", "flat", "cancel", "reduce", "liquidat", "cover", "stop", "none", "hold"];
-
-pub(super) fn signal(value: &Value) -> Reading<Signal> {
-    read(value, |text| {
-        let word = super::names::normal(&text);
-        match word.as_str() {
-            "buy" | "long" => Reading::Usable(Signal::Buy),
-            "sell" | "short" => Reading::Usable(Signal::Sell),
-            "tp" | "tphit" | "takeprofit" | "takeprofithit" => Reading::Usable(Signal::TpHit),
-            "sl" | "slhit" | "stoploss" | "stoplosshit" => Reading::Usable(Signal::SlHit),
-            _ if CLOSING_WORDS.iter().any(|closing| word.starts_with(closing)) => Reading::Final(
-                ProblemCode::UnknownSignal,
-                format!(
-                    "is {}, which opens nothing and does not say how a trade ended: use BUY, SELL, TP_HIT or SL_HIT, or, \
-                     to end whatever is open, market_position (\"{{{{strategy.market_position}}}}\" or \"flat\")",
-                    shown(&text)
-                ),
-            ),
-            _ => Reading::Unusable(
-                ProblemCode::UnknownSignal,
-                format!("is {}, which is no signal: use BUY, SELL, TP_HIT or SL_HIT", shown(&text)),
-            ),
-        }
     })
 }
 

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::alert::intent::{ExitSignal, PositionChange};
+use crate::alert::intent::phrase::{Place, Saying, understand};
+use crate::alert::intent::{ExitSignal, PositionChange, remark};
 use crate::alert::render::render;
 use crate::market::Side;
 
@@ -67,13 +68,20 @@ fn hostile_bodies_cost_no_more_than_long_ones() {
 fn payloads() -> impl Strategy<Value = Payload> {
     let sides = prop::sample::select(vec![Side::Buy, Side::Sell]);
     let reasons = prop::option::of(prop::sample::select(vec![ExitSignal::TpHit, ExitSignal::SlHit]));
-    let intents = (sides, reasons, 0..6).prop_map(|(side, reason, kind)| match kind {
+    let intents = (sides, reasons, 0..9).prop_map(|(side, reason, kind)| match kind {
         0 => Intent::Entry { side },
         1 => Intent::exit(reason.unwrap_or(ExitSignal::SlHit)),
         2 => Intent::Flat { side: Some(side), reason },
         3 => Intent::Flat { side: None, reason },
         4 => Intent::Turn { closes: side, reason: None, opens: side.opposite() },
-        _ => Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced },
+        5 => Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced },
+        6 => Intent::Partial { side: None, reason: None, change: PositionChange::Breakeven },
+        7 => Intent::Partial { side: Some(side), reason: None, change: PositionChange::StopMoved },
+        _ => Intent::Exit {
+            reason: reason.unwrap_or(ExitSignal::TpHit),
+            side: Some(side),
+            target: reason.is_none().then_some(2),
+        },
     });
     let prices = || prop::option::of((1_i64..999_999_999_999_999, 3_u32..15));
     let words = || prop::option::of("[A-Za-zäß€😀'\",:={}\\[\\]\\\\/][A-Za-z0-9äß '\",:=\n\\\\/]{0,20}[a-z0-9\"'}]");
@@ -91,7 +99,13 @@ fn payloads() -> impl Strategy<Value = Payload> {
             |((symbol, timeframe, strategy, intent), (price, tp, sl, at, id, trade, comment), (quantity, risk))| {
                 let decimal = |(m, s)| Price::new(rust_decimal::Decimal::new(m, s)).unwrap();
                 let plain = |text: Option<String>| {
-                    text.filter(|t| !t.contains("{{") && remark(t).is_none() && scrub(t) == *t && !t.contains("}}"))
+                    text.filter(|t| {
+                        !t.contains("{{")
+                            && understand(t, Place::Remark) == Saying::Unknown
+                            && remark(t).is_none()
+                            && scrub(t) == *t
+                            && !t.contains("}}")
+                    })
                 };
                 Payload {
                     symbol: Symbol::new(&symbol),

@@ -147,30 +147,44 @@ fn spellings(name: &str) -> [String; 4] {
 #[test]
 fn the_first_name_with_a_usable_value_wins_whatever_the_order_in_the_body() {
     let payload = of(r#"{"close": 9, "entry": "n/a", "price": "", "order_price": "8", "target": 5, "tp": 0,
-        "takeProfit": null, "tp1": "NaN", "take_profit_price": 4, "type": "market", "side": "sell", "action": "order"}"#);
+        "takeProfit": null, "tp1": "NaN", "take_profit_price": 4, "type": "market", "side": "sell"}"#);
     assert_eq!(payload.price, price("8"));
     assert_eq!(payload.take_profit, price("4"));
     assert_eq!(payload.signal, Some(Signal::Sell));
     assert_eq!(
         payload.additional,
-        doc! {"close": 9, "entry": "n/a", "target": 5, "tp": 0, "tp1": "NaN", "type": "market", "action": "order"},
+        doc! {"close": 9, "entry": "n/a", "target": 5, "tp": 0, "tp1": "NaN", "type": "market"},
         "what was not used is kept"
     );
 }
 
 #[test]
-fn a_word_that_closes_elsewhere_lets_no_direction_open_a_trade() {
-    for body in [
-        r#"{"action": "close", "direction": "long"}"#,
-        r#"{"action": "EXIT_LONG", "side": "buy"}"#,
-        r#"{"signal": "flat", "type": "sell"}"#,
+fn an_unknown_word_is_never_passed_over_for_another_field() {
+    for (body, word) in [
+        (r#"{"signal": "EMA Cross", "side": "buy"}"#, "signal is \"EMA Cross\""),
+        (r#"{"action": "order", "direction": "long"}"#, "action is \"order\""),
+        (r#"{"strategy": {"order": {"action": "foo"}}, "type": "sell"}"#, "strategy.order.action is \"foo\""),
+        (r#"{"action": ["buy", {"x": 1}], "type": "sell"}"#, "action is [a list]"),
     ] {
         let payload = of(body);
-        assert_eq!((payload.signal, payload.intent), (None, None), "{body}");
-        assert!(problems(&payload).contains(&"signal: unknown_signal".to_owned()), "{body}");
+        assert_eq!(payload.intent, None, "{body}");
+        let problem = payload.problems.iter().find(|problem| problem.field == "signal").unwrap();
+        assert_eq!(problem.code, ProblemCode::UnknownSignal, "{body}");
+        assert!(problem.message.starts_with(word), "{}", problem.message);
     }
-    let payload = of(r#"{"action": "close", "market_position": "flat", "prev_market_position": "short"}"#);
-    assert_eq!(payload.intent, Some(Intent::Flat { side: Some(Side::Sell), reason: None }));
+    assert_eq!(of(r#"{"action": "sell", "type": "EMA Cross"}"#).intent, Some(Intent::Entry { side: Side::Sell }));
+}
+
+#[test]
+fn two_readings_are_both_shown() {
+    let payload = of(r#"{"action": "sell", "type": "exit"}"#);
+    assert_eq!((payload.signal, payload.intent), (Some(Signal::TpHit), None), "not kept as an entry");
+    let problem = payload.problems.iter().find(|problem| problem.field == "signal").unwrap();
+    assert_eq!(problem.code, ProblemCode::Contradictory);
+    assert!(problem.message.contains("type \"exit\", and action \"sell\""), "{}", problem.message);
+    let in_url = read(br#"{"action": "sell"}"#, "type=exit").unwrap();
+    assert!(in_url.problems.iter().any(|p| p.message.contains("type (in the webhook's URL) \"exit\"")));
+    assert_eq!(in_url.intent, None);
 }
 
 #[test]
@@ -187,7 +201,7 @@ fn signals_in_every_spelling() {
             assert_eq!((payload.signal, payload.intent), (Some(*signal), Some((*signal).into())), "{word}");
         }
     }
-    for word in ["tp1", "buy now", "stop", "target", "b", "1", "strong buy", "{{strategy.order.action}}"] {
+    for word in ["buy now", "b", "2", "strong buy", "buy TSLA", "{{strategy.order.action}}"] {
         assert_eq!(of(&json!({"signal": word}).to_string()).intent, None, "{word}");
     }
 }

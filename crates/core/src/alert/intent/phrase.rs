@@ -1,0 +1,357 @@
+//! One phrase of a message, a signal's word, an order's id or a comment, understood as a whole or not at all.
+//!
+//! A phrase counts where each of its words is known: `Close entry(s) order Long` does, `closed above EMA` does not. Case,
+//! punctuation, emoji and whether words are joined make no difference.
+
+use super::vocabulary::{Token, Word, tokens};
+use super::{ExitSignal, PositionChange};
+use crate::market::Side;
+
+/// What a phrase says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::alert) enum Saying {
+    /// An order's direction: `buy`, `SELL`.
+    Order(Side),
+    /// The side of a trade: `long`, `short`. Alone it opens one, beside an exit it names the one that ends.
+    Side(Side),
+    /// An opening word: `enter_long`, `open`, `entry`.
+    Enter(Option<Side>),
+    /// A trade ends, or a part of it.
+    Closing(Closing),
+    /// `reverse`, `close short open long`: the side that is opened, where it is told.
+    Turn { opens: Option<Side>, both_told: bool },
+    /// Only words that say nothing: `market`, `limit`, `signal`.
+    Nothing,
+    /// It concerns a trade that is open, but cannot be read: `tp moved`, `sell exit`, words around `exit long`.
+    Unclear(Option<Side>),
+    /// Nothing is to be done: `test`, `cancel`.
+    Idle,
+    /// Not understood as a whole.
+    Unknown,
+}
+
+/// How a phrase says that a trade ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(in crate::alert) struct Closing {
+    /// The trade's side, where the phrase names it.
+    pub(in crate::alert) side: Option<Side>,
+    pub(in crate::alert) reason: Option<ExitSignal>,
+    /// The target's number: `TP2`.
+    pub(in crate::alert) target: Option<u32>,
+    /// The trade stays open, and this was done to it.
+    pub(in crate::alert) change: Option<PositionChange>,
+    /// It says that something happened (`exit`, `hit`, `stopped out`), so that it cannot describe an entry's levels.
+    pub(in crate::alert) firm: bool,
+    /// It gives a level's price (`SL 95`), as descriptions of entries do.
+    pub(in crate::alert) priced: bool,
+}
+
+/// Where a phrase stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::alert) enum Place {
+    /// Where an action is told. `stop` is a stop loss there.
+    Action,
+    /// `type`, `order`: where kinds of order stand. `stop` is one there.
+    Kind,
+    /// An order's id, a comment, a reason: words of any sense.
+    Remark,
+}
+
+/// The most numbers that a target has.
+const TARGETS_MAX: u32 = 20;
+
+/// Understands a phrase.
+pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
+    let tokens = tokens(text);
+    let phrase = Phrase { tokens: &tokens, place };
+    if tokens.is_empty() {
+        return Saying::Unknown;
+    }
+    if tokens.iter().any(|token| matches!(token, Token::Other)) { phrase.in_part() } else { phrase.whole() }
+}
+
+struct Phrase<'t> {
+    tokens: &'t [Token],
+    place: Place,
+}
+
+impl Phrase<'_> {
+    fn words(&self) -> impl Iterator<Item = Word> + '_ {
+        self.tokens.iter().filter_map(|token| token.word())
+    }
+
+    fn has(&self, wanted: &[Word]) -> bool {
+        self.words().any(|word| wanted.contains(&word))
+    }
+
+    fn find(&self, wanted: &[Word]) -> Option<usize> {
+        self.tokens.iter().position(|token| token.word().is_some_and(|word| wanted.contains(&word)))
+    }
+
+    /// One word right after the other.
+    fn pair(&self, first: &[Word], second: &[Word]) -> bool {
+        let is = |token: &Token, wanted: &[Word]| token.word().is_some_and(|word| wanted.contains(&word));
+        self.tokens.windows(2).any(|two| is(&two[0], first) && is(&two[1], second))
+    }
+
+    /// The one side that is named; none where both are.
+    fn side(&self) -> Option<Side> {
+        one_of(self.words().filter_map(Word::trade_side))
+    }
+
+    fn order(&self) -> Option<Side> {
+        one_of(self.words().filter_map(Word::order_side))
+    }
+
+    fn exits(&self) -> bool {
+        self.has(&[Word::Exit, Word::Close, Word::Cover])
+            || self.pair(&[Word::Square], &[Word::Out, Word::Off])
+            || self.pair(&[Word::Margin], &[Word::Call])
+    }
+
+    fn takes_profit(&self) -> bool {
+        self.has(&[Word::Target])
+    }
+
+    fn stops(&self) -> bool {
+        self.has(&[Word::StopLoss, Word::Stop, Word::Stopped, Word::Loss])
+    }
+
+    fn whole(&self) -> Saying {
+        let breakeven = self.has(&[Word::Breakeven]) || self.pair(&[Word::Break], &[Word::Even]);
+        let closing = self.exits() || self.takes_profit() || self.stops() || breakeven || self.has(&[Word::Trail]);
+        if self.has(&[Word::Idle]) {
+            Saying::Idle
+        } else if self.has(&[Word::Reverse]) {
+            self.turn()
+        } else if self.has(&[Word::Move]) {
+            self.managed(breakeven)
+        } else if self.parts() {
+            self.reduced()
+        } else if self.is_kind() {
+            Saying::Nothing
+        } else if closing && self.has(&[Word::Enter, Word::Add]) {
+            self.ends_and_opens()
+        } else if breakeven {
+            self.at_breakeven()
+        } else if self.exits() {
+            self.exit()
+        } else if closing {
+            self.level()
+        } else {
+            self.opening()
+        }
+    }
+
+    /// `buy stop` and `stop limit` are kinds of order, and so is `stop` where those stand.
+    fn is_kind(&self) -> bool {
+        const KINDS: &[Word] = &[Word::Stop, Word::Limit, Word::Market, Word::Order];
+        let all = |also: &[Word]| {
+            self.tokens.iter().all(|token| token.word().is_some_and(|w| KINDS.contains(&w) || also.contains(&w)))
+        };
+        let pending = self.tokens.len() > 1 && self.has(&[Word::Stop, Word::Limit]);
+        match self.place {
+            Place::Kind => all(&[]) || pending && all(&[Word::Buy, Word::Sell]),
+            Place::Action => pending && all(&[Word::Buy, Word::Sell]),
+            Place::Remark => false,
+        }
+    }
+
+    fn turn(&self) -> Saying {
+        let after = self.find(&[Word::To]).map_or(0, |to| to + 1);
+        let told = Phrase { tokens: &self.tokens[after..], place: self.place };
+        Saying::Turn { opens: told.side().or_else(|| told.order()), both_told: false }
+    }
+
+    /// `Close Short & Open Long`; `close open position`.
+    fn ends_and_opens(&self) -> Saying {
+        let (Some(end), Some(open)) = (
+            self.find(&[Word::Exit, Word::Close, Word::Cover, Word::Target, Word::StopLoss, Word::Stop, Word::Stopped]),
+            self.find(&[Word::Enter, Word::Add]),
+        ) else {
+            return Saying::Unclear(self.side());
+        };
+        if open == end + 1 && self.tokens.len() > open {
+            let rest: Vec<Token> =
+                self.tokens.iter().enumerate().filter(|(at, _)| *at != open).map(|(_, token)| *token).collect();
+            return Phrase { tokens: &rest, place: self.place }.whole();
+        }
+        let part = |tokens: &[Token]| one_of(tokens.iter().filter_map(|t| t.word()).filter_map(Word::trade_side));
+        let (first, second) = self.tokens.split_at(open.max(end));
+        match (part(first), part(second)) {
+            (Some(closes), Some(opens)) if end < open && closes != opens => {
+                Saying::Turn { opens: Some(opens), both_told: true }
+            }
+            (Some(opens), Some(closes)) if open < end && closes != opens => {
+                Saying::Turn { opens: Some(opens), both_told: true }
+            }
+            _ => Saying::Unclear(self.side()),
+        }
+    }
+
+    /// A level was moved.
+    fn managed(&self, breakeven: bool) -> Saying {
+        let change = if breakeven {
+            PositionChange::Breakeven
+        } else if self.stops() && !self.takes_profit() || self.has(&[Word::Trail]) {
+            PositionChange::StopMoved
+        } else {
+            return Saying::Unclear(self.side());
+        };
+        let reason = (breakeven && self.takes_profit()).then_some(ExitSignal::TpHit);
+        Saying::Closing(Closing { side: self.named(), change: Some(change), reason, firm: true, ..Closing::default() })
+    }
+
+    /// Whether only a part of the position is closed.
+    fn parts(&self) -> bool {
+        let closing = self.exits() || self.takes_profit() || self.stops();
+        self.has(&[Word::Partial, Word::Reduce])
+            || self.pair(&[Word::Scale], &[Word::Out])
+            || closing && self.has(&[Word::Half])
+            || self.percent_closed()
+    }
+
+    /// `close 50%`, `close long 50 %`; not `exit long tp 2%`, whose percentage is the level's.
+    fn percent_closed(&self) -> bool {
+        let Some(exit) = self.find(&[Word::Exit, Word::Close]) else { return false };
+        let mut before_level = self.tokens[exit..]
+            .iter()
+            .take_while(|token| !token.word().is_some_and(|w| matches!(w, Word::Target | Word::StopLoss | Word::Stop)));
+        before_level.any(|token| matches!(token, Token::Number(number) if number.percent && number.below_hundred))
+    }
+
+    fn reduced(&self) -> Saying {
+        let reason = match (self.takes_profit(), self.stops()) {
+            (true, false) => Some(ExitSignal::TpHit),
+            (false, true) => Some(ExitSignal::SlHit),
+            (true, true) | (false, false) => None,
+        };
+        let change = Some(PositionChange::Reduced);
+        Saying::Closing(Closing { side: self.named(), reason, change, firm: true, ..Closing::default() })
+    }
+
+    /// A stop at the entry's price: that it was moved there, or that it was hit.
+    fn at_breakeven(&self) -> Saying {
+        let ended = self.exits() || self.has(&[Word::Hit, Word::Stopped]);
+        let reason = (!ended && self.takes_profit()).then_some(ExitSignal::TpHit);
+        let change = (!ended).then_some(PositionChange::Breakeven);
+        Saying::Closing(Closing { side: self.named(), reason, change, firm: true, ..Closing::default() })
+    }
+
+    /// `close long`, `sell to close`, `Close entry(s) order Long`, `Exit Long TP`.
+    fn exit(&self) -> Saying {
+        let covers = self.has(&[Word::Cover]);
+        let end = self.find(&[Word::Exit, Word::Close, Word::Cover]).unwrap_or(0);
+        let to = self.pair(&[Word::To], &[Word::Exit, Word::Close, Word::Cover]);
+        let side = match (self.side(), self.order()) {
+            (Some(Side::Buy), _) if covers => return Saying::Unclear(None),
+            (Some(side), _) => Some(side),
+            (None, _) if covers => Some(Side::Sell),
+            (None, Some(order)) if to => Some(order.opposite()),
+            // The trade is named after the word: `exit buy`. Before it, it may be the order: `sell exit`.
+            (None, Some(order)) if self.find(&[Word::Buy, Word::Sell]).is_some_and(|at| at > end) => Some(order),
+            (None, Some(order)) => return Saying::Unclear(Some(order)),
+            (None, None) => None,
+        };
+        let told = self.reason();
+        Saying::Closing(Closing { side, firm: true, ..told })
+    }
+
+    /// `TP1 hit`, `Long SL`, `trailing stop`: a level, and what is told of it.
+    fn level(&self) -> Saying {
+        let told = self.reason();
+        let firm = self.has(&[Word::Hit, Word::Stopped]);
+        // `TP 110 / SL 95` are an entry's levels.
+        let described = self.takes_profit() && self.stops() && self.numbers().any(|number| !number.glued);
+        if described && !firm {
+            return if self.place == Place::Action { Saying::Unknown } else { Saying::Nothing };
+        }
+        Saying::Closing(Closing { side: self.named(), firm, ..told })
+    }
+
+    /// Reason and target.
+    fn reason(&self) -> Closing {
+        let loose = self.has(&[Word::Trail, Word::Modifier]);
+        let reason = match (self.takes_profit(), self.stops()) {
+            (true, false) if !self.has(&[Word::Trail]) => Some(ExitSignal::TpHit),
+            (false, true) if !loose => Some(ExitSignal::SlHit),
+            _ => None,
+        };
+        let mut numbers = self.numbers().filter(|number| !number.percent);
+        let number = numbers.next();
+        let target = number.and_then(|number| number.whole).filter(|target| (1..=TARGETS_MAX).contains(target));
+        let level = reason.is_some() && !self.exits();
+        Closing {
+            reason,
+            target: target.filter(|_| reason == Some(ExitSignal::TpHit)),
+            priced: level && number.is_some() && target.is_none(),
+            ..Closing::default()
+        }
+    }
+
+    fn numbers(&self) -> impl Iterator<Item = super::vocabulary::Number> + '_ {
+        self.tokens.iter().filter_map(|token| match token {
+            Token::Number(number) => Some(*number),
+            _ => None,
+        })
+    }
+
+    /// The trade's side; buy and sell name it too beside a level.
+    fn named(&self) -> Option<Side> {
+        self.side().or_else(|| self.order())
+    }
+
+    /// No word of closing.
+    fn opening(&self) -> Saying {
+        let enters = self.has(&[Word::Enter, Word::Entry, Word::Add]) || self.pair(&[Word::Scale], &[Word::In]);
+        let letters = self.tokens.iter().any(|token| matches!(token, Token::Letter(_)));
+        let says_more = self.numbers().next().is_some()
+            || letters
+            || self.has(&[Word::Hit, Word::Half, Word::Out, Word::Off, Word::Square, Word::Margin, Word::Call])
+            || self.has(&[Word::Modifier, Word::Percent, Word::Loss]);
+        let sides = self.words().filter(|word| word.trade_side().is_some() || word.order_side().is_some()).count();
+        if says_more || self.has(&[Word::Limit]) && sides > 0 {
+            return Saying::Unknown;
+        }
+        match (self.order(), self.side()) {
+            (Some(order), Some(side)) if order == side => Saying::Enter(Some(side)),
+            // To sell what is long, and to buy what is short.
+            (Some(_), Some(side)) if !enters => {
+                Saying::Closing(Closing { side: Some(side), firm: true, ..Closing::default() })
+            }
+            (Some(_), Some(_)) => Saying::Unknown,
+            (None, None) if sides > 0 => Saying::Unknown,
+            (order, side) if enters => Saying::Enter(side.or(order)),
+            (Some(order), None) => Saying::Order(order),
+            (None, Some(side)) => Saying::Side(side),
+            (None, None) => Saying::Nothing,
+        }
+    }
+
+    /// A phrase with words that are not known, but with a piece that tells of an exit: `Exit Long - RSI overbought`.
+    fn in_part(&self) -> Saying {
+        const ENDS: &[Word] = &[Word::Exit, Word::Close];
+        const SIDES: &[Word] = &[Word::Long, Word::Short];
+        const LEVELS: &[Word] = &[Word::Target, Word::StopLoss, Word::Stop, Word::Loss];
+        if self.has(&[Word::Enter, Word::Entry, Word::Add]) {
+            return Saying::Unknown;
+        }
+        let hit = self.pair(LEVELS, &[Word::Hit])
+            || self.pair(&[Word::Stopped], &[Word::Out])
+            || self.tokens.windows(3).any(|three| {
+                matches!(three, [Token::Word(level), Token::Number(_), Token::Word(Word::Hit)] if LEVELS.contains(level))
+            });
+        let ends = self.pair(ENDS, SIDES) || self.pair(SIDES, ENDS);
+        // Where an action is told, or its kind, such a word at the head or the end says enough.
+        let head =
+            |token: Option<&Token>| matches!(token, Some(Token::Word(Word::Exit | Word::StopLoss | Word::Target)));
+        let outright = self.place != Place::Remark && (head(self.tokens.first()) || head(self.tokens.last()));
+        if hit || ends || outright { Saying::Unclear(self.side()) } else { Saying::Unknown }
+    }
+}
+
+/// The one value that all agree on.
+fn one_of(mut sides: impl Iterator<Item = Side>) -> Option<Side> {
+    let first = sides.next()?;
+    sides.all(|side| side == first).then_some(first)
+}

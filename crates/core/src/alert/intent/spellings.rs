@@ -1,0 +1,190 @@
+//! The table of what people send (`spellings.txt`), and what holds for all mixtures of it.
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+
+use super::*;
+use crate::alert::payload::{Payload, read};
+use crate::alert::problem::ProblemCode;
+
+/// A line of the table.
+#[derive(Debug, Clone)]
+struct Row {
+    wanted: String,
+    fields: Map<String, Value>,
+    query: String,
+}
+
+impl Row {
+    fn is_entry(&self) -> bool {
+        self.wanted == "buy" || self.wanted == "sell"
+    }
+
+    fn turns(&self) -> bool {
+        self.wanted.starts_with("turn")
+    }
+
+    fn closes(&self) -> bool {
+        !self.is_entry() && !self.turns() && self.wanted != "refused"
+    }
+
+    fn read(&self) -> Payload {
+        read_whole(&self.fields, &self.query)
+    }
+}
+
+fn read_whole(fields: &Map<String, Value>, query: &str) -> Payload {
+    let mut body = json!({"symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA", "price": 100});
+    body.as_object_mut().unwrap().extend(fields.clone());
+    // TradingView's group of that name may stand in the place of the strategy's.
+    read(body.to_string().as_bytes(), &format!("{query}&strategy_name=EMA")).unwrap()
+}
+
+fn table() -> Vec<Row> {
+    let lines = include_str!("spellings.txt").lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let row = |line: &str| {
+        let (wanted, rest) = line.split_at(line.find('{').unwrap());
+        let (body, query) = rest.rsplit_once("} ? ").map_or((rest.to_owned(), ""), |(b, q)| (format!("{b}}}"), q));
+        let fields: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{line}: {error}"));
+        let Value::Object(fields) = fields else { panic!("{line}") };
+        let wanted = wanted.split_whitespace().collect::<Vec<_>>().join(" ");
+        Row { wanted, fields, query: query.trim().to_owned() }
+    };
+    lines.map(row).collect()
+}
+
+/// An intent in the table's words.
+fn told(payload: &Payload) -> String {
+    let Some(intent) = payload.intent else {
+        let positions = payload.problems.iter().any(|problem| problem.field == "market_position");
+        let two = payload.problems.iter().any(|problem| problem.code == ProblemCode::Contradictory);
+        return if two || positions { "unclear" } else { "refused" }.to_owned();
+    };
+    let side = |side: Option<Side>| match side {
+        Some(Side::Buy) => " long",
+        Some(Side::Sell) => " short",
+        None => "",
+    };
+    let reason = |reason: Option<ExitSignal>| match reason {
+        Some(ExitSignal::TpHit) => " tp",
+        Some(ExitSignal::SlHit) => " sl",
+        None => "",
+    };
+    match intent {
+        Intent::Entry { side: Side::Buy } => "buy".to_owned(),
+        Intent::Entry { side: Side::Sell } => "sell".to_owned(),
+        Intent::Exit { reason: why, side: of, target } => {
+            let target = target.map(|target| target.to_string()).unwrap_or_default();
+            format!("{}{target}{}", reason(Some(why)).trim_start(), side(of))
+        }
+        Intent::Flat { side: of, reason: why } => format!("flat{}{}", side(of), reason(why)),
+        Intent::Turn { opens, .. } => format!("turn{}", side(Some(opens))),
+        Intent::Partial { side: of, reason: why, change } => format!("{change}{}{}", side(of), reason(why)),
+    }
+}
+
+#[test]
+fn every_spelling_is_read_as_wanted() {
+    let mut wrong = Vec::new();
+    for row in table() {
+        let payload = row.read();
+        let found = told(&payload);
+        // What is refused is refused for one reason or another; the table tells which of them close.
+        let refused = found == "unclear" || found == "refused";
+        let matches = found == row.wanted || refused && (row.wanted == "unclear" || row.wanted == "refused");
+        if !matches {
+            let problems: Vec<&str> = payload.problems.iter().map(|problem| problem.message.as_str()).collect();
+            wrong.push(format!("{} {:?} ? {}\n   is read as {found} {problems:?}", row.wanted, row.fields, row.query));
+        }
+        if !refused {
+            assert_eq!(payload.problems, [], "{row:?}");
+        }
+    }
+    assert!(wrong.is_empty(), "{} of them are not:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn the_table_is_large_enough_to_rely_on() {
+    let table = table();
+    let count = |wanted: &dyn Fn(&Row) -> bool| table.iter().filter(|row| wanted(row)).count();
+    let (entries, exits) = (count(&Row::is_entry), count(&Row::closes));
+    let refused = count(&|row| row.wanted == "unclear");
+    assert!(table.len() >= 300 && entries >= 120, "{} rows, {entries} entries", table.len());
+    assert!(refused * 10 <= exits, "{refused} of {exits} exits are refused");
+    let distinct: std::collections::BTreeSet<String> =
+        table.iter().map(|row| format!("{}?{}", Value::Object(row.fields.clone()), row.query)).collect();
+    assert_eq!(distinct.len(), table.len(), "no row stands there twice");
+}
+
+/// Who has to mend the message sees what it says, or which word is not known.
+#[test]
+fn what_is_refused_says_why() {
+    for row in table().into_iter().filter(|row| row.wanted == "unclear" || row.wanted == "refused") {
+        let payload = row.read();
+        let [problem] = &payload.problems[..] else { panic!("{row:?}: {:?}", payload.problems) };
+        assert!(matches!(problem.field.as_str(), "signal" | "market_position"), "{row:?}: {problem:?}");
+        if problem.code == ProblemCode::Contradictory && problem.field == "signal" {
+            assert!(problem.message.contains("two ways") && problem.message.contains(", and "), "{problem:?}");
+        }
+        let two = problem.code == ProblemCode::Contradictory && problem.field == "signal";
+        let kept_as_entry = payload.signal.and_then(Signal::entry_side).is_some();
+        assert!(!two || !kept_as_entry, "{row:?}: what may close is not kept as an entry");
+    }
+}
+
+/// All of `sign`, and of the others what it does not say itself. None where these would hide what it says in its URL.
+fn mixed(sign: &Row, others: [&Row; 2]) -> Option<(Map<String, Value>, String)> {
+    let mut fields = Map::new();
+    for row in others.into_iter().chain([sign]) {
+        fields.extend(row.fields.clone());
+    }
+    let text = Value::Object(fields.clone()).to_string().to_lowercase();
+    let hidden = sign
+        .query
+        .split('&')
+        .filter_map(|pair| pair.split('=').next())
+        .any(|name| !name.is_empty() && text.contains(&format!("\"{}\"", name.to_lowercase())));
+    (!hidden).then(|| (fields, format!("{}&{}&{}", others[0].query, others[1].query, sign.query)))
+}
+
+fn closing() -> Vec<Row> {
+    table().into_iter().filter(Row::closes).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+
+    /// Whatever else a message says: where it says that something closes, it opens nothing but by a stated turn.
+    #[test]
+    fn nothing_with_an_exit_sign_opens_a_trade(
+        sign in prop::sample::select(closing()), one in prop::sample::select(table()), two in prop::sample::select(table()),
+    ) {
+        if let Some((fields, query)) = mixed(&sign, [&one, &two]) {
+            let intent = read_whole(&fields, &query).intent;
+            let opens = matches!(intent, Some(Intent::Entry { .. }));
+            prop_assert!(!opens, "{fields:?} ? {query} opens, though {} closes", Value::Object(sign.fields));
+        }
+    }
+
+    /// Case, joints and decoration change nothing.
+    #[test]
+    fn spelling_does_not_matter(row in prop::sample::select(table()), how in 0_u8..5) {
+        let change = |text: &str| match how {
+            0 => text.to_uppercase(),
+            1 => text.to_lowercase(),
+            2 => format!("  {text} "),
+            3 => format!("🔔 {text}!"),
+            _ => text.replace(' ', "_"),
+        };
+        let names = ["signal", "action", "side", "direction", "event", "sentiment", "order_action"];
+        let mut fields = row.fields.clone();
+        for (name, value) in &mut fields {
+            if let (true, Some(text)) = (names.contains(&name.as_str()), value.as_str()) {
+                if !text.contains("{{") && text.parse::<f64>().is_err() && !(name == "sentiment" && how == 3) {
+                    *value = change(text).into();
+                }
+            }
+        }
+        prop_assert_eq!(told(&read_whole(&fields, &row.query)), told(&row.read()), "{:?}", fields);
+    }
+}
