@@ -135,17 +135,13 @@ impl Fields {
     }
 
     /// The query's fields.
-    pub(super) fn query(&self) -> impl Iterator<Item = (&str, &Value)> {
-        let of_query = self.entries.iter().filter(|entry| entry.origin == Origin::Query);
-        of_query.filter_map(|entry| Some((entry.path.first()?.as_str(), &entry.value)))
+    pub(super) const fn query(&self) -> &Map<String, Value> {
+        &self.query
     }
 
-    /// Marks a value as read, so that it is not left over.
-    pub(super) fn use_up(&mut self, path: &[String], origin: Origin) {
-        let entry = self.entries.iter_mut().find(|entry| entry.origin == origin && entry.path == path);
-        if let Some(entry) = entry {
-            entry.used = true;
-        }
+    /// Marks a value of the body as read, so that it is not left over.
+    pub(super) fn use_up_of_body(&mut self, path: &[String]) {
+        self.used.push(path.to_vec());
     }
 
     /// What was not used: the body's fields, then the query's that the body has not. Names that the query gave for a

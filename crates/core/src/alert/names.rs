@@ -6,9 +6,6 @@
 pub(super) const SYMBOL: &[&str] = &["symbol", "ticker", "asset", "pair", "market"];
 pub(super) const TIMEFRAME: &[&str] = &["timeframe", "interval", "tf"];
 pub(super) const STRATEGY: &[&str] = &["strategy", "strategyid", "strategyname", "indicator"];
-/// Read for intent, among others: see `intent::signs`.
-pub(super) const SIGNAL: &[&str] =
-    &["signal", "action", "orderaction", "strategyorderaction", "side", "direction", "type"];
 pub(super) const PRICE: &[&str] = &["price", "orderprice", "entry", "entryprice", "close"];
 pub(super) const TAKE_PROFIT: &[&str] =
     &["tp", "takeprofit", "takeprofitprice", "tp1", "target", "target1", "takeprofit1", "tpprice"];
@@ -30,7 +27,6 @@ pub(super) const ALL: &[&[&str]] = &[
     SYMBOL,
     TIMEFRAME,
     STRATEGY,
-    SIGNAL,
     PRICE,
     TAKE_PROFIT,
     STOP_LOSS,

@@ -27,7 +27,7 @@ use crate::time::Time;
 use crate::user::RiskLevel;
 
 pub(super) use self::again::json;
-pub use self::again::{body_text, is_about_intent, read_again};
+pub use self::again::{Otherwise, body_text, is_about_intent, read_again, read_otherwise};
 pub use super::levels::Given as GivenLevels;
 pub use super::redact::{scrub, scrub_query};
 pub use super::source::Unreadable;
@@ -300,10 +300,9 @@ impl Reader {
         signs.prev = prev.or(signs.prev);
         signs.growth = self.growth();
         let read = reading::read(&signs);
-        if let Some(heard) = read.decided_by {
-            let (path, origin) = heard.place();
-            self.fields.use_up(path, origin);
-        }
+        // What stands in the URL is kept among the rest: the URL itself is not.
+        let of_body = read.read_from.iter().map(|heard| heard.place()).filter(|(_, origin)| *origin == Origin::Body);
+        of_body.for_each(|(path, _)| self.fields.use_up_of_body(path));
         match read.intent {
             Ok(intent) => (Some(intent.signal()), Some(intent)),
             Err(unread) => {

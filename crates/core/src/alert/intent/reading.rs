@@ -37,8 +37,8 @@ pub(in crate::alert) struct Read<'s> {
     pub(in crate::alert) intent: Result<Intent, Unread<'s>>,
     /// Never that of an entry where something closes.
     pub(in crate::alert) signal: Option<Signal>,
-    /// The word that told most.
-    pub(in crate::alert) decided_by: Option<&'s Heard>,
+    /// The words that it was read from.
+    pub(in crate::alert) read_from: Vec<&'s Heard>,
 }
 
 /// Reads what a message asks for.
@@ -49,7 +49,10 @@ pub(in crate::alert) fn read(signs: &Signs) -> Read<'_> {
         Ok(intent) => Some(intent.signal()),
         Err(unread) => told.signal(unread),
     };
-    Read { intent, signal, decided_by: told.decides() }
+    // Beside an exit, the side says which trade it is.
+    let exits = matches!(intent, Ok(intent) if intent.opens().is_none());
+    let side = told.side.map(|(heard, _)| heard).filter(|_| exits);
+    Read { intent, signal, read_from: told.decides().into_iter().chain(side).collect() }
 }
 
 type Answer<'s> = Result<Intent, Unread<'s>>;
@@ -77,7 +80,7 @@ struct Told<'s> {
     /// The first that gives a direction.
     direction: Option<(&'s Heard, Direction)>,
     /// The first `long` or `short`.
-    side: Option<Side>,
+    side: Option<(&'s Heard, Side)>,
     /// An opening word, with or without a side.
     enters: Option<&'s Heard>,
     vague: Option<&'s Heard>,
@@ -127,7 +130,7 @@ impl<'s> Told<'s> {
                 _ if weak => {}
                 Saying::Order(side) => told.directs(heard, Direction::Order(side)),
                 Saying::Side(side) => {
-                    told.side = told.side.or(Some(side));
+                    told.side.get_or_insert((heard, side));
                     told.directs(heard, Direction::Side(side));
                 }
                 Saying::Enter(side) => {
@@ -148,6 +151,11 @@ impl<'s> Told<'s> {
 
     fn directs(&mut self, heard: &'s Heard, direction: Direction) {
         self.direction.get_or_insert((heard, direction));
+    }
+
+    /// The side that `long` or `short` names.
+    fn named(&self) -> Option<Side> {
+        self.side.map(|(_, side)| side)
     }
 
     fn decides(&self) -> Option<&'s Heard> {
@@ -214,18 +222,23 @@ impl Signs {
         self.state(|says| matches!(says, StateSays::Closes(_)))
     }
 
-    /// The side that a state names.
-    fn state_side(&self) -> Option<(&State, Side)> {
-        let of_trade = self.states.iter().find_map(|state| match state.says {
+    /// The states that tell a side, those of the trade first.
+    fn sided(&self) -> impl Iterator<Item = (&State, Side)> {
+        let of_trade = self.states.iter().filter_map(|state| match state.says {
             StateSays::Trade(side) => Some((state, side)),
             _ => None,
         });
-        of_trade.or_else(|| {
-            self.states.iter().find_map(|state| match state.says {
-                StateSays::Held(side) => Some((state, side)),
-                _ => None,
-            })
-        })
+        let held = self.states.iter().filter_map(|state| match state.says {
+            StateSays::Held(side) => Some((state, side)),
+            _ => None,
+        });
+        of_trade.chain(held)
+    }
+
+    /// The side that states name; none where they name both.
+    fn state_side(&self) -> Option<Side> {
+        let (_, first) = self.sided().next()?;
+        self.sided().all(|(_, side)| side == first).then_some(first)
     }
 
     /// A state by which this closes.
@@ -307,7 +320,7 @@ fn in_detail(intent: Intent, signs: &Signs, told: &Told<'_>) -> Intent {
     let closing = told.ending.map(|(_, closing)| closing).unwrap_or_default();
     match intent {
         Intent::Exit { reason, .. } => {
-            let side = closing.side.or(told.side).or_else(|| signs.state_side().map(|(_, side)| side));
+            let side = closing.side.or(told.named()).or_else(|| signs.state_side());
             Intent::Exit { reason, side, target: closing.target }
         }
         Intent::Partial { side, reason, .. } => {
@@ -355,7 +368,7 @@ fn by_state<'s>(signs: &'s Signs, told: &Told<'s>) -> Option<Answer<'s>> {
         let named = told.ending.and_then(|(_, closing)| closing.side);
         let side = named.or_else(|| match direction {
             Some(Direction::Order(side)) => Some(side.opposite()),
-            _ => signs.state_side().map(|(_, side)| side),
+            _ => signs.state_side(),
         });
         return Some(Ok(Intent::Flat { side, reason }));
     }
@@ -369,10 +382,10 @@ fn by_state<'s>(signs: &'s Signs, told: &Told<'s>) -> Option<Answer<'s>> {
     if let Some(state) = signs.closing_flag() {
         return by_flag(signs, told, state, reason);
     }
-    let (state, side) = signs.state_side()?;
-    let against = direction.filter(|direction| direction.side() != side)?;
-    if told.ending.is_some() {
-        return None;
+    let against = direction.filter(|_| told.ending.is_none())?;
+    let (state, side) = signs.sided().find(|(_, side)| *side != against.side())?;
+    if signs.state_side().is_none() {
+        return Some(Err(two(&state.heard, opened_by(told))));
     }
     if let Some(intent) = labelled_exit(signs, against) {
         return Some(Ok(intent));
@@ -389,7 +402,7 @@ fn by_state<'s>(signs: &'s Signs, told: &Told<'s>) -> Option<Answer<'s>> {
 /// An order that can only close.
 fn by_flag<'s>(signs: &'s Signs, told: &Told<'s>, state: &'s State, reason: Option<ExitSignal>) -> Option<Answer<'s>> {
     let StateSays::Closes(of_flag) = state.says else { return None };
-    let named = of_flag.or_else(|| signs.state_side().map(|(_, side)| side));
+    let named = of_flag.or_else(|| signs.state_side());
     let flat = |side| Some(Ok(Intent::Flat { side, reason }));
     if signs.in_part {
         let side = named.or(told.direction.and_then(|(_, direction)| match direction {
@@ -469,7 +482,7 @@ fn ended<'s>(signs: &Signs, told: &Told<'s>, heard: &'s Heard, closing: Closing)
     if told.enters.is_some() {
         return Err(two(heard, opened_by(told)));
     }
-    let side = closing.side.or(told.side).or_else(|| signs.state_side().map(|(_, side)| side));
+    let side = closing.side.or(told.named()).or_else(|| signs.state_side());
     let part = signs.in_part.then_some(PositionChange::Reduced).filter(|_| closing.reason.is_none());
     if let Some(change) = closing.change.or(part) {
         return Ok(Intent::Partial { side, reason: closing.reason, change });

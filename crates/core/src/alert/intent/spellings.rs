@@ -96,9 +96,9 @@ fn every_spelling_is_read_as_wanted() {
             let problems: Vec<&str> = payload.problems.iter().map(|problem| problem.message.as_str()).collect();
             wrong.push(format!("{} {:?} ? {}\n   is read as {found} {problems:?}", row.wanted, row.fields, row.query));
         }
-        if !refused {
-            assert_eq!(payload.problems, [], "{row:?}");
-        }
+        let of_intent = |field: &str| matches!(field, "signal" | "market_position" | "prev_market_position");
+        let problem = payload.problems.iter().find(|problem| of_intent(&problem.field));
+        assert!(refused || problem.is_none(), "{row:?}: {problem:?}");
     }
     assert!(wrong.is_empty(), "{} of them are not:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -46,7 +46,7 @@ impl Gives {
         match reading {
             Reading::Absent => {}
             Reading::Usable(level) => self.levels.push((number, level)),
-            Reading::Unusable(code, reason) | Reading::Final(code, reason) => {
+            Reading::Unusable(code, reason) => {
                 self.wrong.push(Wrong { number, place, code, reason });
             }
         }
@@ -282,8 +282,8 @@ fn single(value: &Value, unit: Unit) -> Reading<Level> {
     let text = match values::scalar(value) {
         Reading::Usable(text) => text,
         Reading::Absent => return Reading::Absent,
-        Reading::Unusable(..) | Reading::Final(..) if *value == Value::Bool(false) => return Reading::Absent,
-        Reading::Unusable(_, reason) | Reading::Final(_, reason) => {
+        Reading::Unusable(..) if *value == Value::Bool(false) => return Reading::Absent,
+        Reading::Unusable(_, reason) => {
             return Reading::Unusable(ProblemCode::NotANumber, reason);
         }
     };
@@ -312,7 +312,7 @@ fn single(value: &Value, unit: Unit) -> Reading<Level> {
             ),
         },
         Reading::Absent => Reading::Absent,
-        Reading::Unusable(code, reason) | Reading::Final(code, reason) => Reading::Unusable(code, reason),
+        Reading::Unusable(code, reason) => Reading::Unusable(code, reason),
     }
 }
 

@@ -4,21 +4,92 @@ use bson::{Bson, Document};
 use serde_json::{Map, Number, Value};
 
 use super::{Fields, Payload, Reader, TEXT_KEY};
-use crate::alert::document::Alert;
+use crate::alert::document::{Alert, AlertStatus};
 use crate::alert::intent::{ExitSignal, Intent, OperatorReading, remark};
-use crate::alert::problem::Problem;
+use crate::alert::problem::{Problem, ProblemCode};
+use crate::alert::render::words;
 use crate::market::Signal;
 
 /// Reads the payload of a kept alert as it was read when it came in. What its body lacked, because it stood in the URL,
-/// is taken from what was read then.
+/// is taken from what was read then. What was an exit then is never an entry now.
 pub fn read_again(alert: &Alert) -> Payload {
-    let raw = &alert.webhook.raw_payload;
-    let body = fields(raw.iter().filter(|(name, _)| *name != TEXT_KEY));
-    let query = read_then(alert, &body);
-    let fields = Fields::new(body, query);
-    let mut payload = Reader { fields, problems: Vec::new() }.payload(raw.clone());
+    let mut payload = said_again(alert, Vec::new());
+    if says_nothing(&payload) {
+        payload = said_again(alert, stored(alert).map(words).unwrap_or_default());
+    }
+    keep_closing(alert, &mut payload);
     payload.additional = alert.alert_data.additional_data.clone().unwrap_or_default();
     payload
+}
+
+/// How an alert that was kept would be read now, where that is another thing than was made of it.
+#[must_use]
+pub fn read_otherwise(alert: &Alert) -> Option<Otherwise> {
+    let payload = said_again(alert, Vec::new());
+    // Where all of it stood in the URL, what was read then is all that is known.
+    if says_nothing(&payload) {
+        return None;
+    }
+    let refused = alert.processing.status == AlertStatus::Failed && !alert.alertcast.refused_for.is_empty();
+    let misread = alert.alertcast.refused_for.iter().any(|code| INTENT_CODES.contains(&code.as_str()));
+    let then = if refused && misread { None } else { Some(stored(alert)?) };
+    let same = match (then, payload.intent) {
+        (Some(then), Some(now)) => is_same(then, now),
+        (None, None) => true,
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    (!same).then_some(Otherwise { then, now: payload.intent })
+}
+
+/// What was made of an alert, and what would be; none where it was, or would be, refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Otherwise {
+    pub then: Option<Intent>,
+    pub now: Option<Intent>,
+}
+
+/// The codes under which an alert is refused because it is not clear what it asks for.
+const INTENT_CODES: &[&str] = &[ProblemCode::UnknownSignal.as_str(), ProblemCode::Contradictory.as_str()];
+
+/// Whether the same comes of both. Of a turn one half may have been left out; what an exit tells besides its reason
+/// only narrows it.
+fn is_same(then: Intent, now: Intent) -> bool {
+    match (then, now) {
+        (Intent::Exit { reason: then, .. }, Intent::Exit { reason: now, target: None, .. }) => then == now,
+        (Intent::Entry { side }, Intent::Turn { opens, .. }) => side == opens,
+        (Intent::Flat { side, .. }, Intent::Turn { closes, .. }) => side == Some(closes),
+        (Intent::Flat { side: then, .. }, Intent::Flat { side: now, .. }) => then == now || then.is_none(),
+        (then, now) => then == now,
+    }
+}
+
+/// What was made of it when it came in.
+fn stored(alert: &Alert) -> Option<Intent> {
+    Intent::from_document(alert.alert_data.signal, alert.alertcast.intent.as_ref()).ok()
+}
+
+fn said_again(alert: &Alert, more: Vec<(&'static str, String)>) -> Payload {
+    let raw = &alert.webhook.raw_payload;
+    let body = fields(raw.iter().filter(|(name, _)| *name != TEXT_KEY));
+    let mut query = read_then(alert, &body);
+    query.extend(more.into_iter().map(|(name, word)| (name.to_owned(), word.into())));
+    Reader { fields: Fields::new(body, query), problems: Vec::new() }.payload(raw.clone())
+}
+
+fn says_nothing(payload: &Payload) -> bool {
+    payload.problems.iter().any(|problem| problem.field == "signal" && problem.code == ProblemCode::Missing)
+}
+
+/// The words of closing may have stood in the URL, which is not kept whole.
+fn keep_closing(alert: &Alert, payload: &mut Payload) {
+    let closed = stored(alert).filter(|intent| intent.opens().is_none());
+    let (Some(closed), Some(Intent::Entry { .. })) = (closed, payload.intent) else { return };
+    payload.ask(closed);
+    if alert.alertcast.refused_for.iter().any(|code| INTENT_CODES.contains(&code.as_str())) {
+        let message = "what it asks for was not clear when it came in: say what is to be done, or send it anew";
+        payload.intent = None;
+        payload.problems.push(Problem::new("signal", ProblemCode::Contradictory, message));
+    }
 }
 
 /// Fields that tell what an alert asks for: what is wrong with them does not matter any more once an operator has said it.
@@ -56,8 +127,7 @@ impl Payload {
     /// Takes an operator's word for what it asks for. Answers whether that says enough: an entry and a turn need a side.
     pub fn read_as(&mut self, reading: OperatorReading) -> bool {
         let Some(intent) = reading.intent(self.told_reason()) else { return false };
-        self.intent = Some(intent);
-        self.signal = Some(intent.signal());
+        self.ask(intent);
         self.problems.retain(|problem| !is_about_intent(problem));
         true
     }
@@ -89,7 +159,6 @@ fn read_then(alert: &Alert, body: &Map<String, Value>) -> Map<String, Value> {
     read.insert("symbol".to_owned(), data.symbol.as_str().into());
     read.insert("timeframe".to_owned(), data.timeframe.as_str().into());
     read.insert("strategy".to_owned(), data.strategy.as_str().into());
-    read.insert("signal".to_owned(), data.signal.as_str().into());
     read.insert("price".to_owned(), data.price.to_string().into());
     for (name, level) in [("tp", data.take_profit_price), ("sl", data.stop_loss_price)] {
         read.extend(level.map(|level| (name.to_owned(), level.to_string().into())));
@@ -212,5 +281,68 @@ mod tests {
             }
             assert_eq!(first.timestamp_in_body, again.timestamp_in_body, "{body}");
         }
+    }
+
+    fn kept_with_intent(body: &str, query: &str) -> Alert {
+        let (mut alert, payload) = kept(body, query);
+        alert.alertcast.intent = payload.intent.and_then(Intent::to_document);
+        alert
+    }
+
+    #[test]
+    fn words_in_the_url_are_as_good_as_in_the_body() {
+        for (body, query) in [
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S"}"#, "signal=BUY"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S"}"#, "market_position=flat"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S"}"#, "signal=TP2&side=long"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S"}"#, "signal=move_sl"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S", "action": "sell"}"#, "reduceOnly=true"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S", "action": "sell"}"#, "market_position=flat"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S", "action": "sell"}"#, "comment=Exit%20Long"),
+            (r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S", "side": "long"}"#, "type=exit"),
+        ] {
+            let alert = kept_with_intent(body, query);
+            let again = read_again(&alert);
+            assert_eq!(again.intent, stored(&alert), "{body} {query}");
+            assert_eq!(again.problems, [], "{body} {query}");
+            assert!(again.intent.is_some(), "{body} {query}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_clear_does_not_become_an_entry_for_lack_of_its_url() {
+        let body = r#"{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S", "action": "sell"}"#;
+        let mut alert = kept_with_intent(body, "type=exit");
+        assert_eq!(alert.alert_data.signal, crate::market::Signal::TpHit);
+        alert.alert_data.additional_data = None;
+        alert.alertcast.refused_for = vec!["contradictory".to_owned()];
+        let again = read_again(&alert);
+        assert_eq!(again.intent, None);
+        assert_eq!(again.problems.len(), 1);
+    }
+
+    #[test]
+    fn what_would_be_read_otherwise_is_told() {
+        use crate::alert::intent::ExitSignal;
+        use crate::market::{Side, Signal};
+        let body = |more: &str| format!(r#"{{"symbol": "A", "tf": "1h", "price": 1, "strategy": "S", {more}}}"#);
+        // As an entry, which earlier versions made of it.
+        let mut misread = kept_with_intent(&body(r#""signal": "TP1", "side": "buy""#), "");
+        misread.alert_data.signal = Signal::Buy;
+        misread.alertcast.intent = None;
+        let now = Intent::Exit { reason: ExitSignal::TpHit, side: None, target: Some(1) };
+        let then = Intent::Entry { side: Side::Buy };
+        assert_eq!(read_otherwise(&misread), Some(Otherwise { then: Some(then), now: Some(now) }));
+        let mut refused = kept_with_intent(&body(r#""signal": "exit", "side": "long""#), "");
+        refused.processing.status = AlertStatus::Failed;
+        refused.alertcast.refused_for = vec!["unknown_signal".to_owned()];
+        let flat = Intent::Flat { side: Some(Side::Buy), reason: None };
+        assert_eq!(read_otherwise(&refused), Some(Otherwise { then: None, now: Some(flat) }));
+        for same in
+            [r#""signal": "BUY""#, r#""signal": "TP_HIT", "side": "long""#, r#""x": 1, "market_position": "flat""#]
+        {
+            assert_eq!(read_otherwise(&kept_with_intent(&body(same), "")), None, "{same}");
+        }
+        assert_eq!(read_otherwise(&kept_with_intent(&body(r#""x": 1"#), "signal=BUY")), None);
     }
 }
