@@ -197,7 +197,7 @@ pub(in crate::alert) fn collect(fields: &Fields) -> Signs {
     for (name, value) in fields.query() {
         // The body wins; what it lacks may stand in the URL.
         if !of_body.contains(&canonical(&names::normal(name)).to_owned()) {
-            found.look(&[name.clone()], "", value, Origin::Query, false);
+            found.look(std::slice::from_ref(name), "", value, Origin::Query, false);
         }
     }
     found.signs()
