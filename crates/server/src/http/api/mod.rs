@@ -261,6 +261,7 @@ impl Act {
             | Self::CloseTrade
             | Self::Resend
             | Self::Process
+            | Self::Unblock
             | Self::EraseUser => true,
         }
     }
