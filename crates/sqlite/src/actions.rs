@@ -154,7 +154,7 @@ fn resend(rows: Rows<'_>, asked: &Resend) -> Result<Resent> {
 fn lift_mark(rows: Rows<'_>, trade: &Trade, bytes: &[u8], now: Time) -> Result<()> {
     let mut edit = Edit::new();
     edit.unset("alertcast.unreached");
-    edit.set("alertcast.rev", Count(trade.alertcast.rev.0 + 1));
+    edit.set("alertcast.rev", Count(trade.alertcast.rev.0.saturating_add(1)));
     edit.set("updatedAt", now);
     rows.edit(Collection::Trades, bytes, &edit)?;
     usage::give_back(rows, trade.subscription_id, trade.alertcast.preference_id, now)
@@ -168,7 +168,7 @@ fn unsettle(rows: Rows<'_>, alert: AlertId, not_failed: i64, now: Time) -> Resul
     let mut edit = Edit::new();
     let failed = raw::counter(&document, "statistics.failureCount")? - not_failed;
     edit.set("statistics.failureCount", Count(failed));
-    edit.set(RESENDS, Count(raw::counter(&document, RESENDS)? + 1));
+    edit.set(RESENDS, Count(raw::counter(&document, RESENDS)?.saturating_add(1)));
     edit.unset("alertcast.settledAt");
     edit.set("updatedAt", now);
     rows.edit(Collection::Alerts, &document, &edit)?;

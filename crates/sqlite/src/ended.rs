@@ -134,7 +134,7 @@ impl<'c> Endings<'c> {
         }
         let mut edit = Edit::new();
         edit.set("alertcast.unreached", true);
-        edit.set("alertcast.rev", Count(trade.alertcast.rev.0 + 1));
+        edit.set("alertcast.rev", Count(trade.alertcast.rev.0.saturating_add(1)));
         edit.set("updatedAt", self.now);
         self.rows.edit(Collection::Trades, &bytes, &edit)?;
         usage::take_back(self.rows, trade.subscription_id, trade.alertcast.preference_id, self.now)

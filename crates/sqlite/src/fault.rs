@@ -38,6 +38,13 @@ pub enum OpenError {
         .file.display()
     )]
     DamagedSpool { file: PathBuf, why: String },
+    /// There is a file of that name, and nothing says that it is ours. It is left as it is.
+    #[error(
+        "{} is no file of Alertcast: {why}. It is left as it is: put the right one, or a backup, in its place; or move \
+         it away to begin with nothing",
+        .file.display()
+    )]
+    NotOurs { file: PathBuf, why: String },
     /// The database cannot be read or set up.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -12,7 +12,8 @@ use bson::oid::ObjectId;
 
 use crate::documents::bound;
 use crate::fault::{Fault, OpenError, Result};
-use crate::migrate::version;
+use crate::file;
+use crate::migrate::{APPLICATION_ID, version};
 use crate::reader::Readers;
 use crate::rows::{Rows, blob, unpack, whole};
 use crate::schema::{SCHEMA_VERSION, table};
@@ -66,8 +67,10 @@ pub fn is_in_use(dir: &Path) -> std::result::Result<bool, OpenError> {
 /// # Errors
 /// See [`OpenError`].
 pub fn inspect(dir: &Path, stop: &Arc<AtomicBool>) -> std::result::Result<Inspection, OpenError> {
+    let path = dir.join(DATABASE);
+    file::check(&path, APPLICATION_ID)?;
     let look = || -> Result<Inspection> {
-        let mut conn = read_only(&dir.join(DATABASE))?;
+        let mut conn = read_only(&path)?;
         let schema = version(&conn)?;
         let pages = conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?;
         let size = conn.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))?;

@@ -76,8 +76,8 @@ fn take(tx: &Tx<'_>, name: String, owner: String, seen: Option<&Lease>) -> Resul
     let taken = Lease {
         name,
         owner,
-        epoch: seen.map_or(0, |lease| lease.epoch) + 1,
-        renewal: seen.map_or(0, |lease| lease.renewal) + 1,
+        epoch: seen.map_or(0, |lease| lease.epoch).saturating_add(1),
+        renewal: seen.map_or(0, |lease| lease.renewal).saturating_add(1),
     };
     match kept {
         None => tx.rows.insert(Collection::Leases, &encode(&taken)?)?,
@@ -101,7 +101,7 @@ fn change_own(tx: &Tx<'_>, lease: &Lease, owner: Option<&str>) -> Result<bool> {
         return Ok(false);
     }
     let mut edit = Edit::new();
-    edit.set("renewal", kept.renewal + 1);
+    edit.set("renewal", kept.renewal.saturating_add(1));
     edit.set_some("owner", owner);
     tx.rows.edit(Collection::Leases, &document, &edit)?;
     Ok(true)

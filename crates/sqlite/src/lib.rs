@@ -18,6 +18,7 @@ mod documents;
 mod ended;
 mod failpoints;
 mod fault;
+mod file;
 mod inspect;
 mod intake;
 mod leases;

@@ -13,7 +13,7 @@ use crate::schema::{SCHEMA_VERSION, Table, tables};
 const STEPS: &[fn(&Connection) -> Result<()>] = &[];
 
 /// Marks the file as ours (`PRAGMA application_id`): the letters "Acst".
-const APPLICATION_ID: i64 = 0x4163_7374;
+pub(crate) const APPLICATION_ID: i64 = 0x4163_7374;
 
 /// Brings the schema up to date, in one transaction.
 pub(crate) fn migrate(conn: &mut Connection) -> std::result::Result<(), OpenError> {

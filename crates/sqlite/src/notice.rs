@@ -43,7 +43,7 @@ fn count_up(rows: Rows<'_>, notice: &Notice) -> Result<()> {
         return Ok(());
     }
     let mut edit = Edit::new();
-    edit.set("facts.count", alertcast_core::money::Count(raw::counter(&kept, "facts.count")? + 1));
+    edit.set("facts.count", alertcast_core::money::Count(raw::counter(&kept, "facts.count")?.saturating_add(1)));
     edit.set("updatedAt", more.updated_at);
     rows.edit(Collection::Deliveries, &kept, &edit)?;
     Ok(())

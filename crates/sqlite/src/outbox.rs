@@ -237,7 +237,7 @@ fn put_off(rows: Rows<'_>, kept: Kept, due_at: Time, now: Time) -> Result<Option
 
 /// Records that it leaves; answers it as it is then.
 fn send(rows: Rows<'_>, fence: &Fence, kept: Kept, state: DeliveryState, now: Time) -> Result<Delivery> {
-    let attempts = Count(kept.delivery.attempts.0 + 1);
+    let attempts = Count(kept.delivery.attempts.0.saturating_add(1));
     let mut edit = Edit::new();
     edit.set("state", state);
     edit.set("epoch", fence.epoch);

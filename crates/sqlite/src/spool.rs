@@ -29,7 +29,8 @@ use crate::migrate::version;
 use crate::queue::{Lane, Queue};
 use crate::reader::Readers;
 use crate::rows::{Blob, Rows, blob, whole};
-use crate::store::{check_version, connect, create_private, lock_folder, read_only, spawn};
+use crate::file;
+use crate::store::{check_version, connect, lock_folder, read_only, spawn};
 use crate::writer::{Call, Jobs, Tx, Writer};
 
 /// The spool's file in the data folder.
@@ -38,6 +39,9 @@ const LOCK: &str = "spool.lock";
 const VERSION: i64 = 1;
 /// Marks the file as ours (`PRAGMA application_id`): the letters "Acsp".
 const APPLICATION_ID: i64 = 0x4163_7370;
+
+/// What a probe writes: no alert's key.
+const PROBE: &str = "readiness";
 
 const TABLES: &str = "
     CREATE TABLE records (
@@ -144,8 +148,11 @@ impl Spool {
         check_version()?;
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(SPOOL);
-        create_private(&path).map_err(crate::store::folder_error(dir))?;
         let broken = |fault: Fault| damaged_or(&path, fault);
+        file::make_whole(dir, SPOOL, APPLICATION_ID, |conn| prepare(conn, &path)).map_err(|error| match error {
+            OpenError::Store(error) => damaged_or(&path, error.into()),
+            other => other,
+        })?;
         let mut conn = connect(&path, 4096).map_err(broken)?;
         prepare(&mut conn, &path)?;
         Self::start(&path, conn, options, lock).map_err(broken)
@@ -182,6 +189,22 @@ impl Spool {
         let row = Row::of(&entry)?;
         let (held, records_max) = (Arc::clone(&self.held), self.records_max);
         self.write(Lane::Intake, Op::Spool, move |tx| append(tx.rows, &held, records_max, &row)).await
+    }
+
+    /// Writes something as large as the largest alert, synced, and removes it again.
+    ///
+    /// # Errors
+    /// `Unavailable` where the spool or the disk is full.
+    pub async fn probe(&self) -> StoreResult<()> {
+        let (held, records_max) = (Arc::clone(&self.held), self.records_max);
+        self.write(Lane::Intake, Op::Spool, move |tx| {
+            must_have_room(&held, records_max)?;
+            let sql = "INSERT OR REPLACE INTO keys (key, alert, until, position) VALUES (?1, zeroblob(65536), 0, -1)";
+            tx.rows.run(sql, [PROBE]).map(drop)
+        })
+        .await?;
+        let remove = |tx: &Tx<'_>| tx.rows.run("DELETE FROM keys WHERE key = ?1", [PROBE]).map(drop);
+        self.write(Lane::Short, Op::Unspool, remove).await
     }
 
     /// The records that came first, of those that are not parked.
@@ -354,11 +377,7 @@ fn append(rows: Rows<'_>, held: &Held, records_max: u64, row: &Row) -> Result<Ac
     {
         return Ok(if of == *id { Acceptance::Stored } else { Acceptance::Duplicate { of } });
     }
-    let waiting = held.waiting.load(Ordering::Acquire);
-    let count = waiting + held.parked.load(Ordering::Acquire);
-    if count >= records_max {
-        return Err(Fault::unavailable(format!("the spool is full: it holds {count} records")));
-    }
+    let waiting = must_have_room(held, records_max)?;
     rows.run("INSERT INTO records (kind, body) VALUES (?1, ?2)", (row.kind, &row.body))?;
     let position = rows.conn().last_insert_rowid();
     if let Some((id, keys, _)) = &row.claim {
@@ -369,6 +388,16 @@ fn append(rows: Rows<'_>, held: &Held, records_max: u64, row: &Row) -> Result<Ac
     }
     held.waiting.store(waiting + 1, Ordering::Release);
     Ok(Acceptance::Stored)
+}
+
+/// How many records wait, where there is room for another.
+fn must_have_room(held: &Held, records_max: u64) -> Result<u64> {
+    let waiting = held.waiting.load(Ordering::Acquire);
+    let count = waiting.saturating_add(held.parked.load(Ordering::Acquire));
+    if count >= records_max {
+        return Err(Fault::unavailable(format!("the spool is full: it holds {count} records")));
+    }
+    Ok(waiting)
 }
 
 fn holder<'k>(rows: Rows<'_>, keys: impl Iterator<Item = &'k str>, now: Time) -> Result<Option<AlertId>> {

@@ -17,7 +17,8 @@ use crate::checkpoint::Wal;
 use crate::documents::LAST_CHANGE;
 use crate::failpoints::Op;
 use crate::fault::{Fault, OpenError, Result};
-use crate::migrate::migrate;
+use crate::file;
+use crate::migrate::{APPLICATION_ID, migrate};
 use crate::queue::{Lane, Queue};
 use crate::reader::Readers;
 use crate::rows::{Rows, whole};
@@ -76,8 +77,13 @@ impl SqliteStore {
         check_version()?;
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(DATABASE);
-        create_private(&path).map_err(folder_error(dir))?;
         let broken = |fault: Fault| OpenError::Store(fault.0);
+        file::make_whole(dir, DATABASE, APPLICATION_ID, migrate).map_err(|error| match error {
+            OpenError::Store(StoreError::Corrupt(why)) => {
+                OpenError::NotOurs { file: path.clone(), why: format!("it is no SQLite database, or a damaged one ({why})") }
+            }
+            other => other,
+        })?;
         let mut conn = connect(&path, options.cache_kib).map_err(broken)?;
         migrate(&mut conn)?;
         Self::start(&path, conn, options, lock).map_err(broken)

@@ -344,7 +344,7 @@ pub(crate) fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()>
     if end.inferred {
         edit.set("alertcast.exitInferred", true);
     }
-    edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")? + 1));
+    edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")?.saturating_add(1)));
     edit.set("updatedAt", now);
     rows.edit(Collection::Trades, &trade, &edit)?;
     Ok(())
@@ -394,7 +394,7 @@ fn record_failure(rows: Rows<'_>, id: AlertId, error: &AlertError, park: bool, n
     }
     let mut edit = Edit::new();
     push_errors(&mut edit, &alert, std::slice::from_ref(error))?;
-    edit.set("alertcast.attempts", Count(raw::counter(&alert, "alertcast.attempts")? + 1));
+    edit.set("alertcast.attempts", Count(raw::counter(&alert, "alertcast.attempts")?.saturating_add(1)));
     if park {
         edit.set("processing.status", AlertStatus::Failed);
     }

@@ -45,7 +45,7 @@ struct Counters {
 impl Tx<'_> {
     /// The next alert's place in the order of acceptance.
     pub(crate) fn next_seq(&self) -> i64 {
-        self.counters.seq.set(self.counters.seq.get() + 1);
+        self.counters.seq.set(self.counters.seq.get().saturating_add(1));
         self.counters.seq.get()
     }
 
@@ -56,7 +56,7 @@ impl Tx<'_> {
 
     /// The next number in the change log.
     pub(crate) fn next_change(&self) -> i64 {
-        self.counters.change.set(self.counters.change.get() + 1);
+        self.counters.change.set(self.counters.change.get().saturating_add(1));
         self.counters.change.get()
     }
 }
@@ -146,12 +146,24 @@ impl Writer {
         let mut bulk_had_its_turn = false;
         loop {
             match self.jobs.wait(Duration::from_secs(1)) {
-                Woken::Work => bulk_had_its_turn = self.group(&counters, bulk_had_its_turn),
+                Woken::Work => bulk_had_its_turn = self.guarded_group(&counters, bulk_had_its_turn),
                 Woken::Idle => {}
                 Woken::Closed => return,
             }
             self.wal.restart_if_wanted(&self.conn);
         }
+    }
+
+    /// One group; a defect in it is the end of the group and no more. Whoever was in it hears that it broke off.
+    fn guarded_group(&self, counters: &Counters, had_bulk: bool) -> bool {
+        let group = catch_unwind(AssertUnwindSafe(|| self.group(counters, had_bulk)));
+        group.unwrap_or_else(|_| {
+            if !self.conn.is_autocommit() {
+                // Nothing to be done where this fails too: the next BEGIN says so.
+                let _ = self.execute("ROLLBACK");
+            }
+            false
+        })
     }
 
     /// One group, from BEGIN to the answers. Answers whether a bulk job was in it.

@@ -6,7 +6,7 @@ use std::path::Path;
 use alertcast_core::conformance::fixtures::*;
 use alertcast_core::conformance::scene::people;
 use alertcast_core::store::{Collection, Documents, Intake};
-use alertcast_sqlite::{OpenError, Options, SqliteStore};
+use alertcast_sqlite::{OpenError, Options, Spool, SpoolOptions, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -58,8 +58,85 @@ fn a_file_that_is_no_database_is_refused() {
     std::fs::write(dir.path().join("alertcast.db"), "no database at all, but long enough to be looked at".repeat(100))
         .unwrap();
     let answer = SqliteStore::open(dir.path(), &Options::default()).unwrap_err();
-    assert!(matches!(answer, OpenError::Store(_)), "{answer}");
-    assert!(answer.to_string().contains("unreadable"), "{answer}");
+    assert!(matches!(answer, OpenError::NotOurs { .. }), "{answer}");
+    assert!(answer.to_string().contains("alertcast.db is no file of Alertcast: it is no SQLite database, or a damaged one"), "{answer}");
+}
+
+#[test]
+fn an_empty_file_is_refused_and_left_as_it_is() {
+    for name in ["alertcast.db", "spool.db"] {
+        let dir = TempDir::new().unwrap();
+        let file = dir.path().join(name);
+        std::fs::write(&file, "").unwrap();
+        let answer = refusal(dir.path(), name);
+        assert!(answer.contains(&format!("{name} is no file of Alertcast: it is empty")), "{answer}");
+        assert_eq!(file.metadata().unwrap().len(), 0);
+    }
+}
+
+#[test]
+fn the_database_of_another_program_is_refused_and_left_as_it_is() {
+    for name in ["alertcast.db", "spool.db"] {
+        for (made, why) in [
+            ("CREATE TABLE users (name TEXT); INSERT INTO users VALUES ('theirs')", "of another program"),
+            ("PRAGMA application_id = 7; CREATE TABLE t (x)", "of another program"),
+            ("PRAGMA user_version = 1", "without anything in it"),
+        ] {
+            let dir = TempDir::new().unwrap();
+            let file = dir.path().join(name);
+            Connection::open(&file).unwrap().execute_batch(made).unwrap();
+            let before = std::fs::read(&file).unwrap();
+            let answer = refusal(dir.path(), name);
+            assert!(answer.contains(why) && answer.contains("left as it is"), "{answer}");
+            assert_eq!(std::fs::read(&file).unwrap(), before);
+        }
+    }
+}
+
+#[test]
+fn a_log_without_its_database_is_refused_and_left_as_it_is() {
+    for name in ["alertcast.db", "spool.db"] {
+        let dir = TempDir::new().unwrap();
+        let log = dir.path().join(format!("{name}-wal"));
+        std::fs::write(&log, "what was accepted and not carried over").unwrap();
+        let answer = refusal(dir.path(), name);
+        assert!(answer.contains(&format!("{name}-wal is no file")) && answer.contains("not there"), "{answer}");
+        assert!(log.exists() && !dir.path().join(name).exists());
+    }
+}
+
+/// Killed at any moment of the first start, there is no file of that name, or a whole one.
+#[test]
+fn what_a_first_start_that_was_cut_off_has_left_is_in_nobodys_way() {
+    for name in ["alertcast.db", "spool.db"] {
+        for left in ["", "half of a database"] {
+            let dir = TempDir::new().unwrap();
+            for end in [".new", ".new-wal", ".new-shm"] {
+                std::fs::write(dir.path().join(format!("{name}{end}")), left).unwrap();
+            }
+            open_file(dir.path(), name).unwrap();
+            let files: Vec<String> = std::fs::read_dir(dir.path())
+                .unwrap()
+                .map(|file| file.unwrap().file_name().into_string().unwrap())
+                .filter(|file| file.contains(".new"))
+                .collect();
+            assert_eq!(files, Vec::<String>::new());
+            open_file(dir.path(), name).unwrap();
+        }
+    }
+}
+
+fn open_file(dir: &Path, name: &str) -> Result<(), OpenError> {
+    match name {
+        "spool.db" => Spool::open(dir, &SpoolOptions::default()).map(drop),
+        _ => SqliteStore::open(dir, &Options::default()).map(drop),
+    }
+}
+
+fn refusal(dir: &Path, name: &str) -> String {
+    let answer = open_file(dir, name).unwrap_err();
+    assert!(matches!(answer, OpenError::NotOurs { .. }), "{answer}");
+    answer.to_string()
 }
 
 /// As if an earlier version had declared less and otherwise.
