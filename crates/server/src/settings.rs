@@ -76,7 +76,7 @@ pub struct WebhookSettings {
     pub trusted_proxies: Vec<ipnet::IpNet>,
     /// Where set, every request must carry `X-Signature`: HMAC-SHA256 of the body under this key.
     pub hmac_key: Option<SecretString>,
-    /// Requests a minute from one address; above, 429.
+    /// Requests with a wrong secret a minute from one address; above, 429. A right secret meets no limit.
     pub requests_a_minute: NonZeroU32,
 }
 
@@ -87,8 +87,7 @@ impl Default for WebhookSettings {
             allowed_addresses: Vec::new(),
             trusted_proxies: Vec::new(),
             hmac_key: None,
-            // Some hundred alerts that fire on the close of the same bar pass at once.
-            requests_a_minute: count(1_200),
+            requests_a_minute: count(60),
         }
     }
 }

@@ -5,6 +5,7 @@ mod address;
 pub mod api;
 mod body;
 mod health;
+mod limit;
 mod metrics;
 mod problem;
 mod server;
@@ -20,7 +21,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use server::serve;
+pub use server::{listen, raise_open_files, serve, serve_at_once};
 
 use self::problem::Problem;
 use self::webhook::Webhook;
@@ -61,11 +62,7 @@ async fn no_such_page() -> Problem {
 
 /// A defect in a handler costs one answer, not the process.
 fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
+    let message = crate::supervise::said(&*panic);
     tracing::error!(message, "a request met a defect in the program");
     Problem::new(
         StatusCode::INTERNAL_SERVER_ERROR,

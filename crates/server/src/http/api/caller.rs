@@ -26,9 +26,8 @@ pub(super) struct Caller {
 
 impl Caller {
     /// Finds whose token the request carries. It is looked up by its digest: how long that takes says nothing about it.
-    pub(super) async fn of(app: &App, headers: &HeaderMap, address: IpAddr) -> Answered<Self> {
-        let text = bearer(headers)?;
-        let (token, admin) = find(app, text).await?.ok_or_else(|| {
+    pub(super) async fn of(app: &App, shown: &TokenDigest, address: IpAddr) -> Answered<Self> {
+        let (token, admin) = find(app, shown).await?.ok_or_else(|| {
             unknown(
                 "unknown_token",
                 "the token is unknown or has ended: make one with `alertcast admin token --username NAME`",
@@ -90,9 +89,14 @@ fn bearer(headers: &HeaderMap) -> Answered<&str> {
     if scheme.eq_ignore_ascii_case("bearer") { Ok(token.trim()) } else { Err(none()) }
 }
 
-async fn find(app: &App, text: &str) -> Result<Option<(ApiToken, Admin)>> {
-    let digest = TokenDigest::of(text);
-    let Some(found) = app.store.find_unique(Collection::ApiTokens, &[("digest", digest.0.into())]).await? else {
+/// The digest of the token that a request carries.
+pub(super) fn shown(headers: &HeaderMap) -> Answered<TokenDigest> {
+    bearer(headers).map(TokenDigest::of)
+}
+
+async fn find(app: &App, digest: &TokenDigest) -> Result<Option<(ApiToken, Admin)>> {
+    let digest = digest.0.as_str().into();
+    let Some(found) = app.store.find_unique(Collection::ApiTokens, &[("digest", digest)]).await? else {
         return Ok(None);
     };
     let token: ApiToken = read(Collection::ApiTokens, found)?;

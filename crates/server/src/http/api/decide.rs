@@ -34,9 +34,9 @@ pub(super) async fn seat(
     let Some(kept) = reading::kept(app, Collection::Users, id.0).await? else { return Ok(None) };
     let seen = at(&kept, REV).cloned().unwrap_or(Bson::Null);
     let next = match seen {
-        Bson::Int32(rev) => i64::from(rev) + 1,
-        Bson::Int64(rev) => rev + 1,
-        Bson::Double(rev) => rev as i64 + 1,
+        Bson::Int32(rev) => i64::from(rev).saturating_add(1),
+        Bson::Int64(rev) => rev.saturating_add(1),
+        Bson::Double(rev) => (rev as i64).saturating_add(1),
         _ => 1,
     };
     Ok(Some(Write::Update {

@@ -1,10 +1,12 @@
-//! How many requests one token may send.
+//! How many requests one token may send, and which tokens are known to be right.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use alertcast_core::token::TokenDigest;
 use axum::http::StatusCode;
 use bson::oid::ObjectId;
 use governor::clock::Clock as _;
@@ -15,7 +17,7 @@ use governor::{Quota, RateLimiter};
 use super::fault::Answered;
 use crate::clock::Clock;
 use crate::http::problem::Problem;
-use crate::http::webhook::limit::Ticks;
+use crate::http::limit::Ticks;
 
 /// Tokens remembered before those that have not been used for a while are forgotten. Only tokens that exist count.
 const TOKENS_BEFORE_SWEEP: usize = 1_000;
@@ -46,6 +48,34 @@ impl Limit {
                 .because("too_many_requests")
                 .into()
         })
+    }
+}
+
+/// Tokens that were found to be right when they were last shown. They are looked up again each time: this only tells whose
+/// requests strangers at the same address cannot use up.
+#[derive(Debug, Default)]
+pub(super) struct RightTokens(Mutex<BTreeSet<String>>);
+
+impl RightTokens {
+    /// More are not remembered: they count as strangers'.
+    const MAX: usize = 10_000;
+
+    pub(super) fn contain(&self, token: &TokenDigest) -> bool {
+        self.set().contains(&token.0)
+    }
+
+    /// What a look-up came to.
+    pub(super) fn note(&self, token: TokenDigest, is_right: bool) {
+        let mut set = self.set();
+        if !is_right {
+            set.remove(&token.0);
+        } else if set.len() < Self::MAX {
+            set.insert(token.0);
+        }
+    }
+
+    fn set(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

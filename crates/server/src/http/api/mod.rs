@@ -26,8 +26,9 @@ mod schema;
 mod shape;
 mod warnings;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use alertcast_core::store::StoreError;
@@ -45,18 +46,25 @@ pub use self::routes::{Needs, ROUTES, Route};
 use self::caller::Caller;
 use self::conditions::Conditions;
 use self::fault::{Answered, Fault, not_found, unavailable};
-use self::limit::Limit;
+use self::limit::{Limit, RightTokens};
 use self::reply::Reply;
 use self::routes::Act;
 use self::shape::Extent;
 use super::address::AddressRules;
 use super::body::{self, BodyError};
+use super::limit::AddressLimiter;
 use super::problem::Problem;
+use super::server;
 use super::webhook::log::Tally;
 use crate::app::App;
 
 /// The most bytes of a request's body.
 const BODY_BYTES_MAX: usize = 256 * 1024;
+/// Requests a minute from one address with tokens that are not known to be right.
+const STRANGERS_A_MINUTE: NonZeroU32 = match NonZeroU32::new(300) {
+    Some(n) => n,
+    None => NonZeroU32::MIN,
+};
 /// How long a request may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -68,6 +76,9 @@ struct Api {
     limit: Limit,
     /// Requests without a token that opens anything.
     strangers: Tally,
+    /// Counts requests without a token that is known to be right.
+    by_address: AddressLimiter,
+    right_tokens: RightTokens,
 }
 
 /// A request as the acts see it.
@@ -90,6 +101,8 @@ pub(super) fn router(app: App) -> Router {
         addresses: AddressRules::new(&[], &settings.webhook.trusted_proxies),
         limit: Limit::new(settings.api.requests_a_minute, Arc::clone(&app.clock)),
         strangers: Tally::of("api: requests turned away"),
+        by_address: AddressLimiter::new(STRANGERS_A_MINUTE, Arc::clone(&app.clock)),
+        right_tokens: RightTokens::default(),
         app,
     });
     let mut routes = Router::new();
@@ -108,8 +121,10 @@ pub(super) fn router(app: App) -> Router {
         .layer(axum::middleware::map_response(not_kept_by_caches))
 }
 
-async fn described() -> Reply {
-    Reply::ok(description())
+/// The description, made once.
+async fn described() -> Response {
+    static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| description().to_string().into());
+    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.clone()).into_response()
 }
 
 async fn wrong_method() -> Problem {
@@ -164,7 +179,7 @@ impl Api {
     ) -> Answered<Reply> {
         let (head, body) = request.into_parts();
         let address = self.addresses.sender(peer.ip(), &head.headers);
-        let caller = Caller::of(&self.app, &head.headers, address).await?;
+        let caller = self.caller(&head, address).await?;
         self.limit.check(caller.token.id)?;
         caller.must(route.needs)?;
         let body = match route.act.body() {
@@ -197,6 +212,21 @@ impl Api {
             body,
         };
         self.act(route.act, &asked).await
+    }
+
+    /// Whose request it is. What strangers may have looked up is limited before it is.
+    async fn caller(&self, head: &request::Parts, address: IpAddr) -> Answered<Caller> {
+        let shown = caller::shown(&head.headers);
+        if !shown.as_ref().is_ok_and(|token| self.right_tokens.contain(token)) {
+            self.count_stranger(address)?;
+        }
+        let token = shown?;
+        let found = Caller::of(&self.app, &token, address).await;
+        self.right_tokens.note(token, found.is_ok());
+        if found.is_ok() {
+            server::has_shown_secret(&head.extensions);
+        }
+        found
     }
 
     async fn act(&self, act: Act, asked: &Asked) -> Answered<Reply> {

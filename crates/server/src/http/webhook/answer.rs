@@ -69,13 +69,13 @@ impl Answer {
             Self::Accepted { .. } => StatusCode::ACCEPTED,
             Self::Duplicate { .. } => StatusCode::OK,
             Self::Refused { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::Unreadable { .. } | Self::BrokenOff => StatusCode::BAD_REQUEST,
+            Self::Unreadable { .. } => StatusCode::BAD_REQUEST,
             Self::WrongSecret | Self::WrongSignature { .. } => StatusCode::UNAUTHORIZED,
             Self::AddressNotAllowed { .. } => StatusCode::FORBIDDEN,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::NotDurable { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            // A resend mends it.
+            Self::TooSlow | Self::BrokenOff | Self::NotDurable { .. } => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -124,9 +124,9 @@ impl Answer {
             Self::WrongSecret => "the address must end in one of this server's secrets: /webhook/SECRET",
             Self::WrongSignature { why } => why,
             Self::TooLarge => "an alert has at most 64 KiB: shorten the message",
-            Self::TooSlow => "the request's body did not arrive within 2 s",
-            Self::BrokenOff => "the request's body ended early",
-            Self::TooMany { .. } => "this address has sent more requests than it may in a minute",
+            Self::TooSlow => "the request's body did not arrive within 2 s: it was not accepted, send it again",
+            Self::BrokenOff => "the request's body ended early: it was not accepted, send it again",
+            Self::TooMany { .. } => "this address has sent more requests with a wrong secret than it may in a minute",
             Self::NotDurable { .. } => "the store could not keep the alert in time: it was not accepted, send it again",
             Self::Unreadable { why } => return why.clone(),
             Self::AddressNotAllowed { address } => {
@@ -193,9 +193,10 @@ impl IntoResponse for Answer {
             Self::Refused { problems, alert } => problem.about(alert, problems).into_response(),
             Self::WrongSecret => problem.asks_for("Webhook-Secret").into_response(),
             Self::WrongSignature { .. } => problem.asks_for("X-Signature").into_response(),
-            Self::TooMany { wait } => problem.retry_after(wait).into_response(),
+            Self::TooMany { wait } => problem.retry_after(wait).closing().into_response(),
             Self::NotDurable { .. } => problem.retry_after(RETRY_AFTER).into_response(),
-            Self::TooLarge | Self::TooSlow | Self::BrokenOff => problem.closing().into_response(),
+            Self::TooSlow | Self::BrokenOff => problem.retry_after(RETRY_AFTER).closing().into_response(),
+            Self::TooLarge => problem.closing().into_response(),
             Self::Unreadable { .. } | Self::AddressNotAllowed { .. } => problem.into_response(),
         }
     }

@@ -2,7 +2,6 @@
 
 mod answer;
 mod intake;
-pub(super) mod limit;
 pub(in crate::http) mod log;
 mod proof;
 mod refusal;
@@ -19,12 +18,13 @@ use axum::response::{IntoResponse as _, Response};
 
 use self::answer::Answer;
 use self::intake::Delivered;
-use self::limit::Limits;
 use self::log::RequestLog;
 pub(super) use self::proof::Secrets;
 use self::proof::{HmacKey, Signed};
 use super::address::AddressRules;
 use super::body::{self, BodyError};
+use super::limit::AddressLimiter;
+use super::server;
 use crate::app::App;
 use crate::metrics::Part;
 
@@ -41,7 +41,8 @@ pub(super) struct Webhook {
     secrets: Secrets,
     addresses: AddressRules,
     hmac_key: Option<HmacKey>,
-    limits: Limits,
+    /// Counts requests with a wrong secret.
+    strangers: AddressLimiter,
     log: RequestLog,
 }
 
@@ -52,7 +53,7 @@ impl Webhook {
             secrets: Secrets::new(&settings.secrets),
             addresses: AddressRules::new(&settings.allowed_addresses, &settings.trusted_proxies),
             hmac_key: settings.hmac_key.as_ref().map(HmacKey::new),
-            limits: Limits::new(settings.requests_a_minute, Arc::clone(&app.clock)),
+            strangers: AddressLimiter::new(settings.requests_a_minute, Arc::clone(&app.clock)),
             log: RequestLog::new(Arc::clone(&app.clock)),
             app,
         }
@@ -73,8 +74,13 @@ pub(super) async fn receive(
     hook.log.answered(&answer, began);
     let took = hook.app.clock.monotonic().saturating_sub(began);
     hook.app.metrics.answered(answer.outcome(), answer.status().as_u16(), took);
-    if let Answer::NotDurable { error } = &answer {
-        hook.app.metrics.store_failed(Part::Webhook, error);
+    match &answer {
+        Answer::NotDurable { error } => {
+            hook.app.metrics.store_failed(Part::Webhook, error);
+            hook.app.readiness.not_kept(error);
+        }
+        Answer::Accepted { .. } | Answer::Refused { .. } => hook.app.readiness.kept(),
+        _ => {}
     }
     answer.into_response()
 }
@@ -84,17 +90,15 @@ impl Webhook {
         let received_at = self.app.clock.now();
         let address = self.addresses.sender(peer, request.headers());
         let Some(secret_id) = self.secrets.id_of(secret) else {
-            return self
-                .limits
-                .wrong_secret(address)
-                .map_or_else(|wait| Answer::TooMany { wait }, |()| Answer::WrongSecret);
+            let checked = self.strangers.check(address);
+            return checked.map_or_else(|wait| Answer::TooMany { wait }, |()| Answer::WrongSecret);
         };
-        if let Err(wait) = self.limits.request(address) {
-            return Answer::TooMany { wait };
-        }
+        server::has_shown_secret(request.extensions());
         let mut deadline = self.app.clock.sleep(INTAKE_DEADLINE);
         let (head, body) = request.into_parts();
         let body = tokio::select! {
+            // What has arrived counts, however late this process gets to look at it.
+            biased;
             body = body::read(body, BODY_BYTES_MAX) => body,
             () = &mut deadline => return Answer::TooSlow,
         };

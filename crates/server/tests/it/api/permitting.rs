@@ -164,3 +164,19 @@ async fn a_token_has_its_allowance_and_gets_it_back_with_time() {
     office.house.wait(20);
     office.get("/me").await.assert(200);
 }
+
+#[tokio::test]
+async fn who_has_no_right_token_is_limited_by_address_before_it_is_looked_up() {
+    let office = Office::new().await;
+    office.get("/me").await.assert(200);
+    let guess = |n: u32| {
+        Post::body("").by("GET").to("/api/v1/me").header("authorization", &format!("Bearer guess-{n}"))
+    };
+    for n in 0..300 {
+        guess(n).send(&office.house).await.assert(401);
+    }
+    let answer = guess(300).send(&office.house).await.assert(429);
+    assert!(answer.header("retry-after").parse::<u32>().is_ok_and(|seconds| seconds >= 1));
+    office.get("/me").await.assert(200);
+    guess(301).from("198.51.100.99").send(&office.house).await.assert(401);
+}

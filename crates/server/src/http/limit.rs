@@ -1,5 +1,6 @@
-//! How many requests one address may send. Those with a wrong secret are counted apart: a stranger cannot use up the
-//! allowance of a sender behind the same address list, nor fill its memory.
+//! How many requests strangers may send from one address: those with a wrong secret, and those to the API with a token that
+//! has not been seen to be right. Who has a right secret is not counted here, and cannot be slowed down by others at the
+//! same address.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -15,49 +16,18 @@ use governor::{Quota, RateLimiter};
 
 use crate::clock::Clock;
 
-/// Requests with a wrong secret a minute from one address.
-const WRONG_SECRETS_A_MINUTE: NonZeroU32 = match NonZeroU32::new(60) {
-    Some(n) => n,
-    None => NonZeroU32::MIN,
-};
-
 /// Addresses remembered at once. Where more send within a minute, the further ones share one allowance.
 const ADDRESSES_MAX: usize = 10_000;
 
-/// The limits of the webhook.
-#[derive(Debug)]
-pub(super) struct Limits {
-    requests: AddressLimiter,
-    wrong_secrets: AddressLimiter,
-}
-
-impl Limits {
-    pub(super) fn new(requests_a_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            requests: AddressLimiter::new(requests_a_minute, Arc::clone(&clock)),
-            wrong_secrets: AddressLimiter::new(WRONG_SECRETS_A_MINUTE, clock),
-        }
-    }
-
-    /// Counts a request with a right secret; else how long to wait.
-    pub(super) fn request(&self, address: IpAddr) -> Result<(), Duration> {
-        self.requests.check(address)
-    }
-
-    /// Counts a request with a wrong secret; else how long to wait.
-    pub(super) fn wrong_secret(&self, address: IpAddr) -> Result<(), Duration> {
-        self.wrong_secrets.check(address)
-    }
-}
-
-struct AddressLimiter {
+/// An allowance for each address.
+pub(super) struct AddressLimiter {
     clock: Ticks,
     by_address: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Ticks, NoOpMiddleware<Duration>>,
     others: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>,
 }
 
 impl AddressLimiter {
-    fn new(a_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(a_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
         let (quota, clock) = (Quota::per_minute(a_minute), Ticks(clock));
         Self {
             by_address: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
@@ -66,7 +36,8 @@ impl AddressLimiter {
         }
     }
 
-    fn check(&self, address: IpAddr) -> Result<(), Duration> {
+    /// Counts a request; else how long to wait.
+    pub(super) fn check(&self, address: IpAddr) -> Result<(), Duration> {
         if self.by_address.len() >= ADDRESSES_MAX {
             self.by_address.retain_recent();
         }
@@ -95,7 +66,7 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Our clock, as the limiter reads it.
 #[derive(Debug, Clone)]
-pub(in crate::http) struct Ticks(pub(in crate::http) Arc<dyn Clock>);
+pub(super) struct Ticks(pub(super) Arc<dyn Clock>);
 
 impl governor::clock::Clock for Ticks {
     type Instant = Duration;
