@@ -76,7 +76,7 @@ impl Limiter {
     /// The limiter of a bot that was taken on at `now`.
     #[must_use]
     pub fn new(limits: Limits, now: Duration) -> Self {
-        let bot = Bot { pace: now + SLACK + interval(limits), starts: VecDeque::new(), frozen_until: Duration::ZERO };
+        let bot = Bot { pace: now.saturating_add(SLACK + interval(limits)), starts: VecDeque::new(), frozen_until: Duration::ZERO };
         Self { limits, begun: now, bot, chats: HashMap::new(), sweep_at: SWEEP_MIN }
     }
 
@@ -94,16 +94,16 @@ impl Limiter {
             .ok()
             .and_then(|most| bot.starts.len().checked_sub(most))
             .and_then(|oldest| bot.starts.get(oldest))
-            .map_or(Duration::ZERO, |start| *start + SECOND + SHAKE);
+            .map_or(Duration::ZERO, |start| start.saturating_add(SECOND + SHAKE));
         bot.pace.saturating_sub(SLACK).max(window).max(bot.frozen_until).max(now)
     }
 
     /// When this chat's own limits let the next message leave; none while one is under way there.
     #[must_use]
     pub fn earliest_chat(&self, now: Duration, chat: &str) -> Option<Duration> {
-        let unknown = self.begun + self.chat_pause();
+        let unknown = self.begun.saturating_add(self.chat_pause());
         match self.chats.get(chat) {
-            None if is_group(chat) => Some((self.begun + self.group_pause()).max(unknown).max(now)),
+            None if is_group(chat) => Some(self.begun.saturating_add(self.group_pause()).max(unknown).max(now)),
             None => Some(unknown.max(now)),
             Some(state) if state.under_way > 0 => None,
             Some(state) => Some(state.free_at.max(self.group_free_at(state)).max(now)),
@@ -121,9 +121,9 @@ impl Limiter {
         let (pause, most) = (self.chat_pause(), self.group_most());
         let state = self.chat(now, chat);
         state.under_way = state.under_way.saturating_sub(1);
-        state.free_at = state.free_at.max(now + pause);
+        state.free_at = state.free_at.max(now.saturating_add(pause));
         if is_group(chat) {
-            state.counted.push_back(now + MINUTE);
+            state.counted.push_back(now.saturating_add(MINUTE));
             while state.counted.len() > most {
                 state.counted.pop_front();
             }
@@ -151,9 +151,9 @@ impl Limiter {
     fn start_bot(&mut self, now: Duration) {
         let interval = interval(self.limits);
         let bot = &mut self.bot;
-        bot.pace = bot.pace.max(now) + interval;
+        bot.pace = bot.pace.max(now).saturating_add(interval);
         bot.starts.push_back(now);
-        while bot.starts.front().is_some_and(|start| *start + SECOND + SHAKE <= now) {
+        while bot.starts.front().is_some_and(|start| start.saturating_add(SECOND + SHAKE) <= now) {
             bot.starts.pop_front();
         }
     }
@@ -161,7 +161,7 @@ impl Limiter {
     /// The chat's state. One that is met for the first time is as full as its limits allow since the beginning.
     fn chat(&mut self, now: Duration, chat: &str) -> &mut Chat {
         if !self.chats.contains_key(chat) {
-            let mut state = Chat { free_at: self.begun + self.chat_pause(), ..Chat::default() };
+            let mut state = Chat { free_at: self.begun.saturating_add(self.chat_pause()), ..Chat::default() };
             if is_group(chat) {
                 state.counted = self.unseen_minute(now);
             }
@@ -174,7 +174,7 @@ impl Limiter {
     /// What a group may have been sent by the owner before: its limit, evenly, up to the beginning.
     fn unseen_minute(&self, now: Duration) -> VecDeque<Duration> {
         let pause = self.group_pause();
-        let until = |n| self.begun + pause.saturating_mul(n);
+        let until = |n| self.begun.saturating_add(pause.saturating_mul(n));
         (1..=self.limits.group_per_minute.get()).map(until).filter(|until| *until > now).collect()
     }
 

@@ -29,8 +29,9 @@ impl Tx {
         };
         let counter = self.change_counter(COUNTERS, CHANGES, doc! { "$inc": { "seq": count } }).await?;
         let last = counter.get("seq").and_then(whole).unwrap_or(count);
-        let entries = changed.iter().zip(last - count + 1..).map(|((collection, id), seq)| {
-            doc! { "_id": seq, "collection": collection.name(), "id": *id }
+        let before = last.saturating_sub(count);
+        let entries = changed.iter().zip(1..=count).map(|((collection, id), nth)| {
+            doc! { "_id": before.saturating_add(nth), "collection": collection.name(), "id": *id }
         });
         self.insert(Collection::Changes, entries.collect()).await
     }

@@ -28,7 +28,7 @@ use crate::transact::bounded;
 const DATABASE: &str = "trading_alerts";
 
 /// The wire version of MongoDB 6.0, the first whose partial indexes know `$in`.
-const WIRE_VERSION_MIN: i32 = 17;
+const WIRE_VERSION_MIN: i64 = 17;
 
 /// How the store is to be reached. The defaults suit a server that is near.
 #[derive(Debug, Clone)]
@@ -213,7 +213,7 @@ fn judge(hello: &Document) -> std::result::Result<(), ConnectError> {
     if !hello.contains_key("setName") && hello.get_str("msg").ok() != Some("isdbgrid") {
         return Err(ConnectError::Standalone);
     }
-    if hello.get_i32("maxWireVersion").is_ok_and(|version| version < WIRE_VERSION_MIN) {
+    if hello.get("maxWireVersion").and_then(whole).is_some_and(|version| version < WIRE_VERSION_MIN) {
         return Err(ConnectError::TooOld);
     }
     Ok(())
@@ -251,17 +251,24 @@ async fn ask(options: &ClientOptions, host: ServerAddress) -> Option<Document> {
 
 #[cfg(test)]
 mod tests {
+    use bson::Bson;
+
     use super::*;
 
     #[test]
     fn a_replica_set_and_a_sharded_cluster_will_do() {
         assert!(judge(&doc! { "setName": "rs0", "maxWireVersion": 25 }).is_ok());
         assert!(judge(&doc! { "msg": "isdbgrid", "maxWireVersion": 25 }).is_ok());
+        for odd in [Bson::Int64(i64::MAX), Bson::Double(1e300), Bson::Double(f64::INFINITY), "25".into(), Bson::Null] {
+            assert!(judge(&doc! { "setName": "rs0", "maxWireVersion": odd }).is_ok());
+        }
     }
 
     #[test]
     fn a_standalone_or_an_old_server_will_not() {
         assert!(matches!(judge(&doc! { "maxWireVersion": 25 }), Err(ConnectError::Standalone)));
-        assert!(matches!(judge(&doc! { "setName": "rs0", "maxWireVersion": 13 }), Err(ConnectError::TooOld)));
+        for old in [Bson::Int32(13), Bson::Int64(i64::MIN), Bson::Double(13.0), Bson::Double(f64::NEG_INFINITY)] {
+            assert!(matches!(judge(&doc! { "setName": "rs0", "maxWireVersion": old }), Err(ConnectError::TooOld)));
+        }
     }
 }

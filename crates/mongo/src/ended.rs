@@ -64,7 +64,7 @@ impl Book {
         if is_last {
             kept.is_marked = true;
             kept.trade.alertcast.unreached = true;
-            kept.trade.alertcast.rev = Count(kept.trade.alertcast.rev.0 + 1);
+            kept.trade.alertcast.rev = Count(kept.trade.alertcast.rev.0.saturating_add(1));
         }
     }
 }

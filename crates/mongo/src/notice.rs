@@ -43,7 +43,7 @@ impl Tx {
         let mut first_count = document(more)?;
         if let Ok(facts) = first_count.get_document_mut("facts") {
             let begun = facts.get("count").and_then(whole).unwrap_or(0);
-            facts.insert("count", Count(begun + 1));
+            facts.insert("count", Count(begun.saturating_add(1)));
         }
         self.insert_unseen(first_count).await
     }

@@ -156,7 +156,7 @@ fn take_one(book: &mut Book, fence: &Fence, id: DeliveryId) -> Result<Option<Tak
             return Ok(None);
         }
     }
-    let attempts = Count(delivery.attempts.0 + 1);
+    let attempts = Count(delivery.attempts.0.saturating_add(1));
     let edit = Edit::default().set("state", state).set("epoch", fence.epoch).set("attempts", attempts);
     book.change(id, edit.set("updatedAt", book.now))?;
     let entry = delivery.entry_delivery.and_then(|entry| book.delivery(entry)).cloned();

@@ -14,6 +14,7 @@ use crate::degraded::Degraded;
 use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
+use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::spool::{Spooled, Spooling};
 use crate::unsubscribe::LinkKey;
@@ -40,6 +41,8 @@ pub struct App {
     pub metrics: Metrics,
     /// What does not work as it should, while the program goes on.
     pub degraded: Degraded,
+    /// Whether alerts can be kept.
+    pub readiness: Readiness,
 }
 
 impl App {
@@ -47,7 +50,8 @@ impl App {
     #[must_use]
     pub fn with_spool(mut self, spool: impl Into<Arc<Spool>>) -> Self {
         let (store, clock) = (Arc::clone(&self.store), Arc::clone(&self.clock));
-        let spooled = Arc::new(Spooled::new(store, spool.into(), clock, self.metrics.clone()));
+        let told = (self.metrics.clone(), self.degraded.clone());
+        let spooled = Arc::new(Spooled::new(store, spool.into(), clock, told));
         self.spooling = spooled.spooling();
         self.intake = Arc::clone(&spooled) as Arc<dyn Intake>;
         self.spool = Some(spooled);

@@ -84,8 +84,8 @@ impl ManualClock {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let state = &mut *guard;
         state.now = state.now + by;
-        state.monotonic += by;
-        let asleep = state.sleepers.split_off(&(state.monotonic + Duration::from_nanos(1), 0));
+        state.monotonic = state.monotonic.saturating_add(by);
+        let asleep = state.sleepers.split_off(&(state.monotonic.saturating_add(Duration::from_nanos(1)), 0));
         for (_, sleeper) in std::mem::replace(&mut state.sleepers, asleep) {
             // Whoever gave up waiting needs no waking.
             let _ = sleeper.send(());
@@ -118,7 +118,7 @@ impl Clock for ManualClock {
         let woken = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let (wake, woken) = oneshot::channel();
-            let key = (state.monotonic + duration, state.next);
+            let key = (state.monotonic.saturating_add(duration), state.next);
             state.next += 1;
             state.sleepers.insert(key, wake);
             woken

@@ -24,6 +24,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::audience::AudienceHandle;
 use crate::degraded::{Condition, Degraded};
+use crate::supervise;
 
 pub use text::Format;
 
@@ -67,7 +68,9 @@ struct Inner {
     drained: Family<Word, Counter>,
     in_spool: Family<Word, Gauge>,
     api_refused: Family<Word, Counter>,
+    ready: Gauge,
     degraded: Family<Word, Gauge>,
+    part_failures: Family<Word, Counter>,
 }
 
 /// A part of the program that the store can fail.
@@ -233,8 +236,13 @@ impl Metrics {
         }
     }
 
+    /// A part of the program met a defect, and is begun anew.
+    pub(crate) fn part_failed(&self, part: supervise::Part) {
+        self.inner.part_failures.get_or_create(&[("part", part.word())]).inc();
+    }
+
     /// Everything as text, with the audience and the troubles as they are now.
-    pub(crate) fn render(&self, audience: &AudienceHandle, degraded: &Degraded, format: Format) -> String {
+    pub(crate) fn render(&self, audience: &AudienceHandle, degraded: &Degraded, is_ready: bool, format: Format) -> String {
         let size = audience.with(|audience| audience.size());
         let sizes = [
             ("users", size.users),
@@ -246,6 +254,7 @@ impl Metrics {
         for (what, size) in sizes {
             self.inner.audience.get_or_create(&[("of", what)]).set(whole(size));
         }
+        self.inner.ready.set(i64::from(is_ready));
         for (condition, troubles) in degraded.counts() {
             self.inner.degraded.get_or_create(&[("condition", condition.word())]).set(whole(troubles));
         }
@@ -276,6 +285,7 @@ impl Metrics {
             ],
         );
         begin(&inner.in_spool, "state", ["waiting", "parked"]);
+        begin(&inner.part_failures, "part", supervise::Part::ALL.map(supervise::Part::word));
         begin(&inner.degraded, "condition", Condition::ALL.map(Condition::word));
         begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
         for outcome in ["sent", "retried", "expired", "dead", "dropped"] {
@@ -320,7 +330,9 @@ impl Inner {
         let drained = Family::<Word, Counter>::default();
         let in_spool = Family::<Word, Gauge>::default();
         let api_refused = Family::<Word, Counter>::default();
+        let ready = Gauge::default();
         let degraded = Family::<Word, Gauge>::default();
+        let part_failures = Family::<Word, Counter>::default();
 
         let all = registry.sub_registry_with_prefix("alertcast");
         all.register("webhook_requests", "Requests to the webhook, by what they came to", webhook.clone());
@@ -368,7 +380,13 @@ impl Inner {
         all.register("spool_drained", "Alerts of the spool, by what they came to at the store", drained.clone());
         all.register("spool_alerts", "Alerts in the spool: waiting for the store, or set aside", in_spool.clone());
         all.register("api_refused", "Requests to the API that were turned away, by why", api_refused.clone());
+        all.register("ready", "Whether an alert would be answered 202 now", ready.clone());
         all.register("degraded", "Troubles that last, by their kind: /readyz tells each", degraded.clone());
+        all.register(
+            "part_failures",
+            "Defects that a part of the program met, after each of which it was begun anew",
+            part_failures.clone(),
+        );
         Self {
             registry,
             webhook,
@@ -389,7 +407,9 @@ impl Inner {
             drained,
             in_spool,
             api_refused,
+            ready,
             degraded,
+            part_failures,
         }
     }
 }

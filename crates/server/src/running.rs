@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alertcast_core::store::{Intake, Store};
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use futures::future::BoxFuture;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
@@ -18,13 +18,18 @@ use crate::degraded::Degraded;
 use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
+use crate::readiness::{self, Readiness};
 use crate::settings::Settings;
 use crate::spool::Spooling;
+use crate::supervise::{self, Part};
 use crate::unsubscribe::LinkKey;
 use crate::{courier, http, leases, processor, scheduler, spool, tokens, unsubscribe, watching};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Begins a part: with what all share, what stops it, and whether it ran before.
+type Begin = fn(App, CancellationToken, bool) -> BoxFuture<'static, ()>;
 
 /// A running program.
 #[derive(Debug)]
@@ -69,6 +74,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     Ok(App {
         metrics: Metrics::since(clock.now()),
         degraded: Degraded::new(Arc::clone(&clock)),
+        readiness: Readiness::default(),
         intake: Arc::clone(&store) as Arc<dyn Intake>,
         spool: None,
         spooling: Spooling::default(),
@@ -92,17 +98,24 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
 pub async fn start(app: App) -> Result<Running, StartError> {
     let listen = app.settings.listen;
     let refused = |error| StartError::Listen { listen, error };
-    let listener = TcpListener::bind(listen).await.map_err(refused)?;
+    let listener = http::listen(listen).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let (no_more_requests, no_more_work) = (CancellationToken::new(), CancellationToken::new());
     let mut workers = JoinSet::new();
-    workers.spawn(leases::run(app.clone(), no_more_work.clone()));
-    workers.spawn(watching::run(app.clone(), no_more_work.clone()));
-    workers.spawn(processor::run(app.clone(), no_more_work.clone()));
-    workers.spawn(scheduler::run(app.clone(), no_more_work.clone()));
-    workers.spawn(courier::run(app.clone(), no_more_work.clone()));
-    if let Some(spooled) = &app.spool {
-        workers.spawn(spool::run(app.clone(), Arc::clone(spooled), no_more_work.clone()));
+    let mut keep = |part, begin: Begin| {
+        let (app, stop) = (app.clone(), no_more_work.clone());
+        workers.spawn(async move {
+            supervise::keep_at_work(&app, part, "", &stop, |again| begin(app.clone(), stop.clone(), again)).await;
+        });
+    };
+    keep(Part::Leases, |app, stop, _| Box::pin(leases::run(app, stop)));
+    keep(Part::Watching, |app, stop, again| Box::pin(watching::run(app, again, stop)));
+    keep(Part::Processor, |app, stop, _| Box::pin(processor::run(app, stop)));
+    keep(Part::Scheduler, |app, stop, _| Box::pin(scheduler::run(app, stop)));
+    keep(Part::Readiness, |app, stop, _| Box::pin(readiness::run(app, stop)));
+    keep(Part::Couriers, |app, stop, _| Box::pin(courier::run(app, stop)));
+    if app.spool.is_some() {
+        keep(Part::Spool, |app, stop, _| Box::pin(spool::run(app, stop)));
     }
     let mut http = JoinSet::new();
     http.spawn(http::serve(listener, http::router(app.clone()), no_more_requests.clone()));

@@ -64,6 +64,7 @@ async fn every<F: Future<Output = Result<()>>>(
 
 /// Ends deliveries past their deadline, and settles their alerts.
 async fn expire(app: &App) -> Result<()> {
+    fail::fail_point!("scheduler::turn");
     loop {
         let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
         app.metrics.overdue(alerts.len());

@@ -21,10 +21,10 @@ const RELOAD_EVERY: Duration = Duration::from_secs(60);
 const REST_FIRST: Duration = Duration::from_millis(500);
 const REST_MAX: Duration = Duration::from_secs(5);
 
-/// Runs until `stop`.
-pub async fn run(app: App, stop: CancellationToken) {
+/// Runs until `stop`. `missed`: anything may have happened that nobody took in.
+pub async fn run(app: App, missed: bool, stop: CancellationToken) {
     let Some(mut stirrings) = app.store.watch() else { return stop.cancelled().await };
-    let mut noted = Noted::default();
+    let mut noted = Noted { all: missed, ..Noted::default() };
     let mut silence: Option<Silence> = None;
     loop {
         let next = tokio::select! {

@@ -55,7 +55,7 @@ pub enum Answer {
     },
     /// Too many messages. About the chat or about all of them: the answer does not say.
     Throttled {
-        retry_after: Duration,
+        retry_after: RetryAfter,
     },
     /// The recipient does not let us write to them.
     Blocked {
@@ -82,6 +82,41 @@ pub enum Answer {
         error: String,
         in_doubt: bool,
     },
+}
+
+/// How long a server asks us to wait: to the second, and never longer than an hour. Whatever it said, nobody is silenced for
+/// years by one answer; where it asked for more, one message tries each hour whether it still does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetryAfter {
+    wait: Duration,
+    is_cut: bool,
+}
+
+impl RetryAfter {
+    /// The longest that is obeyed.
+    pub const MAX: Duration = Duration::from_secs(60 * 60);
+    /// Where it is not said how long.
+    pub const UNKNOWN: Self = Self { wait: Duration::from_secs(5), is_cut: false };
+
+    /// What was asked for, in seconds.
+    #[must_use]
+    pub const fn seconds(asked: u64) -> Self {
+        let is_cut = asked > Self::MAX.as_secs();
+        let seconds = if is_cut { Self::MAX.as_secs() } else { asked };
+        Self { wait: Duration::from_secs(if seconds == 0 { 1 } else { seconds }), is_cut }
+    }
+
+    /// How long nothing is sent: from a second to an hour.
+    #[must_use]
+    pub const fn wait(self) -> Duration {
+        self.wait
+    }
+
+    /// Whether it asked for longer.
+    #[must_use]
+    pub const fn is_cut(self) -> bool {
+        self.is_cut
+    }
 }
 
 /// A way to a person.

@@ -15,21 +15,20 @@ use frankenstein::methods::{EditMessageTextParams, SendMessageParams};
 use frankenstein::types::{ChatId, LinkPreviewOptions, ReplyParameters};
 use reqwest::{Client, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use super::{Act, Answer, Channel, Form, Letter};
+use super::{Act, Answer, Channel, Form, Letter, RetryAfter};
 use crate::settings::{TelegramSettings, bot_id};
 
 /// How long to wait for a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Unused connections are closed before the other side does so: a request on a closed connection is in doubt.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
-/// Answers to a sent message are a few hundred bytes; what is longer than this is none.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// Answers to a sent message are a few kilobytes, with the message that it answers in them; what is longer than this is
+/// none.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Without paid broadcasts a bot may send this many messages a second.
 const FREE_PER_SECOND: u32 = 30;
-/// Where a 429 does not say how long.
-const RETRY_AFTER_UNKNOWN: Duration = Duration::from_secs(5);
 const ERROR_CHARS_MAX: usize = 300;
 
 /// One bot.
@@ -234,34 +233,50 @@ fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Err
     std::iter::successors(error.source(), |&error| error.source())
 }
 
-/// What the Bot API answers. The crate's own types take neither a `retry_after` above 18 hours nor the description of
-/// an error that lacks a code.
-#[derive(Debug, Deserialize)]
+/// What the Bot API answers, each field read by itself and held at what it can mean: one that is of no sense is as if it
+/// were not there.
+#[derive(Debug)]
 struct Envelope {
     ok: bool,
-    #[serde(default)]
     description: Option<String>,
-    #[serde(default)]
     error_code: Option<u16>,
-    #[serde(default)]
-    parameters: Option<Parameters>,
-    #[serde(default)]
-    result: Option<Sent>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Parameters {
-    #[serde(default)]
-    retry_after: Option<u64>,
-    #[serde(default)]
+    retry_after: Option<RetryAfter>,
     migrate_to_chat_id: Option<i64>,
+    /// Of the message as it was sent only its number is of interest.
+    message_id: Option<i64>,
 }
 
-/// Of the message as it was sent only its number is of interest.
-#[derive(Debug, Deserialize)]
-struct Sent {
-    #[serde(default)]
-    message_id: Option<i64>,
+impl Envelope {
+    /// None: it is not the Bot API that speaks.
+    fn read(body: &[u8]) -> Option<Self> {
+        let Ok(Value::Object(answer)) = serde_json::from_slice(body) else { return None };
+        let object = |name: &str| answer.get(name).and_then(Value::as_object);
+        let parameter = |name: &str| object("parameters").and_then(|parameters| parameters.get(name));
+        Some(Self {
+            ok: answer.get("ok")?.as_bool()?,
+            description: answer.get("description").and_then(Value::as_str).map(clip),
+            error_code: answer.get("error_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok()),
+            retry_after: parameter("retry_after").and_then(retry_after),
+            migrate_to_chat_id: parameter("migrate_to_chat_id").and_then(Value::as_i64),
+            message_id: object("result").and_then(message_id),
+        })
+    }
+}
+
+/// Seconds, as a number of any kind or in text.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float is cut to what a u64 holds")]
+fn retry_after(asked: &Value) -> Option<RetryAfter> {
+    let seconds = match asked {
+        Value::Number(number) => number.as_u64().or_else(|| number.as_f64().map(|seconds| seconds.ceil() as u64)),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    seconds.map(RetryAfter::seconds)
+}
+
+/// The Bot API's numbers of messages are positive and have 32 bits: no other can be answered or edited.
+fn message_id(message: &Map<String, Value>) -> Option<i64> {
+    message.get("message_id").and_then(Value::as_i64).filter(|id| (1..=i64::from(i32::MAX)).contains(id))
 }
 
 async fn read_answer(mut response: Response) -> Answer {
@@ -278,21 +293,23 @@ async fn read_answer(mut response: Response) -> Answer {
 }
 
 fn classify(status: u16, body: &[u8]) -> Answer {
-    let Ok(envelope) = serde_json::from_slice::<Envelope>(body) else {
+    let Some(envelope) = Envelope::read(body) else {
         return unreadable(status);
     };
-    if envelope.ok && status < 500 {
-        return Answer::Sent { message_id: envelope.result.and_then(|sent| sent.message_id) };
+    let is_success = (200..300).contains(&status);
+    if envelope.ok && is_success {
+        return Answer::Sent { message_id: envelope.message_id };
     }
-    let parameters = envelope.parameters.unwrap_or(Parameters { retry_after: None, migrate_to_chat_id: None });
-    let mut error = clip(&envelope.description.unwrap_or_else(|| format!("Telegram answered {status}")));
-    if let Some(chat) = parameters.migrate_to_chat_id {
+    let mut error = envelope.description.unwrap_or_else(|| format!("Telegram answered {status}"));
+    if let Some(chat) = envelope.migrate_to_chat_id {
         error = format!("{error}: its new id is {chat}");
     }
+    if envelope.ok {
+        // It contradicts itself: the message may be there.
+        return Answer::Failed { error, in_doubt: true };
+    }
     match if status >= 500 { status } else { envelope.error_code.unwrap_or(status) } {
-        429 => Answer::Throttled {
-            retry_after: parameters.retry_after.map_or(RETRY_AFTER_UNKNOWN, |s| Duration::from_secs(s.max(1))),
-        },
+        429 => Answer::Throttled { retry_after: envelope.retry_after.unwrap_or(RetryAfter::UNKNOWN) },
         401 | 404 => Answer::Unauthorized { error },
         403 => Answer::Blocked { error },
         400 if error.to_ascii_lowercase().contains("can't parse entities") => Answer::BadMarkup { error },
@@ -304,13 +321,14 @@ fn classify(status: u16, body: &[u8]) -> Answer {
 /// Something between us and Telegram spoke, or Telegram was cut short.
 fn unreadable(status: u16) -> Answer {
     match status {
-        429 => Answer::Throttled { retry_after: RETRY_AFTER_UNKNOWN },
+        429 => Answer::Throttled { retry_after: RetryAfter::UNKNOWN },
         _ => Answer::Failed { error: format!("an answer {status} that is not the Bot API's"), in_doubt: true },
     }
 }
 
+/// As much of a text as is kept, in one line.
 fn clip(text: &str) -> String {
-    text.chars().take(ERROR_CHARS_MAX).collect()
+    text.chars().take(ERROR_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// Telegram's limits as they are set.
@@ -376,8 +394,56 @@ mod tests {
     fn retry_after_is_read_whatever_its_length() {
         let body =
             r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":90000}}"#;
-        assert_eq!(answered(429, body), Answer::Throttled { retry_after: Duration::from_secs(90_000) });
-        assert_eq!(answered(429, "slow down"), Answer::Throttled { retry_after: RETRY_AFTER_UNKNOWN });
+        assert_eq!(answered(429, body), Answer::Throttled { retry_after: RetryAfter::seconds(90_000) });
+        assert_eq!(answered(429, "slow down"), Answer::Throttled { retry_after: RetryAfter::UNKNOWN });
+    }
+
+    #[test]
+    fn what_telegram_asks_for_is_obeyed_up_to_an_hour_whatever_it_is() {
+        for (asked, seconds, is_cut) in [
+            ("0", 1, false),
+            ("1", 1, false),
+            ("3600", 3_600, false),
+            ("3601", 3_600, true),
+            ("1000000000", 3_600, true),
+            ("18446744073709551615", 3_600, true),
+            ("18446744073709551616", 3_600, true),
+            ("1e300", 3_600, true),
+            ("-1", 1, false),
+            ("-9223372036854775808", 1, false),
+            ("2.5", 3, false),
+            ("\"7\"", 7, false),
+            ("null", 5, false),
+            ("[]", 5, false),
+            ("\"soon\"", 5, false),
+        ] {
+            let body = format!(r#"{{"ok":false,"error_code":429,"parameters":{{"retry_after":{asked}}}}}"#);
+            let Answer::Throttled { retry_after } = answered(429, &body) else { panic!("{asked}") };
+            assert_eq!((retry_after.wait().as_secs(), retry_after.is_cut()), (seconds, is_cut), "{asked}");
+        }
+    }
+
+    #[test]
+    fn one_field_of_no_sense_costs_no_other() {
+        for id in ["0", "-1", "2147483648", "9223372036854775808", "1e99", "\"7\"", "null", "{}"] {
+            let body = format!(r#"{{"ok":true,"result":{{"message_id":{id},"date":"x"}}}}"#);
+            assert_eq!(answered(200, &body), Answer::Sent { message_id: None }, "{id}");
+        }
+        let body = r#"{"ok":false,"error_code":70000,"description":7,"parameters":{"migrate_to_chat_id":"x"}}"#;
+        assert_eq!(answered(400, body), Answer::Refused { error: "Telegram answered 400".to_owned() });
+        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
+        for body in [r#"{"ok":1}"#, "[true]", "7", "", &deep, &format!(r#"{{"ok":true,"result":{deep}}}"#)] {
+            assert!(matches!(answered(200, body), Answer::Failed { in_doubt: true, .. }), "{body:.20}");
+        }
+        let contradiction = answered(403, r#"{"ok":true,"result":{"message_id":7}}"#);
+        assert!(matches!(contradiction, Answer::Failed { in_doubt: true, .. }));
+    }
+
+    #[test]
+    fn an_error_is_one_short_line() {
+        let body = format!(r#"{{"ok":false,"error_code":400,"description":"a\nb\u001b{}"}}"#, "x".repeat(10_000));
+        let Answer::Refused { error } = answered(400, &body) else { panic!() };
+        assert!(error.starts_with("a b x") && error.chars().count() == ERROR_CHARS_MAX, "{error}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::clock::SystemClock;
 use crate::config::Loaded;
 use crate::control::Control;
 use crate::demo;
+use crate::http;
 use crate::running::{self, StartError};
 use crate::settings::{Settings, StoreChoice, bot_id};
 
@@ -25,6 +26,7 @@ const BROKEN_OFF: i32 = 130;
 pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let settings = loaded.settings;
     needed(&settings)?;
+    http::raise_open_files();
     let store::Opened { store, place } = store::open(&settings).await?;
     let mut signals = Signals::new()?;
     let app = running::prepare(store, SystemClock::new(), settings).await?;

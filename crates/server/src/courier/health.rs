@@ -48,11 +48,11 @@ impl Health {
 
     /// An attempt failed.
     pub(super) fn failed(&mut self, now: Duration, jitter: f64) -> Option<News> {
-        self.failures += 1;
+        self.failures = self.failures.saturating_add(1);
         if self.failures < FAILURES {
             return None;
         }
-        self.rest_until = now + retry_delay(self.failures - FAILURES + 1, jitter).min(REST_MAX);
+        self.rest_until = now.saturating_add(retry_delay(self.failures - FAILURES + 1, jitter).min(REST_MAX));
         (self.failures == FAILURES).then_some(News::Away)
     }
 
@@ -62,7 +62,7 @@ impl Health {
         let pause = self.refused.as_ref().map_or(REFUSED_FIRST, |refused| (refused.pause * 2).min(REFUSED_MAX));
         // Answers to what was under way already are no further refusals.
         if self.refused.as_ref().is_none_or(|refused| refused.check_at <= now) {
-            self.refused = Some(Refused { check_at: now + pause, pause });
+            self.refused = Some(Refused { check_at: now.saturating_add(pause), pause });
         }
         news
     }

@@ -6,6 +6,7 @@ mod reading;
 mod sending;
 mod writing;
 
+use std::panic::resume_unwind;
 use std::time::Duration;
 
 use alertcast_core::delivery::Delivery;
@@ -152,7 +153,11 @@ impl<'a> Courier<'a> {
                 Ok(event) => self.on(event),
                 Err(error) => {
                     error!(lane = self.lane.name, %error, "a part of the courier failed; what it had in hand is in doubt");
-                    Some(LaneEnd::Again)
+                    // Whoever supervises the lane begins it anew, ever later.
+                    match error.try_into_panic() {
+                        Ok(panic) => resume_unwind(panic),
+                        Err(_) => Some(LaneEnd::Again),
+                    }
                 }
             };
             if end.is_some() {
@@ -210,6 +215,7 @@ impl<'a> Courier<'a> {
 
     /// Begins whatever can begin now.
     fn begin(&mut self, now: Duration) {
+        fail::fail_point!("courier::turn");
         if matches!(self.mode, Mode::Finishing { .. }) {
             self.ledger.hurry();
         } else {

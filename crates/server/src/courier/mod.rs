@@ -37,8 +37,10 @@ use crate::app::App;
 use crate::channel::Channel;
 use crate::channel::email::{self, Email, EmailError, Links};
 use crate::channel::telegram::{self, Telegram, TelegramError};
+use crate::degraded::Condition;
 use crate::leases;
 use crate::settings::{Settings, TelegramSettings, bot_id};
+use crate::supervise::{self, Part};
 
 /// Where tests make the courier die or stall, and what is true there.
 pub const FAILPOINTS: [(&str, &str); 3] = [
@@ -141,7 +143,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     for shard in 0..app.settings.email.lanes() {
         match Lane::email(&app, shard) {
             Ok(lane) => {
-                lanes.spawn(own(app.clone(), lane, stop.clone()));
+                lanes.spawn(keep(app.clone(), lane, stop.clone()));
             }
             Err(error) => error!(%error, "mail cannot be sent: it stays pending"),
         }
@@ -149,7 +151,7 @@ pub async fn run(app: App, stop: CancellationToken) {
     for token in &app.settings.telegram.tokens {
         match Lane::telegram(&app.settings.telegram, token) {
             Ok(lane) => {
-                lanes.spawn(own(app.clone(), lane, stop.clone()));
+                lanes.spawn(keep(app.clone(), lane, stop.clone()));
             }
             Err(error) => error!(%error, "a bot cannot be served: its messages stay pending"),
         }
@@ -172,11 +174,24 @@ fn mail_lane(shard: u32) -> String {
     format!("mail:{shard}")
 }
 
+/// Keeps a lane served until `stop`, whatever its courier meets.
+async fn keep(app: App, lane: Lane, stop: CancellationToken) {
+    let name = lane.name.clone();
+    let lane = Arc::new(tokio::sync::Mutex::new(lane));
+    let own = |_| {
+        let (app, lane, stop) = (&app, Arc::clone(&lane), &stop);
+        async move { own(app, &mut *lane.lock().await, stop).await }
+    };
+    supervise::keep_at_work(&app, Part::Lane, &name, &stop, own).await;
+}
+
 /// Holds a lane's lease and works on it, again and again, until `stop`. Where others are to have it, it is given back once
 /// what was in hand is recorded.
-async fn own(app: App, mut lane: Lane, stop: CancellationToken) {
-    while let Some(held) = leases::hold(&app, &lane.name.clone(), &stop).await {
-        let end = run_lane(&app, &mut lane, held.fence(), held.lost(), held.ending()).await;
+async fn own(app: &App, lane: &mut Lane, stop: &CancellationToken) {
+    while let Some(held) = leases::hold(app, &lane.name.clone(), stop).await {
+        let end = run_lane(app, lane, held.fence(), held.lost(), held.ending()).await;
+        // Whoever has it next says so, if it is.
+        app.degraded.clear(Condition::LateWork, &lane.name);
         held.release().await;
         match end {
             LaneEnd::Stopped => {}

@@ -40,8 +40,8 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
     match answer {
         Answer::Sent { message_id } => Next::Record(Outcome::Sent { message_id, entry_lapsed: attempt.entry_lapsed }),
         Answer::Throttled { retry_after } => {
-            let error = format!("Telegram asks to wait {} s", retry_after.as_secs());
-            again(now + retry_after, error)
+            let error = format!("Telegram asks to wait {} s", retry_after.wait().as_secs());
+            again(now + retry_after.wait(), error)
         }
         Answer::Unauthorized { error } => again(now + REFUSED_FIRST, error),
         Answer::Blocked { error } if attempt.own_bot => {
@@ -57,7 +57,7 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
 
 /// Once more, ever later, up to the deadline.
 fn later(attempt: Attempt<'_>, error: String, in_doubt: bool, now: Time, jitter: f64) -> Next {
-    let due_at = now + retry_delay(attempt.delivery.attempts.0 - attempt.excused, jitter);
+    let due_at = now + retry_delay(attempt.delivery.attempts.0.saturating_sub(attempt.excused), jitter);
     if due_at > attempt.delivery.deadline_at {
         return Next::Record(too_late(attempt.delivery, Some(error), in_doubt));
     }
@@ -128,6 +128,7 @@ mod tests {
     use alertcast_core::money::Count;
 
     use super::*;
+    use crate::channel::RetryAfter;
 
     fn tried(delivery: &Delivery, answer: Answer) -> Next {
         let attempt = Attempt { delivery, form: Form::Rich, entry_lapsed: false, to: "7", own_bot: true, excused: 1 };
@@ -162,7 +163,7 @@ mod tests {
 
     #[test]
     fn telegrams_wish_to_wait_is_obeyed_and_leaves_nothing_in_doubt() {
-        let next = tried(&entry(), Answer::Throttled { retry_after: Duration::from_secs(40) });
+        let next = tried(&entry(), Answer::Throttled { retry_after: RetryAfter::seconds(40) });
         assert!(matches!(next, Next::Record(Outcome::Retry { due_at, in_doubt: false, .. }) if due_at == at(50)));
     }
 

@@ -1,4 +1,4 @@
-//! For whoever watches over the process.
+//! For whoever watches over the process. Neither asks the store anything: they are asked often, and by anybody.
 
 use std::time::Duration;
 
@@ -10,27 +10,21 @@ use serde_json::json;
 use super::problem::Problem;
 use crate::app::App;
 
-/// How long the store may take to answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// When to look again: it turns by itself within a second of when it can.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// `/healthz`: the process lives.
 pub(super) async fn live() -> Response {
     axum::Json(json!({"status": "alive"})).into_response()
 }
 
-/// `/readyz`: the store answers too, or alerts are taken in without it.
+/// `/readyz`: its status code tells whether an alert would be answered 202 now, its body what else is not as it should be.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    let answer = tokio::select! {
-        answer = app.store.last_change() => answer.map_err(|error| error.to_string()),
-        () = app.clock.sleep(PATIENCE) => Err("the store does not answer".to_owned()),
-    };
-    match answer {
-        Ok(_) => axum::Json(json!({"status": "ready", "degraded": app.degraded.all()})).into_response(),
-        Err(_) if app.spool.as_ref().is_some_and(|spool| spool.is_working()) => {
-            axum::Json(json!({"status": "ready", "store": "away", "degraded": app.degraded.all()})).into_response()
-        }
-        Err(detail) => {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail).retry_after(PATIENCE).into_response()
+    match app.readiness.trouble() {
+        None => axum::Json(json!({"status": "ready", "degraded": app.degraded.all()})).into_response(),
+        Some(why) => {
+            let detail = format!("alerts cannot be kept, and are answered 503: {why}");
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail).retry_after(AGAIN_AFTER).into_response()
         }
     }
 }

@@ -4,10 +4,11 @@
 use std::net::SocketAddr;
 
 use axum::extract::{ConnectInfo, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
 use super::problem::Problem;
+use super::server;
 use super::webhook::Secrets;
 use crate::app::App;
 use crate::metrics::Format;
@@ -19,9 +20,13 @@ const FORWARDED: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"
 pub(super) async fn read(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    extensions: Extensions,
     headers: HeaderMap,
 ) -> Response {
-    if !is_near(peer, &headers) && !has_token(&app, &headers) {
+    let has_token = has_token(&app, &headers);
+    if has_token {
+        server::has_shown_secret(&extensions);
+    } else if !is_near(peer, &headers) {
         let detail = if app.settings.metrics.token.is_some() {
             "from elsewhere the metrics are read with `Authorization: Bearer …` and the configured metrics.token"
         } else {
@@ -33,7 +38,7 @@ pub(super) async fn read(
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let format = Format::accepted(accept);
-    let text = app.metrics.render(&app.audience, &app.degraded, format);
+    let text = app.metrics.render(&app.audience, &app.degraded, app.readiness.trouble().is_none(), format);
     ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
 }
 

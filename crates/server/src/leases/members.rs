@@ -182,6 +182,8 @@ pub async fn run(app: App, stop: CancellationToken) {
     if app.store.is_exclusive() {
         return stop.cancelled().await;
     }
+    // Where this is not the first time: what was held then, nobody has kept alive since.
+    app.members.lose_all();
     let mut former: Option<Heart> = None;
     while let Some(mut heart) = join(&app, &mut former, &stop).await {
         let id = heart.id.clone();
@@ -266,6 +268,7 @@ struct Watching {
 impl Watching {
     /// One look at everything, and what follows from it.
     async fn look(&mut self, app: &App, me: &str) -> Result<()> {
+        fail::fail_point!("leases::look");
         let leases = app.store.leases("").await?;
         let now = app.clock.monotonic();
         let (processes, others): (Vec<&Lease>, Vec<&Lease>) =

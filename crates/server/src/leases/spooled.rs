@@ -72,7 +72,7 @@ impl Hearing {
         for lease in &processes {
             let first = *self.first.entry(lease.name.clone()).or_insert(lease.renewal);
             let is_dead = self.last.of(&lease.name) >= TTL;
-            let is_heard = lease.renewal - first >= HEARD_MIN;
+            let is_heard = lease.renewal.saturating_sub(first) >= HEARD_MIN;
             let id = lease.name.strip_prefix(PROCESS).unwrap_or_default();
             all_empty &= is_dead || (is_heard && !spooling.contains(id));
         }

@@ -24,8 +24,10 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::app::App;
+use crate::degraded::Condition;
 use crate::leases;
-use crate::metrics::Part;
+use crate::metrics;
+use crate::supervise::{self, Part};
 
 /// Configurations worked on at once.
 const CONFIGS_AT_ONCE: usize = 8;
@@ -33,6 +35,10 @@ const CONFIGS_AT_ONCE: usize = 8;
 const WINDOW: usize = 512;
 /// Even without a knock, the store is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Who has waited longer is late.
+const LATE: Duration = Duration::from_secs(60);
+/// What is late, or set aside.
+const ALERTS: &str = "alerts";
 /// How long requests under way are waited for before alerts are put in order.
 const ARRIVAL_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -55,21 +61,25 @@ pub async fn run(app: App, stop: CancellationToken) {
     let owned = Owned::default();
     let mut owners = JoinSet::new();
     for partition in 0..PARTITIONS {
-        owners.spawn(own(app.clone(), partition, Arc::clone(&owned), stop.clone()));
+        let (app, owned, stop) = (app.clone(), Arc::clone(&owned), stop.clone());
+        owners.spawn(async move {
+            let own = |_| own(&app, partition, &owned, &stop);
+            supervise::keep_at_work(&app, Part::Partition, &partition.to_string(), &stop, own).await;
+        });
     }
     work_on(&app, &owned, &stop).await;
     while owners.join_next().await.is_some() {}
 }
 
 /// Holds one partition's lease, again and again, until `stop`. It is given back when no work on it is under way any more.
-async fn own(app: App, partition: i32, owned: Owned, stop: CancellationToken) {
-    while let Some(held) = leases::hold(&app, &leases::of_partition(partition), &stop).await {
+async fn own(app: &App, partition: i32, owned: &Owned, stop: &CancellationToken) {
+    while let Some(held) = leases::hold(app, &leases::of_partition(partition), stop).await {
         let work = TaskTracker::new();
         let ours = Ours { fence: held.fence(), ending: held.ending().clone(), work: work.clone() };
-        lock(&owned).insert(partition, ours);
+        lock(owned).insert(partition, ours);
         app.wake.alerts_came();
         held.ending().cancelled().await;
-        lock(&owned).remove(&partition);
+        lock(owned).remove(&partition);
         work.close();
         tokio::select! {
             () = work.wait() => held.release().await,
@@ -107,6 +117,21 @@ async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
         }
     }
     while work.under_way.join_next().await.is_some() {}
+}
+
+/// Says so where alerts wait that should have been processed long ago.
+fn tell_if_late(app: &App, pending: &[Alert]) {
+    let now = app.clock.now();
+    let waits = |alert: &Alert| now.since(alert.webhook.received_at) > LATE;
+    let late = pending.iter().filter(|alert| waits(alert)).count();
+    if late == 0 {
+        return app.degraded.clear(Condition::LateWork, ALERTS);
+    }
+    let text = format!(
+        "{late} accepted alerts have waited for more than {} s to be processed: the log says what holds them up.",
+        LATE.as_secs()
+    );
+    app.degraded.set(Condition::LateWork, ALERTS, text);
 }
 
 /// What is worked on, and what was found that waits for a place.
@@ -163,6 +188,7 @@ impl Work {
         if ours.is_empty() {
             return;
         }
+        fail::fail_point!("processor::look");
         let interruptions = app.store.interruptions();
         let partitions: Vec<i32> = ours.keys().copied().collect();
         let except: Vec<ConfigId> = self.busy.iter().copied().collect();
@@ -170,7 +196,10 @@ impl Work {
         let first_look = app.store.pending_alerts(&partitions, &except, 1).await;
         // Those who are being taken in while we look may belong before what we found.
         let pending = match first_look {
-            Ok(found) if found.is_empty() => return app.metrics.alerts_waiting(0),
+            Ok(found) if found.is_empty() => {
+                app.degraded.clear(Condition::LateWork, ALERTS);
+                return app.metrics.alerts_waiting(0);
+            }
             Ok(_) => {
                 app.in_flight.arrived(&*app.clock, ARRIVAL_PATIENCE).await;
                 app.store.pending_alerts(&partitions, &except, WINDOW).await
@@ -180,7 +209,7 @@ impl Work {
         let pending = match pending {
             Ok(pending) => pending,
             Err(error) => {
-                app.metrics.store_failed(Part::Processor, &error);
+                app.metrics.store_failed(metrics::Part::Processor, &error);
                 if let StoreError::Unavailable(_) = error {
                     app.members.store_was_away();
                 }
@@ -188,6 +217,7 @@ impl Work {
             }
         };
         app.metrics.alerts_waiting(pending.len());
+        tell_if_late(app, &pending);
         let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
         let mut in_order = Vec::new();
         for alert in pending {

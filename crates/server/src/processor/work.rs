@@ -20,6 +20,7 @@ use tracing::{debug, error, warn};
 use super::load::load_chunk;
 use super::order;
 use crate::app::App;
+use crate::degraded::Condition;
 use crate::metrics::Part;
 use crate::notices::{self, Trouble};
 use crate::settings::bot_id;
@@ -130,7 +131,7 @@ async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), Halt> {
 /// Notes a failure; true where the alert is parked and the next one may go.
 async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String) -> bool {
     let now = app.clock.now();
-    let attempts = alert.alertcast.attempts.0 + 1;
+    let attempts = alert.alertcast.attempts.0.saturating_add(1);
     let park = attempts >= ATTEMPTS_MAX;
     app.metrics.not_processed(park);
     error!(alert = %alert.id, attempts, park, reason, "an alert could not be processed");
@@ -150,6 +151,14 @@ async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String)
     if !park {
         let doublings = u32::try_from(attempts).unwrap_or(16).min(16);
         app.clock.sleep((PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX)).await;
+    }
+    if park {
+        let text = format!(
+            "Alert {} and maybe others kept failing and were set aside; subscribers did not get them. The operators' chat \
+             and the log say why. It can be processed by hand once that is mended; this is told until the next restart.",
+            alert.id
+        );
+        app.degraded.set(Condition::ParkedWork, super::ALERTS, text);
     }
     app.wake.deliveries_came();
     park

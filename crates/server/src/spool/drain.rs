@@ -3,7 +3,6 @@
 //! harm.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -19,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::Spooled;
 use crate::app::App;
+use crate::degraded::Condition;
 use crate::metrics::Part;
 
 /// Records brought to the store before they are removed together.
@@ -58,7 +58,8 @@ enum Outcome {
 }
 
 /// Runs until `stop`. What has not been brought to the store by then stays in the spool.
-pub async fn run(app: App, spooled: Arc<Spooled>, stop: CancellationToken) {
+pub async fn run(app: App, stop: CancellationToken) {
+    let Some(spooled) = app.spool.clone() else { return stop.cancelled().await };
     let mut pause = PAUSE_FIRST;
     loop {
         let step = tokio::select! {
@@ -271,6 +272,7 @@ impl Spooled {
     fn back(&self) {
         if self.away.swap(false, Ordering::AcqRel) {
             warn!(waiting = self.spool.waiting(), "the store answers again");
+            self.degraded.clear(Condition::StoreAway, "");
         }
     }
 }

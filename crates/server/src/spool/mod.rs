@@ -25,15 +25,18 @@ use alertcast_core::store::{
     Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, SILENCE, Store, StoreError,
 };
 use alertcast_core::time::Time;
-use alertcast_sqlite::{Entry, Spool};
+use alertcast_sqlite::{Entry, SPOOL, Spool};
 use async_trait::async_trait;
+use bson::oid::ObjectId;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
 pub use self::drain::run;
 use self::recent::Recent;
 use crate::clock::Clock;
+use crate::degraded::{Condition, Degraded};
 use crate::metrics::{Metrics, Part};
+use crate::readiness;
 
 /// An answer that takes longer makes us ask whether the store is there at all: where it is, it is waited for.
 const SLOW: Duration = Duration::from_millis(250);
@@ -68,12 +71,11 @@ pub struct Spooled {
     spool: Arc<Spool>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
+    degraded: Degraded,
     spooling: Spooling,
     opened_at: Time,
     /// The store did not do its part, and has not been heard of since: nobody waits for it but the drain.
     away: AtomicBool,
-    /// The spool took what it was last given.
-    working: AtomicBool,
     /// How many are being written to the spool. Held while a spell begins or ends.
     appending: Mutex<usize>,
     recent: Mutex<Recent>,
@@ -94,15 +96,20 @@ impl Drop for Appending<'_> {
 impl Spooled {
     /// Intake over a store and a spool. What a former process left in the spool goes to the store first.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, spool: Arc<Spool>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+    pub fn new(
+        store: Arc<dyn Store>,
+        spool: Arc<Spool>,
+        clock: Arc<dyn Clock>,
+        (metrics, degraded): (Metrics, Degraded),
+    ) -> Self {
         let spooled = Self {
             opened_at: clock.now(),
             store,
             clock,
             metrics,
+            degraded,
             spooling: Spooling::default(),
             away: AtomicBool::new(false),
-            working: AtomicBool::new(true),
             appending: Mutex::default(),
             recent: Mutex::default(),
             wanted: Notify::new(),
@@ -120,12 +127,6 @@ impl Spooled {
     #[must_use]
     pub fn spooling(&self) -> Spooling {
         self.spooling.clone()
-    }
-
-    /// Whether alerts can be taken in while the store is away.
-    #[must_use]
-    pub fn is_working(&self) -> bool {
-        self.working.load(Ordering::Acquire)
     }
 
     /// How many records wait in the spool.
@@ -217,6 +218,9 @@ impl Spooled {
         self.metrics.store_failed(part, error);
         if !self.away.swap(true, Ordering::AcqRel) {
             warn!(%error, "the store does not do its part: alerts are kept in the spool until it does");
+            let text = "The database does not answer. Alerts are accepted and kept in the spool; no message goes out \
+                        until it is back.";
+            self.degraded.set(Condition::StoreAway, "", text);
         }
         self.wanted.notify_one();
     }
@@ -245,12 +249,6 @@ impl Spooled {
 
     async fn append(&self, kind: &'static str, entry: Entry) -> Result<Acceptance> {
         let kept = self.spool.append(entry).await;
-        if let Err(error) = &kept
-            && self.working.load(Ordering::Acquire)
-        {
-            warn!(%error, "the spool cannot keep what comes in");
-        }
-        self.working.store(kept.is_ok(), Ordering::Release);
         if kept == Ok(Acceptance::Stored) {
             self.metrics.spooled(kind);
         }
@@ -272,8 +270,31 @@ impl Spooled {
         if held.is_some() { Ok(held) } else { self.spool.holder(keys, now).await }
     }
 
+    /// Writes something as large as an alert, as an alert would be kept now.
+    ///
+    /// # Errors
+    /// Those of the store, or of the spool where it is away.
+    pub(crate) async fn probe(&self, id: ObjectId) -> Result<()> {
+        if self.passes() {
+            let written = readiness::write_something(&*self.store, id, self.clock.now());
+            if self.ask(written).await?.is_some() {
+                return Ok(());
+            }
+        }
+        self.spool.probe().await
+    }
+
     fn tell(&self) {
-        self.metrics.in_spool(self.spool.waiting(), self.spool.parked());
+        let parked = self.spool.parked();
+        self.metrics.in_spool(self.spool.waiting(), parked);
+        if parked == 0 {
+            return self.degraded.clear(Condition::ParkedWork, SPOOL);
+        }
+        let text = format!(
+            "{parked} accepted alerts could not be stored and are set aside in {SPOOL}: the operators' chat and the log \
+             say why; a restart tries them again."
+        );
+        self.degraded.set(Condition::ParkedWork, SPOOL, text);
     }
 }
 

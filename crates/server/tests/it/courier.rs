@@ -3,7 +3,9 @@
 
 mod away;
 mod crash;
+mod extremes;
 mod flaky;
+mod liar;
 mod measure;
 mod order;
 mod post;

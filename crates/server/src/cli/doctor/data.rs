@@ -209,6 +209,7 @@ async fn embedded(settings: &Settings, server: &Server) -> Vec<Finding> {
     let inspection = match checked(dir.to_owned()).await {
         Ok(inspection) => inspection,
         Err(OpenError::Store(StoreError::Corrupt(what))) => return vec![damaged(&what)],
+        Err(error @ OpenError::NotOurs { .. }) => return vec![Finding::bad(error.to_string(), RESTORE)],
         Err(error) => return vec![Finding::bad(format!("The store cannot be opened: {error}"), owner_fix(dir))],
     };
     let mut findings = vec![schema(&inspection), soundness(dir, &inspection)];

@@ -18,6 +18,7 @@ use super::super::window::{Leave, Room, Waiting};
 use super::{Courier, Event, LOOK_EVERY};
 use crate::app::App;
 use crate::channel::Form;
+use crate::degraded::Condition;
 
 /// The list of what is due is read again after this at the earliest, however often somebody knocks …
 const READ_REST: Duration = Duration::from_millis(250);
@@ -34,6 +35,8 @@ const RESULTS_SHARE: usize = 4;
 const UNWRITTEN_MAX: usize = 4_000;
 /// Something is picked so long before its chat is free: taking takes time.
 const AHEAD: Duration = Duration::from_millis(50);
+/// What has been due for longer is late.
+const LATE: Duration = Duration::from_secs(5 * 60);
 /// Overdue deliveries ended in one go.
 const OVERDUE_BATCH: usize = 500;
 
@@ -144,7 +147,9 @@ impl Courier<'_> {
 
     /// How much there is room for in the hand. Of results it holds few: what comes in meanwhile goes first.
     fn room(&self) -> Room {
-        let all = self.reading.in_hand_max.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
+        // Of those that only see whether the bot is still to wait, one is enough.
+        let most = if self.throttle.is_probing() { 1 } else { self.reading.in_hand_max };
+        let all = most.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
         let (most, in_hand) = ((self.reading.in_hand_max / RESULTS_SHARE).max(1), self.hand.results());
         // Not one by one: each taking is a transaction.
         Room { all, results: if in_hand * 2 <= most { most.saturating_sub(in_hand) } else { 0 } }
@@ -211,7 +216,7 @@ impl Courier<'_> {
         }
         let rest = if self.window.limit() > LONG { READ_REST_LONG } else { READ_REST };
         let wanted = self.reading.knocked || (self.reading.short && self.window.may_be_more());
-        let due = self.reading.next_due.map(|due| now + due.since(self.app.clock.now()));
+        let due = self.reading.next_due.map(|due| now.saturating_add(due.since(self.app.clock.now())));
         let wanted = wanted.then_some(now).into_iter().chain(due).min().unwrap_or(read_at + LOOK_EVERY);
         Some(wanted.min(read_at + LOOK_EVERY).max(read_at + rest))
     }
@@ -228,6 +233,7 @@ impl Courier<'_> {
         next_due.into_iter().for_each(|at| self.reading.due_at(at));
         self.reading.short = false;
         self.reading.freed();
+        self.tell_if_late(&due);
         let waiting = |delivery: Delivery| Waiting {
             id: delivery.id,
             chat: recipient::address(self.app, &delivery),
@@ -236,6 +242,22 @@ impl Courier<'_> {
         };
         self.window.fill(due.into_iter().map(waiting).collect(), limit);
         None
+    }
+
+    /// Says so where messages wait that should have gone long ago. Those that were told to wait are not due.
+    fn tell_if_late(&self, due: &[Delivery]) {
+        let (now, lane) = (self.app.clock.now(), &self.lane.name);
+        let waits = |delivery: &Delivery| delivery.kind != MessageKind::Result && now.since(delivery.due_at) > LATE;
+        let late = due.iter().filter(|delivery| waits(delivery)).count();
+        if late == 0 {
+            return self.app.degraded.clear(Condition::LateWork, lane);
+        }
+        let text = format!(
+            "At least {late} messages of {lane} have waited for more than {} s: more are due than may be sent in that \
+             time, or they do not get through; the log says which.",
+            LATE.as_secs()
+        );
+        self.app.degraded.set(Condition::LateWork, lane, text);
     }
 
     pub(super) fn on_taken(&mut self, asked: &[Waiting], result: Result<Batch>) -> Option<LaneEnd> {

@@ -1,11 +1,13 @@
 //! From the hand to the channel: what may leave leaves, after a last look at whom it is for; and what its answer means.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::delivery::NOTHING_TO_EDIT;
 use alertcast_core::store::{AttemptRecord, DeathCause, Outcome};
 use alertcast_core::time::Time;
+use futures::FutureExt as _;
 use jiff::tz::TimeZone;
 use tracing::{debug, error, info, warn};
 
@@ -16,7 +18,7 @@ use super::super::outcome::{Attempt, HOLD_MAX, Next, judge, put_back, refused, t
 use super::super::recipient::{Standing, standing};
 use super::{Courier, Event};
 use crate::channel::message::{Rendered, Story, Told, render};
-use crate::channel::{Answer, Form, Letter};
+use crate::channel::{Answer, Channel, Form, Letter, RetryAfter};
 
 /// A message that was answered, or will not be.
 pub(in super::super) struct Answered {
@@ -51,7 +53,12 @@ impl Courier<'_> {
     fn may_send(&self) -> bool {
         self.hand.waiting() > 0
             && !self.health.is_refused()
-            && self.hand.flying < self.health.at_once(self.lane.concurrency)
+            && self.hand.flying < self.at_once()
+    }
+
+    /// How many may be under way at once.
+    fn at_once(&self) -> usize {
+        if self.throttle.is_probing() { 1 } else { self.health.at_once(self.lane.concurrency) }
     }
 
     fn send_from(&self, now: Duration) -> Duration {
@@ -127,7 +134,7 @@ impl Courier<'_> {
         }
         let channel = Arc::clone(&self.lane.channel);
         self.tasks.spawn(async move {
-            let answer = channel.send(&letter).await;
+            let answer = send(&*channel, &letter).await;
             Event::Answered(Box::new(Answered { ready, leaving, answer }))
         });
     }
@@ -212,22 +219,22 @@ impl Courier<'_> {
         None
     }
 
-    fn on_throttled(&mut self, now: Duration, wall: Time, ready: &Ready, retry_after: Duration) -> (String, Time) {
-        let until = now + retry_after;
-        self.limiter.freeze_chat(now, &ready.chat, until);
-        let whole_bot = self.throttle.refused(now, &ready.chat, until);
+    fn on_throttled(&mut self, now: Duration, wall: Time, ready: &Ready, retry_after: RetryAfter) -> (String, Time) {
+        let wait = retry_after.wait();
+        self.limiter.freeze_chat(now, &ready.chat, now.saturating_add(wait));
+        let whole_bot = self.throttle.refused(now, &ready.chat, retry_after);
         self.app.metrics.throttled(whole_bot.is_some());
         if let Some(until) = whole_bot {
             let seconds = until.saturating_sub(now).as_secs();
             warn!(lane = self.lane.name, seconds, "Telegram asks the bot to wait");
             self.limiter.freeze_bot(until);
-            if until > now + HOLD_MAX {
+            if until > now.saturating_add(HOLD_MAX) {
                 self.put_back_all(wall + until.saturating_sub(now), "Telegram asked the bot to wait");
             }
         } else {
-            debug!(lane = self.lane.name, seconds = retry_after.as_secs(), "Telegram asks to wait with a chat");
+            debug!(lane = self.lane.name, seconds = wait.as_secs(), "Telegram asks to wait with a chat");
         }
-        (ready.delivery.to.clone(), wall + retry_after)
+        (ready.delivery.to.clone(), wall + wait)
     }
 
     fn on_refused(&mut self, now: Duration, error: &str) {
@@ -252,7 +259,7 @@ impl Courier<'_> {
         }
         self.checking = true;
         let channel = Arc::clone(&self.lane.channel);
-        self.tasks.spawn(async move { Event::Checked(channel.check().await) });
+        self.tasks.spawn(async move { Event::Checked(check(&*channel).await) });
     }
 
     pub(super) fn next_check(&self) -> Option<Duration> {
@@ -274,6 +281,18 @@ impl Courier<'_> {
             }
         }
     }
+}
+
+/// Sends it once. A defect that it meets is the message's alone: it is tried again later, and those beside it are not
+/// touched.
+async fn send(channel: &dyn Channel, letter: &Letter) -> Answer {
+    let sent = AssertUnwindSafe(channel.send(letter)).catch_unwind().await;
+    sent.unwrap_or_else(|_| Answer::Failed { error: "sending it met a defect in the program".to_owned(), in_doubt: true })
+}
+
+async fn check(channel: &dyn Channel) -> Result<(), String> {
+    let checked = AssertUnwindSafe(channel.check()).catch_unwind().await;
+    checked.unwrap_or_else(|_| Err("asking met a defect in the program".to_owned()))
 }
 
 fn tell(ready: &Ready, zone: &TimeZone, now: Time) -> Option<Rendered> {

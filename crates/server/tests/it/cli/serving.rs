@@ -103,6 +103,53 @@ async fn it_takes_alerts_and_ends_well_when_it_is_told_to() {
     }
 }
 
+/// What a resend mends is never answered 4xx, and a process that was stopped for longer than the deadline is no exception.
+#[tokio::test]
+async fn after_a_pause_whatever_was_under_way_is_answered_202_or_503() {
+    let folder = folder();
+    let served = Served::start(&folder);
+    let mut under_way: Vec<TcpStream> = (0..16)
+        .map(|n| {
+            let (body, mut stream) = (alert(n), TcpStream::connect(&served.address).unwrap());
+            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            let head = format!("POST /webhook/{SECRET} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
+            write!(stream, "{head}Content-Length: {}\r\n\r\n{}", body.len(), &body[..10]).unwrap();
+            stream
+        })
+        .collect();
+    // By now the heads have been read.
+    assert!(served.post(&alert(100)).starts_with("HTTP/1.1 202 "));
+    served.signal("STOP");
+    for (n, stream) in (0..).zip(&mut under_way) {
+        stream.write_all(&alert(n).as_bytes()[10..]).unwrap();
+    }
+    std::thread::sleep(Duration::from_millis(2_300));
+    served.signal("CONT");
+    let mut accepted = 1;
+    for mut stream in under_way {
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let is_accepted = answer.starts_with("HTTP/1.1 202 ");
+        assert!(is_accepted || answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        accepted += usize::from(is_accepted);
+    }
+    assert!(served.post(&alert(100)).starts_with("HTTP/1.1 200 "), "it goes on");
+    served.signal("TERM");
+    assert_eq!(served.ended().0, Some(0));
+    assert!(folder.all(Collection::Alerts).await.len() >= accepted);
+}
+
+#[test]
+fn an_empty_database_file_is_refused_with_what_to_do() {
+    let folder = folder();
+    let file = folder.path().join("data/alertcast.db");
+    std::fs::write(&file, "").unwrap();
+    let environment = [("ALERTCAST_WEBHOOK_SECRETS", SECRET), ("ALERTCAST_TELEGRAM_TOKENS", "1:x")];
+    let ran = folder.run_with("serve --listen 127.0.0.1:0", &environment).assert(1);
+    assert!(ran.stderr.contains("it is empty") && ran.stderr.contains("move it away"), "{}", ran.stderr);
+    assert_eq!(file.metadata().unwrap().len(), 0);
+}
+
 #[test]
 fn the_banner_says_where_it_is_and_how_to_post() {
     let folder = folder();

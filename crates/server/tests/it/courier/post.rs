@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::flaky::Flaky;
+use super::liar::Liar;
 use crate::harness::front::Front;
 
 /// The bot of the fixtures' lane.
@@ -60,6 +61,8 @@ pub(super) struct Setup {
     pub(super) per_second: u32,
     pub(super) timeout: Duration,
     pub(super) concurrency: usize,
+    /// Stands before the stand-in.
+    pub(super) liar: Option<Liar>,
 }
 
 impl Default for Setup {
@@ -71,6 +74,7 @@ impl Default for Setup {
             per_second: 30,
             timeout: Duration::from_secs(20),
             concurrency: 16,
+            liar: None,
         }
     }
 }
@@ -91,7 +95,8 @@ impl Post {
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), &Options::default()).unwrap());
         store.setup().await.unwrap();
         store.write(people(setup.users, 2)).await.unwrap();
-        let settings = settings(&setup, &server.url());
+        let url = setup.liar.as_ref().map_or_else(|| server.url(), |liar| liar.before(&server.url()));
+        let settings = settings(&setup, &url);
         let flaky = Flaky::before(store);
         let app = app(Arc::<Front<Flaky>>::clone(&flaky), Arc::<ManualClock>::clone(&clock), settings);
         app.audience.load(&*app.store).await.unwrap();
@@ -291,6 +296,7 @@ fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App 
     App {
         metrics: alertcast::metrics::Metrics::since(clock.now()),
         degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
+        readiness: alertcast::readiness::Readiness::default(),
         intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
         spool: None,
         spooling: alertcast::spool::Spooling::default(),

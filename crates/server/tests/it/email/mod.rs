@@ -2,6 +2,7 @@
 //! SMTP server beside it, and at the end of each test every rule of the harness's model.
 
 mod encrypted;
+mod extremes;
 mod faults;
 mod mails;
 mod server;

@@ -94,8 +94,7 @@ impl Process {
 
     async fn draining_until(&self, what: &str, holds: impl Fn() -> bool) {
         let stop = CancellationToken::new();
-        let spooled = Arc::clone(self.app.spool.as_ref().unwrap());
-        let draining = tokio::spawn(spool::run(self.app.clone(), spooled, stop.clone()));
+        let draining = tokio::spawn(spool::run(self.app.clone(), stop.clone()));
         let mut looks = 0;
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;

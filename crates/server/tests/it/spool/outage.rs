@@ -223,7 +223,9 @@ async fn a_full_spool_is_answered_503_and_what_was_accepted_stays() {
     process.line.set(Weather::Gone);
     let mut sent = Vec::new();
     loop {
-        process.send(ready("/readyz")).await.assert(200);
+        let page = process.send(ready("/readyz")).await.assert(200);
+        let away = if sent.is_empty() { serde_json::Value::Null } else { json!("store_away") };
+        assert_eq!(page.body["degraded"][0]["condition"], away);
         let answer = process.send(Post::buy(json!({"n": sent.len(), "padding": "x".repeat(8_000)}))).await;
         if answer.status != 202 {
             answer.assert(503);

@@ -52,6 +52,12 @@ impl House {
         Self::build(|_| {}, options, Arc::clone(&clock) as Arc<dyn Clock>, clock).await
     }
 
+    /// The same, with both.
+    pub(crate) async fn over_with(options: &Options, change: impl FnOnce(&mut Settings)) -> Self {
+        let clock = ManualClock::at(START);
+        Self::build(change, options, Arc::clone(&clock) as Arc<dyn Clock>, clock).await
+    }
+
     /// The same, by the machine's clock.
     pub(crate) async fn by_the_real_clock() -> Self {
         Self::build(|_| {}, &Options::default(), alertcast::clock::SystemClock::new(), ManualClock::at(START)).await
@@ -74,6 +80,7 @@ impl House {
             spool: None,
             spooling: alertcast::spool::Spooling::default(),
             degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
+            readiness: alertcast::readiness::Readiness::default(),
             clock,
             ids: Arc::new(ObjectIds),
             settings: Arc::new(settings),
