@@ -211,8 +211,6 @@ impl Spooled {
             error!(%error, "the spool cannot be written; what the store has is brought to it again");
             return Step::Failed;
         }
-        // There may be room again.
-        self.working.store(true, Ordering::Release);
         step
     }
 

@@ -19,6 +19,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
+use tower::util::MapResponse;
 use tracing::{debug, warn};
 
 pub(super) use self::places::Guest;
@@ -129,14 +130,18 @@ fn connection(
 ) -> Connection {
     // Answers are small and wanted at once.
     let _ = stream.set_nodelay(true);
-    let guest = place.guest().clone();
+    let (guest, answered) = (place.guest().clone(), place.guest().clone());
     let with_peer = router.clone().map_request(move |mut request: hyper::Request<Incoming>| {
         guest.made_progress();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.extensions_mut().insert(guest.clone());
         request
     });
-    http.serve_connection(TokioIo::new(Timed::new(stream)), TowerToHyperService::new(BoxedRouter::new(with_peer)))
+    let noted = MapResponse::new(with_peer, move |answer: axum::response::Response| {
+        answered.is_answered();
+        answer
+    });
+    http.serve_connection(TokioIo::new(Timed::new(stream, place.turn())), TowerToHyperService::new(BoxedRouter::new(noted)))
 }
 
 /// Says of whoever sends a request that they have shown a right secret or token.

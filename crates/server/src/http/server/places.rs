@@ -3,9 +3,11 @@
 //! A connection is a stranger's until it has shown a right secret or token. Only strangers leave for others, and first the
 //! one that has been longest without progress: since it came, or since a whole request was read from it. Single bytes of a
 //! head, and of an answer, are no progress. So whoever holds places by doing nothing gives way to whoever comes, from
-//! however many addresses; and each who comes has at least [`GRACE`] to say something.
+//! however many addresses; and each who comes has at least [`GRACE`] to say something. Who is waited for is the other side:
+//! nobody leaves whom this process is still to read from, or to answer.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,9 +15,8 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Nobody leaves for others sooner than this after their last progress: as long as a request may be on its way round the
-/// world.
-const GRACE: Duration = Duration::from_millis(250);
+/// Nobody leaves for others sooner than this after their last progress: a request follows its connection at once.
+const GRACE: Duration = Duration::from_millis(100);
 /// So many who have been told to leave may still be there.
 const LEAVING_MAX: usize = 64;
 
@@ -43,6 +44,7 @@ struct State {
 #[derive(Debug)]
 struct Stranger {
     since: Instant,
+    turn: Arc<Turn>,
     leave: CancellationToken,
 }
 
@@ -59,7 +61,32 @@ pub(in crate::http) struct Guest {
     places: Places,
     /// Its number among the strangers; none once it is no stranger, or has been told to leave.
     number: Arc<Mutex<Option<u64>>>,
+    turn: Arc<Turn>,
     leave: CancellationToken,
+}
+
+/// Whose turn it is on a connection.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    /// There is nothing to read, or there is no room to write.
+    is_stuck: AtomicBool,
+    /// A request is being answered.
+    is_served: AtomicBool,
+}
+
+impl Turn {
+    /// What became of the last read or write.
+    pub(super) fn note(&self, is_stuck: bool) {
+        self.is_stuck.store(is_stuck, Ordering::Release);
+    }
+
+    fn serves(&self, is_served: bool) {
+        self.is_served.store(is_served, Ordering::Release);
+    }
+
+    fn is_theirs(&self) -> bool {
+        self.is_stuck.load(Ordering::Acquire) && !self.is_served.load(Ordering::Acquire)
+    }
 }
 
 impl Places {
@@ -93,9 +120,10 @@ impl Places {
 
     fn welcome(&self, state: &mut State) -> Guest {
         state.taken += 1;
-        let leave = CancellationToken::new();
-        let number = state.note(Stranger { since: Instant::now(), leave: leave.clone() });
-        Guest { places: self.clone(), number: Arc::new(Mutex::new(Some(number))), leave }
+        let (turn, leave) = (Arc::<Turn>::default(), CancellationToken::new());
+        let stranger = Stranger { since: Instant::now(), turn: Arc::clone(&turn), leave: leave.clone() };
+        let number = Arc::new(Mutex::new(Some(state.note(stranger))));
+        Guest { places: self.clone(), number, turn, leave }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -112,11 +140,13 @@ impl State {
 
     /// Whether somebody was there who had not made any progress for so long: their place is free.
     fn tell_oldest_to_leave(&mut self, grace: Duration) -> bool {
-        let Some(oldest) = self.strangers.first_entry() else { return false };
-        if self.leaving >= LEAVING_MAX || oldest.get().since.elapsed() < grace {
+        if self.leaving >= LEAVING_MAX {
             return false;
         }
-        oldest.remove().leave.cancel();
+        let idle = self.strangers.iter().take_while(|(_, one)| one.since.elapsed() >= grace);
+        let oldest = idle.filter(|(_, one)| one.turn.is_theirs()).map(|(number, _)| *number).next();
+        let Some(oldest) = oldest.and_then(|number| self.strangers.remove(&number)) else { return false };
+        oldest.leave.cancel();
         self.taken -= 1;
         self.leaving += 1;
         true
@@ -129,6 +159,11 @@ impl State {
 }
 
 impl Place {
+    /// Whose turn it is: to be kept up to date by whoever reads and writes.
+    pub(super) fn turn(&self) -> Arc<Turn> {
+        Arc::clone(&self.guest.turn)
+    }
+
     pub(super) fn guest(&self) -> &Guest {
         &self.guest
     }
@@ -164,8 +199,14 @@ impl Guest {
         }
     }
 
-    /// A whole request was read from it.
+    /// A request of it is answered.
+    pub(super) fn is_answered(&self) {
+        self.turn.serves(false);
+    }
+
+    /// A whole request was read from it, which is now being answered.
     pub(super) fn made_progress(&self) {
+        self.turn.serves(true);
         let mut state = self.places.state();
         let mut number = lock(&self.number);
         if let Some(mut stranger) = number.and_then(|number| state.strangers.remove(&number)) {
@@ -190,6 +231,13 @@ mod tests {
         tokio::time::advance(time).await;
     }
 
+    /// One who comes, and says nothing.
+    async fn enter(places: &Places) -> Place {
+        let place = places.enter().await;
+        place.turn().note(true);
+        place
+    }
+
     fn is_told(place: &Place) -> bool {
         place.guest.leave.is_cancelled()
     }
@@ -197,32 +245,44 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_stranger_longest_without_progress_leaves_first_and_who_is_known_stays() {
         let places = Places::new(3);
-        let known = places.enter().await;
+        let known = enter(&places).await;
         known.guest().becomes_known();
-        let (first, second) = (places.enter().await, places.enter().await);
+        let (first, second) = (enter(&places).await, enter(&places).await);
         pass(GRACE).await;
         first.guest().made_progress();
+        first.guest().is_answered();
         pass(GRACE).await;
-        let third = places.enter().await;
+        let third = enter(&places).await;
         assert_eq!([&known, &first, &second, &third].map(is_told), [false, false, true, false]);
         pass(GRACE).await;
-        let fourth = places.enter().await;
+        let fourth = enter(&places).await;
         assert_eq!([&known, &first, &third, &fourth].map(is_told), [false, true, false, false]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_leaves_who_is_still_to_be_read_from_or_answered() {
+        let places = Places::new(3);
+        let (unread, unanswered) = (places.enter().await, enter(&places).await);
+        unanswered.guest().made_progress();
+        let idle = enter(&places).await;
+        pass(GRACE).await;
+        let next = places.enter().await;
+        assert_eq!([&unread, &unanswered, &idle, &next].map(is_told), [false, false, true, false]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn everybody_has_a_moment_to_say_something() {
         let places = Places::new(1);
-        let first = places.enter().await;
+        let first = enter(&places).await;
         let began = Instant::now();
-        let _second = places.enter().await;
+        let _second = enter(&places).await;
         assert!(is_told(&first) && began.elapsed() >= GRACE);
     }
 
     #[tokio::test(start_paused = true)]
     async fn while_all_are_known_the_next_waits_until_one_goes() {
         let places = Places::new(1);
-        let first = places.enter().await;
+        let first = enter(&places).await;
         first.guest().becomes_known();
         let mut waiting = pin!(places.enter());
         let mut cx = Context::from_waker(Waker::noop());
@@ -242,11 +302,11 @@ mod tests {
         let places = Places::new(LEAVING_MAX + 1);
         let mut all = Vec::new();
         for _ in 0..=LEAVING_MAX {
-            all.push(places.enter().await);
+            all.push(enter(&places).await);
         }
         pass(GRACE).await;
         for _ in 0..LEAVING_MAX {
-            all.push(places.enter().await);
+            all.push(enter(&places).await);
         }
         assert_eq!(all.iter().filter(|place| is_told(place)).count(), LEAVING_MAX);
         let mut waiting = pin!(places.enter());

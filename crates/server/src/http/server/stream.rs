@@ -2,12 +2,15 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+
+use super::places::Turn;
 
 /// How long nothing at all may go out.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -18,15 +21,17 @@ pub(super) struct Timed {
     tcp: TcpStream,
     /// Runs while nothing goes out.
     stuck: Option<Pin<Box<Sleep>>>,
+    turn: Arc<Turn>,
 }
 
 impl Timed {
-    pub(super) const fn new(tcp: TcpStream) -> Self {
-        Self { tcp, stuck: None }
+    pub(super) const fn new(tcp: TcpStream, turn: Arc<Turn>) -> Self {
+        Self { tcp, stuck: None, turn }
     }
 
     /// Passes on what became of a write, or that it has taken too long.
     fn heed<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.turn.note(written.is_pending());
         if written.is_ready() {
             self.stuck = None;
             return written;
@@ -39,7 +44,9 @@ impl Timed {
 
 impl AsyncRead for Timed {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
+        self.turn.note(read.is_pending());
+        read
     }
 }
 
