@@ -76,7 +76,11 @@ impl Limiter {
     /// The limiter of a bot that was taken on at `now`.
     #[must_use]
     pub fn new(limits: Limits, now: Duration) -> Self {
-        let bot = Bot { pace: now.saturating_add(SLACK + interval(limits)), starts: VecDeque::new(), frozen_until: Duration::ZERO };
+        let bot = Bot {
+            pace: now.saturating_add(SLACK + interval(limits)),
+            starts: VecDeque::new(),
+            frozen_until: Duration::ZERO,
+        };
         Self { limits, begun: now, bot, chats: HashMap::new(), sweep_at: SWEEP_MIN }
     }
 

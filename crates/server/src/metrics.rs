@@ -242,7 +242,13 @@ impl Metrics {
     }
 
     /// Everything as text, with the audience and the troubles as they are now.
-    pub(crate) fn render(&self, audience: &AudienceHandle, degraded: &Degraded, is_ready: bool, format: Format) -> String {
+    pub(crate) fn render(
+        &self,
+        audience: &AudienceHandle,
+        degraded: &Degraded,
+        is_ready: bool,
+        format: Format,
+    ) -> String {
         let size = audience.with(|audience| audience.size());
         let sizes = [
             ("users", size.users),

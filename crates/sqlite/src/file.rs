@@ -56,14 +56,15 @@ pub(crate) fn check(path: &Path, application: i64) -> Result<(), OpenError> {
     }
     let read = read_only(path).and_then(|conn| {
         let found: i64 = conn.query_row("PRAGMA application_id", [], |row| row.get(0))?;
-        // Reading the catalogue finds out whether it is a database at all.
-        let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get(0))?;
-        Ok((found, tables))
+        if found == application {
+            return Ok(None);
+        }
+        Ok(Some(conn.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0))?))
     });
     match read {
-        Ok((found, _)) if found == application => Ok(()),
-        Ok((_, 0)) => Err(not_ours(path, "it is a database without anything in it")),
-        Ok(_) => Err(not_ours(path, "it is the database of another program")),
+        Ok(None) => Ok(()),
+        Ok(Some(0)) => Err(not_ours(path, "it is a database without anything in it")),
+        Ok(Some(_)) => Err(not_ours(path, "it is the database of another program")),
         Err(fault) => Err(OpenError::Store(fault.0)),
     }
 }

@@ -25,11 +25,11 @@ use self::row::{Row, decode};
 use crate::checkpoint::Wal;
 use crate::failpoints::Op;
 use crate::fault::{Fault, OpenError, Result};
+use crate::file;
 use crate::migrate::version;
 use crate::queue::{Lane, Queue};
 use crate::reader::Readers;
 use crate::rows::{Blob, Rows, blob, whole};
-use crate::file;
 use crate::store::{check_version, connect, lock_folder, read_only, spawn};
 use crate::writer::{Call, Jobs, Tx, Writer};
 

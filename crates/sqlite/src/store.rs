@@ -79,9 +79,10 @@ impl SqliteStore {
         let path = dir.join(DATABASE);
         let broken = |fault: Fault| OpenError::Store(fault.0);
         file::make_whole(dir, DATABASE, APPLICATION_ID, migrate).map_err(|error| match error {
-            OpenError::Store(StoreError::Corrupt(why)) => {
-                OpenError::NotOurs { file: path.clone(), why: format!("it is no SQLite database, or a damaged one ({why})") }
-            }
+            OpenError::Store(StoreError::Corrupt(why)) => OpenError::NotOurs {
+                file: path.clone(),
+                why: format!("it is no SQLite database, or a damaged one ({why})"),
+            },
             other => other,
         })?;
         let mut conn = connect(&path, options.cache_kib).map_err(broken)?;

@@ -16,6 +16,7 @@
 //! The password stands in no error and no debug print, and errors hold no address.
 
 mod answer;
+mod bounded;
 mod html;
 mod mail;
 mod server;

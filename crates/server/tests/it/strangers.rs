@@ -79,10 +79,10 @@ async fn never_read(from: Ipv4Addr, to: SocketAddr) {
     loop {
         if let Ok(mut stream) = connect(from, to).await {
             while stream.write_all(asked.as_bytes()).await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
 }
 

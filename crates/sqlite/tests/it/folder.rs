@@ -59,7 +59,10 @@ fn a_file_that_is_no_database_is_refused() {
         .unwrap();
     let answer = SqliteStore::open(dir.path(), &Options::default()).unwrap_err();
     assert!(matches!(answer, OpenError::NotOurs { .. }), "{answer}");
-    assert!(answer.to_string().contains("alertcast.db is no file of Alertcast: it is no SQLite database, or a damaged one"), "{answer}");
+    assert!(
+        answer.to_string().contains("alertcast.db is no file of Alertcast: it is no SQLite database, or a damaged one"),
+        "{answer}"
+    );
 }
 
 #[test]

@@ -17,14 +17,20 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret as _;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::EmailError;
+use super::bounded::Bounded;
 use super::server::{Security, Server};
 use crate::clock::Clock;
 
 /// How long to wait for a connection to one of the server's addresses.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Answers are a few lines.
+const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// The same where certificates come with it.
+const ENCRYPTED_BYTES_MAX: usize = 64 * 1024;
 /// Unused connections are closed before the server does so.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long a kept connection may take to say that it is well, or to say goodbye.
@@ -223,7 +229,17 @@ impl Line {
         let (host, patience) = (self.server.host.as_str(), self.timeout.min(CONNECT_TIMEOUT));
         let at_once = self.tls.clone().filter(|_| self.server.security == Security::Tls);
         let address = (host, self.server.port);
-        let mut smtp = AsyncSmtpConnection::connect_tokio1(address, Some(patience), &self.hello, at_once, None).await?;
+        let mut smtp = match at_once {
+            // Who speaks there has shown a certificate; lettre's own bound is enough.
+            Some(tls) => {
+                AsyncSmtpConnection::connect_tokio1(address, Some(patience), &self.hello, Some(tls), None).await?
+            }
+            None => {
+                let most = if self.tls.is_some() { ENCRYPTED_BYTES_MAX } else { ANSWER_BYTES_MAX };
+                let stream = Box::new(Bounded::new(reach(address, patience).await?, most));
+                AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?
+            }
+        };
         if let Some(tls) = self.tls.clone().filter(|_| self.server.security == Security::StartTls) {
             smtp.starttls(tls, &self.hello).await?;
         }
@@ -259,6 +275,19 @@ impl Line {
             tokio::spawn(close_idle(Arc::downgrade(&self.shelf), Arc::clone(&self.clock)));
         }
     }
+}
+
+/// A connection to the first of the server's addresses that has one.
+async fn reach(server: (&str, u16), patience: Duration) -> std::result::Result<TcpStream, Cause> {
+    let mut cause = Cause::Lost("it has no address".to_owned());
+    for address in lookup_host(server).await.map_err(|error| Cause::Lost(error.to_string()))? {
+        match timeout(patience, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => cause = Cause::Lost(error.to_string()),
+            Err(_) => cause = Cause::TimedOut,
+        }
+    }
+    Err(cause)
 }
 
 fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {

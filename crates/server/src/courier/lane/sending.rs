@@ -51,9 +51,7 @@ impl Courier<'_> {
     }
 
     fn may_send(&self) -> bool {
-        self.hand.waiting() > 0
-            && !self.health.is_refused()
-            && self.hand.flying < self.at_once()
+        self.hand.waiting() > 0 && !self.health.is_refused() && self.hand.flying < self.at_once()
     }
 
     /// How many may be under way at once.
@@ -287,7 +285,10 @@ impl Courier<'_> {
 /// touched.
 async fn send(channel: &dyn Channel, letter: &Letter) -> Answer {
     let sent = AssertUnwindSafe(channel.send(letter)).catch_unwind().await;
-    sent.unwrap_or_else(|_| Answer::Failed { error: "sending it met a defect in the program".to_owned(), in_doubt: true })
+    sent.unwrap_or_else(|_| Answer::Failed {
+        error: "sending it met a defect in the program".to_owned(),
+        in_doubt: true,
+    })
 }
 
 async fn check(channel: &dyn Channel) -> Result<(), String> {

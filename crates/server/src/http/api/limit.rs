@@ -16,8 +16,8 @@ use governor::{Quota, RateLimiter};
 
 use super::fault::Answered;
 use crate::clock::Clock;
-use crate::http::problem::Problem;
 use crate::http::limit::Ticks;
+use crate::http::problem::Problem;
 
 /// Tokens remembered before those that have not been used for a while are forgotten. Only tokens that exist count.
 const TOKENS_BEFORE_SWEEP: usize = 1_000;

@@ -35,7 +35,7 @@ use alertcast_core::store::StoreError;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, RawPathParams};
-use axum::http::{HeaderValue, Request, StatusCode, header, request};
+use axum::http::{HeaderMap, HeaderValue, Request, StatusCode, header, request};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, get, on};
 use bson::oid::ObjectId;
@@ -114,17 +114,14 @@ pub(super) fn router(app: App) -> Router {
         };
         routes = routes.route(&route.path, on(filter, serve));
     }
+    let describe = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap| async move {
+        api.described(peer, &headers)
+    };
     let routes = routes.method_not_allowed_fallback(wrong_method).fallback(no_such_route);
     Router::new()
         .nest("/api/v1", routes)
-        .route("/api/openapi.json", get(described))
+        .route("/api/openapi.json", get(describe))
         .layer(axum::middleware::map_response(not_kept_by_caches))
-}
-
-/// The description, made once.
-async fn described() -> Response {
-    static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| description().to_string().into());
-    ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.clone()).into_response()
 }
 
 async fn wrong_method() -> Problem {
@@ -227,6 +224,24 @@ impl Api {
             server::has_shown_secret(&head.extensions);
         }
         found
+    }
+
+    fn count_stranger(&self, address: IpAddr) -> Result<(), Problem> {
+        self.by_address.check(address).map_err(|wait| {
+            let detail = "this address has sent more requests without a right token than it may in a minute";
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+                .retry_after(wait)
+                .because("too_many_requests")
+        })
+    }
+
+    /// The description, made once.
+    fn described(&self, peer: SocketAddr, headers: &HeaderMap) -> Response {
+        static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| description().to_string().into());
+        match self.count_stranger(self.addresses.sender(peer.ip(), headers)) {
+            Ok(()) => ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.clone()).into_response(),
+            Err(problem) => problem.into_response(),
+        }
     }
 
     async fn act(&self, act: Act, asked: &Asked) -> Answered<Reply> {

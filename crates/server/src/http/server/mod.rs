@@ -1,5 +1,6 @@
 //! The listening side: a bounded number of connections, none of which may dawdle over its request or its answer, and a
-//! stop that finishes what is under way. When places run short, strangers leave for whoever comes (`places`).
+//! stop that finishes what is under way. A stranger gets one answer and is then done; when places run short, strangers
+//! leave for whoever comes (`places`).
 
 mod places;
 mod stream;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
+use axum::http::{HeaderValue, header};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -137,11 +139,17 @@ fn connection(
         request.extensions_mut().insert(guest.clone());
         request
     });
-    let noted = MapResponse::new(with_peer, move |answer: axum::response::Response| {
-        answered.is_answered();
+    let noted = MapResponse::new(with_peer, move |mut answer: axum::response::Response| {
+        // A stranger gets one answer: whatever else it has sent, it can ask again.
+        if answered.is_answered() {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         answer
     });
-    http.serve_connection(TokioIo::new(Timed::new(stream, place.turn())), TowerToHyperService::new(BoxedRouter::new(noted)))
+    http.serve_connection(
+        TokioIo::new(Timed::new(stream, place.turn())),
+        TowerToHyperService::new(BoxedRouter::new(noted)),
+    )
 }
 
 /// Says of whoever sends a request that they have shown a right secret or token.

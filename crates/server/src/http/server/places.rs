@@ -199,9 +199,10 @@ impl Guest {
         }
     }
 
-    /// A request of it is answered.
-    pub(super) fn is_answered(&self) {
+    /// A request of it is answered. Whether it is a stranger still.
+    pub(super) fn is_answered(&self) -> bool {
         self.turn.serves(false);
+        lock(&self.number).is_some()
     }
 
     /// A whole request was read from it, which is now being answered.
@@ -250,7 +251,7 @@ mod tests {
         let (first, second) = (enter(&places).await, enter(&places).await);
         pass(GRACE).await;
         first.guest().made_progress();
-        first.guest().is_answered();
+        assert!(first.guest().is_answered());
         pass(GRACE).await;
         let third = enter(&places).await;
         assert_eq!([&known, &first, &second, &third].map(is_told), [false, false, true, false]);

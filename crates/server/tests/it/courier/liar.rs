@@ -21,7 +21,8 @@ pub(super) enum Lie {
 impl Lie {
     /// An HTTP answer with this body.
     pub(super) fn http(status: u16, body: &str) -> Self {
-        let head = format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", body.len());
         Self::Bytes(format!("{head}Connection: close\r\n\r\n{body}").into_bytes())
     }
 }

@@ -103,7 +103,11 @@ async fn nonsense_without_end_keeps_no_mail_for_ever_and_no_message_at_all() {
         vec![once("99999999999999999999 what\r\n")],
         vec![once("421 not now\r\n")],
         vec![greeting(), Say::Endlessly("250-PIPELINING\r\n")],
-        vec![greeting(), once("250-x\r\n250-SIZE 0\r\n250-SIZE 99999999999999999999\r\n250 AUTH\r\n"), once("-250 ok\r\n")],
+        vec![
+            greeting(),
+            once("250-x\r\n250-SIZE 0\r\n250-SIZE 99999999999999999999\r\n250 AUTH\r\n"),
+            once("-250 ok\r\n"),
+        ],
         vec![greeting(), hello(), once("2\r\n")],
         vec![greeting(), hello(), ok(), Say::Endlessly("250-you may\r\n")],
         vec![greeting(), hello(), ok(), ok(), once("354 go on\r\n"), Say::Endlessly("250-taken\r\n")],
