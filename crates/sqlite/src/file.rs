@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use alertcast_core::store::StoreError;
@@ -12,6 +13,8 @@ use rusqlite::Connection;
 use crate::fault::{Fault, OpenError};
 use crate::store::{connect, create_private, folder_error, read_only};
 
+/// Where SQLite's header has the application's id.
+const APPLICATION_ID_AT: u64 = 68;
 /// What a file is called while it is made.
 const NEW: &str = ".new";
 /// What SQLite keeps beside a database.
@@ -65,8 +68,17 @@ pub(crate) fn check(path: &Path, application: i64) -> Result<(), OpenError> {
         Ok(None) => Ok(()),
         Ok(Some(0)) => Err(not_ours(path, "it is a database without anything in it")),
         Ok(Some(_)) => Err(not_ours(path, "it is the database of another program")),
+        // What is wrong with one of ours, whoever opens it finds out.
+        Err(Fault(StoreError::Corrupt(_))) if is_marked(path, application) => Ok(()),
         Err(fault) => Err(OpenError::Store(fault.0)),
     }
+}
+
+/// Whether the header says that it is ours, though the rest cannot be read.
+fn is_marked(path: &Path, application: i64) -> bool {
+    let mut mark = [0; 4];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut mark, APPLICATION_ID_AT));
+    read.is_ok() && i64::from(u32::from_be_bytes(mark)) == application
 }
 
 fn build(
