@@ -4,6 +4,7 @@
 mod arrival;
 mod key;
 mod overtaking;
+mod place;
 mod result;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use overtaking::{
     AlsoEnded, Around, Before, NEVER_ENTERED, NOTHING_OPEN, OVER, Overtaken, Taking, Wanted, before, differences,
     taking, wanted, yielded,
 };
+pub use place::{chat_of, moved_to, place, read_place, topic_of};
 pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, Turn};
 
 /// An exit, and whatever else has no deadline of its own, is tried for this long.
@@ -242,6 +244,9 @@ pub struct Delivery {
     /// Telegram's number for the message, once sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<i64>,
+    /// The numbers of other copies of it that are known to stand in the chat.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
     pub facts: Facts,
@@ -284,7 +289,13 @@ pub enum Facts {
     /// A level was reached, in a configuration that leaves closing to the subscriber.
     LevelReached { numbers: Vec<Count> },
     /// To the operators.
-    Operator { title: String, lines: Vec<String> },
+    Operator {
+        title: String,
+        lines: Vec<String>,
+        /// Of an alert in testing: no trouble.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        test: bool,
+    },
     /// To the operators: the same again, `count` times since.
     OperatorMore { title: String, count: Count },
     /// What became of the trade, for its entry's message.
@@ -397,6 +408,7 @@ impl Delivery {
             epoch: None,
             last_error: None,
             message_id: None,
+            copies: Vec::new(),
             ended_at: None,
             facts,
             created_at: now,

@@ -14,8 +14,15 @@ pub const ERASED: &str = "erased";
 pub const DROPPED_FOR: &str = "the subscriber has been erased";
 
 /// Where documents tell who somebody is: fields of the user, then of the subscription. With a field goes what is in it.
-const PERSONAL: &[&str] =
-    &["email", "telegram", "profile.name", "profile.phone", "alertcast.blockedChatId", "payment.proofUrl"];
+const PERSONAL: &[&str] = &[
+    "email",
+    "telegram",
+    "profile.name",
+    "profile.phone",
+    "alertcast.blockedChatId",
+    "alertcast.bouncedEmail",
+    "payment.proofUrl",
+];
 
 /// A change by field.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +49,11 @@ pub fn of_user(user: UserId, now: Time) -> Change {
             "telegram.chatId",
             "profile.phone",
             "alertcast.botId",
+            "alertcast.topicId",
             "alertcast.chatBlockedAt",
             "alertcast.blockedChatId",
+            "alertcast.emailBouncedAt",
+            "alertcast.bouncedEmail",
         ],
     }
 }

@@ -125,6 +125,9 @@ pub struct UserExtension {
     /// The bot that the person started: the numeric part of its token. Only that bot can write to them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot_id: Option<String>,
+    /// The topic of the chat to write to, where that is a group with topics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<Count>,
     /// Since when Telegram refuses messages to the chat (403). Preferences stay. The mark is about one chat: it is removed
     /// by whatever shows that the chat is open again, and by an operator.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -132,6 +135,13 @@ pub struct UserExtension {
     /// The chat that refuses us; none where that was noted before it was kept: then it is the chat that the user has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_chat_id: Option<String>,
+    /// Since when the mail server of the address says that there is no such mailbox. It is about one address: another one
+    /// is written to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email_bounced_at: Option<Time>,
+    /// That address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bounced_email: Option<String>,
     /// Raised with each write that makes one of the user's subscriptions active: of two such writes that both saw four
     /// active ones, one finds that it was overtaken (seed 5.1: at most five).
     #[serde(skip_serializing_if = "Count::is_zero")]
@@ -146,12 +156,65 @@ impl User {
     }
 }
 
+/// Who will not have our messages, as an attempt found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refuser {
+    /// A Telegram chat.
+    Chat(String),
+    /// An e-mail address: there is no such mailbox.
+    Mailbox(String),
+}
+
+impl User {
+    /// Since when there is no mailbox of the address that the user has now.
+    pub fn email_bounced_since(&self) -> Option<Time> {
+        let bounced = self.alertcast.bounced_email.as_deref()?;
+        self.alertcast.email_bounced_at.filter(|_| bounced == self.email.trim())
+    }
+}
+
+/// Where a user's document says that there is no mailbox of an address.
+pub const BOUNCE_FIELDS: [&str; 2] = ["alertcast.emailBouncedAt", "alertcast.bouncedEmail"];
+
+/// What becomes of a user's document when a message was refused: a chat or an address that is not the user's any more,
+/// and one that is marked already, change nothing.
+pub fn with_refuser(user: &Document, refuser: &Refuser, now: Time) -> Option<Change> {
+    match refuser {
+        Refuser::Chat(chat) => with_chat_blocked(user, chat, now),
+        Refuser::Mailbox(address) => {
+            let is_theirs = user.get_str("email").is_ok_and(|email| email.trim() == address);
+            if !is_theirs || bounced_email(user) == Some(address) {
+                return None;
+            }
+            let [at, named] = BOUNCE_FIELDS;
+            Some(Change { set: doc! { at: now, named: address, "updatedAt": now }, unset: Vec::new() })
+        }
+    }
+}
+
+/// The address of which a user's document says that it has no mailbox.
+pub fn bounced_email(user: &Document) -> Option<&str> {
+    let kept = user.get_document("alertcast").ok()?;
+    kept.get_datetime("emailBouncedAt").ok()?;
+    kept.get_str("bouncedEmail").ok()
+}
+
+/// What becomes of a user's document when their chat has another id; nothing where theirs is another chat.
+pub fn with_chat_moved(user: &Document, from: &str, to: &str, now: Time) -> Option<Change> {
+    let chat = chat_of(user).filter(|chat| *chat == from)?;
+    let mut set = doc! { "telegram.chatId": to, "updatedAt": now };
+    if blocked_chat(user) == Some(chat) {
+        set.insert(CHAT_BLOCK_FIELDS[1], to);
+    }
+    Some(Change { set, unset: Vec::new() })
+}
+
 /// Where a user's document says that a chat refuses us.
 pub const CHAT_BLOCK_FIELDS: [&str; 2] = ["alertcast.chatBlockedAt", "alertcast.blockedChatId"];
 
 /// What becomes of a user's document when a message to `chat` was refused: a chat that is not the user's any more, and
 /// one that is marked already, change nothing.
-pub fn with_chat_blocked(user: &Document, chat: &str, now: Time) -> Option<Change> {
+fn with_chat_blocked(user: &Document, chat: &str, now: Time) -> Option<Change> {
     if chat_of(user) != Some(chat) || blocked_chat(user) == Some(chat) {
         return None;
     }

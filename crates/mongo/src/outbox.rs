@@ -1,17 +1,15 @@
 //! The courier's port: what is due, taking it, and recording what attempts came to.
 
-use std::collections::BTreeMap;
-
 use alertcast_core::delivery::{
     Before, Delivery, DeliveryEvent, DeliveryState, MessageKind, Overtaken, Taking, Turn, before, taking, yielded,
 };
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken, read,
+    AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken, read,
 };
 use alertcast_core::time::Time;
-use alertcast_core::user::with_chat_blocked;
+use alertcast_core::user::{Refuser, with_refuser};
 use async_trait::async_trait;
 use bson::{Bson, doc};
 
@@ -19,7 +17,7 @@ use crate::actions::update_for;
 use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
 use crate::error::Result;
-use crate::gates::CHANGES;
+use crate::gates::{CHANGES, OPERATORS};
 use crate::query::Query;
 use crate::transact::{Tx, Update};
 use crate::{settle, sweep};
@@ -49,10 +47,29 @@ impl Outbox for MongoStore {
         records: Vec<AttemptRecord>,
         now: Time,
     ) -> StoreResult<Vec<AlertId>> {
-        let blocks = |record: &AttemptRecord| record.outcome.blocked_chat().is_some();
+        let blocks = |record: &AttemptRecord| record.outcome.refuser().is_some();
         let gates: &[&str] = if records.iter().any(blocks) { &[&fence.lease, CHANGES] } else { &[&fence.lease] };
         let told = (fence.clone(), records, now);
         self.transact(gates, told, |tx, (fence, records, now)| Box::pin(record(tx, fence, records, *now))).await
+    }
+
+    async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()> {
+        let asked = (copies.to_vec(), now);
+        self.transact(&[], asked, |tx, (copies, now)| {
+            Box::pin(async move {
+                let noted = copies.iter().map(|(id, message_id)| {
+                    let unknown =
+                        doc! { "_id": id, "messageId": { "$ne": message_id }, "copies": { "$ne": message_id } };
+                    Update::new(unknown, doc! { "$push": { "copies": message_id }, "$set": { "updatedAt": *now } })
+                });
+                tx.updates(Collection::Deliveries.name(), noted.collect()).await.map(drop)
+            })
+        })
+        .await
+    }
+
+    async fn tell_operators(&self, notices: Vec<Notice>) -> StoreResult<()> {
+        self.transact(&[OPERATORS], notices, |tx, notices| Box::pin(tx.give_notices(notices))).await
     }
 
     async fn recover(&self, fence: &Fence, now: Time) -> StoreResult<u64> {
@@ -65,6 +82,11 @@ impl Outbox for MongoStore {
         let asked = (fence.clone(), chat.to_owned(), until);
         self.transact(&gates, asked, |tx, (fence, chat, until)| Box::pin(sweep::defer_chat(tx, fence, chat, *until)))
             .await
+    }
+
+    async fn move_chat(&self, from: &str, to: &str, now: Time) -> StoreResult<u64> {
+        let asked = (from.to_owned(), to.to_owned(), now);
+        self.transact(&[CHANGES], asked, |tx, (from, to, now)| Box::pin(sweep::move_chat(tx, from, to, *now))).await
     }
 
     async fn expire_overdue(&self, now: Time, limit: usize) -> StoreResult<(Vec<AlertId>, bool)> {
@@ -217,12 +239,12 @@ async fn record(tx: &mut Tx, fence: &Fence, records: &[AttemptRecord], now: Time
     let unsent = records.iter().filter(|record| ends_unsent(&record.outcome)).map(|record| record.delivery);
     let unsent: Vec<DeliveryId> = unsent.collect();
     book.load_around(tx, &unsent).await?;
-    let mut blocked = BTreeMap::new();
+    let mut refusers = Vec::new();
     for record in records {
-        blocked.extend(record_one(&mut book, fence, record)?);
+        refusers.extend(record_one(&mut book, fence, record)?);
     }
     let ended = book.write(tx).await?;
-    block_chats(tx, blocked, now).await?;
+    note_refusers(tx, &refusers, now).await?;
     Ok(ended)
 }
 
@@ -234,8 +256,8 @@ const fn ends_unsent(outcome: &Outcome) -> bool {
     }
 }
 
-/// Answers the user whose chat refuses us, where it does, and the chat.
-fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<Option<(UserId, String)>> {
+/// Answers who will not have our messages any more, where that was found, and whose it is.
+fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<Option<(UserId, Refuser)>> {
     let id = record.delivery;
     let Some(delivery) = book.delivery(id).cloned() else {
         return Ok(None);
@@ -261,7 +283,7 @@ fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<
         Outcome::Expired { .. } => book.end(id, DeliveryEvent::Expire, edit, false)?,
         Outcome::Dead { error, .. } => {
             book.end(id, DeliveryEvent::Die, edit.set("lastError", error.as_str()), false)?;
-            return Ok(delivery.user_id.zip(record.outcome.blocked_chat().map(str::to_owned)));
+            return Ok(delivery.user_id.zip(record.outcome.refuser()));
         }
         Outcome::Dropped { reason } => {
             book.end(id, DeliveryEvent::Drop, edit.set("lastError", reason.as_str()), false)?;
@@ -270,19 +292,20 @@ fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<
     Ok(None)
 }
 
-/// Notes since when these chats of the users refuse us.
-async fn block_chats(tx: &mut Tx, blocked: BTreeMap<UserId, String>, now: Time) -> Result<()> {
-    if blocked.is_empty() {
+/// Notes with the users who will not have our messages.
+async fn note_refusers(tx: &mut Tx, refusers: &[(UserId, Refuser)], now: Time) -> Result<()> {
+    if refusers.is_empty() {
         return Ok(());
     }
-    let users: Vec<Bson> = blocked.keys().copied().map(Bson::from).collect();
+    let users: Vec<Bson> = refusers.iter().map(|(user, _)| Bson::from(*user)).collect();
     let (mut updates, mut changed) = (Vec::new(), Vec::new());
     for user in tx.find(Collection::Users, Query::new(doc! { "_id": { "$in": users } })).await? {
         let Ok(id) = user.get_object_id("_id") else { continue };
-        let chat = blocked.get(&UserId(id));
-        if let Some(change) = chat.and_then(|chat| with_chat_blocked(&user, chat, now)) {
-            updates.push(Update::new(doc! { "_id": id }, update_for(change)));
-            changed.push((Collection::Users, id));
+        for (_, refuser) in refusers.iter().filter(|(user, _)| user.0 == id) {
+            if let Some(change) = with_refuser(&user, refuser, now) {
+                updates.push(Update::new(doc! { "_id": id }, update_for(change)));
+                changed.push((Collection::Users, id));
+            }
         }
     }
     tx.updates(Collection::Users.name(), updates).await?;

@@ -1,17 +1,19 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind, moved_to};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{Collection, Fence, Result as StoreResult};
 use alertcast_core::time::Time;
+use alertcast_core::user::with_chat_moved;
 use bson::{Bson, Document, doc};
 
+use crate::actions::update_for;
 use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
 use crate::error::Result;
 use crate::query::Query;
-use crate::transact::{Tx, bounded};
+use crate::transact::{Tx, Update, bounded};
 
 pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64> {
     tx.fence(fence).await?;
@@ -32,6 +34,31 @@ pub(crate) async fn defer_chat(tx: &mut Tx, fence: &Fence, chat: &str, until: Ti
         "to": chat, "lane": &fence.lease, "state": DeliveryState::Pending, "dueAt": { "$lt": until },
     };
     tx.update_many(Collection::Deliveries, earlier, doc! { "$set": { "dueAt": until } }).await.map(drop)
+}
+
+pub(crate) async fn move_chat(tx: &mut Tx, from: &str, to: &str, now: Time) -> Result<u64> {
+    let (mut updates, mut changed) = (Vec::new(), Vec::new());
+    for user in tx.find(Collection::Users, Query::new(doc! { "telegram.chatId": from })).await? {
+        let Ok(id) = user.get_object_id("_id") else { continue };
+        if let Some(change) = with_chat_moved(&user, from, to, now) {
+            updates.push(Update::new(doc! { "_id": id }, update_for(change)));
+            changed.push((Collection::Users, id));
+        }
+    }
+    tx.updates(Collection::Users.name(), updates).await?;
+    tx.note_changes(&changed).await?;
+    // In the chat, or in one of its topics (`CHAT:5`): `;` is the sign after `:`.
+    let topics = doc! { "to": { "$gt": format!("{from}:"), "$lt": format!("{from};") } };
+    let there = doc! { "state": DeliveryState::Pending, "$or": [{ "to": from }, topics] };
+    let mut updates = Vec::new();
+    for delivery in tx.find(Collection::Deliveries, Query::new(there)).await? {
+        let Ok(place) = delivery.get_str("to") else { continue };
+        let moved = doc! { "$set": { "to": moved_to(place, to), "updatedAt": now } };
+        updates.push(Update::new(doc! { "_id": delivery.get("_id") }, moved));
+    }
+    let moved = changed.len() + updates.len();
+    tx.updates(Collection::Deliveries.name(), updates).await?;
+    Ok(moved as u64)
 }
 
 pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {

@@ -14,6 +14,7 @@ use crate::degraded::Degraded;
 use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
+use crate::moved::MovedChats;
 use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::spool::{Spooled, Spooling};
@@ -43,6 +44,8 @@ pub struct App {
     pub degraded: Degraded,
     /// Whether alerts can be kept.
     pub readiness: Readiness,
+    /// Chats that have another id than the settings name.
+    pub moved: MovedChats,
 }
 
 impl App {

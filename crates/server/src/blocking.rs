@@ -1,15 +1,20 @@
-//! Chats that refused us: whatever shows that such a chat is open again removes the mark with the user. A message that
-//! arrived there does, and the person's `/start`; an operator can ([`unblock`](crate::operator::unblock)).
+//! Chats and mailboxes that refused us. Whatever shows that such a chat is open again removes the mark with the user: a
+//! message that arrived there does, and the person's `/start`. Another chat or address is written to; an operator can
+//! remove both marks ([`unblock`](crate::operator::unblock)).
 
 use alertcast_core::id::UserId;
 use alertcast_core::store::{Collection, Result, StoreError, Write};
-use alertcast_core::user::{CHAT_BLOCK_FIELDS, blocked_chat};
+use alertcast_core::user::{BOUNCE_FIELDS, CHAT_BLOCK_FIELDS, Refuser, blocked_chat};
 use bson::{Bson, Document, doc};
 
 use crate::app::App;
+use crate::notices::Trouble;
 
 /// Where others are in the way, it is tried so often.
 const TRIES_MAX: u32 = 5;
+
+/// The marks of a user's chat and address.
+pub(crate) const MARKS: [&str; 4] = [CHAT_BLOCK_FIELDS[0], CHAT_BLOCK_FIELDS[1], BOUNCE_FIELDS[0], BOUNCE_FIELDS[1]];
 
 /// The user's chat takes messages: the mark that it refused us is removed. A mark about another chat stays. Answers
 /// whether there was one.
@@ -24,7 +29,7 @@ pub async fn chat_opened(app: &App, user: UserId, chat: &str) -> Result<bool> {
         if blocked_chat(&kept) != Some(chat) {
             return Ok(false);
         }
-        match app.store.write(vec![unmarked(app, user, &kept)]).await {
+        match app.store.write(vec![unmarked(app, user, &kept, &CHAT_BLOCK_FIELDS)]).await {
             Ok(()) => return Ok(true),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),
@@ -33,8 +38,29 @@ pub async fn chat_opened(app: &App, user: UserId, chat: &str) -> Result<bool> {
     Err(StoreError::Conflict)
 }
 
-/// The write that removes the mark, as long as it is the one that was seen.
-pub(crate) fn unmarked(app: &App, user: UserId, kept: &Document) -> Write {
+/// What the operators hear of a subscriber who will have no messages any more. Said once for many.
+pub(crate) fn trouble(user: UserId, refuser: &Refuser) -> Trouble {
+    let (group, title, sorted, ends) = match refuser {
+        Refuser::Chat(_) => (
+            "chat blocked",
+            "A subscriber has blocked the bot",
+            "chatBlockedAt",
+            "No entries go to that chat until a message arrives there, they have another chat, or you unblock them",
+        ),
+        Refuser::Mailbox(_) => (
+            "no mailbox",
+            "A subscriber's e-mail address has no mailbox",
+            "emailBouncedAt",
+            "No mail goes there until they have another address, or you unblock them",
+        ),
+    };
+    let lines =
+        vec![format!("Subscriber {user}"), ends.to_owned(), format!("All of them: GET /api/v1/users?sort=-{sorted}")];
+    Trouble { group: group.to_owned(), title: title.to_owned(), lines, alert: None }
+}
+
+/// The write that removes marks, as long as they are those that were seen.
+pub(crate) fn unmarked(app: &App, user: UserId, kept: &Document, fields: &[&str]) -> Write {
     let field = |path: &str| {
         path.split('.').try_fold(None, |within: Option<&Bson>, name| match within {
             None => kept.get(name).map(Some),
@@ -47,7 +73,7 @@ pub(crate) fn unmarked(app: &App, user: UserId, kept: &Document) -> Write {
         collection: Collection::Users,
         id: user.0,
         set: doc! { "updatedAt": app.clock.now() },
-        unset: CHAT_BLOCK_FIELDS.map(str::to_owned).to_vec(),
-        expect: CHAT_BLOCK_FIELDS.map(seen).to_vec(),
+        unset: fields.iter().map(|field| (*field).to_owned()).collect(),
+        expect: fields.iter().copied().map(seen).collect(),
     }
 }

@@ -22,6 +22,7 @@ pub mod http;
 pub mod inflight;
 pub mod leases;
 pub mod metrics;
+pub mod moved;
 pub mod notices;
 pub mod operator;
 mod password;

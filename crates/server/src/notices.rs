@@ -16,6 +16,9 @@ use crate::settings::bot_id;
 /// The same trouble is told once in this time, then counted.
 pub const WINDOW: Duration = Duration::from_secs(5 * 60);
 
+/// What groups of notices about alerts in testing begin with: no trouble, but what was asked for.
+pub const TESTING: &str = "testing:";
+
 /// Trouble that the operators should hear of.
 #[derive(Debug, Clone)]
 pub struct Trouble {
@@ -51,12 +54,17 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
     let delivery = |kind, due_at, facts| {
         let parcel = Parcel { cause, recipient: Recipient::Chat(chat), channel: Channel::Telegram, kind, trade: None };
         let lane = lane.to_owned();
-        Delivery { lane, due_at, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
+        let to = app.moved.follow(chat);
+        Delivery { lane, to, due_at, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
     };
     let mut lines = trouble.lines.clone();
     lines.extend(trouble.alert.map(|alert| format!("Alert {alert}")));
     Notice {
-        first: delivery(MessageKind::Operator, now, Facts::Operator { title: trouble.title.clone(), lines }),
+        first: delivery(
+            MessageKind::Operator,
+            now,
+            Facts::Operator { title: trouble.title.clone(), lines, test: trouble.group.starts_with(TESTING) },
+        ),
         more: delivery(
             MessageKind::OperatorMore,
             window_end,

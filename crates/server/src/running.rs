@@ -18,6 +18,7 @@ use crate::degraded::Degraded;
 use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
+use crate::moved::MovedChats;
 use crate::readiness::{self, Readiness};
 use crate::settings::Settings;
 use crate::spool::Spooling;
@@ -71,7 +72,10 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     let audience = AudienceHandle::default();
     audience.load(&*store).await.context("the audience could not be loaded")?;
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
+    let moved = MovedChats::default();
+    moved.load(&*store).await.context("where chats have moved to could not be read")?;
     Ok(App {
+        moved,
         metrics: Metrics::since(clock.now()),
         degraded: Degraded::new(Arc::clone(&clock)),
         readiness: Readiness::default(),

@@ -159,6 +159,8 @@ pub struct EmailSettings {
     pub smtp_url: Option<SecretString>,
     /// Who the mails are from. There, where `smtp_url` is.
     pub from: Option<Mailbox>,
+    /// The provider, as subscribers know them; none: the name in `from`.
+    pub provider: Option<String>,
     /// The mails are shared out in this many lanes.
     pub shards: NonZeroU32,
     /// Mails a second that the server is given, by all lanes together.
@@ -174,6 +176,7 @@ impl Default for EmailSettings {
         Self {
             smtp_url: None,
             from: None,
+            provider: None,
             shards: count(1),
             per_second: count(10),
             concurrency: count(4),

@@ -6,11 +6,12 @@ use alertcast_core::delivery::{
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
+    AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
 };
 use alertcast_core::time::Time;
-use alertcast_core::user::with_chat_blocked;
+use alertcast_core::user::{Refuser, with_refuser};
 use async_trait::async_trait;
+use bson::Bson;
 
 use crate::actions::edit_for;
 use crate::documents::{bound, note_change};
@@ -24,7 +25,7 @@ use crate::raw::Edit;
 use crate::rows::{Rows, blob, decode, unpack};
 use crate::store::SqliteStore;
 use crate::writer::Tx;
-use crate::{settle, sweep};
+use crate::{notice, settle, sweep};
 
 /// Up to this many due deliveries of a lane are sorted; of more, the queue's own order is walked.
 const SORTED_MAX: i64 = 1_000;
@@ -71,6 +72,29 @@ impl Outbox for SqliteStore {
         .await
     }
 
+    async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()> {
+        let copies = copies.to_vec();
+        self.write(Lane::Short, Op::Attempts, move |tx| {
+            for (id, message_id) in &copies {
+                let Some(kept) = Kept::load(tx.rows, *id)? else { continue };
+                if kept.delivery.standing().all(|known| known != *message_id) {
+                    let mut edit = Edit::new();
+                    let noted = kept.delivery.copies.iter().chain([message_id]);
+                    edit.set("copies", noted.copied().map(Bson::from).collect::<Vec<_>>());
+                    edit.set("updatedAt", now);
+                    kept.edit_last(tx.rows, &edit)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn tell_operators(&self, notices: Vec<Notice>) -> StoreResult<()> {
+        let notices = notice::ready(notices)?;
+        self.write(Lane::Short, Op::Attempts, move |tx| notice::give(tx.rows, &notices)).await
+    }
+
     async fn recover(&self, fence: &Fence, now: Time) -> StoreResult<u64> {
         let fence = fence.clone();
         self.write(Lane::Short, Op::Recover, move |tx| sweep::recover(tx.rows, &fence, now)).await
@@ -79,6 +103,11 @@ impl Outbox for SqliteStore {
     async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> StoreResult<()> {
         let (fence, chat) = (fence.clone(), chat.to_owned());
         self.write(Lane::Short, Op::Defer, move |tx| sweep::defer_chat(tx.rows, &fence, &chat, until)).await
+    }
+
+    async fn move_chat(&self, from: &str, to: &str, now: Time) -> StoreResult<u64> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        self.write(Lane::Short, Op::Defer, move |tx| sweep::move_chat(tx, &from, &to, now)).await
     }
 
     async fn expire_overdue(&self, now: Time, limit: usize) -> StoreResult<(Vec<AlertId>, bool)> {
@@ -323,8 +352,8 @@ fn record_attempt(
         Outcome::Dead { error, .. } => {
             edit.set("lastError", error.as_str());
             endings.end(&kept, DeliveryEvent::Die, edit, false)?;
-            if let Some((chat, user)) = record.outcome.blocked_chat().zip(kept.delivery.user_id) {
-                block_chat(tx, user, chat, now)?;
+            if let Some((refuser, user)) = record.outcome.refuser().zip(kept.delivery.user_id) {
+                note_refuser(tx, user, &refuser, now)?;
             }
         }
         Outcome::Dropped { reason } => {
@@ -335,12 +364,12 @@ fn record_attempt(
     Ok(())
 }
 
-/// Notes since when this chat of the user refuses us.
-fn block_chat(tx: &Tx<'_>, user: UserId, chat: &str, now: Time) -> Result<()> {
+/// Notes with the user who will not have our messages.
+fn note_refuser(tx: &Tx<'_>, user: UserId, refuser: &Refuser, now: Time) -> Result<()> {
     let Some(kept) = tx.rows.find(Collection::Users, user)? else {
         return Ok(());
     };
-    let Some(change) = with_chat_blocked(&unpack(Collection::Users, &kept)?, chat, now) else {
+    let Some(change) = with_refuser(&unpack(Collection::Users, &kept)?, refuser, now) else {
         return Ok(());
     };
     tx.rows.edit(Collection::Users, &kept, &edit_for(change))?;

@@ -1,18 +1,21 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState};
+use alertcast_core::delivery::{DeliveryEvent, DeliveryState, moved_to};
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{Collection, Fence};
 use alertcast_core::time::Time;
+use alertcast_core::user::with_chat_moved;
 use rusqlite::Params;
 
-use crate::documents::bound;
+use crate::actions::edit_for;
+use crate::documents::{bound, note_change};
 use crate::ended::{Endings, Kept};
 use crate::fault::Result;
 use crate::leases;
 use crate::raw::Edit;
-use crate::rows::{Bytes, Rows};
+use crate::rows::{Bytes, Rows, unpack};
+use crate::writer::Tx;
 
 /// Documents are collected before they are changed: a query does not walk an index that is rewritten under it.
 fn collect(rows: Rows<'_>, sql: &str, params: impl Params) -> Result<Vec<Bytes>> {
@@ -54,6 +57,33 @@ pub(crate) fn defer_chat(rows: Rows<'_>, fence: &Fence, chat: &str, until: Time)
         rows.edit(Collection::Deliveries, &bytes, &edit)?;
     }
     Ok(())
+}
+
+pub(crate) const USERS_OF_CHAT: &str = r#"SELECT doc FROM users WHERE "telegram.chatId" = ?1"#;
+
+/// In the chat, or in one of its topics (`CHAT:5`): `;` is the sign after `:`.
+pub(crate) const WAITING_IN_CHAT: &str = r#"SELECT doc FROM deliveries
+    WHERE "state" = 'pending' AND ("to" = ?1 OR ("to" > ?1 || ':' AND "to" < ?1 || ';'))"#;
+
+pub(crate) fn move_chat(tx: &Tx<'_>, from: &str, to: &str, now: Time) -> Result<u64> {
+    let rows = tx.rows;
+    let mut moved = 0;
+    for kept in collect(rows, USERS_OF_CHAT, [from])? {
+        let user = unpack(Collection::Users, &kept)?;
+        let Some(change) = with_chat_moved(&user, from, to, now) else { continue };
+        rows.edit(Collection::Users, &kept, &edit_for(change))?;
+        note_change(tx, Collection::Users, user.get_object_id("_id").unwrap_or_default())?;
+        moved += 1;
+    }
+    for kept in collect(rows, WAITING_IN_CHAT, [from])? {
+        let kept = Kept::read(kept)?;
+        let mut edit = Edit::new();
+        edit.set("to", moved_to(&kept.delivery.to, to));
+        edit.set("updatedAt", now);
+        kept.edit_last(rows, &edit)?;
+        moved += 1;
+    }
+    Ok(moved)
 }
 
 pub(crate) const OVERDUE: &str =

@@ -14,16 +14,22 @@ pub(crate) struct ApiError {
     pub(crate) description: String,
     /// Of a 429, what brought it about.
     pub(crate) refusal: Option<Refusal>,
+    /// The id that a group has now.
+    pub(crate) moved_to: Option<i64>,
 }
 
 impl ApiError {
     fn new(code: u16, description: impl Into<String>) -> Self {
-        Self { code, description: description.into(), refusal: None }
+        Self { code, description: description.into(), refusal: None, moved_to: None }
     }
 
     /// 400, `what` as it stands after `Bad Request: `.
     pub(crate) fn bad_request(what: impl std::fmt::Display) -> Self {
         Self::new(400, format!("Bad Request: {what}"))
+    }
+
+    pub(crate) fn migrated(to: i64) -> Self {
+        Self { moved_to: Some(to), ..Self::bad_request("group chat was upgraded to a supergroup chat") }
     }
 
     pub(crate) fn cannot_parse_entities(why: impl std::fmt::Display) -> Self {
@@ -88,6 +94,9 @@ pub(crate) fn envelope(outcome: &ApiResult) -> Response<Body> {
             let retry_after_s = error.refusal.map(|refusal| refusal.retry_after_s);
             if let Some(seconds) = retry_after_s {
                 body["parameters"] = json!({ "retry_after": seconds });
+            }
+            if let Some(chat) = error.moved_to {
+                body["parameters"] = json!({ "migrate_to_chat_id": chat });
             }
             let mut response = json_response(error.code, body.to_string());
             if let Some(seconds) = retry_after_s {

@@ -1,6 +1,6 @@
 //! Chats: who may write there, which messages they hold. Spread over shards, so that senders rarely meet.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::{Deserialize, Serialize};
@@ -100,6 +100,10 @@ pub(crate) struct Chat {
     pub(crate) id: i64,
     pub(crate) kind: ChatKind,
     pub(crate) title: Option<String>,
+    /// The id that it has since it became a supergroup.
+    pub(crate) migrated_to: Option<i64>,
+    /// Its topics, where it has any: then the general one is without a number.
+    pub(crate) topics: BTreeSet<i64>,
     pub(crate) last_message_id: i64,
     pub(crate) held: VecDeque<Held>,
     pub(crate) rows: VecDeque<Arc<Row>>,
@@ -112,6 +116,8 @@ impl Chat {
             id,
             kind: ChatKind::of(id),
             title: None,
+            migrated_to: None,
+            topics: BTreeSet::new(),
             last_message_id: 0,
             held: VecDeque::new(),
             rows: VecDeque::new(),
@@ -132,6 +138,11 @@ impl Chat {
             }
         };
         &mut self.members[at]
+    }
+
+    /// Which bots are in it.
+    pub(crate) fn bots(&self) -> Vec<i64> {
+        self.members.iter().filter(|member| member.started).map(|member| member.bot).collect()
     }
 
     /// Whether the bot may write here.

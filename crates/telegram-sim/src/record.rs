@@ -93,6 +93,9 @@ pub struct Row {
     /// The message that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<i64>,
+    /// The topic of the group that it stands in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<i64>,
     /// Buttons.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_markup: Option<Value>,
@@ -132,6 +135,7 @@ impl Row {
             plain: String::new(),
             parse_mode: None,
             reply_to: None,
+            topic: None,
             reply_markup: None,
             file: None,
             silent: false,
@@ -163,6 +167,8 @@ pub struct SentMessage {
     pub parse_mode: Option<String>,
     /// The message that this one answers.
     pub reply_to: Option<i64>,
+    /// The topic of the group that it stands in.
+    pub topic: Option<i64>,
     /// Buttons, as of the latest edit.
     pub reply_markup: Option<Value>,
     /// The picture or document, of which the text is the caption.
@@ -189,6 +195,7 @@ impl SentMessage {
             plain: row.plain.clone(),
             parse_mode: row.parse_mode.clone(),
             reply_to: row.reply_to,
+            topic: row.topic,
             reply_markup: row.reply_markup.clone(),
             file: row.file.clone(),
             silent: row.silent,

@@ -114,6 +114,23 @@ impl Sim {
         self.start_chat(bot, chat);
     }
 
+    /// A group becomes a supergroup, with another id and the same bots in it.
+    pub fn migrate(&self, group: i64, supergroup: i64) {
+        let (bots, topics) = self.0.chats.with(group, |chat| {
+            chat.migrated_to = Some(supergroup);
+            (chat.bots(), std::mem::take(&mut chat.topics))
+        });
+        self.0.chats.with(supergroup, |chat| chat.topics = topics);
+        for bot in bots {
+            self.start_chat_as(bot, supergroup, ChatKind::Supergroup, None);
+        }
+    }
+
+    /// A group has this topic.
+    pub fn add_topic(&self, group: i64, topic: i64) {
+        self.0.chats.with(group, |chat| chat.topics.insert(topic));
+    }
+
     /// The user blocks every bot.
     pub fn block(&self, chat: i64) {
         for bot in self.bot_ids() {

@@ -133,6 +133,26 @@ pub async fn a_block_names_the_chat_that_refuses_and_takes_the_place_of_an_older
     assert_eq!(kept, [(Some(at(5)), true), (Some(at(1)), false), (Some(at(1)), true)]);
 }
 
+pub async fn an_address_without_a_mailbox_is_noted_with_the_user(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 2).await;
+    scene.open(1, 1..=2, BOTH).await;
+    let bounced = |address: String| Outcome::Dead {
+        error: "550 5.1.1 no such user".to_owned(),
+        cause: DeathCause::NoMailbox { address },
+    };
+    scene.attempt(Email, delivery_id(Email, 1, 1), bounced(email(1)), 5).await;
+    scene.attempt(Email, delivery_id(Email, 1, 2), bounced("old@example.com".to_owned()), 5).await;
+    let [user, other] = [
+        one::<User>(&*scene.store, Collection::Users, user_id(1)).await,
+        one::<User>(&*scene.store, Collection::Users, user_id(2)).await,
+    ];
+    assert_eq!((user.email_bounced_since(), user.alertcast.bounced_email.clone()), (Some(at(5)), Some(email(1))));
+    assert_eq!(user.chat_blocked_since(), None);
+    assert_eq!(other.alertcast.email_bounced_at, None, "it was another address");
+    let changed = User { email: "new@example.com".to_owned(), ..user };
+    assert_eq!(changed.email_bounced_since(), None, "another address is written to");
+}
+
 pub async fn a_message_to_nobody_in_particular_ends_as_any(harness: &dyn Harness) {
     let scene = Scene::new(harness, 1).await;
     let words = operator(crate::delivery::MessageKind::Operator, 1, 1);

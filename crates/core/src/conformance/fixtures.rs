@@ -401,7 +401,7 @@ pub fn operator(kind: MessageKind, group: u32, n: u32) -> Delivery {
         facts: if kind == MessageKind::OperatorMore {
             Facts::OperatorMore { title, count: Count(0) }
         } else {
-            Facts::Operator { title, lines: vec![format!("line {n}")] }
+            Facts::Operator { title, lines: vec![format!("line {n}")], test: false }
         },
         ..entry(Channel::Telegram, 0, 1, 0)
     }

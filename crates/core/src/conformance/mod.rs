@@ -25,6 +25,7 @@ pub mod invariants;
 pub mod leases;
 pub mod listing;
 pub mod model;
+pub mod moving;
 pub mod outbox;
 pub mod overtaking;
 pub mod random;

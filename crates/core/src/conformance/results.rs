@@ -264,3 +264,18 @@ pub async fn a_result_is_listed_with_its_alert_and_goes_last(harness: &dyn Harne
     let due = scene.store.due(BOT, at(9), 10).await.unwrap();
     assert_eq!(due.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [id(5), id(1), RESULT]);
 }
+
+pub async fn a_copy_is_noted_once_whatever_became_of_its_delivery(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 2).await;
+    scene.open(1, 1..=2, TELEGRAM).await;
+    scene.attempt(Telegram, id(1), sent(4_711), 3).await;
+    let pending = delivery_id(Telegram, 1, 2);
+    let copies = [(id(1), 4_710), (id(1), 4_710), (id(1), 4_711), (pending, 4_700), (delivery_id(Telegram, 77, 1), 1)];
+    scene.store.note_copies(&copies, at(4)).await.unwrap();
+    scene.store.note_copies(&copies[..1], at(5)).await.unwrap();
+    let told = scene.delivery(Telegram, 1, 1).await;
+    assert_eq!((told.message_id, told.copies.clone(), told.updated_at), (Some(4_711), vec![4_710], at(4)));
+    assert_eq!(told.standing().collect::<Vec<_>>(), [4_711, 4_710]);
+    scene.attempt(Telegram, pending, sent(4_700), 6).await;
+    assert_eq!(scene.delivery(Telegram, 1, 2).await.standing().collect::<Vec<_>>(), [4_700], "once");
+}

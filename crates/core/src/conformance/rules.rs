@@ -212,6 +212,10 @@ macro_rules! conformance_tests {
                 a_notice_waits_for_the_entry,
                 an_unread_chain_counts_as_never_opened,
             ;
+            moving:
+                a_group_with_another_id_is_followed_everywhere,
+                a_chat_that_is_nobodys_moves_nobody,
+            ;
             results:
                 a_result_is_taken_with_its_entry_once_the_exit_has_gone_out,
                 a_result_waits_for_its_exit,
@@ -227,6 +231,7 @@ macro_rules! conformance_tests {
                 a_result_counts_nowhere_and_holds_up_nothing,
                 a_written_result_delivers_no_alert,
                 a_result_is_listed_with_its_alert_and_goes_last,
+                a_copy_is_noted_once_whatever_became_of_its_delivery,
             ;
             attempts:
                 a_sent_message_has_its_number_and_is_counted,
@@ -237,6 +242,7 @@ macro_rules! conformance_tests {
                 a_chat_that_is_not_the_users_any_more_is_not_noted,
                 a_block_names_the_chat_that_refuses_and_takes_the_place_of_an_older_one,
                 a_last_attempt_in_doubt_leaves_its_mark_however_it_ends,
+                an_address_without_a_mailbox_is_noted_with_the_user,
                 a_message_to_nobody_in_particular_ends_as_any,
                 a_record_counts_once,
                 records_of_an_older_epochs_sending_are_ignored,

@@ -55,6 +55,7 @@ impl Delivery {
             entry_delivery: Some(entry),
             follows: Some(self.id),
             facts: Facts::Result { closed },
+            copies: Vec::new(),
             ..self.clone()
         })
     }
@@ -71,6 +72,11 @@ impl Delivery {
         }
         let open = [told, entry].into_iter().flatten().find(|other| !other.state.is_ended());
         open.map_or(Turn::Now, |open| Turn::Wait(open.due_at.max(now + RESULT_WAIT)))
+    }
+
+    /// Every message in which it is known to stand: its own first, then the copies.
+    pub fn standing(&self) -> impl Iterator<Item = i64> {
+        self.message_id.into_iter().chain(self.copies.iter().copied().filter(|copy| self.message_id != Some(*copy)))
     }
 
     /// Whether it stands as an entry in a message of its own.

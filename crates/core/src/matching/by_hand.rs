@@ -107,7 +107,7 @@ impl Telling<'_> {
             subscription_id: Some(trade.subscription_id),
             entry_delivery: trade.announced_by(route.channel),
             lane: route.lane,
-            to: route.to.to_owned(),
+            to: route.to.into_owned(),
             priority: priority(kind, self.priority_support),
             rotation: rotation(AlertId(self.asked.act), trade.user_id),
             ..Delivery::pending(DeliveryId(self.ids.next()), parcel, facts, self.now)

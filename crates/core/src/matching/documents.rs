@@ -166,7 +166,7 @@ impl Desk<'_> {
             alert_config_id: Some(job.config.id),
             subscription_id: Some(subject.subscription),
             lane: route.lane,
-            to: route.to.to_owned(),
+            to: route.to.into_owned(),
             priority: priority(subject.kind, subject.priority_support),
             queued_at: job.received_at,
             rotation: rotation(job.alert, subject.user),

@@ -1,6 +1,8 @@
 //! The ways to a subscriber: which channels are switched on and usable, and which lane serves them.
 
-use crate::delivery::Channel;
+use std::borrow::Cow;
+
+use crate::delivery::{Channel, place};
 use crate::id::UserId;
 use crate::preference::WantedChannels;
 
@@ -18,8 +20,8 @@ pub(super) enum Purpose {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Routes<'a> {
     user: Option<UserId>,
-    /// Bot and chat.
-    telegram: Option<(&'a str, &'a str)>,
+    /// Bot, chat and topic.
+    telegram: Option<(&'a str, &'a str, Option<i64>)>,
     /// Shards and address.
     email: Option<(u32, &'a str)>,
 }
@@ -29,7 +31,7 @@ pub(super) struct Routes<'a> {
 pub(super) struct Route<'a> {
     pub(super) channel: Channel,
     pub(super) lane: String,
-    pub(super) to: &'a str,
+    pub(super) to: Cow<'a, str>,
 }
 
 impl<'a> Routes<'a> {
@@ -38,10 +40,11 @@ impl<'a> Routes<'a> {
         let bot = user.bot_id.or(outlets.default_bot.as_deref());
         let open = !user.chat_blocked || purpose == Purpose::Exit;
         let telegram = user.notifications.telegram && wanted.telegram && open;
-        let email = user.notifications.email && wanted.email && outlets.mail_shards > 0 && !user.email.is_empty();
+        let has_mailbox = outlets.mail_shards > 0 && !user.email.is_empty() && !user.email_bounced;
+        let email = user.notifications.email && wanted.email && has_mailbox;
         Self {
             user: Some(user.id),
-            telegram: bot.zip(user.chat_id).filter(|_| telegram),
+            telegram: bot.zip(user.chat_id).filter(|_| telegram).map(|(bot, chat)| (bot, chat, user.topic_id)),
             email: email.then_some((outlets.mail_shards, user.email)),
         }
     }
@@ -52,12 +55,15 @@ impl<'a> Routes<'a> {
 
     /// Each channel with its lane.
     pub(super) fn iter(self) -> impl Iterator<Item = Route<'a>> {
-        let telegram =
-            self.telegram.map(|(bot, chat)| Route { channel: Channel::Telegram, lane: format!("tg:{bot}"), to: chat });
+        let telegram = self.telegram.map(|(bot, chat, topic)| Route {
+            channel: Channel::Telegram,
+            lane: format!("tg:{bot}"),
+            to: topic.map_or(Cow::Borrowed(chat), |_| Cow::Owned(place(chat, topic))),
+        });
         let email = self.email.zip(self.user).map(|((shards, address), user)| Route {
             channel: Channel::Email,
             lane: mail_lane(user, shards),
-            to: address,
+            to: Cow::Borrowed(address),
         });
         telegram.into_iter().chain(email)
     }

@@ -26,6 +26,8 @@ pub enum Collection {
     AuditLog,
     IdempotencyKeys,
     Secrets,
+    /// Operators' chats that have another id than the settings name.
+    MovedChats,
 }
 
 impl Collection {
@@ -50,6 +52,7 @@ impl Collection {
         Self::AuditLog,
         Self::IdempotencyKeys,
         Self::Secrets,
+        Self::MovedChats,
     ];
 
     /// Its name in the database.
@@ -74,6 +77,7 @@ impl Collection {
             Self::AuditLog => "audit_log",
             Self::IdempotencyKeys => "idempotency_keys",
             Self::Secrets => "secrets",
+            Self::MovedChats => "moved_chats",
         }
     }
 
@@ -120,7 +124,7 @@ impl Collection {
             Self::ApiTokens => API_TOKENS,
             Self::AuditLog => AUDIT,
             Self::IdempotencyKeys => IDEMPOTENCY,
-            Self::Quotas | Self::Changes | Self::Leases | Self::Secrets => &[],
+            Self::Quotas | Self::Changes | Self::Leases | Self::Secrets | Self::MovedChats => &[],
         }
     }
 
@@ -233,7 +237,12 @@ const USERS: &[Index] = &[
     // Lists of one status, and by age: an import makes many at one moment.
     index(STATUS_ID).ours(),
     index(CREATED_ID).ours(),
+    // Lists of those whose chat or mailbox refuses us.
+    index(BLOCKED_ID).ours(),
+    index(BOUNCED_ID).ours(),
 ];
+const BLOCKED_ID: Keys = &[("alertcast.chatBlockedAt", Up), ("_id", Up)];
+const BOUNCED_ID: Keys = &[("alertcast.emailBouncedAt", Up), ("_id", Up)];
 const CREATED_ID: Keys = &[("createdAt", Up), ("_id", Up)];
 const STATUS_ID: Keys = &[("status", Up), ("_id", Up)];
 

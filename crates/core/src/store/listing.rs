@@ -130,7 +130,8 @@ const fn few(equal: &'static [&'static str]) -> Way {
 
 const USERS: Listing = Listing {
     filters: &["email", "telegram.userId", "telegram.chatId", "status"],
-    sorts: &["_id", "createdAt", "email"],
+    // The marks list those alone who have them.
+    sorts: &["_id", "createdAt", "email", "alertcast.chatBlockedAt", "alertcast.emailBouncedAt"],
     ways: &[
         few(&["email"]),
         few(&["telegram.userId"]),
@@ -139,6 +140,8 @@ const USERS: Listing = Listing {
         ordered(&[], "_id"),
         ordered(&[], "createdAt"),
         ordered(&[], "email"),
+        ordered(&[], "alertcast.chatBlockedAt"),
+        ordered(&[], "alertcast.emailBouncedAt"),
     ],
 };
 

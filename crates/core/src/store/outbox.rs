@@ -4,18 +4,19 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Fence, Result};
+use super::{Fence, Notice, Result};
 use crate::delivery::Delivery;
 use crate::id::{AlertId, DeliveryId};
 use crate::time::Time;
+use crate::user::Refuser;
 
 /// A delivery that is now `sending`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Taken {
     /// As it is now; for an exit that tells its entry too, `combines` is set.
     pub delivery: Delivery,
-    /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`. A result's
-    /// entry: the message to edit.
+    /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`. A replaced
+    /// trade's entry. A result's entry: the message to edit.
     pub entry: Option<Delivery>,
 }
 
@@ -62,6 +63,8 @@ pub enum DeathCause {
     Refused,
     /// This chat refuses us (403): noted with the user, while it is the user's.
     ChatBlocked { chat: String },
+    /// The address has no mailbox: noted with the user, while it is the user's.
+    NoMailbox { address: String },
     /// It was tried in vain until its deadline. `in_doubt`: the last attempt may have arrived.
     InVain { in_doubt: bool },
 }
@@ -76,10 +79,11 @@ impl Outcome {
         }
     }
 
-    /// The chat that refused us.
-    pub fn blocked_chat(&self) -> Option<&str> {
+    /// Who will not have our messages any more.
+    pub fn refuser(&self) -> Option<Refuser> {
         match self {
-            Self::Dead { cause: DeathCause::ChatBlocked { chat }, .. } => Some(chat),
+            Self::Dead { cause: DeathCause::ChatBlocked { chat }, .. } => Some(Refuser::Chat(chat.clone())),
+            Self::Dead { cause: DeathCause::NoMailbox { address }, .. } => Some(Refuser::Mailbox(address.clone())),
             _ => None,
         }
     }
@@ -124,18 +128,23 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     async fn next_due(&self, lane: &str, now: Time) -> Result<Option<Time>>;
 
     /// Marks deliveries as `sending` under the fence's epoch, in the order given, leaving out those that are not
-    /// pending any more. `attempts` is raised. For an exit whose `entry_delivery` is
-    /// - pending and before its deadline: the entry becomes `superseded` (`superseded_by`), the exit `combines` it;
-    /// - pending past its deadline: the entry becomes `expired`, with its consequences;
-    /// - sending: the exit is left pending, its `due_at` one second later;
-    /// - ended: as it is.
+    /// pending any more. `attempts` is raised. Nobody reads an entry after its end: what goes before each is told by
+    /// `delivery::before`, and what then becomes of it by `delivery::taking`, both of which rest on what
+    /// `delivery::wanted` asks for. In short:
+    /// - of the trades whose ends it tells, back along the chain of replacements, what is sending makes it wait a second;
+    ///   of what is pending, an exit's own entry becomes `superseded` (`superseded_by`; the exit `combines` it), what is
+    ///   past its deadline ends as overdue, and the rest is `dropped` (`superseded_by` too), with the consequences;
+    /// - an entry or replacement whose trade has ended yields to the delivery that tells the end
+    ///   (`alertcast.endDeliveries`, or whoever took that over), which stays pending and does the same; without one an
+    ///   entry is `dropped`;
+    /// - an exit whose trade is (now) unreached is `dropped`; a notice about no open trade too.
     ///
-    /// An exit whose trade is (now) unreached becomes `dropped` and is not taken. An exit that combined its entry in an
-    /// earlier attempt still does.
+    /// None of the latter is taken. An exit that combined its entry in an earlier attempt still does. What cannot be read
+    /// around a delivery is as if it were not there.
     ///
-    /// A result goes by `Delivery::turn`, which is told its entry and the message that it follows (or the one by which
-    /// that is superseded): it is taken where it is its turn; left pending, due when that says, while one of these is
-    /// open; and `dropped` where its time is over or its entry has no message of its own.
+    /// A result goes by `Delivery::turn`, which is told its entry and the message that it follows (or the last one by
+    /// which that was taken over): it is taken where it is its turn; left pending, due when that says, while one of these
+    /// is open; and `dropped` where its time is over or its entry has no message of its own.
     ///
     /// Where the answer was lost (`Unavailable`), take the lease again and `recover`: repeated under the same epoch, this
     /// leaves out what it has taken.
@@ -146,12 +155,23 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// whose deliveries ended: to be settled.
     async fn record_attempts(&self, fence: &Fence, records: Vec<AttemptRecord>, now: Time) -> Result<Vec<AlertId>>;
 
+    /// Notes copies that stand in a chat beside those that are recorded: what the owner of a lost lease, or of an answer
+    /// that left doubt, knows all the same. Whatever state a delivery is in. A number that is noted stays noted once.
+    async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> Result<()>;
+
+    /// Tells the operators something: once, then counted.
+    async fn tell_operators(&self, notices: Vec<Notice>) -> Result<()>;
+
     /// Makes deliveries of the fence's lane that are `sending` under an older epoch pending again, due at once, marked
     /// as possible repeats. Answers how many.
     async fn recover(&self, fence: &Fence, now: Time) -> Result<u64>;
 
     /// No pending delivery of the fence's lane to this chat is due before `until`.
     async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> Result<()>;
+
+    /// A group has another id: every user whose chat is `from` has `to`, and deliveries that are pending go there, each in
+    /// its topic. Answers how many users and deliveries.
+    async fn move_chat(&self, from: &str, to: &str, now: Time) -> Result<u64>;
 
     /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never
     /// tried, are `expired`; what was tried in vain is `dead` (a replacement too: it tells of an end, and has an exit's

@@ -30,6 +30,7 @@ use async_trait::async_trait;
 use lettre::message::Mailbox;
 use url::Url;
 
+pub(crate) use self::mail::subject;
 pub use self::server::{Server, ServerError};
 use self::session::Line;
 use super::{Act, Answer, Channel, Letter};
@@ -79,7 +80,8 @@ impl Email {
     pub fn new(settings: &EmailSettings, links: Option<Links>, clock: Arc<dyn Clock>) -> Result<Self, EmailError> {
         crate::tls::choose_provider();
         let server = Server::read(settings.smtp_url.as_ref().ok_or(EmailError::NoServer)?)?;
-        let from = settings.from.clone().ok_or(EmailError::NoSender)?;
+        let mut from = settings.from.clone().ok_or(EmailError::NoSender)?;
+        from.name = settings.provider.clone().or(from.name);
         let line = Line::new(server, from.email.clone(), settings.timeout, Arc::clone(&clock))?;
         Ok(Self { line, from, links, clock })
     }

@@ -27,6 +27,10 @@ pub struct Letter {
     pub act: Act,
     /// The delivery that this one answers, where it was sent: e-mails are threaded by it.
     pub answers: Option<DeliveryId>,
+    /// An e-mail's subject, where it is not the message's first line.
+    pub subject: Option<String>,
+    /// What opens an e-mail, where its subject is an older one's.
+    pub opening: Option<String>,
 }
 
 /// What is done with a message.
@@ -57,8 +61,16 @@ pub enum Answer {
     Throttled {
         retry_after: RetryAfter,
     },
+    /// The chat has this id now.
+    Moved {
+        chat: String,
+    },
     /// The recipient does not let us write to them.
     Blocked {
+        error: String,
+    },
+    /// There is no such mailbox.
+    NoMailbox {
         error: String,
     },
     /// The markup is not understood; the same as plain text may be.

@@ -8,6 +8,7 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
+use alertcast_core::delivery::{chat_of, topic_of};
 use alertcast_core::limiter::Limits;
 use async_trait::async_trait;
 use frankenstein::ParseMode;
@@ -103,6 +104,7 @@ impl Telegram {
     fn new_message(&self, letter: &Letter, reply_to: Option<i32>) -> SendMessageParams {
         SendMessageParams::builder()
             .chat_id(chat_id(&letter.to))
+            .maybe_message_thread_id(topic_of(&letter.to).and_then(|topic| i32::try_from(topic).ok()))
             .text(text(letter))
             .maybe_parse_mode(parse_mode(letter))
             .link_preview_options(LinkPreviewOptions::DISABLED)
@@ -138,8 +140,9 @@ impl Channel for Telegram {
         };
         match answer {
             Answer::Sent { .. } => Ok(()),
-            Answer::Throttled { .. } => Err("Telegram asks to wait".to_owned()),
+            Answer::Throttled { .. } | Answer::Moved { .. } => Err("Telegram asks to wait".to_owned()),
             Answer::Blocked { error }
+            | Answer::NoMailbox { error }
             | Answer::BadMarkup { error }
             | Answer::Refused { error }
             | Answer::Deferred { error }
@@ -200,6 +203,7 @@ pub(crate) fn client(settings: &TelegramSettings) -> Result<Client, TelegramErro
 }
 
 fn chat_id(to: &str) -> ChatId {
+    let to = chat_of(to);
     to.parse().map_or_else(|_| ChatId::String(to.to_owned()), ChatId::Integer)
 }
 
@@ -300,19 +304,21 @@ fn classify(status: u16, body: &[u8]) -> Answer {
     if envelope.ok && is_success {
         return Answer::Sent { message_id: envelope.message_id };
     }
-    let mut error = envelope.description.unwrap_or_else(|| format!("Telegram answered {status}"));
-    if let Some(chat) = envelope.migrate_to_chat_id {
-        error = format!("{error}: its new id is {chat}");
-    }
+    let error = envelope.description.unwrap_or_else(|| format!("Telegram answered {status}"));
     if envelope.ok {
         // It contradicts itself: the message may be there.
         return Answer::Failed { error, in_doubt: true };
     }
+    // Groups have negative ids, and so have what they become.
+    let moved_to = envelope.migrate_to_chat_id.filter(|chat| *chat < 0);
     match if status >= 500 { status } else { envelope.error_code.unwrap_or(status) } {
         429 => Answer::Throttled { retry_after: envelope.retry_after.unwrap_or(RetryAfter::UNKNOWN) },
         401 | 404 => Answer::Unauthorized { error },
         403 => Answer::Blocked { error },
         400 if error.to_ascii_lowercase().contains("can't parse entities") => Answer::BadMarkup { error },
+        400 if moved_to.is_some() => {
+            moved_to.map_or(Answer::Refused { error }, |chat| Answer::Moved { chat: chat.to_string() })
+        }
         400..=499 => Answer::Refused { error },
         _ => Answer::Failed { error, in_doubt: true },
     }
@@ -447,13 +453,8 @@ mod tests {
     }
 
     #[test]
-    fn the_operator_learns_a_groups_new_id() {
+    fn a_group_with_another_id_is_no_refusal() {
         let body = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001}}"#;
-        assert_eq!(
-            answered(400, body),
-            Answer::Refused {
-                error: "Bad Request: group chat was upgraded to a supergroup chat: its new id is -1001".to_owned()
-            }
-        );
+        assert_eq!(answered(400, body), Answer::Moved { chat: "-1001".to_owned() });
     }
 }

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alertcast_core::delivery::read_place;
 use ipnet::IpNet;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -24,6 +25,9 @@ const SECRET_HINT: &str = "make one with `openssl rand -hex 24`";
 
 const DAYS_MAX: u32 = 36_500;
 const DAY: u64 = 24 * 60 * 60;
+
+/// Longer names are no names.
+const PROVIDER_CHARS_MAX: usize = 64;
 
 /// Builds the settings. A key with a problem keeps its default; the problem is added to the list.
 pub(super) fn settings(layers: &Layers, problems: &mut Vec<Problem>) -> Settings {
@@ -105,6 +109,7 @@ fn email(read: &mut Reader<'_>, defaults: EmailSettings) -> EmailSettings {
     EmailSettings {
         smtp_url,
         from: read.optional(&key::EMAIL_FROM, sender),
+        provider: read.optional(&key::PROVIDER_NAME, provider),
         shards: read.number(&key::EMAIL_SHARDS, defaults.shards, 64),
         per_second: read.number(&key::EMAIL_PER_SECOND, defaults.per_second, 1_000),
         concurrency: read.number(&key::EMAIL_CONCURRENCY, defaults.concurrency, 256),
@@ -118,6 +123,15 @@ fn smtp_url(raw: &Raw) -> Result<SecretString, Wrong> {
         Ok(_) => Ok(url),
         Err(error) => wrong(error.to_string(), error.fix()),
     }
+}
+
+/// A line of text, of which something is to be seen.
+fn provider(raw: &Raw) -> Result<String, Wrong> {
+    let name = value::text(raw)?;
+    if name.is_empty() || name.chars().count() > PROVIDER_CHARS_MAX || name.chars().any(char::is_control) {
+        return wrong(format!("is {name:?}, which is no name"), "write one line of at most 64 characters");
+    }
+    Ok(name)
 }
 
 /// Whom mails are from. The address is part of every mail's identity, and the domain is how we greet the server.
@@ -204,13 +218,11 @@ fn telegram_tokens(raw: &Raw) -> Result<Vec<SecretString>, Wrong> {
 fn operator_chats(raw: &Raw) -> Result<Vec<String>, Wrong> {
     let chats = value::list(raw)?;
     for chat in &chats {
-        let digits = chat.strip_prefix('-').unwrap_or(chat);
-        let number = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        let channel = chat.len() > 1 && chat.starts_with('@');
-        if !(number || channel) {
+        if read_place(chat, true).is_err() {
             return wrong(
                 format!("holds {chat:?}, which is no chat"),
-                "write the chat's number (-100… for groups), or @name for a public channel",
+                "write the chat's number (-100… for groups), or @name for a public channel; a topic of a group is \
+                 written -100…:5",
             );
         }
     }

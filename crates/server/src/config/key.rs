@@ -40,6 +40,7 @@ pub(super) const TELEGRAM_CONCURRENCY: Key = key("telegram.concurrency", "ALERTC
 pub(super) const BOT_PER_SECOND: Key = key("telegram.limits.bot_per_second", "ALERTCAST_TELEGRAM_BOT_PER_SECOND");
 pub(super) const CHAT_PER_SECOND: Key = key("telegram.limits.chat_per_second", "ALERTCAST_TELEGRAM_CHAT_PER_SECOND");
 pub(super) const GROUP_PER_MINUTE: Key = key("telegram.limits.group_per_minute", "ALERTCAST_TELEGRAM_GROUP_PER_MINUTE");
+pub(super) const PROVIDER_NAME: Key = key("provider.name", "ALERTCAST_PROVIDER_NAME");
 pub(super) const SMTP_URL: Key = secret("email.smtp_url", "ALERTCAST_SMTP_URL");
 pub(super) const EMAIL_FROM: Key = key("email.from", "ALERTCAST_EMAIL_FROM");
 pub(super) const EMAIL_SHARDS: Key = key("email.shards", "ALERTCAST_EMAIL_SHARDS");
@@ -76,6 +77,7 @@ pub const KEYS: &[Key] = &[
     BOT_PER_SECOND,
     CHAT_PER_SECOND,
     GROUP_PER_MINUTE,
+    PROVIDER_NAME,
     SMTP_URL,
     EMAIL_FROM,
     EMAIL_PER_SECOND,

@@ -161,7 +161,7 @@ fn every_mistake_names_its_key_its_source_and_the_fix() {
             "store (from ALERTCAST_STORE in the environment) is no store: write embedded, or mongodb://host:27017/database?replicaSet=rs0",
             "webhook.requests_a_minute (in a.toml) is no whole number from 1 to 1000000: write a number from 1 to 1000000",
             "telegram.api_url (in a.toml) is \"nope\", which is no web address: write https://example.com",
-            "telegram.operator_chats (from ALERTCAST_OPERATOR_CHATS in the environment) holds \"ops\", which is no chat: write the chat's number (-100… for groups), or @name for a public channel",
+            "telegram.operator_chats (from ALERTCAST_OPERATOR_CHATS in the environment) holds \"ops\", which is no chat: write the chat's number (-100… for groups), or @name for a public channel; a topic of a group is written -100…:5",
             "log.level (in a.toml) is \"loud\", which is not one of its values: write error or warn or info or debug or trace",
         ]
     );

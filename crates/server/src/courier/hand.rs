@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
 use alertcast_core::id::DeliveryId;
+use alertcast_core::store::Outcome;
 
 use super::library::Sources;
 use super::window::{Place, place};
@@ -20,6 +21,10 @@ pub(super) struct Ready {
     pub(super) chat: String,
     pub(super) form: Form,
     pub(super) sources: Sources,
+    /// How many copies of a result's entry have been edited.
+    pub(super) edited: usize,
+    /// One of them tells the result.
+    pub(super) written: bool,
 }
 
 impl Ready {
@@ -43,7 +48,24 @@ impl Ready {
     fn entry_message(&self) -> Option<i64> {
         let entry = self.entry.as_ref()?;
         let there = entry.state == DeliveryState::Sent && entry.to == self.chat && entry.lane == self.delivery.lane;
-        if there { entry.message_id } else { None }
+        if there { entry.standing().nth(self.edited) } else { None }
+    }
+
+    /// The outcome of the last edit, as the outcome of all: one that was written stands, whatever became of the others.
+    pub(super) fn altogether(&self, outcome: Outcome) -> Outcome {
+        let message_id = self.entry.as_ref().and_then(|entry| entry.message_id);
+        match outcome {
+            Outcome::Sent { .. } | Outcome::Dropped { .. } if self.written => {
+                Outcome::Sent { message_id, entry_lapsed: false }
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Whether its entry stands in more messages than have been edited, this one included.
+    pub(super) fn has_more_copies(&self) -> bool {
+        let standing = self.entry.as_ref().map_or(0, |entry| entry.standing().count());
+        self.is_result() && self.edited + 1 < standing
     }
 
     /// The entry, where it was sent.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::store::AttemptRecord;
 use alertcast_core::time::Time;
+use alertcast_core::user::Refuser;
 
 /// A batch is written when its first record is this old …
 const BATCH_AFTER: Duration = Duration::from_millis(100);
@@ -26,6 +27,17 @@ pub(super) struct Line {
     pub(super) defer: Option<(String, Time)>,
     /// Whose chat had refused us, and is open again.
     pub(super) opened: Option<UserId>,
+    /// The id that the chat has now.
+    pub(super) moved: Option<String>,
+    /// Who will have no messages any more, which was not known.
+    pub(super) lost: Option<Lost>,
+}
+
+/// A subscriber whom a channel does not lead to any more.
+#[derive(Debug, Clone)]
+pub(super) struct Lost {
+    pub(super) user: UserId,
+    pub(super) refuser: Refuser,
 }
 
 /// What is to be written down.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::config::AlertConfiguration;
-use alertcast_core::delivery::MessageKind;
+use alertcast_core::delivery::{Channel, DeliveryState, MessageKind};
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{Collection, Result, Taken, read};
 use bson::Document;
@@ -24,6 +24,8 @@ pub(super) struct Sources {
     pub(super) config: Option<Arc<AlertConfiguration>>,
     /// The alert of the entry that is told in the same message, or again.
     pub(super) entry_alert: Option<Arc<Alert>>,
+    /// The alert of the entry that this e-mail answers.
+    pub(super) answered_alert: Option<Arc<Alert>>,
 }
 
 /// The alerts that were used last. Cheap to clone.
@@ -56,6 +58,7 @@ impl Library {
             alert: find(taken.delivery.alert_id),
             config: config(taken),
             entry_alert: find(told_too(taken)),
+            answered_alert: find(answered(taken)),
         };
         Ok(taken.iter().map(sources).collect())
     }
@@ -100,13 +103,20 @@ impl Shelf {
 }
 
 fn alerts_of(taken: &Taken) -> impl Iterator<Item = AlertId> {
-    taken.delivery.alert_id.into_iter().chain(told_too(taken))
+    taken.delivery.alert_id.into_iter().chain(told_too(taken)).chain(answered(taken))
 }
 
 /// The alert of the entry that is told together with this exit, or again with this result.
 fn told_too(taken: &Taken) -> Option<AlertId> {
     let tells = taken.delivery.combines.is_some() || taken.delivery.kind == MessageKind::Result;
     taken.entry.as_ref().filter(|_| tells)?.alert_id
+}
+
+/// The alert of the entry that an e-mail answers: its subject is the entry's.
+fn answered(taken: &Taken) -> Option<AlertId> {
+    let answers = taken.delivery.channel == Channel::Email && taken.delivery.kind == MessageKind::Exit;
+    let entry = taken.entry.as_ref().filter(|entry| answers && entry.state == DeliveryState::Sent);
+    entry.filter(|_| taken.delivery.combines.is_none())?.alert_id
 }
 
 /// The alert without what no message shows: its recipients may be ten thousand.

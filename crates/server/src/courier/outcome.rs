@@ -11,6 +11,9 @@ use alertcast_core::time::Time;
 use super::health::REFUSED_FIRST;
 use crate::channel::{Answer, Form};
 
+/// A group moves once.
+const MOVES: i64 = 2;
+
 /// What was attempted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt<'a> {
@@ -43,12 +46,21 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
             let error = format!("Telegram asks to wait {} s", retry_after.wait().as_secs());
             again(now + retry_after.wait(), error)
         }
+        Answer::Moved { .. } => {
+            // One that never stays must not keep us busy.
+            let rest = if attempt.excused > MOVES { retry_delay(attempt.excused, jitter) } else { Duration::ZERO };
+            again(now + rest, "the group has another id".to_owned())
+        }
         Answer::Unauthorized { error } => again(now + REFUSED_FIRST, error),
         Answer::Blocked { error } if attempt.own_bot => {
             let cause = DeathCause::ChatBlocked { chat: attempt.to.to_owned() };
             Next::Record(Outcome::Dead { error, cause })
         }
         Answer::BadMarkup { .. } if attempt.form == Form::Rich => Next::AsPlain,
+        Answer::NoMailbox { error } => {
+            let cause = DeathCause::NoMailbox { address: attempt.to.to_owned() };
+            Next::Record(Outcome::Dead { error, cause })
+        }
         Answer::Blocked { error } | Answer::BadMarkup { error } | Answer::Refused { error } => dead(error),
         Answer::Failed { error, in_doubt } => later(attempt, error, in_doubt, now, jitter),
         Answer::Deferred { error } => later(attempt, error, false, now, jitter),

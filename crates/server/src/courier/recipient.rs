@@ -23,6 +23,8 @@ pub(super) enum Standing {
     Barred(&'static str),
     /// Has blocked the bot, and is owed nothing.
     Blocked,
+    /// Has an address without a mailbox.
+    NoMailbox,
 }
 
 /// How the delivery's recipient stands now. `bot`: the lane's.
@@ -38,9 +40,10 @@ pub(super) fn standing(app: &App, delivery: &Delivery, bot: Option<&str>) -> Sta
 
 /// The chat that the delivery would go to now: its place in the queue is beside that chat's others.
 pub(super) fn address(app: &App, delivery: &Delivery) -> String {
-    let now = delivery.user_id.filter(|_| delivery.channel == Channel::Telegram).and_then(|user| {
-        app.audience.with(|audience| audience.user(user).and_then(|view| view.chat_id.map(str::to_owned)))
-    });
+    let now = delivery
+        .user_id
+        .filter(|_| delivery.channel == Channel::Telegram)
+        .and_then(|user| app.audience.with(|audience| audience.user(user).and_then(|view| view.place())));
     now.unwrap_or_else(|| delivery.to.clone())
 }
 
@@ -61,16 +64,17 @@ fn judge(user: &UserView<'_>, delivery: &Delivery, bot: Option<&str>) -> Standin
     let zone = user.zone.clone();
     match delivery.channel {
         Channel::Email if !user.notifications.email => Standing::Barred("the subscriber has switched e-mail off"),
+        Channel::Email if user.email_bounced => Standing::NoMailbox,
         Channel::Email => Standing::Reachable { to: user.email.to_owned(), zone, own_bot: true, was_blocked: false },
         Channel::Telegram if !user.notifications.telegram => {
             Standing::Barred("the subscriber has switched Telegram off")
         }
         Channel::Telegram if user.chat_blocked && !is_owed(delivery.kind) => Standing::Blocked,
-        Channel::Telegram => match user.chat_id {
+        Channel::Telegram => match user.place() {
             None => Standing::Barred("the subscriber has no chat any more"),
-            Some(chat) => {
+            Some(to) => {
                 let own_bot = user.bot_id.is_none() || bot.is_none() || user.bot_id == bot;
-                Standing::Reachable { to: chat.to_owned(), zone, own_bot, was_blocked: user.chat_blocked }
+                Standing::Reachable { to, zone, own_bot, was_blocked: user.chat_blocked }
             }
         },
     }

@@ -1,5 +1,6 @@
 //! Users, their subscriptions and their preferences.
 
+use alertcast_core::delivery::read_place;
 use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::preference::{
@@ -29,7 +30,7 @@ pub(crate) fn user(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     if admit(&mut reading.known.users, key, reading.skip_existing, &fields, "email") == Admitted::Skip {
         return reading.skip(Collection::Users, fields);
     }
-    let telegram = telegram(fields.within("telegram"));
+    let (telegram, topic) = telegram(fields.within("telegram"));
     let number = telegram.as_ref().map(|telegram| (telegram.user_id.clone(), id));
     // One that is another user's is never left out silently.
     admit(&mut reading.known.telegram, number, false, &fields, "telegram.userId");
@@ -39,7 +40,9 @@ pub(crate) fn user(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let (created_at, updated_at) = reading.times(&mut fields);
     let last_login_at = fields.optional("lastLoginAt", time);
     let mut extension = fields.within("alertcast");
-    let alertcast = UserExtension { bot_id: extension.optional("botId", number_name), ..UserExtension::default() };
+    let bot_id = extension.optional("botId", number_name);
+    let topic_id = topic.map(Count).or(extension.optional("topicId", whole(1, i64::from(i32::MAX))));
+    let alertcast = UserExtension { bot_id, topic_id, ..UserExtension::default() };
     drop(extension);
     drop(fields);
     let whole = || {
@@ -59,12 +62,15 @@ pub(crate) fn user(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     reading.add(Collection::Users, whole());
 }
 
-fn telegram(mut fields: Fields<'_>) -> Option<Telegram> {
+/// The account, and the topic that was written with its chat.
+fn telegram(mut fields: Fields<'_>) -> (Option<Telegram>, Option<i64>) {
     let user_id = fields.required("userId", number_name);
     let (username, first_name, last_name) =
         (fields.optional("username", text), fields.optional("firstName", text), fields.optional("lastName", text));
-    let chat_id = fields.optional("chatId", number_name);
-    Some(Telegram { user_id: user_id?, username, first_name, last_name, chat_id })
+    let place = fields.optional("chatId", |value| read_place(&number_name(value)?, false));
+    let (chat_id, topic) = place.map_or((None, None), |(chat, topic)| (Some(chat), topic));
+    let telegram = user_id.map(|user_id| Telegram { user_id, username, first_name, last_name, chat_id });
+    (telegram, topic)
 }
 
 fn profile(mut fields: Fields<'_>) -> Option<Profile> {

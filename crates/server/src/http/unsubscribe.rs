@@ -13,13 +13,17 @@ use axum::response::{Html, IntoResponse as _, Response};
 use bson::doc;
 use tracing::{info, warn};
 
-use super::problem::Problem;
 use crate::app::App;
 
 /// Asks whether it is meant.
 const QUESTION: &str = include_str!("unsubscribe/question.html");
 /// Says that it is done.
 const DONE: &str = include_str!("unsubscribe/done.html");
+
+/// Says that there is no such link.
+const WRONG: &str = include_str!("unsubscribe/wrong.html");
+/// Says that it could not be done.
+const LATER: &str = include_str!("unsubscribe/later.html");
 
 /// The pages load nothing, and post to themselves only. The address is a key: it goes to nobody else.
 const HEADERS: [(header::HeaderName, HeaderValue); 4] = [
@@ -60,9 +64,8 @@ pub(super) async fn stop(State(app): State<App>, token: Token) -> Response {
         Ok(()) => page(DONE),
         Err(error) => {
             warn!(%user, %error, "a subscriber could not switch e-mail off");
-            let detail = "the e-mails could not be stopped just now; please try again in a moment";
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not stopped", detail);
-            problem.retry_after(AGAIN_AFTER).into_response()
+            let again = HeaderValue::from(AGAIN_AFTER.as_secs());
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, again)], page(LATER)).into_response()
         }
     }
 }
@@ -91,5 +94,5 @@ fn page(html: &'static str) -> Response {
 }
 
 fn no_such_link() -> Response {
-    Problem::new(StatusCode::NOT_FOUND, "No such link", "copy the whole link from the e-mail").into_response()
+    (StatusCode::NOT_FOUND, page(WRONG)).into_response()
 }

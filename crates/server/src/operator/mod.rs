@@ -67,7 +67,7 @@ pub enum ActError {
     NoSide(ReadAs),
     #[error("{0}")]
     StillUnreadable(String),
-    #[error("the subscriber's chat is not marked as one that refuses us")]
+    #[error("neither the subscriber's chat nor their address is marked as one that refuses us")]
     NotBlocked,
     /// The subscriber could do nothing with the message.
     #[error("there is nothing to follow any more: {0}")]

@@ -361,7 +361,7 @@ impl Run<'_> {
     /// Grouped by configuration; a test is each alert's own.
     fn trouble(&self, remark: Remark) -> Trouble {
         let group = match remark.kind {
-            RemarkKind::Testing => format!("testing:{}", self.alert.id),
+            RemarkKind::Testing => format!("{}{}", notices::TESTING, self.alert.id),
             kind => format!("{}:{}", kind.as_str(), self.config.id),
         };
         Trouble { group, title: remark.title, lines: remark.lines, alert: Some(self.alert.id) }

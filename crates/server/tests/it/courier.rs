@@ -191,7 +191,7 @@ async fn a_last_look_keeps_messages_from_those_who_may_not_get_them() {
 async fn the_operators_hear_in_their_group() {
     let post = Post::open().await;
     post.sim.start_chat_as(1, -77, telegram_sim::ChatKind::Group, None);
-    let facts = Facts::Operator { title: "Alert refused".to_owned(), lines: vec!["<why>".to_owned()] };
+    let facts = Facts::Operator { title: "Alert refused".to_owned(), lines: vec!["<why>".to_owned()], test: false };
     let said = Delivery { to: "-77".to_owned(), facts, ..fixtures::operator(MessageKind::Operator, 1, 1) };
     let more = Delivery {
         to: "-77".to_owned(),

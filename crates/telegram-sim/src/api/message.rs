@@ -43,6 +43,10 @@ fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
         "date": held.row.at_ms.div_euclid(1_000),
         "chat": chat_json(chat),
     });
+    if let Some(topic) = held.row.topic {
+        message["message_thread_id"] = json!(topic);
+        message["is_topic_message"] = json!(true);
+    }
     let (text_field, entities_field) = match &held.row.file {
         None => ("text", "entities"),
         Some(file) => {

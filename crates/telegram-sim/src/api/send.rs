@@ -82,8 +82,12 @@ fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outg
     let reply = Reply::read(params)?;
     let reply_markup = params.json("reply_markup", "reply keyboard markup")?;
     let silent = params.flag("disable_notification");
+    let topic = params.int("message_thread_id").filter(|topic| *topic != 0);
     let (message, evicted) = state.chats.with(chat_id, |chat| {
         may_write(state, bot, chat)?;
+        if topic.is_some_and(|topic| !chat.topics.contains(&topic)) {
+            return Err(ApiError::bad_request("message thread not found"));
+        }
         let reply_to = reply_target(bot, chat, reply)?;
         admit(state, bot, chat)?;
         let row = Row {
@@ -93,6 +97,7 @@ fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outg
             plain: text.parsed.plain,
             parse_mode: text.parse_mode,
             reply_to,
+            topic,
             reply_markup,
             file,
             silent,
@@ -111,6 +116,9 @@ fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outg
 
 /// Whether the chat is there, and open for this bot.
 pub(super) fn may_write(state: &State, bot: &Bot, chat: &mut Chat) -> Result<(), ApiError> {
+    if let Some(to) = chat.migrated_to {
+        return Err(ApiError::migrated(to));
+    }
     let kind = chat.kind;
     chat.open_for(bot.id, state.settings().mode).map_err(|closed| match (closed, kind) {
         (Closed::Unknown, _) => ApiError::bad_request("chat not found"),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use jiff::tz::TimeZone;
 
+use crate::delivery::place;
 use crate::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::money::Price;
 use crate::preference::{AlertChoices, AlertPreference, CustomSettings, WantedChannels, WantedTypes};
@@ -18,11 +19,15 @@ pub struct UserView<'a> {
     pub status: UserStatus,
     /// The Telegram chat to write to; none until the person has started a bot.
     pub chat_id: Option<&'a str>,
+    /// The topic in it.
+    pub topic_id: Option<i64>,
     /// The bot that the person started: only that one can write to them.
     pub bot_id: Option<&'a str>,
     /// Telegram refuses messages to the chat (403).
     pub chat_blocked: bool,
     pub email: &'a str,
+    /// There is no mailbox of that address.
+    pub email_bounced: bool,
     /// The general switches.
     pub notifications: Notifications,
     /// The general risk level.
@@ -31,6 +36,13 @@ pub struct UserView<'a> {
     pub max_daily_alerts: i64,
     /// The user's time zone; UTC where the name in the document is none.
     pub zone: &'a TimeZone,
+}
+
+impl UserView<'_> {
+    /// Where to write to: the chat, and the topic in it.
+    pub fn place(&self) -> Option<String> {
+        self.chat_id.map(|chat| place(chat, self.topic_id))
+    }
 }
 
 /// What is known of a subscription.
@@ -69,6 +81,8 @@ pub(super) struct Person {
 #[derive(Debug, Clone)]
 struct UserEntry {
     chat_id: Option<Box<str>>,
+    /// Rarely set.
+    topic_id: Option<Box<i64>>,
     bot_id: Option<Box<str>>,
     email: Box<str>,
     max_daily_alerts: i64,
@@ -77,6 +91,7 @@ struct UserEntry {
     risk_level: RiskLevel,
     notifications: Notifications,
     chat_blocked: bool,
+    email_bounced: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -117,9 +132,11 @@ impl Person {
             id,
             status: user.status,
             chat_id: user.chat_id.as_deref(),
+            topic_id: user.topic_id.as_deref().copied(),
             bot_id: user.bot_id.as_deref(),
             chat_blocked: user.chat_blocked,
             email: &user.email,
+            email_bounced: user.email_bounced,
             notifications: user.notifications.clone(),
             risk_level: user.risk_level,
             max_daily_alerts: user.max_daily_alerts,
@@ -151,6 +168,7 @@ impl Person {
         };
         self.user = Some(UserEntry {
             chat_id: text(&user.telegram.chat_id),
+            topic_id: user.alertcast.topic_id.map(|topic| Box::new(topic.0)),
             bot_id: text(&user.alertcast.bot_id),
             email: user.email.trim().into(),
             max_daily_alerts: user.preferences.trading.max_daily_alerts.0,
@@ -159,6 +177,7 @@ impl Person {
             risk_level: user.preferences.trading.risk_level,
             notifications: user.preferences.notifications.clone(),
             chat_blocked: user.chat_blocked_since().is_some(),
+            email_bounced: user.email_bounced_since().is_some(),
         });
     }
 

@@ -23,11 +23,40 @@ pub(super) fn of(trouble: &Trouble, to: &Address) -> Answer {
         // It is shutting down, or has enough of us.
         (_, Cause::Reply { code: 421, .. }) => failed(error, false),
         (Step::Recipient, Cause::Reply { code: 400..=499, .. }) => Answer::Deferred { error },
+        (Step::Recipient, Cause::Reply { code: 500..=599, text }) if names_no_mailbox(text) => {
+            Answer::NoMailbox { error }
+        }
         (Step::Recipient | Step::Asking | Step::Mail, Cause::Reply { code: 500..=599, .. }) => {
             Answer::Refused { error }
         }
         (Step::Mail, Cause::Lost(_) | Cause::TimedOut | Cause::Unable(_)) => failed(error, true),
         (_, _) => failed(error, false),
+    }
+}
+
+/// Whether a refusal of the recipient says that there is no such mailbox (RFC 3463, X.1 and X.2), and not that the server
+/// will have nothing from us (X.7), or not now. Servers that give no such code say it in words.
+fn names_no_mailbox(text: &str) -> bool {
+    const CODES: [&str; 7] = ["5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
+    const WORDS: [&str; 8] = [
+        "user unknown",
+        "unknown user",
+        "no such user",
+        "no such recipient",
+        "no mailbox here",
+        "unknown recipient",
+        "recipient unknown",
+        "does not exist",
+    ];
+    let is_code = |word: &&str| {
+        let mut parts = word.split('.');
+        parts.next() == Some("5") && parts.clone().count() == 2 && parts.all(|part| part.parse::<u16>().is_ok())
+    };
+    let lower = text.to_lowercase();
+    let code = lower.split(|c: char| !c.is_ascii_digit() && c != '.').find(is_code);
+    match code {
+        Some(code) => CODES.contains(&code),
+        None => WORDS.iter().any(|words| lower.contains(words)),
     }
 }
 
@@ -105,6 +134,37 @@ mod tests {
     }
 
     #[test]
+    fn a_mailbox_that_is_not_there_is_told_from_a_policy() {
+        let answer = |code, text: &str| {
+            let cause = Cause::Reply { code, text: text.to_owned() };
+            matches!(of(&Trouble { step: Step::Recipient, cause }, &to()), Answer::NoMailbox { .. })
+        };
+        for text in [
+            "5.1.1 <asha@example.com>: Recipient address rejected: User unknown in local recipient table",
+            "5.1.1 The email account that you tried to reach does not exist.",
+            "5.1.10 RESOLVER.ADR.RecipientNotFound; Recipient not found by SMTP address lookup",
+            "5.2.1 The email account that you tried to reach is disabled",
+            "No such user here",
+            "Requested action not taken: mailbox unavailable: unknown user",
+        ] {
+            assert!(answer(550, text), "{text}");
+        }
+        for text in [
+            "5.7.1 Client host rejected: the user unknown to us",
+            "5.7.26 This mail has been blocked because the sender is unauthenticated",
+            "5.2.2 The recipient's inbox is out of storage space",
+            "5.4.1 Recipient address rejected: Access denied",
+            "Access denied",
+            "5.3.0 so",
+        ] {
+            assert!(!answer(550, text), "{text}");
+        }
+        assert!(!answer(450, "4.2.1 user unknown"), "not for good");
+        let asked = Trouble { step: Step::Mail, cause: Cause::Reply { code: 550, text: "5.1.1 no".to_owned() } };
+        assert!(matches!(of(&asked, &to()), Answer::Refused { .. }), "it may be about the mail");
+    }
+
+    #[test]
     fn no_error_names_the_recipient() {
         for text in [
             "5.1.1 <asha@example.com>: Recipient address rejected: User unknown",
@@ -112,7 +172,7 @@ mod tests {
             "5.1.1 mailbox \"asha\" is\r\nfull; write to postmaster@example.com",
         ] {
             let trouble = Trouble { step: Step::Recipient, cause: Cause::Reply { code: 550, text: text.to_owned() } };
-            let Answer::Refused { error } = of(&trouble, &to()) else { panic!() };
+            let (Answer::Refused { error } | Answer::NoMailbox { error }) = of(&trouble, &to()) else { panic!() };
             let lower = error.to_lowercase();
             assert!(!lower.contains("asha") && !lower.contains('@'), "{error}");
             assert!(error.contains("550 5.1.1"), "{error}");

@@ -1,16 +1,17 @@
 //! A message as an HTML mail: one column that a phone shows without zooming, all style beside its element because mail
 //! programs throw away the rest. Pure.
 
-use super::super::message::Message;
-use super::mail::{STOP, WHY};
+use super::super::Letter;
+use super::mail::STOP;
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 const CODE: &str = "<code style=\"font-family:Menlo,Consolas,monospace;font-size:15px\">";
 
 /// The page. The message's markup is made by us, its values are escaped.
-pub(super) fn page(message: &Message, subject: &str, link: Option<&str>) -> String {
-    let subject = escaped(subject);
-    let body = paragraphs(&message.html);
+pub(super) fn page(letter: &Letter, subject: &str, why: &str, link: Option<&str>) -> String {
+    let (subject, why) = (escaped(subject), escaped(why));
+    let opening = letter.opening.as_deref().map(opening).unwrap_or_default();
+    let body = paragraphs(&letter.message.html);
     let stop = link
         .map(|link| {
             let link = escaped(link);
@@ -25,11 +26,16 @@ pub(super) fn page(message: &Message, subject: &str, link: Option<&str>) -> Stri
          <tr><td align=\"center\" style=\"padding:16px 8px\">\n\
          <table role=\"presentation\" width=\"100%\" cellpadding=\"0\" cellspacing=\"0\" border=\"0\" \
          style=\"max-width:520px;background:#ffffff;border-radius:8px\">\n\
-         <tr><td style=\"padding:20px 24px 8px;{FONT};font-size:16px;line-height:1.5;color:#1c1f24\">\n{body}\
+         <tr><td style=\"padding:20px 24px 8px;{FONT};font-size:16px;line-height:1.5;color:#1c1f24\">\n{opening}{body}\
          </td></tr>\n</table>\n\
          <p style=\"max-width:520px;margin:12px auto;{FONT};font-size:12px;line-height:1.5;color:#5f6673\">\
-         {WHY}{stop}</p>\n</td></tr>\n</table>\n</body>\n</html>\n"
+         {why}{stop}</p>\n</td></tr>\n</table>\n</body>\n</html>\n"
     )
+}
+
+/// What a list of mails shows of it beside its subject.
+fn opening(text: &str) -> String {
+    format!("<p style=\"margin:0 0 10px;font-weight:600\">{}</p>\n", escaped(text))
 }
 
 /// A paragraph for each block of lines; the very first line is the heading.

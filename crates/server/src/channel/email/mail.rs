@@ -14,8 +14,12 @@ use super::super::message::Message;
 use super::super::{Form, Letter};
 use super::html;
 
-/// Why it came, for the mail's last lines.
-pub(super) const WHY: &str = "You get this because you subscribe to these signals and have e-mail switched on.";
+/// Whom it is from and why it came, for the mail's last lines.
+pub(super) fn why(provider: Option<&str>) -> String {
+    let from = provider.map(|provider| format!(" from {provider}")).unwrap_or_default();
+    format!("You get this{from} because you subscribe to these signals and have e-mail switched on.")
+}
+
 /// The words of the link.
 pub(super) const STOP: &str = "Stop these e-mails";
 
@@ -44,7 +48,8 @@ pub(super) fn compose(
     link: Option<&str>,
     now: Time,
 ) -> Result<Vec<u8>, Error> {
-    let subject = subject(&letter.message);
+    let subject = letter.subject.clone().unwrap_or_else(|| subject(&letter.message));
+    let why = why(from.name.as_deref());
     let id = |delivery: DeliveryId| format!("<{delivery}@{}>", from.email.domain());
     let mut mail = Mail::builder()
         .from(from.clone())
@@ -64,10 +69,10 @@ pub(super) fn compose(
             mail = mail.raw_header(HeaderValue::new(LIST_UNSUBSCRIBE_POST, one_click));
         }
     }
-    let text = part(ContentType::TEXT_PLAIN, text(&letter.message, link));
+    let text = part(ContentType::TEXT_PLAIN, text(letter, &why, link));
     let mail = match letter.form {
         Form::Rich => {
-            let html = part(ContentType::TEXT_HTML, html::page(&letter.message, &subject, link));
+            let html = part(ContentType::TEXT_HTML, html::page(letter, &subject, &why, link));
             let parts = MultiPart::alternative().boundary(format!("=_{}", letter.delivery));
             mail.multipart(parts.singlepart(text).singlepart(html))?
         }
@@ -77,14 +82,15 @@ pub(super) fn compose(
 }
 
 /// The first line, in a row: it is all that a list of mails shows.
-fn subject(message: &Message) -> String {
+pub(crate) fn subject(message: &Message) -> String {
     let first = message.plain.lines().next().unwrap_or_default();
     first.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn text(message: &Message, link: Option<&str>) -> String {
+fn text(letter: &Letter, why: &str, link: Option<&str>) -> String {
     let stop = link.map(|link| format!("\n{STOP}: {link}")).unwrap_or_default();
-    format!("{}\n\n-- \n{WHY}{stop}\n", message.plain)
+    let opening = letter.opening.as_ref().map(|opening| format!("{opening}\n\n")).unwrap_or_default();
+    format!("{opening}{}\n\n-- \n{why}{stop}\n", letter.message.plain)
 }
 
 fn part(kind: ContentType, text: String) -> SinglePart {

@@ -86,10 +86,19 @@ pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
             notice::target_reached(&mut text, story, *target, trades, *by_yourself);
         }
         Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
-        Facts::Operator { title, lines } => notice::operator(&mut text, story, title, lines),
+        Facts::Operator { title, lines, test } => notice::operator(&mut text, story, title, lines, *test),
         Facts::OperatorMore { title, count } => notice::operator_more(&mut text, story, title, *count),
     }
     Ok(Rendered { message: text.finish(), entry_lapsed })
+}
+
+/// What a mail about a trade's end opens with: what it came to, in a line.
+#[must_use]
+pub fn opening(delivery: &Delivery) -> Option<String> {
+    match &delivery.facts {
+        Facts::Exit { closed } => Some(trade::ended_in_a_line(closed)),
+        _ => None,
+    }
 }
 
 impl Story<'_> {

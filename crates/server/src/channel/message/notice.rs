@@ -84,8 +84,8 @@ pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]
     story.time(text, story.happened_at());
 }
 
-pub(super) fn operator(text: &mut Text, story: &Story<'_>, title: &str, lines: &[String]) {
-    text.line(Line::new().text("⚠️ ").bold(title));
+pub(super) fn operator(text: &mut Text, story: &Story<'_>, title: &str, lines: &[String], test: bool) {
+    text.line(Line::new().text(if test { "🧪 " } else { "⚠️ " }).bold(title));
     story.remarks(text, "");
     text.gap();
     for line in lines {

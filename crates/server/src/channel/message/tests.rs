@@ -239,20 +239,37 @@ fn a_replacement_that_is_over_tells_of_the_old_trades_alone() {
 }
 
 /// The edit of an entry's message, made hours after it.
-fn with_result(entry: Scene, closed: EndedTrade) -> Scene {
+fn with_result(mut entry: Scene, closed: EndedTrade) -> Scene {
+    let sent_at = entry.alert().webhook.received_at.millis() + entry.late * 1_000;
+    entry.delivery.ended_at = Some(Time::from_millis(sent_at));
     let told = (entry.delivery, entry.alert.unwrap());
     Scene { entry: Some(told), late: 5 * 3_600, ..Scene::exit(closed.clone()) }.about(Facts::Result { closed })
 }
 
 #[test]
 fn an_entry_with_its_result() {
-    let mut entry = Scene::of(ENTRY);
-    entry.delivery.possible_repeat = true;
-    let mut scene = with_result(entry, ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit));
+    let mut scene = with_result(Scene::of(ENTRY), ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit));
     scene.delivery.possible_repeat = true;
     let text = scene.shown();
-    assert!(!text.contains("repeat") && !text.contains(" old"), "{text}");
+    assert!(!text.contains("repeat") && !text.contains(" old"), "the entry's marks, not the edit's: {text}");
     insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_entrys_marks_survive_its_edit() {
+    let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
+    for facts in [ENTRY, Facts::Replacement { number: Count(8), replaced }] {
+        let mut entry = Scene { late: 12 * 60, ..Scene::of(facts) };
+        entry.delivery.possible_repeat = true;
+        let marks = |text: &str| {
+            let is_mark = |line: &&str| line.contains("old") || line.contains("repeat");
+            text.lines().filter(is_mark).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let sent = marks(&entry.render().message.plain);
+        assert_eq!(sent.len(), 2, "{sent:?}");
+        let edited = with_result(entry, ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit));
+        assert_eq!(marks(&edited.render().message.plain), sent);
+    }
 }
 
 #[test]
@@ -351,7 +368,7 @@ fn a_word_to_the_operators() {
         "BTCUSDT 1h \"EMA <Cross>\": the price 6425 is 90% below the last one".to_owned(),
         "If it is right, send it again: a second price that agrees is taken".to_owned(),
     ];
-    let mut scene = Scene::of(Facts::Operator { title: "Alert refused: price".to_owned(), lines });
+    let mut scene = Scene::of(Facts::Operator { title: "Alert refused: price".to_owned(), lines, test: false });
     (scene.alert, scene.zone, scene.delivery.kind) = (None, TimeZone::UTC, MessageKind::Operator);
     insta::assert_snapshot!(scene.shown());
 }
@@ -370,7 +387,7 @@ fn no_value_breaks_out_of_its_place_or_fills_the_message() {
     (data.strategy, data.symbol) = (hostile.clone(), hostile.clone());
     data.additional_data = Some((2..90).map(|n| (format!("tp{n}"), bson::Bson::Int32(70_000 + n))).collect());
     let lines = vec![hostile.clone(); 50];
-    let operator = Scene::of(Facts::Operator { title: hostile, lines });
+    let operator = Scene::of(Facts::Operator { title: hostile, lines, test: false });
     for scene in [scene, operator] {
         let message = scene.render().message;
         assert!(message.plain.encode_utf16().count() <= 4_096);

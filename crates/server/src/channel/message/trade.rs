@@ -16,17 +16,9 @@ use super::{Story, Told, Untellable};
 const TARGETS_MAX: usize = 8;
 const CURRENCY_CHARS_MAX: usize = 8;
 
-/// Whether a message says how late it is and that it may be a repeat.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Remarks {
-    Made,
-    /// The message was read before.
-    LeftOut,
-}
-
 pub(super) fn entry(text: &mut Text, story: &Story<'_>, number: Count) -> Result<(), Untellable> {
     let alert = story.alert.ok_or(Untellable)?;
-    opening(text, story, alert, &entry_name(number), Remarks::Made)?;
+    opening(text, story, alert, &entry_name(number))?;
     story.time(text, story.happened_at());
     Ok(())
 }
@@ -38,7 +30,7 @@ pub(super) fn replacement(
     replaced: &EndedTrade,
 ) -> Result<(), Untellable> {
     let alert = story.alert.ok_or(Untellable)?;
-    opening(text, story, alert, &replacement_name(story.delivery, number, replaced), Remarks::Made)?;
+    opening(text, story, alert, &replacement_name(story.delivery, number, replaced))?;
     ended_before(text, story.delivery, replaced, alert);
     story.time(text, story.happened_at());
     Ok(())
@@ -47,11 +39,13 @@ pub(super) fn replacement(
 /// The entry's message as it was, and under it what became of the trade.
 pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) -> Result<(), Untellable> {
     let Told { delivery, alert } = story.entry.ok_or(Untellable)?;
-    let entry = Story { alert: Some(alert), ..*story };
+    // As it was when it was sent: what it said of its age, and of being a repeat, stays.
+    let now = delivery.ended_at.unwrap_or(story.now);
+    let entry = Story { delivery, alert: Some(alert), entry: None, now, ..*story };
     match &delivery.facts {
-        Facts::Entry { number } => opening(text, &entry, alert, &entry_name(*number), Remarks::LeftOut)?,
+        Facts::Entry { number } => opening(text, &entry, alert, &entry_name(*number))?,
         Facts::Replacement { number, replaced } => {
-            opening(text, &entry, alert, &replacement_name(delivery, *number, replaced), Remarks::LeftOut)?;
+            opening(text, &entry, alert, &replacement_name(delivery, *number, replaced))?;
             ended_before(text, delivery, replaced, alert);
         }
         _ => return Err(Untellable),
@@ -63,12 +57,10 @@ pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &End
 }
 
 /// What an entry and a replacement have in common.
-fn opening(text: &mut Text, story: &Story<'_>, alert: &Alert, about: &str, remarks: Remarks) -> Result<(), Untellable> {
+fn opening(text: &mut Text, story: &Story<'_>, alert: &Alert, about: &str) -> Result<(), Untellable> {
     let side = side_of(alert).ok_or(Untellable)?;
     story.heading(text, mark(side), side.as_str(), about);
-    if remarks == Remarks::Made {
-        story.remarks(text, ": check the price before you follow");
-    }
+    story.remarks(text, ": check the price before you follow");
     text.gap();
     levels(text, side, alert);
     Ok(())
@@ -108,6 +100,13 @@ fn ended_trade(text: &mut Text, ended: &EndedTrade, what: &str, at: Time) {
     text.gap();
     text.line(Line::new().text("🔄 ").bold(format!("Trade #{} {what}", ended.number.0)));
     result(text, ended, at);
+}
+
+/// The same as plain text.
+pub(super) fn ended_in_a_line(closed: &EndedTrade) -> String {
+    let mut text = Text::default();
+    text.line(result_line(closed));
+    text.finish().plain
 }
 
 /// All that a glance at the entry should tell of the trade's end.

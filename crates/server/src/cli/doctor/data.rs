@@ -7,8 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alertcast_core::store::{Collection, StoreError};
+use alertcast_core::delivery::{chat_of, moved_to};
+use alertcast_core::store::{Collection, StoreError, read};
+use alertcast_core::user::User;
 use alertcast_sqlite::{Inspection, OpenError, Soundness, Spool, inspect, is_in_use};
+use bson::Document;
 
 use super::super::store::Beside;
 use super::super::terminal::counted;
@@ -18,6 +21,8 @@ use crate::settings::{Settings, StoreChoice};
 
 /// How long SQLite's check of the file may take.
 const CHECK_PATIENCE: Duration = Duration::from_secs(20);
+/// Documents that are read at once.
+const PAGE: usize = 1_000;
 /// With less, the next busy day may fill the disk.
 const ROOM_ATTENTION: u64 = 1 << 30;
 /// With less, nothing can be relied on.
@@ -169,7 +174,7 @@ async fn mongodb(settings: &Settings) -> Vec<Finding> {
             let mut findings = vec![Finding::good(format!("{} can be used", store.place()))];
             findings.extend(missing(&store).await);
             findings.extend(store.lock_lifetime().await.and_then(lock_lifetime));
-            findings.push(contents(&store).await);
+            findings.extend(whole_contents(&store, settings).await);
             findings
         }
         Err(error) => vec![Finding::bad(
@@ -202,7 +207,11 @@ async fn embedded(settings: &Settings, server: &Server) -> Vec<Finding> {
         return vec![Finding::attention("There is no store in it yet", "run `alertcast setup`: it makes the store")];
     }
     match is_in_use(dir) {
-        Ok(true) => return vec![in_use(server), embedded_contents(settings).await],
+        Ok(true) => {
+            let mut findings = vec![in_use(server)];
+            findings.extend(embedded_contents(settings).await);
+            return findings;
+        }
         Ok(false) => {}
         Err(error) => return vec![Finding::bad(error.to_string(), owner_fix(dir))],
     }
@@ -214,7 +223,7 @@ async fn embedded(settings: &Settings, server: &Server) -> Vec<Finding> {
     };
     let mut findings = vec![schema(&inspection), soundness(dir, &inspection)];
     if inspection.soundness != Soundness::Unfinished && findings.iter().all(|one| one.fix.is_none()) {
-        findings.push(embedded_contents(settings).await);
+        findings.extend(embedded_contents(settings).await);
     }
     findings
 }
@@ -283,11 +292,60 @@ fn damaged(what: &str) -> Finding {
     Finding::bad(format!("The store is damaged: {what}"), RESTORE)
 }
 
-async fn embedded_contents(settings: &Settings) -> Finding {
+async fn embedded_contents(settings: &Settings) -> Vec<Finding> {
     match Beside::open(settings).await {
-        Ok(store) => contents(&store).await,
-        Err(error) => Finding::bad(format!("{error:#}"), RESTORE),
+        Ok(store) => whole_contents(&store, settings).await,
+        Err(error) => vec![Finding::bad(format!("{error:#}"), RESTORE)],
     }
+}
+
+/// What is in the store, and what of it wants a look.
+async fn whole_contents(store: &Beside, settings: &Settings) -> Vec<Finding> {
+    let mut findings = vec![contents(store).await];
+    findings.extend(lost_subscribers(store).await);
+    findings.extend(moved_chats(store, settings).await);
+    findings
+}
+
+/// So many subscribers are looked at; of more it is said that there are at least so many.
+const LOOKED_AT_MAX: usize = 200_000;
+
+/// Subscribers who have blocked the bot, or whose address has no mailbox.
+async fn lost_subscribers(store: &Beside) -> Vec<Finding> {
+    let (mut blocked, mut bounced, mut looked_at, mut after) = (0, 0, 0, None);
+    while looked_at < LOOKED_AT_MAX {
+        let Ok(page) = store.page(Collection::Users, after, PAGE).await else { break };
+        let Some(last) = page.last() else { break };
+        after = last.get_object_id("_id").ok();
+        looked_at += page.len();
+        for user in page.into_iter().filter_map(|user| read::<User>(Collection::Users, user).ok()) {
+            blocked += usize::from(user.chat_blocked_since().is_some());
+            bounced += usize::from(user.email_bounced_since().is_some());
+        }
+        if after.is_none() {
+            break;
+        }
+    }
+    let finding = |count: usize, what: &str, mark: &str| {
+        let listed = format!("GET /api/v1/users?sort=-{mark} lists them; tell them, or unblock them");
+        let who = counted(count, "subscriber", "subscribers");
+        (count > 0).then(|| Finding::attention(format!("{who} {what}"), listed))
+    };
+    let blocked = finding(blocked, "blocked the bot: no entries go to them by Telegram", "chatBlockedAt");
+    let bounced = finding(bounced, "cannot be reached by e-mail: there is no such mailbox", "emailBouncedAt");
+    blocked.into_iter().chain(bounced).collect()
+}
+
+/// Operators' chats that have another id than the settings name.
+async fn moved_chats(store: &Beside, settings: &Settings) -> Vec<Finding> {
+    let moved = store.page(Collection::MovedChats, None, PAGE).await.unwrap_or_default();
+    let named = &settings.telegram.operator_chats;
+    let finding = |kept: &Document| {
+        let (from, to) = crate::moved::read(kept)?;
+        let chat = named.iter().find(|chat| chat_of(chat) == from)?;
+        Some(super::telegram::moved(chat, &moved_to(chat, to)))
+    };
+    moved.iter().filter_map(finding).collect()
 }
 
 /// What there is to send, and to whom.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::delivery::{chat_of, moved_to};
 use alertcast_core::time::Time;
 use reqwest::{Client, Url, header};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -55,7 +56,12 @@ struct Asked {
 
 enum Said {
     Yes(Value),
-    No { code: u16, description: String },
+    /// `moved`: the id that a group has now.
+    No {
+        code: u16,
+        description: String,
+        moved: Option<i64>,
+    },
     Nothing(String),
 }
 
@@ -68,6 +74,8 @@ struct Envelope {
     error_code: Option<u16>,
     #[serde(default)]
     description: Option<String>,
+    #[serde(default)]
+    parameters: Value,
 }
 
 async fn ask(http: &Client, settings: &TelegramSettings, token: &SecretString, method: &str, params: &Value) -> Asked {
@@ -90,6 +98,7 @@ async fn ask(http: &Client, settings: &TelegramSettings, token: &SecretString, m
         Ok(envelope) => Said::No {
             code: envelope.error_code.unwrap_or(status),
             description: envelope.description.unwrap_or_default(),
+            moved: envelope.parameters["migrate_to_chat_id"].as_i64(),
         },
         Err(_) => Said::Nothing(format!("an answer {status} that is not the Bot API's")),
     };
@@ -132,7 +141,7 @@ async fn operators(http: &Client, settings: &TelegramSettings, token: &SecretStr
     }
     let mut findings = Vec::new();
     for chat in &settings.operator_chats {
-        let asked = ask(http, settings, token, "getChat", &json!({ "chat_id": chat })).await;
+        let asked = ask(http, settings, token, "getChat", &json!({ "chat_id": chat_of(chat) })).await;
         findings.push(operators_chat(chat, asked.said));
     }
     findings
@@ -145,7 +154,8 @@ fn operators_chat(chat: &str, said: Said) -> Finding {
             let name = found["title"].as_str().map_or_else(String::new, |title| format!(" “{title}”"));
             Finding::good(format!("The operators' chat {chat} is there: {kind}{name}"))
         }
-        Said::No { code: 400 | 403, description } => Finding::bad(
+        Said::No { moved: Some(now), .. } => moved(chat, &moved_to(chat, &now.to_string())),
+        Said::No { code: 400 | 403, description, .. } => Finding::bad(
             format!("The operators' chat {chat} is closed to the first bot: {description}"),
             "open the bot in Telegram and press Start, or add it to the group; numbers of groups begin with -, those \
              of supergroups and channels with -100",
@@ -160,6 +170,14 @@ fn operators_chat(chat: &str, said: Said) -> Finding {
             "mend the way to Telegram, then run `alertcast doctor` again",
         ),
     }
+}
+
+/// A group became a supergroup.
+pub(super) fn moved(chat: &str, now: &str) -> Finding {
+    Finding::attention(
+        format!("The operators' chat {chat} became a supergroup and is {now} now; messages follow it there"),
+        format!("set {now} in the place of {chat}, in ALERTCAST_OPERATOR_CHATS or telegram.operator_chats"),
+    )
 }
 
 /// Held against the `Date` of an answer, which is in whole seconds.

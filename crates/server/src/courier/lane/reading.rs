@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use alertcast_core::delivery::{Delivery, MessageKind};
+use alertcast_core::delivery::{Delivery, MessageKind, chat_of};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{Fence, Result, StoreError, TakeResult, Taken};
 use alertcast_core::time::Time;
@@ -121,7 +121,7 @@ impl Courier<'_> {
             if results_in_hand && !waiting.is_result && hand.is_kept(&waiting.chat) {
                 wanted.insert(waiting.chat.clone());
             }
-            match limiter.earliest_chat(now, &waiting.chat) {
+            match limiter.earliest_chat(now, chat_of(&waiting.chat)) {
                 _ if hand.is_kept(&waiting.chat) || broken.contains(&waiting.id) => Leave::Later(None),
                 None => Leave::Later(None),
                 Some(at) if at > now + AHEAD => Leave::Later(Some(at.saturating_sub(AHEAD))),
@@ -281,7 +281,7 @@ impl Courier<'_> {
             let Some(at) = untaken.iter().position(|waiting| waiting.id == taken.delivery.id) else { continue };
             let chat = untaken.swap_remove(at).chat.clone();
             let Taken { delivery, entry } = taken;
-            let ready = Box::new(Ready { delivery, entry, chat, form: Form::Rich, sources });
+            let ready = Box::new(Ready { delivery, entry, chat, form: Form::Rich, sources, edited: 0, written: false });
             if batch.unprepared || !working {
                 let due_at = self.app.clock.now() + if batch.unprepared { HOLD_MAX } else { Duration::ZERO };
                 self.record(ready.delivery.id, ready.chat, put_back(due_at, "taken, and put back before it left"));

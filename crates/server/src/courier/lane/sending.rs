@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::delivery::NOTHING_TO_EDIT;
+use alertcast_core::delivery::{NOTHING_TO_EDIT, chat_of};
 use alertcast_core::store::{AttemptRecord, DeathCause, Outcome};
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
@@ -13,12 +13,12 @@ use tracing::{debug, error, info, warn};
 
 use super::super::hand::Ready;
 use super::super::health::News;
-use super::super::ledger::Line;
+use super::super::ledger::{Line, Lost};
 use super::super::outcome::{Attempt, HOLD_MAX, Next, judge, put_back, refused, too_late};
 use super::super::recipient::{Standing, standing};
 use super::{Courier, Event};
-use crate::channel::message::{Rendered, Story, Told, render};
-use crate::channel::{Answer, Channel, Form, Letter, RetryAfter};
+use crate::channel::message::{Rendered, Story, Told, opening, render};
+use crate::channel::{Answer, Channel, Form, Letter, RetryAfter, email};
 
 /// A message that was answered, or will not be.
 pub(in super::super) struct Answered {
@@ -41,7 +41,7 @@ impl Courier<'_> {
     /// Lets everything leave that may leave now.
     pub(super) fn send_what_may_leave(&mut self, now: Duration) {
         while self.may_send() && self.send_from(now) <= now {
-            let free = |chat: &str| self.limiter.earliest_chat(now, chat).is_some_and(|at| at <= now);
+            let free = |place: &str| self.limiter.earliest_chat(now, chat_of(place)).is_some_and(|at| at <= now);
             let Some(place) = self.hand.iter().find(|(_, ready)| free(&ready.chat)).map(|(place, _)| *place) else {
                 return;
             };
@@ -72,7 +72,7 @@ impl Courier<'_> {
         if from > now {
             return Some(from);
         }
-        self.hand.iter().filter_map(|(_, ready)| self.limiter.earliest_chat(now, &ready.chat)).min()
+        self.hand.iter().filter_map(|(_, ready)| self.limiter.earliest_chat(now, chat_of(&ready.chat))).min()
     }
 
     /// Sends one message, unless a last look says otherwise.
@@ -86,6 +86,10 @@ impl Courier<'_> {
             Standing::Reachable { to, zone, own_bot, was_blocked } => (to, zone, own_bot, was_blocked),
             Standing::Barred(reason) => {
                 let outcome = Outcome::Dropped { reason: reason.to_owned() };
+                return self.record(ready.delivery.id, ready.chat, outcome);
+            }
+            Standing::NoMailbox => {
+                let outcome = refused(&ready.delivery, "there is no mailbox of the subscriber's address".to_owned());
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
             Standing::Blocked => {
@@ -110,6 +114,8 @@ impl Courier<'_> {
                     form: ready.form,
                     act,
                     answers: ready.answers(),
+                    subject: answered_subject(&ready, &zone, wall).map(|subject| format!("Re: {subject}")),
+                    opening: opening(&ready.delivery),
                 };
                 ready.form = letter.form;
                 let leaving = Leaving { left: now, entry_lapsed: rendered.entry_lapsed, own_bot, was_blocked };
@@ -124,7 +130,7 @@ impl Courier<'_> {
     }
 
     fn leave(&mut self, leaving: Leaving, ready: Box<Ready>, letter: Letter) {
-        self.limiter.start(leaving.left, &ready.chat);
+        self.limiter.start(leaving.left, chat_of(&ready.chat));
         self.hand.flying += 1;
         if ready.is_result() {
             // There is room for another.
@@ -145,7 +151,7 @@ impl Courier<'_> {
         }
         self.hand.release(&ready.chat);
         ready.chat = to;
-        if self.limiter.earliest_chat(now, &ready.chat).is_some_and(|at| at <= now) {
+        if self.limiter.earliest_chat(now, chat_of(&ready.chat)).is_some_and(|at| at <= now) {
             self.send(now, ready);
         } else {
             self.hand.put(ready);
@@ -157,14 +163,24 @@ impl Courier<'_> {
         let Leaving { left, entry_lapsed, own_bot, was_blocked } = leaving;
         let (now, wall) = (self.app.clock.monotonic(), self.app.clock.now());
         self.hand.flying -= 1;
-        self.limiter.finish(now, &ready.chat);
+        self.limiter.finish(now, chat_of(&ready.chat));
         let defer = self.note_answer(now, wall, left, &ready, &answer);
-        if matches!(answer, Answer::Throttled { .. } | Answer::Unauthorized { .. }) {
+        if matches!(answer, Answer::Throttled { .. } | Answer::Unauthorized { .. } | Answer::Moved { .. }) {
             self.excused.add(ready.delivery.id);
         }
         let excused = self.excused.of(ready.delivery.id);
-        let attempt =
-            Attempt { delivery: &ready.delivery, form: ready.form, entry_lapsed, to: &ready.chat, own_bot, excused };
+        let attempt = Attempt {
+            delivery: &ready.delivery,
+            form: ready.form,
+            entry_lapsed,
+            to: chat_of(&ready.chat),
+            own_bot,
+            excused,
+        };
+        let moved = match &answer {
+            Answer::Moved { chat } => Some(chat.clone()),
+            _ => None,
+        };
         match judge(answer, attempt, wall, (self.lane.random)()) {
             Next::AsPlain => {
                 warn!(delivery = %ready.delivery.id, "the markup was refused; it goes out as plain text");
@@ -175,15 +191,23 @@ impl Courier<'_> {
                     self.record(ready.delivery.id, ready.chat, put_back(wall, "the markup was refused"));
                 }
             }
+            Next::Record(outcome) if goes_on(&ready, &outcome) && matches!(self.mode, super::Mode::Working) => {
+                ready.written |= matches!(outcome, Outcome::Sent { .. });
+                ready.edited += 1;
+                self.hand.put(ready);
+            }
             Next::Record(outcome) => {
+                let outcome = ready.altogether(outcome);
                 log_outcome(&ready, &outcome);
                 if let (Outcome::Sent { .. }, Some(alert)) = (&outcome, &ready.sources.alert) {
                     self.app.metrics.arrived(ready.delivery.kind, wall.since(alert.webhook.received_at));
                 }
                 let arrived = matches!(outcome, Outcome::Sent { .. });
                 let opened = ready.delivery.user_id.filter(|_| was_blocked && arrived);
+                let lost = outcome.refuser().filter(|_| !was_blocked).zip(ready.delivery.user_id);
+                let lost = lost.map(|(refuser, user)| Lost { user, refuser });
                 let record = AttemptRecord { delivery: ready.delivery.id, outcome };
-                self.note(Line { record, chat: ready.chat, defer, opened });
+                self.note(Line { record, chat: ready.chat, defer, opened, moved, lost });
             }
         }
     }
@@ -219,8 +243,8 @@ impl Courier<'_> {
 
     fn on_throttled(&mut self, now: Duration, wall: Time, ready: &Ready, retry_after: RetryAfter) -> (String, Time) {
         let wait = retry_after.wait();
-        self.limiter.freeze_chat(now, &ready.chat, now.saturating_add(wait));
-        let whole_bot = self.throttle.refused(now, &ready.chat, retry_after);
+        self.limiter.freeze_chat(now, chat_of(&ready.chat), now.saturating_add(wait));
+        let whole_bot = self.throttle.refused(now, chat_of(&ready.chat), retry_after);
         self.app.metrics.throttled(whole_bot.is_some());
         if let Some(until) = whole_bot {
             let seconds = until.saturating_sub(now).as_secs();
@@ -296,6 +320,20 @@ async fn check(channel: &dyn Channel) -> Result<(), String> {
     checked.unwrap_or_else(|_| Err("asking met a defect in the program".to_owned()))
 }
 
+/// Whether another copy of the entry is to be edited: one that is gone keeps nobody from the others.
+fn goes_on(ready: &Ready, outcome: &Outcome) -> bool {
+    ready.has_more_copies() && matches!(outcome, Outcome::Sent { .. } | Outcome::Dropped { .. })
+}
+
+/// The subject of the entry's e-mail, as it was.
+fn answered_subject(ready: &Ready, zone: &TimeZone, now: Time) -> Option<String> {
+    let (delivery, alert) = ready.entry.as_ref().zip(ready.sources.answered_alert.as_deref())?;
+    let config = ready.sources.config.as_deref();
+    let story =
+        Story { delivery, alert: Some(alert), config, entry: None, zone, now: delivery.ended_at.unwrap_or(now) };
+    render(&story).ok().map(|rendered| email::subject(&rendered.message))
+}
+
 fn tell(ready: &Ready, zone: &TimeZone, now: Time) -> Option<Rendered> {
     // Its alert is among the sources only where the entry is told too.
     let told_too = ready.entry.as_ref().zip(ready.sources.entry_alert.as_deref());
@@ -314,8 +352,8 @@ fn log_outcome(ready: &Ready, outcome: &Outcome) {
     let (delivery, kind) = (ready.delivery.id, ready.delivery.kind);
     match outcome {
         Outcome::Retry { error, in_doubt, .. } => debug!(%delivery, %kind, error, in_doubt, "not delivered yet"),
-        Outcome::Dead { error, cause: DeathCause::ChatBlocked { .. } } => {
-            debug!(%delivery, %kind, error, "the chat refuses the bot");
+        Outcome::Dead { error, cause: DeathCause::ChatBlocked { .. } | DeathCause::NoMailbox { .. } } => {
+            debug!(%delivery, %kind, error, "the recipient will have no messages");
         }
         Outcome::Dead { error, .. } => warn!(%delivery, %kind, error, "not delivered"),
         Outcome::Expired { .. } => info!(%delivery, %kind, "expired after failed attempts"),

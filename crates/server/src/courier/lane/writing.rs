@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::delivery::chat_of;
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{AttemptRecord, Fence, Outcome, Result, StoreError};
 use tracing::{error, warn};
@@ -10,7 +11,8 @@ use super::super::LaneEnd;
 use super::super::ledger::Line;
 use super::{Courier, Event};
 use crate::app::App;
-use crate::blocking;
+use crate::notices::notices;
+use crate::{blocking, moved};
 
 impl Courier<'_> {
     /// Notes what became of an attempt. Its chat is kept until that is written.
@@ -23,7 +25,14 @@ impl Courier<'_> {
         if matches!(outcome, Outcome::Retry { .. }) {
             self.excused.add(delivery);
         }
-        self.note(Line { record: AttemptRecord { delivery, outcome }, chat, defer: None, opened: None });
+        self.note(Line {
+            record: AttemptRecord { delivery, outcome },
+            chat,
+            defer: None,
+            opened: None,
+            moved: None,
+            lost: None,
+        });
     }
 
     /// Writes a batch, when it is time.
@@ -83,16 +92,40 @@ async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>>
     fail::fail_point!("courier::sent");
     let alerts = match record(app, fence, batch).await {
         Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(app, fence, batch).await?,
+        Err(error @ StoreError::Fenced { .. }) => {
+            // Another owner sends them again. What has arrived is edited too, when its trade ends.
+            let copies: Vec<_> = batch.iter().filter_map(arrived).collect();
+            app.store.note_copies(&copies, app.clock.now()).await?;
+            return Err(error);
+        }
         result => result?,
     };
+    for (from, to) in batch.iter().filter_map(|line| Some((chat_of(&line.chat), line.moved.as_deref()?))) {
+        moved::follow(app, from, to).await?;
+    }
     for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
         app.store.defer_chat(fence, chat, *until).await?;
     }
     for (user, chat) in batch.iter().filter_map(|line| Some((line.opened?, &line.chat))) {
-        blocking::chat_opened(app, user, chat).await?;
+        blocking::chat_opened(app, user, chat_of(chat)).await?;
+    }
+    let troubles =
+        batch.iter().filter_map(|line| line.lost.as_ref()).map(|lost| blocking::trouble(lost.user, &lost.refuser));
+    let told: Vec<_> = troubles.flat_map(|trouble| notices(app, &trouble, app.clock.now())).collect();
+    if !told.is_empty() {
+        app.store.tell_operators(told).await?;
+        app.wake.deliveries_came();
     }
     fail::fail_point!("courier::recorded");
     Ok(alerts)
+}
+
+/// The message in which it has arrived.
+fn arrived(line: &Line) -> Option<(DeliveryId, i64)> {
+    match line.record.outcome {
+        Outcome::Sent { message_id, .. } => Some((line.record.delivery, message_id?)),
+        _ => None,
+    }
 }
 
 async fn record(app: &App, fence: &Fence, lines: &[Line]) -> Result<Vec<AlertId>> {

@@ -26,7 +26,8 @@ use crate::password;
 pub(super) const TRIES: usize = 8;
 
 /// Marks that may be taken away, and the fields that tell what they are about.
-const MARKS: [(&str, &str); 1] = [("alertcast.chatBlockedAt", "alertcast.blockedChatId")];
+const MARKS: [(&str, &str); 2] =
+    [("alertcast.chatBlockedAt", "alertcast.blockedChatId"), ("alertcast.emailBouncedAt", "alertcast.bouncedEmail")];
 
 /// Where the secrets and what Alertcast keeps of an administrator are.
 const PASSWORD: &str = "password";
@@ -76,6 +77,11 @@ async fn changed_by(
     merge(&mut target, patch);
     if resource.collection == Collection::UserSubscriptions {
         decide::follow_decision(&mut target, current);
+    }
+    // A topic is one of its chat.
+    let moves = patch.pointer("/telegram/chatId").is_some() && patch.pointer("/alertcast/topicId").is_none();
+    if resource.collection == Collection::Users && moves {
+        remove(&mut target, "alertcast.topicId");
     }
     let mut errors = Vec::new();
     let clearable = shape::paths(resource.shape, |field| field.clearable);

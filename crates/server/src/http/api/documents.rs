@@ -168,8 +168,11 @@ pub(super) const USER: &[Field] = &[
         "alertcast",
         Object(&[
             may("botId", Digits),
+            may("topicId", Kind::Whole { min: 1, max: 2_147_483_647 }),
             may("chatBlockedAt", Time).clearable(),
             may("blockedChatId", Text).kept(),
+            may("emailBouncedAt", Time).clearable(),
+            may("bouncedEmail", Text).kept(),
             may("subscriptionsRev", COUNT).kept(),
         ]),
     ),

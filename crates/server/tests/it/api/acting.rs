@@ -128,9 +128,12 @@ async fn a_message_that_was_given_up_arrives_when_it_is_sent_again() {
     let dead = desk.get("/deliveries?state=dead").await.body["items"][0].clone();
     let (id, user) = (dead["id"].as_str().unwrap(), dead["userId"].as_str().unwrap());
     desk.app.allow.audience_changed = true;
+    let blocked = async || desk.get("/users?sort=-chatBlockedAt").await.body["items"].clone();
+    assert_eq!(blocked().await[0]["id"], user);
     let unblock = async || desk.ask("POST", &format!("/users/{user}/unblock"), &Value::Null, None).await;
     assert!(unblock().await.assert(200).body.pointer("/alertcast/chatBlockedAt").is_none());
     unblock().await.assert(409);
+    assert_eq!(blocked().await, json!([]));
     let log = desk.get("/audit-log?action=unblock").await.body;
     assert_eq!(log["items"].as_array().unwrap().len(), 1);
     let path = format!("/deliveries/{id}/resend");

@@ -297,6 +297,7 @@ fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App 
         metrics: alertcast::metrics::Metrics::since(clock.now()),
         degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
         readiness: alertcast::readiness::Readiness::default(),
+        moved: alertcast::moved::MovedChats::default(),
         intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
         spool: None,
         spooling: alertcast::spool::Spooling::default(),

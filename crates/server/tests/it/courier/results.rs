@@ -235,3 +235,23 @@ async fn a_throttled_edit_waits_and_the_chat_with_it() {
     assert_eq!(post.sim.stats().limited_while_frozen, 0);
     courier.stop(&post).await;
 }
+
+#[tokio::test]
+async fn every_copy_that_is_known_gets_the_result() {
+    let post = Post::open().await;
+    // Telegram has it, and its answer is lost; so it goes out again.
+    post.sim.inject_fault(Fault::new(FaultAction::ErrorAfter { status: 502 }).chat(chat(1)).times(1));
+    entries_sent(&post, 2).await;
+    let copies = post.sim.messages_to(chat(1));
+    assert_eq!(copies.len(), 2);
+    post.app.store.note_copies(&[(entry(1, 1).id, copies[0].message_id)], at(5)).await.unwrap();
+    put_results(&post, 2).await;
+    let courier = post.start();
+    let written = ended(&post, 1, DeliveryState::Sent).await;
+    assert_eq!(written.message_id, Some(copies[1].message_id), "its own");
+    for copy in post.sim.messages_to(chat(1)) {
+        assert!(copy.shown().contains("Closed at 110"), "{}", copy.shown());
+        assert!(copy.shown().contains("May be a repeat"), "the entry's mark stays: {}", copy.shown());
+    }
+    courier.stop(&post).await;
+}

@@ -5,9 +5,11 @@
 mod delivery;
 mod exits;
 mod interleaving;
+mod moving;
 mod order;
 mod strategy;
 mod trouble;
+mod unreachable;
 mod way;
 
 use alertcast_core::conformance::fixtures;

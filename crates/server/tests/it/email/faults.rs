@@ -6,7 +6,10 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use alertcast::clock::Clock as _;
+use alertcast_core::conformance::fixtures::user_id;
+use alertcast_core::conformance::scene::set;
 use alertcast_core::delivery::DeliveryState::{Dead, Pending, Sent};
+use bson::doc;
 use serde_json::json;
 use telegram_sim::SimConfig;
 
@@ -275,4 +278,43 @@ async fn a_mail_under_way_when_the_program_is_killed_comes_again_and_says_so() {
     let [first, second] = server.mails_to(1).try_into().unwrap();
     assert_eq!((first.is_marked(), second.is_marked()), (false, true));
     assert_eq!(first.id(), second.id(), "a mail program shows it once");
+}
+
+#[tokio::test]
+async fn an_address_without_a_mailbox_is_not_tried_again_until_it_is_another() {
+    let mut server = MailServer::start();
+    server.rule("rcpt", "reply", json!({ "text": "550 5.1.1 User unknown", "to": "2@" }));
+    let mut app = start(&server).await;
+    app.allow.audience_changed = true;
+    app.done(buy(100.0)).await;
+    server.clear();
+    app.done(tp_hit(112.0)).await;
+    app.done(buy(101.0)).await;
+    let told: Vec<String> = app.operator_texts();
+    let about = |text: &&String| text.contains("address has no mailbox");
+    assert_eq!(told.iter().filter(about).count(), 1, "{told:?}");
+    assert_eq!(app.messages(2).len(), 3, "Telegram takes no notice");
+    assert!(server.mails_to(2).is_empty());
+    let books = app.books().await;
+    assert_eq!(to(&books, 2).len(), 1, "no mail was so much as made out");
+    assert!(books.users[&user_id(2)].email_bounced_since().is_some());
+    let address = doc! { "email": "user2@example.org" };
+    app.change(vec![set(Collection::Users, user_id(2), address)]).await;
+    app.done(tp_hit(113.0)).await;
+    let mails = server.mails();
+    assert!(mails.iter().any(|mail| mail.recipients == ["user2@example.org"]), "another address is written to");
+    finish(app, &server).await;
+}
+
+#[tokio::test]
+async fn an_address_that_a_policy_keeps_from_us_is_tried_with_each_alert() {
+    let mut server = MailServer::start();
+    server.rule("rcpt", "reply", json!({ "text": "550 5.7.1 We do not like you", "to": "2@" }));
+    let mut app = start(&server).await;
+    app.done(buy(100.0)).await;
+    server.clear();
+    app.done(tp_hit(112.0)).await;
+    assert_eq!(server.mails_to(2).len(), 1, "the exit");
+    let books = finish(app, &server).await;
+    assert_eq!(books.users[&user_id(2)].email_bounced_since(), None);
 }

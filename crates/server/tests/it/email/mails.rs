@@ -49,7 +49,14 @@ async fn an_exit_answers_its_entry() {
     let [entry, exit] = server.mails_to(2).try_into().unwrap();
     assert_eq!(exit.header("In-Reply-To"), Some(entry.id()));
     assert_eq!(exit.header("References"), Some(entry.id()));
-    assert_eq!(exit.header("Subject"), Some("✅ TAKE PROFIT HIT SYM1 · 1h"));
+    assert_eq!(entry.header("Subject"), Some("🟢 BUY SYM1 · 1h"));
+    assert_eq!(
+        exit.header("Subject"),
+        Some("Re: 🟢 BUY SYM1 · 1h"),
+        "the entry's, unchanged: mail programs thread by it"
+    );
+    assert!(exit.text().starts_with("✅ Closed at 112 · take profit · +12.00%"), "{}", exit.text());
+    assert!(exit.bodies["text/html"].contains(">✅ Closed at 112 · take profit · +12.00%</p>"));
     assert_eq!((entry.header("In-Reply-To"), entry.header("References")), (None, None));
     finish(app, &server).await;
 }
@@ -109,10 +116,26 @@ async fn one_click_is_offered_for_encrypted_links_only() {
 async fn what_an_alert_brings_cannot_break_out_of_the_mail() {
     let server = MailServer::start();
     let mut app = start(&server).await;
-    let targets = json!({ "tp2": "<script>alert(1)</script>", "comment": "x\r\nBcc: other@example.com" });
-    app.done(crate::harness::post::with(buy(100.0), targets)).await;
+    let hostile = json!({ "comment": "<script>alert(1)</script>\r\nBcc: other@example.com" });
+    app.done(crate::harness::post::with(buy(100.0), hostile)).await;
     let mail = server.mails_to(1).remove(0);
     assert!(mail.defects.is_empty() && !mail.bodies["text/html"].contains("<script"));
     assert_eq!(mail.header("Bcc"), None);
+    finish(app, &server).await;
+}
+
+#[tokio::test]
+async fn a_mail_is_from_the_provider_by_name() {
+    let server = MailServer::start();
+    let change = |all: &mut _| {
+        settings(all, &server);
+        all.email.provider = Some("Example & Co".to_owned());
+    };
+    let mut app = App::start_with(world(), change).await;
+    app.done(buy(100.0)).await;
+    let mail = server.mails_to(1).remove(0);
+    assert!(mail.header("From").unwrap().contains("Example & Co"), "{:?}", mail.header("From"));
+    assert!(mail.text().contains("You get this from Example & Co because"), "{}", mail.text());
+    assert!(mail.bodies["text/html"].contains("from Example &amp; Co because"));
     finish(app, &server).await;
 }

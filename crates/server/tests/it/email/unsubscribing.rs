@@ -119,10 +119,13 @@ async fn a_wrong_link_is_told_nothing_and_changes_nothing() {
     for wrong in [forged.as_str(), "/unsubscribe/00", "/unsubscribe/%ff", &path[..path.len() - 32]] {
         for answer in [click(&app, wrong).await, get(&app, wrong).await] {
             assert_eq!(answer.status(), 404, "{wrong}");
+            assert_eq!(answer.headers()["content-type"], "text/html; charset=utf-8", "a person reads it");
             bodies.insert(answer.text().await.unwrap());
         }
     }
     assert_eq!(bodies.len(), 1, "{bodies:?}");
+    let page = bodies.pop_first().unwrap();
+    assert!(page.contains("width=device-width") && page.contains("Nothing was changed"), "{page}");
     let books = finish(app, &server).await;
     assert!((1..=3).all(|n| books.users[&user_id(n)].preferences.notifications.email));
 }
@@ -137,7 +140,9 @@ async fn when_the_store_does_not_answer_the_reader_is_asked_to_come_again() {
         tokio::task::yield_now().await;
     }
     house.wait(5);
-    request.await.unwrap().assert(503);
+    let answer = request.await.unwrap();
+    assert_eq!((answer.status.as_u16(), answer.header("retry-after")), (503, "5"));
+    assert!(answer.text.contains("try again in a moment"), "a page: {}", answer.text);
     drop(stall);
     // Who is not there any more gets no mail: that is as good as stopped.
     Post::body("List-Unsubscribe=One-Click").to(&path).send(&house).await.assert(200);

@@ -96,8 +96,11 @@ delegate! {
         fn next_due(lane: &str, now: Time) -> Option<Time>;
         fn take(fence: &Fence, deliveries: &[DeliveryId], now: Time) -> TakeResult;
         fn record_attempts(fence: &Fence, records: Vec<AttemptRecord>, now: Time) -> Vec<AlertId>;
+        fn tell_operators(notices: Vec<Notice>) -> ();
+        fn note_copies(copies: &[(DeliveryId, i64)], now: Time) -> ();
         fn recover(fence: &Fence, now: Time) -> u64;
         fn defer_chat(fence: &Fence, chat: &str, until: Time) -> ();
+        fn move_chat(from: &str, to: &str, now: Time) -> u64;
         fn expire_overdue(now: Time, limit: usize) -> (Vec<AlertId>, bool);
         fn settle(alert: AlertId, now: Time) -> Settled;
         fn unsettled(after: Option<AlertId>, limit: usize) -> Vec<AlertId>;

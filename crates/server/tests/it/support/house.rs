@@ -81,6 +81,7 @@ impl House {
             spooling: alertcast::spool::Spooling::default(),
             degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
             readiness: alertcast::readiness::Readiness::default(),
+            moved: alertcast::moved::MovedChats::default(),
             clock,
             ids: Arc::new(ObjectIds),
             settings: Arc::new(settings),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageKind, chat_of};
 use alertcast_core::erasure::ERASED;
 use telegram_sim::SentMessage;
 
@@ -50,7 +50,7 @@ fn arrived(books: &Books, delivery: &Delivery, by_place: &BTreeMap<(String, i64)
     if delivery.to == ERASED {
         return;
     }
-    let place = (delivery.to.clone(), delivery.message_id.unwrap_or_default());
+    let place = (chat_of(&delivery.to).to_owned(), delivery.message_id.unwrap_or_default());
     let Some(message) = by_place.get(&place) else {
         return broken.unless(false, || format!("delivery {} is sent and did not arrive", delivery.id));
     };
@@ -69,8 +69,8 @@ fn copies(model: &Model<'_>, broken: &mut Broken) {
     let mut others: BTreeMap<&str, usize> = BTreeMap::new();
     for delivery in model.books.deliveries.values().filter(|delivery| may_have_left(delivery)) {
         match news_of(model.books, delivery) {
-            Some(told) => news.entry(&delivery.to).or_default().extend(told),
-            None => *others.entry(&delivery.to).or_default() += 1,
+            Some(told) => news.entry(chat_of(&delivery.to)).or_default().extend(told),
+            None => *others.entry(chat_of(&delivery.to)).or_default() += 1,
         }
     }
     let mut unmarked: BTreeMap<(String, News), usize> = BTreeMap::new();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, NEVER_ENTERED, OVER};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, NEVER_ENTERED, OVER, chat_of};
 use alertcast_core::trade::document::Trade;
 use telegram_sim::SentMessage;
 
@@ -83,7 +83,7 @@ fn told_to_the_end(books: &Books, trade: &Trade, chats: &BTreeMap<String, Read>,
     };
     let left_out = [NEVER_ENTERED, OVER].map(Some).contains(&told.last_error.as_deref());
     let is_owed = told.state == DeliveryState::Sent || (told.state == DeliveryState::Dropped && left_out);
-    let Some(read) = chats.get(&told.to).filter(|_| is_owed) else { return };
+    let Some(read) = chats.get(chat_of(&told.to)).filter(|_| is_owed) else { return };
     let config = &books.configs[&trade.alert_config_id];
     let of = format!("{} · {} {}", config.symbol.as_str(), config.timeframe, config.strategy);
     let trade = (of, trade.trade_number.0);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageKind, chat_of};
 use alertcast_core::id::TradeId;
 use alertcast_core::trade::document::{Trade, TradeStatus};
 use telegram_sim::SentMessage;
@@ -37,7 +37,7 @@ fn ended(books: &Books, result: &Delivery, places: &Places<'_>, broken: &mut Bro
         state => return broken.unless(false, || format!("result {} is {state}", result.id)),
     }
     broken.equal(&result.message_id, &entry.message_id, || format!("the message that {} edited", result.id));
-    let at = |delivery: &Delivery| places.get(&(delivery.to.clone(), delivery.message_id?)).copied();
+    let at = |delivery: &Delivery| places.get(&(chat_of(&delivery.to).to_owned(), delivery.message_id?)).copied();
     let Some(message) = at(entry) else {
         return broken.unless(false, || format!("result {} stands under no message", result.id));
     };
@@ -95,7 +95,7 @@ fn planned(
 fn edited_once(model: &Model<'_>, results: &BTreeMap<TradeId, Vec<&Delivery>>, broken: &mut Broken) {
     let tried = results.values().flatten().filter(|result| result.attempts.0 > 0);
     let entries = tried.map(|result| &model.books.deliveries[&result.entry_delivery.unwrap()]);
-    let places: BTreeSet<_> = entries.map(|entry| (entry.to.clone(), entry.message_id)).collect();
+    let places: BTreeSet<_> = entries.map(|entry| (chat_of(&entry.to).to_owned(), entry.message_id)).collect();
     for message in model.messages.iter().filter(|message| !message.edits.is_empty()) {
         let place = (message.chat_id.to_string(), Some(message.message_id));
         broken.equal(&message.edits.len(), &1, || format!("edits of {place:?}"));
