@@ -62,12 +62,34 @@ const TARGETS_MAX: u32 = 20;
 
 /// Understands a phrase.
 pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
+    if let Some(entry) = closed_entry(text) {
+        return closes_entry(entry);
+    }
     let tokens = tokens(text);
     let phrase = Phrase { tokens: &tokens, place };
-    if tokens.is_empty() {
+    // A comparison of prices (`close > open`), or a letter alone.
+    let compares = place == Place::Remark && text.contains(['<', '>']);
+    if tokens.is_empty() || compares || matches!(tokens[..], [Token::Letter(_)]) {
         return Saying::Unknown;
     }
     if tokens.iter().any(|token| matches!(token, Token::Other)) { phrase.in_part() } else { phrase.whole() }
+}
+
+/// The entry's id in `Close entry(s) order ID`, as TradingView itself calls the order of `strategy.close`.
+fn closed_entry(text: &str) -> Option<&str> {
+    const STARTS: &[&str] = &["close entry(s) order", "close entries order", "close entry order"];
+    let text = text.trim();
+    let head = |start: &&&str| text.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start));
+    STARTS.iter().find(head).map(|start| text.get(start.len()..).unwrap_or_default())
+}
+
+/// Whatever the entry is called; where its id is a side, that side ends.
+fn closes_entry(id: &str) -> Saying {
+    let tokens = tokens(id);
+    let known = !tokens.iter().any(|token| matches!(token, Token::Other));
+    let phrase = Phrase { tokens: &tokens, place: Place::Remark };
+    let side = phrase.side().or_else(|| phrase.order()).filter(|_| known);
+    Saying::Closing(Closing { side, firm: true, ..Closing::default() })
 }
 
 struct Phrase<'t> {
@@ -205,7 +227,8 @@ impl Phrase<'_> {
     /// Whether only a part of the position is closed.
     fn parts(&self) -> bool {
         let closing = self.exits() || self.takes_profit() || self.stops();
-        self.has(&[Word::Partial, Word::Reduce])
+        let enters = self.has(&[Word::Enter, Word::Entry, Word::Add]);
+        self.has(&[Word::Partial, Word::Reduce]) && !enters
             || self.pair(&[Word::Scale], &[Word::Out])
             || closing && self.has(&[Word::Half])
             || self.percent_closed()
@@ -308,7 +331,7 @@ impl Phrase<'_> {
         let says_more = self.numbers().next().is_some()
             || letters
             || self.has(&[Word::Hit, Word::Half, Word::Out, Word::Off, Word::Square, Word::Margin, Word::Call])
-            || self.has(&[Word::Modifier, Word::Percent, Word::Loss]);
+            || self.has(&[Word::Modifier, Word::Percent, Word::Loss, Word::Partial, Word::Reduce]);
         let sides = self.words().filter(|word| word.trade_side().is_some() || word.order_side().is_some()).count();
         if says_more || self.has(&[Word::Limit]) && sides > 0 {
             return Saying::Unknown;
@@ -345,7 +368,9 @@ impl Phrase<'_> {
         // Where an action is told, or its kind, such a word at the head or the end says enough.
         let head =
             |token: Option<&Token>| matches!(token, Some(Token::Word(Word::Exit | Word::StopLoss | Word::Target)));
-        let outright = self.place != Place::Remark && (head(self.tokens.first()) || head(self.tokens.last()));
+        // A remark that ends with it is an exit's name (`Death Cross Exit`); one that begins with it may go on anyhow.
+        let named = self.tokens.len() <= 5 && matches!(self.tokens.last(), Some(Token::Word(Word::Exit)));
+        let outright = named || self.place != Place::Remark && (head(self.tokens.first()) || head(self.tokens.last()));
         if hit || ends || outright { Saying::Unclear(self.side()) } else { Saying::Unknown }
     }
 }

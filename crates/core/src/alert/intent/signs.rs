@@ -52,13 +52,33 @@ const REASONS: &[&str] = &[
     "status",
     "state",
     "trade",
-    "alert",
-    "alertname",
+    "tradeside",
+    "positioneffect",
+    "positionaction",
+    "offset",
+    "openclose",
+    "intent",
+    "purpose",
+    "mode",
 ];
 
 /// Names of orders, and remarks on them.
-const LABELS: &[&str] =
-    &["comment", "ordercomment", "orderid", "id", "signalid", "ordername", "tradeid", "label", "tag"];
+const LABELS: &[&str] = &[
+    "comment",
+    "ordercomment",
+    "orderid",
+    "id",
+    "signalid",
+    "ordername",
+    "signalname",
+    "tradeid",
+    "label",
+    "tag",
+    "alert",
+    "alertname",
+    "alertmessage",
+    "orderalertmessage",
+];
 
 /// Where kinds of order stand.
 const ORDER_KINDS: &[&str] = &["type", "order", "ordertype"];
@@ -80,6 +100,7 @@ const CLOSING_FLAGS: &[&str] = &[
     "closeall",
     "exitall",
     "isclose",
+    "isclosing",
     "isexit",
     "flatten",
     "flattenall",
@@ -94,7 +115,19 @@ const SHORT_FLAGS: &[&str] = &["closeshort", "exitshort", "closeshorts", "shorte
 
 const POSITION_SIDES: &[&str] = &["positionside", "posside", "positiondirection"];
 const STANCES: &[&str] = &["sentiment", "position"];
-const SIZES: &[&str] = &["positionsize", "marketpositionsize", "positionqty", "positionquantity", "targetpositionsize"];
+const SIZES: &[&str] = &[
+    "positionsize",
+    "marketpositionsize",
+    "positionqty",
+    "positionquantity",
+    "positionamt",
+    "positionamount",
+    "newpositionsize",
+    "newposition",
+    "netposition",
+    "targetposition",
+    "targetpositionsize",
+];
 const BEFORE: &[&str] = &["prevposition", "previousposition", "previousmarketposition", "prevsentiment"];
 
 /// How much of the position is closed.
@@ -103,7 +136,8 @@ const PERCENTAGES: &[&str] =
     &["closepercent", "closepct", "closepercentage", "exitpercent", "exitpct", "reducepercent", "qtypercent", "qtypct"];
 
 /// Objects that are no groups, but in which people put an order's flags.
-const SIDE_OBJECTS: &[&str] = &["params", "position", "options", "extra", "details", "info", "execution", "settings"];
+const SIDE_OBJECTS: &[&str] =
+    &["params", "position", "options", "extra", "details", "info", "execution", "settings", "orderparams"];
 
 /// One field with a word in it.
 #[derive(Debug, Clone)]
@@ -299,6 +333,9 @@ impl Found {
             stance(value).map(|says| if let StateSays::Held(side) = says { StateSays::Trade(side) } else { says })
         } else if is(STANCES) {
             stance(value)
+        } else if is(names::POSITION) {
+            // Under one of its names at least; it is read from the first.
+            stance(value).filter(|says| *says == StateSays::Flat)
         } else if is(SIZES) {
             is_zero(value).then_some(StateSays::Flat)
         } else {
@@ -404,7 +441,9 @@ fn stance(value: &Value) -> Option<StateSays> {
 }
 
 fn is_zero(value: &Value) -> bool {
-    text_of(value).and_then(|text| number_of(text.trim_end_matches('%'))).is_some_and(|number| number.is_zero())
+    // With its unit, where it has one: `0 BTC`, `0%`.
+    let number = text_of(value).and_then(|text| number_of(text.split_whitespace().next()?.trim_end_matches('%')));
+    number.is_some_and(|number| number.is_zero())
 }
 
 fn number_of(text: &str) -> Option<Decimal> {

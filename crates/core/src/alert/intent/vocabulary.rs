@@ -88,7 +88,7 @@ pub(super) struct Number {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Token {
     Word(Word),
-    /// A single letter that stands for a word in an order's id: `L`, `S`.
+    /// A single letter that stands for a word in an order's id: `L`, `S`, `X`.
     Letter(Word),
     Number(Number),
     /// A word that is not known.
@@ -144,6 +144,8 @@ const WORDS: &[(&str, &[Word])] = &[
     ("cover", &[Word::Cover]),
     ("covered", &[Word::Cover]),
     ("covering", &[Word::Cover]),
+    ("le", &[Word::Long, Word::Entry]),
+    ("se", &[Word::Short, Word::Entry]),
     ("xl", &[Word::Exit, Word::Long]),
     ("lx", &[Word::Exit, Word::Long]),
     ("xs", &[Word::Exit, Word::Short]),
@@ -156,6 +158,8 @@ const WORDS: &[(&str, &[Word])] = &[
     ("profit", &[Word::Target]),
     ("profits", &[Word::Target]),
     ("take", &[Word::Filler]),
+    ("book", &[Word::Filler]),
+    ("booked", &[Word::Filler]),
     ("sl", &[Word::StopLoss]),
     ("stop", &[Word::Stop]),
     ("stops", &[Word::Stop]),
@@ -273,7 +277,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         return vec![Token::Other];
     }
     // The plural in brackets, as in TradingView's own `Close entry(s) order`.
-    let text = text.replace("(s)", "").replace("(S)", "");
+    let text: String = text.replace("(s)", "").replace("(S)", "").chars().map(narrow).collect();
     let mut tokens = Vec::new();
     for piece in joined(pieces(&text)) {
         match piece {
@@ -282,6 +286,14 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         }
     }
     spell_out(tokens)
+}
+
+/// Wide forms of letters and digits, as keyboards of East Asia have them, are the letters and digits.
+fn narrow(c: char) -> char {
+    match u32::from(c) {
+        wide @ 0xff01..=0xff5e => char::from_u32(wide - 0xfee0).unwrap_or(c),
+        _ => c,
+    }
 }
 
 #[derive(Debug)]
@@ -308,10 +320,16 @@ fn pieces(text: &str) -> Vec<Piece> {
             while at(index).is_ascii_digit() || inner(index) {
                 index += 1;
             }
-            let sign = (index..chars.len()).find(|i| !at(*i).is_whitespace());
-            let percent = sign.is_some_and(|i| at(i) == '%');
             let glued = start > 0 && at(start - 1).is_alphabetic();
-            pieces.push(Piece::Number { text: chars[start..index].iter().collect(), percent, glued });
+            let text: String = chars[start..index].iter().collect();
+            // A fraction: `1/2`.
+            let fraction = !glued && at(index) == '/' && at(index + 1).is_ascii_digit();
+            while fraction && (at(index) == '/' || at(index).is_ascii_digit()) {
+                index += 1;
+            }
+            let sign = (index..chars.len()).find(|i| !at(*i).is_whitespace());
+            let percent = fraction || sign.is_some_and(|i| at(i) == '%');
+            pieces.push(Piece::Number { text, percent, glued });
         } else if at(index).is_alphabetic() {
             index += 1;
             while at(index).is_alphabetic() && !(at(index).is_uppercase() && at(index - 1).is_lowercase()) {
@@ -352,6 +370,7 @@ fn read(letters: &str) -> Vec<Token> {
         "l" => return vec![Token::Letter(Word::Long)],
         "s" => return vec![Token::Letter(Word::Short)],
         "t" => return vec![Token::Letter(Word::Target)],
+        "x" => return vec![Token::Letter(Word::Exit)],
         _ => {}
     }
     if let Some((_, value)) = ORDINALS.iter().find(|(word, _)| *word == letters) {
@@ -417,7 +436,7 @@ mod tests {
         {
             assert_eq!(tokens(text), long, "{text}");
         }
-        for text in ["sl", "S/L", "s.l.", "S L"] {
+        for text in ["sl", "S/L", "s.l.", "S L", "ＳＬ"] {
             assert_eq!(tokens(text), [Token::Word(Word::StopLoss)], "{text}");
         }
         for text in ["slow", "http", "clothes", "exitus", "enclose", "topic", "tpx", "Вход"] {
