@@ -15,8 +15,9 @@ use bson::Document;
 
 use super::super::store::Beside;
 use super::super::terminal::counted;
-use super::Finding;
 use super::server::Server;
+use super::{Finding, readings};
+use crate::clock::{Clock as _, SystemClock};
 use crate::settings::{Settings, StoreChoice};
 
 /// How long SQLite's check of the file may take.
@@ -304,6 +305,7 @@ async fn whole_contents(store: &Beside, settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![contents(store).await];
     findings.extend(lost_subscribers(store).await);
     findings.extend(moved_chats(store, settings).await);
+    findings.extend(readings::look(store, SystemClock::new().now()).await);
     findings
 }
 

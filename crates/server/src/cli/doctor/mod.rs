@@ -8,6 +8,7 @@ mod data;
 mod machine;
 mod mail;
 mod network;
+mod readings;
 mod server;
 mod settings;
 mod telegram;
