@@ -226,12 +226,13 @@ impl Api {
         found
     }
 
-    fn count_stranger(&self, address: IpAddr) -> Result<(), Problem> {
+    fn count_stranger(&self, address: IpAddr) -> Answered<()> {
         self.by_address.check(address).map_err(|wait| {
             let detail = "this address has sent more requests without a right token than it may in a minute";
             Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
                 .retry_after(wait)
                 .because("too_many_requests")
+                .into()
         })
     }
 
@@ -240,7 +241,7 @@ impl Api {
         static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| description().to_string().into());
         match self.count_stranger(self.addresses.sender(peer.ip(), headers)) {
             Ok(()) => ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.clone()).into_response(),
-            Err(problem) => problem.into_response(),
+            Err(fault) => fault.into_response(),
         }
     }
 
