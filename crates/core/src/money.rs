@@ -31,6 +31,24 @@ pub enum BadNumber {
     TooLarge,
 }
 
+/// Whether a text is spelt as a decimal number: a sign, ASCII digits with a point among them, an exponent. The readers
+/// below it take more (`42_5` for 425), which is not what the sender meant.
+pub(crate) fn is_number(text: &str) -> bool {
+    fn unsigned(text: &str) -> &str {
+        text.strip_prefix(['+', '-']).unwrap_or(text)
+    }
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (unsigned(mantissa), Some(unsigned(exponent))),
+        None => (unsigned(text), None),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    digits(whole)
+        && digits(fraction)
+        && !(whole.is_empty() && fraction.is_empty())
+        && exponent.is_none_or(|exponent| !exponent.is_empty() && digits(exponent))
+}
+
 macro_rules! decimals {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
@@ -76,15 +94,16 @@ macro_rules! decimals {
                 if ["nan", "inf", "infinity"].iter().any(|word| unsigned.eq_ignore_ascii_case(word)) {
                     return Err(BadNumber::NotFinite);
                 }
+                if !is_number(text) {
+                    return Err(BadNumber::NotANumber);
+                }
                 if let Ok(value) = Decimal::from_str_exact(text).or_else(|_| Decimal::from_scientific(text)) {
                     return Self::new(value);
                 }
-                // Longer than a Decimal holds, yet perhaps a number: the double nearest to it is near enough.
-                let spelled = unsigned.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'e' | b'E' | b'-' | b'+'));
-                match text.parse::<f64>() {
-                    Ok(value) if spelled => Self::from_f64(value).map_err(|_| BadNumber::TooLarge),
-                    _ => Err(BadNumber::NotANumber),
-                }
+                // Longer than a Decimal holds: the double nearest to it is near enough.
+                text.parse().map_err(|_| BadNumber::NotANumber).and_then(|value| {
+                    Self::from_f64(value).map_err(|_| BadNumber::TooLarge)
+                })
             }
 
             /// The number that a stored value is. What is beyond the greatest magnitude, or infinite, is read as the
@@ -229,11 +248,54 @@ mod tests {
         assert_eq!(Price::parse("1e400"), Err(BadNumber::TooLarge));
         assert_eq!(Price::parse("1000000000001"), Err(BadNumber::TooLarge));
         assert_eq!(Price::parse(""), Err(BadNumber::NotANumber));
+        for text in [
+            "42_5",
+            "1_000",
+            "_1",
+            "1_",
+            "0x10",
+            "0b1",
+            "1.2.3",
+            "1..2",
+            ".",
+            "+",
+            "-",
+            "+-5",
+            "--5",
+            "1e",
+            "e5",
+            "1e5e5",
+            "1e1_0",
+            "１２",
+            "4２",
+            "٣",
+            "1 000",
+            "1'000",
+            "1\u{a0}000",
+            "$5",
+            "5.",
+            "1f",
+            "1d",
+        ] {
+            let expected = if text == "5." { Price::parse("5") } else { Err(BadNumber::NotANumber) };
+            assert_eq!(Price::parse(text), expected, "{text}");
+        }
     }
 
     #[test]
     fn numbers_are_read_in_every_spelling() {
-        for (text, want) in [("100", "100"), (" 1.50 ", "1.5"), ("1e3", "1000"), ("-0.25", "-0.25"), ("+7", "7")] {
+        for (text, want) in [
+            ("100", "100"),
+            (" 1.50 ", "1.5"),
+            ("1e3", "1000"),
+            ("-0.25", "-0.25"),
+            ("+7", "7"),
+            (".5", "0.5"),
+            ("4e5", "400000"),
+            ("4.2E+1", "42"),
+            ("125e-2", "1.25"),
+            ("1.0000000000000000000000000000000000001", "1"),
+        ] {
             assert_eq!(Price::parse(text).map(|p| p.to_string()), Ok(want.to_owned()), "{text}");
         }
         assert_eq!(Price::parse("0.00001234").unwrap().to_string(), "0.00001234");

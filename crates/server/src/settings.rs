@@ -5,8 +5,9 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use alertcast_core::alert::known_secrets::KnownSecrets;
 use lettre::message::Mailbox;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 /// TradingView posts from these addresses.
 pub const TRADINGVIEW_ADDRESSES: [IpAddr; 4] = [
@@ -54,6 +55,29 @@ impl Default for Settings {
             metrics: MetricsSettings::default(),
         }
     }
+}
+
+impl Settings {
+    /// Every secret in the settings, so that none is kept where a stranger's message repeats it.
+    #[must_use]
+    pub fn known_secrets(&self) -> KnownSecrets {
+        let database = match &self.store {
+            StoreChoice::Embedded => None,
+            StoreChoice::MongoDb(address) => Some(address),
+        };
+        let passwords = [database, self.redis_url.as_ref(), self.email.smtp_url.as_ref()];
+        let passwords = passwords.into_iter().flatten().filter_map(|address| password(address.expose_secret()));
+        let webhook = self.webhook.secrets.iter().chain(&self.webhook.hmac_key);
+        let others = self.telegram.tokens.iter().chain(&self.metrics.token);
+        KnownSecrets::new(webhook.chain(others).map(|secret| secret.expose_secret()).chain(passwords))
+    }
+}
+
+/// The password in an address, as it is written there.
+fn password(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let (login, _) = rest.split(['/', '?']).next()?.rsplit_once('@')?;
+    login.split_once(':').map(|(_, password)| password)
 }
 
 /// Where the truth is kept.
@@ -249,7 +273,6 @@ pub enum LogFormat {
 /// The numeric part of a bot's token, which names the bot. None where the token is not of the form `123456:ABC…`.
 #[must_use]
 pub fn bot_id(token: &SecretString) -> Option<String> {
-    use secrecy::ExposeSecret as _;
     let (id, rest) = token.expose_secret().split_once(':')?;
     let fits = !id.is_empty() && id.bytes().all(|b| b.is_ascii_digit()) && !rest.is_empty();
     fits.then(|| id.to_owned())
@@ -265,4 +288,30 @@ const fn count(n: u32) -> NonZeroU32 {
 
 const fn days(n: u32) -> Duration {
     Duration::from_secs(n as u64 * 24 * 60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_secret_of_the_settings_is_known() {
+        let settings = Settings {
+            store: StoreChoice::MongoDb("mongodb://app:pass%2Fword-1@a,b/db?x=1".into()),
+            redis_url: Some("redis://:redis-password@cache".into()),
+            webhook: WebhookSettings {
+                secrets: vec!["first-secret".into(), "second-secret".into()],
+                hmac_key: Some("key-of-relays".into()),
+                ..WebhookSettings::default()
+            },
+            telegram: TelegramSettings { tokens: vec!["123456:bot-token".into()], ..TelegramSettings::default() },
+            email: EmailSettings { smtp_url: Some("smtps://me:mail-password@h:1".into()), ..EmailSettings::default() },
+            metrics: MetricsSettings { token: Some("metrics-token".into()) },
+            ..Settings::default()
+        };
+        let text = "first-secret second-secret key-of-relays 123456:bot-token pass%2Fword-1 pass/word-1 redis-password \
+                    mail-password metrics-token app";
+        let cut = settings.known_secrets().cut(text.as_bytes()).into_owned();
+        assert_eq!(String::from_utf8(cut).unwrap(), "[removed] ".repeat(9) + "app");
+    }
 }

@@ -189,7 +189,8 @@ fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>)
             Value::Object(members) if names::is_group(&normal) && path.len() <= GROUP_LEVELS_MAX => {
                 index(members, &path, entries);
             }
-            Value::Object(_) | Value::Array(_) => {}
+            // Of what is read, it is told that it is none of these.
+            Value::Object(_) | Value::Array(_) if !names::is_read(&normal) => {}
             // A bar's time is its start, and never the moment of the alert.
             _ if group == "bar" && names::TIMESTAMP.contains(&normal.as_str()) => {}
             _ => {

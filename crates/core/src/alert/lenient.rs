@@ -22,7 +22,13 @@ const PLACEHOLDER_BYTES_MAX: usize = 200;
 
 /// Reads a text that starts with `{`.
 pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
+    read_from(text, 0)
+}
+
+/// Reads the object that starts at a byte of the text, and ends with it.
+pub(super) fn read_from(text: &str, start: usize) -> Result<Map<String, Value>, Unreadable> {
     let mut reader = Reader { text, chars: text.char_indices().peekable(), fields: 0 };
+    while reader.chars.next_if(|(at, _)| *at < start).is_some() {}
     reader.blank()?;
     let fields = reader.object(1)?;
     reader.blank()?;
@@ -31,6 +37,7 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
     }
     match reader.peek() {
         None => Ok(fields),
+        Some('{') => Err(Unreadable::SeveralOrders("one object stands behind another")),
         Some(_) => Err(reader.wrong("the text after the closing } does not belong to the alert")),
     }
 }
@@ -188,10 +195,10 @@ impl Reader<'_> {
         Ok(items)
     }
 
-    /// White space and any number of commas: doubled ones and a trailing one mean nothing.
+    /// White space and any number of commas, or semicolons: doubled ones and a trailing one mean nothing.
     fn commas(&mut self) -> Result<(), Unreadable> {
         self.blank()?;
-        while self.take_if(|c| c == ',') {
+        while self.take_if(|c| matches!(c, ',' | ';')) {
             self.blank()?;
         }
         Ok(())
@@ -201,7 +208,7 @@ impl Reader<'_> {
     fn separated(&mut self, close: char) -> Result<(), Unreadable> {
         let newline = self.blank()?;
         match self.peek() {
-            Some(c) if c == ',' || c == close || newline => Ok(()),
+            Some(c) if matches!(c, ',' | ';') || c == close || newline => Ok(()),
             None => Ok(()),
             Some(_) => Err(self.wrong("a comma is missing, or a text lacks its quotes")),
         }

@@ -9,12 +9,14 @@
 pub mod document;
 pub mod duplicate;
 pub mod intent;
+pub mod known_secrets;
 pub mod payload;
 pub mod problem;
 pub mod render;
 pub mod rules;
 pub mod settling;
 
+mod entities;
 mod fields;
 mod lenient;
 mod levels;

@@ -45,7 +45,26 @@ pub(super) const ALL: &[&[&str]] = &[
 
 /// Objects whose members count as the alert's own, as people group TradingView's placeholders. Others (`takeProfit:
 /// {price: …}`, say) are kept as they are, because a `price` in them is not the alert's.
-const GROUPS: &[&str] = &["strategy", "strategyinfo", "order", "bar", "data", "alert", "payload", "signal", "trade"];
+const GROUPS: &[&str] = &[
+    "strategy",
+    "strategyinfo",
+    "order",
+    "bar",
+    "data",
+    "alert",
+    "payload",
+    "signal",
+    "trade",
+    "message",
+    "content",
+    "body",
+];
+
+/// Fields in whose text a whole alert may stand, as chat programs and relays wrap it.
+pub(super) const WRAPPERS: &[&str] = &["content", "text", "message", "payload", "body", "data", "alert"];
+
+/// Lists whose objects are orders of their own.
+pub(super) const ORDERS: &[&str] = &["orders", "alerts", "signals", "trades"];
 
 /// A name's normal form.
 pub(super) fn normal(name: &str) -> String {
@@ -62,13 +81,25 @@ pub(super) fn is_read(normal: &str) -> bool {
     ALL.iter().any(|list| list.contains(&normal))
 }
 
-/// Whether a field of this normal name holds a secret: by how it ends, so that `webhook_secret` and `token2` count too.
-/// Generous, because what is taken for a secret is only left out.
+/// Whether a field of this normal name holds a secret: by how it ends, so that `webhook_secret` and `token2` count too, or
+/// as a whole. Generous, because what is taken for a secret is only left out.
 pub(super) fn is_secret(normal: &str) -> bool {
+    /// Alone they are a secret's name; in others (`idempotency_key`, `bandpass`) mostly not.
+    const WHOLE: &[&str] =
+        &["key", "auth", "authkey", "accesskey", "pin", "pwd", "pass", "passcode", "license", "licence", "licensekey"];
+    is_surely_secret(normal) || WHOLE.contains(&without_number(normal))
+}
+
+/// Whether a field of this normal name holds nothing but a secret: not a word that may stand in other fields too.
+pub(super) fn is_surely_secret(normal: &str) -> bool {
     const ENDINGS: &[&str] =
         &["secret", "passphrase", "password", "passwd", "apikey", "token", "secretkey", "privatekey", "authorization"];
-    let name = normal.trim_end_matches(|c: char| c.is_ascii_digit());
+    let name = without_number(normal);
     ENDINGS.iter().any(|ending| name.ends_with(ending))
+}
+
+fn without_number(normal: &str) -> &str {
+    normal.trim_end_matches(|c: char| c.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -105,10 +136,32 @@ mod tests {
             "webhook_secret",
             "authToken",
             "secret2",
+            "key",
+            "Key",
+            "auth",
+            "auth_key",
+            "authKey",
+            "pin",
+            "PIN2",
+            "pwd",
+            "pass",
+            "license",
         ] {
             assert!(is_secret(&normal(name)), "{name}");
         }
-        for name in ["key", "tokens_left", "symbol", "license", "secret sauce"] {
+        for name in [
+            "idempotency_key",
+            "idempotencyKey",
+            "order_key",
+            "tokens_left",
+            "symbol",
+            "pin_bar",
+            "bandpass",
+            "passed",
+            "licensed",
+            "author",
+            "secret sauce",
+        ] {
             assert!(!is_secret(&normal(name)), "{name}");
         }
     }

@@ -1,13 +1,17 @@
-//! Bodies that are lines of `key=value` or `key: value`, split by newlines or commas.
+//! Bodies that are lines of `key=value` or `key: value`, split by newlines, commas, semicolons or bars.
 //!
 //! A value may hold a colon (`NASDAQ:AAPL`, `10:00:00Z`) and, where what follows the comma is no pair, a comma
-//! (`comment=Long, strong trend`). So `price: 64,250.5` is the one value `64,250.5`, which is no number, and not a
+//! (`comment=Long, strong trend`); semicolons and bars likewise. So `price: 64,250.5` is the one value `64,250.5`, which is no number, and not a
 //! price of 64.
 
 use serde_json::{Map, Value};
 
 use super::lenient::{self, typed};
+use super::names;
 use super::source::{FIELDS_MAX, Unreadable};
+
+/// What may stand between two pairs of a line.
+const BETWEEN: [char; 3] = [',', ';', '|'];
 
 /// Longer than this, what stands before a separator is prose.
 const NAME_CHARS_MAX: usize = 40;
@@ -16,8 +20,10 @@ const NAME_CHARS_MAX: usize = 40;
 const QUOTED_BYTES_MAX: usize = 4_096;
 
 /// Reads the pairs of a text. Of a name that stands there twice the last counts; lines without a pair are passed over.
+/// Two symbols, or two signals, are those of two orders.
 pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
     let mut map = Map::new();
+    let mut once: Vec<(String, Value)> = Vec::new();
     let mut count = 0;
     for line in text.split(['\n', '\r']) {
         for (name, value) in line_pairs(line) {
@@ -25,7 +31,15 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
             if count > FIELDS_MAX {
                 return Err(Unreadable::TooManyFields);
             }
-            map.insert(name.to_owned(), value_of(value));
+            let value = value_of(value);
+            let normal = names::normal(name);
+            if names::SYMBOL.contains(&normal.as_str()) || matches!(normal.as_str(), "signal" | "action") {
+                if once.iter().any(|(known, other)| *known == normal && *other != value) {
+                    return Err(Unreadable::SeveralOrders("its symbol or its signal stands there twice"));
+                }
+                once.push((normal, value.clone()));
+            }
+            map.insert(name.to_owned(), value);
         }
     }
     Ok(map)
@@ -38,8 +52,8 @@ fn line_pairs(line: &str) -> Vec<(&str, &str)> {
     while at <= line.len() && pairs.len() <= FIELDS_MAX {
         let rest = &line[at..];
         let pair = split(rest);
-        let end =
-            at + pair.and_then(|(_, value)| quoted_end(rest, value)).or_else(|| rest.find(',')).unwrap_or(rest.len());
+        let end = at
+            + pair.and_then(|(_, value)| quoted_end(rest, value)).or_else(|| rest.find(BETWEEN)).unwrap_or(rest.len());
         match (pair, pairs.last_mut()) {
             (Some((name, value)), _) => pairs.push((name, at + value, end)),
             (None, Some(last)) if !line[at..end].trim().is_empty() => last.2 = end,
@@ -50,12 +64,12 @@ fn line_pairs(line: &str) -> Vec<(&str, &str)> {
     pairs.into_iter().map(|(name, start, end)| (name, line[start..end.max(start)].trim())).collect()
 }
 
-/// The name at the start of `rest` and where its value starts; none where no name stands before the next comma.
+/// The name at the start of `rest` and where its value starts; none where no name stands before the next separator.
 fn split(rest: &str) -> Option<(&str, usize)> {
     let sep = rest
         .char_indices()
         .take(2 * NAME_CHARS_MAX)
-        .take_while(|(_, c)| *c != ',')
+        .take_while(|(_, c)| !BETWEEN.contains(c))
         .find(|(_, c)| matches!(c, ':' | '='))?
         .0;
     let value = sep + 1;
@@ -77,7 +91,8 @@ fn quoted_end(rest: &str, value: usize) -> Option<usize> {
     let start = rest.len() - inner.len() + open.len_utf8();
     rest[start..].char_indices().take_while(|(i, _)| *i < QUOTED_BYTES_MAX).find_map(|(i, c)| {
         let after = start + i + c.len_utf8();
-        let ends = lenient::closes(open, c) && matches!(rest[after..].trim_start().chars().next(), None | Some(','));
+        let next = rest[after..].trim_start().chars().next();
+        let ends = lenient::closes(open, c) && next.is_none_or(|next| BETWEEN.contains(&next));
         ends.then(|| rest.len() - rest[after..].trim_start().len())
     })
 }

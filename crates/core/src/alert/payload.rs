@@ -151,9 +151,17 @@ pub fn read(body: &[u8], query: &str) -> Result<Payload, Unreadable> {
     let mut secrets = Secrets::default();
     secrets.strip(&mut fields);
     secrets.strip(&mut query);
+    secrets.learn(&fields);
     secrets.clean(&mut fields);
+    let unwrapped = source::unwrapped(&fields)?.map(|mut inner| {
+        secrets.strip(&mut inner);
+        secrets.clean(&mut inner);
+        secrets.clean(&mut fields);
+        inner
+    });
     secrets.clean(&mut query);
     let mut raw = document(&fields);
+    let fields = unwrapped.unwrap_or(fields);
     if let Some(text) = source.text {
         raw.insert(TEXT_KEY, secrets.clean_text(&text).into_owned());
     }

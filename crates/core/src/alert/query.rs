@@ -7,15 +7,19 @@ use super::source::{FIELDS_MAX, Unreadable};
 
 /// Reads a query, `a=b&c=d`, percent-encoded. Of a name that stands there twice the last counts.
 pub(super) fn read(query: &str) -> Result<Map<String, Value>, Unreadable> {
-    let mut map = Map::new();
-    let query = query.strip_prefix('?').unwrap_or(query);
-    for (count, (name, value)) in form_urlencoded::parse(query.as_bytes()).enumerate() {
-        if count >= FIELDS_MAX {
-            return Err(Unreadable::TooManyFields);
-        }
-        map.insert(name.into_owned(), typed(value.trim()));
+    let pairs = pairs(query);
+    if pairs.len() > FIELDS_MAX {
+        return Err(Unreadable::TooManyFields);
     }
-    Ok(map)
+    Ok(pairs.into_iter().map(|(name, value)| (name, typed(value.trim()))).collect())
+}
+
+/// The pairs of a query, up to one more than there may be. `&amp;`, as an address reads that was copied out of a page,
+/// is `&`.
+pub(super) fn pairs(query: &str) -> Vec<(String, String)> {
+    let query = query.strip_prefix('?').unwrap_or(query).replace("&amp;", "&");
+    let pairs = form_urlencoded::parse(query.as_bytes()).take(FIELDS_MAX + 1);
+    pairs.map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 #[cfg(test)]
@@ -30,6 +34,13 @@ mod tests {
         assert_eq!(map["n"], 5);
         assert_eq!(map["empty"], Value::Null);
         assert!(read("%ff=%fe").is_ok());
+    }
+
+    #[test]
+    fn an_address_copied_out_of_a_page_reads_as_it_does_there() {
+        let map = read("strategy=EMA&amp;timeframe=1h&amp;note=a%26amp;b").unwrap();
+        assert_eq!(map.len(), 3);
+        assert_eq!((map["timeframe"].as_str(), map["note"].as_str()), (Some("1h"), Some("a&amp;b")));
     }
 
     #[test]

@@ -4,10 +4,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::names;
-
-/// What stands where a secret stood.
-const REMOVED: &str = "[removed]";
+use super::known_secrets::REMOVED;
+use super::{entities, names};
 
 /// A secret at least this long is cut out of longer texts wherever it stands in them; a shorter one may be a word.
 const REPEATED_CHARS_MIN: usize = 6;
@@ -25,18 +23,21 @@ const NAME_BYTES_MAX: usize = 64;
 /// and are kept for the operators.
 pub fn scrub(text: &str) -> String {
     let mut secrets = Secrets::default();
-    let scrubbed = scrubbed(text, |value| secrets.remember_text(value));
+    let text = entities::decoded(text);
+    let scrubbed = scrubbed(&text, |value, sure| secrets.remember_text(value, sure));
     secrets.without_remembered(scrubbed).into_owned()
 }
 
 /// A URL's query without the parameters named like a secret, for requests that are kept. The others are percent-encoded
 /// anew, and read as they did before.
 pub fn scrub_query(query: &str) -> String {
-    let query = query.strip_prefix('?').unwrap_or(query);
+    let pairs = super::query::pairs(query);
     let (secrets, others): (Vec<_>, Vec<_>) =
-        form_urlencoded::parse(query.as_bytes()).partition(|(name, _)| names::is_secret(&names::normal(name)));
+        pairs.into_iter().partition(|(name, _)| names::is_secret(&names::normal(name)));
     let mut known = Secrets::default();
-    secrets.iter().for_each(|(_, value)| known.remember_text(value));
+    for (name, value) in &secrets {
+        known.remember_text(value, names::is_surely_secret(&names::normal(name)));
+    }
     let mut out = form_urlencoded::Serializer::new(String::new());
     out.extend_pairs(others.iter().map(|(name, value)| (name, known.clean_text(value))));
     out.finish()
@@ -50,9 +51,10 @@ impl Secrets {
     /// Takes every field named like a secret out of `fields`, at any depth, and remembers its value.
     pub(super) fn strip(&mut self, fields: &mut Map<String, Value>) {
         fields.retain(|name, value| {
-            let secret = names::is_secret(&names::normal(name));
+            let normal = names::normal(name);
+            let secret = names::is_secret(&normal);
             if secret {
-                self.remember(value);
+                self.remember(value, names::is_surely_secret(&normal));
             }
             !secret
         });
@@ -69,18 +71,29 @@ impl Secrets {
         }
     }
 
-    fn remember(&mut self, value: &Value) {
+    /// Remembers the secrets that are named in texts, before they are cut out there: they may stand elsewhere too.
+    pub(super) fn learn(&mut self, fields: &Map<String, Value>) {
+        for text in fields.values().filter_map(Value::as_str) {
+            let mut found = Vec::new();
+            scrubbed(text, |value, sure| found.push((value.to_owned(), sure)));
+            found.iter().for_each(|(value, sure)| self.remember_text(value, *sure));
+        }
+    }
+
+    fn remember(&mut self, value: &Value, sure: bool) {
         match value {
-            Value::String(text) => self.remember_text(text),
-            Value::Number(number) => self.remember_text(&number.to_string()),
-            Value::Array(items) => items.iter().for_each(|item| self.remember(item)),
-            Value::Object(members) => members.values().for_each(|member| self.remember(member)),
+            Value::String(text) => self.remember_text(text, sure),
+            Value::Number(number) => self.remember_text(&number.to_string(), sure),
+            Value::Array(items) => items.iter().for_each(|item| self.remember(item, sure)),
+            Value::Object(members) => members.values().for_each(|member| self.remember(member, sure)),
             _ => {}
         }
     }
 
-    fn remember_text(&mut self, text: &str) {
-        let counts = text.chars().count() >= REPEATED_CHARS_MIN && !REMOVED.contains(text);
+    /// `sure`: its name says for certain that it is one. Else (`key: "BTCUSDT"`) it counts where it is no word either.
+    fn remember_text(&mut self, text: &str, sure: bool) {
+        let long = text.chars().count() >= REPEATED_CHARS_MIN && !REMOVED.contains(text);
+        let counts = long && (sure || is_no_word(text));
         if counts && self.0.len() < REMEMBERED_MAX && !self.0.iter().any(|known| known == text) {
             self.0.push(text.to_owned());
         }
@@ -106,7 +119,7 @@ impl Secrets {
 
     /// The text without secrets.
     pub(super) fn clean_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.without_remembered(scrubbed(text, |_| {}))
+        self.without_remembered(scrubbed(text, |_, _| {}))
     }
 
     fn without_remembered<'a>(&self, mut cleaned: Cow<'a, str>) -> Cow<'a, str> {
@@ -120,21 +133,25 @@ impl Secrets {
     }
 }
 
+/// Letters and digits mixed, in one piece: as secrets are, and words are not.
+fn is_no_word(text: &str) -> bool {
+    let has = |wanted: fn(char) -> bool| text.chars().any(wanted);
+    has(char::is_alphabetic) && has(|c| c.is_ascii_digit()) && !has(char::is_whitespace)
+}
+
 /// Cuts out what follows `secret:`, `"api_key" = ` and the like. Rather too much than too little: the text is for
 /// people to read, nothing is read from it.
-fn scrubbed(text: &str, mut found: impl FnMut(&str)) -> Cow<'_, str> {
+fn scrubbed(text: &str, mut found: impl FnMut(&str, bool)) -> Cow<'_, str> {
     let mut out = String::new();
     let mut kept = 0;
     let mut from = 0;
     while let Some(sep) = text[from..].find([':', '=']).map(|i| from + i) {
         from = sep + 1;
-        if !named_like_a_secret(&text[kept..sep]) {
-            continue;
-        }
+        let Some(sure) = named_like_a_secret(&text[kept..sep], text[sep..].starts_with('=')) else { continue };
         let (start, end) = value_after(text, from);
         out.push_str(&text[kept..start]);
         if end > start {
-            found(text[start..end].trim_end());
+            found(text[start..end].trim_end(), sure);
             out.push_str(REMOVED);
         }
         kept = end;
@@ -147,8 +164,9 @@ fn scrubbed(text: &str, mut found: impl FnMut(&str)) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Whether a secret's name stands at the end of `before`, decorations such as `"` and `*` passed over.
-fn named_like_a_secret(before: &str) -> bool {
+/// Whether a secret's name stands at the end of `before`, decorations such as `"` and `*` passed over; and whether it is
+/// surely one. Before an equals sign the last word is a name too: `buy key=…`.
+fn named_like_a_secret(before: &str, equals: bool) -> Option<bool> {
     let trimmed = before.trim_end();
     let mut start = trimmed.len().saturating_sub(NAME_BYTES_MAX);
     while !trimmed.is_char_boundary(start) {
@@ -157,7 +175,12 @@ fn named_like_a_secret(before: &str) -> bool {
     let trimmed = trimmed[start..].trim_end_matches(|c: char| !c.is_alphanumeric());
     let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | ' ' | '.');
     let name: String = trimmed.chars().rev().take_while(|c| part(*c)).collect();
-    names::is_secret(&names::normal(&name.chars().rev().collect::<String>()))
+    let name: String = name.chars().rev().collect();
+    let normal = names::normal(&name);
+    let last = || name.rsplit([' ', '.']).next().map(names::normal).unwrap_or_default();
+    let named =
+        names::is_secret(&normal) || (equals && !normal.ends_with("idempotencykey") && names::is_secret(&last()));
+    named.then(|| names::is_surely_secret(&normal))
 }
 
 /// Where the value that follows a separator starts and ends. In quotes: up to the closing one; else up to where a pair

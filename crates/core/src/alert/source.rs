@@ -1,9 +1,11 @@
 //! The shape of a body: JSON, near-JSON, or pairs (or a form's, as `curl -d` sends them); and its fields, whatever the
-//! shape.
+//! shape. Also where it is wrapped: in a code fence, behind a text, in HTML's entities, in another object's `content`.
+//!
+//! A message is one order. One that holds several is refused: whichever was taken, the others would be lost.
 
 use serde_json::{Map, Value};
 
-use super::{lenient, pairs, query};
+use super::{entities, lenient, names, pairs, query};
 
 /// The most fields and list items that a body may have, at all levels together.
 pub(super) const FIELDS_MAX: usize = 256;
@@ -27,6 +29,9 @@ pub enum Unreadable {
     /// JSON, but not an object.
     #[error("the body is {0}, not an object: send one alert as {{\"symbol\": …, \"signal\": …}}")]
     NotAnObject(&'static str),
+    /// More than one order; with what shows it.
+    #[error("the message holds several orders ({0}): send each in an alert of its own")]
+    SeveralOrders(&'static str),
     /// Starts like an object and is none.
     #[error("the body starts like JSON but is none: in line {line}, column {column}, {expected}")]
     Syntax {
@@ -52,34 +57,167 @@ pub enum Unreadable {
 #[derive(Debug)]
 pub(super) struct Source {
     pub(super) fields: Map<String, Value>,
-    /// The body's text, where it was not JSON.
+    /// The body's text, where it was not JSON; its entities decoded.
     pub(super) text: Option<String>,
+    /// Whether they stood in an object, not in pairs.
+    is_object: bool,
 }
 
 /// Reads a body. An empty one, and a text without fields, have no fields: the query may have them all.
 pub(super) fn read(body: &[u8]) -> Result<Source, Unreadable> {
     let text = std::str::from_utf8(body).map_err(|e| Unreadable::NotUtf8 { at: e.valid_up_to() })?;
-    let text = text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0'));
+    let source = read_text(text)?;
+    one_order(&source.fields)?;
+    Ok(source)
+}
+
+fn read_text(text: &str) -> Result<Source, Unreadable> {
+    let trim = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0');
+    let text = text.trim_matches(trim);
     match serde_json::from_str::<Value>(text) {
         Ok(Value::Object(fields)) => {
             measure(&fields)?;
-            Ok(Source { fields, text: None })
+            Ok(Source { fields, text: None, is_object: true })
         }
-        Ok(other) => Err(Unreadable::NotAnObject(kind(&other))),
-        Err(_) => near_json_or_pairs(text),
+        // JSON that was encoded once more.
+        Ok(Value::String(inner)) if inner.trim_start().starts_with('{') => near_json_or_pairs(inner.trim_matches(trim)),
+        Ok(other) => Err(no_object(&other)),
+        Err(_) => near_json_or_pairs(entities::decoded(text).trim_matches(trim)),
     }
 }
 
 fn near_json_or_pairs(text: &str) -> Result<Source, Unreadable> {
-    let fields = match text.chars().next() {
-        Some('{') if !text.starts_with("{{") => lenient::read(text)?,
+    let (fields, is_object) = match text.chars().next() {
+        Some('{') if !text.starts_with("{{") => (lenient::read(text)?, true),
         Some('[') if !text[1..].trim_start().starts_with(|c: char| c.is_alphabetic()) => {
-            return Err(Unreadable::NotAnObject("a list"));
+            let list = lenient::read(&format!("{{list: {text}\n}}")).ok().and_then(|mut list| list.remove("list"));
+            return Err(list.map_or(Unreadable::NotAnObject("a list"), |list| no_object(&list)));
         }
-        _ if is_form(text) => query::read(text)?,
-        _ => pairs::read(text)?,
+        _ if is_form(text) => (query::read(text)?, false),
+        _ => match behind_text(text)? {
+            Some(fields) => (fields, true),
+            None => (pairs::read(text)?, false),
+        },
     };
-    Ok(Source { fields, text: Some(text.to_owned()) })
+    Ok(Source { fields, text: Some(text.to_owned()), is_object })
+}
+
+fn no_object(value: &Value) -> Unreadable {
+    let several = value.as_array().is_some_and(|items| items.iter().filter(|item| item.is_object()).count() > 1);
+    if several { Unreadable::SeveralOrders("it is a list of objects") } else { Unreadable::NotAnObject(kind(value)) }
+}
+
+/// The object in a code fence, or behind a text that says nothing itself: `Alert on AAPL: {…}`.
+///
+/// # Errors
+/// It begins like one and cannot be read: it is not read as pairs then, because what is gone may be its stop loss.
+fn behind_text(text: &str) -> Result<Option<Map<String, Value>>, Unreadable> {
+    let Some(start) = object_start(text) else { return Ok(None) };
+    let said = pairs::read(&text[..start]).is_ok_and(|said| is_any_read(&said));
+    if said {
+        return Ok(None);
+    }
+    // What closes a fence ends the object; behind it stands what a person wrote.
+    let fenced = text[..start].contains("```");
+    let end = text[start..].find("```").filter(|_| fenced).map_or(text.len(), |end| start + end);
+    if fenced && object_start(&text[end..]).is_some() {
+        return Err(Unreadable::SeveralOrders("one object stands behind another"));
+    }
+    let whole = text[..end].trim_end_matches(|c: char| c.is_whitespace() || c == '`');
+    let quoted = text[start + 1..].trim_start().starts_with(lenient::is_quote);
+    match lenient::read_from(whole, start) {
+        Ok(fields) if quoted || is_any_read(&fields) => Ok(Some(fields)),
+        Err(wrong) if quoted => Err(wrong),
+        Ok(_) | Err(_) => Ok(None),
+    }
+}
+
+/// Where the first object begins. `{{…}}` begins none.
+fn object_start(text: &str) -> Option<usize> {
+    let mut from = 0;
+    loop {
+        let at = from + text[from..].find('{')?;
+        if !text[at..].starts_with("{{") {
+            return Some(at);
+        }
+        from = at + 2;
+    }
+}
+
+fn is_any_read(fields: &Map<String, Value>) -> bool {
+    fields.iter().any(|(name, value)| names::is_read(&names::normal(name)) && !is_blank(value))
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// An object's list of orders is more than one order, and so is a single one of which the object itself says nothing.
+fn one_order(fields: &Map<String, Value>) -> Result<(), Unreadable> {
+    let is_order =
+        |item: &Value| item.as_object().is_some_and(|item| says(item, names::SYMBOL) || says(item, DIRECTIONS));
+    for (name, value) in fields {
+        let Value::Array(items) = value else { continue };
+        let orders = items.iter().filter(|item| is_order(item)).count();
+        let listed = names::ORDERS.contains(&names::normal(name).as_str());
+        if listed && (orders > 1 || (orders == 1 && !says(fields, DIRECTIONS))) {
+            return Err(Unreadable::SeveralOrders("they stand in a list"));
+        }
+    }
+    Ok(())
+}
+
+/// Fields that say what an order is for.
+const DIRECTIONS: &[&str] = &["signal", "action", "orderaction", "side", "direction"];
+
+/// Whether an object, or a group in it, has a field of such a name.
+fn says(fields: &Map<String, Value>, wanted: &[&str]) -> bool {
+    fields.iter().any(|(name, value)| {
+        let normal = names::normal(name);
+        let within = |members| names::is_group(&normal) && says_itself(members, wanted);
+        value.as_object().map_or_else(|| wanted.contains(&normal.as_str()) && !is_blank(value), within)
+    })
+}
+
+fn says_itself(fields: &Map<String, Value>, wanted: &[&str]) -> bool {
+    let named = |name: &String, value: &Value| wanted.contains(&names::normal(name).as_str()) && !is_blank(value);
+    fields.iter().any(|(name, value)| named(name, value))
+}
+
+/// The fields of an alert that stands in the text of another object's `content`, `text`, `message` or the like; with
+/// that object's other fields. None where that object says something itself.
+///
+/// # Errors
+/// The text begins like an object and cannot be read, or holds several orders.
+pub(super) fn unwrapped(fields: &Map<String, Value>) -> Result<Option<Map<String, Value>>, Unreadable> {
+    if [names::SYMBOL, DIRECTIONS, names::PRICE].iter().any(|wanted| says(fields, wanted)) {
+        return Ok(None);
+    }
+    for (name, value) in fields {
+        let Value::String(text) = value else { continue };
+        if !names::WRAPPERS.contains(&names::normal(name).as_str()) {
+            continue;
+        }
+        let whole = |inner: &Map<String, Value>| {
+            [names::SYMBOL, DIRECTIONS, names::PRICE].iter().all(|wanted| says(inner, wanted))
+        };
+        let inner = match read_text(text) {
+            Ok(inner) => inner,
+            Err(wrong @ (Unreadable::SeveralOrders(_) | Unreadable::Syntax { .. })) => return Err(wrong),
+            Err(_) => continue,
+        };
+        if inner.is_object {
+            one_order(&inner.fields)?;
+        }
+        if (inner.is_object && is_any_read(&inner.fields)) || whole(&inner.fields) {
+            let mut all = fields.clone();
+            all.shift_remove(name);
+            all.extend(inner.fields);
+            measure(&all)?;
+            return Ok(Some(all));
+        }
+    }
+    Ok(None)
 }
 
 /// `a=b&c=d`, with nothing that would split pairs.

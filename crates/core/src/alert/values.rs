@@ -10,7 +10,7 @@ use super::intent::Position;
 use super::payload::GivenTimeframe;
 use super::problem::{ProblemCode, shown};
 use crate::market::{Symbol, Timeframe};
-use crate::money::{Amount, BadNumber, Price};
+use crate::money::{Amount, BadNumber, Price, is_number};
 use crate::time::Time;
 use crate::user::RiskLevel;
 
@@ -74,12 +74,13 @@ pub(super) fn unfilled<T>(placeholder: &str) -> Reading<T> {
 
 /// Reads a text, which is no placeholder.
 fn read<T>(value: &Value, of: impl FnOnce(String) -> Reading<T>) -> Reading<T> {
-    match text(value) {
-        None => Reading::Absent,
-        Some(text) => match placeholder(&text) {
+    match scalar(value) {
+        Reading::Usable(text) => match placeholder(&text) {
             Some(placeholder) => unfilled(placeholder),
             None => of(text),
         },
+        Reading::Absent => Reading::Absent,
+        Reading::Unusable(code, reason) => Reading::Unusable(code, reason),
     }
 }
 
@@ -132,9 +133,9 @@ pub(super) fn position(value: &Value) -> Reading<Position> {
 
 /// The entry's price. Zero and below are numbers too: whether they will do is a rule.
 pub(super) fn price(value: &Value) -> Reading<Price> {
-    match value {
-        Value::Bool(flag) => Reading::Unusable(ProblemCode::NotANumber, format!("is {flag}, which is not a number")),
-        _ => read(value, |text| number(&text)),
+    match read(value, |text| number(&text)) {
+        Reading::Unusable(ProblemCode::WrongType, reason) => Reading::Unusable(ProblemCode::NotANumber, reason),
+        reading => reading,
     }
 }
 
@@ -149,18 +150,58 @@ pub(super) fn number(text: &str) -> Reading<Price> {
         Ok(price) => return Reading::Usable(price),
         Err(wrong) => wrong,
     };
-    let hint = if wrong != BadNumber::NotANumber {
+    let hint = if wrong == BadNumber::NotANumber { advice(text) } else { "" };
+    Reading::Unusable(ProblemCode::NotANumber, format!("is {}, which {wrong}{hint}", shown(text)))
+}
+
+/// What to change about a text that is nearly a number. It says what is wrong with it, never which number is meant.
+fn advice(text: &str) -> &'static str {
+    let has = |chars: &[char]| text.contains(chars);
+    let is_mark = |c: char| c.is_ascii_digit() || matches!(c, '.' | ',');
+    // The number without what stands around it.
+    let inner = text.trim_matches(|c: char| !c.is_ascii_digit());
+    let behind = text.trim_end_matches(|c: char| !is_mark(c)).len();
+    let behind = text[behind..].trim();
+    let decimal_comma = || inner.rsplit_once(',').is_some_and(|(_, last)| last.len() != 3 && !last.contains('.'));
+    if text.chars().any(|c| c.is_numeric() && !c.is_ascii_digit()) {
+        ": write its digits as 0 to 9"
+    } else if inner.is_empty() {
         ""
-    } else if text.contains(',') {
-        ": write it with a point for the decimals and nothing between the thousands, as in 64250.5"
+    } else if text.starts_with("0x") || text.starts_with("0X") {
+        ": write it in decimal digits"
     } else if text.ends_with('%') {
         ": a price is needed, not a percentage"
-    } else if text.contains([' ', '*', '/']) && text.starts_with(|c: char| c.is_ascii_digit()) {
+    } else if is_range(inner) {
+        ": that is a range, or a difference that TradingView does not calculate: send one price"
+    } else if inner.contains(['*', '/', '+', '(']) {
         ": TradingView fills placeholders in but calculates nothing; calculate it in the script and plot it"
+    } else if ["k", "m", "b", "mn", "mio", "bn", "lakh", "cr"].iter().any(|short| behind.eq_ignore_ascii_case(short)) {
+        ": it is abbreviated: write all of its digits"
+    } else if inner.contains(',') && decimal_comma() {
+        ": its decimals stand behind a comma: write a point, and nothing between the thousands, as in 64250.5"
+    } else if inner.contains(',') {
+        ": write it with a point for the decimals and nothing between the thousands, as in 64250.5"
+    } else if inner.contains(|c: char| c.is_whitespace() || matches!(c, '\'' | '’' | '_')) {
+        ": write its digits together, with nothing between the thousands, as in 64250.5"
+    } else if inner.matches('.').count() > 1 {
+        ": it has more than one point: write one, for the decimals, and nothing between the thousands"
+    } else if inner.len() < text.len() && !has(&['{', '[']) {
+        ": write the number alone, without a currency, a unit or a sign around it"
     } else {
         ""
-    };
-    Reading::Unusable(ProblemCode::NotANumber, format!("is {}, which {wrong}{hint}", shown(text)))
+    }
+}
+
+/// Whether two numbers stand there with a dash or a word between them.
+fn is_range(text: &str) -> bool {
+    let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
+    ["-", "–", "—", "..", "to", "…", "~"].iter().any(|between| {
+        text.split_once(between).is_some_and(|(low, high)| {
+            let mut low = low.trim_end().chars().rev();
+            let is_exponent = || between == &"-" && text.contains(['e', 'E']);
+            digit(low.next()) && digit(high.trim_start().chars().next()) && !is_exponent()
+        })
+    })
 }
 
 /// A quantity above zero.
@@ -189,7 +230,8 @@ pub(super) fn risk(value: &Value) -> Reading<RiskLevel> {
 /// RFC 3339, or seconds or milliseconds since the epoch.
 pub(super) fn timestamp(value: &Value) -> Reading<Time> {
     read(value, |text| {
-        if let Ok(number) = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)) {
+        let number = || Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok();
+        if let Some(number) = Some(&text).filter(|text| is_number(text)).and_then(|_| number()) {
             return epoch(number, &text);
         }
         match text.parse::<jiff::Timestamp>() {

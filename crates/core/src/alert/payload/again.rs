@@ -8,6 +8,7 @@ use crate::alert::document::{Alert, AlertStatus};
 use crate::alert::intent::{ExitSignal, Intent, OperatorReading, remark};
 use crate::alert::problem::{Problem, ProblemCode};
 use crate::alert::render::words;
+use crate::alert::source;
 use crate::market::Signal;
 
 /// Reads the payload of a kept alert as it was read when it came in. What its body lacked, because it stood in the URL,
@@ -71,6 +72,7 @@ fn stored(alert: &Alert) -> Option<Intent> {
 fn said_again(alert: &Alert, more: Vec<(&'static str, String)>) -> Payload {
     let raw = &alert.webhook.raw_payload;
     let body = fields(raw.iter().filter(|(name, _)| *name != TEXT_KEY));
+    let body = source::unwrapped(&body).ok().flatten().unwrap_or(body);
     let mut query = read_then(alert, &body);
     query.extend(more.into_iter().map(|(name, word)| (name.to_owned(), word.into())));
     Reader { fields: Fields::new(body, query), problems: Vec::new() }.payload(raw.clone())

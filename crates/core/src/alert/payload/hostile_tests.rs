@@ -25,6 +25,11 @@ fn bounds_are_kept_in_every_shape() {
     assert_eq!(read("a=1\n".repeat(300).as_bytes(), ""), Err(Unreadable::TooManyFields));
     assert_eq!(read("a=1,".repeat(300).as_bytes(), ""), Err(Unreadable::TooManyFields));
     assert_eq!(read(b"{\"a\": 1}", &"a=1&".repeat(300)), Err(Unreadable::TooManyFields));
+    let half: String = (0..150).map(|i| format!("\"k{i}\": 1,")).collect();
+    let wrapped = json!({"content": format!("{{{half}\"symbol\":\"A\"}}"), "a": vec![1; 150]});
+    assert_eq!(read(wrapped.to_string().as_bytes(), ""), Err(Unreadable::TooManyFields));
+    let far = format!("{{\"tp\": {}110{}}}", "[".repeat(10), "]".repeat(10));
+    assert_eq!(read(far.as_bytes(), "").unwrap().take_profit, None);
 }
 
 #[test]
@@ -55,6 +60,21 @@ fn hostile_bodies_cost_no_more_than_long_ones() {
         "secret=remove,token=[remov,".repeat(n / 27),
         format!("{{\"x\":\"{}\"}}", "token:".repeat(n / 6)),
         "\n".repeat(n),
+        "&quot;".repeat(n / 6),
+        format!("{{{}", "&amp;quot;".repeat(n / 10)),
+        "&".repeat(n),
+        "```{".repeat(n / 4),
+        format!("```\n{{{}", "```\n{".repeat(n / 5)),
+        format!("x {}", "{{".repeat(n / 2)),
+        format!("x {{\"a\":{}", "[".repeat(n)),
+        format!("x {}", "{".repeat(n)),
+        "a=1;|".repeat(n / 5),
+        "a='x|".repeat(n / 5),
+        json!({"content": "{\"a\":".repeat(n / 6)}).to_string(),
+        json!({"content": "[".repeat(n)}).to_string(),
+        json!({"tp": "[".repeat(n), "tp2": "{".repeat(n), "price": "1-".repeat(n / 2)}).to_string(),
+        json!({"tp".repeat(n / 2): 1, "percent".repeat(n / 8): 2, "9".repeat(n): 3}).to_string(),
+        "symbol=A,".repeat(n / 9),
     ];
     for body in bodies {
         let start = Instant::now();
@@ -183,6 +203,15 @@ fn fragments() -> impl Strategy<Value = String> {
         "🚀",
         ";",
         "`",
+        "```",
+        "|",
+        "&quot;",
+        "&amp;",
+        "content",
+        "orders",
+        "takeProfit",
+        "sl_pct",
+        "2%",
     ];
     prop::collection::vec(prop::sample::select(pieces), 0..60).prop_map(|pieces| pieces.concat())
 }

@@ -62,7 +62,35 @@ fn every_shape_of_body_says_the_same() {
         "{\n\"symbol\": \"NASDAQ:AAPL\"\n\"timeframe\": \"60\"\n\"strategy\" = \"EMA Cross\",,\nsignal=long\nprice=190.5\n
             tp=200\nsl=185.25\ntime=1795341600\n}"
             .to_owned(),
-        // Pairs, by line and by comma.
+        // Out of a page.
+        JSON.replace('"', "&quot;"),
+        JSON.replace('"', "&#34;"),
+        JSON.replace('"', "&amp;quot;"),
+        // In a code fence, and behind a text.
+        format!("```json\n{JSON}\n```"),
+        format!("```\n{JSON}```\nsent by my script: all well"),
+        format!("`{JSON}`"),
+        format!("🚨 Alert on {{{{ticker}}}} from NASDAQ:AAPL: {JSON}"),
+        format!("New signal!\n\n{{symbol: NASDAQ:AAPL, tf: 60, strategy: EMA Cross, signal: buy, price: 190.5, tp: 200,
+            sl: 185.25, time: 1795341600}}"),
+        // Wrapped in another object, or encoded once more.
+        json!({"content": JSON, "username": "TradingView"}).to_string(),
+        json!({"text": format!("```json\n{JSON}\n```")}).to_string(),
+        json!({"message": format!("Alert: {JSON}"), "type": "message"}).to_string(),
+        json!({"payload": JSON.replace('"', "&quot;")}).to_string(),
+        json!({"message": {"text": "x"}, "content": JSON}).to_string(),
+        json!({"text": "symbol: NASDAQ:AAPL\ntf: 60\nstrategy: EMA Cross\nsignal: buy\nprice: 190.5\ntp: 200\nsl: 185.25\n\
+            time: 1795341600"})
+        .to_string(),
+        Value::String(JSON.to_owned()).to_string(),
+        format!("content={}", "") + "\n" + JSON,
+        // Pairs, by line, by comma, by semicolon and by bar.
+        "symbol=NASDAQ:AAPL; timeframe=1h; strategy=EMA Cross; signal=BUY; price=190.5; tp=200; sl=185.25; \
+            time=1795341600;"
+            .to_owned(),
+        "symbol: NASDAQ:AAPL | tf: 60 | strategy: 'EMA Cross' | signal: long | price: 190.5 | tp: 200 | sl: 185.25 | \
+            time: 1795341600"
+            .to_owned(),
         "symbol=NASDAQ:AAPL\ntimeframe=1h\nstrategy=EMA Cross\nsignal=BUY\nprice=190.5\ntp=200\nsl=185.25\n
             timestamp=2026-11-22T10:00:00Z"
             .to_owned(),
@@ -251,6 +279,80 @@ fn a_number_that_is_none_says_what_to_change() {
 }
 
 #[test]
+fn a_number_that_is_nearly_one_says_what_is_wrong_with_it() {
+    let table = [
+        ("42 000.50", "write its digits together"),
+        ("42\u{a0}000.50", "write its digits together"),
+        ("42'000.50", "write its digits together"),
+        ("42_5", "write its digits together"),
+        ("42000,5", "its decimals stand behind a comma"),
+        ("42.000,50", "its decimals stand behind a comma"),
+        ("42,000.50", "nothing between the thousands"),
+        ("42,000", "nothing between the thousands"),
+        ("1,00,000", "nothing between the thousands"),
+        ("$42000.5", "write the number alone"),
+        ("42000.5 USDT", "write the number alone"),
+        ("₹42000", "write the number alone"),
+        ("~42", "write the number alone"),
+        ("41-42", "that is a range"),
+        ("41 – 42", "that is a range"),
+        ("41 to 42", "that is a range"),
+        ("41..42", "that is a range"),
+        ("1.5k", "it is abbreviated"),
+        ("2 M", "it is abbreviated"),
+        ("42*1.02", "calculates nothing"),
+        ("4000.5 + 40", "calculates nothing"),
+        ("1.2.3", "more than one point"),
+        ("0x10", "in decimal digits"),
+        ("１２", "as 0 to 9"),
+        ("4２", "as 0 to 9"),
+        ("٤٢", "as 0 to 9"),
+        ("2%", "not a percentage"),
+        ("inf", "is not finite"),
+        ("-Infinity", "is not finite"),
+        ("abc", "is not a number"),
+    ];
+    for (text, part) in table {
+        let payload = of(&json!({"price": text, "sl": format!("x{text}")}).to_string());
+        let problem = payload.problems.iter().find(|problem| problem.field == "price").unwrap();
+        assert_eq!((problem.code, payload.price), (ProblemCode::NotANumber, None), "{text}");
+        assert!(problem.message.contains(part), "{text}: {}", problem.message);
+        assert!(payload.problems.iter().any(|problem| problem.field == "sl"), "{text}: a level is read no other way");
+        assert_eq!(of(&json!({"quantity": text}).to_string()).quantity, None, "{text}");
+    }
+    for (text, read) in [("+5", "5"), ("4e5", "400000"), (" 42.50 ", "42.5"), (".5", "0.5")] {
+        assert_eq!(of(&json!({"price": text}).to_string()).price, price(read), "{text}");
+    }
+    for time in ["1_795_341_600", "0x6b02b5a0", "１７９５３４１６００"] {
+        assert!(
+            problems(&of(&json!({"time": time}).to_string())).contains(&"timestamp: bad_timestamp".to_owned()),
+            "{time}"
+        );
+    }
+}
+
+#[test]
+fn a_value_of_another_type_is_called_what_it_is() {
+    let values =
+        [(json!([41]), "a list"), (json!({"a": 1}), "an object"), (json!(true), "true"), (json!(false), "false")];
+    for (value, what) in values {
+        for field in ["symbol", "timeframe", "price", "timestamp", "strategy", "signal"] {
+            // An object under these names groups the alert's own fields.
+            if value.is_object() && matches!(field, "strategy" | "signal") {
+                continue;
+            }
+            let payload = of(&json!({field: value}).to_string());
+            let problem = payload.problems.iter().find(|problem| problem.field == field).unwrap();
+            let said = problem.message.replace(['[', ']', '"'], "");
+            assert!(said.starts_with(&format!("{field} is {what}")), "{}", problem.message);
+            assert_ne!(problem.code, ProblemCode::Missing);
+        }
+    }
+    let payload = of(r#"{"price": [41], "close": 42, "symbol": {"a": 1}, "ticker": "AAPL"}"#);
+    assert_eq!((payload.price, payload.symbol), (price("42"), Symbol::new("AAPL")), "another name has a usable one");
+}
+
+#[test]
 fn an_unfilled_placeholder_is_named_in_every_body() {
     let bodies = [
         r#"{"symbol": "{{ticker}}", "price": {{close}}, "time": {{timenow}}, "interval": "{{interval}}"}"#,
@@ -365,7 +467,10 @@ fn unreadable_bodies_say_why() {
         (b"{\"a\": 1,\n b 2}", "line 2, column 5, a : is missing"),
         (b"{\"symbol\": \"AAPL}", "a closing quote is missing"),
         (b"{\"a\": 1 \"b\": 2}", "a comma is missing"),
-        (b"{\"a\": 1} {\"a\": 2}", "after the closing }"),
+        (b"{\"a\": 1} and more", "after the closing }"),
+        (b"Alert: {\"symbol\": \"AAPL\", \"price\": 5", "the closing } is missing"),
+        (b"```json\n{\"symbol\": \"AAPL\", \"sl\": \n```", "the closing } is missing"),
+        (br#"{"content": "{\"symbol\": \"AAPL\", \"price\": 5"}"#, "the closing } is missing"),
         (b"{price: 64,250.5}", "a : is missing"),
         (b"Price is going up", "no field"),
         (b"{}", "no field"),
@@ -374,6 +479,54 @@ fn unreadable_bodies_say_why() {
         let error = read(body, "").unwrap_err().to_string();
         assert!(error.contains(part), "{}: {error}", String::from_utf8_lossy(body));
     }
+}
+
+#[test]
+fn a_message_of_several_orders_is_refused_as_such() {
+    let order = r#"{"symbol": "AAPL", "timeframe": "1h", "strategy": "S", "signal": "BUY", "price": 5}"#;
+    let other = order.replace("AAPL", "MSFT");
+    let bodies = [
+        format!("[{order}, {other}]"),
+        format!("[{order}, {{symbol: MSFT}},]"),
+        format!("{order}\n{other}"),
+        format!("{order}{other}"),
+        format!("{order},{other}"),
+        format!("```json\n{order}\n```\n```json\n{other}\n```"),
+        format!("Alerts: {order} {other}"),
+        format!("{{\"orders\": [{order}, {other}]}}"),
+        format!("{{\"orders\": [{order}]}}"),
+        format!("{{\"symbol\": \"AAPL\", \"signal\": \"BUY\", \"price\": 5, \"alerts\": [{order}, {other}]}}"),
+        json!({"content": format!("{order}\n{other}")}).to_string(),
+        json!({"content": format!("[{order}, {other}]")}).to_string(),
+        json!({"text": format!("{{\"orders\": [{order}, {other}]}}")}).to_string(),
+        format!("[{order}, {other}]").replace('"', "&quot;"),
+        "symbol: AAPL, signal: buy, price: 5\nsymbol: MSFT, signal: buy, price: 6".to_owned(),
+        "signal=buy; price=5 | signal=sell; price=6".to_owned(),
+    ];
+    for body in bodies {
+        let error = read(body.as_bytes(), "").unwrap_err();
+        assert!(matches!(error, Unreadable::SeveralOrders(_)), "{body}: {error}");
+        assert!(error.to_string().contains("several orders"), "{error}");
+    }
+    let legs =
+        r#"{"symbol": "AAPL", "signal": "BUY", "price": 5, "orders": [{"type": "limit", "qty": 1}, {"qty": 2}]}"#;
+    assert_eq!(of(legs).price, price("5"), "what does not say what it is for is no order of its own");
+}
+
+#[test]
+fn an_object_that_says_something_itself_is_not_overruled_by_a_text_in_it() {
+    let inner = r#"{"symbol": "MSFT", "signal": "SELL", "price": 9}"#;
+    for outer in
+        [json!({"symbol": "AAPL"}), json!({"signal": "BUY"}), json!({"price": 5}), json!({"order": {"price": 5}})]
+    {
+        let mut body = outer.clone();
+        body["message"] = inner.into();
+        let payload = of(&body.to_string());
+        assert_ne!(payload.symbol, Symbol::new("MSFT"), "{body}");
+        assert_eq!(payload.additional.get_str("message").unwrap(), inner, "{body}");
+    }
+    let payload = of(r#"{"content": "AAPL is going up: buy at 5", "signal": null}"#);
+    assert!(problems(&payload).contains(&"symbol: missing".to_owned()));
 }
 
 #[test]
@@ -450,6 +603,39 @@ fn secrets_are_nowhere() {
             Err(error) => assert!(!error.to_string().contains(SECRET), "{error}"),
         }
     }
+}
+
+#[test]
+fn what_only_a_secret_is_called_is_cut_out_everywhere() {
+    const SHORT: &str = "q7Zx1";
+    for name in ["key", "auth", "auth_key", "authKey", "pin", "PWD", "pass", "license"] {
+        let inner = json!({"symbol": "AAPL", "signal": "BUY", "price": 5, name: SHORT}).to_string();
+        let bodies = [
+            inner.clone(),
+            json!({"symbol": "AAPL", "a": {"b": [{name: {"c": SHORT}}]}}).to_string(),
+            json!({"content": inner}).to_string(),
+            inner.replace('"', "&quot;"),
+            format!("```json\n{inner}\n```"),
+            format!("symbol=AAPL\n{name}={SHORT}\nsignal=buy"),
+            format!("symbol=AAPL; {name}: {SHORT} | signal=buy"),
+            format!("symbol=AAPL&{name}={SHORT}"),
+            format!("signal=buy {name}={SHORT}"),
+            format!("{{\"{name}\": \"{SHORT}\" oops"),
+            format!("{{&quot;{name}&quot;: &quot;{SHORT}&quot; oops"),
+        ];
+        for body in bodies {
+            let query = format!("{name}={SHORT}&amp;x=1");
+            assert!(!scrub(&body).contains(SHORT), "{name}: {body}: {}", scrub(&body));
+            assert_eq!(scrub_query(&query), "x=1");
+            if let Ok(payload) = read(body.as_bytes(), &query) {
+                assert!(!format!("{payload:?}").contains(SHORT), "{name}: {payload:?}");
+            }
+        }
+    }
+    let kept = of(r#"{"idempotency_key": "q7Zx1", "pin_bar": 1, "key": "BTCUSDT", "strategy": "BTCUSDT pass 2"}"#);
+    assert_eq!((kept.alert_id.as_deref(), kept.strategy.as_deref()), (Some("q7Zx1"), Some("BTCUSDT pass 2")));
+    assert_eq!(kept.additional, doc! {"pin_bar": 1});
+    assert_eq!(scrub("idempotency_key=a-1, Idempotency Key=b"), "idempotency_key=a-1, Idempotency Key=b");
 }
 
 #[test]

@@ -35,8 +35,8 @@ pub(super) struct Delivered {
     /// As they came: what tells a resend. Of a body that was too large, its beginning.
     pub(super) query: String,
     pub(super) body: Bytes,
-    /// Without the webhook's own secret, which some paste into their message with its whole address: what is read and
-    /// kept.
+    /// Without the secrets that are configured, as the webhook's own, which some paste into their message with its whole
+    /// address: what is read and kept.
     pub(super) kept_query: String,
     pub(super) kept_body: Bytes,
     pub(super) too_large: bool,

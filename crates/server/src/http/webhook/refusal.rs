@@ -1,7 +1,7 @@
 //! What is kept of a request that is refused, and what the operators hear of it.
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::alert::payload::scrub;
+use alertcast_core::alert::payload::{scrub, scrub_query};
 use alertcast_core::store::{Notice, RejectedWebhook, Result};
 
 use super::answer::Answer;
@@ -22,7 +22,7 @@ pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer
         received_at: request.received_at,
         ip_address: Some(request.address.to_string()),
         body: cut(scrub(&String::from_utf8_lossy(&request.kept_body))),
-        query: scrub(&request.kept_query),
+        query: scrub_query(&request.kept_query),
         errors: lines.clone(),
         status: answer.status().as_u16().into(),
     };

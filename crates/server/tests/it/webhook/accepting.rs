@@ -1,5 +1,6 @@
 //! What is taken in, and what is kept of it.
 
+use alertcast_core::alert::document::Alert;
 use alertcast_core::store::Collection;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -47,7 +48,7 @@ async fn an_alert_is_kept_whole_in_the_seeds_shape() {
         "updatedAt": Bson::from(START),
         "alertcast": {
             "seq": kept.get_document("alertcast").unwrap().get("seq").unwrap(), "after": 0, "partition": partition,
-            "quantity": 0.5, "tradeRef": "t-1", "risk": "high", "comment": "breakout", "attempts": 0,
+            "quantity": 0.5, "tradeRef": "t-1", "tradeRefExplicit": true, "risk": "high", "comment": "breakout", "attempts": 0,
         },
     };
     assert_eq!(sorted(&kept), sorted(&expected));
@@ -91,6 +92,42 @@ async fn messages_are_read_as_people_paste_them() {
         let data = house.only(Collection::Alerts).await.get_document("alertData").unwrap().clone();
         assert_eq!(data.get_f64("price").unwrap(), 64_000.0, "{message}");
         assert_eq!(data.get_datetime("timestamp").copied().unwrap(), START.into(), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn levels_and_targets_of_any_shape_are_kept_as_prices() {
+    let house = House::new().await;
+    let levels = json!({
+        "tp": null, "takeProfit": [{"limitPrice": 66000}, {"limitPrice": 67000}], "stopLoss": {"stopPrice": 63000},
+    });
+    Post::buy(levels).send(&house).await.assert(202);
+    let kept = house.only(Collection::Alerts).await;
+    let data = kept.get_document("alertData").unwrap();
+    let level = |name| data.get_f64(name).unwrap();
+    assert_eq!((level("takeProfitPrice"), level("stopLossPrice")), (66_000.0, 63_000.0));
+    let alert: Alert = alertcast_core::store::read(Collection::Alerts, kept.clone()).unwrap();
+    let further: Vec<String> = alert.alert_data.further_targets().iter().map(ToString::to_string).collect();
+    assert_eq!(further, ["67000"]);
+}
+
+#[tokio::test]
+async fn messages_that_are_nearly_there_are_read() {
+    let alert = json!({
+        "symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "price": 64000,
+    });
+    let alert = alert.to_string();
+    for body in [
+        alert.replace('"', "&quot;"),
+        format!("```json\n{alert}\n```"),
+        format!("BTCUSDT alert: {alert}"),
+        json!({"content": alert}).to_string(),
+        "symbol=BTCUSDT; timeframe=1h; strategy=EMA Cross; signal=BUY; price=64000".to_owned(),
+    ] {
+        let house = House::new().await;
+        Post::body(body.clone()).send(&house).await.assert(202);
+        let data = house.only(Collection::Alerts).await.get_document("alertData").unwrap().clone();
+        assert_eq!(data.get_f64("price").unwrap(), 64_000.0, "{body}");
     }
 }
 

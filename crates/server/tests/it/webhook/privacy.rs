@@ -12,6 +12,7 @@ use crate::support::{House, Post, SECRET};
 const IN_BODY: &str = "hunter2-of-the-body";
 const HMAC_KEY: &str = "hmac-key-of-the-tests";
 const TOKEN: &str = "123456:token-of-the-tests";
+const API_TOKEN: &str = "act_0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
 /// What is logged, as text.
 #[derive(Debug, Clone, Default)]
@@ -45,13 +46,17 @@ async fn no_secret_leaves_the_request_that_brought_it() {
         .with_writer(log.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let house = House::with(|settings| {
+    let secrets = |settings: &mut alertcast::settings::Settings| {
         settings.webhook.secrets.push("second-secret-of-the-tests".into());
         settings.telegram.tokens = vec![TOKEN.into()];
         settings.telegram.operator_chats = vec!["-100".to_owned()];
+    };
+    let house = House::with(secrets).await;
+    let signed = House::with(|settings| {
+        secrets(settings);
+        settings.webhook.hmac_key = Some(HMAC_KEY.into());
     })
     .await;
-    let signed = House::with(|settings| settings.webhook.hmac_key = Some(HMAC_KEY.into())).await;
     let posts = || {
         let secret = json!({"secret": IN_BODY, "note": format!("mind {IN_BODY}")});
         let mut refused = secret.clone();
@@ -70,6 +75,10 @@ async fn no_secret_leaves_the_request_that_brought_it() {
             Post::body(format!("passphrase={IN_BODY}\nsymbol=BTCUSDT")),
             Post::buy(secret).to(&format!("/webhook/{IN_BODY}")),
             Post::body(vec![b'x'; 70_000]),
+            Post::buy(json!({"note": "see second-secret-of-the-tests", "bot": TOKEN, "api": API_TOKEN})),
+            Post::body(format!("{{\"note\": \"{API_TOKEN} \\u0073econd-secret%2Dof-the-tests")),
+            Post::body("x").query(&format!("note=second%2Dsecret-of-the-tests&bot={TOKEN}&api%4Bey={IN_BODY}")),
+            Post::buy(json!({"pin": IN_BODY, "price": null})).query(&format!("auth={IN_BODY}")),
         ]
     };
     let mut answers = String::new();
@@ -86,9 +95,11 @@ async fn no_secret_leaves_the_request_that_brought_it() {
         }
     }
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(log.matches("outcome=").count(), 20, "{log}");
+    assert_eq!(log.matches("outcome=").count(), 28, "{log}");
     for (place, text) in [("log", &log), ("answers", &answers), ("documents", &documents)] {
-        for secret in [SECRET, "second-secret-of-the-tests", IN_BODY, HMAC_KEY, "token-of-the-tests"] {
+        for secret in
+            [SECRET, "second-secret-of-the-tests", IN_BODY, HMAC_KEY, "token-of-the-tests", "econd-secret", "act_01"]
+        {
             assert!(!text.contains(secret), "{secret} in the {place}: {text}");
         }
     }

@@ -47,6 +47,31 @@ async fn an_alert_that_breaks_rules_is_kept_as_failed_with_all_of_them() {
 }
 
 #[tokio::test]
+async fn what_looks_like_a_level_or_a_number_and_is_none_is_refused() {
+    let house = House::with(operators).await;
+    for (fields, problem) in [
+        (json!({"price": "42_5"}), "price: not_a_number"),
+        (json!({"price": [41]}), "price: not_a_number"),
+        (json!({"sl": null, "sl_pips": 30}), "sl: not_a_number"),
+        (json!({"tp": [66000, 65000.5]}), "tp2: target_order"),
+        (json!({"tp": 66000, "tp2": "{{plot_2}}"}), "tp2: placeholder"),
+    ] {
+        let answer = Post::buy(fields.clone()).send(&house).await.assert(422);
+        assert_eq!(answer.problems(), [problem], "{fields}");
+    }
+}
+
+#[tokio::test]
+async fn several_orders_in_one_message_are_refused_as_such() {
+    let house = House::with(operators).await;
+    let order =
+        json!({"symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "price": 64000});
+    Post::body(json!([order, order]).to_string()).send(&house).await.assert(400);
+    let kept = house.only(Collection::RejectedWebhooks).await;
+    assert!(strings(&kept, "errors")[0].contains("several orders"), "{kept}");
+}
+
+#[tokio::test]
 async fn the_operators_hear_how_to_say_what_an_unclear_message_means() {
     let house = House::with(operators).await;
     Post::buy(json!({"signal": "whatever"})).send(&house).await.assert(422);
