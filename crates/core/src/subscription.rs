@@ -25,6 +25,11 @@ words! {
     SubscriptionStatus { Pending = "pending", Active = "active", Expired = "expired", Cancelled = "cancelled" }
 }
 
+/// What transaction ids are compared by: without blanks around them, and without case.
+pub fn transaction_key(transaction_id: &str) -> String {
+    transaction_id.trim().to_lowercase()
+}
+
 /// A subscription of one user to one plan, with its payment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -129,6 +134,9 @@ pub struct SubscriptionExtension {
     /// The admin who approved, beside the linked user in `payment.approvedBy`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved_by_admin: Option<AdminId>,
+    /// What the payment's transaction id is compared by: see [`transaction_key`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transaction_key: Option<String>,
 }
 
 impl SubscriptionExtension {

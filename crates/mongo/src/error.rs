@@ -162,10 +162,39 @@ fn of_driver(error: &Error) -> StoreError {
             StoreError::Corrupt(error.kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect())
         }
         ErrorKind::Authentication { .. } => unavailable(LOGIN_REFUSED),
-        ErrorKind::ServerSelection { message, .. } => unavailable(&format!("no MongoDB server answers: {message}")),
+        ErrorKind::ServerSelection { message, .. } => unavailable(&no_server(message)),
         ErrorKind::Io(io) => unavailable(&format!("the connection to MongoDB broke: {io}")),
         other => unavailable(&other.to_string()),
     }
+}
+
+/// What the driver says when it finds no server to use: it describes all that it knows of each. What is of use to people is
+/// where it looked, and why that server does not do.
+fn no_server(message: &str) -> String {
+    let mut servers = Vec::new();
+    for part in message.split("Address: ").skip(1) {
+        let address = part.split([',', ' ', '}']).next().unwrap_or_default();
+        let why = part.split_once("Error: ").map(|(_, error)| reason(error));
+        let kind = part.split_once("Type: ").map_or("", |(_, kind)| kind.split([',', ' ', '}']).next().unwrap_or_default());
+        servers.push(match why {
+            Some(why) => format!("{address} ({why})"),
+            None if kind.is_empty() || kind == "Unknown" => format!("{address} (no answer)"),
+            None => format!("{address} ({kind})"),
+        });
+    }
+    if servers.is_empty() {
+        let first = message.split(['{', '\n']).next().unwrap_or_default().trim();
+        return format!("no MongoDB server answers: {}", first.trim_end_matches("Topology:").trim());
+    }
+    format!("no MongoDB server answers as one that can be written to: {}", servers.join(", "))
+}
+
+/// An error of the driver without its frame: `Kind: I/O error: Connection refused (os error 111), labels: {}`.
+fn reason(error: &str) -> &str {
+    let error = error.strip_prefix("Kind: ").unwrap_or(error);
+    let end = [", labels:", ", source:", " }"].iter().filter_map(|mark| error.find(mark)).min().unwrap_or(error.len());
+    let error = &error[..end];
+    error.strip_prefix("I/O error: ").unwrap_or(error)
 }
 
 /// What a statement of several updates says of a unique index, in its own answer.
@@ -261,6 +290,23 @@ mod tests {
         );
         assert!(of_code(28, "Cannot create field").is_unfit());
         assert!(matches!(of_code(10_107, "not primary"), Fault::Store(StoreError::Unavailable(_))));
+    }
+
+    #[test]
+    fn of_what_the_driver_knows_of_a_server_that_is_away_its_address_and_the_cause_are_told() {
+        let dump = "Server selection timeout: No available servers. Topology: { Type: Unknown, Servers: [ { Address: \
+                    127.0.0.1:1, Type: Unknown, Error: Kind: I/O error: Connection refused (os error 111), labels: {} }, { \
+                    Address: db.example.com:27017, Type: RsSecondary, Average RTT: 1ms }, { Address: c:2, Type: Unknown } ] \
+                    }";
+        assert_eq!(
+            no_server(dump),
+            "no MongoDB server answers as one that can be written to: 127.0.0.1:1 (Connection refused (os error 111)), \
+             db.example.com:27017 (RsSecondary), c:2 (no answer)"
+        );
+        assert_eq!(
+            no_server("Server selection timeout: No available servers. Topology: { Type: Unknown }"),
+            "no MongoDB server answers: Server selection timeout: No available servers."
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use alertcast_core::store::collection::Reference;
+use alertcast_core::store::collection::{Index, Reference};
 use alertcast_core::store::{Collection, Result as StoreResult, StoreError, Write};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -101,6 +101,11 @@ async fn insert(tx: &mut Tx, collection: Collection, documents: &[Document], cha
         check_reference(tx, collection, reference, ids.collect()).await?;
     }
     tx.insert(collection, documents.to_vec()).await?;
+    for index in collection.indexes() {
+        let (Some(_), [(key, _)]) = (index.guards, index.keys) else { continue };
+        let values = documents.iter().filter_map(|document| at_path(document, key)?.as_str());
+        guard(tx, collection, index, values.map(str::to_owned).collect()).await?;
+    }
     changed
         .extend(documents.iter().filter_map(|document| document.get_object_id("_id").ok()).map(|id| (collection, id)));
     Ok(())
@@ -135,6 +140,11 @@ async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed
     if tx.updates(collection.name(), updates).await? != changes.len() {
         return Err(Fault::Store(StoreError::Conflict));
     }
+    for index in collection.indexes() {
+        let (Some(_), [(key, _)]) = (index.guards, index.keys) else { continue };
+        let values = changes.iter().filter_map(|change| change.set.get_str(key).ok());
+        guard(tx, collection, index, values.map(str::to_owned).collect()).await?;
+    }
     for reference in collection.references() {
         let within = format!("{}.", reference.field);
         let named = changes.iter().flat_map(|change| &change.set);
@@ -143,6 +153,25 @@ async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed
         check_reference(tx, collection, reference, ids.collect()).await?;
     }
     changed.extend(changes.iter().map(|change| (collection, change.id)));
+    Ok(())
+}
+
+/// Values looked for at once.
+const GUARDED: usize = 1_000;
+
+/// Refuses a second document with a value that our own writes keep unique. They exclude each other.
+async fn guard(tx: &mut Tx, collection: Collection, index: &Index, values: Vec<String>) -> Result<()> {
+    let (Some(field), [(key, _)]) = (index.guards, index.keys) else { return Ok(()) };
+    for values in values.chunks(GUARDED) {
+        let query = Query::new(doc! { *key: { "$in": values } }).fields(doc! { *key: 1 });
+        let mut seen = HashSet::new();
+        for found in tx.find(collection, query).await? {
+            let value = at_path(&found, key).and_then(Bson::as_str).unwrap_or_default();
+            if !seen.insert(value.to_owned()) {
+                return Err(Fault::Store(StoreError::AlreadyExists { collection, field: field.to_owned() }));
+            }
+        }
+    }
     Ok(())
 }
 

@@ -39,5 +39,6 @@ pub mod telemetry;
 pub mod tls;
 mod tokens;
 pub mod unsubscribe;
+mod upgrade;
 mod walk;
 pub mod watching;

@@ -24,7 +24,7 @@ use crate::settings::Settings;
 use crate::spool::Spooling;
 use crate::supervise::{self, Part};
 use crate::unsubscribe::LinkKey;
-use crate::{courier, http, leases, processor, scheduler, spool, tokens, unsubscribe, watching};
+use crate::{courier, http, leases, processor, scheduler, spool, tokens, unsubscribe, upgrade, watching};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -68,6 +68,7 @@ pub(crate) async fn set_up(store: &dyn Store) -> anyhow::Result<()> {
 /// Those of the store.
 pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> anyhow::Result<App> {
     set_up(&*store).await?;
+    upgrade::transaction_keys(&*store).await.context("the transaction ids could not be looked at")?;
     tokens::end_old_ones(&*store, clock.now()).await.context("the tokens could not be looked at")?;
     let audience = AudienceHandle::default();
     audience.load(&*store).await.context("the audience could not be loaded")?;

@@ -51,7 +51,7 @@ impl Documents for SqliteStore {
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
-        let unique = collection.indexes().iter().filter(|index| index.unique).find(|index| {
+        let unique = collection.indexes().iter().filter(|index| index.unique || index.guards.is_some()).find(|index| {
             index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|k| k.0 == *f))
         });
         if unique.is_none() {
@@ -258,6 +258,7 @@ fn insert(tx: &Tx<'_>, collection: Collection, document: &[u8]) -> Result<()> {
         check_reference(tx.rows, collection, reference, document)?;
     }
     tx.rows.insert(collection, document)?;
+    guard(tx.rows, collection, document)?;
     if collection == Collection::Alerts {
         tx.note_seq(raw::counter(document, "alertcast.seq")?);
     }
@@ -275,12 +276,28 @@ fn update(tx: &Tx<'_>, collection: Collection, id: ObjectId, edit: &Edit, expect
         return Err(Fault::conflict());
     }
     let new = tx.rows.edit(collection, &old, edit)?;
+    guard(tx.rows, collection, &new)?;
     for reference in collection.references() {
         if raw::lookup(&old, reference.field)? != raw::lookup(&new, reference.field)? {
             check_reference(tx.rows, collection, reference, &new)?;
         }
     }
     note_change(tx, collection, id)
+}
+
+/// Refuses a second document with a value that our own writes keep unique.
+fn guard(rows: Rows<'_>, collection: Collection, document: &[u8]) -> Result<()> {
+    for index in collection.indexes() {
+        let (Some(field), [(key, _)]) = (index.guards, index.keys) else { continue };
+        let value = raw::lookup(document, key)?.and_then(Value::as_str);
+        let id = raw::lookup(document, "_id")?.and_then(Value::as_id);
+        let (Some(value), Some(id)) = (value, id) else { continue };
+        let sql = format!(r#"SELECT 1 FROM {} WHERE "{key}" = ?1 AND "_id" <> ?2"#, collection.name());
+        if rows.any(&sql, (value, Blob(id.bytes())))? {
+            return Err(Fault(StoreError::AlreadyExists { collection, field: field.to_owned() }));
+        }
+    }
+    Ok(())
 }
 
 /// Whether a document has these values; null: absent or null.

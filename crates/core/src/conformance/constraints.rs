@@ -106,6 +106,45 @@ pub async fn of_inserts_with_one_value_at_once_one_succeeds(harness: &dyn Harnes
     }
 }
 
+pub async fn a_transaction_id_is_used_once_whatever_its_case(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(3, 1)).await.unwrap();
+    let key = |key: &str| doc! { "alertcast.transactionKey": key };
+    store.write(vec![set(Collection::UserSubscriptions, subscription_id(1), key("upi-1"))]).await.unwrap();
+    let before = Dump::of(&*store).await;
+    // Of another document, of two in one list, and of a new one.
+    let taken = vec![set(Collection::UserSubscriptions, subscription_id(2), key("upi-1"))];
+    let both = [2, 3].map(|n| set(Collection::UserSubscriptions, subscription_id(n), key("upi-2"))).to_vec();
+    let mut new = subscription(7);
+    new.user_id = user_id(2);
+    new.alertcast.transaction_key = Some("upi-1".to_owned());
+    for writes in [taken, both, vec![insert(Collection::UserSubscriptions, &new)]] {
+        refused_for(store.write(writes).await, Collection::UserSubscriptions, "payment.transactionId");
+        before.assert_same(&Dump::of(&*store).await);
+    }
+    let found = store.find_unique(Collection::UserSubscriptions, &[("alertcast.transactionKey", "upi-1".into())]).await;
+    assert_eq!(found.unwrap().unwrap().get_object_id("_id").unwrap(), subscription_id(1).0);
+    // Its own is no other's, and one that is free again is free.
+    store.write(vec![set(Collection::UserSubscriptions, subscription_id(1), key("upi-1"))]).await.unwrap();
+    store.write(vec![set(Collection::UserSubscriptions, subscription_id(1), key("upi-3"))]).await.unwrap();
+    store.write(vec![insert(Collection::UserSubscriptions, &new)]).await.unwrap();
+}
+
+pub async fn of_two_uses_of_a_transaction_id_at_once_one_succeeds(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    store.write(people(6, 1)).await.unwrap();
+    let doors = doors(harness, &store, 2).await;
+    let uses = (1..=6).zip(doors.into_iter().cycle()).map(|(n, store)| async move {
+        let key = doc! { "alertcast.transactionKey": "upi-1" };
+        store.write(vec![set(Collection::UserSubscriptions, subscription_id(n), key)]).await
+    });
+    let answers = at_once(uses).await;
+    assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1, "{answers:?}");
+    for answer in answers.into_iter().filter(Result::is_err) {
+        refused_for(answer, Collection::UserSubscriptions, "payment.transactionId");
+    }
+}
+
 pub async fn every_reference_must_lead_somewhere(harness: &dyn Harness) {
     let store = harness.fresh().await;
     store.write(people_and_others()).await.unwrap();

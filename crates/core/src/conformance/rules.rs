@@ -30,6 +30,8 @@ macro_rules! conformance_tests {
                 a_value_is_unique_within_one_list_of_writes,
                 a_deleted_documents_values_are_free_in_the_same_list,
                 of_inserts_with_one_value_at_once_one_succeeds,
+                a_transaction_id_is_used_once_whatever_its_case,
+                of_two_uses_of_a_transaction_id_at_once_one_succeeds,
                 every_reference_must_lead_somewhere,
                 an_update_to_a_reference_that_leads_nowhere_is_refused,
                 references_may_lead_to_earlier_writes_but_not_to_later_ones,

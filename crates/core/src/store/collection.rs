@@ -187,6 +187,9 @@ pub struct Index {
     /// For an index that the embedded store leaves out: the keys of the one that covers it, as a prefix or read the
     /// other way.
     pub covered_by: Option<&'static [(&'static str, Direction)]>,
+    /// No two documents that we write have the same value in its only key, though the index itself lets it pass (other
+    /// applications write the collection too): `Documents::write` sees to it. Here stands the field that is told then.
+    pub guards: Option<&'static str>,
 }
 
 /// Who asks for an index.
@@ -203,7 +206,16 @@ use Direction::{Down, Up};
 type Keys = &'static [(&'static str, Direction)];
 
 const fn index(keys: Keys) -> Index {
-    Index { keys, unique: false, only: None, above_zero: None, ttl: false, source: IndexSource::Seed, covered_by: None }
+    Index {
+        keys,
+        unique: false,
+        only: None,
+        above_zero: None,
+        ttl: false,
+        source: IndexSource::Seed,
+        covered_by: None,
+        guards: None,
+    }
 }
 
 impl Index {
@@ -221,6 +233,10 @@ impl Index {
 
     const fn only(self, field: &'static str, values: &'static [&'static str]) -> Self {
         Self { only: Some((field, values)), ..self }
+    }
+
+    const fn guarding(self, field: &'static str) -> Self {
+        Self { guards: Some(field), ..self }
     }
 
     const fn ttl(self) -> Self {
@@ -276,6 +292,8 @@ const SUBSCRIPTIONS: &[Index] = &[
     index(PLAN_ID).ours(),
     index(PAYMENT_STATUS_ID).ours(),
     index(SUBSCRIPTION_STATUS_END).ours(),
+    // A transaction id is used once, whatever its case.
+    index(&[("alertcast.transactionKey", Up)]).ours().guarding("payment.transactionId"),
 ];
 const PLAN_ID: Keys = &[("subscriptionPlanId", Up), ("_id", Up)];
 const PAYMENT_STATUS_ID: Keys = &[("payment.status", Up), ("_id", Up)];

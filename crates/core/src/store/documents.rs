@@ -70,7 +70,8 @@ pub trait Documents: Send + Sync + fmt::Debug {
     /// `changes`, `leases` and `secrets`).
     async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> Result<Vec<Document>>;
 
-    /// The document that has these values in the fields of one of the collection's unique indexes.
+    /// The document that has these values in the fields of one of the collection's unique indexes, or of one that our own
+    /// writes keep unique.
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> Result<Option<Document>>;
 
     /// The subscriber with this Telegram id: of the document only `_id` and [`PROFILE_FIELDS`] (seed 6.3).
@@ -86,7 +87,8 @@ pub trait Documents: Send + Sync + fmt::Debug {
     /// How many documents there are.
     async fn count(&self, collection: Collection) -> Result<u64>;
 
-    /// Applies all or nothing. Checks unique indexes (`AlreadyExists`) and the references of seed 5.2
+    /// Applies all or nothing. Checks unique indexes, and those that only our own writes keep unique
+    /// ([`guards`](super::collection::Index::guards)) (`AlreadyExists`), and the references of seed 5.2
     /// (`MissingReference`; documents earlier in the list count), and appends to the change log where the audience is
     /// concerned.
     async fn write(&self, writes: Vec<Write>) -> Result<()>;

@@ -20,6 +20,7 @@ const fn own(keys: &'static [(&'static str, Direction)]) -> Index {
         ttl: false,
         source: IndexSource::Alertcast,
         covered_by: None,
+        guards: None,
     }
 }
 

@@ -121,7 +121,7 @@ struct Doctor {
 
 #[derive(Debug, Args)]
 struct Import {
-    /// What to import; read as JSON where its name ends in .json, else as TOML
+    /// What to import: JSON where its name ends in .json or .jsonl, else TOML (docs/operations.md says what stands in it)
     file: PathBuf,
     /// Leaves out entries that the store has already, instead of refusing the file
     #[arg(long)]
@@ -254,6 +254,10 @@ async fn run_import(loaded: &Loaded, import: &Import) -> anyhow::Result<()> {
     set_up(&*store).await?;
     let now = SystemClock::new().now();
     let report = import::run(&import.file, import.skip_existing, &*store, &ObjectIds, now).await?;
+    if report.collections.is_empty() {
+        terminal::done(format_args!("There was nothing in {}: none of its lists has an entry.", import.file.display()));
+        return Ok(());
+    }
     for (collection, made, skipped) in &report.collections {
         let skipped = if *skipped > 0 { format!(", {skipped} left out: they exist") } else { String::new() };
         terminal::fact(what(*collection), format!("{made}{skipped}"));

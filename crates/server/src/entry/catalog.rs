@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::fields::{Fields, Read};
 use super::known::ConfigName;
 use super::values::{amount, currency, flag, symbol, text, time, timeframe, whole, word};
-use super::{Admitted, Reading, admit, reference};
+use super::{Admitted, Reading, Wrong, admit, reference};
 
 /// Reads an alert configuration (seed 2.3).
 pub(crate) fn config(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
@@ -106,7 +106,7 @@ fn statistics(mut fields: Fields<'_>) -> ConfigStatistics {
 }
 
 /// A reference to a configuration: its id, or `{ symbol, timeframe, strategy }`.
-pub(crate) fn config_reference(reading: &Reading<'_>, value: &Value) -> Read<ConfigId> {
+pub(crate) fn config_reference(reading: &Reading<'_>, value: &Value) -> Result<ConfigId, Wrong> {
     reference(reading, value, &reading.known.configs, config_name, "configuration")
 }
 

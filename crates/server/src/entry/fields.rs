@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::problems::{FIXED, INVALID, MISSING, Problems, UNKNOWN};
+use super::problems::{FIXED, MISSING, Problems, UNKNOWN, Wrong};
 use crate::suggest;
 
 /// What a value is read as, or what is wrong with it.
@@ -35,8 +35,9 @@ impl<'a> Fields<'a> {
     }
 
     /// A problem of one field.
-    pub(crate) fn wrong(&self, name: &str, what: impl Into<String>) {
-        self.wrong_as(INVALID, name, what);
+    pub(crate) fn wrong(&self, name: &str, wrong: impl Into<Wrong>) {
+        let wrong = wrong.into();
+        self.wrong_as(wrong.code, name, wrong.what);
     }
 
     /// A field that is needed and not there.
@@ -75,13 +76,21 @@ impl<'a> Fields<'a> {
     }
 
     /// A field that may be absent.
-    pub(crate) fn optional<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
+    pub(crate) fn optional<T, W: Into<Wrong>>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, W>,
+    ) -> Option<T> {
         let value = self.take(name)?;
         read(&value).map_err(|what| self.wrong(name, what)).ok()
     }
 
     /// A field that must be there.
-    pub(crate) fn required<T>(&mut self, name: &'static str, read: impl FnOnce(&Value) -> Read<T>) -> Option<T> {
+    pub(crate) fn required<T, W: Into<Wrong>>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, W>,
+    ) -> Option<T> {
         let Some(value) = self.take(name) else {
             self.missing(name);
             return None;
@@ -90,7 +99,12 @@ impl<'a> Fields<'a> {
     }
 
     /// A field with a default.
-    pub(crate) fn or<T>(&mut self, name: &'static str, default: T, read: impl FnOnce(&Value) -> Read<T>) -> T {
+    pub(crate) fn or<T, W: Into<Wrong>>(
+        &mut self,
+        name: &'static str,
+        default: T,
+        read: impl FnOnce(&Value) -> Result<T, W>,
+    ) -> T {
         self.optional(name, read).unwrap_or(default)
     }
 
@@ -101,7 +115,11 @@ impl<'a> Fields<'a> {
     }
 
     /// A list; an absent one is empty.
-    pub(crate) fn list<T>(&mut self, name: &'static str, mut read: impl FnMut(&Value) -> Read<T>) -> Vec<T> {
+    pub(crate) fn list<T, W: Into<Wrong>>(
+        &mut self,
+        name: &'static str,
+        mut read: impl FnMut(&Value) -> Result<T, W>,
+    ) -> Vec<T> {
         let Some(value) = self.take(name) else { return Vec::new() };
         let Value::Array(items) = value else {
             self.wrong(name, format!("is {}, not a list", kind(&value)));

@@ -2,6 +2,7 @@
 //! entry by itself, the few documents that it names. That what is unique is not repeated is then the store's to say.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Display;
 use std::hash::Hash;
 
 use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
@@ -9,7 +10,7 @@ use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::money::Amount;
 use alertcast_core::store::listing::PAGE_MAX;
 use alertcast_core::store::{Collection, Documents, ListQuery, Result};
-use alertcast_core::subscription::{PaymentStatus, Place, SubscriptionStatus};
+use alertcast_core::subscription::{PaymentStatus, Place, SubscriptionStatus, transaction_key};
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -33,7 +34,7 @@ pub(crate) struct Known {
     pub(crate) users: Index<String, UserId>,
     /// By Telegram's number for the person.
     pub(crate) telegram: Index<String, UserId>,
-    /// By transaction id.
+    /// By what transaction ids are compared by.
     pub(crate) subscriptions: Index<String, SubscriptionId>,
     pub(crate) of_user: HashMap<UserId, Vec<SubscriptionId>>,
     /// What counts toward a user's five subscriptions.
@@ -44,8 +45,17 @@ pub(crate) struct Known {
 /// The documents of a collection by their natural key.
 #[derive(Debug)]
 pub(crate) struct Index<K, I> {
-    by_key: HashMap<K, (I, Option<String>)>,
+    by_key: HashMap<K, (I, Origin)>,
     ids: HashSet<I>,
+}
+
+/// Where a document is.
+#[derive(Debug, Clone)]
+enum Origin {
+    /// In this collection, under this name for people.
+    Store(Collection, Option<Box<str>>),
+    /// At this place of the file.
+    File(String),
 }
 
 impl<K, I> Default for Index<K, I> {
@@ -57,18 +67,24 @@ impl<K, I> Default for Index<K, I> {
 /// Where a key stands already.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
-    InStore,
+    /// The collection, the id and the name of the document.
+    InStore(String),
     /// At this place of the file.
     InFile(String),
 }
 
-impl<K: Eq + Hash, I: Copy + Eq + Hash> Index<K, I> {
+impl<K: Eq + Hash, I: Copy + Eq + Hash + Display> Index<K, I> {
     /// Enters an entry of the file, unless its key stands there already.
     pub(crate) fn claim(&mut self, key: K, id: I, place: &str) -> std::result::Result<(), Taken> {
-        if let Some((_, before)) = self.by_key.get(&key) {
-            return Err(before.clone().map_or(Taken::InStore, Taken::InFile));
+        match self.by_key.get(&key) {
+            Some((_, Origin::File(place))) => return Err(Taken::InFile(place.clone())),
+            Some((id, Origin::Store(collection, name))) => {
+                let name = name.as_ref().map_or_else(String::new, |name| format!(" ({name:?})"));
+                return Err(Taken::InStore(format!("{collection} {id}{name}")));
+            }
+            None => {}
         }
-        self.by_key.insert(key, (id, Some(place.to_owned())));
+        self.by_key.insert(key, (id, Origin::File(place.to_owned())));
         self.ids.insert(id);
         Ok(())
     }
@@ -81,11 +97,15 @@ impl<K: Eq + Hash, I: Copy + Eq + Hash> Index<K, I> {
         self.ids.contains(&id)
     }
 
-    fn of_store(&mut self, key: Option<K>, id: I) {
+    fn of_store(&mut self, key: Option<K>, id: I, (collection, name): (Collection, Option<String>)) {
         self.ids.insert(id);
         if let Some(key) = key {
-            self.by_key.insert(key, (id, None));
+            self.by_key.insert(key, (id, Origin::Store(collection, name.map(Into::into))));
         }
+    }
+
+    fn trust(&mut self, id: I) {
+        self.ids.insert(id);
     }
 }
 
@@ -143,10 +163,10 @@ impl Known {
         };
         for id in ids {
             match to {
-                Collection::AlertConfigurations => self.configs.of_store(None, id.into()),
-                Collection::SubscriptionPlans => self.plans.of_store(None, id.into()),
-                Collection::Users => self.users.of_store(None, id.into()),
-                Collection::UserSubscriptions => self.subscriptions.of_store(None, id.into()),
+                Collection::AlertConfigurations => self.configs.trust(id.into()),
+                Collection::SubscriptionPlans => self.plans.trust(id.into()),
+                Collection::Users => self.users.trust(id.into()),
+                Collection::UserSubscriptions => self.subscriptions.trust(id.into()),
                 _ => {}
             }
         }
@@ -197,24 +217,26 @@ impl Known {
 
     fn enter(&mut self, collection: Collection, document: &Document) {
         let Ok(id) = document.get_object_id("_id") else { return };
+        let named = (collection, name_of(collection, document));
         match collection {
-            Collection::AlertConfigurations => self.configs.of_store(config_name(document), id.into()),
+            Collection::AlertConfigurations => self.configs.of_store(config_name(document), id.into(), named),
             Collection::SubscriptionPlans => self.enter_plan(document, id.into()),
             Collection::Users => {
-                self.users.of_store(text(document, &["email"]), id.into());
-                self.telegram.of_store(text(document, &["telegram", "userId"]), id.into());
+                self.users.of_store(text(document, &["email"]), id.into(), named.clone());
+                self.telegram.of_store(text(document, &["telegram", "userId"]), id.into(), named);
             }
             Collection::UserSubscriptions => self.enter_subscription(document, id.into()),
             Collection::UserAlertPreferences => {
                 let key = reference(document, "userId").zip(reference(document, "alertConfigId"));
-                self.preferences.of_store(key.map(|(user, config)| (user.into(), config.into())), id.into());
+                self.preferences.of_store(key.map(|(user, config)| (user.into(), config.into())), id.into(), named);
             }
             _ => {}
         }
     }
 
     fn enter_plan(&mut self, document: &Document, id: PlanId) {
-        self.plans.of_store(text(document, &["name"]), id);
+        let name = text(document, &["name"]);
+        self.plans.of_store(name.clone(), id, (Collection::SubscriptionPlans, name));
         let amount = at(document, &["pricing", "amount"]).and_then(|amount| match amount {
             Bson::Double(number) => Amount::from_f64(*number).ok(),
             Bson::Int32(number) => Amount::from_f64((*number).into()).ok(),
@@ -226,7 +248,9 @@ impl Known {
     }
 
     fn enter_subscription(&mut self, document: &Document, id: SubscriptionId) {
-        self.subscriptions.of_store(text(document, &["payment", "transactionId"]), id);
+        let transaction = text(document, &["payment", "transactionId"]);
+        let key = transaction.as_deref().map(transaction_key);
+        self.subscriptions.of_store(key, id, (Collection::UserSubscriptions, transaction));
         let Some(user) = reference(document, "userId").map(UserId) else { return };
         self.of_user.entry(user).or_default().push(id);
         self.places.entry(user).or_default().push(place(document));
@@ -258,6 +282,17 @@ fn ids_in(value: Option<&Value>) -> Vec<ObjectId> {
         Some(Value::Array(items)) => items.iter().filter_map(|item| values::id(item).ok()).collect(),
         Some(one) => values::id(one).into_iter().collect(),
         None => Vec::new(),
+    }
+}
+
+/// What a document is called, for people.
+pub(crate) fn name_of(collection: Collection, document: &Document) -> Option<String> {
+    match collection {
+        Collection::AlertConfigurations | Collection::SubscriptionPlans => text(document, &["name"]),
+        Collection::Users => text(document, &["profile", "name"]),
+        Collection::UserSubscriptions => text(document, &["payment", "transactionId"]),
+        Collection::AdminUsers => text(document, &["username"]),
+        _ => None,
     }
 }
 

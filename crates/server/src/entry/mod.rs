@@ -12,6 +12,7 @@ mod people;
 mod problems;
 mod values;
 
+use std::fmt::Display;
 use std::hash::Hash;
 
 use alertcast_core::alert::intent::{OperatorReading, ReadAs};
@@ -29,12 +30,13 @@ use serde_json::Value;
 pub(crate) use self::admin::admin;
 pub(crate) use self::catalog::{config, plan};
 pub(crate) use self::fields::Fields;
-pub(crate) use self::known::{Around, Known};
+pub(crate) use self::known::{Around, Known, name_of};
 pub(crate) use self::people::{preference, subscription, takes_place, user};
-pub(crate) use self::problems::{Problem, Problems};
+pub(crate) use self::problems::{Problem, Problems, Wrong};
 
 use self::fields::Read;
 use self::known::{Index, Taken};
+use self::problems::UNKNOWN_REFERENCE;
 
 /// Reads one entry of a kind.
 pub(crate) type Reader = fn(&mut Reading<'_>, Fields<'_>);
@@ -195,7 +197,7 @@ enum Admitted {
 }
 
 /// Enters an entry under its key. One that the store has is left alone where that was asked for, else wrong.
-fn admit<K: Eq + Hash, I: Copy + Eq + Hash>(
+fn admit<K: Eq + Hash, I: Copy + Eq + Hash + Display>(
     index: &mut Index<K, I>,
     key: Option<(K, I)>,
     skip_existing: bool,
@@ -205,9 +207,9 @@ fn admit<K: Eq + Hash, I: Copy + Eq + Hash>(
     let taken = key.and_then(|(key, id)| index.claim(key, id, fields.place()).err());
     match taken {
         None => return Admitted::Take,
-        Some(Taken::InStore) if skip_existing => return Admitted::Skip,
-        Some(Taken::InStore) => {
-            fields.wrong(field, "is in the store already; --skip-existing leaves such entries out");
+        Some(Taken::InStore(_)) if skip_existing => return Admitted::Skip,
+        Some(Taken::InStore(which)) => {
+            fields.wrong(field, format!("is in the store already: {which}; --skip-existing leaves such entries out"));
         }
         Some(Taken::InFile(place)) => fields.wrong(field, format!("is the same as in {place}")),
     }
@@ -215,20 +217,24 @@ fn admit<K: Eq + Hash, I: Copy + Eq + Hash>(
 }
 
 /// A reference to another document: its id, or what names it.
-fn reference<K: Eq + Hash, I: Copy + Eq + Hash + From<ObjectId>>(
+fn reference<K: Eq + Hash, I: Copy + Eq + Hash + Display + From<ObjectId>>(
     reading: &Reading<'_>,
     value: &Value,
     index: &Index<K, I>,
     key: impl FnOnce(&Value) -> Read<K>,
     what: &str,
-) -> Read<I> {
-    let none = || match reading.naming {
-        Naming::ById => format!("names no {what}"),
-        Naming::ByNameToo => format!("names no {what}, neither of the file nor of the store"),
+) -> Result<I, Wrong> {
+    let none = |id: Option<ObjectId>| {
+        let named = id.map_or_else(String::new, |id| format!(" ({id})"));
+        let what = match reading.naming {
+            Naming::ById => format!("names no {what}{named}"),
+            Naming::ByNameToo => format!("names no {what}, neither of the file nor of the store{named}"),
+        };
+        Wrong { code: UNKNOWN_REFERENCE, what }
     };
     match (values::id(value), reading.naming) {
-        (Ok(id), _) => Some(I::from(id)).filter(|id| index.has(*id)).ok_or_else(none),
-        (Err(what), Naming::ById) => Err(what),
-        (Err(_), Naming::ByNameToo) => index.find(&key(value)?).ok_or_else(none),
+        (Ok(id), _) => Some(I::from(id)).filter(|id| index.has(*id)).ok_or_else(|| none(Some(id))),
+        (Err(what), Naming::ById) => Err(what.into()),
+        (Err(_), Naming::ByNameToo) => index.find(&key(value)?).ok_or_else(|| none(None)),
     }
 }

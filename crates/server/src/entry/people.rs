@@ -9,7 +9,7 @@ use alertcast_core::preference::{
 use alertcast_core::store::{Collection, read};
 use alertcast_core::subscription::{
     ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Place, Subscription, SubscriptionExtension,
-    SubscriptionStatus, Term, Usage, places_taken,
+    SubscriptionStatus, Term, Usage, places_taken, transaction_key,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{
@@ -18,7 +18,7 @@ use alertcast_core::user::{
 use serde_json::Value;
 
 use super::catalog::config_reference;
-use super::fields::Fields;
+use super::fields::{Fields, Read};
 use super::values::{amount, currency, email, flag, number_name, price, text, time, whole, word, zone};
 use super::{Admitted, Naming, Reading, admit, reference};
 
@@ -101,7 +101,7 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let id = SubscriptionId(reading.id(&mut fields));
     let mut paid = fields.within("payment");
     let transaction_id = paid.required("transactionId", number_name);
-    let key = transaction_id.clone().map(|transaction_id| (transaction_id, id));
+    let key = transaction_id.as_deref().map(|transaction_id| (transaction_key(transaction_id), id));
     let known = &mut reading.known.subscriptions;
     if admit(known, key, reading.skip_existing, &fields, "payment.transactionId") == Admitted::Skip {
         paid.leave_out();
@@ -119,6 +119,7 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let picks = extension.list("picks", |value| config_reference(reading, value));
     let alertcast = SubscriptionExtension {
         picks: Some(picks).filter(|picks| !picks.is_empty()),
+        transaction_key: payment.as_ref().map(|payment| transaction_key(&payment.transaction_id)),
         ..SubscriptionExtension::default()
     };
     drop(extension);
@@ -396,9 +397,14 @@ fn subscription_of(reading: &Reading<'_>, fields: &mut Fields<'_>, user: Option<
         return None;
     };
     let named =
-        reference(reading, &value, &reading.known.subscriptions, number_name, "subscription").and_then(|named| {
+        reference(reading, &value, &reading.known.subscriptions, transaction, "subscription").and_then(|named| {
             let belongs = user.is_none() || theirs.contains(&named);
-            if belongs { Ok(named) } else { Err("is another user's subscription".to_owned()) }
+            if belongs { Ok(named) } else { Err("is another user's subscription".into()) }
         });
     named.map_err(|what| fields.wrong(field, what)).ok()
+}
+
+/// A subscription by its transaction id.
+fn transaction(value: &Value) -> Read<String> {
+    number_name(value).map(|id| transaction_key(&id))
 }

@@ -15,6 +15,28 @@ pub(crate) const INVALID: &str = "invalid";
 /// A value that stays as it was given first.
 pub(crate) const FIXED: &str = "read_only";
 
+/// A reference to what is not there.
+pub(crate) const UNKNOWN_REFERENCE: &str = "unknown_reference";
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    pub(crate) code: &'static str,
+    pub(crate) what: String,
+}
+
+impl From<String> for Wrong {
+    fn from(what: String) -> Self {
+        Self { code: INVALID, what }
+    }
+}
+
+impl From<&str> for Wrong {
+    fn from(what: &str) -> Self {
+        what.to_owned().into()
+    }
+}
+
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {

@@ -1,12 +1,14 @@
 //! Single values of an import: plain JSON, and what `mongoexport` writes (`{"$oid": …}`, `{"$date": …}`).
 
+use std::borrow::Cow;
 use std::fmt::Display;
 
 use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::money::{Amount, Count, Price};
+use alertcast_core::store::validator::EMAIL_PATTERN;
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::fields::{Read, kind};
 
@@ -21,7 +23,7 @@ pub(crate) fn text(value: &Value) -> Read<String> {
 
 /// A number that is a name, as Telegram's are: text, or a whole number.
 pub(crate) fn number_name(value: &Value) -> Read<String> {
-    match value {
+    match &*plain(value)? {
         Value::Number(number) if number.is_i64() => Ok(number.to_string()),
         other => text(other),
     }
@@ -34,6 +36,8 @@ pub(crate) fn flag(value: &Value) -> Read<bool> {
 /// A whole number between two others, both included.
 pub(crate) fn whole(min: i64, max: i64) -> impl Fn(&Value) -> Read<Count> {
     move |value| {
+        let plain = plain(value)?;
+        let value = &*plain;
         let number = value.as_i64().or_else(|| value.as_f64().filter(|n| n.fract() == 0.0).map(|n| n as i64));
         let number = number.ok_or_else(|| format!("is {}, not a whole number", shown(value)))?;
         if (min..=max).contains(&number) {
@@ -59,9 +63,26 @@ pub(crate) fn price(value: &Value) -> Read<Price> {
 }
 
 fn number(value: &Value) -> Read<f64> {
-    let inner = value.get("$numberDouble").or_else(|| value.get("$numberInt")).or_else(|| value.get("$numberLong"));
-    let number = inner.and_then(Value::as_str).and_then(|text| text.parse().ok()).or_else(|| value.as_f64());
-    number.ok_or_else(|| format!("is {}, not a number", shown(value)))
+    let plain = plain(value)?;
+    plain.as_f64().ok_or_else(|| format!("is {}, not a number", shown(value)))
+}
+
+/// The names under which extended JSON writes numbers (`mongoexport`).
+const NUMBERS: [&str; 4] = ["$numberInt", "$numberLong", "$numberDouble", "$numberDecimal"];
+
+/// A value, where it is a number of extended JSON as plain JSON has it.
+fn plain(value: &Value) -> Read<Cow<'_, Value>> {
+    let Some((name, inner)) = value.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.iter().next())
+    else {
+        return Ok(Cow::Borrowed(value));
+    };
+    if !NUMBERS.contains(&name.as_str()) {
+        return Ok(Cow::Borrowed(value));
+    }
+    let text = inner.as_str().map_or_else(|| inner.to_string(), str::to_owned);
+    let whole = || text.parse::<i64>().ok().filter(|_| name != "$numberDouble").map(Number::from);
+    let number = whole().or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64));
+    number.map(|number| Cow::Owned(Value::Number(number))).ok_or_else(|| format!("is {name} {text:?}, which is no number"))
 }
 
 /// One of the values of an enumeration, spelt exactly.
@@ -81,6 +102,11 @@ pub(crate) fn time(value: &Value) -> Read<Time> {
     let inner = value.get("$date").unwrap_or(value);
     let millis = inner.get("$numberLong").and_then(Value::as_str).and_then(|text| text.parse().ok());
     let millis = millis.or_else(|| value.get("$date").and_then(Value::as_i64));
+    if let (Some(inner), None) = (value.get("$date"), millis)
+        && !inner.is_string()
+    {
+        return Err(format!("is $date {inner}, which is no time: {{\"$date\": \"2026-01-31T18:30:00Z\"}} is one"));
+    }
     if let Some(millis) = millis {
         return Ok(Time::from_millis(millis));
     }
@@ -101,7 +127,18 @@ pub(crate) fn id(value: &Value) -> Read<ObjectId> {
 /// An e-mail address, in lower case (the pattern of seed 7.1).
 pub(crate) fn email(value: &Value) -> Read<String> {
     let text = text(value)?.to_lowercase();
-    if is_email(&text) { Ok(text) } else { Err(format!("is \"{text}\", which is no e-mail address")) }
+    if is_email(&text) {
+        return Ok(text);
+    }
+    let other = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"@._%+-".contains(*c));
+    let cause = match other {
+        Some(other) => format!(": it has no {other:?} in it"),
+        None => String::new(),
+    };
+    Err(format!(
+        "is \"{text}\", which does not fit the pattern of e-mail addresses that the database's contract has (seed 7.1), \
+         {EMAIL_PATTERN}{cause}"
+    ))
 }
 
 /// `^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}$`
@@ -158,7 +195,9 @@ mod tests {
         for good in ["a@b.co", "A.b%c+d-e_f@sub.example-x.com"] {
             assert_eq!(email(&json!(good)), Ok(good.to_lowercase()));
         }
-        for bad in ["a", "@b.co", "a@b", "a@.co", "a@b.c", "a@b.c1", "a b@c.de", "a@b@c.de", "ä@b.de"] {
+        let told = email(&json!("o'brien@example.com")).unwrap_err();
+        assert!(told.contains(EMAIL_PATTERN) && told.ends_with("it has no '\\'' in it"), "{told}");
+        for bad in ["o'brien@example.com", "a", "@b.co", "a@b", "a@.co", "a@b.c", "a@b.c1", "a b@c.de", "a@b@c.de", "ä@b.de"] {
             assert!(email(&json!(bad)).is_err(), "{bad}");
         }
     }
@@ -179,6 +218,25 @@ mod tests {
         for value in [json!("2026-01-01T00:00:00"), json!("tomorrow"), json!(5), json!("2026-13-01")] {
             assert!(time(&value).is_err(), "{value}");
         }
+    }
+
+    #[test]
+    fn numbers_may_come_as_mongoexport_writes_them() {
+        for value in [
+            json!(7),
+            json!({"$numberInt": "7"}),
+            json!({"$numberLong": "7"}),
+            json!({"$numberDouble": "7.0"}),
+            json!({"$numberDecimal": "7"}),
+            json!({"$numberLong": 7}),
+        ] {
+            assert_eq!(whole(0, 9)(&value), Ok(Count(7)), "{value}");
+            assert_eq!(amount(&value), Ok(Amount::from_f64(7.0).unwrap()), "{value}");
+        }
+        assert_eq!(number_name(&json!({"$numberLong": "5000000000"})).as_deref(), Ok("5000000000"));
+        assert_eq!(amount(&json!({"$numberDouble": "NaN"})).unwrap_err(), "is $numberDouble \"NaN\", which is no number");
+        assert!(whole(0, 9)(&json!({"$numberLong": "x"})).unwrap_err().contains("$numberLong"));
+        assert!(time(&json!({"$date": {"$numberLong": "x"}})).unwrap_err().contains("$date"));
     }
 
     #[test]

@@ -2,13 +2,15 @@
 //! shows no secret.
 //!
 //! Each file looks at one thing: `settings` (the configuration), `network` (where it listens, where TradingView finds
-//! it), `data` (folder and store), `telegram` (bots, operators' chats, the clock), `mail`, `machine`.
+//! it), `data` (folder and store), `office` (tokens and payments), `telegram` (bots, operators' chats, the clock),
+//! `mail`, `machine`.
 
 mod data;
 mod machine;
 mod mail;
 mod network;
 mod readings;
+mod office;
 mod server;
 mod settings;
 mod telegram;
@@ -67,6 +69,7 @@ pub(super) async fn run(sources: &Sources, json: bool) -> anyhow::Result<()> {
     let server = server::ask(settings).await;
     report.add("Network", network::look(settings, &server).await);
     report.add("Data", data::look(settings, &server).await);
+    report.add("API and payments", office::look(settings, &SystemClock::new()).await);
     report.add("Telegram", telegram::look(settings, &*SystemClock::new()).await);
     report.add("E-mail", mail::look(settings).await);
     report.add("Machine", machine::look());

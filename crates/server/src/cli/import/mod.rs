@@ -13,6 +13,7 @@ use alertcast_core::store::{Collection, Documents, StoreError, Write};
 use alertcast_core::time::Time;
 use serde_json::Value;
 
+use self::source::Content;
 use super::failure::Failure;
 use crate::entry::{self, Fields, Known, Naming, Problem, Problems, Reading};
 
@@ -34,12 +35,12 @@ pub(super) async fn run(
     ids: &dyn IdSource,
     now: Time,
 ) -> anyhow::Result<Report> {
-    let value = source::read(path)?;
+    let content = source::read(path)?;
     let known = Known::load(store).await?;
     let problems = Problems::default();
     let mut reading = Reading::new(known, &problems, Naming::ByNameToo, ids, now);
     reading.skip_existing = skip_existing;
-    read(&mut reading, value);
+    read(&mut reading, content);
     let (writes, report) = finish(reading);
     let problems = problems.into_inner();
     if !problems.is_empty() {
@@ -50,9 +51,9 @@ pub(super) async fn run(
 }
 
 /// Reads the lists, those first that others refer to.
-fn read(reading: &mut Reading<'_>, value: Value) {
+fn read(reading: &mut Reading<'_>, content: Content) {
     let problems = reading.problems;
-    let lists = source::lists(value, problems);
+    let lists = source::lists(content, problems);
     let kinds: [(Vec<(String, Value)>, entry::Reader); 5] = [
         (lists.configs, entry::config),
         (lists.plans, entry::plan),

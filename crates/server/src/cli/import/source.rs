@@ -1,4 +1,4 @@
-//! The file: JSON or TOML, as lists of objects.
+//! The file: JSON or TOML, as lists of objects; or the documents of one collection, as `mongoexport` writes them.
 
 use std::path::Path;
 
@@ -26,27 +26,95 @@ const USERS: &[&str] = &["users"];
 const SUBSCRIPTIONS: &[&str] = &["subscriptions", "userSubscriptions", "user_subscriptions"];
 const PREFERENCES: &[&str] = &["preferences", "alertPreferences", "user_alert_preferences"];
 
+/// What stands in a file.
+#[derive(Debug)]
+pub(super) enum Content {
+    /// An object of lists.
+    Lists(Value),
+    /// The documents of one collection, each with its place: JSON lines, or one list, as `mongoexport` writes them.
+    Of(&'static [&'static str], Vec<(String, Value)>),
+}
+
 /// Reads the file as JSON where its name ends so, else as TOML.
 ///
 /// # Errors
-/// The file cannot be read, or is neither.
-pub(super) fn read(path: &Path) -> anyhow::Result<Value> {
+/// The file cannot be read, is neither, or holds documents of which it is not said what they are.
+pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
-    let is_json = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("json"));
-    let read = if is_json {
-        serde_json::from_str(&text).map_err(|error| error.to_string())
-    } else {
-        text.parse::<toml::Table>().map(|table| from_toml(toml::Value::Table(table))).map_err(|error| error.to_string())
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let is_json = path
+        .extension()
+        .is_some_and(|ending| JSON_ENDINGS.iter().any(|json| ending.eq_ignore_ascii_case(json)));
+    if !is_json {
+        let table = text.parse::<toml::Table>();
+        return table.map(|table| Content::Lists(from_toml(toml::Value::Table(table)))).map_err(|error| {
+            let fix = match text.trim_start().starts_with(['{', '[']) {
+                true => "a file whose name ends in .json or .jsonl is read as JSON, any other as TOML: rename it",
+                false => "mend that place; a file whose name ends in .json is read as JSON, any other as TOML",
+            };
+            Failure::new(format!("{shown} is no TOML: {}", error.to_string().trim_end()), fix).into()
+        });
+    }
+    if text.trim().is_empty() {
+        return Ok(Content::Lists(Value::Object(Map::new())));
+    }
+    match serde_json::from_str(text) {
+        Ok(Value::Array(items)) => documents(path, items.into_iter().enumerate().map(|(n, one)| (format!("[{n}]"), one))),
+        // One document, as `mongoexport` writes a collection of one.
+        Ok(Value::Object(fields)) if is_document(&fields) => {
+            documents(path, [("line 1".to_owned(), Value::Object(fields))])
+        }
+        Ok(value) => Ok(Content::Lists(value)),
+        Err(error) => match lines(text) {
+            Some(Ok(all)) => documents(path, all),
+            Some(Err((line, error))) => Err(Failure::new(
+                format!("{shown} is one JSON document a line, and line {line} is none: {error}"),
+                "mend that line",
+            )
+            .into()),
+            None => Err(Failure::new(format!("{shown} is no JSON: {error}"), "mend that place").into()),
+        },
+    }
+}
+
+const JSON_ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
+
+/// Whether an object is a document rather than lists.
+fn is_document(fields: &Map<String, Value>) -> bool {
+    fields.contains_key("_id")
+}
+
+/// The lines of a file whose first is a document by itself.
+fn lines(text: &str) -> Option<Result<Vec<(String, Value)>, (usize, serde_json::Error)>> {
+    let filled = || text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let (_, first) = filled().next()?;
+    serde_json::from_str::<Map<String, Value>>(first).ok()?;
+    let read = |(n, line): (usize, &str)| match serde_json::from_str(line) {
+        Ok(value) => Ok((format!("line {}", n + 1), value)),
+        Err(error) => Err((n + 1, error)),
     };
-    let language = if is_json { "JSON" } else { "TOML" };
-    read.map_err(|error| {
-        Failure::new(
-            format!("{shown} is no {language}: {}", error.trim_end()),
-            "mend that place; a file whose name ends in .json is read as JSON, any other as TOML",
-        )
-        .into()
-    })
+    Some(filled().map(read).collect())
+}
+
+/// The documents of the collection that the file is named after.
+fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> anyhow::Result<Content> {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let named = |names: &&[&str]| {
+        names.iter().any(|name| stem == name.to_lowercase() || stem.ends_with(&format!(".{}", name.to_lowercase())))
+    };
+    match LISTS.into_iter().find(named) {
+        Some(names) => Ok(Content::Of(names, all.into_iter().collect())),
+        None => {
+            let names: Vec<String> =
+                LISTS.iter().filter_map(|names| names.last()).map(|name| format!("{name}.json")).collect();
+            Err(Failure::new(
+                format!("{} holds documents, and does not say of which collection", path.display()),
+                format!("name it after its collection: {}", names.join(", ")),
+            )
+            .into())
+        }
+    }
 }
 
 fn from_toml(value: toml::Value) -> Value {
@@ -63,8 +131,33 @@ fn from_toml(value: toml::Value) -> Value {
     }
 }
 
+const LISTS: [&[&str]; 5] = [CONFIGS, PLANS, USERS, SUBSCRIPTIONS, PREFERENCES];
+
+impl Lists {
+
+    fn of(names: &[&str], all: Vec<(String, Value)>) -> Self {
+        let mut lists = Self::default();
+        let list = match names {
+            CONFIGS => &mut lists.configs,
+            PLANS => &mut lists.plans,
+            USERS => &mut lists.users,
+            SUBSCRIPTIONS => &mut lists.subscriptions,
+            _ => &mut lists.preferences,
+        };
+        *list = all;
+        lists
+    }
+}
+
 /// Takes the file apart.
-pub(super) fn lists(value: Value, problems: &Problems) -> Lists {
+pub(super) fn lists(content: Content, problems: &Problems) -> Lists {
+    match content {
+        Content::Lists(value) => of_object(value, problems),
+        Content::Of(names, all) => Lists::of(names, all),
+    }
+}
+
+fn of_object(value: Value, problems: &Problems) -> Lists {
     let Value::Object(mut fields) = value else {
         problems.add(
             "the file",

@@ -388,7 +388,7 @@ async fn entries_that_exist_are_left_out_on_request_and_referred_to() {
     let mut other = user(1);
     other["email"] = json!("other@x.de");
     let error = case.import_as(&json!({"users": [other]}), true).await.unwrap_err().to_string();
-    assert!(error.contains("users[0].telegram.userId is in the store already"), "{error}");
+    assert!(error.contains("users[0].telegram.userId is in the store already: users "), "{error}");
 }
 
 #[tokio::test]
@@ -407,7 +407,59 @@ async fn lists_that_are_none_are_named() {
             "configurations[0].name is missing",
         ]
     );
-    assert_eq!(case.mistakes(&json!([])).await.len(), 1);
+    assert_eq!(case.mistakes(&json!(5)).await.len(), 1);
+}
+
+/// Imports a file of this name.
+async fn named(case: &Case, name: &str, text: &str) -> Result<usize, String> {
+    let path = case.folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    let report = run(&path, false, &case.store, &ObjectIds, NOW).await.map_err(|error| error.to_string())?;
+    Ok(report.collections.iter().map(|(_, made, _)| made).sum())
+}
+
+#[tokio::test]
+async fn what_mongoexport_writes_is_read_by_the_name_of_its_file() {
+    let case = Case::new().await;
+    let person = |n: i64| {
+        let mut person = user(n);
+        person["telegram"]["userId"] = json!({"$numberLong": n.to_string()});
+        person["preferences"] = json!({"trading": {"maxDailyAlerts": {"$numberInt": "9"}}});
+        person
+    };
+    let lines = format!("{}\r\n\r\n{}\n", person(1), person(2));
+    assert_eq!(named(&case, "users.json", &lines).await, Ok(2));
+    let list = json!([person(3), person(4)]).to_string();
+    assert_eq!(named(&case, "trading_alerts.users.json", &list).await, Ok(2));
+    let mut one = plan();
+    one["_id"] = json!({"$oid": "0123456789abcdef01234568"});
+    one["pricing"]["amount"] = json!({"$numberLong": "999"});
+    assert_eq!(named(&case, "subscription_plans.jsonl", &one.to_string()).await, Ok(1));
+    let told = named(&case, "users.ndjson", &format!("{}\n{{\"email\": \n", person(5))).await.unwrap_err();
+    assert!(told.contains("line 2 is none"), "{told}");
+    let told = named(&case, "users.json", &format!("{}\n{}\n", person(6), json!({"email": "x"}))).await.unwrap_err();
+    assert!(told.contains("line 2.email is \"x\""), "{told}");
+    let told = named(&case, "people.json", &lines).await.unwrap_err();
+    assert!(told.contains("does not say of which collection"), "{told}");
+    let told = named(&case, "users.toml", &lines).await.unwrap_err();
+    assert!(told.contains("is no TOML"), "{told}");
+    for (name, nothing) in [("a.json", "{}"), ("b.json", ""), ("c.json", "{\"users\": []}"), ("d.toml", ""), ("users.json", "[]")] {
+        assert_eq!(named(&case, name, nothing).await, Ok(0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_id_is_used_once_whatever_its_case_in_a_file_too() {
+    let case = Case::new().await;
+    case.import(&file(|_| {})).await.unwrap();
+    let mut second = subscription(2);
+    second["payment"]["transactionId"] = json!(" t1 ");
+    let told = case.mistakes(&json!({"subscriptions": [second.clone(), second]})).await;
+    let id = case.only(Collection::UserSubscriptions).await.get_object_id("_id").unwrap();
+    let which = format!("is in the store already: user_subscriptions {id} (\"T1\")");
+    assert!(told[0].contains(&which), "{told:?}");
+    let preferences = case.only(Collection::UserAlertPreferences).await;
+    assert_eq!(preferences.get_object_id("subscriptionId").unwrap(), id);
 }
 
 fn any_json() -> impl Strategy<Value = Value> {
@@ -440,7 +492,7 @@ proptest! {
         *file.pointer_mut(place).unwrap() = value;
         let problems = Problems::default();
         let mut reading = Reading::new(Known::default(), &problems, Naming::ByNameToo, &ObjectIds, NOW);
-        read(&mut reading, file);
+        read(&mut reading, Content::Lists(file));
         let (writes, _) = finish(reading);
         prop_assert!(writes.len() <= 5);
         prop_assert!(writes.len() == 5 || !problems.into_inner().is_empty() || place.matches('/').count() == 1);

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::create::read_only;
-use super::fault::{Answered, Fault, conflict, unprocessable, wrong};
+use super::fault::{Answered, Fault, conflict, taken, unprocessable, wrong};
 use super::record::{self, Act};
 use super::reply::Reply;
 use super::resources::{Changes, Resource};
@@ -57,6 +57,9 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
                 return Ok(Reply::document(StatusCode::OK, &shown).with(warnings));
             }
             Err(StoreError::Conflict) => {}
+            Err(StoreError::AlreadyExists { collection, field }) if collection == resource.collection => {
+                return Err(taken(app, asked, (collection, &field), &document).await);
+            }
             Err(error) => return Err(error.into()),
         }
     }

@@ -6,7 +6,7 @@ use bson::{Bson, Document};
 use serde_json::Value;
 
 use super::change::{self, TRIES};
-use super::fault::{Answered, Fault, conflict, unprocessable, wrong};
+use super::fault::{Answered, Fault, conflict, taken, unprocessable, wrong};
 use super::idempotency::Key;
 use super::record::{self, Act};
 use super::reply::Reply;
@@ -52,6 +52,9 @@ async fn create(app: &App, resource: &'static Resource, asked: &Asked, key: Opti
                 return Ok(reply);
             }
             Err(StoreError::Conflict) => {}
+            Err(StoreError::AlreadyExists { collection, field }) if collection == resource.collection => {
+                return Err(taken(app, asked, (collection, &field), &made.document).await);
+            }
             Err(error) => return Err(error.into()),
         }
     }

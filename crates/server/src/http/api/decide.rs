@@ -4,7 +4,7 @@
 use alertcast_core::admin::Permission;
 use alertcast_core::id::{AdminId, UserId};
 use alertcast_core::store::{Collection, Write, read};
-use alertcast_core::subscription::{PaymentStatus, Subscription, SubscriptionStatus};
+use alertcast_core::subscription::{PaymentStatus, Subscription, SubscriptionStatus, transaction_key};
 use bson::{Bson, Document, doc};
 use serde_json::Value;
 
@@ -98,6 +98,9 @@ fn decide_payment(asked: &Asked, before: Option<&Document>, after: &mut Document
         // Making one takes that permission in any case.
         let other: Vec<String> = changed.iter().filter(|path| !is_part(path)).cloned().collect();
         asked.caller.must_hold_for(&other, Permission::SubscriptionsEdit)?;
+    }
+    if !changed.is_empty() {
+        put(after, "alertcast.transactionKey", Some(transaction_key(&is.payment.transaction_id).into()));
     }
     let approved = |one: Option<&Subscription>| one.is_some_and(|one| one.payment.status == PaymentStatus::Approved);
     match (approved(was.as_ref()), approved(Some(&is))) {

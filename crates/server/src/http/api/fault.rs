@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::StoreError;
+use alertcast_core::store::{Collection, StoreError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use bson::Document;
 
+use super::change::at;
+use super::{Asked, resources};
+use crate::app::App;
+use crate::entry::name_of;
 use crate::http::problem::{FieldError, Problem};
 
 /// When to come again where the store is away.
@@ -40,6 +45,50 @@ impl IntoResponse for Fault {
             Self::Store(error) => of_store(&error).into_response(),
         }
     }
+}
+
+/// What stands against a document that could not be written: which other one has its unique value, as far as the caller
+/// may see it.
+pub(super) async fn taken(
+    app: &App,
+    asked: &Asked,
+    (collection, field): (Collection, &str),
+    document: &Document,
+) -> Fault {
+    let fields: Vec<&str> = field.split(", ").collect();
+    let other = other(app, collection, &fields, document).await;
+    let resource = resources::of(collection);
+    let may_see = resource.is_some_and(|resource| asked.caller.admin.permissions.hold(resource.view));
+    let called = resource.map_or_else(|| collection.name(), |resource| resource.called);
+    let which = other.map_or_else(String::new, |other| {
+        let id = other.get_object_id("_id").map(|id| format!(", {id}")).unwrap_or_default();
+        let name = name_of(collection, &other).filter(|_| may_see);
+        format!("{id}{},", name.map_or_else(String::new, |name| format!(" ({name:?})")))
+    });
+    let what = format!("another {called}{which} has this {} already", fields.join(", "));
+    let errors = fields.iter().map(|field| wrong(field, "taken", what.clone())).collect();
+    Problem::new(StatusCode::CONFLICT, "Exists already", what).naming(errors).into()
+}
+
+/// The document that has these values of this one.
+async fn other(app: &App, collection: Collection, fields: &[&str], document: &Document) -> Option<Document> {
+    const KEY: &str = "alertcast.transactionKey";
+    let of = |fields: &[&'static str]| {
+        fields.iter().map(|field| Some((*field, at(document, field)?.clone()))).collect::<Option<Vec<_>>>()
+    };
+    let unique = collection.indexes().iter().filter(|index| index.unique);
+    let keys = unique.map(|index| index.keys.iter().map(|(path, _)| *path).collect::<Vec<_>>());
+    let named = keys.into_iter().find(|keys| keys == fields);
+    let guarded = (collection == Collection::UserSubscriptions && fields == ["payment.transactionId"]).then(|| vec![KEY]);
+    for keys in guarded.into_iter().chain(named) {
+        if let Some(values) = of(&keys)
+            && let Ok(Some(found)) = app.store.find_unique(collection, &values).await
+            && found.get("_id") != document.get("_id")
+        {
+            return Some(found);
+        }
+    }
+    None
 }
 
 /// What a failure of the store means to whoever asked.

@@ -52,7 +52,7 @@ async fn each_mistake_is_named_by_its_field() {
             "/subscription-plans",
             with(plan("P"), &[("/alertConfigurations", json!([hex([1; 12])]))]),
             422,
-            &["alertConfigurations[0]: invalid"],
+            &["alertConfigurations[0]: unknown_reference"],
         ),
         ("/subscription-plans", with(plan("P"), &[("/pricing/amount", json!(-1))]), 422, &["pricing.amount: invalid"]),
         ("/alert-configurations", with(config("A"), &[("/timeframe", json!("3h"))]), 422, &["timeframe: invalid"]),
@@ -74,6 +74,36 @@ async fn each_mistake_is_named_by_its_field() {
             with(bought.clone(), &[("/payment/transactionId", json!("T1"))]),
             409,
             &["payment.transactionId: taken"],
+        ),
+        (
+            "/user-subscriptions",
+            with(bought.clone(), &[("/payment/transactionId", json!(" t1 "))]),
+            409,
+            &["payment.transactionId: taken"],
+        ),
+        (
+            "/user-subscriptions",
+            with(bought.clone(), &[("/userId", json!(hex([1; 12])))]),
+            422,
+            &["userId: unknown_reference"],
+        ),
+        (
+            "/user-subscriptions",
+            with(bought.clone(), &[("/subscriptionPlanId", json!(hex([1; 12])))]),
+            422,
+            &["subscriptionPlanId: unknown_reference"],
+        ),
+        (
+            "/user-subscriptions",
+            with(bought.clone(), &[("/payment/approvedBy", json!(hex([1; 12])))]),
+            422,
+            &["payment.approvedBy: unknown_reference"],
+        ),
+        (
+            "/user-subscriptions",
+            with(bought.clone(), &[("/alertcast", json!({"picks": [hex([1; 12])]}))]),
+            422,
+            &["alertcast.picks[0]: unknown_reference"],
         ),
         (
             "/user-subscriptions",
@@ -115,6 +145,28 @@ async fn a_slip_of_the_finger_is_told_what_was_meant() {
     assert_eq!(answer.body["errors"][0]["message"], "is no field; did you mean email?");
     let answer = office.get("/users?statu=active").await.assert(400);
     assert_eq!(answer.body["errors"][0]["message"], "is no parameter; did you mean status?");
+}
+
+#[tokio::test]
+async fn a_value_that_is_taken_says_by_which_document() {
+    let office = Office::new().await;
+    let (one, two) = (office.customer(1).await, office.customer(2).await);
+    let told = |answer: Answer| answer.assert(409).body["detail"].as_str().unwrap().to_owned();
+    let same = told(office.post("/users", with(user(3), &[("/email", json!("u1@example.com"))])).await);
+    assert_eq!(same, format!("another user, {} (\"User 1\"), has this email already", one.user));
+    let plan_named = told(office.post("/subscription-plans", plan("Plan 2")).await);
+    assert_eq!(plan_named, format!("another subscription plan, {} (\"Plan 2\"), has this name already", two.plan));
+    let config_named = told(office.post("/alert-configurations", config("btcusdt")).await);
+    assert!(config_named.contains(&hex(CONFIG)) && config_named.ends_with("has this symbol, timeframe, strategy already"));
+    let path = format!("/user-subscriptions/{}", two.subscription);
+    let used = told(office.patch(&path, json!({"payment": {"transactionId": "t1"}})).await);
+    let expected = format!("another subscription, {} (\"T1\"), has this payment.transactionId already", one.subscription);
+    assert_eq!(used, expected);
+    office.patch(&path, json!({"payment": {"transactionId": "t2"}})).await.assert(200);
+    // Who may not see it, does not see its name.
+    office.permit(|one| one.as_str() != "users.view").await;
+    let same = told(office.post("/users", with(user(3), &[("/email", json!("u1@example.com"))])).await);
+    assert_eq!(same, format!("another user, {}, has this email already", one.user));
 }
 
 #[tokio::test]

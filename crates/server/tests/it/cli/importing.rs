@@ -108,7 +108,8 @@ async fn every_mistake_is_told_with_its_place_and_nothing_is_written() {
     assert_eq!(
         ran.stderr,
         "error: bad.toml has 4 mistakes; nothing was imported\n  \
-         users[0].email is \"asha\", which is no e-mail address\n  \
+         users[0].email is \"asha\", which does not fit the pattern of e-mail addresses that the database's contract has (seed 7.1), \
+         ^[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\\.[a-zA-Z]{2,}$\n  \
          subscriptions[0].user names no user, neither of the file nor of the store\n  \
          subscriptions[0].payment.amount is 5 INR, but the plan's price is 999 INR\n  \
          preferences[0].user names no user, neither of the file nor of the store\n  \
@@ -128,4 +129,12 @@ fn a_file_that_is_neither_is_named_with_the_place() {
     folder.file("a.toml", "users = [");
     assert!(folder.run("import a.toml").assert(1).stderr.contains("a.toml is no TOML"));
     assert!(folder.run("import none.toml").assert(1).stderr.contains("none.toml cannot be read"));
+}
+
+#[test]
+fn a_file_with_nothing_in_it_is_not_said_to_be_imported() {
+    let folder = Folder::new();
+    folder.file("empty.json", "{\"users\": []}");
+    let ran = folder.run("import empty.json").assert(0);
+    assert!(ran.stdout.contains("There was nothing in empty.json") && !ran.stdout.contains("is imported"), "{}", ran.stdout);
 }
