@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alertcast_core::store::{Intake, Store};
 use anyhow::Context as _;
+use axum::Router;
 use futures::future::BoxFuture;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -101,6 +102,15 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
 /// # Errors
 /// When the address cannot be listened on.
 pub async fn start(app: App) -> Result<Running, StartError> {
+    let router = http::router(app.clone());
+    start_with(app, router).await
+}
+
+/// The same, with the routes as they are given: the demonstration shows what is asked of them.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub(crate) async fn start_with(app: App, router: Router) -> Result<Running, StartError> {
     let listen = app.settings.listen;
     let refused = |error| StartError::Listen { listen, error };
     let listener = http::listen(listen).map_err(refused)?;
@@ -123,7 +133,7 @@ pub async fn start(app: App) -> Result<Running, StartError> {
         keep(Part::Spool, |app, stop, _| Box::pin(spool::run(app, stop)));
     }
     let mut http = JoinSet::new();
-    http.spawn(http::serve(listener, http::router(app.clone()), no_more_requests.clone()));
+    http.spawn(http::serve(listener, router, no_more_requests.clone()));
     Ok(Running { app, address, no_more_requests, no_more_work, http, workers })
 }
 

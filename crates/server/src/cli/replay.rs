@@ -78,7 +78,10 @@ pub(super) async fn run(settings: &Settings, replay: Replay) -> anyhow::Result<(
         config: replay.only.as_deref().map(|only| configuration(&cast.audience, only)).transpose()?,
         user: replay.user.as_deref().map(|user| cast.user(user)).transpose()?,
     };
-    let report = rehearse(&cast.audience, &recorded, &options)?;
+    let mut report = rehearse(&cast.audience, &recorded, &options)?;
+    if let (Some(story), Some(user)) = (&mut report.user, options.user) {
+        story.name = cast.names.get(&user).cloned();
+    }
     if replay.json {
         terminal::line(serde_json::to_string_pretty(&report)?);
     } else {
@@ -172,6 +175,8 @@ fn configuration(audience: &Audience, only: &str) -> anyhow::Result<ConfigId> {
 struct Cast {
     audience: Audience,
     emails: BTreeMap<String, UserId>,
+    /// Name and e-mail address.
+    names: BTreeMap<UserId, String>,
 }
 
 impl Cast {
@@ -188,7 +193,7 @@ impl Cast {
 /// Everybody in the store; their subscriptions as they stand at `today`, where one is given.
 async fn load(settings: &Settings, today: Option<Time>) -> anyhow::Result<Cast> {
     let store = Beside::open(settings).await?;
-    let mut cast = Cast { audience: Audience::new(), emails: BTreeMap::new() };
+    let mut cast = Cast { audience: Audience::new(), emails: BTreeMap::new(), names: BTreeMap::new() };
     for collection in COLLECTIONS {
         cast.load(&store, collection, today).await?;
     }
@@ -215,6 +220,7 @@ impl Cast {
             (Entity::Subscription(subscription), Some(today)) => as_of(subscription, today),
             (Entity::User(user), _) => {
                 self.emails.insert(user.email.to_lowercase(), user.id);
+                self.names.insert(user.id, format!("{} ({})", user.profile.name, user.email));
             }
             _ => {}
         }
@@ -325,7 +331,7 @@ fn print_sending(lanes: &[Lane]) {
 
 fn print_story(story: &Story) {
     terminal::line("");
-    terminal::group(&format!("Subscriber {}", story.id));
+    terminal::group(&format!("Subscriber {}", story.name.as_deref().unwrap_or(&story.id)));
     if story.lines.is_empty() {
         terminal::line("  no alert concerned this subscriber");
     }

@@ -4,12 +4,12 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::failure::Failure;
-use super::{store, terminal};
+use super::{doctor, store, terminal};
 use crate::app::App;
 use crate::clock::SystemClock;
 use crate::config::Loaded;
@@ -17,7 +17,7 @@ use crate::control::Control;
 use crate::demo;
 use crate::http;
 use crate::running::{self, StartError};
-use crate::settings::{Settings, StoreChoice, bot_id};
+use crate::settings::{Settings, StoreChoice, TelegramSettings, bot_id};
 
 /// What a process that a signal ended at once exits with, by the shell's custom: 128 and SIGINT's number.
 const BROKEN_OFF: i32 = 130;
@@ -43,6 +43,8 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let control = control(&running.app, no_more_commands.clone());
     banner(&running.app.settings, running.address, &place);
     warnings(&running.app.settings);
+    // Beside everything else: alerts are taken in whatever Telegram says.
+    let looking = tokio::spawn(look_at_bots(running.app.settings.telegram.clone()));
     let broken = tokio::select! {
         name = signals.next() => {
             info!("{name}: stopping; a second signal ends the process at once");
@@ -55,6 +57,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         signals.next().await;
         std::process::exit(BROKEN_OFF);
     });
+    looking.abort();
     no_more_commands.cancel();
     if let Some(control) = control {
         let _ = control.await;
@@ -110,15 +113,17 @@ fn needed(settings: &Settings) -> anyhow::Result<()> {
         )
         .into());
     }
-    if settings.telegram.tokens.is_empty() {
-        return Err(Failure::of_usage(
-            "no bot token is configured, so no message could be sent",
-            "ask @BotFather in Telegram for a bot (/newbot), and set its token as ALERTCAST_TELEGRAM_TOKENS in the \
-             environment or as telegram.tokens in alertcast.toml",
-        )
-        .into());
-    }
     Ok(())
+}
+
+/// Says of each bot token whether Telegram takes it. One that is not answered for does not keep the others waiting.
+async fn look_at_bots(telegram: TelegramSettings) {
+    let mut asked: JoinSet<_> = doctor::bots(&telegram).into_iter().collect();
+    while let Some(found) = asked.join_next().await {
+        if let Ok(found) = found {
+            found.print();
+        }
+    }
 }
 
 /// What is set and has no effect, and what is missed without being needed.
@@ -133,6 +138,12 @@ fn warnings(settings: &Settings) {
     }
     if settings.redis_url.is_some() {
         warn!("redis_url is set, but this version has no use for Redis");
+    }
+    if settings.telegram.tokens.is_empty() {
+        warn!(
+            "no bot token is configured: alerts are taken in and processed, and nothing is sent by Telegram. Ask \
+             @BotFather for a bot (/newbot), and set its token as ALERTCAST_TELEGRAM_TOKENS or telegram.tokens"
+        );
     }
     if settings.telegram.operator_chats.is_empty() {
         warn!("telegram.operator_chats is empty: nobody hears of refused alerts");
@@ -149,7 +160,7 @@ fn banner(settings: &Settings, address: SocketAddr, place: &str) {
     terminal::title("serve");
     terminal::fact("Listening on", address);
     terminal::fact("Store", place);
-    terminal::fact("Bots", bots.join(", "));
+    terminal::fact("Bots", if bots.is_empty() { "none".to_owned() } else { bots.join(", ") });
     if let Some(from) = settings.email.from.as_ref().filter(|_| settings.email.smtp_url.is_some()) {
         terminal::fact("E-mail", format!("from {from}"));
     }

@@ -4,6 +4,7 @@
 mod cast;
 mod script;
 mod show;
+mod watch;
 
 use std::io::IsTerminal as _;
 use std::net::SocketAddr;
@@ -17,6 +18,7 @@ use alertcast_core::trade::document::{Trade, TradeStatus};
 use anyhow::Context as _;
 use secrecy::SecretString;
 use telegram_sim::{Row, RowKind, Sim, SimConfig};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::App;
@@ -25,6 +27,7 @@ use crate::settings::{Settings, TelegramSettings, WebhookSettings};
 use crate::{running, tls};
 use cast::{OPERATORS, PEOPLE};
 use show::{Screen, Summary};
+use watch::Seen;
 
 const TOKEN: &str = "100001:demo-bot-of-the-stand-in";
 const SECRET: &str = "demo-0123456789abcdef";
@@ -61,9 +64,11 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()
     let app = running::prepare(Arc::new(store), clock, settings).await?;
     app.store.write(cast::writes(&*app.ids, app.clock.now())?).await.context("the sample data could not be stored")?;
     app.audience.catch_up(&*app.store).await?;
-    let running = running::start(app).await?;
+    let (routes, seen) = watch::routes(&app);
+    let running = running::start_with(app, routes).await?;
 
-    let stage = Stage {
+    let mut stage = Stage {
+        seen,
         app: running.app.clone(),
         sim,
         webhook: format!("http://{}/webhook/{SECRET}", running.address),
@@ -96,6 +101,8 @@ fn settings(options: Options, folder: &std::path::Path, telegram: &str) -> anyho
 
 /// Where the demonstration is played.
 struct Stage {
+    /// What others have posted.
+    seen: mpsc::Receiver<Seen>,
     app: App,
     sim: Sim,
     webhook: String,
@@ -110,9 +117,9 @@ struct Answer {
 }
 
 impl Stage {
-    async fn play(&self, once: bool, telegram: &str, stop: &CancellationToken) -> anyhow::Result<()> {
+    async fn play(&mut self, once: bool, telegram: &str, stop: &CancellationToken) -> anyhow::Result<()> {
         let stdout = std::io::stdout();
-        let mut screen = Screen::new(stdout.lock(), stdout.is_terminal());
+        let mut screen = Screen::new(stdout.lock(), stdout.is_terminal(), show::width());
         screen.opening(&self.webhook)?;
         let mut sum = Summary::default();
         let mut seen = 0;
@@ -134,7 +141,7 @@ impl Stage {
                 if row.kind == RowKind::Message {
                     sum.slowest = sum.slowest.max(after);
                 }
-                screen.arrived(&row, after)?;
+                screen.arrived(&row, Some(after))?;
             }
         }
         self.count(&mut sum).await?;
@@ -143,12 +150,21 @@ impl Stage {
             return Ok(());
         }
         screen.invitation(&self.webhook, telegram)?;
+        let mut posted_at = None;
         while !stop.is_cancelled() {
             let something = |sim: &Sim| !sim.transcript(None, seen, 1).is_empty();
             // A time-out only means that nothing came meanwhile.
-            let _ = self.sim.wait_until(Duration::from_secs(3_600), something).await;
+            let request = tokio::select! {
+                Some(request) = self.seen.recv() => Some(request),
+                _ = self.sim.wait_until(Duration::from_secs(3_600), something) => self.seen.try_recv().ok(),
+            };
+            if let Some(request) = request {
+                posted_at = Some(request.at);
+                screen.request(&request)?;
+            }
             for row in self.arrived_since(&mut seen) {
-                screen.arrived(&row, Duration::ZERO)?;
+                let at = alertcast_core::time::Time::from_millis(row.at_ms);
+                screen.arrived(&row, posted_at.map(|posted_at| at.since(posted_at)))?;
             }
         }
         Ok(())
@@ -167,6 +183,7 @@ impl Stage {
             .http
             .post(format!("{}{}", self.webhook, scene.query))
             .header("Content-Type", scene.content_type)
+            .header(watch::OWN, "1")
             .body(scene.body.clone());
         let response = request.send().await.context("the webhook does not answer")?;
         let status = response.status().as_u16();

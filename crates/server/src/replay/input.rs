@@ -27,13 +27,18 @@ pub enum InputError {
 /// The keys of a line that is more than a payload.
 const KEYS: [&str; 3] = ["receivedAt", "query", "body"];
 
+/// A text with its lines ended as on Unix, however they were: each stays one line.
+pub(super) fn unix_lines(text: &str) -> String {
+    text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n")
+}
+
 /// Reads recorded alerts. Empty lines are passed over.
 ///
 /// # Errors
 /// A line whose `receivedAt`, `query` or `body` is not what it should be. What stands in a payload is not judged here.
 pub fn lines(text: &str) -> Result<Vec<Recorded>, InputError> {
     let mut all = Vec::new();
-    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
+    for (number, line) in (1..).zip(unix_lines(text).lines()) {
         if !line.trim().is_empty() {
             all.push(recorded(number, line)?);
         }
@@ -104,6 +109,9 @@ mod tests {
         ];
         let expected = expected.map(|(line, at, query, body)| (line, at, query.to_owned(), body.to_owned()));
         assert_eq!(told, expected);
+        let windows = text.replace('\n', "\r\n");
+        assert_eq!(lines(&windows).unwrap(), all, "however the lines end");
+        assert_eq!(lines(&text.replace('\n', "\r")).unwrap(), all);
         let wrong = lines("{\"body\": 1}\n{\"receivedAt\": \"soon\", \"body\": 1}").unwrap_err();
         assert!(wrong.to_string().starts_with("line 2: receivedAt"), "{wrong}");
     }

@@ -20,7 +20,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::input::{InputError, Recorded};
+use super::input::{InputError, Recorded, unix_lines};
 
 /// What the export does not say.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Naming {
 /// Whether a text begins as such an export does.
 #[must_use]
 pub fn is_list_of_trades(text: &str) -> bool {
-    let head = text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default();
+    let head = text.trim_start_matches('\u{feff}').split(['\n', '\r']).next().unwrap_or_default();
     let first = head.split(',').next().unwrap_or_default().trim_matches('"');
     NUMBER.contains(&first.trim().to_lowercase().as_str())
 }
@@ -96,14 +96,15 @@ struct Row {
 /// # Errors
 /// A column is missing, or a row is not one of a trade.
 pub fn list_of_trades(text: &str, naming: &Naming) -> Result<Vec<Recorded>, InputError> {
-    let text = text.trim_start_matches('\u{feff}');
+    let text = unix_lines(text);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let broken = |error: csv::Error| InputError::File(format!("it is no CSV: {error}"));
     let columns = Columns::of(reader.headers().map_err(broken)?)?;
-    let mut rows = Vec::new();
+    let (mut rows, mut places) = (Vec::new(), Places { text: &text, at: 0, line: 1 });
     for record in reader.records() {
         let record = record.map_err(broken)?;
-        rows.extend(row(&record, &columns, &naming.zone)?);
+        let line = places.line_of(record.position().map_or(0, csv::Position::byte));
+        rows.extend(row(&record, line, &columns, &naming.zone)?);
     }
     // What ends makes room for what begins at the same moment.
     rows.sort_by_key(|row| (row.at, row.enters, row.number));
@@ -111,9 +112,30 @@ pub fn list_of_trades(text: &str, naming: &Naming) -> Result<Vec<Recorded>, Inpu
     Ok(rows.iter().map(|row| alert(row, naming, &mut open)).collect())
 }
 
+/// Which line a place in the text is in, asked in order.
+struct Places<'a> {
+    text: &'a str,
+    at: usize,
+    line: u64,
+}
+
+impl Places<'_> {
+    /// The line of a record that begins there. A reader counts the empty lines before it to it.
+    fn line_of(&mut self, byte: u64) -> u64 {
+        let bytes = self.text.as_bytes();
+        let mut start = usize::try_from(byte).unwrap_or(usize::MAX).clamp(self.at, bytes.len());
+        while bytes.get(start) == Some(&b'\n') {
+            start += 1;
+        }
+        let passed = bytes[self.at..start].iter().filter(|byte| **byte == b'\n').count();
+        self.line = self.line.saturating_add(u64::try_from(passed).unwrap_or(0));
+        self.at = start;
+        self.line
+    }
+}
+
 /// None for the exit of a trade that is still open.
-fn row(record: &StringRecord, columns: &Columns, zone: &TimeZone) -> Result<Option<Row>, InputError> {
-    let line = record.position().map_or(0, csv::Position::line);
+fn row(record: &StringRecord, line: u64, columns: &Columns, zone: &TimeZone) -> Result<Option<Row>, InputError> {
     let wrong = |what: String| InputError::Line { line, what };
     let field = |at: usize| record.get(at).unwrap_or_default();
     let (kind, moment, price) = (field(columns.kind).to_lowercase(), field(columns.moment), field(columns.price));
@@ -225,6 +247,9 @@ mod tests {
             line(4, "2026-01-07T00:00:00Z SELL 109 Short"),
         ];
         assert_eq!(told(text, "UTC"), expected);
+        assert_eq!(told(&text.replace('\n', "\r\n"), "UTC"), expected, "however the lines end");
+        let apart = text.replace('\n', "\r\n\r\n");
+        assert_eq!(told(&apart, "UTC").iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 5, 7]);
     }
 
     #[test]

@@ -291,10 +291,11 @@ impl<'a> Rehearsal<'a> {
         let mut decisions = plan.decisions.iter().flat_map(|chunk| &chunk.decisions);
         let Some(decision) = decisions.find(|decision| Some(decision.user) == self.options.user) else { return };
         let trades = self.trades_told(decision, config, plan);
+        let of = self.audience.config(config).map_or_else(String::new, |config| format!(" ({})", config.name));
         self.story.push(StoryLine {
             line: read.recorded.line,
             at: read.received_at.to_string(),
-            alert: format!("{} {} {} at {}", checked.signal, checked.symbol, checked.timeframe, checked.price),
+            alert: format!("{} {} {} at {}{of}", checked.signal, checked.symbol, checked.timeframe, checked.price),
             verdict: decision.verdict.as_str(),
             trades,
         });
@@ -333,7 +334,7 @@ impl<'a> Rehearsal<'a> {
             configurations,
             trades,
             sending: self.roads.finish(),
-            user: self.options.user.map(|user| Story { id: user.to_string(), lines }),
+            user: self.options.user.map(|user| Story { id: user.to_string(), name: None, lines }),
         }
     }
 }

@@ -176,6 +176,9 @@ pub struct Worst {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Story {
     pub id: String,
+    /// What the subscriber is called; none where nobody has said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub lines: Vec<StoryLine>,
 }
 

@@ -9,11 +9,13 @@ mod data;
 mod machine;
 mod mail;
 mod network;
-mod readings;
 mod office;
+mod readings;
 mod server;
 mod settings;
 mod telegram;
+
+pub(super) use self::telegram::bots;
 
 use std::fmt;
 
@@ -45,6 +47,13 @@ impl Finding {
     /// Alerts would not come in, or would not be sent.
     fn bad(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { mark: Mark::Bad, what: what.into(), fix: Some(fix.into()) }
+    }
+}
+
+impl Finding {
+    /// Prints it by itself.
+    pub(super) fn print(&self) {
+        terminal::finding(self.mark, &self.what, self.fix.as_deref());
     }
 }
 

@@ -1,5 +1,6 @@
 //! The bots, the operators' chats, and this machine's clock, which is held against Telegram's.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::delivery::{chat_of, moved_to};
@@ -32,7 +33,7 @@ pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding>
         return findings;
     }
     let Ok(http) = client(&TelegramSettings { timeout: PATIENCE.min(telegram.timeout), ..telegram.clone() }) else {
-        return vec![Finding::bad("No HTTP client can be made", "check the certificates of this machine")];
+        return vec![no_client()];
     };
     let mut offset = None;
     for token in &telegram.tokens {
@@ -46,6 +47,30 @@ pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding>
     }
     findings.extend(offset.map(|(theirs, ours)| time(theirs, ours)));
     findings
+}
+
+/// Asks Telegram about each bot by itself.
+pub(in crate::cli) fn bots(
+    telegram: &TelegramSettings,
+) -> Vec<impl Future<Output = Finding> + Send + 'static + use<>> {
+    let telegram = Arc::new(TelegramSettings { timeout: PATIENCE.min(telegram.timeout), ..telegram.clone() });
+    let http = client(&telegram).ok();
+    telegram
+        .tokens
+        .clone()
+        .into_iter()
+        .map(|token| {
+            let (telegram, http) = (Arc::clone(&telegram), http.clone());
+            async move {
+                let Some(http) = http else { return no_client() };
+                bot(&token, ask(&http, &telegram, &token, "getMe", &json!({})).await.said)
+            }
+        })
+        .collect()
+}
+
+fn no_client() -> Finding {
+    Finding::bad("No HTTP client can be made", "check the certificates of this machine")
 }
 
 /// What the Bot API said, and when by its clock.
