@@ -122,7 +122,7 @@ const ABOUT_INTENT: &[&str] = &[
 
 /// Whether a problem is that it is not clear what the alert asks for.
 pub fn is_about_intent(problem: &Problem) -> bool {
-    ABOUT_INTENT.contains(&problem.field.as_str())
+    problem.code != ProblemCode::SignalDisabled && ABOUT_INTENT.contains(&problem.field.as_str())
 }
 
 impl Payload {

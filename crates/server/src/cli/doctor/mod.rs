@@ -78,7 +78,7 @@ pub(super) async fn run(sources: &Sources, json: bool) -> anyhow::Result<()> {
     let server = server::ask(settings).await;
     report.add("Network", network::look(settings, &server).await);
     report.add("Data", data::look(settings, &server).await);
-    report.add("API and payments", office::look(settings, &SystemClock::new()).await);
+    report.add("API and payments", office::look(settings, &*SystemClock::new()).await);
     report.add("Telegram", telegram::look(settings, &*SystemClock::new()).await);
     report.add("E-mail", mail::look(settings).await);
     report.add("Machine", machine::look());

@@ -28,9 +28,15 @@ impl Served {
     }
 
     fn spawn(mut command: Command) -> Self {
-        command.env("ALERTCAST_WEBHOOK_SECRETS", SECRET).env("ALERTCAST_TELEGRAM_TOKENS", "123456:token-of-the-tests");
+        command.env("ALERTCAST_TELEGRAM_TOKENS", "123456:token-of-the-tests");
         // Nobody listens there: what is to be sent waits.
         command.env("ALERTCAST_TELEGRAM_API_URL", "http://127.0.0.1:9");
+        Self::spawn_as_it_is(command)
+    }
+
+    /// The same, with whatever bots the command names.
+    fn spawn_as_it_is(mut command: Command) -> Self {
+        command.env("ALERTCAST_WEBHOOK_SECRETS", SECRET);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut banner = String::new();
@@ -39,6 +45,13 @@ impl Served {
         }
         let address = banner.lines().find_map(|line| line.trim().strip_prefix("Listening on")).unwrap();
         Self { child, address: address.trim().to_owned(), stdout, banner }
+    }
+
+    /// Reads on until it has said that.
+    fn says(&mut self, what: &str) {
+        while !self.banner.contains(what) {
+            assert_ne!(self.stdout.read_line(&mut self.banner).unwrap(), 0, "it ended early: {}", self.banner);
+        }
     }
 
     fn post(&self, body: &str) -> String {
@@ -148,6 +161,41 @@ fn an_empty_database_file_is_refused_with_what_to_do() {
     let ran = folder.run_with("serve --listen 127.0.0.1:0", &environment).assert(1);
     assert!(ran.stderr.contains("it is empty") && ran.stderr.contains("move it away"), "{}", ran.stderr);
     assert_eq!(file.metadata().unwrap().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_says_of_each_bot_whether_telegram_takes_it() {
+    let folder = folder();
+    let config = telegram_sim::SimConfig::default().bot("123456:token-of-the-tests");
+    let sim = telegram_sim::start(config, "127.0.0.1:0").await.unwrap();
+    let mut command = folder.command("serve --listen 127.0.0.1:0");
+    command.env("ALERTCAST_TELEGRAM_TOKENS", "123456:token-of-the-tests,777:token-of-nobody");
+    command.env("ALERTCAST_TELEGRAM_API_URL", sim.url());
+    let told = tokio::task::spawn_blocking(move || {
+        let mut served = Served::spawn_as_it_is(command);
+        served.says("Bot 123456 is @");
+        served.says("Telegram does not know the token of bot 777");
+        served.banner.clone()
+    });
+    let told = told.await.unwrap();
+    assert!(!told.contains("token-of"), "{told}");
+    sim.stop().await;
+}
+
+#[test]
+fn it_takes_alerts_where_telegram_is_away_and_without_any_bot() {
+    let folder = folder();
+    let mut served = Served::start(&folder);
+    assert!(served.post(&alert(1)).starts_with("HTTP/1.1 202 "));
+    served.says("Bot 123456 could not be asked");
+    drop(served);
+    let served = Served::spawn_as_it_is(folder.command("serve --listen 127.0.0.1:0"));
+    assert!(served.banner.contains("none"), "{}", served.banner);
+    assert!(served.post(&alert(2)).starts_with("HTTP/1.1 202 "));
+    served.signal("TERM");
+    let (code, told) = served.ended();
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("no bot token is configured") && told.contains("@BotFather"), "{told}");
 }
 
 #[test]
