@@ -47,7 +47,7 @@ impl Documents for MongoStore {
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
-        let mut unique = collection.indexes().iter().filter(|index| index.unique);
+        let mut unique = collection.indexes().iter().filter(|index| index.unique || index.guards.is_some());
         let has_these = unique.any(|index| {
             index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|key| key.0 == *f))
         });

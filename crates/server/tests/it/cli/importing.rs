@@ -90,7 +90,7 @@ async fn what_exists_is_refused_or_left_alone() {
     folder.file("first.toml", GOOD);
     folder.run("import first.toml").assert(0);
     let again = folder.run("import first.toml").assert(1);
-    assert!(again.stderr.contains("users[0].email is in the store already; --skip-existing"), "{}", again.stderr);
+    assert!(again.stderr.contains("users[0].email is in the store already: users "), "{}", again.stderr);
     let more = GOOD.to_owned() + "[[users]]\nemail = 'b@c.de'\ntelegram = { userId = '2' }\nprofile = { name = 'B' }\n";
     folder.file("more.toml", &more);
     let ran = folder.run("import more.toml --skip-existing").assert(0);
