@@ -175,7 +175,8 @@ fn no_server(message: &str) -> String {
     for part in message.split("Address: ").skip(1) {
         let address = part.split([',', ' ', '}']).next().unwrap_or_default();
         let why = part.split_once("Error: ").map(|(_, error)| reason(error));
-        let kind = part.split_once("Type: ").map_or("", |(_, kind)| kind.split([',', ' ', '}']).next().unwrap_or_default());
+        let kind =
+            part.split_once("Type: ").map_or("", |(_, kind)| kind.split([',', ' ', '}']).next().unwrap_or_default());
         servers.push(match why {
             Some(why) => format!("{address} ({why})"),
             None if kind.is_empty() || kind == "Unknown" => format!("{address} (no answer)"),

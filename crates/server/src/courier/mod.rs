@@ -157,6 +157,8 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     while lanes.join_next().await.is_some() {}
+    // Without a bot and without mail there is nothing to do, and that is no defect.
+    stop.cancelled().await;
 }
 
 /// The lanes that a program with these settings serves.

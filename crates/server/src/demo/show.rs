@@ -278,7 +278,8 @@ mod tests {
             answer: "z".repeat(130),
             took: Duration::from_millis(3),
         };
-        let summary = Summary { accepted: 999, duplicates: 999, refused: 999, delivered: 999, edited: 999, ..Summary::default() };
+        let summary =
+            Summary { accepted: 999, duplicates: 999, refused: 999, delivered: 999, edited: 999, ..Summary::default() };
         for width in [60, 70, 78] {
             let mut screen = Screen::new(Vec::new(), false, width);
             screen.opening("http://127.0.0.1:40000/webhook/demo-0123456789abcdef").unwrap();

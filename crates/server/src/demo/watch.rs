@@ -65,15 +65,8 @@ async fn watch(app: &App, tell: &mpsc::Sender<Seen>, request: Request, next: Nex
     let (head, answer) = response.into_parts();
     let answer = to_bytes(answer, usize::MAX).await.unwrap_or_default();
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let seen = Seen {
-        at,
-        query,
-        content_type,
-        body: text(&body),
-        status: head.status.as_u16(),
-        answer: text(&answer),
-        took,
-    };
+    let seen =
+        Seen { at, query, content_type, body: text(&body), status: head.status.as_u16(), answer: text(&answer), took };
     // Whoever shows them may be behind: the answer does not wait.
     let _ = tell.try_send(seen);
     Response::from_parts(head, Body::from(answer))

@@ -72,7 +72,8 @@ const NUMBERS: [&str; 4] = ["$numberInt", "$numberLong", "$numberDouble", "$numb
 
 /// A value, where it is a number of extended JSON as plain JSON has it.
 fn plain(value: &Value) -> Read<Cow<'_, Value>> {
-    let Some((name, inner)) = value.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.iter().next())
+    let Some((name, inner)) =
+        value.as_object().filter(|fields| fields.len() == 1).and_then(|fields| fields.iter().next())
     else {
         return Ok(Cow::Borrowed(value));
     };
@@ -82,7 +83,9 @@ fn plain(value: &Value) -> Read<Cow<'_, Value>> {
     let text = inner.as_str().map_or_else(|| inner.to_string(), str::to_owned);
     let whole = || text.parse::<i64>().ok().filter(|_| name != "$numberDouble").map(Number::from);
     let number = whole().or_else(|| text.parse::<f64>().ok().and_then(Number::from_f64));
-    number.map(|number| Cow::Owned(Value::Number(number))).ok_or_else(|| format!("is {name} {text:?}, which is no number"))
+    number
+        .map(|number| Cow::Owned(Value::Number(number)))
+        .ok_or_else(|| format!("is {name} {text:?}, which is no number"))
 }
 
 /// One of the values of an enumeration, spelt exactly.
@@ -197,7 +200,9 @@ mod tests {
         }
         let told = email(&json!("o'brien@example.com")).unwrap_err();
         assert!(told.contains(EMAIL_PATTERN) && told.ends_with("it has no '\\'' in it"), "{told}");
-        for bad in ["o'brien@example.com", "a", "@b.co", "a@b", "a@.co", "a@b.c", "a@b.c1", "a b@c.de", "a@b@c.de", "ä@b.de"] {
+        for bad in
+            ["o'brien@example.com", "a", "@b.co", "a@b", "a@.co", "a@b.c", "a@b.c1", "a b@c.de", "a@b@c.de", "ä@b.de"]
+        {
             assert!(email(&json!(bad)).is_err(), "{bad}");
         }
     }
@@ -234,7 +239,10 @@ mod tests {
             assert_eq!(amount(&value), Ok(Amount::from_f64(7.0).unwrap()), "{value}");
         }
         assert_eq!(number_name(&json!({"$numberLong": "5000000000"})).as_deref(), Ok("5000000000"));
-        assert_eq!(amount(&json!({"$numberDouble": "NaN"})).unwrap_err(), "is $numberDouble \"NaN\", which is no number");
+        assert_eq!(
+            amount(&json!({"$numberDouble": "NaN"})).unwrap_err(),
+            "is $numberDouble \"NaN\", which is no number"
+        );
         assert!(whole(0, 9)(&json!({"$numberLong": "x"})).unwrap_err().contains("$numberLong"));
         assert!(time(&json!({"$date": {"$numberLong": "x"}})).unwrap_err().contains("$date"));
     }

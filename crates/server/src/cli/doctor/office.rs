@@ -133,7 +133,8 @@ async fn unapproved(store: &Beside, now: Time) -> StoreResult<Vec<Finding>> {
 fn running_unapproved(document: &Document, now: Time) -> Option<(String, String)> {
     let within = |name: &str, field: &str| document.get_document(name).ok()?.get(field);
     let word = |name, field| within(name, field).and_then(Bson::as_str);
-    let ended = within("subscription", "endDate").and_then(Bson::as_datetime).is_some_and(|end| Time::from(*end) <= now);
+    let ended =
+        within("subscription", "endDate").and_then(Bson::as_datetime).is_some_and(|end| Time::from(*end) <= now);
     let payment = word("payment", "status").unwrap_or("pending");
     let counts = word("subscription", "status") == Some("active") && !ended && payment != "approved";
     counts.then(|| (payment.to_owned(), document.get_object_id("_id").map(|id| id.to_hex()).unwrap_or_default()))

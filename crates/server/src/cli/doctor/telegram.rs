@@ -50,9 +50,7 @@ pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding>
 }
 
 /// Asks Telegram about each bot by itself.
-pub(in crate::cli) fn bots(
-    telegram: &TelegramSettings,
-) -> Vec<impl Future<Output = Finding> + Send + 'static + use<>> {
+pub(in crate::cli) fn bots(telegram: &TelegramSettings) -> Vec<impl Future<Output = Finding> + Send + 'static + use<>> {
     let telegram = Arc::new(TelegramSettings { timeout: PATIENCE.min(telegram.timeout), ..telegram.clone() });
     let http = client(&telegram).ok();
     telegram

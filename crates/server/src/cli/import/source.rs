@@ -43,9 +43,8 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    let is_json = path
-        .extension()
-        .is_some_and(|ending| JSON_ENDINGS.iter().any(|json| ending.eq_ignore_ascii_case(json)));
+    let is_json =
+        path.extension().is_some_and(|ending| JSON_ENDINGS.iter().any(|json| ending.eq_ignore_ascii_case(json)));
     if !is_json {
         let table = text.parse::<toml::Table>();
         return table.map(|table| Content::Lists(from_toml(toml::Value::Table(table)))).map_err(|error| {
@@ -60,7 +59,9 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
         return Ok(Content::Lists(Value::Object(Map::new())));
     }
     match serde_json::from_str(text) {
-        Ok(Value::Array(items)) => documents(path, items.into_iter().enumerate().map(|(n, one)| (format!("[{n}]"), one))),
+        Ok(Value::Array(items)) => {
+            documents(path, items.into_iter().enumerate().map(|(n, one)| (format!("[{n}]"), one)))
+        }
         // One document, as `mongoexport` writes a collection of one.
         Ok(Value::Object(fields)) if is_document(&fields) => {
             documents(path, [("line 1".to_owned(), Value::Object(fields))])
@@ -134,7 +135,6 @@ fn from_toml(value: toml::Value) -> Value {
 const LISTS: [&[&str]; 5] = [CONFIGS, PLANS, USERS, SUBSCRIPTIONS, PREFERENCES];
 
 impl Lists {
-
     fn of(names: &[&str], all: Vec<(String, Value)>) -> Self {
         let mut lists = Self::default();
         let list = match names {

@@ -443,7 +443,9 @@ async fn what_mongoexport_writes_is_read_by_the_name_of_its_file() {
     assert!(told.contains("does not say of which collection"), "{told}");
     let told = named(&case, "users.toml", &lines).await.unwrap_err();
     assert!(told.contains("is no TOML"), "{told}");
-    for (name, nothing) in [("a.json", "{}"), ("b.json", ""), ("c.json", "{\"users\": []}"), ("d.toml", ""), ("users.json", "[]")] {
+    for (name, nothing) in
+        [("a.json", "{}"), ("b.json", ""), ("c.json", "{\"users\": []}"), ("d.toml", ""), ("users.json", "[]")]
+    {
         assert_eq!(named(&case, name, nothing).await, Ok(0), "{name}");
     }
 }

@@ -79,7 +79,8 @@ async fn other(app: &App, collection: Collection, fields: &[&str], document: &Do
     let unique = collection.indexes().iter().filter(|index| index.unique);
     let keys = unique.map(|index| index.keys.iter().map(|(path, _)| *path).collect::<Vec<_>>());
     let named = keys.into_iter().find(|keys| keys == fields);
-    let guarded = (collection == Collection::UserSubscriptions && fields == ["payment.transactionId"]).then(|| vec![KEY]);
+    let guarded =
+        (collection == Collection::UserSubscriptions && fields == ["payment.transactionId"]).then(|| vec![KEY]);
     for keys in guarded.into_iter().chain(named) {
         if let Some(values) = of(&keys)
             && let Ok(Some(found)) = app.store.find_unique(collection, &values).await

@@ -157,10 +157,13 @@ async fn a_value_that_is_taken_says_by_which_document() {
     let plan_named = told(office.post("/subscription-plans", plan("Plan 2")).await);
     assert_eq!(plan_named, format!("another subscription plan, {} (\"Plan 2\"), has this name already", two.plan));
     let config_named = told(office.post("/alert-configurations", config("btcusdt")).await);
-    assert!(config_named.contains(&hex(CONFIG)) && config_named.ends_with("has this symbol, timeframe, strategy already"));
+    assert!(
+        config_named.contains(&hex(CONFIG)) && config_named.ends_with("has this symbol, timeframe, strategy already")
+    );
     let path = format!("/user-subscriptions/{}", two.subscription);
     let used = told(office.patch(&path, json!({"payment": {"transactionId": "t1"}})).await);
-    let expected = format!("another subscription, {} (\"T1\"), has this payment.transactionId already", one.subscription);
+    let expected =
+        format!("another subscription, {} (\"T1\"), has this payment.transactionId already", one.subscription);
     assert_eq!(used, expected);
     office.patch(&path, json!({"payment": {"transactionId": "t2"}})).await.assert(200);
     // Who may not see it, does not see its name.

@@ -136,5 +136,9 @@ fn a_file_with_nothing_in_it_is_not_said_to_be_imported() {
     let folder = Folder::new();
     folder.file("empty.json", "{\"users\": []}");
     let ran = folder.run("import empty.json").assert(0);
-    assert!(ran.stdout.contains("There was nothing in empty.json") && !ran.stdout.contains("is imported"), "{}", ran.stdout);
+    assert!(
+        ran.stdout.contains("There was nothing in empty.json") && !ran.stdout.contains("is imported"),
+        "{}",
+        ran.stdout
+    );
 }
