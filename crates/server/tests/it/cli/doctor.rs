@@ -4,11 +4,19 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
+use alertcast_core::alert::document::AlertStatus;
+use alertcast_core::conformance::fixtures;
+use alertcast_core::id::AlertId;
+use alertcast_core::market::Signal;
+use alertcast_core::store::{Collection, Write, document};
+use bson::oid::ObjectId;
+use bson::{Document, doc};
 use serde_json::Value;
 use telegram_sim::{SimConfig, SimServer};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::harness::mail::MailServer;
+use crate::harness::place::{Place, close};
 
 use super::program::{Folder, Ran};
 use super::serving::{Served, folder};
@@ -240,4 +248,40 @@ async fn programs_read_the_same_as_one_document() {
     let bot = found(&document, "bot 777");
     assert_eq!(bot["mark"], "bad");
     assert!(bot["fix"].as_str().unwrap().contains("@BotFather"));
+}
+
+/// Over the store that the tests run over.
+#[tokio::test(flavor = "multi_thread")]
+async fn alerts_that_would_be_read_otherwise_are_named() {
+    let (folder, sim, place) = (Folder::new(), telegram(0).await, Place::new());
+    let alert = |age_days: u32, words: Document, signal: Signal| {
+        let seconds = (telegram_sim::system_clock()() / 1_000) as u32 - age_days * 86_400;
+        let mut id = ObjectId::new().bytes();
+        id[..4].copy_from_slice(&seconds.to_be_bytes());
+        let mut alert = fixtures::alert(1, 1);
+        alert.id = AlertId::from(ObjectId::from_bytes(id));
+        alert.webhook.raw_payload.extend(words);
+        alert.alert_data.signal = signal;
+        alert.processing.status = AlertStatus::Processed;
+        (alert.id, Write::Insert { collection: Collection::Alerts, document: document(&alert).unwrap() })
+    };
+    let (misread, target) = alert(2, doc! { "signal": "TP1", "side": "BUY" }, Signal::Buy);
+    let (_, right) = alert(1, doc! { "signal": "BUY" }, Signal::Buy);
+    let (_, old) = alert(40, doc! { "signal": "TP1", "side": "BUY" }, Signal::Buy);
+    let broken = doc! { "_id": ObjectId::new(), "alertData": "?" };
+    let broken = Write::Insert { collection: Collection::Alerts, document: broken };
+    let store = place.open().await;
+    store.setup().await.unwrap();
+    store.write(vec![target, right, old]).await.unwrap();
+    // The validator of MongoDB takes none that is broken.
+    let _ = store.write(vec![broken]).await;
+    close(store);
+
+    let dir = place.dir().to_str().unwrap().to_owned();
+    let settings = [("ALERTCAST_STORE", place.setting()), ("ALERTCAST_DATA_DIR", dir.as_str())];
+    let ran = doctor(&folder, &sim, "", &settings).await;
+    let fix = ran.fix_of('▲', "1 alert of the last 30 days would be read otherwise now");
+    assert!(fix.contains("closed by hand"), "{fix}");
+    let text = ran.stdout.replace("\n    ", " ");
+    assert!(text.contains(&format!("{misread} SYM1 BUY → target 1")), "{text}");
 }
