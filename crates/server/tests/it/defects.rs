@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World};
+use crate::harness::{App, Place, World};
 
 fn world() -> World {
     World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1)
@@ -56,6 +56,15 @@ async fn of_a_courier() {
 #[tokio::test]
 async fn of_the_scheduler() {
     a_part_meets_a_defect("scheduler::turn", "scheduler").await;
+}
+
+/// Where processes share a store, what this one held is lost with it, and taken anew under another name. Alone, it shares
+/// nothing out.
+#[tokio::test]
+async fn of_what_shares_out_the_work() {
+    if !Place::new().is_embedded() {
+        a_part_meets_a_defect("leases::look", "leases").await;
+    }
 }
 
 /// Longer than a part rests, shorter than the harness's patience.
