@@ -3,11 +3,11 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
 
 use alertcast_core::store::Collection;
 
 use super::program::Folder;
+use crate::harness::PATIENCE;
 use crate::support::{SECRET, buy};
 
 const CONFIG: &str = "[[configurations]]\nname = 'B'\nsymbol = 'BTCUSDT'\ntimeframe = '1h'\nstrategy = 'EMA Cross'\n";
@@ -56,7 +56,7 @@ impl Served {
 
     fn post(&self, body: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let head = format!("POST /webhook/{SECRET} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
         write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
         let mut answer = String::new();

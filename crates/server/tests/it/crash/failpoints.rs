@@ -62,8 +62,8 @@ pub(super) async fn die_at(point: &str, world: World, parked: Vec<alertcast_core
 pub(super) async fn die_on(site: &Site, point: &str, parked: Vec<alertcast_core::id::AlertId>) {
     let load = Load::new();
     let mut posting = JoinSet::new();
-    posting.spawn(load.clone().connection(site.sender()));
-    posting.spawn(load.clone().connection(site.sender()));
+    posting.spawn(load.clone().connection(site.resender()));
+    posting.spawn(load.clone().connection(site.resender()));
     load.add(alerts());
     let mut program = site.spawn_as(&[], &[(alertcast::failpoints::VARIABLE, point)]);
     // Some points lie in the program's start.
@@ -71,7 +71,7 @@ pub(super) async fn die_on(site: &Site, point: &str, parked: Vec<alertcast_core:
         load.up(1);
         for refused in ["this is no alert".to_owned(), with(alert(1, "BUY", 1.0), json!({ "tp": 0.5 })).to_string()] {
             // Refused, or lost with the program.
-            let _ = site.sender().text(refused).await;
+            let _ = site.resender().text(refused).await;
         }
     }
     died(site, &mut program, point).await;

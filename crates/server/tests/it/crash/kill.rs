@@ -51,7 +51,7 @@ async fn one_folder(rounds: u64, seed: u64) {
     let load = Load::new();
     let mut connections = JoinSet::new();
     for _ in 0..CONNECTIONS {
-        connections.spawn(load.clone().connection(site.sender()));
+        connections.spawn(load.clone().connection(site.resender()));
     }
     for round in 1..=rounds {
         load.add((0..alerts_a_round).map(|_| alerts.draw()));

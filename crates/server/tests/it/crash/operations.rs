@@ -84,7 +84,7 @@ async fn lose_answers(point: &str) {
     let load = Load::new();
     let mut posting = JoinSet::new();
     for _ in 0..4 {
-        posting.spawn(load.clone().connection(site.sender()));
+        posting.spawn(load.clone().connection(site.resender()));
     }
     let mut drawn = super::load::Alerts::from_seed(7);
     load.add((0..60).map(|_| drawn.draw()));

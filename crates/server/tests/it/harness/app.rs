@@ -131,7 +131,7 @@ impl App {
     /// Starts it.
     pub(crate) async fn run(&mut self) {
         let running = running::start(self.parts.clone()).await.unwrap();
-        self.sender = Some(Sender::to(running.address));
+        self.sender = Some(Sender::patient(running.address));
         self.running = Some(running);
     }
 

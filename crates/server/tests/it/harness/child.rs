@@ -98,6 +98,11 @@ impl Site {
 
     /// To post with.
     pub(crate) fn sender(&self) -> Sender {
+        Sender::patient(self.address)
+    }
+
+    /// To post with, and to send again where no answer came in time, as TradingView does.
+    pub(crate) fn resender(&self) -> Sender {
         Sender::to(self.address)
     }
 

@@ -72,7 +72,7 @@ async fn alerts_and_deliveries_wake_the_process_whose_they_are() {
     by_owner.sort();
     by_owner.dedup();
     assert_eq!(by_owner.len(), 2, "each process has one of the configurations");
-    let sender = Sender::to(a.running.address);
+    let sender = Sender::patient(a.running.address);
     let interrupted = || a.app.store.interruptions() + b.app.store.interruptions();
     let before = interrupted();
     let all_are_processed = async |price: f64| {
