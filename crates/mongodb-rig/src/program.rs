@@ -35,7 +35,9 @@ impl ServerProgram {
     pub fn at(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let kind = if name.starts_with("secantusd") { Kind::Secantus } else { Kind::Mongod };
-        Self { path: path.to_owned(), kind, cache_mb: CACHE_MB }
+        // It is started in a folder of its own.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Self { path, kind, cache_mb: CACHE_MB }
     }
 
     /// With so much memory for its cache.
