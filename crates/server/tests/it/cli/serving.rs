@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
 use alertcast_core::store::Collection;
 
@@ -124,7 +125,7 @@ async fn after_a_pause_whatever_was_under_way_is_answered_202_or_503() {
     let mut under_way: Vec<TcpStream> = (0..16)
         .map(|n| {
             let (body, mut stream) = (alert(n), TcpStream::connect(&served.address).unwrap());
-            stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
             let head = format!("POST /webhook/{SECRET} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n");
             write!(stream, "{head}Content-Length: {}\r\n\r\n{}", body.len(), &body[..10]).unwrap();
             stream
