@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use alertcast_core::alert::known_secrets::KnownSecrets;
 use alertcast_core::store::INTAKE_DEADLINE;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Request};
