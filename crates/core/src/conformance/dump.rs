@@ -25,7 +25,6 @@ pub const PAGED: &[Collection] = &[
     Collection::Quotas,
     Collection::RejectedWebhooks,
     Collection::AuditLog,
-    Collection::IdempotencyKeys,
 ];
 
 /// What a store holds, by collection.

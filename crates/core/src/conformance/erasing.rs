@@ -141,6 +141,7 @@ pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
     assert!(find(&*scene.store, Collection::AuditLog, oid(20, 0, 7)).await.is_some());
     let answered = raw(&*scene.store, Collection::IdempotencyKeys, oid(21, 0, 1)).await;
     assert!(answered.get_bool("erased").unwrap() && answered.get_str("request").is_ok(), "that it was done stays");
+    assert!(!answered.to_string().contains(&email(1)), "{answered}");
     let others = raw(&*scene.store, Collection::IdempotencyKeys, oid(21, 0, 2)).await;
     assert!(others.get_str("body").unwrap().contains(&email(2)));
     assert_eq!(scene.store.get(Collection::Users, &[user_id(2).0]).await.unwrap(), before_user);
