@@ -8,6 +8,11 @@
 //! A message that closes never opens: where something says that a trade ends and something else would open one, and
 //! neither can be explained by the other, there is no reading, and both are told.
 
+mod labels;
+mod told;
+
+use self::labels::{Label, by_labels};
+use self::told::{Direction, Told};
 use super::phrase::{Closing, Saying};
 use super::signs::{Heard, Role, Signs, State, StateSays};
 use super::{ExitSignal, Intent, Order, Position, PositionChange, Unclear, resolve};
@@ -70,143 +75,6 @@ fn decide<'s>(signs: &'s Signs, told: &Told<'s>) -> Answer<'s> {
         Some(answer) => answer,
         None => by_words(signs, told),
     }
-}
-
-/// What the words say, together.
-struct Told<'s> {
-    /// All that ends something, as one; with the first that said it.
-    ending: Option<(&'s Heard, Closing)>,
-    turn: Option<(&'s Heard, Option<Side>)>,
-    /// The first that gives a direction.
-    direction: Option<(&'s Heard, Direction)>,
-    /// The first `long` or `short`.
-    side: Option<(&'s Heard, Side)>,
-    /// An opening word, with or without a side.
-    enters: Option<&'s Heard>,
-    vague: Option<&'s Heard>,
-    idle: Option<&'s Heard>,
-    /// A word that is not known, above all that speak.
-    unknown_above: Option<&'s Heard>,
-    /// The first unknown action's word at all.
-    unknown: Option<&'s Heard>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Order(Side),
-    Side(Side),
-    Enter(Side),
-}
-
-impl Direction {
-    const fn side(self) -> Side {
-        match self {
-            Self::Order(side) | Self::Side(side) | Self::Enter(side) => side,
-        }
-    }
-}
-
-impl<'s> Told<'s> {
-    fn new(signs: &'s Signs) -> Self {
-        let mut told = Self {
-            ending: None,
-            turn: None,
-            direction: None,
-            side: None,
-            enters: None,
-            vague: None,
-            idle: None,
-            unknown_above: None,
-            unknown: None,
-        };
-        let mut endings = Vec::new();
-        for heard in &signs.words {
-            let weak = heard.role == Role::Reason;
-            match heard.saying {
-                Saying::Closing(closing) => endings.push((heard, closing)),
-                Saying::Turn { opens, .. } => _ = told.turn.get_or_insert((heard, opens)),
-                Saying::Unclear(_) => _ = told.vague.get_or_insert(heard),
-                // A reason of any words opens nothing, and keeps nothing from being opened.
-                _ if weak => {}
-                Saying::Order(side) => told.directs(heard, Direction::Order(side)),
-                Saying::Side(side) => {
-                    told.side.get_or_insert((heard, side));
-                    told.directs(heard, Direction::Side(side));
-                }
-                Saying::Enter(side) => {
-                    told.enters = told.enters.or(Some(heard));
-                    if let Some(side) = side {
-                        told.directs(heard, Direction::Enter(side));
-                    }
-                }
-                Saying::Idle => _ = told.idle.get_or_insert(heard),
-                Saying::Unknown => _ = told.unknown.get_or_insert(heard),
-                Saying::Nothing => {}
-            }
-        }
-        told.ending = merged(&endings);
-        told.unknown_above = told.unknown_above(signs);
-        told
-    }
-
-    fn directs(&mut self, heard: &'s Heard, direction: Direction) {
-        self.direction.get_or_insert((heard, direction));
-    }
-
-    /// The side that `long` or `short` names.
-    fn named(&self) -> Option<Side> {
-        self.side.map(|(_, side)| side)
-    }
-
-    fn decides(&self) -> Option<&'s Heard> {
-        let ends = self.ending.map(|(heard, _)| heard);
-        let turns = || self.turn.map(|(heard, _)| heard);
-        ends.or_else(turns).or_else(|| self.direction.map(|(heard, _)| heard))
-    }
-
-    /// The unknown word that stands above the one that decides. Below it, and where it decides itself, none counts;
-    /// neither does one among the kinds where an action decides.
-    fn unknown_above(&self, signs: &'s Signs) -> Option<&'s Heard> {
-        let decides = self.decides();
-        let above = signs.words.iter().take_while(|heard| decides.is_none_or(|decides| !std::ptr::eq(*heard, decides)));
-        let kinds_count = self.ending.is_none() && decides.is_none_or(|decides| decides.role == Role::Kind);
-        let counts = |heard: &&Heard| heard.role == Role::Action || kinds_count && heard.role == Role::Kind;
-        above.filter(|heard| heard.saying == Saying::Unknown).find(counts)
-    }
-
-    /// The word to keep a refused alert under.
-    fn signal(&self, unread: &Unread<'_>) -> Option<Signal> {
-        let reason = self.ending.and_then(|(_, closing)| closing.reason);
-        let direction = self.direction.map(|(_, direction)| direction.side().into());
-        match unread {
-            Unread::TwoReadings { .. } | Unread::Vague(_) | Unread::NoSide(_) => {
-                Some(reason.map_or(Signal::TpHit, Signal::from))
-            }
-            Unread::Missing | Unread::Unknown(_) | Unread::Idle(_) | Unread::Positions(..) => {
-                reason.map(Signal::from).or(direction)
-            }
-        }
-    }
-}
-
-/// Several words of closing as one: what one leaves open another may tell.
-fn merged<'s>(endings: &[(&'s Heard, Closing)]) -> Option<(&'s Heard, Closing)> {
-    let (first, _) = endings.first()?;
-    let all = || endings.iter().map(|(_, closing)| closing);
-    let reason = all()
-        .find_map(|closing| closing.reason)
-        .filter(|reason| all().all(|closing| closing.reason.is_none_or(|other| other == *reason)));
-    let side = all().find_map(|closing| closing.side);
-    let side = side.filter(|side| all().all(|closing| closing.side.is_none_or(|other| other == *side)));
-    let merged = Closing {
-        side,
-        reason,
-        target: all().find_map(|closing| closing.target).filter(|_| reason == Some(ExitSignal::TpHit)),
-        change: all().find_map(|closing| closing.change),
-        firm: all().any(|closing| closing.firm),
-        priced: false,
-    };
-    Some((first, merged))
 }
 
 impl Signs {
@@ -492,86 +360,6 @@ fn ended<'s>(signs: &Signs, told: &Told<'s>, heard: &'s Heard, closing: Closing)
         (Some(reason), _, _) => Ok(Intent::Exit { reason, side, target: closing.target }),
         (None, None, Some((_, Direction::Order(_)))) => Err(two(heard, opened_by(told))),
         (None, side, _) => Ok(Intent::Flat { side, reason: None }),
-    }
-}
-
-/// What a label makes of an order that would open a trade; no intent where it contradicts it.
-struct Label<'s> {
-    heard: &'s Heard,
-    intent: Option<Intent>,
-}
-
-/// Step 4.
-fn by_labels(signs: &Signs, direction: Direction) -> Option<Label<'_>> {
-    let readings = signs.labels.iter().filter_map(|heard| by_label(heard, direction).map(|told| (heard, told)));
-    let mut found: Option<Label<'_>> = None;
-    for (heard, intent) in readings {
-        // One that tells the reason is better than one that does not.
-        let better = match (&found, intent) {
-            (None, _) => true,
-            (Some(Label { intent: Some(before), .. }), Some(intent)) => {
-                before.reason().is_none() && intent.reason().is_some()
-            }
-            (Some(Label { intent: None, .. }), Some(_)) | (Some(_), None) => false,
-        };
-        if better {
-            found = Some(Label { heard, intent });
-        }
-    }
-    found
-}
-
-/// None where the label does not speak; `Some(None)` where it says that a trade ends which this order cannot end.
-fn by_label(heard: &Heard, direction: Direction) -> Option<Option<Intent>> {
-    let order = match direction {
-        Direction::Order(order) => order,
-        Direction::Side(side) | Direction::Enter(side) => return by_label_beside_side(heard.saying, side, direction),
-    };
-    match heard.saying {
-        Saying::Closing(closing) => {
-            let held = order.opposite();
-            if closing.side.is_some_and(|side| side != held) {
-                // `buy` and `Long TP 2%`: a description. `buy` and `Exit Long`: neither.
-                return closing.firm.then_some(None);
-            }
-            if closing.priced && !closing.firm {
-                return Some(None);
-            }
-            Some(Some(match (closing.change, closing.reason) {
-                (Some(PositionChange::Reduced), reason) => {
-                    Intent::Partial { side: Some(held), reason, change: PositionChange::Reduced }
-                }
-                // An order was filled: the stop that had been moved.
-                (Some(PositionChange::Breakeven | PositionChange::StopMoved), _) | (None, None) => {
-                    Intent::Flat { side: Some(held), reason: None }
-                }
-                (None, Some(reason)) => Intent::Exit { reason, side: Some(held), target: closing.target },
-            }))
-        }
-        Saying::Turn { opens: Some(opens), both_told: true } if opens == order => {
-            Some(Some(Intent::Turn { closes: opens.opposite(), reason: None, opens }))
-        }
-        Saying::Unclear(_) => Some(None),
-        _ => None,
-    }
-}
-
-/// `long` may be the order's direction or the trade's side: a label beside it counts only where both lead to one exit.
-fn by_label_beside_side(saying: Saying, side: Side, direction: Direction) -> Option<Option<Intent>> {
-    let named = matches!(direction, Direction::Side(_));
-    match saying {
-        Saying::Closing(closing) if closing.firm && named => Some(match (closing.reason, closing.side) {
-            (Some(reason), named) => Some(Intent::Exit { reason, side: named, target: closing.target }),
-            (None, Some(named)) => match closing.change {
-                Some(change) => Some(Intent::Partial { side: Some(named), reason: None, change }),
-                None => Some(Intent::Flat { side: Some(named), reason: None }),
-            },
-            (None, None) => None,
-        }),
-        // A word of opening beside it describes the levels of what it opens.
-        Saying::Closing(closing) if !named && !closing.firm && closing.side == Some(side) => None,
-        Saying::Closing(_) | Saying::Unclear(_) => Some(None),
-        _ => None,
     }
 }
 

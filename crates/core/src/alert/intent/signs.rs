@@ -3,11 +3,17 @@
 //! Never looked at: the strategy's and the symbol's names, the timeframe, `alert_id`, free text (`message`, `text`), and
 //! what fields are called that hold prices (`close`, `stop`, `exit_price`).
 
+mod fields;
+
 use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
+use self::fields::{
+    ACTIONS, BEFORE, CLOSING_FLAGS, KINDS, LABELS, LONG_FLAGS, NAMED_LIKE_PRICES, ORDER_KINDS, PARTS, PERCENTAGES,
+    POSITION_SIDES, REASONS, SHORT_FLAGS, SIDE_OBJECTS, SIZES, STANCES,
+};
 use super::phrase::{Place, Saying, understand};
 use super::{ExitSignal, Position};
 use crate::alert::fields::{Fields, Origin};
@@ -18,126 +24,6 @@ use crate::market::Side;
 
 /// How far words are looked for within groups.
 const LEVELS_MAX: usize = 3;
-
-/// Where an action is told, in the order of their weight.
-const ACTIONS: &[&str] = &["signal", "action", "orderaction", "side", "direction"];
-
-/// Where its kind is told, in this order. The first four can open a trade; the rest is read for exits alone.
-const KINDS: &[&str] = &[
-    "type",
-    "event",
-    "order",
-    "messagetype",
-    "eventtype",
-    "signaltype",
-    "tradetype",
-    "ordertype",
-    "alerttype",
-    "actiontype",
-    "tradeaction",
-    "orderside",
-    "data",
-    "command",
-    "cmd",
-    "operation",
-];
-
-/// Words of any sense, where only a phrase that is an exit as a whole counts.
-const REASONS: &[&str] = &[
-    "reason",
-    "exitreason",
-    "closereason",
-    "orderreason",
-    "exittype",
-    "status",
-    "state",
-    "trade",
-    "tradeside",
-    "positioneffect",
-    "positionaction",
-    "offset",
-    "openclose",
-    "intent",
-    "purpose",
-    "mode",
-];
-
-/// Names of orders, and remarks on them.
-const LABELS: &[&str] = &[
-    "comment",
-    "ordercomment",
-    "orderid",
-    "id",
-    "signalid",
-    "ordername",
-    "signalname",
-    "tradeid",
-    "label",
-    "tag",
-    "alert",
-    "alertname",
-    "alertmessage",
-    "orderalertmessage",
-];
-
-/// Where kinds of order stand.
-const ORDER_KINDS: &[&str] = &["type", "order", "ordertype"];
-
-/// Flags by which an order can only close.
-const CLOSING_FLAGS: &[&str] = &[
-    "reduceonly",
-    "isreduceonly",
-    "reduceposition",
-    "closeposition",
-    "closepositions",
-    "exitposition",
-    "closetrade",
-    "exittrade",
-    "closeorder",
-    "closeonly",
-    "exitonly",
-    "closeontrigger",
-    "closeall",
-    "exitall",
-    "isclose",
-    "isclosing",
-    "isexit",
-    "flatten",
-    "flattenall",
-    "liquidate",
-];
-
-/// Flags with a name that may be a price's: only `true` counts.
-const NAMED_LIKE_PRICES: &[&str] = &["close", "exit", "flat", "reduce"];
-
-const LONG_FLAGS: &[&str] = &["closelong", "exitlong", "closelongs", "longexit"];
-const SHORT_FLAGS: &[&str] = &["closeshort", "exitshort", "closeshorts", "shortexit"];
-
-const POSITION_SIDES: &[&str] = &["positionside", "posside", "positiondirection"];
-const STANCES: &[&str] = &["sentiment", "position"];
-const SIZES: &[&str] = &[
-    "positionsize",
-    "marketpositionsize",
-    "positionqty",
-    "positionquantity",
-    "positionamt",
-    "positionamount",
-    "newpositionsize",
-    "newposition",
-    "netposition",
-    "targetposition",
-    "targetpositionsize",
-];
-const BEFORE: &[&str] = &["prevposition", "previousposition", "previousmarketposition", "prevsentiment"];
-
-/// How much of the position is closed.
-const PARTS: &[&str] = &["size", "quantity", "qty", "amount", "contracts", "volume"];
-const PERCENTAGES: &[&str] =
-    &["closepercent", "closepct", "closepercentage", "exitpercent", "exitpct", "reducepercent", "qtypercent", "qtypct"];
-
-/// Objects that are no groups, but in which people put an order's flags.
-const SIDE_OBJECTS: &[&str] =
-    &["params", "position", "options", "extra", "details", "info", "execution", "settings", "orderparams"];
 
 /// One field with a word in it.
 #[derive(Debug, Clone)]

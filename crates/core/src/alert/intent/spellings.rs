@@ -121,6 +121,31 @@ fn the_table_is_large_enough_to_rely_on() {
     assert_eq!(distinct.len(), table.len(), "no row stands there twice");
 }
 
+/// Messages of well-known templates that opened trades where they closed them.
+#[test]
+fn what_once_opened_trades_by_mistake_does_not() {
+    let base = r#""symbol":"BTCUSDT","timeframe":"1h","strategy":"EMA""#;
+    for (wanted, body) in [
+        ("tp1", format!(r#"{{{base},"signal":"TP1","side":"BUY","price":110}}"#)),
+        ("flat long", format!(r#"{{{base},"action":"sell_to_close","side":"long","price":108}}"#)),
+        ("reduced long", format!(r#"{{{base},"action":"partial_close","side":"long","price":105}}"#)),
+        ("turn short", format!(r#"{{{base},"action":"reverse","side":"short","price":108}}"#)),
+        ("flat long", format!(r#"{{{base},"type":"exit","direction":"Long","price":108}}"#)),
+        ("flat long", format!(r#"{{{base},"event":"exit","side":"long","price":108}}"#)),
+        (
+            "flat long",
+            r#"{"ticker":"BTCUSDT","interval":"60","strategy":"EMA","action":"sell","sentiment":"flat","quantity":"1","price":"108"}"#
+                .to_owned(),
+        ),
+        ("flat long", format!(r#"{{{base},"action":"sell","position":"flat","price":108}}"#)),
+        ("flat long", format!(r#"{{{base},"action":"sell","reduceOnly":true,"price":108}}"#)),
+        ("flat long", format!(r#"{{{base},"action":"sell","order_id":"Close entry(s) order Long","price":108}}"#)),
+    ] {
+        let payload = read(body.as_bytes(), "").unwrap();
+        assert_eq!((told(&payload).as_str(), &payload.problems[..]), (wanted, &[][..]), "{body}");
+    }
+}
+
 /// Who has to mend the message sees what it says, or which word is not known.
 #[test]
 fn what_is_refused_says_why() {

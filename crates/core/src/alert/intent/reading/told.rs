@@ -1,0 +1,144 @@
+//! What a message's words say, taken together.
+
+use super::super::ExitSignal;
+use super::super::phrase::{Closing, Saying};
+use super::super::signs::{Heard, Role, Signs};
+use super::Unread;
+use crate::market::{Side, Signal};
+
+/// What the words say, together.
+pub(super) struct Told<'s> {
+    /// All that ends something, as one; with the first that said it.
+    pub(super) ending: Option<(&'s Heard, Closing)>,
+    pub(super) turn: Option<(&'s Heard, Option<Side>)>,
+    /// The first that gives a direction.
+    pub(super) direction: Option<(&'s Heard, Direction)>,
+    /// The first `long` or `short`.
+    pub(super) side: Option<(&'s Heard, Side)>,
+    /// An opening word, with or without a side.
+    pub(super) enters: Option<&'s Heard>,
+    pub(super) vague: Option<&'s Heard>,
+    pub(super) idle: Option<&'s Heard>,
+    /// A word that is not known, above all that speak.
+    pub(super) unknown_above: Option<&'s Heard>,
+    /// The first unknown action's word at all.
+    pub(super) unknown: Option<&'s Heard>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    Order(Side),
+    Side(Side),
+    Enter(Side),
+}
+
+impl Direction {
+    pub(super) const fn side(self) -> Side {
+        match self {
+            Self::Order(side) | Self::Side(side) | Self::Enter(side) => side,
+        }
+    }
+}
+
+impl<'s> Told<'s> {
+    pub(super) fn new(signs: &'s Signs) -> Self {
+        let mut told = Self {
+            ending: None,
+            turn: None,
+            direction: None,
+            side: None,
+            enters: None,
+            vague: None,
+            idle: None,
+            unknown_above: None,
+            unknown: None,
+        };
+        let mut endings = Vec::new();
+        for heard in &signs.words {
+            let weak = heard.role == Role::Reason;
+            match heard.saying {
+                Saying::Closing(closing) => endings.push((heard, closing)),
+                Saying::Turn { opens, .. } => _ = told.turn.get_or_insert((heard, opens)),
+                Saying::Unclear(_) => _ = told.vague.get_or_insert(heard),
+                // A reason of any words opens nothing, and keeps nothing from being opened.
+                _ if weak => {}
+                Saying::Order(side) => told.directs(heard, Direction::Order(side)),
+                Saying::Side(side) => {
+                    told.side.get_or_insert((heard, side));
+                    told.directs(heard, Direction::Side(side));
+                }
+                Saying::Enter(side) => {
+                    told.enters = told.enters.or(Some(heard));
+                    if let Some(side) = side {
+                        told.directs(heard, Direction::Enter(side));
+                    }
+                }
+                Saying::Idle => _ = told.idle.get_or_insert(heard),
+                Saying::Unknown => _ = told.unknown.get_or_insert(heard),
+                Saying::Nothing => {}
+            }
+        }
+        told.ending = merged(&endings);
+        told.unknown_above = told.unknown_above(signs);
+        told
+    }
+
+    fn directs(&mut self, heard: &'s Heard, direction: Direction) {
+        self.direction.get_or_insert((heard, direction));
+    }
+
+    /// The side that `long` or `short` names.
+    pub(super) fn named(&self) -> Option<Side> {
+        self.side.map(|(_, side)| side)
+    }
+
+    pub(super) fn decides(&self) -> Option<&'s Heard> {
+        let ends = self.ending.map(|(heard, _)| heard);
+        let turns = || self.turn.map(|(heard, _)| heard);
+        ends.or_else(turns).or_else(|| self.direction.map(|(heard, _)| heard))
+    }
+
+    /// The unknown word that stands above the one that decides. Below it, and where it decides itself, none counts;
+    /// neither does one among the kinds where an action decides.
+    fn unknown_above(&self, signs: &'s Signs) -> Option<&'s Heard> {
+        let decides = self.decides();
+        let above = signs.words.iter().take_while(|heard| decides.is_none_or(|decides| !std::ptr::eq(*heard, decides)));
+        let kinds_count = self.ending.is_none() && decides.is_none_or(|decides| decides.role == Role::Kind);
+        let counts = |heard: &&Heard| heard.role == Role::Action || kinds_count && heard.role == Role::Kind;
+        above.filter(|heard| heard.saying == Saying::Unknown).find(counts)
+    }
+
+    /// The word to keep a refused alert under.
+    pub(super) fn signal(&self, unread: &Unread<'_>) -> Option<Signal> {
+        let reason = self.ending.and_then(|(_, closing)| closing.reason);
+        let direction = self.direction.map(|(_, direction)| direction.side().into());
+        match unread {
+            Unread::TwoReadings { .. } | Unread::Vague(_) | Unread::NoSide(_) => {
+                Some(reason.map_or(Signal::TpHit, Signal::from))
+            }
+            Unread::Missing | Unread::Unknown(_) | Unread::Idle(_) | Unread::Positions(..) => {
+                reason.map(Signal::from).or(direction)
+            }
+        }
+    }
+}
+
+/// Several words of closing as one: what one leaves open another may tell.
+fn merged<'s>(endings: &[(&'s Heard, Closing)]) -> Option<(&'s Heard, Closing)> {
+    let (first, _) = endings.first()?;
+    let all = || endings.iter().map(|(_, closing)| closing);
+    let reason = all()
+        .find_map(|closing| closing.reason)
+        .filter(|reason| all().all(|closing| closing.reason.is_none_or(|other| other == *reason)));
+    let side = all().find_map(|closing| closing.side);
+    let side = side.filter(|side| all().all(|closing| closing.side.is_none_or(|other| other == *side)));
+    let merged = Closing {
+        side,
+        reason,
+        target: all().find_map(|closing| closing.target).filter(|_| reason == Some(ExitSignal::TpHit)),
+        change: all().find_map(|closing| closing.change),
+        firm: all().any(|closing| closing.firm),
+        priced: false,
+    };
+    Some((first, merged))
+}
