@@ -657,7 +657,7 @@ fn a_kept_query_has_no_secrets_and_reads_as_before() {
 }
 
 #[test]
-fn long_texts_are_bounded() {
+fn texts_are_bounded_however_long() {
     let long = "x".repeat(5_000);
     let payload =
         of(&json!({"strategy": long, "comment": long, "alert_id": long, "symbol": long, "signal": long}).to_string());
