@@ -1,6 +1,7 @@
 //! What taking a delivery rests on, read as core asks for it.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use alertcast_core::delivery::{Around, Delivery, Overtaken, wanted};
 use alertcast_core::id::{DeliveryId, TradeId};
@@ -26,15 +27,15 @@ impl Nearby {
             let asked = wanted(centre, &near);
             let known = near.deliveries.len() + near.trades.len();
             for id in asked.deliveries {
-                if !near.deliveries.contains_key(&id) {
-                    near.deliveries.insert(id, readable(Kept::load(rows, id))?);
+                if let Entry::Vacant(unread) = near.deliveries.entry(id) {
+                    unread.insert(readable(Kept::load(rows, id))?);
                 }
             }
             for id in asked.trades {
-                if !near.trades.contains_key(&id) {
+                if let Entry::Vacant(unread) = near.trades.entry(id) {
                     let bytes = rows.find(Collection::Trades, id)?;
                     let trade = bytes.map(|bytes| decode(Collection::Trades, &bytes)).transpose();
-                    near.trades.insert(id, readable(trade)?);
+                    unread.insert(readable(trade)?);
                 }
             }
             if near.deliveries.len() + near.trades.len() == known {

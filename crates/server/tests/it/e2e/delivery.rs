@@ -164,10 +164,13 @@ async fn an_exit_that_overtakes_an_entry_in_doubt_does_not_claim_that_it_never_c
 #[tokio::test]
 async fn an_entry_past_its_deadline_is_not_sent() {
     let mut app = App::start(small_world()).await;
-    let wait = FaultAction::TooManyRequests { retry_after: 1, scope: FreezeScope::Chat };
+    // Not in hand when its time is over: what is being sent then is in doubt.
+    let wait = FaultAction::TooManyRequests { retry_after: 600, scope: FreezeScope::Chat };
     let down = app.sim.inject_fault(Fault::new(wait).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
+    let waits = || app.desk.count(Collection::Deliveries, &[("state", "pending")]) == 1;
+    app.until("it waits", || app.sim.stats().limited_injected > 0 && waits()).await;
     app.advance(Duration::from_secs(60 * 60 + 1));
     app.quiet().await;
     app.sim.remove_fault(down);
