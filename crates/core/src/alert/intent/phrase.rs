@@ -285,7 +285,9 @@ impl Phrase<'_> {
         let told = self.reason();
         let firm = self.has(&[Word::Hit, Word::Stopped]);
         // `TP 110 / SL 95` are an entry's levels.
-        let described = self.takes_profit() && self.stops() && self.numbers().any(|number| !number.glued);
+        let prices = self.numbers().any(|number| !number.glued);
+        let several = self.words().filter(|word| *word == Word::Target).count() > 1;
+        let described = prices && self.takes_profit() && (self.stops() || several && self.place == Place::Remark);
         if described && !firm {
             return if self.place == Place::Action { Saying::Unknown } else { Saying::Nothing };
         }

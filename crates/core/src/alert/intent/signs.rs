@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use self::fields::{
     ACTIONS, BEFORE, CLOSING_FLAGS, KINDS, LABELS, LONG_FLAGS, NAMED_LIKE_PRICES, ORDER_KINDS, PARTS, PERCENTAGES,
-    POSITION_SIDES, REASONS, SHORT_FLAGS, SIDE_OBJECTS, SIZES, STANCES,
+    POSITION_SIDES, REASONS, REMARK_OBJECTS, SHORT_FLAGS, SIDE_OBJECTS, SIZES, STANCES,
 };
 use super::phrase::{Place, Saying, understand};
 use super::{ExitSignal, Position};
@@ -149,9 +149,19 @@ fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bo
             Value::Object(inner) if SIDE_OBJECTS.contains(&normal.as_str()) && path.len() < LEVELS_MAX => {
                 walk(inner, &path, origin, true, found);
             }
+            // What stands under a word's name in an object of its own is as good as the word.
+            Value::Object(inner) if !aside && is_told_under(&normal) && path.len() < LEVELS_MAX => {
+                for value in inner.values().filter(|value| value.is_string()) {
+                    found.look(&path, &group, value, origin, aside);
+                }
+            }
             _ => found.look(&path, &group, value, origin, aside),
         }
     }
+}
+
+fn is_told_under(normal: &str) -> bool {
+    [KINDS, REASONS, LABELS].iter().any(|list| list.contains(&normal))
 }
 
 #[derive(Default)]
@@ -179,6 +189,12 @@ impl Found {
         let qualified = format!("{group}{normal}");
         self.look_for_state(path, [bare, &qualified], value, origin);
         if aside {
+            // Words there open nothing, but where one closes, it is heard.
+            let words = [ACTIONS, KINDS, REASONS].iter().any(|list| list.contains(&bare));
+            if words && path.first().is_some_and(|object| REMARK_OBJECTS.contains(&names::normal(object).as_str())) {
+                let weight = ACTIONS.len() + KINDS.len() + REASONS.len();
+                self.hear(path, value, origin, Role::Reason, said(value, Place::Action), weight);
+            }
             return;
         }
         self.in_part |= in_part(bare, value);

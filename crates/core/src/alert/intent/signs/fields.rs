@@ -29,7 +29,6 @@ pub(super) const REASONS: &[&str] = &[
     "exitreason",
     "closereason",
     "orderreason",
-    "exittype",
     "status",
     "state",
     "trade",
@@ -117,5 +116,19 @@ pub(super) const PERCENTAGES: &[&str] =
     &["closepercent", "closepct", "closepercentage", "exitpercent", "exitpct", "reducepercent", "qtypercent", "qtypct"];
 
 /// Objects that are no groups, but in which people put an order's flags.
-pub(super) const SIDE_OBJECTS: &[&str] =
-    &["params", "position", "options", "extra", "details", "info", "execution", "settings", "orderparams"];
+pub(super) const SIDE_OBJECTS: &[&str] = &[
+    "params",
+    "position",
+    "options",
+    "extra",
+    "details",
+    "info",
+    "execution",
+    "settings",
+    "orderparams",
+    "meta",
+    "metadata",
+];
+
+/// Of these, those in which words tell of the order; the others hold settings.
+pub(super) const REMARK_OBJECTS: &[&str] = &["position", "extra", "details", "info", "execution", "meta", "metadata"];
