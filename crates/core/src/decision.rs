@@ -41,6 +41,14 @@ words! {
         NoChannel = "no_channel",
         /// An exit that none of the user's open trades matches.
         NoMatchingTrade = "no_matching_trade",
+        /// The user's document cannot be read in what entries depend on; likewise the others.
+        UserUnreadable = "user_unreadable",
+        SubscriptionUnreadable = "subscription_unreadable",
+        PlanUnreadable = "plan_unreadable",
+        PreferenceUnreadable = "preference_unreadable",
+        ConfigurationUnreadable = "configuration_unreadable",
+        /// One of the user's open trades cannot be read: no entry is opened beside it, and an exit does not find it.
+        TradeUnreadable = "trade_unreadable",
     }
 }
 

@@ -57,6 +57,12 @@ macro_rules! ids {
             }
         }
 
+        impl From<$name> for ObjectId {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
         impl From<$name> for bson::Bson {
             fn from(id: $name) -> Self {
                 Self::ObjectId(id.0)

@@ -9,7 +9,9 @@
 //! - What is then still unreadable is set aside alone, as [`Unreadable`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bson::oid::ObjectId;
 use bson::spec::ElementType;
@@ -98,6 +100,61 @@ impl<T> FromIterator<Result<T, Unreadable>> for Found<T> {
     }
 }
 
+/// What readers found that cannot be read. Each document is news once, and again with another cause; so much is known at
+/// most. Cheap to clone; the clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct UnreadableLog {
+    inner: Arc<Mutex<LogInner>>,
+}
+
+#[derive(Debug, Default)]
+struct LogInner {
+    known: BTreeMap<(Collection, String), Unreadable>,
+    news: Vec<Unreadable>,
+}
+
+/// More documents are not remembered: whoever has so many has one cause for them.
+const KNOWN_MAX: usize = 10_000;
+
+impl UnreadableLog {
+    /// A document cannot be read.
+    pub fn note(&self, unreadable: Unreadable) {
+        let mut inner = self.lock();
+        let key = (unreadable.collection, unreadable.id_text());
+        let is_known = inner.known.get(&key).is_some_and(|known| known.cause == unreadable.cause);
+        if is_known || (inner.known.len() >= KNOWN_MAX && !inner.known.contains_key(&key)) {
+            return;
+        }
+        inner.known.insert(key, unreadable.clone());
+        inner.news.push(unreadable);
+    }
+
+    /// Notes what could not be read; answers what could.
+    pub fn sift<T>(&self, found: Found<T>) -> Vec<T> {
+        found.unreadable.into_iter().for_each(|unreadable| self.note(unreadable));
+        found.readable
+    }
+
+    /// What was noted since this was asked last.
+    pub fn take_news(&self) -> Vec<Unreadable> {
+        std::mem::take(&mut self.lock().news)
+    }
+
+    /// Everything that is known to be unreadable, by collection.
+    pub fn known(&self) -> Vec<Unreadable> {
+        self.lock().known.values().cloned().collect()
+    }
+
+    /// A document can be read again, or is gone.
+    pub fn forget(&self, collection: Collection, id_text: &str) {
+        self.lock().known.remove(&(collection, id_text.to_owned()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogInner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A field that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Flaw {
@@ -156,6 +213,55 @@ pub fn read_bytes<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> 
         None => Ok(reading.value),
         Some(cause) => Err(Unreadable { collection, id: id_of(bytes), cause }),
     }
+}
+
+/// The same for a document that is unpacked.
+///
+/// # Errors
+/// What could not be read.
+pub fn read_document<T: DeserializeOwned>(collection: Collection, document: &Document) -> Result<T, Unreadable> {
+    let broken = |error: StoreError| Unreadable {
+        collection,
+        id: document.get("_id").cloned().unwrap_or(Bson::Null),
+        cause: error.to_string(),
+    };
+    read_bytes(collection, &pack(document).map_err(broken)?)
+}
+
+/// What of a document cannot be read; none where all of it can.
+pub fn trouble_of(collection: Collection, document: &Document) -> Option<Unreadable> {
+    let bytes = pack(document).ok()?;
+    let trouble = |error: Option<String>| {
+        error.map(|cause| Unreadable { collection, id: document.get("_id").cloned().unwrap_or(Bson::Null), cause })
+    };
+    fn flaws_of<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Option<String> {
+        match read_leniently::<T>(collection, bytes) {
+            Ok(reading) => listed(&reading.flaws),
+            Err(unreadable) => Some(unreadable.cause),
+        }
+    }
+    trouble(match collection {
+        Collection::Users => flaws_of::<crate::user::User>(collection, &bytes),
+        Collection::SubscriptionPlans => flaws_of::<crate::plan::Plan>(collection, &bytes),
+        Collection::AlertConfigurations => flaws_of::<crate::config::AlertConfiguration>(collection, &bytes),
+        Collection::UserSubscriptions => flaws_of::<crate::subscription::Subscription>(collection, &bytes),
+        Collection::UserAlertPreferences => flaws_of::<crate::preference::AlertPreference>(collection, &bytes),
+        Collection::Trades => flaws_of::<crate::trade::document::Trade>(collection, &bytes),
+        Collection::Alerts => flaws_of::<crate::alert::document::Alert>(collection, &bytes),
+        Collection::AdminUsers => flaws_of::<crate::admin::Admin>(collection, &bytes),
+        Collection::Deliveries => flaws_of::<crate::delivery::Delivery>(collection, &bytes),
+        Collection::Decisions => flaws_of::<crate::decision::DecisionChunk>(collection, &bytes),
+        Collection::Quotas => flaws_of::<crate::quota::Quota>(collection, &bytes),
+        Collection::RejectedWebhooks => flaws_of::<crate::store::RejectedWebhook>(collection, &bytes),
+        Collection::Leases => flaws_of::<crate::store::Lease>(collection, &bytes),
+        Collection::ApiTokens => flaws_of::<crate::token::ApiToken>(collection, &bytes),
+        Collection::AuditLog => flaws_of::<crate::audit::AuditEntry>(collection, &bytes),
+        Collection::IntakeKeys
+        | Collection::Changes
+        | Collection::IdempotencyKeys
+        | Collection::MovedChats
+        | Collection::Secrets => None,
+    })
 }
 
 /// A document's bytes, unpacked as they stand; text that is no UTF-8 loses what is wrong with it.

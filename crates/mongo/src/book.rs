@@ -115,10 +115,10 @@ impl Book {
         Self { now, deliveries: HashMap::new(), trades: HashMap::new(), ended: Ended::default() }
     }
 
-    /// Takes up deliveries that have been read.
+    /// Takes up deliveries that have been read. One that cannot be read is as if it were not kept any more: it is in doubt,
+    /// and may have arrived.
     pub(crate) fn keep(&mut self, documents: Vec<Document>) -> Result<()> {
-        for document in documents {
-            let kept = Kept::of(document)?;
+        for kept in documents.into_iter().filter_map(|document| Kept::of(document).ok()) {
             self.deliveries.insert(kept.delivery.id, kept);
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! The change log. Its numbers come from one counter that is raised in the transaction of the change, so that they are
 //! in the order of the commits: who reads on from the last number misses nothing.
 
-use alertcast_core::store::{Change, Collection, Result as StoreResult, StoreError};
+use alertcast_core::store::{Change, Collection, Result as StoreResult};
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 
@@ -39,7 +39,8 @@ impl Tx {
 
 pub(crate) async fn since(store: &MongoStore, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
     let query = Query::new(doc! { "_id": { "$gt": seq } }).sorted(doc! { "_id": 1 }).limit(limit);
-    store.find(Collection::Changes, query).await?.iter().map(change).collect()
+    // An entry that cannot be read tells of nothing.
+    Ok(store.find(Collection::Changes, query).await?.iter().filter_map(change).collect())
 }
 
 pub(crate) async fn last(store: &MongoStore) -> StoreResult<i64> {
@@ -50,11 +51,8 @@ pub(crate) async fn last(store: &MongoStore) -> StoreResult<i64> {
     store.interruptions.heed(asked).await
 }
 
-fn change(entry: &Document) -> StoreResult<Change> {
-    let seq = entry.get("_id").and_then(whole);
-    let collection = entry.get_str("collection").ok().and_then(Collection::from_name);
-    match (seq, collection, entry.get_object_id("id")) {
-        (Some(seq), Some(collection), Ok(id)) => Ok(Change { seq, collection, id }),
-        _ => Err(StoreError::Corrupt("changes: an entry that cannot be read".to_owned())),
-    }
+fn change(entry: &Document) -> Option<Change> {
+    let seq = entry.get("_id").and_then(whole)?;
+    let collection = entry.get_str("collection").ok().and_then(Collection::from_name)?;
+    Some(Change { seq, collection, id: entry.get_object_id("id").ok()? })
 }

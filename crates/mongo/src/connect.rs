@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::reading::{Found, read_bytes, unpack_what_is_there};
+use alertcast_core::reading::{Found, UnreadableLog, read_bytes, unpack_what_is_there};
 use alertcast_core::store::{Collection, Result as StoreResult, StoreError};
 use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
@@ -61,6 +61,7 @@ pub struct MongoStore {
     pub(crate) marks: Arc<Marks>,
     pub(crate) floors: Arc<Floors>,
     pub(crate) interruptions: Interruptions,
+    pub(crate) unreadables: UnreadableLog,
     /// Where it is, without user and password.
     hosts: Arc<str>,
 }
@@ -116,6 +117,7 @@ impl MongoStore {
             marks: Arc::default(),
             floors: Arc::default(),
             interruptions: Interruptions::default(),
+            unreadables: UnreadableLog::default(),
             hosts: hosts.into(),
         }
     }
@@ -153,14 +155,15 @@ impl MongoStore {
         Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
     }
 
-    /// The same as their type, those set aside that cannot be read.
+    /// The same as their type; those that cannot be read are noted, and left out.
     pub(crate) async fn find_as<T: DeserializeOwned>(
         &self,
         collection: Collection,
         query: Query,
-    ) -> StoreResult<Found<T>> {
+    ) -> StoreResult<Vec<T>> {
         let found = self.find_raw(collection, query).await?;
-        Ok(found.iter().map(|raw| read_bytes(collection, raw.as_bytes())).collect())
+        let read = found.iter().map(|raw| read_bytes(collection, raw.as_bytes()));
+        Ok(self.unreadables.sift(read.collect::<Found<T>>()))
     }
 
     /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.

@@ -6,7 +6,7 @@ use alertcast_core::id::{AlertId, ConfigId, UserId};
 use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::{
     Change, Collection, Documents, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS, Result as StoreResult, StoreError,
-    Write, read, secret, secret_key,
+    Write, secret, secret_key,
 };
 use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
@@ -106,8 +106,7 @@ impl Documents for MongoStore {
             filter.insert("lastUser", doc! { "$gt": after });
         }
         let query = Query::new(filter).sorted(doc! { "firstUser": 1 }).limit(limit_chunks);
-        let found = self.find(Collection::Decisions, query).await?;
-        found.into_iter().map(|chunk| read(Collection::Decisions, chunk)).collect()
+        self.find_as(Collection::Decisions, query).await
     }
 
     async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> StoreResult<Vec<Delivery>> {
@@ -122,8 +121,7 @@ impl Documents for MongoStore {
             range.insert("$gt", key(after.to_vec()));
         }
         let query = Query::new(doc! { "key": range }).sorted(doc! { "key": 1 }).limit(limit);
-        let found = self.find(Collection::Deliveries, query).await?;
-        found.into_iter().map(|delivery| read(Collection::Deliveries, delivery)).collect()
+        self.find_as(Collection::Deliveries, query).await
     }
 
     async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {

@@ -15,8 +15,7 @@ use crate::transact::bounded;
 impl Leases for MongoStore {
     async fn leases(&self, prefix: &str) -> StoreResult<Vec<Lease>> {
         let query = Query::new(doc! { "_id": { "$gte": prefix } }).sorted(doc! { "_id": 1 });
-        let found = self.interruptions.heed(self.find(Collection::Leases, query)).await?;
-        let all: Vec<Lease> = found.into_iter().map(lease).collect::<StoreResult<_>>()?;
+        let all: Vec<Lease> = self.interruptions.heed(self.find_as(Collection::Leases, query)).await?;
         Ok(all.into_iter().take_while(|lease| lease.name.starts_with(prefix)).collect())
     }
 

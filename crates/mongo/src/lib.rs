@@ -14,6 +14,7 @@
 
 mod accept;
 mod actions;
+mod aside;
 mod book;
 mod changes;
 mod commit;

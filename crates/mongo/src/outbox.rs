@@ -5,8 +5,9 @@ use alertcast_core::delivery::{
 };
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
+use alertcast_core::reading::{Found, read_document};
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken, read,
+    AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{Refuser, with_refuser};
@@ -135,7 +136,8 @@ async fn due(store: &MongoStore, lane: &str, now: Time, limit: usize) -> StoreRe
     for same in found.chunk_by_mut(|one, next| place(one) == place(next)) {
         same.sort_by_key(|delivery| delivery.get_object_id("_id").ok());
     }
-    found.into_iter().map(|delivery| read(Collection::Deliveries, delivery)).collect()
+    let read = found.into_iter().map(|delivery| read_document(Collection::Deliveries, &delivery));
+    Ok(store.unreadables.sift(read.collect::<Found<Delivery>>()))
 }
 
 async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Result<TakeResult> {

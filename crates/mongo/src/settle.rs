@@ -7,7 +7,7 @@ use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::alert::settling::Recipients;
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled, StoreError, document, read};
+use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled, document};
 use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
 
@@ -58,11 +58,7 @@ pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit:
     }
     let query = Query::new(filter).sorted(doc! { "_id": 1 }).fields(doc! { "_id": 1 }).limit(limit);
     let found = store.find(Collection::Alerts, query).await?;
-    let id = |alert: &Document| {
-        let id = alert.get_object_id("_id").map(AlertId);
-        id.map_err(|_| StoreError::Corrupt("alerts: an id that is none".to_owned()))
-    };
-    found.iter().map(id).collect()
+    Ok(found.iter().filter_map(|alert| alert.get_object_id("_id").ok()).map(AlertId).collect())
 }
 
 /// Alerts that an application keeps in the same collection by itself have no place in the order: they are not ours to
@@ -145,10 +141,6 @@ async fn telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<D
         return Ok(HashMap::new());
     }
     let ids: Vec<DeliveryId> = ids.into_iter().collect();
-    let found = store.find(Collection::Deliveries, Query::new(doc! { "_id": { "$in": ids } })).await?;
-    let read = |delivery: Document| -> StoreResult<(DeliveryId, Delivery)> {
-        let delivery: Delivery = read(Collection::Deliveries, delivery)?;
-        Ok((delivery.id, delivery))
-    };
-    found.into_iter().map(read).collect()
+    let found: Vec<Delivery> = store.find_as(Collection::Deliveries, Query::new(doc! { "_id": { "$in": ids } })).await?;
+    Ok(found.into_iter().map(|delivery| (delivery.id, delivery)).collect())
 }

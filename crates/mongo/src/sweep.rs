@@ -3,12 +3,14 @@
 
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind, moved_to};
 use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::reading::{Unreadable, read_document};
 use alertcast_core::store::{Collection, Fence, Result as StoreResult};
 use alertcast_core::time::Time;
 use alertcast_core::user::with_chat_moved;
 use bson::{Bson, Document, doc};
 
 use crate::actions::update_for;
+use crate::aside;
 use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
 use crate::error::Result;
@@ -69,6 +71,13 @@ pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Resu
     found.truncate(limit);
     let ids = found.iter().filter_map(|delivery| delivery.get_object_id("_id").ok());
     let ids: Vec<DeliveryId> = ids.map(DeliveryId).collect();
+    let unreadable: Vec<Unreadable> = found
+        .iter()
+        .filter_map(|delivery| read_document::<Delivery>(Collection::Deliveries, delivery).err())
+        .collect();
+    for one in &unreadable {
+        aside::end_delivery(tx, one, now).await?;
+    }
     let mut book = Book::new(now);
     book.keep(found)?;
     let is_result = |id: &DeliveryId| book.delivery(*id).is_some_and(|one| one.kind == MessageKind::Result);

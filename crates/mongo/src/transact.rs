@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::reading::{Found, read_bytes, unpack_what_is_there};
+use alertcast_core::reading::{Unreadable, read_bytes, unpack_what_is_there};
 use alertcast_core::store::{Collection, Fence, Result as StoreResult, StoreError};
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
@@ -226,14 +226,14 @@ impl Tx {
         Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
     }
 
-    /// The same as their type, those set aside that cannot be read.
-    pub(crate) async fn find_as<T: DeserializeOwned>(
+    /// The same, each with its bytes and as its type, or why it cannot be read.
+    pub(crate) async fn find_each<T: DeserializeOwned>(
         &mut self,
         collection: Collection,
         query: Query,
-    ) -> Result<Found<T>> {
+    ) -> Result<Vec<(RawDocumentBuf, std::result::Result<T, Unreadable>)>> {
         let found = self.find_raw(collection, query).await?;
-        Ok(found.iter().map(|raw| read_bytes(collection, raw.as_bytes())).collect())
+        Ok(found.into_iter().map(|raw| (read_bytes(collection, raw.as_bytes()), raw)).map(|(read, raw)| (raw, read)).collect())
     }
 
     /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.

@@ -3,14 +3,17 @@
 use std::collections::HashSet;
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
-use alertcast_core::id::{AlertId, ConfigId, UserId};
+use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
+use alertcast_core::money::Count;
+use alertcast_core::quota::Quota;
+use alertcast_core::reading::Unreadable;
 use alertcast_core::store::{
-    ChunkCommit, ChunkState, Collection, Fence, Notice, Result as StoreResult, StoreError, UserSpan, Work, document,
-    read,
+    ChunkCommit, ChunkState, Collection, Fence, Notice, Result as StoreResult, StoreError, UnreadableTrade, UserSpan,
+    Work, document,
 };
 use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 
 use crate::commit;
@@ -30,8 +33,7 @@ impl Work for MongoStore {
             "processing.alertConfigId": { "$nin": except.to_vec() },
         };
         let query = Query::new(filter).sorted(doc! { "alertcast.seq": 1 }).limit(limit);
-        let found = self.find(Collection::Alerts, query).await?;
-        found.into_iter().map(|alert| read(Collection::Alerts, alert)).collect()
+        self.find_as(Collection::Alerts, query).await
     }
 
     async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
@@ -40,7 +42,12 @@ impl Work for MongoStore {
 
     async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
         let asked = (config, span, entering.to_vec());
-        self.snapshot(asked, |tx, (config, span, entering)| Box::pin(load_chunk(tx, *config, *span, entering))).await
+        let loaded = self.snapshot(asked, |tx, (config, span, entering)| {
+            Box::pin(load_chunk(tx, *config, *span, entering))
+        });
+        let (state, unreadable) = loaded.await?;
+        unreadable.into_iter().for_each(|one| self.unreadables.note(one));
+        Ok(state)
     }
 
     async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
@@ -63,10 +70,9 @@ impl Work for MongoStore {
 
 /// Each once, although a user may hold several trades: the index gives them side by side.
 async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
-    let mut filter = doc! { "alertConfigId": config, "status": TradeStatus::Open };
-    if let Some(after) = after {
-        filter.insert("userId", doc! { "$gt": after });
-    }
+    // By the range, none but ids of ours.
+    let after = after.unwrap_or(UserId::MIN);
+    let filter = doc! { "alertConfigId": config, "status": TradeStatus::Open, "userId": { "$gt": after } };
     let trades = store.collection(Collection::Trades);
     let found = trades.find(filter).sort(doc! { "userId": 1 });
     let mut trades = found.projection(doc! { "_id": 0, "userId": 1 }).await?;
@@ -92,19 +98,33 @@ pub(crate) fn open_trades(config: ConfigId, span: UserSpan) -> Query {
     Query::new(doc! { "alertConfigId": config, "status": TradeStatus::Open, "userId": users })
 }
 
-async fn load_chunk(tx: &mut Tx, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState> {
+async fn load_chunk(
+    tx: &mut Tx,
+    config: ConfigId,
+    span: UserSpan,
+    entering: &[UserId],
+) -> Result<(ChunkState, Vec<Unreadable>)> {
     let sorted = open_trades(config, span).sorted(doc! { "userId": 1, "tradeNumber": 1 });
-    let open = tx.find(Collection::Trades, sorted).await?;
-    let open = open.into_iter().map(|trade| read(Collection::Trades, trade)).collect::<StoreResult<_>>()?;
-    let mut state = ChunkState { open_trades: open, ..ChunkState::default() };
+    let mut state = ChunkState::default();
+    let mut unreadable = Vec::new();
+    for (raw, trade) in tx.find_each(Collection::Trades, sorted).await? {
+        match trade {
+            Ok(trade) => state.open_trades.push(trade),
+            Err(trade) => {
+                state.unreadable_trades.extend(unreadable_trade(&raw));
+                unreadable.push(trade);
+            }
+        }
+    }
     // The asked are most of those between the first and the last: a range is quicker than a list of ids.
     let (Some(first), Some(last)) = (entering.iter().min(), entering.iter().max()) else {
-        return Ok(state);
+        return Ok((state, unreadable));
     };
     let asked: HashSet<UserId> = entering.iter().copied().collect();
     let users = between(*first, *last);
     let stages = vec![
-        doc! { "$match": { "alertConfigId": config, "userId": users.clone() } },
+        // What is no number, or beyond all counting, is not counted on.
+        doc! { "$match": { "alertConfigId": config, "userId": users.clone(), "tradeNumber": { "$lt": Count::MAX } } },
         doc! { "$sort": { "userId": 1, "tradeNumber": -1 } },
         doc! { "$group": { "_id": "$userId", "number": { "$first": "$tradeNumber" } } },
     ];
@@ -114,13 +134,26 @@ async fn load_chunk(tx: &mut Tx, config: ConfigId, span: UserSpan, entering: &[U
             state.last_numbers.insert(user, number);
         }
     }
-    for quota in tx.find(Collection::Quotas, Query::new(doc! { "_id": users })).await? {
-        let quota: alertcast_core::quota::Quota = read(Collection::Quotas, quota)?;
-        if asked.contains(&quota.user) {
-            state.quotas.insert(quota.user, quota);
+    for (raw, quota) in tx.find_each::<Quota>(Collection::Quotas, Query::new(doc! { "_id": users })).await? {
+        match quota {
+            Ok(quota) if asked.contains(&quota.user) => drop(state.quotas.insert(quota.user, quota)),
+            Err(quota) if raw.get_object_id("_id").is_ok_and(|user| asked.contains(&UserId(user))) => {
+                state.unreadable_quotas.push(quota);
+            }
+            _ => {}
         }
     }
-    Ok(state)
+    unreadable.extend(state.unreadable_quotas.iter().cloned());
+    Ok((state, unreadable))
+}
+
+/// What is known of a trade that cannot be read: whose it is it was asked by.
+fn unreadable_trade(raw: &RawDocumentBuf) -> Option<UnreadableTrade> {
+    let user = UserId(raw.get_object_id("userId").ok()?);
+    let own = raw.get_document("alertcast").ok();
+    let rev = own.and_then(|own| own.get("rev").ok().flatten()).and_then(|rev| Bson::try_from(rev).ok());
+    let id = raw.get_object_id("_id").ok().map(TradeId);
+    Some(UnreadableTrade { id, user, rev: rev.as_ref().and_then(whole).unwrap_or(0) })
 }
 
 struct Failure {

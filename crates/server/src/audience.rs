@@ -4,12 +4,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use alertcast_core::matching::audience::{Audience, Entity};
+use alertcast_core::matching::audience::Audience;
+use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::{Collection, Result, Store};
 use bson::Document;
 use bson::oid::ObjectId;
-use tracing::warn;
-
 use crate::walk::{self, PAGE};
 
 /// What the audience is made of, in the order of loading.
@@ -43,20 +42,20 @@ impl AudienceHandle {
     /// Loads everything anew.
     ///
     /// # Errors
-    /// Those of the store. A document that cannot be read is logged and left out: one broken document must not keep
-    /// the others from their alerts.
+    /// Those of the store. A document that cannot be read is noted, and what can be read of it is obeyed: one broken
+    /// document must not keep the others from their alerts.
     pub async fn load(&self, store: &dyn Store) -> Result<()> {
         // What changes while we read is in the log behind this mark.
         let mut mark = store.last_change().await?;
         let mut fresh = Audience::default();
         for collection in COLLECTIONS {
-            let visit = |document| put(&mut fresh, collection, document);
+            let visit = |document| put(&mut fresh, store.unreadables(), collection, &document);
             walk::each(|after| store.page(collection, after, PAGE), visit).await?;
         }
         let mut applied = self.inner.applied.lock().await;
         // Nobody is to see less than they saw before.
         while let Some((end, touched)) = logged(store, mark).await? {
-            read(store, touched).await?.put_into(&mut fresh);
+            read(store, touched).await?.put_into(&mut fresh, store.unreadables());
             mark = end;
         }
         *self.inner.audience.write().unwrap_or_else(PoisonError::into_inner) = fresh;
@@ -73,7 +72,8 @@ impl AudienceHandle {
         let mut applied = self.inner.applied.lock().await;
         while let Some((end, touched)) = logged(store, *applied).await? {
             let documents = read(store, touched).await?;
-            documents.put_into(&mut self.inner.audience.write().unwrap_or_else(PoisonError::into_inner));
+            let mut audience = self.inner.audience.write().unwrap_or_else(PoisonError::into_inner);
+            documents.put_into(&mut audience, store.unreadables());
             *applied = end;
         }
         Ok(())
@@ -87,7 +87,8 @@ impl AudienceHandle {
         // Read in turn with those who catch up: what was read earlier never overwrites what was read later.
         let _applied = self.inner.applied.lock().await;
         let documents = read(store, touched).await?;
-        documents.put_into(&mut self.inner.audience.write().unwrap_or_else(PoisonError::into_inner));
+        let mut audience = self.inner.audience.write().unwrap_or_else(PoisonError::into_inner);
+        documents.put_into(&mut audience, store.unreadables());
         Ok(())
     }
 }
@@ -130,9 +131,9 @@ async fn read(store: &dyn Store, touched: Touched) -> Result<Current> {
 }
 
 impl Current {
-    fn put_into(self, audience: &mut Audience) {
-        for (collection, document) in self.documents {
-            put(audience, collection, document);
+    fn put_into(self, audience: &mut Audience, log: &UnreadableLog) {
+        for (collection, document) in &self.documents {
+            put(audience, log, *collection, document);
         }
         for (collection, id) in self.gone {
             audience.remove(collection, id);
@@ -140,16 +141,9 @@ impl Current {
     }
 }
 
-fn put(audience: &mut Audience, collection: Collection, document: Document) {
-    let id = document.get_object_id("_id").ok();
-    match Entity::read(collection, document) {
-        Ok(Some(entity)) => audience.put(entity),
-        Ok(None) => {}
-        Err(error) => {
-            warn!(%error, "a document cannot be read, and is left out of the audience until it is mended");
-            if let Some(id) = id {
-                audience.remove(collection, id);
-            }
-        }
+/// Takes in a document as far as it can be read; what is wrong with it is noted.
+fn put(audience: &mut Audience, log: &UnreadableLog, collection: Collection, document: &Document) {
+    if let Some(unreadable) = audience.take_in(collection, document) {
+        log.note(unreadable);
     }
 }

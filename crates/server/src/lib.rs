@@ -31,6 +31,7 @@ pub mod readiness;
 pub mod replay;
 pub mod running;
 pub mod scheduler;
+pub mod set_aside;
 pub mod settings;
 pub mod spool;
 mod suggest;

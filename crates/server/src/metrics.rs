@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use alertcast_core::delivery::{Channel, MessageKind};
-use alertcast_core::store::{Outcome, StoreError};
+use alertcast_core::store::{Collection, Outcome, StoreError};
 use alertcast_core::time::Time;
 use alertcast_core::token::TokenEnd;
 use alertcast_core::trade::document::TradeStatus;
@@ -71,6 +71,7 @@ struct Inner {
     ready: Gauge,
     degraded: Family<Word, Gauge>,
     part_failures: Family<Word, Counter>,
+    unreadable: Family<Word, Counter>,
 }
 
 /// A part of the program that the store can fail.
@@ -135,6 +136,11 @@ impl Metrics {
         let class = class(status);
         self.inner.webhook.get_or_create(&[("outcome", outcome), ("status", class)]).inc();
         self.inner.webhook_seconds.get_or_create(&[("status", class)]).observe(took.as_secs_f64());
+    }
+
+    /// A document was found unreadable.
+    pub(crate) fn unreadable(&self, collection: Collection) {
+        self.inner.unreadable.get_or_create(&[("collection", collection.name())]).inc();
     }
 
     /// An alert's last chunk is committed.
@@ -292,6 +298,9 @@ impl Metrics {
         );
         begin(&inner.in_spool, "state", ["waiting", "parked"]);
         begin(&inner.part_failures, "part", supervise::Part::ALL.map(supervise::Part::word));
+        for collection in Collection::ALL {
+            inner.unreadable.get_or_create_owned(&[("collection", collection.name())]);
+        }
         begin(&inner.degraded, "condition", Condition::ALL.map(Condition::word));
         begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
         for outcome in ["sent", "retried", "expired", "dead", "dropped"] {
@@ -339,6 +348,7 @@ impl Inner {
         let ready = Gauge::default();
         let degraded = Family::<Word, Gauge>::default();
         let part_failures = Family::<Word, Counter>::default();
+        let unreadable = Family::<Word, Counter>::default();
 
         let all = registry.sub_registry_with_prefix("alertcast");
         all.register("webhook_requests", "Requests to the webhook, by what they came to", webhook.clone());
@@ -387,6 +397,11 @@ impl Inner {
         all.register("spool_alerts", "Alerts in the spool: waiting for the store, or set aside", in_spool.clone());
         all.register("api_refused", "Requests to the API that were turned away, by why", api_refused.clone());
         all.register("ready", "Whether an alert would be answered 202 now", ready.clone());
+        all.register(
+            "unreadable_documents",
+            "Documents that were found unreadable and set aside, by collection",
+            unreadable.clone(),
+        );
         all.register("degraded", "Troubles that last, by their kind: /readyz tells each", degraded.clone());
         all.register(
             "part_failures",
@@ -416,6 +431,7 @@ impl Inner {
             ready,
             degraded,
             part_failures,
+            unreadable,
         }
     }
 }

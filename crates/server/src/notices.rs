@@ -44,6 +44,24 @@ pub fn notices(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
     telegram.operator_chats.iter().map(|chat| notice(app, trouble, chat, &lane, now)).collect()
 }
 
+/// A message about trouble that is told once for good, whatever the time: one for each operators' chat.
+#[must_use]
+pub fn once(app: &App, trouble: &Trouble, now: Time) -> Vec<Delivery> {
+    let telegram = &app.settings.telegram;
+    let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
+        return Vec::new();
+    };
+    let cause = Cause { kind: CauseKind::Refusal, id: ObjectId::from_bytes(digest12(&[&trouble.group])) };
+    let told = |chat: &String| {
+        let recipient = Recipient::Chat(chat);
+        let parcel = Parcel { cause, recipient, channel: Channel::Telegram, kind: MessageKind::Operator, trade: None };
+        let facts = Facts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone() };
+        let lane = format!("tg:{bot}");
+        Delivery { lane, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
+    };
+    telegram.operator_chats.iter().map(told).collect()
+}
+
 fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> Notice {
     let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
     let window = now.millis().div_euclid(window_ms);

@@ -25,7 +25,7 @@ use crate::settings::Settings;
 use crate::spool::Spooling;
 use crate::supervise::{self, Part};
 use crate::unsubscribe::LinkKey;
-use crate::{courier, http, leases, processor, scheduler, spool, tokens, unsubscribe, upgrade, watching};
+use crate::{courier, http, leases, processor, scheduler, set_aside, spool, tokens, unsubscribe, upgrade, watching};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
@@ -127,6 +127,7 @@ pub(crate) async fn start_with(app: App, router: Router) -> Result<Running, Star
     keep(Part::Watching, |app, stop, again| Box::pin(watching::run(app, again, stop)));
     keep(Part::Processor, |app, stop, _| Box::pin(processor::run(app, stop)));
     keep(Part::Scheduler, |app, stop, _| Box::pin(scheduler::run(app, stop)));
+    keep(Part::SetAside, |app, stop, _| Box::pin(set_aside::run(app, stop)));
     keep(Part::Readiness, |app, stop, _| Box::pin(readiness::run(app, stop)));
     keep(Part::Couriers, |app, stop, _| Box::pin(courier::run(app, stop)));
     if app.spool.is_some() {

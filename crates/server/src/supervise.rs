@@ -38,10 +38,12 @@ pub(crate) enum Part {
     Lane,
     Spool,
     Readiness,
+    /// What cannot be read is set aside.
+    SetAside,
 }
 
 impl Part {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Leases,
         Self::Watching,
         Self::Processor,
@@ -51,6 +53,7 @@ impl Part {
         Self::Lane,
         Self::Spool,
         Self::Readiness,
+        Self::SetAside,
     ];
 
     pub(crate) const fn word(self) -> &'static str {
@@ -64,6 +67,7 @@ impl Part {
             Self::Lane => "lane",
             Self::Spool => "spool",
             Self::Readiness => "readiness",
+            Self::SetAside => "set_aside",
         }
     }
 }

@@ -19,7 +19,9 @@ where
     loop {
         let page = page(after).await?;
         let is_last = page.len() < PAGE;
-        after = page.last().and_then(|document| document.get_object_id("_id").ok());
+        // Ids that are none of ours may stand before all of ours: from the lowest of ours on there are no others.
+        let last = page.last().and_then(|document| document.get_object_id("_id").ok());
+        after = Some(last.unwrap_or(ObjectId::from_bytes([0; 12])));
         page.into_iter().for_each(&mut visit);
         if is_last {
             return Ok(());

@@ -94,7 +94,9 @@ impl Documents for SqliteStore {
     }
 
     async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
-        self.read(move |rows| rows.all(CHANGES, (seq, bound(limit)), |row| change(blob(row, 0)?))).await
+        // An entry that cannot be read tells of nothing.
+        let changes = self.read(move |rows| rows.all(CHANGES, (seq, bound(limit)), |row| Ok(change(blob(row, 0)?).ok())));
+        Ok(changes.await?.into_iter().flatten().collect())
     }
 
     async fn last_change(&self) -> StoreResult<i64> {
@@ -184,7 +186,7 @@ pub(crate) fn decisions(
     let mut chunks: Vec<DecisionChunk> = Vec::new();
     while chunks.len() < limit {
         let Some(row) = found.next()? else { break };
-        let chunk: DecisionChunk = decode(Collection::Decisions, blob(row, 0)?)?;
+        let Ok(chunk) = decode::<DecisionChunk>(Collection::Decisions, blob(row, 0)?) else { continue };
         if chunk.last_user > after || after == UserId::MIN {
             chunks.push(chunk);
         }
@@ -192,7 +194,7 @@ pub(crate) fn decisions(
     Ok(chunks)
 }
 
-pub(crate) const DELIVERIES_OF: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key LIMIT ?3";
+pub(crate) const DELIVERIES_OF: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key";
 
 /// The deliveries that an alert caused, in the order of their keys, which begin with the cause.
 pub(crate) fn deliveries_of(
@@ -207,7 +209,14 @@ pub(crate) fn deliveries_of(
     // Behind every key that begins so: a key goes on for 26 bytes.
     end.extend_from_slice(&[0xff; 40]);
     let after = after.map_or(first.as_slice(), |after| after.max(first.as_slice()));
-    rows.all(DELIVERIES_OF, (after, end.as_slice(), bound(limit)), |row| decode(Collection::Deliveries, blob(row, 0)?))
+    let mut statement = rows.conn().prepare_cached(DELIVERIES_OF)?;
+    let mut found = statement.query((after, end.as_slice()))?;
+    let mut deliveries = Vec::new();
+    while deliveries.len() < limit {
+        let Some(row) = found.next()? else { break };
+        deliveries.extend(decode::<Delivery>(Collection::Deliveries, blob(row, 0)?));
+    }
+    Ok(deliveries)
 }
 
 /// A write, made ready for the writer.

@@ -25,8 +25,9 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
+    /// None also where it cannot be read: then it is in doubt, and may have arrived.
     pub(crate) fn load(rows: Rows<'_>, id: DeliveryId) -> Result<Option<Self>> {
-        rows.find(Collection::Deliveries, id)?.map(Self::read).transpose()
+        Ok(rows.find(Collection::Deliveries, id)?.and_then(|bytes| Self::read(bytes).ok()))
     }
 
     pub(crate) fn read(bytes: Bytes) -> Result<Self> {
@@ -124,7 +125,10 @@ impl<'c> Endings<'c> {
         let Some(bytes) = self.rows.find(Collection::Trades, id)? else {
             return Ok(());
         };
-        let trade: Trade = decode(Collection::Trades, &bytes)?;
+        // One that cannot be read stays as it is.
+        let Ok(trade) = decode::<Trade>(Collection::Trades, &bytes) else {
+            return Ok(());
+        };
         if trade.alertcast.unreached {
             return Ok(());
         }

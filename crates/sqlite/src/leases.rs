@@ -1,14 +1,17 @@
 //! Leases: who does which share of the work. With one process they matter only across its restarts; they are kept all
 //! the same, so that both engines run the same code above them.
 
-use alertcast_core::store::{Collection, Fence, Lease, Leases, Result as StoreResult, Stirrings, StoreError, Watch};
+use alertcast_core::reading::Found;
+use alertcast_core::store::{
+    Aside, Collection, Fence, Lease, Leases, Result as StoreResult, Stirrings, StoreError, Watch,
+};
 use async_trait::async_trait;
 
 use crate::failpoints::Op;
 use crate::fault::{Fault, Result};
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
-use crate::rows::{Bytes, Id, Rows, blob, decode, encode};
+use crate::rows::{Bytes, Id, Rows, blob, decode, encode, read_row};
 use crate::store::SqliteStore;
 use crate::writer::Tx;
 
@@ -16,14 +19,16 @@ use crate::writer::Tx;
 impl Leases for SqliteStore {
     async fn leases(&self, prefix: &str) -> StoreResult<Vec<Lease>> {
         let prefix = prefix.to_owned();
-        self.read(move |rows| {
-            let all: Vec<Lease> =
-                rows.all(r#"SELECT doc FROM leases WHERE "_id" >= ?1 ORDER BY "_id""#, [&prefix], |row| {
-                    decode(Collection::Leases, blob(row, 0)?)
-                })?;
-            Ok(all.into_iter().take_while(|lease| lease.name.starts_with(&prefix)).collect())
-        })
-        .await
+        let found = self.read(move |rows| {
+            let mut all = Found::default();
+            rows.all(r#"SELECT doc FROM leases WHERE "_id" >= ?1 ORDER BY "_id""#, [&prefix], |row| {
+                all.add(read_row::<Lease>(Collection::Leases, None, blob(row, 0)?));
+                Ok(())
+            })?;
+            all.readable.retain(|lease| lease.name.starts_with(&prefix));
+            Ok(all)
+        });
+        Ok(self.unreadables().sift(found.await?))
     }
 
     async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
@@ -69,7 +74,8 @@ fn kept(rows: Rows<'_>, name: &str) -> Result<Option<(Bytes, Lease)>> {
 }
 
 fn take(tx: &Tx<'_>, name: String, owner: String, seen: Option<&Lease>) -> Result<Option<Lease>> {
-    let kept = kept(tx.rows, &name)?;
+    // One that cannot be read is nobody's to take: operators are told.
+    let Ok(kept) = kept(tx.rows, &name) else { return Ok(None) };
     if kept.as_ref().map(|(_, lease)| lease) != seen {
         return Ok(None);
     }

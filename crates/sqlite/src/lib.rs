@@ -13,6 +13,7 @@
 //! No rule of the business stands here: states, keys and deadlines come from core.
 
 mod actions;
+mod aside;
 mod checkpoint;
 mod documents;
 mod ended;

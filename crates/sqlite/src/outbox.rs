@@ -5,8 +5,9 @@ use alertcast_core::delivery::{
 };
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
+use alertcast_core::reading::Found;
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
+    Aside, AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{Refuser, with_refuser};
@@ -22,7 +23,7 @@ use crate::leases;
 use crate::near::Nearby;
 use crate::queue::Lane;
 use crate::raw::Edit;
-use crate::rows::{Rows, blob, decode, unpack};
+use crate::rows::{Rows, blob, read_row, unpack};
 use crate::store::SqliteStore;
 use crate::writer::Tx;
 use crate::{notice, settle, sweep};
@@ -37,7 +38,8 @@ const SLICE: usize = 500;
 impl Outbox for SqliteStore {
     async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
         let lane = lane.to_owned();
-        self.read(move |rows| due(rows, &lane, now, limit)).await
+        let found = self.read(move |rows| due(rows, &lane, now, limit)).await?;
+        Ok(self.unreadables().sift(found))
     }
 
     async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>> {
@@ -160,12 +162,12 @@ pub(crate) const COUNT_DUE: &str = r#"SELECT count(*) FROM (
     WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending' LIMIT ?3)"#;
 
 /// A few that are due, found by their time and sorted.
-pub(crate) const DUE_FEW: &str = r#"SELECT doc FROM deliveries INDEXED BY "deliveries.lane_1_dueAt_1.pending"
+pub(crate) const DUE_FEW: &str = r#"SELECT doc, "_id" FROM deliveries INDEXED BY "deliveries.lane_1_dueAt_1.pending"
     WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending'
     ORDER BY "priority", "queuedAt", "rotation", "_id" LIMIT ?3"#;
 
 /// Many that are due, found in their order.
-pub(crate) const DUE_MANY: &str = r#"SELECT doc FROM deliveries
+pub(crate) const DUE_MANY: &str = r#"SELECT doc, "_id" FROM deliveries
     INDEXED BY "deliveries.lane_1_priority_1_queuedAt_1_rotation_1_dueAt_1.pending"
     WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending'
     ORDER BY "priority", "queuedAt", "rotation", "_id" LIMIT ?3"#;
@@ -174,10 +176,15 @@ pub(crate) const NEXT_DUE: &str =
     r#"SELECT min("dueAt") FROM deliveries WHERE "lane" = ?1 AND "dueAt" > ?2 AND "state" = 'pending'"#;
 
 /// In the order of sending, whether few of a long queue are due (after a pause that Telegram asked for) or nearly all.
-fn due(rows: Rows<'_>, lane: &str, now: Time, limit: usize) -> Result<Vec<Delivery>> {
+fn due(rows: Rows<'_>, lane: &str, now: Time, limit: usize) -> Result<Found<Delivery>> {
     let due = rows.one(COUNT_DUE, (lane, now.millis(), SORTED_MAX + 1), |row| Ok(row.get::<_, i64>(0)?))?;
     let sql = if due.unwrap_or(0) > SORTED_MAX { DUE_MANY } else { DUE_FEW };
-    rows.all(sql, (lane, now.millis(), bound(limit)), |row| decode(Collection::Deliveries, blob(row, 0)?))
+    let mut found = Found::default();
+    rows.all(sql, (lane, now.millis(), bound(limit)), |row| {
+        found.add(read_row(Collection::Deliveries, row.get(1).ok(), blob(row, 0)?));
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 fn take(tx: &Tx<'_>, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Result<TakeResult> {

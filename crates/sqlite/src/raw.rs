@@ -106,6 +106,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether it is a list.
+    pub(crate) const fn is_list(self) -> bool {
+        self.kind == ARRAY
+    }
+
     fn is_nested(self) -> bool {
         matches!(self.kind, DOCUMENT | ARRAY)
     }

@@ -1,8 +1,10 @@
 //! Documents in their tables: found, inserted, edited, deleted. The one place where a document's columns are filled, so
 //! that they cannot fall out of step with it.
 
+use alertcast_core::money::Count;
 use alertcast_core::reading;
 use alertcast_core::store::Collection;
+use bson::Bson;
 use bson::oid::ObjectId;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql};
@@ -83,14 +85,14 @@ impl Blob {
     }
 }
 
-/// A column's number, whatever its type; zero where there is none.
+/// A column's number, whatever its type, bounded as counts are; zero where there is none.
 pub(crate) fn whole(row: &Row<'_>, column: usize) -> Result<i64> {
-    Ok(match row.get_ref(column)? {
-        ValueRef::Integer(number) => number,
-        #[expect(clippy::cast_possible_truncation, reason = "a whole number that was written as a double")]
-        ValueRef::Real(number) => number as i64,
-        _ => 0,
-    })
+    let count = match row.get_ref(column)? {
+        ValueRef::Integer(number) => Count::of(&Bson::Int64(number)),
+        ValueRef::Real(number) => Count::of(&Bson::Double(number)),
+        _ => None,
+    };
+    Ok(count.map_or(0, |count| count.0))
 }
 
 /// A column's bytes.
@@ -103,9 +105,22 @@ pub(crate) fn decode<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) 
     reading::read_bytes(collection, bytes).map_err(Fault::from)
 }
 
-/// A document's bytes as a document.
+/// The same for a row of a query that also tells the id, which damaged bytes may not; one that cannot be read is set aside.
+pub(crate) fn read_row<T: DeserializeOwned>(collection: Collection, id: Option<Blob>, bytes: &[u8]) -> Read<T> {
+    reading::read_bytes(collection, bytes).map_err(|mut unreadable| {
+        if let (Bson::Null, Some(id)) = (&unreadable.id, id) {
+            unreadable.id = id.id().into();
+        }
+        unreadable
+    })
+}
+
+/// What reading one document came to.
+pub(crate) type Read<T> = std::result::Result<T, reading::Unreadable>;
+
+/// A document's bytes as a document; of damaged ones what there is.
 pub(crate) fn unpack(collection: Collection, bytes: &[u8]) -> Result<bson::Document> {
-    reading::unpack(collection, bytes).map_err(Fault::from)
+    Ok(reading::unpack_what_is_there(collection, bytes))
 }
 
 /// A value as a document's bytes.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
@@ -59,6 +60,7 @@ pub struct SqliteStore {
     jobs: Arc<Jobs>,
     pub(crate) seq_committed: Arc<AtomicI64>,
     intake_groups: Arc<AtomicU64>,
+    pub(crate) unreadables: UnreadableLog,
     wal: Arc<Wal>,
     readers: Readers,
     intake_readers: Readers,
@@ -122,6 +124,7 @@ impl SqliteStore {
             jobs,
             seq_committed,
             intake_groups,
+            unreadables: UnreadableLog::default(),
             wal,
             readers,
             intake_readers,

@@ -3,6 +3,7 @@
 
 use alertcast_core::delivery::{DeliveryEvent, DeliveryState, moved_to};
 use alertcast_core::id::AlertId;
+use alertcast_core::reading;
 use alertcast_core::store::{Collection, Fence};
 use alertcast_core::time::Time;
 use alertcast_core::user::with_chat_moved;
@@ -13,7 +14,8 @@ use crate::documents::{bound, note_change};
 use crate::ended::{Endings, Kept};
 use crate::fault::Result;
 use crate::leases;
-use crate::raw::Edit;
+use crate::aside;
+use crate::raw::{self, Edit, Value};
 use crate::rows::{Bytes, Rows, unpack};
 use crate::writer::Tx;
 
@@ -28,9 +30,10 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
     leases::check(rows, fence)?;
     let mut recovered = 0;
     for bytes in collect(rows, SENDING, [&fence.lease])? {
-        let kept = Kept::read(bytes)?;
-        let is_older = kept.delivery.epoch.is_none_or(|epoch| epoch < fence.epoch);
-        let (true, Ok(state)) = (is_older, kept.delivery.state.after(DeliveryEvent::Recover)) else {
+        // By fields: one that cannot be read is found so when it is due.
+        let epoch = raw::lookup(&bytes, "epoch")?.and_then(Value::as_i64);
+        let is_older = epoch.is_none_or(|epoch| epoch < fence.epoch);
+        let (true, Ok(state)) = (is_older, DeliveryState::Sending.after(DeliveryEvent::Recover)) else {
             continue;
         };
         let mut edit = Edit::new();
@@ -39,7 +42,7 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
         edit.set("possibleRepeat", true);
         edit.set("updatedAt", now);
         edit.unset("epoch");
-        kept.edit_last(rows, &edit)?;
+        rows.edit(Collection::Deliveries, &bytes, &edit)?;
         recovered += 1;
     }
     Ok(recovered)
@@ -94,8 +97,13 @@ pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<
     let more = overdue.len() > limit;
     let mut endings = Endings::new(rows, now);
     for bytes in overdue.into_iter().take(limit) {
-        let kept = Kept::read(bytes)?;
-        endings.end(&kept, kept.delivery.when_overdue(), Edit::new(), false)?;
+        match reading::read_bytes(Collection::Deliveries, &bytes) {
+            Ok(delivery) => {
+                let kept = Kept { bytes, delivery };
+                endings.end(&kept, kept.delivery.when_overdue(), Edit::new(), false)?;
+            }
+            Err(unreadable) => aside::end_delivery(rows, &bytes, &unreadable, now)?,
+        }
     }
     Ok((endings.finish()?, more))
 }

@@ -6,9 +6,10 @@ use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
 use alertcast_core::money::{Amount, Count};
 use alertcast_core::quota::Quota;
+use alertcast_core::reading::{Found, Unreadable};
 use alertcast_core::store::{
-    ChunkCommit, ChunkState, Collection, ConfigIncrement, Fence, Finish, Notice, Result as StoreResult, UsageIncrement,
-    UserSpan, Work, document,
+    Aside, ChunkCommit, ChunkState, Collection, ConfigIncrement, Fence, Finish, Notice, Result as StoreResult,
+    UnreadableTrade, UsageIncrement, UserSpan, Work, document,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -24,7 +25,7 @@ use crate::leases;
 use crate::notice::{self, ReadyNotice};
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Rows, blob, decode, encode, whole};
+use crate::rows::{Blob, Bytes, Rows, blob, encode, read_row, whole};
 use crate::store::SqliteStore;
 use crate::usage;
 use crate::writer::Tx;
@@ -33,7 +34,8 @@ use crate::writer::Tx;
 impl Work for SqliteStore {
     async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
         let (partitions, except) = (partitions.to_vec(), except.to_vec());
-        self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await
+        let found = self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await?;
+        Ok(self.unreadables().sift(found))
     }
 
     async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
@@ -42,7 +44,9 @@ impl Work for SqliteStore {
 
     async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
         let entering = entering.to_vec();
-        self.read(move |rows| load_chunk(rows, config, span, &entering)).await
+        let (state, unreadable) = self.read(move |rows| load_chunk(rows, config, span, &entering)).await?;
+        unreadable.into_iter().for_each(|one| self.unreadables().note(one));
+        Ok(state)
     }
 
     async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
@@ -69,7 +73,12 @@ impl Work for SqliteStore {
 }
 
 /// Of each partition the first that are not excepted; then the first of all.
-fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Vec<Alert>> {
+fn pending_alerts(
+    rows: Rows<'_>,
+    partitions: &[i32],
+    except: &[ConfigId],
+    limit: usize,
+) -> Result<Found<Alert>> {
     let mut candidates: Vec<(i64, Blob)> = Vec::new();
     for partition in partitions {
         let mut statement = rows.conn().prepare_cached(PENDING)?;
@@ -77,19 +86,20 @@ fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit
         let mut taken = 0;
         while taken < limit {
             let Some(row) = found.next()? else { break };
-            let config: Option<Blob> = row.get(2)?;
+            // What is no id of ours cannot be worked on.
+            let (Ok(id), Ok(config)) = (row.get::<_, Blob>(1), row.get::<_, Option<Blob>>(2)) else { continue };
             if config.is_some_and(|config| except.contains(&ConfigId(config.id()))) {
                 continue;
             }
-            candidates.push((whole(row, 0)?, row.get(1)?));
+            candidates.push((whole(row, 0)?, id));
             taken += 1;
         }
     }
     candidates.sort_unstable_by_key(|(seq, _)| *seq);
-    let mut alerts = Vec::new();
+    let mut alerts = Found::default();
     for (_, id) in candidates.into_iter().take(limit) {
         if let Some(alert) = rows.find(Collection::Alerts, id.id())? {
-            alerts.push(decode(Collection::Alerts, &alert)?);
+            alerts.add(read_row(Collection::Alerts, Some(id), &alert));
         }
     }
     Ok(alerts)
@@ -99,36 +109,60 @@ pub(crate) const PENDING: &str = r#"SELECT "alertcast.seq", "_id", "processing.a
     WHERE "alertcast.partition" = ?1 AND "processing.status" IN ('received', 'processing') ORDER BY "alertcast.seq""#;
 
 pub(crate) const HOLDERS: &str = r#"SELECT DISTINCT "userId" FROM trades
-    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" > ?2 ORDER BY "userId" LIMIT ?3"#;
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" > ?2 AND length("userId") = 12 ORDER BY "userId" LIMIT ?3"#;
 
 fn holders(rows: Rows<'_>, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
     // Every id is above the empty one.
     let after = after.map_or_else(Vec::new, |user| user.bytes().to_vec());
-    rows.all(HOLDERS, (Blob::from(config), after, bound(limit)), |row| Ok(UserId(row.get::<_, Blob>(0)?.id())))
+    let found = rows.all(HOLDERS, (Blob::from(config), after, bound(limit)), |row| Ok(row.get::<_, Blob>(0).ok()))?;
+    Ok(found.into_iter().flatten().map(|user| UserId(user.id())).collect())
 }
 
-pub(crate) const OPEN_TRADES: &str = r#"SELECT doc FROM trades
+pub(crate) const OPEN_TRADES: &str = r#"SELECT doc, "_id", "userId", "alertcast.rev" FROM trades
     WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3 ORDER BY "userId", "tradeNumber""#;
 
+/// What is no number, or beyond all counting, is not counted on.
 pub(crate) const LAST_NUMBER: &str = r#"SELECT "tradeNumber" FROM trades
-    WHERE "alertConfigId" = ?1 AND "userId" = ?2 ORDER BY "tradeNumber" DESC LIMIT 1"#;
+    WHERE "alertConfigId" = ?1 AND "userId" = ?2 AND "tradeNumber" < 9007199254740991 ORDER BY "tradeNumber" DESC LIMIT 1"#;
 
-fn load_chunk(rows: Rows<'_>, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState> {
+fn load_chunk(
+    rows: Rows<'_>,
+    config: ConfigId,
+    span: UserSpan,
+    entering: &[UserId],
+) -> Result<(ChunkState, Vec<Unreadable>)> {
     let config = Blob::from(config);
-    let open_trades = rows.all(OPEN_TRADES, (config, Blob::from(span.first), Blob::from(span.last)), |row| {
-        decode::<Trade>(Collection::Trades, blob(row, 0)?)
+    let mut state = ChunkState::default();
+    let mut unreadable = Vec::new();
+    rows.all(OPEN_TRADES, (config, Blob::from(span.first), Blob::from(span.last)), |row| {
+        let id = row.get::<_, Blob>(1).ok();
+        match read_row::<Trade>(Collection::Trades, id, blob(row, 0)?) {
+            Ok(trade) => state.open_trades.push(trade),
+            Err(trade) => {
+                if let Ok(user) = row.get::<_, Blob>(2) {
+                    let (id, user) = (id.map(|id| TradeId(id.id())), UserId(user.id()));
+                    state.unreadable_trades.push(UnreadableTrade { id, user, rev: whole(row, 3)? });
+                }
+                unreadable.push(trade);
+            }
+        }
+        Ok(())
     })?;
-    let mut last_numbers = HashMap::with_capacity(entering.len());
-    let mut quotas = HashMap::with_capacity(entering.len());
+    state.last_numbers = HashMap::with_capacity(entering.len());
+    state.quotas = HashMap::with_capacity(entering.len());
     for user in entering {
         if let Some(number) = rows.one(LAST_NUMBER, (config, Blob::from(*user)), |row| whole(row, 0))? {
-            last_numbers.insert(*user, number);
+            state.last_numbers.insert(*user, number);
         }
         if let Some(quota) = rows.find(Collection::Quotas, *user)? {
-            quotas.insert(*user, decode::<Quota>(Collection::Quotas, &quota)?);
+            match read_row::<Quota>(Collection::Quotas, Some(Blob::from(*user)), &quota) {
+                Ok(quota) => drop(state.quotas.insert(*user, quota)),
+                Err(quota) => state.unreadable_quotas.push(quota),
+            }
         }
     }
-    Ok(ChunkState { open_trades, last_numbers, quotas })
+    unreadable.extend(state.unreadable_quotas.iter().cloned());
+    Ok((state, unreadable))
 }
 
 /// A chunk of more documents is packed on threads of its own.
@@ -275,13 +309,13 @@ fn with_id<T: Serialize>(value: &T) -> Result<Bytes> {
     encode(&WithId { id: ObjectId::new(), value })
 }
 
-fn is_pending(alert: &[u8]) -> Result<bool> {
+pub(crate) fn is_pending(alert: &[u8]) -> Result<bool> {
     let status = raw::lookup(alert, "processing.status")?.and_then(Value::as_str).and_then(AlertStatus::from_exact);
     Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::Processing)))
 }
 
-fn push_errors(edit: &mut Edit, alert: &[u8], errors: &[AlertError]) -> Result<()> {
-    let kept = raw::lookup(alert, "processing.errors")?;
+pub(crate) fn push_errors(edit: &mut Edit, alert: &[u8], errors: &[AlertError]) -> Result<()> {
+    let kept = raw::lookup(alert, "processing.errors")?.filter(|kept| kept.is_list());
     if kept.is_none() && !errors.is_empty() {
         edit.set("processing.errors", Bson::Array(Vec::new()));
     }
@@ -299,7 +333,12 @@ pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev" FROM trades
 /// The open trades of the span must be exactly those that were seen.
 fn check_open(rows: Rows<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> Result<()> {
     let params = (Blob::from(config), Blob::from(span.first), Blob::from(span.last));
-    let mut open = rows.all(OPEN_REVS, params, |row| Ok((TradeId(row.get::<_, Blob>(0)?.id()), whole(row, 1)?)))?;
+    let found = rows.all(OPEN_REVS, params, |row| {
+        // What is no id of ours was not seen either.
+        let Ok(id) = row.get::<_, Blob>(0) else { return Ok(None) };
+        Ok(Some((TradeId(id.id()), whole(row, 1)?)))
+    })?;
+    let mut open: Vec<(TradeId, i64)> = found.into_iter().flatten().collect();
     open.sort_unstable();
     if open == seen { Ok(()) } else { Err(Fault::conflict()) }
 }

@@ -34,6 +34,8 @@ words! {
         Ahead = "ahead",
         /// No configuration has this symbol, timeframe and strategy (seed 5.1).
         UnknownConfiguration = "unknown_configuration",
+        /// The configuration's document cannot be read in what entries depend on.
+        ConfigurationUnreadable = "configuration_unreadable",
         /// The configuration takes no entries now.
         ConfigurationInactive = "configuration_inactive",
         /// The configuration's `alertTypes` leave this signal out (seed 5.1).

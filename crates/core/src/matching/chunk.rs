@@ -46,6 +46,9 @@ pub struct ChunkPlan {
     pub tally: Tally,
 }
 
+/// So many holders of trades that cannot be read are named.
+const UNREADABLE_TOLD_MAX: usize = 20;
+
 /// What operators are told of a chunk; the sum of an alert's chunks is the alert's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tally {
@@ -55,6 +58,8 @@ pub struct Tally {
     pub matched: usize,
     /// Holders of open trades none of which the exit matched.
     pub unmatched: usize,
+    /// Holders of open trades that cannot be read, to whom an exit may have been due.
+    pub unreadable: Vec<UserId>,
     /// Trades that stay open, because nobody knows a price for their end.
     pub left_open: TradeRoll,
     /// Trades that ended at a price far off.
@@ -69,6 +74,8 @@ impl Tally {
         self.sent += other.sent;
         self.matched += other.matched;
         self.unmatched += other.unmatched;
+        self.unreadable.extend_from_slice(&other.unreadable);
+        self.unreadable.truncate(UNREADABLE_TOLD_MAX);
         self.left_open.merge(&other.left_open);
         self.far_off.merge(&other.far_off);
         self.at_a_loss.merge(&other.at_a_loss);
@@ -121,7 +128,7 @@ pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time)
     if job.ask.opens().is_none() {
         return Vec::new();
     }
-    let case = |user| Case { job, audience, user, open: &[], quota: None, now };
+    let case = |user| Case { job, audience, user, open: &[], quota: None, has_unreadable_trade: false, now };
     users.iter().copied().filter(|user| may_enter(&case(*user))).collect()
 }
 
@@ -170,17 +177,25 @@ pub fn plan_chunk(
         let open;
         (open, trades) = trades_of(*user, trades);
         let quota = chunk.state.quotas.get(user);
-        let case = Case { job, audience, user: *user, open, quota, now };
+        let has_unreadable_trade = chunk.state.unreadable_trades.iter().any(|trade| trade.user == *user);
+        let case = Case { job, audience, user: *user, open, quota, has_unreadable_trade, now };
         let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
         decisions.push(draft.settle(&ruling));
     }
     let mut plan = draft.plan;
+    if job.concerns_holders() {
+        plan.tally.unreadable.extend(chunk.state.unreadable_trades.iter().map(|trade| trade.user));
+        plan.tally.unreadable.dedup();
+        plan.tally.unreadable.truncate(UNREADABLE_TOLD_MAX);
+    }
     let span = span(chunk.users);
     plan.decisions =
         span.map(|span| DecisionChunk { alert_id: job.alert, first_user: span.first, last_user: span.last, decisions });
     if !job.testing {
         let seen = |trade: &Trade| (trade.id, trade.alertcast.rev.0);
-        plan.open_seen = span.map(|span| (span, chunk.state.open_trades.iter().map(seen).collect()));
+        let unread = chunk.state.unreadable_trades.iter().filter_map(|trade| Some((trade.id?, trade.rev)));
+        plan.open_seen =
+            span.map(|span| (span, chunk.state.open_trades.iter().map(seen).chain(unread).collect()));
         plan.config_increment.alerts = i64::from(chunk.last);
         plan.config_increment.last_alert_at = chunk.last.then_some(job.received_at);
     }
@@ -192,7 +207,9 @@ fn concerned<'a>(job: &Job<'_>, chunk: &Chunk<'a>) -> Cow<'a, [UserId]> {
     if !job.concerns_holders() {
         return Cow::Borrowed(chunk.users);
     }
-    let mut holders: Vec<UserId> = chunk.state.open_trades.iter().map(|trade| trade.user_id).collect();
+    let unread = chunk.state.unreadable_trades.iter().map(|trade| trade.user);
+    let mut holders: Vec<UserId> = chunk.state.open_trades.iter().map(|trade| trade.user_id).chain(unread).collect();
+    holders.sort_unstable();
     holders.dedup();
     Cow::Owned(next_users(chunk.users, &holders, None, usize::MAX))
 }

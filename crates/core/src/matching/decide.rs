@@ -26,6 +26,8 @@ pub(super) struct Case<'a> {
     /// The user's open trades in the configuration.
     pub(super) open: &'a [Trade],
     pub(super) quota: Option<&'a Quota>,
+    /// The user holds an open trade in the configuration that cannot be read.
+    pub(super) has_unreadable_trade: bool,
     pub(super) now: Time,
 }
 
@@ -135,6 +137,12 @@ fn enter<'a>(
         Admission::Open | Admission::Replace(_) | Admission::Refused(_) => Ok(()),
     };
     wants_entry(case.job, user, &preference.choices, typed).map_err(held_back)?;
+    if case.audience.has_unreadable_preference(case.user, preference.id) {
+        return Err(held_back(Verdict::PreferenceUnreadable));
+    }
+    if case.has_unreadable_trade {
+        return Err(held_back(Verdict::TradeUnreadable));
+    }
     let replaced = match admission {
         Admission::Open => None,
         Admission::Replace(ending) => Some(ending),

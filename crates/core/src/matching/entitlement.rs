@@ -62,9 +62,14 @@ pub fn entitlement(
 ) -> Result<Entitled, Unentitled> {
     let refused = |verdict| Err(Unentitled { verdict, subscription: None });
     match audience.user(user).map(|user| user.status) {
-        Some(UserStatus::Active) => {}
         Some(UserStatus::Suspended) => return refused(Verdict::UserSuspended),
-        Some(UserStatus::Inactive) | None => return refused(Verdict::UserInactive),
+        Some(UserStatus::Inactive) => return refused(Verdict::UserInactive),
+        Some(UserStatus::Active) | None if audience.is_undecided(user) => return refused(Verdict::UserUnreadable),
+        Some(UserStatus::Active) => {}
+        None => return refused(Verdict::UserInactive),
+    }
+    if audience.is_undecided(config.id) {
+        return refused(Verdict::ConfigurationUnreadable);
     }
     let mut best: Option<(Rank, Entitled)> = None;
     let mut nearest: Option<(Nearness, Unentitled)> = None;
@@ -76,10 +81,16 @@ pub fn entitlement(
         let Some(place) = plan.alert_configurations.iter().position(|id| *id == config.id) else {
             continue;
         };
-        match judge(&subscription, plan, config.id, place, then, now) {
+        let undecided = match () {
+            () if audience.is_undecided(subscription.id) => Err(Verdict::SubscriptionUnreadable),
+            () if audience.is_undecided(plan.id) => Err(Verdict::PlanUnreadable),
+            () => Ok(()),
+        };
+        match undecided.and_then(|()| judge(&subscription, plan, config.id, place, then, now)) {
             Ok(()) => {
                 let limit = trade_limit(&config.trade_management, &plan.features);
-                let rank = (limit, subscription.end);
+                // Without an end it runs on: none ends later.
+                let rank = (limit, subscription.end.is_none(), subscription.end);
                 if best.as_ref().is_none_or(|(other, _)| rank > *other) {
                     let entitled = Entitled {
                         subscription: subscription.id,
@@ -107,7 +118,7 @@ pub fn entitlement(
 }
 
 /// The trade limit, then the end: the higher goes first.
-type Rank = (usize, Option<Time>);
+type Rank = (usize, bool, Option<Time>);
 /// How near it came, then the end: the higher speaks.
 type Nearness = (u8, Option<Time>);
 
@@ -129,11 +140,12 @@ fn judge(
     Ok(())
 }
 
-/// Whether the subscription covers `then`: status active, payment not rejected, and start <= then < end. (One
-/// that is active while its payment is pending is another application's way to run a subscription.)
+/// Whether the subscription covers `then`: status active, payment not rejected, and start <= then < end. An active one
+/// without an end runs on, and one without a start has begun: the seed asks for neither. (One that is active while its
+/// payment is pending is another application's way to run a subscription.) What has ended has an end.
 fn runs(subscription: &SubscriptionView<'_>, then: Time, now: Time) -> Result<(), Verdict> {
-    let covers_end = subscription.end.is_some_and(|end| then < end);
-    let ended_since = covers_end && subscription.end.is_some_and(|end| end <= now);
+    let covers_end = subscription.end.is_none_or(|end| then < end);
+    let ended_since = subscription.end.is_some_and(|end| then < end && end <= now);
     match subscription.status {
         SubscriptionStatus::Pending => return Err(Verdict::SubscriptionPending),
         SubscriptionStatus::Expired if !ended_since => return Err(Verdict::SubscriptionExpired),
@@ -144,7 +156,7 @@ fn runs(subscription: &SubscriptionView<'_>, then: Time, now: Time) -> Result<()
     if !covers_end {
         return Err(Verdict::SubscriptionExpired);
     }
-    if subscription.start.is_none_or(|start| then < start) {
+    if subscription.start.is_some_and(|start| then < start) {
         return Err(Verdict::SubscriptionNotStarted);
     }
     Ok(())
@@ -166,6 +178,7 @@ fn follows(subscription: &SubscriptionView<'_>, plan: &Plan, config: ConfigId, p
 
 const fn helpfulness(verdict: Verdict) -> u8 {
     match verdict {
+        Verdict::SubscriptionUnreadable | Verdict::PlanUnreadable => 5,
         Verdict::NotPicked => 4,
         Verdict::PlanInactive => 3,
         Verdict::SubscriptionNotStarted => 2,

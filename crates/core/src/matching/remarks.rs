@@ -35,6 +35,8 @@ pub enum RemarkKind {
     FarOff,
     /// A take profit was told at a loss.
     AtALoss,
+    /// Open trades cannot be read: the exit may have been for them.
+    UnreadableTrades,
     /// The configuration is in testing.
     Testing,
 }
@@ -47,6 +49,7 @@ impl RemarkKind {
             Self::LeftOpen => "left_open",
             Self::FarOff => "far_off",
             Self::AtALoss => "take_profit_at_a_loss",
+            Self::UnreadableTrades => "unreadable_trades",
             Self::Testing => "testing",
         }
     }
@@ -127,6 +130,19 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
                 "left_open: {} have no level to close at, and the alert gives no price",
                 total.left_open
             )),
+        });
+    }
+    if !total.unreadable.is_empty() {
+        let users: Vec<String> = total.unreadable.iter().map(ToString::to_string).collect();
+        remarks.push(Remark {
+            kind: RemarkKind::UnreadableTrades,
+            title: format!("Exit for trades that cannot be read: {name}"),
+            lines: vec![
+                format!("{what} at {}: it may have been for open trades that cannot be read.", job.ask.price),
+                format!("Their subscribers were not told of it: users {}.", users.join(", ")),
+                "Tell them, and mend the documents: `alertcast doctor` names each and what is wrong with it.".to_owned(),
+            ],
+            note: Some(format!("unreadable_trades: open trades of users {} cannot be read", users.join(", "))),
         });
     }
     if !total.far_off.is_empty() {

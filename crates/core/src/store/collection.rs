@@ -89,7 +89,7 @@ impl Collection {
     /// What it means that something cannot be read which Alertcast keeps in its documents under `alertcast`.
     pub const fn own_weight(self) -> Weight {
         match self {
-            Self::Users | Self::AlertConfigurations | Self::Trades | Self::AdminUsers => Weight::Told,
+            Self::Users | Self::AlertConfigurations | Self::AdminUsers => Weight::Told,
             _ => Weight::Decides,
         }
     }

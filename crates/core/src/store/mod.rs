@@ -8,6 +8,7 @@
 //! others keep in a document stays.
 
 pub mod actions;
+mod aside;
 pub mod collection;
 mod documents;
 mod intake;
@@ -26,6 +27,7 @@ use crate::id::ConfigId;
 use crate::reading;
 
 pub use actions::{AcceptRefused, Actions, EraseUser, Erased, Resend, Resent, TradeClose};
+pub use aside::Aside;
 pub use collection::Collection;
 pub use documents::{Change, Documents, OpenTrades, PROFILE_FIELDS, Write, secret, secret_key};
 pub use intake::{Acceptance, INTAKE_DEADLINE, Intake, IntakeKey, Notice, RejectedWebhook, SILENCE};
@@ -33,7 +35,9 @@ pub use leases::{Lease, Leases};
 pub use listing::{ListPage, ListQuery};
 pub use outbox::{AttemptRecord, DeathCause, Outbox, Outcome, Settled, TakeResult, Taken};
 pub use watch::{Stirring, Stirrings, Watch};
-pub use work::{ChunkCommit, ChunkState, ConfigIncrement, Fence, Finish, QuotaChange, UsageIncrement, UserSpan, Work};
+pub use work::{
+    ChunkCommit, ChunkState, ConfigIncrement, Fence, Finish, QuotaChange, UnreadableTrade, UsageIncrement, UserSpan, Work,
+};
 
 /// Work on alerts is shared out in this many partitions.
 pub const PARTITIONS: i32 = 64;
@@ -74,8 +78,8 @@ pub enum StoreError {
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 /// The whole store.
-pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents + Watch {}
-impl<T: Intake + Work + Outbox + Actions + Leases + Documents + Watch> Store for T {}
+pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents + Watch + Aside {}
+impl<T: Intake + Work + Outbox + Actions + Leases + Documents + Watch + Aside> Store for T {}
 
 /// Reads a document as its type, where nothing is left out that decisions rest on: see [`crate::reading`].
 ///

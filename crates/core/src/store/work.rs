@@ -12,6 +12,7 @@ use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::money::Count;
 use crate::quota::Quota;
+use crate::reading::Unreadable;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
 
@@ -38,6 +39,19 @@ pub struct ChunkState {
     pub last_numbers: HashMap<UserId, i64>,
     /// The quota of each asked user; a user without one is absent.
     pub quotas: HashMap<UserId, Quota>,
+    /// Those of the open trades that cannot be read: their holders get no entry, and no exit finds them.
+    pub unreadable_trades: Vec<UnreadableTrade>,
+    /// Quotas of asked users that cannot be read. Set aside, they are counted anew.
+    pub unreadable_quotas: Vec<Unreadable>,
+}
+
+/// An open trade that cannot be read: of it what is known without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnreadableTrade {
+    /// None where its `_id` is none of ours: then nothing can rest on it.
+    pub id: Option<TradeId>,
+    pub user: UserId,
+    pub rev: i64,
 }
 
 /// A user's quota after the commit. Refused (`Conflict`) unless the kept `rev` is `rev_seen` (none: no quota is kept).
@@ -117,7 +131,7 @@ pub struct Finish {
 #[async_trait]
 pub trait Work: Send + Sync + fmt::Debug {
     /// Alerts that are `received` or `processing`, of these partitions, by `seq`; those of the configurations in
-    /// `except` left out (they are being worked on).
+    /// `except` left out (they are being worked on), and those that cannot be read (they are noted).
     async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Vec<Alert>>;
 
     /// The next users above `after` who hold an open trade in the configuration, by id.

@@ -134,7 +134,7 @@ async fn what_alertcast_writes_fits_the_applications_models_and_what_they_add_st
     }
     for &collection in AUDIENCE {
         for document in every(store, collection).await {
-            assert!(Entity::read(collection, document).is_ok(), "{collection}");
+            assert!(Entity::read(collection, &document).is_ok(), "{collection}");
         }
     }
     all_fit(&harness, &[(Collection::Trades, 3), (Collection::Alerts, 3)]);
@@ -189,7 +189,7 @@ async fn what_the_application_makes_is_set_up_over_read_and_worked_with() {
     let mut audience = Audience::new();
     for &collection in AUDIENCE {
         for document in every(&*store, collection).await {
-            audience.put(Entity::read(collection, document).unwrap().unwrap());
+            assert_eq!(audience.take_in(collection, &document), None);
         }
     }
     let (user, config) = (UserId(id("user")), ConfigId(id("config")));

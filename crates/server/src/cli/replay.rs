@@ -7,8 +7,10 @@ use alertcast_core::id::{ConfigId, UserId};
 use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::matching::audience::{Audience, Entity};
 use alertcast_core::matching::job::Outlets;
+use alertcast_core::reading::Reading;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::time::Time;
+use bson::Document;
 use clap::Args;
 use jiff::tz::TimeZone;
 use tracing::warn;
@@ -207,16 +209,16 @@ impl Cast {
         collection: Collection,
         today: Option<Time>,
     ) -> std::result::Result<(), StoreError> {
-        let visit = |document| match Entity::read(collection, document) {
-            Ok(Some(entity)) => self.put(entity, today),
+        let visit = |document: Document| match Entity::read(collection, &document) {
+            Ok(Some(read)) => self.put(read, today),
             Ok(None) => {}
-            Err(error) => warn!(%error, "a document cannot be read, and is left out"),
+            Err(unreadable) => warn!(%unreadable, "a document cannot be read, and is left out"),
         };
         walk::each(|after| store.page(collection, after, PAGE), visit).await
     }
 
-    fn put(&mut self, mut entity: Entity, today: Option<Time>) {
-        match (&mut entity, today) {
+    fn put(&mut self, mut read: Reading<Entity>, today: Option<Time>) {
+        match (&mut read.value, today) {
             (Entity::Subscription(subscription), Some(today)) => as_of(subscription, today),
             (Entity::User(user), _) => {
                 self.emails.insert(user.email.to_lowercase(), user.id);
@@ -224,7 +226,7 @@ impl Cast {
             }
             _ => {}
         }
-        self.audience.put(entity);
+        self.audience.put_read(read);
     }
 }
 

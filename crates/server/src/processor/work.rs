@@ -193,7 +193,7 @@ async fn process(
     let (config, candidates) =
         app.audience.with(|audience| (audience.config(config).cloned(), audience.candidates(config)));
     let Some(config) = config else {
-        return Err(Halt::Failed("its configuration has been deleted".to_owned()));
+        return Err(Halt::Failed("its configuration has been deleted, or cannot be read".to_owned()));
     };
     let outlets = outlets(app);
     let job = Job::new(alert, &config, &outlets)?;
@@ -260,7 +260,14 @@ impl Run<'_> {
         let store = &self.app.store;
         for conflicts in 0..CONFLICTS_MAX {
             let now = self.app.clock.now();
-            let state = load_chunk(self.app, &self.job, users, now).await?;
+            let mut state = load_chunk(self.app, &self.job, users, now).await?;
+            if !state.unreadable_quotas.is_empty() {
+                // Removed, they are counted anew: their users are not kept from entries by them.
+                for quota in &state.unreadable_quotas {
+                    store.set_aside(quota, now, Vec::new()).await?;
+                }
+                state = load_chunk(self.app, &self.job, users, now).await?;
+            }
             let chunk = Chunk { users, state: &state, last: is_last };
             let plan =
                 self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
@@ -303,7 +310,8 @@ impl Run<'_> {
     async fn is_elsewhere(&self, cursor: Option<UserId>) -> Result<bool, Halt> {
         let found = self.app.store.get(Collection::Alerts, &[self.alert.id.0]).await?;
         let Some(document) = found.into_iter().next() else { return Ok(true) };
-        let alert: Alert = alertcast_core::store::read(Collection::Alerts, document)?;
+        // One that cannot be read any more is set aside by others.
+        let Ok(alert) = alertcast_core::store::read::<Alert>(Collection::Alerts, document) else { return Ok(true) };
         let open = matches!(alert.processing.status, AlertStatus::Received | AlertStatus::Processing);
         Ok(!open || alert.alertcast.cursor != cursor)
     }

@@ -254,6 +254,7 @@ impl<'a> Rehearsal<'a> {
             }),
             last_numbers: std::mem::take(&mut book.last_numbers),
             quotas: std::mem::take(&mut self.quotas),
+            ..ChunkState::default()
         };
         let chunk = Chunk { users: &users, state: &state, last: true };
         let plan = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;

@@ -6,12 +6,13 @@
 mod entry;
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use bson::Document;
 use bson::oid::ObjectId;
+use bson::{Bson, Document};
+use serde::de::DeserializeOwned;
 
 use crate::alert::payload::{GivenTimeframe, Payload};
 use crate::config::{AlertConfiguration, ConfigStatus};
@@ -19,7 +20,8 @@ use crate::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::market::{Symbol, Timeframe};
 use crate::plan::Plan;
 use crate::preference::AlertPreference;
-use crate::store::{self, Collection};
+use crate::reading::{self, Reading, Unreadable};
+use crate::store::{Collection, StoreError};
 use crate::subscription::Subscription;
 use crate::user::User;
 use entry::{Person, Zones};
@@ -36,19 +38,45 @@ pub enum Entity {
 }
 
 impl Entity {
-    /// Reads a document of one of the collections that make the audience; none for another collection's.
+    /// Reads a document of one of the collections that make the audience, as far as it can be read; none for another
+    /// collection's.
     ///
     /// # Errors
-    /// `Corrupt` where the document is not what its collection holds.
-    pub fn read(collection: Collection, document: Document) -> store::Result<Option<Self>> {
-        Ok(Some(match collection {
-            Collection::Users => Self::User(store::read(collection, document)?),
-            Collection::SubscriptionPlans => Self::Plan(store::read(collection, document)?),
-            Collection::AlertConfigurations => Self::Config(store::read(collection, document)?),
-            Collection::UserSubscriptions => Self::Subscription(store::read(collection, document)?),
-            Collection::UserAlertPreferences => Self::Preference(store::read(collection, document)?),
-            _ => return Ok(None),
-        }))
+    /// What of it that must be there cannot be read.
+    pub fn read(collection: Collection, document: &Document) -> Result<Option<Reading<Self>>, Unreadable> {
+        fn one<T: DeserializeOwned>(
+            collection: Collection,
+            document: &Document,
+            of: fn(T) -> Entity,
+        ) -> Result<Option<Reading<Entity>>, Unreadable> {
+            let broken = |error: StoreError| Unreadable {
+                collection,
+                id: document.get("_id").cloned().unwrap_or(Bson::Null),
+                cause: error.to_string(),
+            };
+            let bytes = reading::pack(document).map_err(broken)?;
+            let Reading { value, flaws } = reading::read_leniently(collection, &bytes)?;
+            Ok(Some(Reading { value: of(value), flaws }))
+        }
+        match collection {
+            Collection::Users => one(collection, document, Self::User),
+            Collection::SubscriptionPlans => one(collection, document, Self::Plan),
+            Collection::AlertConfigurations => one(collection, document, Self::Config),
+            Collection::UserSubscriptions => one(collection, document, Self::Subscription),
+            Collection::UserAlertPreferences => one(collection, document, Self::Preference),
+            _ => Ok(None),
+        }
+    }
+
+    /// Its document's id.
+    pub const fn id(&self) -> ObjectId {
+        match self {
+            Self::User(user) => user.id.0,
+            Self::Plan(plan) => plan.id.0,
+            Self::Config(config) => config.id.0,
+            Self::Subscription(subscription) => subscription.id.0,
+            Self::Preference(preference) => preference.id.0,
+        }
     }
 }
 
@@ -91,6 +119,10 @@ pub struct Audience {
     subscription_of: HashMap<SubscriptionId, UserId>,
     preference_of: HashMap<PreferenceId, UserId>,
     zones: Zones,
+    /// Documents that cannot be read in what entries depend on. Nearly always empty.
+    undecided: HashSet<ObjectId>,
+    /// Preferences of which only the user can be read: for which configuration they are is not known.
+    stray: HashMap<ObjectId, UserId>,
 }
 
 impl Audience {
@@ -99,8 +131,54 @@ impl Audience {
         Self::default()
     }
 
+    /// Takes in a document, in place of the one with its id. What of it cannot be read holds entries back. Answers what
+    /// is wrong with it.
+    pub fn take_in(&mut self, collection: Collection, document: &Document) -> Option<Unreadable> {
+        match Entity::read(collection, document) {
+            Ok(None) => None,
+            Ok(Some(read)) => {
+                let flaws = reading::listed(&read.flaws);
+                let id = read.value.id();
+                self.put_read(read);
+                flaws.map(|cause| Unreadable { collection, id: id.into(), cause })
+            }
+            Err(unreadable) => {
+                if let Some(id) = unreadable.object_id() {
+                    self.remove(collection, id);
+                    self.undecided.insert(id);
+                    let of_preference = (collection == Collection::UserAlertPreferences).then_some(document);
+                    let user = of_preference.and_then(|document| document.get_object_id("userId").ok());
+                    self.stray.extend(user.map(|user| (id, UserId(user))));
+                }
+                Some(unreadable)
+            }
+        }
+    }
+
+    /// Takes in what could be read of a document.
+    pub fn put_read(&mut self, read: Reading<Entity>) {
+        let (id, undecided) = (read.value.id(), read.undecided().is_some());
+        self.put(read.value);
+        if undecided {
+            self.undecided.insert(id);
+        }
+    }
+
+    /// Whether a document cannot be read in what entries depend on.
+    pub fn is_undecided(&self, id: impl Into<ObjectId>) -> bool {
+        !self.undecided.is_empty() && self.undecided.contains(&id.into())
+    }
+
+    /// Whether a user has a preference that cannot be read, and may be for this configuration.
+    pub fn has_unreadable_preference(&self, user: UserId, preference: Option<PreferenceId>) -> bool {
+        !self.undecided.is_empty()
+            && (preference.is_some_and(|preference| self.undecided.contains(&preference.0))
+                || self.stray.values().any(|of| *of == user))
+    }
+
     /// Takes in an entity, in place of the one with its id.
     pub fn put(&mut self, entity: Entity) {
+        self.clear(entity.id());
         match entity {
             Entity::User(user) => self.put_user(&user),
             Entity::Plan(plan) => self.put_plan(plan),
@@ -113,6 +191,7 @@ impl Audience {
     /// Forgets an entity. Nothing happens where there is none with that id, or where the collection's documents do not
     /// make the audience.
     pub fn remove(&mut self, collection: Collection, id: ObjectId) {
+        self.clear(id);
         match collection {
             Collection::Users => self.remove_user(id.into()),
             Collection::SubscriptionPlans => self.remove_plan(id.into()),
@@ -120,6 +199,13 @@ impl Audience {
             Collection::UserSubscriptions => self.remove_subscription(id.into()),
             Collection::UserAlertPreferences => self.remove_preference(id.into()),
             _ => {}
+        }
+    }
+
+    fn clear(&mut self, id: ObjectId) {
+        if !self.undecided.is_empty() {
+            self.undecided.remove(&id);
+            self.stray.remove(&id);
         }
     }
 

@@ -103,8 +103,10 @@ fn the_term_is_judged_as_of_the_receipt() {
         (term(Some(0), Some(1), Active), None),
         (term(Some(1), Some(9 * minute), Active), Some(SubscriptionNotStarted)),
         (term(Some(-minute), Some(0), Active), Some(SubscriptionExpired)),
-        (term(None, Some(minute), Active), Some(SubscriptionNotStarted)),
-        (term(Some(0), None, Active), Some(SubscriptionExpired)),
+        (term(None, Some(2 * minute), Active), None),
+        (term(Some(0), None, Active), None),
+        (term(None, None, Active), None),
+        (term(Some(0), None, Cancelled), Some(SubscriptionCancelled)),
         (term(Some(0), Some(9 * minute), Pending), Some(SubscriptionPending)),
         // It ended after the receipt, and the status has followed.
         (term(Some(0), Some(minute), Expired), None),

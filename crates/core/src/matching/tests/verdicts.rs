@@ -10,6 +10,7 @@ use crate::matching::audience::Entity;
 use crate::money::Count;
 use crate::plan::{Features, PlanStatus};
 use crate::quota::Quota;
+use crate::store::Collection;
 use crate::subscription::SubscriptionStatus;
 use crate::trade::ask::Ask;
 use crate::trade::fixtures::price;
@@ -287,6 +288,50 @@ const CASES: &[Case] = &[
         },
         tp110,
     ),
+    (
+        Verdict::UserUnreadable,
+        "entry",
+        |w| w.spoil(Collection::Users, &user(1), "preferences.trading.maxDailyAlerts", "many".into()),
+        at100,
+    ),
+    (
+        Verdict::SubscriptionUnreadable,
+        "entry",
+        |w| w.spoil(Collection::UserSubscriptions, &subscription(1, 1, 1), "subscription.endDate", "2027".into()),
+        at100,
+    ),
+    (
+        Verdict::PlanUnreadable,
+        "entry",
+        |w| w.spoil(Collection::SubscriptionPlans, &plan(1, &[2, 1]), "status", 1.into()),
+        at100,
+    ),
+    (
+        Verdict::PreferenceUnreadable,
+        "entry",
+        |w| {
+            let kept = preference(1, 1, crate::preference::AlertChoices::default());
+            w.spoil(Collection::UserAlertPreferences, &kept, "preferences.enabled", "no".into())
+        },
+        at100,
+    ),
+    (
+        Verdict::PreferenceUnreadable,
+        "entry, for which configuration cannot be read",
+        |w| {
+            let kept = preference(1, 1, crate::preference::AlertChoices::default());
+            w.spoil(Collection::UserAlertPreferences, &kept, "alertConfigId", 5.into())
+        },
+        at100,
+    ),
+    (
+        Verdict::ConfigurationUnreadable,
+        "entry",
+        |w| w.spoil(Collection::AlertConfigurations, &config(1), "tradeManagement.replaceOnSameSignal", 1.into()),
+        at100,
+    ),
+    (Verdict::TradeUnreadable, "entry", |w| w.unreadable.push(user_id(1)), at100),
+    (Verdict::TradeUnreadable, "exit", |w| w.unreadable.push(user_id(1)), tp110),
     (Verdict::NoMatchingTrade, "exit, nothing open", |_| {}, tp110),
     (
         Verdict::NoMatchingTrade,
@@ -338,6 +383,27 @@ fn each_verdict_has_its_cause() {
     let covered: BTreeSet<&str> = CASES.iter().map(|case| case.0.as_str()).collect();
     let all: BTreeSet<&str> = Verdict::ALL.iter().map(|verdict| verdict.as_str()).collect();
     assert_eq!(covered, all);
+}
+
+#[test]
+fn whatever_cannot_be_read_holds_back_no_exit() {
+    let spoil: [fn(&mut World); 5] = [
+        |w| w.spoil(Collection::Users, &user(1), "status", 5.into()),
+        |w| w.spoil(Collection::Users, &user(1), "preferences", "none".into()),
+        |w| w.spoil(Collection::UserSubscriptions, &subscription(1, 1, 1), "subscription", 5.into()),
+        |w| {
+            let kept = preference(1, 1, crate::preference::AlertChoices::default());
+            w.spoil(Collection::UserAlertPreferences, &kept, "preferences", 5.into())
+        },
+        |w| w.spoil(Collection::AlertConfigurations, &config(1), "status", 5.into()),
+    ];
+    for spoil in spoil {
+        let mut world = World::new();
+        enter(&mut world, 1);
+        spoil(&mut world);
+        let told = world.alert(tp110());
+        assert_eq!((told.verdict(1), world.open_count()), (Verdict::Sent, 0));
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::money::{Amount, Count};
 use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
 use crate::quota::Quota;
-use crate::store::{ChunkState, ConfigIncrement, UserSpan};
+use crate::store::{ChunkState, Collection, ConfigIncrement, UnreadableTrade, UserSpan};
 use crate::subscription::{
     Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, Term, Usage,
 };
@@ -204,6 +204,8 @@ pub(super) struct World {
     pub(super) audience: Audience,
     pub(super) trades: BTreeMap<TradeId, Trade>,
     pub(super) quotas: HashMap<UserId, Quota>,
+    /// Each of them holds an open trade that cannot be read.
+    pub(super) unreadable: Vec<UserId>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) outlets: Outlets,
     pub(super) increments: ConfigIncrement,
@@ -244,6 +246,7 @@ impl World {
             audience: Audience::new(),
             trades: BTreeMap::new(),
             quotas: HashMap::new(),
+            unreadable: Vec::new(),
             deliveries: Vec::new(),
             outlets: Outlets { default_bot: Some("42".to_owned()), mail_shards: 4, entry_deadline: None },
             increments: ConfigIncrement::default(),
@@ -257,6 +260,13 @@ impl World {
             keys: BTreeSet::new(),
             ids: Ids::default(),
         }
+    }
+
+    /// Puts a value at a path of a document of the audience.
+    pub(super) fn spoil<T: serde::Serialize>(&mut self, collection: Collection, of: &T, path: &str, value: bson::Bson) {
+        let mut document = crate::store::document(of).unwrap();
+        crate::reading::put_at(&mut document, path, value);
+        assert!(self.audience.take_in(collection, &document).is_some(), "it is told");
     }
 
     pub(super) fn put(&mut self, entity: Entity) {
@@ -342,7 +352,9 @@ impl World {
         let within = |trade: &&Trade| (span.first..=span.last).contains(&trade.user_id);
         let mut open_trades: Vec<Trade> = self.open().filter(within).cloned().collect();
         open_trades.sort_by_key(|trade| (trade.user_id, trade.trade_number));
-        let mut state = ChunkState { open_trades, ..ChunkState::default() };
+        let unread = |user: &UserId| UnreadableTrade { id: None, user: *user, rev: 0 };
+        let unreadable_trades = self.unreadable.iter().map(unread).collect();
+        let mut state = ChunkState { open_trades, unreadable_trades, ..ChunkState::default() };
         for user in entering {
             let numbers = self.trades.values().filter(|trade| trade.user_id == *user).map(|trade| trade.trade_number.0);
             state.last_numbers.extend(numbers.max().map(|number| (*user, number)));

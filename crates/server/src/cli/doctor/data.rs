@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alertcast_core::delivery::{chat_of, moved_to};
+use alertcast_core::reading::{Unreadable, trouble_of};
 use alertcast_core::store::{Collection, StoreError, read};
 use alertcast_core::user::User;
 use alertcast_sqlite::{Inspection, OpenError, Soundness, Spool, inspect, is_in_use};
@@ -19,6 +20,7 @@ use super::server::Server;
 use super::{Finding, readings};
 use crate::clock::{Clock as _, SystemClock};
 use crate::settings::{Settings, StoreChoice};
+use crate::walk::{self, PAGE};
 
 /// How long SQLite's check of the file may take.
 const CHECK_PATIENCE: Duration = Duration::from_secs(20);
@@ -305,6 +307,7 @@ async fn whole_contents(store: &Beside, settings: &Settings) -> Vec<Finding> {
     let mut findings = vec![contents(store).await];
     findings.extend(lost_subscribers(store).await);
     findings.extend(moved_chats(store, settings).await);
+    findings.extend(unreadable(store).await);
     findings.extend(readings::look(store, SystemClock::new().now()).await);
     findings
 }
@@ -348,6 +351,65 @@ async fn moved_chats(store: &Beside, settings: &Settings) -> Vec<Finding> {
         Some(super::telegram::moved(chat, &moved_to(chat, to)))
     };
     moved.iter().filter_map(finding).collect()
+/// Whose documents are read, the most important first.
+const READ: [Collection; 11] = [
+    Collection::AlertConfigurations,
+    Collection::SubscriptionPlans,
+    Collection::Users,
+    Collection::UserSubscriptions,
+    Collection::UserAlertPreferences,
+    Collection::AdminUsers,
+    Collection::ApiTokens,
+    Collection::Quotas,
+    Collection::Trades,
+    Collection::Alerts,
+    Collection::Deliveries,
+];
+/// So many of a collection are named.
+const NAMED_MAX: usize = 10;
+
+/// Documents that cannot be read, as far as that is found in a while.
+async fn unreadable(store: &Beside) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let reading = async {
+        for collection in READ {
+            let mut troubles = Vec::new();
+            let visit = |document: Document| troubles.extend(trouble_of(collection, &document));
+            let walked = walk::each(|after| store.page(collection, after, PAGE), visit).await;
+            if let Err(error) = walked {
+                findings.push(Finding::bad(format!("{collection} cannot be read: {error}"), RESTORE));
+            }
+            if !troubles.is_empty() {
+                findings.push(cannot_be_read(collection, &troubles));
+            }
+        }
+    };
+    if tokio::time::timeout(CHECK_PATIENCE, reading).await.is_err() {
+        findings.push(Finding::attention(
+            format!("There are too many documents to read all of them in {} s", CHECK_PATIENCE.as_secs()),
+            "nothing to do: what alertcast cannot read while it runs it tells the operators",
+        ));
+    } else if findings.is_empty() {
+        findings.push(Finding::good("Every document can be read"));
+    }
+    findings
+}
+
+fn cannot_be_read(collection: Collection, troubles: &[Unreadable]) -> Finding {
+    let mut named: Vec<String> =
+        troubles.iter().take(NAMED_MAX).map(|one| format!("{}: {}", one.id_text(), one.cause)).collect();
+    if troubles.len() > NAMED_MAX {
+        named.push(format!("and {} more", troubles.len() - NAMED_MAX));
+    }
+    Finding::attention(
+        format!(
+            "{} of {collection} cannot be read whole: {}",
+            counted(troubles.len(), "document", "documents"),
+            named.join("; ")
+        ),
+        "mend these fields, by PATCH of the API or in the database; until then what can be read is obeyed, and where that \
+         is not enough there are no entries",
+    )
 }
 
 /// What there is to send, and to whom.

@@ -13,7 +13,7 @@ use alertcast_core::alert::document::{
 use alertcast_core::alert::duplicate::{self, fingerprint};
 use alertcast_core::alert::intent::Intent;
 use alertcast_core::alert::payload::{self, Payload};
-use alertcast_core::alert::problem::Problem;
+use alertcast_core::alert::problem::{Problem, ProblemCode};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::id::{AlertId, ConfigId};
@@ -141,9 +141,23 @@ async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option
     };
     let (after, recent) = future::try_join(mark, recent_prices(app, request, payload, &config)).await?;
     Ok(match rules::check(payload, &config, request.received_at, &recent, false) {
+        Ok(checked) if is_undecided(app, &config) && matches!(checked.intent, Intent::Entry { .. }) => {
+            let message = format!(
+                "the configuration {} cannot be read in what entries depend on: mend its document (`alertcast doctor` \
+                 says what is wrong with it), then process this alert by hand or send it anew",
+                config.id
+            );
+            let problem = Problem::new("configuration", ProblemCode::ConfigurationUnreadable, message);
+            Judged::Breaks { config: Some(config.id), problems: vec![problem], after }
+        }
         Ok(checked) => Judged::Keeps { config: config.id, checked: Box::new(checked), after },
         Err(problems) => Judged::Breaks { config: Some(config.id), problems, after },
     })
+}
+
+/// Whether the configuration cannot be read in what entries depend on. Exits go by what can be read.
+fn is_undecided(app: &App, config: &AlertConfiguration) -> bool {
+    app.audience.with(|audience| audience.is_undecided(config.id))
 }
 
 /// The configuration that the alert names.

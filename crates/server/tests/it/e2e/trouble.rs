@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use alertcast_core::alert::document::{Alert, AlertStatus};
 use alertcast_core::conformance::fixtures;
+use alertcast_core::decision::Verdict;
 use alertcast_core::store::{Collection, Write, document, read};
 use alertcast_core::time::Time;
 use bson::doc;
 use bson::oid::ObjectId;
 
-use super::{buy, small_world, states};
+use super::{buy, small_world, states, tp_hit};
 use crate::harness::app::START;
 use crate::harness::post::alert;
 use crate::harness::{App, World};
@@ -26,8 +27,7 @@ fn unreadable_trade(user: u32) -> (ObjectId, Write) {
 async fn an_alert_that_failed_halfway_goes_on_where_it_stood() {
     let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_200, 1);
     let mut app = App::start(world).await;
-    let (trade, write) = unreadable_trade(700);
-    app.store.write(vec![write]).await.unwrap();
+    app.gate.break_down("load_chunk", 1);
     let entry = app.accept(buy(100.0)).await;
     let begun = || app.desk.count(Collection::Alerts, &[("processing.status", "processing")]) == 1;
     app.until("the first chunk is committed", begun).await;
@@ -40,12 +40,8 @@ async fn an_alert_that_failed_halfway_goes_on_where_it_stood() {
     while !has_failed().await {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(
-        app.store.count(Collection::Trades).await,
-        Ok(501),
-        "the first chunk's, and the one that cannot be read"
-    );
-    app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();
+    assert_eq!(app.store.count(Collection::Trades).await, Ok(500), "the first chunk's");
+    app.gate.mend();
     let books = app.finish().await;
     assert_eq!(books.alerts[&entry].processing.status, AlertStatus::Processed);
     assert_eq!(books.trades.len(), 1_200);
@@ -75,15 +71,42 @@ async fn an_alert_that_keeps_failing_is_parked_and_blocks_nothing() {
 #[tokio::test]
 async fn trouble_in_one_configuration_does_not_hold_up_another() {
     let world = World::at(START).config(1, |_| {}).config(2, |_| {}).plan(1, &[1, 2], |_| {}).users(1..=3, 1);
-    let mut app = App::start(world).await;
-    let (trade, write) = unreadable_trade(2);
-    app.store.write(vec![write]).await.unwrap();
-    let stuck = app.accept(buy(100.0)).await;
+    let mut app = App::prepare(world).await;
+    let mut stuck = fixtures::alert(1, 1);
+    stuck.webhook.received_at = START;
+    stuck.alertcast.intent = Some(doc! { "kind": "nonsense" });
+    app.store.accept_alert(stuck.clone(), vec![fixtures::key("stuck", Time::from_millis(i64::MAX))], START).await.unwrap();
+    app.allow.parked.push(stuck.id);
+    app.run().await;
     app.accept(alert(2, "BUY", 50.0)).await;
-    app.until("the other configuration's messages are out", || app.sim.messages().len() == 3).await;
+    let out = || app.sim.messages().iter().filter(|message| message.text.contains("BUY")).count() >= 3;
+    app.until("the other configuration's messages are out", out).await;
     app.quiet().await;
-    app.allow.parked.push(stuck);
-    app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();
     let books = app.finish().await;
     assert_eq!(books.trades.len(), 3);
+}
+
+#[tokio::test]
+async fn an_open_trade_that_cannot_be_read_keeps_entries_from_its_user_alone_and_the_operators_hear_of_every_exit() {
+    let mut app = App::start(small_world()).await;
+    let (trade, write) = unreadable_trade(2);
+    app.store.write(vec![write]).await.unwrap();
+    let entry = app.done(buy(100.0)).await;
+    let chunks = app.store.decisions(entry, None, 10).await.unwrap();
+    let verdicts: Vec<Verdict> = chunks[0].decisions.iter().map(|decision| decision.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Sent, Verdict::TradeUnreadable, Verdict::Sent]);
+    let exit = app.done(tp_hit(110.0)).await;
+    let chunks = app.store.decisions(exit, None, 10).await.unwrap();
+    let verdicts: Vec<Verdict> = chunks[0].decisions.iter().map(|decision| decision.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Sent, Verdict::TradeUnreadable, Verdict::Sent]);
+    let told = || app.operator_texts().iter().any(|text| text.contains("Cannot be read: 1 document of trades"));
+    app.until("the operators hear of the document", told).await;
+    let texts = app.operator_texts();
+    let exits: Vec<&String> = texts.iter().filter(|text| text.contains("Exit for trades that cannot be read")).collect();
+    assert_eq!(exits.len(), 1, "{texts:?}");
+    assert!(exits[0].contains(&fixtures::user_id(2).to_string()), "{exits:?}");
+    assert_eq!(texts.iter().filter(|text| text.contains(&trade.to_hex())).count(), 1, "once: {texts:?}");
+    // What is read again for the test's own books must be readable.
+    app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();
+    app.abandon();
 }

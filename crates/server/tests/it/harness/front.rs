@@ -7,8 +7,9 @@ use alertcast_core::alert::document::{Alert, AlertError, PricePoint};
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
+use alertcast_core::reading::{Unreadable, UnreadableLog};
 use alertcast_core::store::{
-    AcceptRefused, Acceptance, Actions, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
+    AcceptRefused, Acceptance, Actions, Aside, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
     EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades, Outbox,
     RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan,
     Watch, Work, Write,
@@ -139,6 +140,17 @@ delegate! {
         fn decisions(alert: AlertId, after: Option<UserId>, limit_chunks: usize) -> Vec<DecisionChunk>;
         fn deliveries_of(alert: AlertId, after: Option<&[u8]>, limit: usize) -> Vec<Delivery>;
         fn signing_key(name: &str, fresh: [u8; 32]) -> [u8; 32];
+    }
+}
+
+#[async_trait]
+impl<I: Interference> Aside for Front<I> {
+    fn unreadables(&self) -> &UnreadableLog {
+        self.store.unreadables()
+    }
+
+    async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> Result<()> {
+        self.interference.around("set_aside", self.store.set_aside(what, at, tell)).await
     }
 }
 

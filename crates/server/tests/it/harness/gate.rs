@@ -1,11 +1,11 @@
 //! A store in front of the real one, in which a test can hold up what the webhook wants to store: so that several alerts
 //! are under way at one instant, and not only probably. It can also take the store away, as a network does.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::store::{Result, Store};
+use alertcast_core::store::{Result, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 
 use super::front::{Front, Interference, away};
@@ -23,12 +23,19 @@ pub(crate) struct Gate {
     /// How many alerts stand before it.
     waiting: watch::Sender<usize>,
     away: AtomicBool,
+    /// An operation that fails, and how often it still succeeds before.
+    broken: Mutex<Option<(&'static str, usize)>>,
 }
 
 impl Gate {
     /// An open gate before a store.
     pub(crate) fn before(store: Arc<dyn Store>) -> Arc<Gated> {
-        let gate = Self { passes: Semaphore::new(OPEN), waiting: watch::Sender::new(0), away: AtomicBool::new(false) };
+        let gate = Self {
+            passes: Semaphore::new(OPEN),
+            waiting: watch::Sender::new(0),
+            away: AtomicBool::new(false),
+            broken: Mutex::default(),
+        };
         Front::of(store, gate)
     }
 
@@ -57,6 +64,28 @@ impl Gate {
         self.away.store(true, Ordering::SeqCst);
     }
 
+    /// Has an operation fail for good once it has succeeded so often, until it is mended.
+    pub(crate) fn break_down(&self, operation: &'static str, after: usize) {
+        *self.broken.lock().unwrap() = Some((operation, after));
+    }
+
+    /// Mends it.
+    pub(crate) fn mend(&self) {
+        *self.broken.lock().unwrap() = None;
+    }
+
+    /// Whether an operation is to fail now.
+    fn is_broken(&self, operation: &str) -> bool {
+        match &mut *self.broken.lock().unwrap() {
+            Some((broken, 0)) => *broken == operation,
+            Some((broken, left)) if *broken == operation => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
+    }
+
     /// Brings it back.
     pub(crate) fn bring_back(&self) {
         self.away.store(false, Ordering::SeqCst);
@@ -65,6 +94,9 @@ impl Gate {
 
 impl Interference for Gate {
     async fn around<T: Send>(&self, operation: &'static str, run: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        if self.is_broken(operation) {
+            return Err(StoreError::Corrupt("it is broken for a test".to_owned()));
+        }
         match self.away.load(Ordering::SeqCst) && !operation.contains("lease") {
             true => away(),
             false => run.await,

@@ -1,0 +1,80 @@
+//! What cannot be read is set aside alone, by its fields.
+
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::quota::Quota;
+use alertcast_core::reading::{Unreadable, UnreadableLog};
+use alertcast_core::store::{Aside, Collection, Result as StoreResult, document};
+use alertcast_core::time::Time;
+use async_trait::async_trait;
+use bson::{Bson, Document, doc};
+
+use crate::commit::insert_deliveries;
+use crate::connect::MongoStore;
+use crate::error::Result;
+use crate::gates::OPERATORS;
+use crate::intake::pending_states;
+use crate::query::{Query, put};
+use crate::transact::Tx;
+
+#[async_trait]
+impl Aside for MongoStore {
+    fn unreadables(&self) -> &UnreadableLog {
+        &self.unreadables
+    }
+
+    async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> StoreResult<()> {
+        let asked = (what.clone(), at, tell);
+        self.transact(&[OPERATORS], asked, |tx, (what, at, tell)| {
+            Box::pin(async move {
+                set_aside(tx, what, *at).await?;
+                insert_deliveries(tx, tell).await
+            })
+        })
+        .await
+    }
+}
+
+async fn set_aside(tx: &mut Tx, what: &Unreadable, at: Time) -> Result<()> {
+    match what.collection {
+        Collection::Alerts if is_still::<Alert>(tx, what).await? => park_alert(tx, what, at).await,
+        Collection::Deliveries if is_still::<Delivery>(tx, what).await? => end_delivery(tx, what, at).await,
+        Collection::Quotas if is_still::<Quota>(tx, what).await? => tx.delete(Collection::Quotas, this(what)).await,
+        _ => Ok(()),
+    }
+}
+
+/// Whether it still cannot be read.
+async fn is_still<T: serde::de::DeserializeOwned>(tx: &mut Tx, what: &Unreadable) -> Result<bool> {
+    let found = tx.find_each::<T>(what.collection, Query::new(this(what)).limit(1)).await?;
+    Ok(found.iter().any(|(_, read)| read.is_err()))
+}
+
+fn this(what: &Unreadable) -> Document {
+    doc! { "_id": { "$eq": what.id.clone() } }
+}
+
+async fn park_alert(tx: &mut Tx, what: &Unreadable, at: Time) -> Result<()> {
+    let mut pending = this(what);
+    pending.insert("processing.status", doc! { "$in": pending_states() });
+    let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
+    let mut update = doc! { "$set": { "processing.status": AlertStatus::Failed, "updatedAt": at } };
+    put(&mut update, "$push", "processing.errors", document(&error)?);
+    tx.update_one(Collection::Alerts, pending, update).await.map(drop)
+}
+
+/// Ends a delivery without reading it: nothing is taken back for it, for it may have arrived.
+pub(crate) async fn end_delivery(tx: &mut Tx, what: &Unreadable, at: Time) -> Result<()> {
+    let open: Vec<Bson> =
+        DeliveryState::ALL.iter().filter(|state| !state.is_ended()).map(|state| Bson::from(*state)).collect();
+    let mut unended = this(what);
+    unended.insert("state", doc! { "$in": open });
+    let update = doc! {
+        "$set": {
+            "state": DeliveryState::Dead, "lastError": format!("cannot be read: {}", what.cause), "endedAt": at,
+            "updatedAt": at,
+        },
+        "$unset": { "epoch": "" },
+    };
+    tx.update_one(Collection::Deliveries, unended, update).await.map(drop)
+}

@@ -1,0 +1,87 @@
+//! What cannot be read is set aside alone, by its fields and columns.
+
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::quota::Quota;
+use alertcast_core::reading::{Unreadable, UnreadableLog, read_bytes};
+use alertcast_core::store::{Aside, Collection, Result as StoreResult};
+use alertcast_core::time::Time;
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+
+use crate::failpoints::Op;
+use crate::fault::Result;
+use crate::queue::Lane;
+use crate::raw::{self, Edit, Value};
+use crate::rows::{Blob, Rows};
+use crate::store::SqliteStore;
+use crate::work::{encode_all, is_pending, push_errors};
+
+#[async_trait]
+impl Aside for SqliteStore {
+    fn unreadables(&self) -> &UnreadableLog {
+        &self.unreadables
+    }
+
+    async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> StoreResult<()> {
+        let what = what.clone();
+        let tell = encode_all(&tell)?;
+        self.write(Lane::Short, Op::Failure, move |tx| {
+            if let Some(id) = what.object_id() {
+                set_aside(tx.rows, &what, id, at)?;
+            }
+            tx.rows.insert_all_missing(Collection::Deliveries, tell.iter().map(Vec::as_slice))?;
+            Ok(())
+        })
+        .await
+    }
+}
+
+fn set_aside(rows: Rows<'_>, what: &Unreadable, id: ObjectId, at: Time) -> Result<()> {
+    let Some(bytes) = rows.find(what.collection, id)? else { return Ok(()) };
+    match what.collection {
+        Collection::Alerts if read_bytes::<Alert>(what.collection, &bytes).is_err() => park_alert(rows, &bytes, what, id, at),
+        Collection::Deliveries if read_bytes::<Delivery>(what.collection, &bytes).is_err() => {
+            end_delivery(rows, &bytes, what, at)
+        }
+        Collection::Quotas if read_bytes::<Quota>(what.collection, &bytes).is_err() => rows.delete(what.collection, id),
+        _ => Ok(()),
+    }
+}
+
+fn park_alert(rows: Rows<'_>, bytes: &[u8], what: &Unreadable, id: ObjectId, at: Time) -> Result<()> {
+    let Ok(pending) = is_pending(bytes) else {
+        // Damaged bytes bear no change: what is looked for by is the column.
+        let sql = r#"UPDATE alerts SET "processing.status" = ?2 WHERE "_id" = ?1"#;
+        return rows.run(sql, (Blob(id.bytes()), AlertStatus::Failed.as_str())).map(drop);
+    };
+    if !pending {
+        return Ok(());
+    }
+    let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
+    let mut edit = Edit::new();
+    push_errors(&mut edit, bytes, std::slice::from_ref(&error))?;
+    edit.set("processing.status", AlertStatus::Failed);
+    edit.set("updatedAt", at);
+    rows.edit(Collection::Alerts, bytes, &edit).map(drop)
+}
+
+/// Ends a delivery without reading it: nothing is taken back for it, for it may have arrived.
+pub(crate) fn end_delivery(rows: Rows<'_>, bytes: &[u8], what: &Unreadable, at: Time) -> Result<()> {
+    let state = raw::lookup(bytes, "state");
+    let Ok(state) = state.map(|state| state.and_then(Value::as_str).and_then(DeliveryState::from_exact)) else {
+        let Some(id) = what.object_id() else { return Ok(()) };
+        let sql = r#"UPDATE deliveries SET "state" = ?2 WHERE "_id" = ?1"#;
+        return rows.run(sql, (Blob(id.bytes()), DeliveryState::Dead.as_str())).map(drop);
+    };
+    if state.is_some_and(DeliveryState::is_ended) {
+        return Ok(());
+    }
+    let mut edit = Edit::new();
+    edit.set("state", DeliveryState::Dead);
+    edit.set("lastError", format!("cannot be read: {}", what.cause));
+    edit.set("endedAt", at);
+    edit.set("updatedAt", at);
+    edit.unset("epoch");
+    rows.edit(Collection::Deliveries, bytes, &edit).map(drop)
+}
