@@ -106,7 +106,5 @@ async fn an_open_trade_that_cannot_be_read_keeps_entries_from_its_user_alone_and
     assert_eq!(exits.len(), 1, "{texts:?}");
     assert!(exits[0].contains(&fixtures::user_id(2).to_string()), "{exits:?}");
     assert_eq!(texts.iter().filter(|text| text.contains(&trade.to_hex())).count(), 1, "once: {texts:?}");
-    // What is read again for the test's own books must be readable.
-    app.store.write(vec![Write::Delete { collection: Collection::Trades, id: trade }]).await.unwrap();
-    app.abandon();
+    app.stop_without_books().await;
 }
