@@ -38,6 +38,7 @@ pub mod secrets;
 pub mod settle;
 pub mod taking;
 pub mod unreached;
+pub mod unreadable;
 pub mod verbatim;
 pub mod work;
 

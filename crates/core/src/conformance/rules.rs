@@ -62,6 +62,16 @@ macro_rules! conformance_tests {
                 a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone,
                 a_users_open_trades_are_counted_by_configuration,
             ;
+            unreadable:
+                a_waiting_alert_that_cannot_be_read_is_left_out_and_set_aside,
+                a_due_delivery_that_cannot_be_read_is_left_out_and_set_aside,
+                a_delivery_that_cannot_be_read_is_recovered_and_ends_past_its_deadline,
+                an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk,
+                a_quota_that_cannot_be_read_is_removed_and_counted_anew,
+                decisions_and_deliveries_that_cannot_be_read_are_left_out,
+                a_chunk_holds_whatever_stands_where_it_writes,
+                what_the_declaration_allows_is_taken_and_read_whole,
+            ;
             verbatim:
                 data_is_kept_as_it_came_and_read_as_it_stands,
                 of_a_refused_alert_data_stay_data_through_its_acceptance,

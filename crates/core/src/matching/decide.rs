@@ -241,6 +241,9 @@ fn judge(
     if known.or(told).is_some() {
         return (silent.unwrap_or(Verdict::Sent), exit_subscription);
     }
+    if case.has_unreadable_trade && any.is_none() {
+        return (Verdict::TradeUnreadable, None);
+    }
     if step.unmatched || !step.left_open.is_empty() {
         let about = case.open.iter().find(|trade| !trade.alertcast.unreached);
         return (Verdict::NoMatchingTrade, about.map(|trade| trade.subscription_id));

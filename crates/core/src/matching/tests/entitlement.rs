@@ -246,14 +246,15 @@ proptest! {
         let then = after(then);
         let fits = |subscription: &&Subscription| {
             let term = &subscription.subscription;
-            let (Some(start), Some(end)) = (term.start_date, term.end_date) else { return false };
+            let (begun, runs) =
+                (term.start_date.is_none_or(|start| start <= then), term.end_date.is_none_or(|end| then < end));
             subscription.subscription_plan_id != plan_id(archived)
-                && term.status == SubscriptionStatus::Active && start <= then && then < end
+                && term.status == SubscriptionStatus::Active && begun && runs
         };
         let rank = |subscription: &&Subscription| {
             let plan = plans.iter().find(|plan| plan.id == subscription.subscription_plan_id).unwrap();
             let end: Option<Time> = subscription.subscription.end_date;
-            (plan.features.max_open_trades.0.min(3), end, std::cmp::Reverse(subscription.id))
+            (plan.features.max_open_trades.0.min(3), end.is_none(), end, std::cmp::Reverse(subscription.id))
         };
         let want = subscriptions.iter().filter(fits).max_by_key(rank).map(|subscription| subscription.id);
         let world = with(plans.clone(), subscriptions.clone());

@@ -406,6 +406,55 @@ fn whatever_cannot_be_read_holds_back_no_exit() {
     }
 }
 
+/// Every type of BSON in every field of every document of a subscriber: who gets the entry, and who the exit.
+#[test]
+fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and_no_entry_against_their_will() {
+    use crate::reading::{every_bson_type, put_at, trouble_of};
+    use crate::store::document;
+    use crate::store::validator::fields;
+    let kept = preference(1, 1, crate::preference::AlertChoices { enabled: false, ..Default::default() });
+    let documents = [
+        (Collection::Users, document(&user(1)).unwrap()),
+        (Collection::UserSubscriptions, document(&subscription(1, 1, 1)).unwrap()),
+        (Collection::SubscriptionPlans, document(&plan(1, &[1])).unwrap()),
+        (Collection::UserAlertPreferences, document(&kept).unwrap()),
+    ];
+    for (collection, before) in documents {
+        for (field, value) in fields(collection).iter().flat_map(|field| every_bson_type().into_iter().map(move |value| (field, value))) {
+            let mut spoilt = before.clone();
+            put_at(&mut spoilt, field.path, value.clone());
+            let what = format!("{collection} {} {value:?}", field.path);
+            let mut world = World::new();
+            world.put(Entity::User(user(2)));
+            world.put(Entity::Plan(crate::plan::Plan { name: "Other".to_owned(), ..plan(2, &[1]) }));
+            world.put(Entity::Subscription(subscription(2, 2, 2)));
+            enter(&mut world, 2);
+            world.audience.take_in(collection, &spoilt);
+            let trouble = trouble_of(collection, &spoilt);
+            let told = world.alert(buy("100"));
+            assert_eq!(told.verdict(2), Verdict::Sent, "{what}: the neighbour's entry");
+            let opted_out = collection == Collection::UserAlertPreferences && field.path != "preferences.enabled";
+            let of_user = told.decisions().find(|decision| decision.user == user_id(1)).map(|decision| decision.verdict);
+            let refers = ["userId", "alertConfigId", "subscriptionPlanId"].contains(&field.path);
+            if opted_out && !refers {
+                assert_ne!(of_user, Some(Verdict::Sent), "{what}: an opt-out never fails open");
+            }
+            if trouble.is_some() && field.weight == crate::store::validator::Weight::Decides {
+                assert_ne!(of_user, Some(Verdict::Sent), "{what}: nothing rests on a guess");
+            }
+            let told = world.alert(tp("150"));
+            assert_eq!(told.verdict(2), Verdict::Sent, "{what}: the neighbour's exit");
+            let ways = ["telegram.chatId", "status", "alertTypes.exit", "notifications.telegram", "email"];
+            if trouble.is_some() || !ways.iter().any(|way| field.path.ends_with(way)) {
+                let of_user = told.decisions().find(|decision| decision.user == user_id(1)).map(|decision| decision.verdict);
+                if field.path != "telegram.chatId" {
+                    assert_eq!(of_user, Some(Verdict::Sent), "{what}: every exit");
+                }
+            }
+        }
+    }
+}
+
 #[test]
 fn a_decision_names_the_subscription_that_was_judged() {
     let mut world = World::new();
