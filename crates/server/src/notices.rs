@@ -55,7 +55,7 @@ pub fn once(app: &App, trouble: &Trouble, now: Time) -> Vec<Delivery> {
     let told = |chat: &String| {
         let recipient = Recipient::Chat(chat);
         let parcel = Parcel { cause, recipient, channel: Channel::Telegram, kind: MessageKind::Operator, trade: None };
-        let facts = Facts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone() };
+        let facts = Facts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone(), test: false };
         let lane = format!("tg:{bot}");
         Delivery { lane, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
     };

@@ -20,7 +20,7 @@ use super::server::Server;
 use super::{Finding, readings};
 use crate::clock::{Clock as _, SystemClock};
 use crate::settings::{Settings, StoreChoice};
-use crate::walk::{self, PAGE};
+use crate::walk;
 
 /// How long SQLite's check of the file may take.
 const CHECK_PATIENCE: Duration = Duration::from_secs(20);
@@ -351,6 +351,8 @@ async fn moved_chats(store: &Beside, settings: &Settings) -> Vec<Finding> {
         Some(super::telegram::moved(chat, &moved_to(chat, to)))
     };
     moved.iter().filter_map(finding).collect()
+}
+
 /// Whose documents are read, the most important first.
 const READ: [Collection; 11] = [
     Collection::AlertConfigurations,
@@ -375,7 +377,7 @@ async fn unreadable(store: &Beside) -> Vec<Finding> {
         for collection in READ {
             let mut troubles = Vec::new();
             let visit = |document: Document| troubles.extend(trouble_of(collection, &document));
-            let walked = walk::each(|after| store.page(collection, after, PAGE), visit).await;
+            let walked = walk::each(|after| store.page(collection, after, walk::PAGE), visit).await;
             if let Err(error) = walked {
                 findings.push(Finding::bad(format!("{collection} cannot be read: {error}"), RESTORE));
             }
