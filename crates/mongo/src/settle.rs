@@ -141,6 +141,7 @@ async fn telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<D
         return Ok(HashMap::new());
     }
     let ids: Vec<DeliveryId> = ids.into_iter().collect();
-    let found: Vec<Delivery> = store.find_as(Collection::Deliveries, Query::new(doc! { "_id": { "$in": ids } })).await?;
+    let found: Vec<Delivery> =
+        store.find_as(Collection::Deliveries, Query::new(doc! { "_id": { "$in": ids } })).await?;
     Ok(found.into_iter().map(|delivery| (delivery.id, delivery)).collect())
 }

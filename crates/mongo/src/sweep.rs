@@ -71,10 +71,8 @@ pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Resu
     found.truncate(limit);
     let ids = found.iter().filter_map(|delivery| delivery.get_object_id("_id").ok());
     let ids: Vec<DeliveryId> = ids.map(DeliveryId).collect();
-    let unreadable: Vec<Unreadable> = found
-        .iter()
-        .filter_map(|delivery| read_document::<Delivery>(Collection::Deliveries, delivery).err())
-        .collect();
+    let unreadable: Vec<Unreadable> =
+        found.iter().filter_map(|delivery| read_document::<Delivery>(Collection::Deliveries, delivery).err()).collect();
     for one in &unreadable {
         aside::end_delivery(tx, one, now).await?;
     }

@@ -233,7 +233,11 @@ impl Tx {
         query: Query,
     ) -> Result<Vec<(RawDocumentBuf, std::result::Result<T, Unreadable>)>> {
         let found = self.find_raw(collection, query).await?;
-        Ok(found.into_iter().map(|raw| (read_bytes(collection, raw.as_bytes()), raw)).map(|(read, raw)| (raw, read)).collect())
+        Ok(found
+            .into_iter()
+            .map(|raw| (read_bytes(collection, raw.as_bytes()), raw))
+            .map(|(read, raw)| (raw, read))
+            .collect())
     }
 
     /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.

@@ -42,9 +42,8 @@ impl Work for MongoStore {
 
     async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
         let asked = (config, span, entering.to_vec());
-        let loaded = self.snapshot(asked, |tx, (config, span, entering)| {
-            Box::pin(load_chunk(tx, *config, *span, entering))
-        });
+        let loaded =
+            self.snapshot(asked, |tx, (config, span, entering)| Box::pin(load_chunk(tx, *config, *span, entering)));
         let (state, unreadable) = loaded.await?;
         unreadable.into_iter().for_each(|one| self.unreadables.note(one));
         Ok(state)

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::walk::{self, PAGE};
 use alertcast_core::matching::audience::Audience;
 use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::{Collection, Result, Store};
 use bson::Document;
 use bson::oid::ObjectId;
-use crate::walk::{self, PAGE};
 
 /// What the audience is made of, in the order of loading.
 pub(crate) const COLLECTIONS: [Collection; 5] = [

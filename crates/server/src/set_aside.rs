@@ -91,12 +91,16 @@ fn counted(count: usize) -> String {
 /// What it means for the rest, and what to do.
 const fn meaning(collection: Collection) -> &'static str {
     match collection {
-        Collection::Alerts => "An alert that waited is set aside as failed, and subscribers did not get it. Send it anew.",
+        Collection::Alerts => {
+            "An alert that waited is set aside as failed, and subscribers did not get it. Send it anew."
+        }
         Collection::Deliveries => "A message that waited is set aside as dead; it may have arrived. The others go on.",
         Collection::Trades => {
             "As long as it is open: no entries for its user in its configuration, and you are told of every exit."
         }
-        Collection::AlertConfigurations => "Entries are refused and kept until it is mended; exits go by what can be read.",
+        Collection::AlertConfigurations => {
+            "Entries are refused and kept until it is mended; exits go by what can be read."
+        }
         Collection::Users | Collection::UserAlertPreferences | Collection::UserSubscriptions => {
             "What can be read is obeyed. Where something is missing that entries depend on: no entries, every exit. Mend it \
              by PATCH of the API."
@@ -106,7 +110,9 @@ const fn meaning(collection: Collection) -> &'static str {
              entries, and every exit. Mend it by PATCH of the API."
         }
         Collection::Quotas => "It was removed: the user's entries of today are counted anew.",
-        Collection::Leases => "Its share of the work waits. Stop every alertcast, delete the document, and start them again.",
+        Collection::Leases => {
+            "Its share of the work waits. Stop every alertcast, delete the document, and start them again."
+        }
         _ => "It is left out; nothing else is concerned.",
     }
 }

@@ -40,7 +40,9 @@ impl Aside for SqliteStore {
 fn set_aside(rows: Rows<'_>, what: &Unreadable, id: ObjectId, at: Time) -> Result<()> {
     let Some(bytes) = rows.find(what.collection, id)? else { return Ok(()) };
     match what.collection {
-        Collection::Alerts if read_bytes::<Alert>(what.collection, &bytes).is_err() => park_alert(rows, &bytes, what, id, at),
+        Collection::Alerts if read_bytes::<Alert>(what.collection, &bytes).is_err() => {
+            park_alert(rows, &bytes, what, id, at)
+        }
         Collection::Deliveries if read_bytes::<Delivery>(what.collection, &bytes).is_err() => {
             end_delivery(rows, &bytes, what, at)
         }

@@ -95,7 +95,8 @@ impl Documents for SqliteStore {
 
     async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
         // An entry that cannot be read tells of nothing.
-        let changes = self.read(move |rows| rows.all(CHANGES, (seq, bound(limit)), |row| Ok(change(blob(row, 0)?).ok())));
+        let changes =
+            self.read(move |rows| rows.all(CHANGES, (seq, bound(limit)), |row| Ok(change(blob(row, 0)?).ok())));
         Ok(changes.await?.into_iter().flatten().collect())
     }
 

@@ -10,11 +10,11 @@ use alertcast_core::user::with_chat_moved;
 use rusqlite::Params;
 
 use crate::actions::edit_for;
+use crate::aside;
 use crate::documents::{bound, note_change};
 use crate::ended::{Endings, Kept};
 use crate::fault::Result;
 use crate::leases;
-use crate::aside;
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Bytes, Rows, unpack};
 use crate::writer::Tx;

@@ -73,12 +73,7 @@ impl Work for SqliteStore {
 }
 
 /// Of each partition the first that are not excepted; then the first of all.
-fn pending_alerts(
-    rows: Rows<'_>,
-    partitions: &[i32],
-    except: &[ConfigId],
-    limit: usize,
-) -> Result<Found<Alert>> {
+fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Found<Alert>> {
     let mut candidates: Vec<(i64, Blob)> = Vec::new();
     for partition in partitions {
         let mut statement = rows.conn().prepare_cached(PENDING)?;

@@ -129,7 +129,11 @@ pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(h
 
 pub async fn a_quota_that_cannot_be_read_is_removed_and_counted_anew(harness: &dyn Harness) {
     let scene = Scene::new(harness, 2).await;
-    scene.store.write(vec![insert(Collection::Quotas, &quota(1, 1, 3)), insert(Collection::Quotas, &quota(2, 1, 3))]).await.unwrap();
+    scene
+        .store
+        .write(vec![insert(Collection::Quotas, &quota(1, 1, 3)), insert(Collection::Quotas, &quota(2, 1, 3))])
+        .await
+        .unwrap();
     spoil(&scene, Collection::Quotas, user_id(1), "day", 20_261_128).await;
     let asked = [user_id(1), user_id(2)];
     let state = scene.store.load_chunk(config_id(1), span(&(1..=2)), &asked).await.unwrap();
@@ -255,7 +259,13 @@ pub async fn what_the_declaration_allows_is_taken_and_read_whole(harness: &dyn H
                     let back = if before.contains_key(level) {
                         set_to(&before)
                     } else {
-                        Write::Update { collection, id, set: Document::new(), unset: vec![level.to_owned()], expect: Vec::new() }
+                        Write::Update {
+                            collection,
+                            id,
+                            set: Document::new(),
+                            unset: vec![level.to_owned()],
+                            expect: Vec::new(),
+                        }
                     };
                     store.write(vec![back]).await.unwrap();
                 }

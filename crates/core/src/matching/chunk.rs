@@ -194,8 +194,7 @@ pub fn plan_chunk(
     if !job.testing {
         let seen = |trade: &Trade| (trade.id, trade.alertcast.rev.0);
         let unread = chunk.state.unreadable_trades.iter().filter_map(|trade| Some((trade.id?, trade.rev)));
-        plan.open_seen =
-            span.map(|span| (span, chunk.state.open_trades.iter().map(seen).chain(unread).collect()));
+        plan.open_seen = span.map(|span| (span, chunk.state.open_trades.iter().map(seen).chain(unread).collect()));
         plan.config_increment.alerts = i64::from(chunk.last);
         plan.config_increment.last_alert_at = chunk.last.then_some(job.received_at);
     }

@@ -140,7 +140,8 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
             lines: vec![
                 format!("{what} at {}: it may have been for open trades that cannot be read.", job.ask.price),
                 format!("Their subscribers were not told of it: users {}.", users.join(", ")),
-                "Tell them, and mend the documents: `alertcast doctor` names each and what is wrong with it.".to_owned(),
+                "Tell them, and mend the documents: `alertcast doctor` names each and what is wrong with it."
+                    .to_owned(),
             ],
             note: Some(format!("unreadable_trades: open trades of users {} cannot be read", users.join(", "))),
         });

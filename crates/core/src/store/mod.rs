@@ -36,7 +36,8 @@ pub use listing::{ListPage, ListQuery};
 pub use outbox::{AttemptRecord, DeathCause, Outbox, Outcome, Settled, TakeResult, Taken};
 pub use watch::{Stirring, Stirrings, Watch};
 pub use work::{
-    ChunkCommit, ChunkState, ConfigIncrement, Fence, Finish, QuotaChange, UnreadableTrade, UsageIncrement, UserSpan, Work,
+    ChunkCommit, ChunkState, ConfigIncrement, Fence, Finish, QuotaChange, UnreadableTrade, UsageIncrement, UserSpan,
+    Work,
 };
 
 /// Work on alerts is shared out in this many partitions.

@@ -75,7 +75,10 @@ async fn trouble_in_one_configuration_does_not_hold_up_another() {
     let mut stuck = fixtures::alert(1, 1);
     stuck.webhook.received_at = START;
     stuck.alertcast.intent = Some(doc! { "kind": "nonsense" });
-    app.store.accept_alert(stuck.clone(), vec![fixtures::key("stuck", Time::from_millis(i64::MAX))], START).await.unwrap();
+    app.store
+        .accept_alert(stuck.clone(), vec![fixtures::key("stuck", Time::from_millis(i64::MAX))], START)
+        .await
+        .unwrap();
     app.allow.parked.push(stuck.id);
     app.run().await;
     app.accept(alert(2, "BUY", 50.0)).await;
@@ -102,7 +105,8 @@ async fn an_open_trade_that_cannot_be_read_keeps_entries_from_its_user_alone_and
     let told = || app.operator_texts().iter().any(|text| text.contains("Cannot be read: 1 document of trades"));
     app.until("the operators hear of the document", told).await;
     let texts = app.operator_texts();
-    let exits: Vec<&String> = texts.iter().filter(|text| text.contains("Exit for trades that cannot be read")).collect();
+    let exits: Vec<&String> =
+        texts.iter().filter(|text| text.contains("Exit for trades that cannot be read")).collect();
     assert_eq!(exits.len(), 1, "{texts:?}");
     assert!(exits[0].contains(&fixtures::user_id(2).to_string()), "{exits:?}");
     assert_eq!(texts.iter().filter(|text| text.contains(&trade.to_hex())).count(), 1, "once: {texts:?}");

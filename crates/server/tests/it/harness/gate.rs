@@ -1,8 +1,8 @@
 //! A store in front of the real one, in which a test can hold up what the webhook wants to store: so that several alerts
 //! are under way at one instant, and not only probably. It can also take the store away, as a network does.
 
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::store::{Result, Store, StoreError};
