@@ -168,12 +168,13 @@ fn mixed(sign: &Row, others: [&Row; 2]) -> Option<(Map<String, Value>, String)> 
     for row in others.into_iter().chain([sign]) {
         fields.extend(row.fields.clone());
     }
-    let text = Value::Object(fields.clone()).to_string().to_lowercase();
+    // Names are one in every spelling, and the body wins.
+    let text = Value::Object(fields.clone()).to_string().to_lowercase().replace('_', "");
     let hidden = sign
         .query
         .split('&')
         .filter_map(|pair| pair.split('=').next())
-        .any(|name| !name.is_empty() && text.contains(&format!("\"{}\"", name.to_lowercase())));
+        .any(|name| !name.is_empty() && text.contains(&format!("\"{}\"", name.to_lowercase().replace('_', ""))));
     (!hidden).then(|| (fields, format!("{}&{}&{}", others[0].query, others[1].query, sign.query)))
 }
 
