@@ -10,6 +10,7 @@ mod order;
 mod strategy;
 mod trouble;
 mod unreachable;
+mod unreadable;
 mod way;
 
 use alertcast_core::conformance::fixtures;

@@ -62,6 +62,11 @@ impl Sender {
         Ok(Reply { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) })
     }
 
+    /// The same, with a query behind the address.
+    pub(crate) async fn text_with(&self, query: &str, body: impl Into<String>) -> reqwest::Result<Reply> {
+        Self { client: self.client.clone(), url: format!("{}?{query}", self.url) }.text(body).await
+    }
+
     /// Reads another page of the program.
     pub(crate) async fn get(&self, path: &str) -> String {
         self.page(path).await.unwrap()
