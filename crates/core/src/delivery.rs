@@ -21,7 +21,7 @@ pub use arrival::reached_nobody;
 pub use key::{Parcel, Recipient, delivery_key, digest12};
 pub use overtaking::{
     AlsoEnded, Around, Before, NEVER_ENTERED, NOTHING_OPEN, OVER, Overtaken, Taking, Wanted, before, differences,
-    taking, wanted, yielded,
+    exit_was_untold, taking, wanted, yielded,
 };
 pub use place::{chat_of, moved_to, place, read_place, topic_of};
 pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, Turn};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use alertcast_core::alert::settling::Ended;
-use alertcast_core::delivery::{Around, Delivery, differences, wanted};
+use alertcast_core::delivery::{Around, Delivery, MessageKind, differences, exit_was_untold, wanted};
 use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{Collection, UsageIncrement, read};
@@ -229,8 +229,46 @@ impl Book {
         kept.change(edit)
     }
 
+    /// What the commits of exits counted for their subscribers, of whose messages the last is left out now because the
+    /// entry never arrived.
+    async fn untold(&self, tx: &mut Tx) -> Result<Vec<UsageIncrement>> {
+        let left_out = |kept: &&Kept| !kept.changes.is_empty() && kept.delivery.never_entered();
+        let mut seen = BTreeSet::new();
+        let mut less = Vec::new();
+        for exit in self.deliveries.values().filter(left_out).map(|kept| &kept.delivery) {
+            let (Some(user), Some(subscription)) = (exit.user_id, exit.subscription_id) else { continue };
+            if !seen.insert((exit.cause.id, user, subscription)) {
+                continue;
+            }
+            let of_cause = doc! { "userId": user, "cause.id": exit.cause.id, "kind": MessageKind::Exit };
+            let found = tx.find(Collection::Deliveries, Query::new(of_cause)).await?;
+            let kept = found.into_iter().filter_map(|one| read::<Delivery>(Collection::Deliveries, one).ok());
+            // As this operation leaves them.
+            let same: Vec<Delivery> = kept.map(|one| self.delivery(one.id).cloned().unwrap_or(one)).collect();
+            if let (Some(trade), true) = (exit.trade_id, same.len() > 1) {
+                // They may end at once in transactions of different lanes: see `mark`.
+                let count = doc! { "$inc": { "alertcast.unsent": 1 } };
+                tx.update_one(Collection::Trades, doc! { "_id": trade }, count).await?;
+            }
+            if !exit_was_untold(exit, &same) {
+                continue;
+            }
+            let trade = exit.trade_id.and_then(|id| self.trades.get(&id)).map(|kept| &kept.trade);
+            less.push(UsageIncrement {
+                subscription,
+                preference: trade.and_then(|trade| trade.alertcast.preference_id),
+                alerts: -1,
+                trades: 0,
+                at: exit.queued_at,
+            });
+        }
+        Ok(less)
+    }
+
     /// Writes all changes; answers the alerts one of whose deliveries ended.
     pub(crate) async fn write(self, tx: &mut Tx) -> Result<Vec<AlertId>> {
+        let untold = self.untold(tx).await?;
+        count_usage(tx, &untold, self.now).await?;
         let deliveries = self.deliveries.into_iter().filter(|(_, kept)| !kept.changes.is_empty());
         let deliveries = deliveries.map(|(id, kept)| Update::new(doc! { "_id": id }, update_of(kept.changes)));
         tx.updates(Collection::Deliveries.name(), deliveries.collect()).await?;

@@ -4,7 +4,7 @@ use alertcast_core::alert::settling::Ended;
 use std::collections::HashMap;
 
 use alertcast_core::delivery::{
-    Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind, differences, reached_nobody,
+    Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind, differences, exit_was_untold, reached_nobody,
 };
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
@@ -14,7 +14,7 @@ use alertcast_core::trade::document::Trade;
 
 use crate::fault::Result;
 use crate::raw::{self, Edit};
-use crate::rows::{Bytes, Rows, decode};
+use crate::rows::{Bytes, Rows, blob, decode};
 use crate::usage;
 
 /// A delivery as it is kept.
@@ -64,6 +64,8 @@ impl Kept {
     }
 }
 
+pub(crate) const SAME_CAUSE: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key";
+
 /// The ends of deliveries within one operation.
 #[derive(Debug)]
 pub(crate) struct Endings<'c> {
@@ -103,7 +105,9 @@ impl<'c> Endings<'c> {
         }
         let is_sent = state == DeliveryState::Sent;
         if !is_sent || lapsed {
-            self.entry_ended_unsent(&Kept::read(written)?.delivery)?;
+            let ended = Kept::read(written)?.delivery;
+            self.entry_ended_unsent(&ended)?;
+            self.exit_ended_untold(&ended)?;
         }
         if let Some(alert) = delivery.combines_alert {
             self.ended.touch(alert);
@@ -142,6 +146,31 @@ impl<'c> Endings<'c> {
         edit.set("updatedAt", self.now);
         self.rows.edit(Collection::Trades, &bytes, &edit)?;
         usage::take_back(self.rows, trade.subscription_id, trade.alertcast.preference_id, self.now)
+    }
+
+    /// What the commit of an exit counted for its subscriber is taken back with the last of its messages that is left out
+    /// because the entry never arrived.
+    fn exit_ended_untold(&self, exit: &Delivery) -> Result<()> {
+        let (true, Some(user), Some(subscription)) = (exit.never_entered(), exit.user_id, exit.subscription_id) else {
+            return Ok(());
+        };
+        // The keys of what one cause sends to one user begin alike.
+        let mut first = vec![exit.cause.kind as u8];
+        first.extend_from_slice(&exit.cause.id.bytes());
+        first.extend_from_slice(&user.bytes());
+        let mut end = first.clone();
+        end.extend_from_slice(&[0xff; 40]);
+        let same = self.rows.all(SAME_CAUSE, (first.as_slice(), end.as_slice()), |row| {
+            Ok(decode::<Delivery>(Collection::Deliveries, blob(row, 0)?).ok())
+        })?;
+        let same: Vec<Delivery> = same.into_iter().flatten().collect();
+        if !exit_was_untold(exit, &same) {
+            return Ok(());
+        }
+        let trade = exit.trade_id.map(|id| self.rows.find(Collection::Trades, id)).transpose()?.flatten();
+        let trade = trade.and_then(|bytes| decode::<Trade>(Collection::Trades, &bytes).ok());
+        let preference = trade.and_then(|trade| trade.alertcast.preference_id);
+        usage::take_back_message(self.rows, subscription, preference, self.now)
     }
 
     /// The other announcements of the trade, and the messages that tell the news of any.

@@ -120,6 +120,16 @@ pub(crate) fn take_back(
     move_both(rows, (subscription, preference), Raise { alerts: -1, trades: -1, at: None, now })
 }
 
+/// Takes back one message that turned out to be sent by no channel.
+pub(crate) fn take_back_message(
+    rows: Rows<'_>,
+    subscription: SubscriptionId,
+    preference: Option<PreferenceId>,
+    now: Time,
+) -> Result<()> {
+    move_both(rows, (subscription, preference), Raise { alerts: -1, trades: 0, at: None, now })
+}
+
 /// Counts again what was taken back.
 pub(crate) fn give_back(
     rows: Rows<'_>,

@@ -1,14 +1,14 @@
 //! What holds between the documents at any moment, whatever was done and wherever it was cut off; for histories made of
 //! [`opening`](super::scene::opening) and [`closing`](super::scene::closing) chunks, whose counters are known.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::dump::Dump;
 use super::fixtures::{config_id, number};
 use crate::alert::document::{Alert, AlertStatus};
 use crate::config::AlertConfiguration;
 use crate::decision::DecisionChunk;
-use crate::delivery::{Delivery, DeliveryState, MessageKind};
+use crate::delivery::{Delivery, DeliveryState, MessageKind, exit_was_untold};
 use crate::id::{AlertId, DeliveryId};
 use crate::preference::AlertPreference;
 use crate::store::Collection;
@@ -162,6 +162,15 @@ fn counters_match(dump: &Dump, whole: &Whole) {
             of_user.1 += 1;
         }
         of_user.0 += i64::from(trade.alerts.exit_alert_id.is_some());
+    }
+    // An exit that was told by no message because its entry never arrived counts for nobody.
+    let mut untold = BTreeSet::new();
+    for exit in whole.deliveries.values() {
+        let of_user = whole.deliveries.values().filter(|one| one.user_id == exit.user_id);
+        if exit_was_untold(exit, of_user) && untold.insert((exit.cause.id, exit.user_id)) {
+            let key = (number(exit.user_id.unwrap().0), number(exit.alert_config_id.unwrap().0));
+            used.entry(key).or_default().0 -= 1;
+        }
     }
     for subscription in dump.all::<Subscription>(Collection::UserSubscriptions) {
         let user = number(subscription.user_id.0);

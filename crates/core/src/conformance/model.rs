@@ -7,7 +7,8 @@ use std::time::Duration;
 use crate::alert::document::{Alert, AlertStatus, MatchedUser, TradeActionTaken};
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{
-    Around, Before, Delivery, DeliveryState as S, MessageKind, Overtaken, Taking, before, taking, yielded,
+    Around, Before, Delivery, DeliveryState as S, MessageKind, Overtaken, Taking, before, exit_was_untold, taking,
+    yielded,
 };
 use crate::id::{AlertId, ConfigId, DeliveryId, TradeId, UserId};
 use crate::money::Count;
@@ -299,6 +300,9 @@ impl Model {
         }
         if matches!(state, S::Sent | S::Expired | S::Dead) {
             alert.updated_at = now;
+        }
+        if exit_was_untold(&ended, self.deliveries.values().filter(|one| one.user_id == ended.user_id)) {
+            self.count(ended.user_id.unwrap(), ended.alert_config_id.unwrap(), (-1, 0));
         }
         let told = ended.combines.map(|entry| self.deliveries[&entry].clone());
         settle.extend(told.as_ref().and_then(|entry| entry.alert_id));

@@ -280,6 +280,7 @@ macro_rules! conformance_tests {
                 an_entry_told_by_an_exit_that_fails_is_unsent,
                 an_entry_told_by_an_exit_past_its_deadline_is_unsent,
                 an_exit_on_its_way_keeps_the_trade_from_being_unreached,
+                an_exit_left_out_with_its_dead_entry_does_not_count,
                 a_replacement_sent_too_late_to_be_followed_leaves_its_trade_unreached,
                 a_replacement_followed_by_one_channel_is_reached,
                 a_replacement_that_lapsed_in_both_channels_is_unreached,

@@ -183,6 +183,23 @@ pub async fn an_exit_on_its_way_keeps_the_trade_from_being_unreached(harness: &d
     assert_eq!(scene.delivery(Email, 5, 1).await.state, S::Dropped);
 }
 
+pub async fn an_exit_left_out_with_its_dead_entry_does_not_count(harness: &dyn Harness) {
+    let scene = opened(harness, BOTH).await;
+    for channel in [Telegram, Email] {
+        scene.take(channel, &[id(channel)], 3).await;
+    }
+    scene.close(5, 1, 1..=1, BOTH).await;
+    assert_eq!(counted(&scene).await, [(2, 1); 2]);
+    for channel in [Telegram, Email] {
+        scene.record(channel, id(channel), dead(), 8).await;
+    }
+    assert_eq!(counted(&scene).await, [(1, 0); 2]);
+    for (channel, left) in [(Telegram, 1), (Email, 0), (Email, 0)] {
+        assert_eq!(scene.take(channel, &[delivery_id(channel, 5, 1)], 10).await, []);
+        assert_eq!(counted(&scene).await, [(left, 0); 2], "{channel}: with the last of its messages");
+    }
+}
+
 /// However a delivery may end unsent.
 fn unsent_ends() -> [Outcome; 3] {
     [dead(), expired(), Outcome::Dropped { reason: "suspended".to_owned() }]

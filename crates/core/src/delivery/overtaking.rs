@@ -91,7 +91,23 @@ impl Overtaken {
     }
 }
 
+/// Whether an exit was told by no message because its entry never arrived: then it does not count for its subscriber.
+/// `same`: all messages of the exit's cause to its user, this one among them, as they are now. One that is not kept any
+/// more may have arrived.
+pub fn exit_was_untold<'a>(exit: &Delivery, same: impl IntoIterator<Item = &'a Delivery>) -> bool {
+    let is_told = |one: &&Delivery| one.subscription_id == exit.subscription_id && !one.never_entered();
+    let mut exits = same.into_iter().filter(|one| one.kind == MessageKind::Exit && one.cause == exit.cause);
+    exit.never_entered() && !exits.any(|one| is_told(&one))
+}
+
 impl Delivery {
+    /// Whether it is an exit that was left out because its entry never arrived.
+    pub fn never_entered(&self) -> bool {
+        self.kind == MessageKind::Exit
+            && self.state == DeliveryState::Dropped
+            && self.last_error.as_deref() == Some(NEVER_ENTERED)
+    }
+
     /// The announcement of the trade whose end this one tells.
     fn ended_entry(&self) -> Option<DeliveryId> {
         self.entry_delivery.filter(|_| matches!(self.kind, MessageKind::Exit | MessageKind::Replacement))

@@ -53,8 +53,9 @@ fn received<K: Ord + Copy>(
     let told = |delivery: &Delivery| {
         Some((of_delivery(delivery)?, delivery.cause.id, delivery.user_id?, is_entry(delivery.kind)))
     };
-    // An edit is no message.
-    let messages = books.deliveries.values().filter(|delivery| delivery.kind != MessageKind::Result);
+    // An edit is no message, and neither is an exit that was left out because its entry never arrived.
+    let is_message = |delivery: &&Delivery| delivery.kind != MessageKind::Result && !delivery.never_entered();
+    let messages = books.deliveries.values().filter(is_message);
     let messages: BTreeSet<(K, ObjectId, UserId, bool)> = messages.filter_map(told).collect();
     let mut counts: BTreeMap<K, (i64, i64)> = BTreeMap::new();
     for (key, ..) in messages {
