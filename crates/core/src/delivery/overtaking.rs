@@ -36,9 +36,13 @@ const CHAIN_MAX: usize = 64;
 
 /// The end of another trade, in a message that took over what was to tell it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AlsoEnded {
     pub closed: EndedTrade,
     pub at: Time,
+    /// The message that was to tell it may have arrived.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub possible_repeat: bool,
 }
 
 /// What was found around a delivery.
@@ -290,9 +294,14 @@ fn news(ender: &Delivery, near: &dyn Around) -> Vec<AlsoEnded> {
         let Facts::Replacement { replaced, .. } = &entry.facts else { break };
         let old = entry.entry_delivery.and_then(|id| near.delivery(id)?.trade_id).and_then(|id| near.trade(id));
         if old.is_none_or(|old| !old.alertcast.unreached) {
-            news.push(AlsoEnded { closed: replaced.clone(), at: entry.created_at });
+            let possible_repeat = entry.possible_repeat;
+            news.push(AlsoEnded { closed: replaced.clone(), at: entry.created_at, possible_repeat });
         }
-        news.extend(entry.also_ended.iter().cloned());
+        let in_doubt = |also: &AlsoEnded| AlsoEnded {
+            possible_repeat: also.possible_repeat || entry.possible_repeat,
+            ..also.clone()
+        };
+        news.extend(entry.also_ended.iter().map(in_doubt));
         next = entry.ended_entry();
     }
     news

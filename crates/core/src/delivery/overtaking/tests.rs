@@ -125,6 +125,21 @@ fn an_exit_takes_over_all_that_waits_back_to_what_was_told() {
 }
 
 #[test]
+fn what_is_taken_over_keeps_its_doubt() {
+    for doubtful in 2..=3 {
+        let mut house = House::chain(3);
+        house.set(1, |entry| entry.state = DeliveryState::Sent);
+        house.set(doubtful, |entry| entry.possible_repeat = true);
+        let Before::Ends(overtaken) = before(house.of(99), &house, at(9)) else { panic!() };
+        house.end(&overtaken);
+        let Taking::Goes(exit) = taking(house.of(99), &house, at(9)) else { panic!() };
+        // The trade that 3 replaced, then the one that 2 did.
+        let marks: Vec<bool> = exit.also_ended.iter().map(|also| also.possible_repeat).collect();
+        assert_eq!(marks, [doubtful == 3, doubtful == 2], "{doubtful}");
+    }
+}
+
+#[test]
 fn whatever_of_the_chain_is_being_sent_goes_before() {
     for sending in 1..=3 {
         let mut house = House::chain(3);

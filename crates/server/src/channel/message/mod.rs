@@ -157,7 +157,10 @@ impl Story<'_> {
     }
 
     fn repeat(&self, text: &mut Text) {
-        if self.delivery.possible_repeat || self.entry.is_some_and(|entry| entry.delivery.possible_repeat) {
+        let told_before = |delivery: &Delivery| {
+            delivery.possible_repeat || delivery.also_ended.iter().any(|also| also.possible_repeat)
+        };
+        if told_before(self.delivery) || self.entry.is_some_and(|entry| told_before(entry.delivery)) {
             text.line(Line::new().text("♻️ ").italic("May be a repeat of a message you already have"));
         }
     }

@@ -204,7 +204,8 @@ fn an_exit_together_with_its_replacement_that_may_be_a_repeat() {
     let mut entry = Scene::of(Facts::Replacement { number: Count(7), replaced: replaced.clone() });
     entry.delivery.possible_repeat = true;
     let mut scene = Scene::exit(ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit));
-    scene.delivery.also_ended = vec![AlsoEnded { closed: replaced, at: entry.alert().webhook.received_at }];
+    scene.delivery.also_ended =
+        vec![AlsoEnded { closed: replaced, at: entry.alert().webhook.received_at, possible_repeat: false }];
     scene.entry = Some((entry.delivery, entry.alert.unwrap()));
     insta::assert_snapshot!(scene.shown());
 }
@@ -215,7 +216,7 @@ fn replaced_twice() -> Scene {
         |number| EndedTrade { number: Count(number), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
     let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced: of(7) });
     scene.delivery.old_unknown = true;
-    scene.delivery.also_ended = vec![AlsoEnded { closed: of(5), at: fixtures::at(187_207) }];
+    scene.delivery.also_ended = vec![AlsoEnded { closed: of(5), at: fixtures::at(187_207), possible_repeat: false }];
     scene
 }
 
@@ -227,6 +228,15 @@ fn a_replacement_says_nothing_of_a_trade_that_its_reader_never_heard_of() {
     let mut unknown = replaced_twice();
     unknown.delivery.also_ended.clear();
     assert!(!unknown.shown().contains("Trade #"), "{}", unknown.shown());
+}
+
+#[test]
+fn an_end_whose_first_message_may_have_arrived_is_marked_in_the_message_that_took_it_over() {
+    let mark = "May be a repeat";
+    let mut scene = replaced_twice();
+    assert!(!scene.shown().contains(mark));
+    scene.delivery.also_ended[0].possible_repeat = true;
+    assert!(scene.shown().contains(mark), "{}", scene.shown());
 }
 
 #[test]
