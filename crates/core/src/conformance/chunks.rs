@@ -88,6 +88,8 @@ pub async fn a_closed_trade_has_its_end_and_keeps_the_rest(harness: &dyn Harness
     put(&mut want, "timestamps.closedAt", at(6));
     put(&mut want, "alerts.exitAlertId", alert_id(5));
     put(&mut want, "alertcast.exitInferred", true);
+    let told_by = doc! { "channel": "telegram", "id": delivery_id(Channel::Telegram, 5, 1) };
+    put(&mut want, "alertcast.endDeliveries", vec![told_by]);
     put(&mut want, "alertcast.rev", 2);
     put(&mut want, "updatedAt", at(6));
     assert_eq!(raw(&*scene.store, Collection::Trades, trade_id(1, 1)).await, want);

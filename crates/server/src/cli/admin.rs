@@ -26,7 +26,7 @@ pub(super) async fn token(loaded: &Loaded, wanted: Wanted) -> anyhow::Result<()>
     terminal::line(token.expose_secret());
     terminal::aside("this is the token; it is shown this once and kept nowhere");
     let end = token_end(SystemClock::new().now(), days).to_jiff().strftime("%Y-%m-%d").to_string();
-    terminal::aside(&format!("it ends on {end}, and before with a change of the administrator's password"));
+    terminal::aside(format!("it ends on {end}, and before with a change of the administrator's password"));
     Ok(())
 }
 

@@ -25,6 +25,7 @@ const LISTED_MAX: usize = 200;
 
 /// What would become of a request to the webhook.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is mostly the large one")]
 pub enum Rehearsed {
     Unreadable(Unreadable),
     /// Never without problems.

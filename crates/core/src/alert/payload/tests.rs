@@ -71,8 +71,9 @@ fn every_shape_of_body_says_the_same() {
         format!("```\n{JSON}```\nsent by my script: all well"),
         format!("`{JSON}`"),
         format!("🚨 Alert on {{{{ticker}}}} from NASDAQ:AAPL: {JSON}"),
-        format!("New signal!\n\n{{symbol: NASDAQ:AAPL, tf: 60, strategy: EMA Cross, signal: buy, price: 190.5, tp: 200,
-            sl: 185.25, time: 1795341600}}"),
+        "New signal!\n\n{symbol: NASDAQ:AAPL, tf: 60, strategy: EMA Cross, signal: buy, price: 190.5, tp: 200,
+            sl: 185.25, time: 1795341600}"
+            .to_owned(),
         // Wrapped in another object, or encoded once more.
         json!({"content": JSON, "username": "TradingView"}).to_string(),
         json!({"text": format!("```json\n{JSON}\n```")}).to_string(),

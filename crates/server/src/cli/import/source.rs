@@ -86,8 +86,11 @@ fn is_document(fields: &Map<String, Value>) -> bool {
     fields.contains_key("_id")
 }
 
+/// Documents, each with the line it stands on; else the number of a line that is none, from 1.
+type DocumentLines = Result<Vec<(String, Value)>, (usize, serde_json::Error)>;
+
 /// The lines of a file whose first is a document by itself.
-fn lines(text: &str) -> Option<Result<Vec<(String, Value)>, (usize, serde_json::Error)>> {
+fn lines(text: &str) -> Option<DocumentLines> {
     let filled = || text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let (_, first) = filled().next()?;
     serde_json::from_str::<Map<String, Value>>(first).ok()?;

@@ -41,7 +41,8 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     }
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, asked.id()?).await?;
-        let before = resource.complete(kept.clone())?;
+        // One that cannot be read is changed as it stands: this is how it is mended.
+        let before = resource.complete(kept.clone()).unwrap_or_else(|_| kept.clone());
         let current = shape::shown(resource.shape, &before, Extent::Whole);
         asked.conditions.hold(&current)?;
         let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;

@@ -1,7 +1,8 @@
 //! Changes: what is written, under which condition, and what is noted about it.
 
-use alertcast_core::store::Collection;
-use bson::Document;
+use alertcast_core::store::{Collection, Write};
+use bson::oid::ObjectId;
+use bson::{Bson, Document, doc};
 use serde_json::json;
 
 use super::office::{ADMIN, Office, TOKEN, hex, new_admin, plan, user};
@@ -53,6 +54,37 @@ async fn no_route_passes_over_a_condition() {
     assert_eq!((again.assert(304).header("etag")), tag);
     let patch = office.request("PATCH", &one, &json!({"status": "inactive"})).header("if-none-match", "*");
     patch.send(&office.house).await.assert(412);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_mended_by_a_patch() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let path = format!("/users/{}", customer.user);
+    let id = ObjectId::parse_str(&customer.user).unwrap();
+    for (field, broken, patch) in [
+        ("status", Bson::Int32(7), json!({"status": "active"})),
+        ("profile.timezone", vec![1].into(), json!({"profile": {"timezone": "UTC"}})),
+        (
+            "preferences.trading.maxDailyAlerts",
+            "many".into(),
+            json!({"preferences": {"trading": {"maxDailyAlerts": 9}}}),
+        ),
+        ("profile", "nobody".into(), json!({"profile": {"name": "Asha"}})),
+    ] {
+        let set = doc! { field: broken };
+        let (collection, unset, expect) = (Collection::Users, Vec::new(), Vec::new());
+        let write = Write::Update { collection, id, set, unset, expect };
+        office.house.app.store.write(vec![write]).await.unwrap();
+        office.get(&path).await.assert(200);
+        let answer = office.request("PATCH", &path, &patch).send(&office.house).await;
+        let read = answer.assert(200).body;
+        let at = format!("/{}", field.replace('.', "/"));
+        let wanted = patch.pointer(&at).unwrap();
+        assert!(wanted.is_object() || read.pointer(&at) == Some(wanted), "{field}: {read}");
+    }
+    let kept = office.house.all(Collection::Users).await;
+    alertcast_core::store::read::<alertcast_core::user::User>(Collection::Users, kept[0].clone()).unwrap();
 }
 
 #[tokio::test]

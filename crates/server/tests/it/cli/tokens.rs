@@ -3,6 +3,7 @@
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 
+use alertcast::clock::{Clock as _, SystemClock};
 use alertcast_core::store::{Collection, Write};
 
 use super::program::{Folder, Ran};
@@ -95,8 +96,8 @@ async fn a_token_of_before_gets_ninety_days_from_the_next_start() {
     served.ended();
     let kept = folder.all(Collection::ApiTokens).await;
     let end = kept[0].get_datetime("expiresAt").unwrap().timestamp_millis();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
-    let days = (i128::from(end) - i128::try_from(now).unwrap() + 43_200_000) / 86_400_000;
+    let now = SystemClock::new().now().millis();
+    let days = (end - now + 43_200_000) / 86_400_000;
     assert_eq!(days, 90);
 }
 
