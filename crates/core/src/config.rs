@@ -51,6 +51,13 @@ pub struct AlertConfiguration {
     pub alertcast: ConfigExtension,
 }
 
+impl AlertConfiguration {
+    /// The currency of its trades' P&L.
+    pub fn currency(&self) -> &str {
+        self.alertcast.currency.as_deref().unwrap_or("USD")
+    }
+}
+
 const fn active() -> ConfigStatus {
     ConfigStatus::Active
 }

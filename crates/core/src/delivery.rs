@@ -250,6 +250,10 @@ pub struct Delivery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
     pub facts: Facts,
+    /// With how many decimals prices are shown that stand in its alert: those of an entry, or of a notice. None: as they
+    /// are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<Count>,
     pub created_at: Time,
     pub updated_at: Time,
 }
@@ -362,6 +366,12 @@ pub struct EndedTrade {
     pub pnl_amount: Amount,
     pub pnl_percentage: Amount,
     pub currency: String,
+    /// With how many decimals its prices are shown; none: as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<Count>,
+    /// Why it was closed by hand, where the operator said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Delivery {
@@ -411,6 +421,7 @@ impl Delivery {
             copies: Vec::new(),
             ended_at: None,
             facts,
+            decimals: None,
             created_at: now,
             updated_at: now,
         }

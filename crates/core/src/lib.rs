@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod decision;
 pub mod delivery;
 pub mod erasure;
+pub mod figures;
 pub mod id;
 pub mod limiter;
 pub mod market;

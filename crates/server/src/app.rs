@@ -15,6 +15,7 @@ use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
 use crate::moved::MovedChats;
+use crate::prices::Prices;
 use crate::readiness::Readiness;
 use crate::settings::Settings;
 use crate::spool::{Spooled, Spooling};
@@ -33,6 +34,8 @@ pub struct App {
     pub ids: Arc<dyn IdSource>,
     pub settings: Arc<Settings>,
     pub audience: AudienceHandle,
+    /// What the configurations' prices look like.
+    pub prices: Prices,
     pub wake: Wakeups,
     pub in_flight: InFlight,
     /// This process among those that share the store.

@@ -26,6 +26,7 @@ pub mod moved;
 pub mod notices;
 pub mod operator;
 mod password;
+pub mod prices;
 pub mod processor;
 pub mod readiness;
 pub mod replay;

@@ -20,6 +20,7 @@ use crate::inflight::InFlight;
 use crate::leases::Members;
 use crate::metrics::Metrics;
 use crate::moved::MovedChats;
+use crate::prices::Prices;
 use crate::readiness::{self, Readiness};
 use crate::settings::Settings;
 use crate::spool::Spooling;
@@ -79,6 +80,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     Ok(App {
         moved,
         metrics: Metrics::since(clock.now()),
+        prices: Prices::default(),
         degraded: Degraded::new(Arc::clone(&clock)),
         readiness: Readiness::default(),
         intake: Arc::clone(&store) as Arc<dyn Intake>,

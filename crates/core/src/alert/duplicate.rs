@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::intent::Intent;
 use super::payload::Payload;
 use crate::id::ConfigId;
 use crate::market::Signal;
@@ -37,7 +38,7 @@ pub fn keys(
     let window = if payload.timestamp_in_body { DATED_WINDOW } else { UNDATED_WINDOW };
     let mut keys = vec![IntakeKey { key: fingerprint(request), until: received_at + window }];
     keys.extend(payload.alert_id.as_ref().map(|alert_id| IntakeKey {
-        key: alert_id_key(alert_id, config, signal),
+        key: alert_id_key(alert_id, config, signal, payload.intent),
         until: received_at + ALERT_ID_WINDOW,
     }));
     keys
@@ -66,9 +67,18 @@ pub fn fingerprint(request: &Request<'_>) -> String {
     hash("request", &[request.secret_id, request.query.as_bytes(), request.body])
 }
 
-/// The key of an `alert_id`: 64 hexadecimal digits.
-pub fn alert_id_key(alert_id: &str, config: ConfigId, signal: Signal) -> String {
-    hash("alert_id", &[alert_id.as_bytes(), &config.bytes(), signal.as_str().as_bytes()])
+/// The key of an `alert_id`: 64 hexadecimal digits. The signal is what the sender said: TP1, TP2 and a partial exit are
+/// three, though all of them are stored as TP_HIT.
+pub fn alert_id_key(alert_id: &str, config: ConfigId, signal: Signal, intent: Option<Intent>) -> String {
+    let config = config.bytes();
+    let mut parts = vec![alert_id.as_bytes(), &config, signal.as_str().as_bytes()];
+    let finer = match intent {
+        Some(Intent::Exit { target: Some(number), .. }) => Some(format!("target {number}")),
+        Some(Intent::Partial { change, .. }) => Some(change.as_str().to_owned()),
+        _ => None,
+    };
+    parts.extend(finer.as_ref().map(|finer| finer.as_bytes()));
+    hash("alert_id", &parts)
 }
 
 /// Each part goes in behind its length, so that no two lists of parts make the same input.
@@ -84,6 +94,7 @@ fn hash(kind: &str, parts: &[&[u8]]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alert::intent::{ExitSignal, PositionChange};
 
     #[test]
     fn a_fingerprint_changes_with_each_of_its_parts_and_with_where_they_meet() {
@@ -121,6 +132,14 @@ mod tests {
             [UNDATED_WINDOW],
             "an unfilled one would be everyone's"
         );
-        assert_ne!(alert_id_key("7", config, Signal::Buy), alert_id_key("7", config, Signal::TpHit));
+        assert_ne!(alert_id_key("7", config, Signal::Buy, None), alert_id_key("7", config, Signal::TpHit, None));
+        let at = |target| Intent::Exit { reason: ExitSignal::TpHit, side: None, target };
+        let partial = |change| Intent::Partial { side: None, reason: None, change };
+        let keys: std::collections::BTreeSet<String> =
+            [at(None), at(Some(1)), at(Some(2)), partial(PositionChange::Reduced), partial(PositionChange::Breakeven)]
+                .map(|intent| alert_id_key("7", config, Signal::TpHit, Some(intent)))
+                .into();
+        assert_eq!(keys.len(), 5, "what the sender tells apart is apart");
+        assert!(keys.contains(&alert_id_key("7", config, Signal::TpHit, None)));
     }
 }

@@ -181,7 +181,7 @@ impl fmt::Display for Intent {
             Self::Exit { reason, side, target } => {
                 match target {
                     Some(target) if reason == ExitSignal::TpHit => write!(f, "target {target}")?,
-                    _ => write!(f, "exit by {reason}")?,
+                    _ => write!(f, "{reason}")?,
                 }
                 side.map_or(Ok(()), |side| write!(f, " of {}", position_words(Some(side))))
             }

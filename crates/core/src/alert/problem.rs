@@ -76,7 +76,7 @@ impl Problem {
 }
 
 /// A value as a message shows it: in quotes, on one line, at most some sixty characters.
-pub(super) fn shown(value: &str) -> String {
+pub fn shown(value: &str) -> String {
     format!("\"{}\"", plain(value))
 }
 

@@ -11,11 +11,12 @@ mod price;
 
 use bson::Document;
 
-use super::document::{AlertData, AlertExtension, PricePoint};
+use super::document::{Alert, AlertData, AlertExtension, AlertStatistics, PricePoint, Processing, Source, Webhook};
 use super::intent::Intent;
 use super::payload::{GivenTimeframe, Payload};
 use super::problem::{Problem, ProblemCode, shown};
 use crate::config::{AlertConfiguration, AlertTypes, ConfigStatus, RequiredField, SignalSet};
+use crate::id::{AlertId, ConfigId};
 use crate::market::{Side, Signal, Symbol, Timeframe};
 use crate::money::{Amount, Price};
 use crate::time::Time;
@@ -70,6 +71,22 @@ impl CheckedAlert {
             stop_loss_price: self.stop_loss,
             timestamp: self.timestamp,
             additional_data: Some(self.additional.clone()).filter(|additional| !additional.is_empty()),
+        }
+    }
+
+    /// The alert as it would be stored, by itself: what a rehearsal works out.
+    pub fn rehearsed(&self, id: AlertId, config: ConfigId, received_at: Time, raw_payload: Document) -> Alert {
+        let webhook = Webhook { received_at, processed_at: None, raw_payload, signature: None, ip_address: None };
+        Alert {
+            id,
+            source: Source::TradingView,
+            webhook,
+            alert_data: self.alert_data(),
+            processing: Processing { alert_config_id: Some(config), ..Processing::default() },
+            statistics: AlertStatistics::default(),
+            created_at: received_at,
+            updated_at: received_at,
+            alertcast: self.extension(),
         }
     }
 

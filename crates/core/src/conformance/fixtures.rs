@@ -365,6 +365,8 @@ pub fn closed() -> EndedTrade {
         pnl_amount: amount(10.0),
         pnl_percentage: amount(10.0),
         currency: "USD".to_owned(),
+        decimals: None,
+        note: None,
     }
 }
 

@@ -2,7 +2,9 @@
 
 use bson::oid::ObjectId;
 
-use crate::delivery::{Cause, CauseKind, Delivery, Facts, MessageKind, Parcel, Recipient, priority, rotation};
+use crate::delivery::{
+    Cause, CauseKind, Delivery, EndedTrade, Facts, MessageKind, Parcel, Recipient, priority, rotation,
+};
 use crate::id::{AlertId, DeliveryId, IdSource};
 use crate::money::Price;
 use crate::store::UsageIncrement;
@@ -22,6 +24,8 @@ use super::route::{Route, Routes};
 pub struct Close<'a> {
     pub trade: &'a Trade,
     pub price: Price,
+    /// Why, for the subscriber.
+    pub note: Option<&'a str>,
     /// The act: the messages' cause.
     pub act: ObjectId,
     pub outlets: &'a Outlets,
@@ -87,9 +91,13 @@ impl Telling<'_> {
         let exit = self.exit(route);
         let result = exit.entry_delivery.and_then(|entry| {
             let id = DeliveryId(self.ids.next());
-            exit.result(id, self.asked.trade.id, entry, self.ending.told(), self.priority_support)
+            exit.result(id, self.asked.trade.id, entry, self.told(), self.priority_support)
         });
         [Some(exit), result].into_iter().flatten()
+    }
+
+    fn told(&self) -> EndedTrade {
+        EndedTrade { note: self.asked.note.map(str::to_owned), ..self.ending.told() }
     }
 
     fn exit(&self, route: Route<'_>) -> Delivery {
@@ -101,7 +109,7 @@ impl Telling<'_> {
             kind,
             trade: Some(trade.id),
         };
-        let facts = Facts::Exit { closed: self.ending.told() };
+        let facts = Facts::Exit { closed: self.told() };
         Delivery {
             alert_config_id: Some(trade.alert_config_id),
             subscription_id: Some(trade.subscription_id),

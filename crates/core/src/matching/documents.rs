@@ -49,6 +49,8 @@ struct Subject {
     priority_support: bool,
     deadline_at: Time,
     entry_deadline_at: Option<Time>,
+    /// With how many decimals the alert's prices are shown.
+    decimals: Option<Count>,
 }
 
 impl Desk<'_> {
@@ -65,6 +67,7 @@ impl Desk<'_> {
             priority_support: entry.entitled.priority_support,
             deadline_at: entry_deadline,
             entry_deadline_at: None,
+            decimals: self.job.decimals,
         };
         let (subject, facts) = match &entry.replaced {
             None => (subject, Facts::Entry { number }),
@@ -118,7 +121,8 @@ impl Desk<'_> {
         let Some(first) = notice.trades.first() else {
             return Vec::new();
         };
-        let subject = self.about_exit(user, first.subscription_id, MessageKind::Notice, None);
+        let decimals = notice.trades.iter().filter_map(|trade| trade.alertcast.decimals).max();
+        let subject = Subject { decimals, ..self.about_exit(user, first.subscription_id, MessageKind::Notice, None) };
         let numbers: Vec<Count> = notice.trades.iter().map(|trade| trade.trade_number).collect();
         let facts = match notice.news {
             News::LevelReached => Facts::LevelReached { numbers },
@@ -149,6 +153,7 @@ impl Desk<'_> {
             priority_support: has_priority_support(self.audience, user, subscription),
             deadline_at: self.now + EXIT_DEADLINE,
             entry_deadline_at: None,
+            decimals: None,
         }
     }
 
@@ -173,6 +178,7 @@ impl Desk<'_> {
             deadline_at: subject.deadline_at,
             entry_deadline_at: subject.entry_deadline_at,
             entry_delivery: entry,
+            decimals: subject.decimals,
             ..Delivery::pending(DeliveryId(self.ids.next()), parcel, facts, self.now)
         }
     }
@@ -220,6 +226,7 @@ impl Desk<'_> {
                 quantity: ask.quantity,
                 trade_ref: ask.trade_ref.as_ref().map(|named| named.name.clone()),
                 targets: ask.targets.clone(),
+                decimals: self.job.decimals,
                 preference_id: entry.preference,
                 entry_deliveries: deliveries.iter().map(announcement).collect(),
                 ..TradeExtension::default()

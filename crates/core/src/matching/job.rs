@@ -5,7 +5,9 @@ use std::time::Duration;
 use crate::alert::document::Alert;
 use crate::config::AlertConfiguration;
 use crate::delivery::{Cause, CauseKind, entry_deadline};
+use crate::figures::{self, PriceHistory};
 use crate::id::AlertId;
+use crate::money::{Count, Price};
 use crate::store;
 use crate::time::Time;
 use crate::trade::ask::Ask;
@@ -38,6 +40,8 @@ pub struct Job<'a> {
     pub followed_from: Time,
     /// Decisions only: no trade, no counter, no message to subscribers.
     pub testing: bool,
+    /// With how many decimals the new trade's prices are shown; none: as they are.
+    pub decimals: Option<Count>,
     pub outlets: &'a Outlets,
 }
 
@@ -56,8 +60,24 @@ impl<'a> Job<'a> {
             received_at: alert.webhook.received_at,
             followed_from: alert.alertcast.accepted_at.unwrap_or(alert.webhook.received_at),
             testing: alert.alertcast.testing,
+            decimals: None,
             outlets,
         })
+    }
+
+    /// The same, once it is known what the configuration's prices were before.
+    #[must_use]
+    pub fn after(self, history: &PriceHistory) -> Self {
+        let ask = &self.ask;
+        let levels: Vec<Price> =
+            ask.take_profit.into_iter().chain(ask.stop_loss).chain(ask.targets.iter().copied()).collect();
+        let decimals = ask.opens().map(|_| Count(history.decimals(ask.price, &levels).into()));
+        Self { decimals, ..self }
+    }
+
+    /// A price of it, as people read it.
+    pub fn shown(&self, price: Price) -> String {
+        figures::price(price, None, self.config.currency())
     }
 
     /// Whether those who hold an open trade are concerned, subscribed or not: everything but a mere entry. Their users

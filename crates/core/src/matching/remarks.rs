@@ -6,6 +6,7 @@ use std::fmt;
 use super::chunk::Tally;
 use super::job::Job;
 use crate::alert::intent::Intent;
+use crate::alert::problem::shown;
 use crate::trade::document::Trade;
 
 /// More numbers of trades than this are not listed.
@@ -122,7 +123,7 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
             kind: RemarkKind::LeftOpen,
             title: format!("Still open after an exit without a price: {name}"),
             lines: vec![
-                format!("{what} came with the price {}: trades close at their own level.", job.ask.price),
+                format!("{what} came with the price {}: trades close at their own level.", job.shown(job.ask.price)),
                 format!("{} have none of that kind, and stay open: close them by hand.", total.left_open),
                 "Put the price into the message: \"price\": {{close}}.".to_owned(),
             ],
@@ -151,7 +152,7 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
             kind: RemarkKind::FarOff,
             title: format!("Exit at a price far off: {name}"),
             lines: vec![
-                format!("{what} at {}: far from the entries and levels of what it closed.", job.ask.price),
+                format!("{what} at {}: far from the entries and levels of what it closed.", job.shown(job.ask.price)),
                 format!("{} were closed at it, and their subscribers were told so.", total.far_off),
                 "If it is a slipped digit, tell your subscribers: what has ended is not changed.".to_owned(),
             ],
@@ -163,7 +164,7 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
             kind: RemarkKind::AtALoss,
             title: format!("Take profit at a loss: {name}"),
             lines: vec![
-                format!("{what} at {}, which is a loss for {}.", job.ask.price, total.at_a_loss),
+                format!("{what} at {}, which is a loss for {}.", job.shown(job.ask.price), total.at_a_loss),
                 "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal."
                     .to_owned(),
             ],
@@ -173,7 +174,7 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
     if job.testing {
         remarks.push(Remark {
             kind: RemarkKind::Testing,
-            title: format!("Test alert: {what} {name} at {}", job.ask.price),
+            title: format!("Test alert: {what} {name} at {}", job.shown(job.ask.price)),
             lines: vec![
                 format!("{} subscribers would have got it.", total.sent),
                 "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
@@ -194,6 +195,14 @@ fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
         0 => "no_matching_trade: nobody holds an open trade in this configuration".to_owned(),
         holders => format!("no_matching_trade: {holders} hold open trades, none of which this alert matches"),
     };
+    let advice = match &job.ask.trade_ref {
+        Some(named) if named.explicit && total.unmatched > 0 => format!(
+            "Its trade_id {} names none of them, no level was reached, and several could be meant: close the right one by \
+             hand, and give exits the trade_id of their entry.",
+            shown(&named.name)
+        ),
+        _ => "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),
+    };
     let title = match job.ask.intent {
         Intent::Exit { reason, side: None, target: None } => format!("Exit without a trade: {reason} {name}"),
         intent => format!("{} without a trade: {name}", capital(intent)),
@@ -201,10 +210,7 @@ fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
     Some(Remark {
         kind: RemarkKind::NoMatchingTrade,
         title,
-        lines: vec![
-            format!("{first}."),
-            "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),
-        ],
+        lines: vec![format!("{first}."), advice],
         note: Some(first),
     })
 }

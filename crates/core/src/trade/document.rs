@@ -157,6 +157,9 @@ pub struct TradeExtension {
     /// here: its entry's alert has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub targets: Vec<Price>,
+    /// With how many decimals its prices are shown. None of a trade that was opened before that was kept: as they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decimals: Option<Count>,
     /// The preferences whose counters the entry raised: where it turns out never to have arrived, these are lowered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub preference_id: Option<PreferenceId>,

@@ -334,6 +334,8 @@ impl<'t> Ending<'t> {
             pnl_amount: self.result.amount,
             pnl_percentage: self.result.percentage,
             currency: trade.pnl.currency.clone(),
+            decimals: trade.alertcast.decimals,
+            note: None,
         }
     }
 }

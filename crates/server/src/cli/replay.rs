@@ -250,16 +250,12 @@ fn print(file: &Path, report: &Report) {
         terminal::line("");
         terminal::group("Refused");
     }
-    for refusal in &report.refused {
-        let lines: Vec<String> = refusal.lines.iter().map(ToString::to_string).collect();
-        let more = if refusal.count > refusal.lines.len() { " …" } else { "" };
-        let word = if refusal.count == 1 { "line" } else { "lines" };
-        terminal::finding(
-            terminal::Mark::Bad,
-            &format!("{} × {}: {word} {}{more}", refusal.count, refusal.rule, lines.join(", ")),
-            Some(&refusal.message),
-        );
+    print_lines(&report.refused, terminal::Mark::Bad);
+    if !report.remarks.is_empty() {
+        terminal::line("");
+        terminal::group("What the operators would have heard");
     }
+    print_lines(&report.remarks, terminal::Mark::Attention);
     for config in &report.configurations {
         print_config(config);
     }
@@ -271,6 +267,19 @@ fn print(file: &Path, report: &Report) {
     print_sending(&report.sending);
     report.user.iter().for_each(print_story);
     terminal::done("Nothing was sent, and nothing was written.");
+}
+
+fn print_lines(found: &[Refusal], mark: terminal::Mark) {
+    for refusal in found {
+        let lines: Vec<String> = refusal.lines.iter().map(ToString::to_string).collect();
+        let more = if refusal.count > refusal.lines.len() { " …" } else { "" };
+        let word = if refusal.count == 1 { "line" } else { "lines" };
+        terminal::finding(
+            mark,
+            &format!("{} × {}: {word} {}{more}", refusal.count, refusal.rule, lines.join(", ")),
+            Some(&refusal.message),
+        );
+    }
 }
 
 fn print_config(config: &ConfigReport) {
@@ -303,9 +312,8 @@ fn print_trades(trades: &TradeTally) {
     }
     terminal::fact("Trades", parts.join(" · "));
     if let Some(rate) = trades.win_rate {
-        let (won, ended, sum) = (trades.won, trades.ended(), trades.pnl_percent);
-        let mean = sum / f64::from(u32::try_from(ended.max(1)).unwrap_or(u32::MAX));
-        let result = format!("{rate} % won ({won} of {ended}), P&L {sum:+.2} % in sum, {mean:+.2} % a trade");
+        let (won, ended, (sum, mean)) = (trades.won, trades.ended(), trades.pnl_shown());
+        let result = format!("{rate} % won ({won} of {ended}), P&L {sum} in sum, {mean} a trade");
         terminal::fact("Result", result);
     }
 }

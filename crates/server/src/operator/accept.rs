@@ -209,7 +209,7 @@ async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
 async fn not_accepted_yet(app: &App, payload: &Payload, config: ConfigId, checked: &CheckedAlert) -> Result<()> {
     let Some(name) = &payload.alert_id else { return Ok(()) };
     let now = app.clock.now();
-    let key = IntakeKey { key: alert_id_key(name, config, checked.signal), until: now };
+    let key = IntakeKey { key: alert_id_key(name, config, checked.signal, payload.intent), until: now };
     match app.store.find_duplicate(&[key], now).await? {
         Some(of) => Err(ActError::Duplicate { of }),
         None => Ok(()),

@@ -13,16 +13,17 @@ use crate::app::App;
 use crate::notices::{Trouble, notices};
 use crate::processor::outlets;
 
-/// Closes an open trade at a price; its subscriber hears of it as of an alert's exit. Answers the trade as it is then.
+/// Closes an open trade at a price; its subscriber hears of it as of an alert's exit, and why (`note`). Answers the trade
+/// as it is then.
 ///
 /// # Errors
 /// `NotFound`, `NotOpen`, `Busy`, or the store's.
-pub async fn close_trade(app: &App, act: &Act, trade: TradeId, price: Price) -> Result<Trade> {
+pub async fn close_trade(app: &App, act: &Act, trade: TradeId, price: Price, note: Option<&str>) -> Result<Trade> {
     for _ in 0..TRIES_MAX {
         app.audience.catch_up(&*app.store).await?;
         let kept: Trade = one(app, Collection::Trades, trade.0).await?;
         let (now, outlets) = (app.clock.now(), outlets(app));
-        let asked = Close { trade: &kept, price, act: app.ids.next(), outlets: &outlets };
+        let asked = Close { trade: &kept, price, note, act: app.ids.next(), outlets: &outlets };
         let plan = app.audience.with(|audience| by_hand::close(&asked, audience, now, &*app.ids));
         let plan = plan.map_err(|not_open| ActError::NotOpen(not_open.status))?;
         let deed = Deed {

@@ -1,6 +1,7 @@
 //! Rehearsing an alert: what the webhook would answer, and what would follow. Nothing is written.
 
-use alertcast_core::alert::document::{Alert, AlertExtension, AlertStatistics, Processing, Source, Webhook};
+use alertcast_core::alert::document::Alert;
+use alertcast_core::alert::duplicate::alert_id_key;
 use alertcast_core::alert::payload::{self, Payload, Unreadable};
 use alertcast_core::alert::problem::Problem;
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
@@ -10,7 +11,8 @@ use alertcast_core::id::{AlertId, ConfigId, UserId};
 use alertcast_core::matching::chunk::{Chunk, next_users, plan_chunk};
 use alertcast_core::matching::job::Job;
 use alertcast_core::matching::rehearsal::Rehearsal;
-use alertcast_core::store::{Result, partition_of};
+use alertcast_core::matching::remarks::{Remark, remarks};
+use alertcast_core::store::{IntakeKey, Result};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 
@@ -33,6 +35,10 @@ pub enum Rehearsed {
         config: Option<ConfigId>,
         problems: Vec<Problem>,
     },
+    /// An alert with its `alert_id` was accepted already: nothing would become of it.
+    Duplicate {
+        of: AlertId,
+    },
     Accepted {
         config: ConfigId,
         /// Its configuration is `testing`: none of this would happen, and only the operators would hear of it.
@@ -40,6 +46,8 @@ pub enum Rehearsed {
         /// Why one half of a turn would be left out.
         left_out: Vec<Problem>,
         outcome: Rehearsal,
+        /// What the operators would hear of it.
+        remarks: Vec<Remark>,
         texts: Vec<Sample>,
     },
 }
@@ -74,8 +82,13 @@ pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> 
         Ok(checked) => checked,
         Err(problems) => return Ok(Rehearsed::Refused { config: Some(config.id), problems }),
     };
-    let alert = alert(app, &payload, &checked, config.id, now);
-    let outcome = work_out(app, &alert, &config, now).await?;
+    if let Some(of) = accepted_before(app, &payload, config.id, &checked, now).await? {
+        return Ok(Rehearsed::Duplicate { of });
+    }
+    let mut alert = checked.rehearsed(AlertId(app.ids.next()), config.id, now, payload.raw.clone());
+    // What would become of it, were it no test.
+    alert.alertcast.testing = false;
+    let (outcome, remarks) = work_out(app, &alert, &config, now).await?;
     let texts = outcome.samples.iter().filter_map(|delivery| {
         let story =
             Story { delivery, alert: Some(&alert), config: Some(&config), entry: None, zone: &TimeZone::UTC, now };
@@ -84,39 +97,25 @@ pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> 
         Some(Sample { user, channel, kind, html: message.html, plain: message.plain })
     });
     let texts = texts.collect();
-    Ok(Rehearsed::Accepted { config: config.id, testing: checked.testing, left_out: checked.left_out, outcome, texts })
-}
-
-/// The alert that would be stored.
-fn alert(app: &App, payload: &Payload, checked: &CheckedAlert, config: ConfigId, now: Time) -> Alert {
-    Alert {
-        id: AlertId(app.ids.next()),
-        source: Source::TradingView,
-        webhook: Webhook {
-            received_at: now,
-            processed_at: None,
-            raw_payload: payload.raw.clone(),
-            signature: None,
-            ip_address: None,
-        },
-        alert_data: checked.alert_data(),
-        processing: Processing { alert_config_id: Some(config), ..Processing::default() },
-        statistics: AlertStatistics::default(),
-        created_at: now,
-        updated_at: now,
-        alertcast: AlertExtension {
-            partition: Some(partition_of(config)),
-            // What would become of it, were it no test.
-            testing: false,
-            ..checked.extension()
-        },
-    }
+    Ok(Rehearsed::Accepted {
+        config: config.id,
+        testing: checked.testing,
+        left_out: checked.left_out,
+        outcome,
+        remarks,
+        texts,
+    })
 }
 
 /// Plans every chunk as the processor would, also where the configuration is `testing`.
-async fn work_out(app: &App, alert: &Alert, config: &AlertConfiguration, now: Time) -> Result<Rehearsal> {
+async fn work_out(
+    app: &App,
+    alert: &Alert,
+    config: &AlertConfiguration,
+    now: Time,
+) -> Result<(Rehearsal, Vec<Remark>)> {
     let outlets = outlets(app);
-    let job = Job::new(alert, config, &outlets)?;
+    let job = Job::new(alert, config, &outlets)?.after(&app.prices.history(&*app.store, config.id, None).await);
     let candidates = app.audience.with(|audience| audience.candidates(config.id));
     let mut outcome = Rehearsal::default();
     let mut cursor = None;
@@ -132,8 +131,22 @@ async fn work_out(app: &App, alert: &Alert, config: &AlertConfiguration, now: Ti
         let plan = app.audience.with(|audience| plan_chunk(&job, audience, &chunk, now, &*app.ids))?;
         outcome.add(plan, LISTED_MAX);
         if last {
-            return Ok(outcome);
+            let remarks = remarks(&job, &outcome.tally);
+            return Ok((outcome, remarks));
         }
         cursor = users.last().copied().or(cursor);
     }
+}
+
+/// The alert that was accepted with the same `alert_id`.
+async fn accepted_before(
+    app: &App,
+    payload: &Payload,
+    config: ConfigId,
+    checked: &CheckedAlert,
+    now: Time,
+) -> Result<Option<AlertId>> {
+    let Some(name) = &payload.alert_id else { return Ok(None) };
+    let key = IntakeKey { key: alert_id_key(name, config, checked.signal, payload.intent), until: now };
+    app.store.find_duplicate(&[key], now).await
 }

@@ -196,7 +196,10 @@ async fn process(
         return Err(Halt::Failed("its configuration has been deleted, or cannot be read".to_owned()));
     };
     let outlets = outlets(app);
-    let job = Job::new(alert, &config, &outlets)?;
+    let mut job = Job::new(alert, &config, &outlets)?;
+    if job.ask.opens().is_some() {
+        job = job.after(&app.prices.history(&*app.store, config.id, Some(fence)).await);
+    }
     let run = Run { app, alert, config: &config, job, fence, candidates };
     let mut cursor = alert.alertcast.cursor;
     let mut tally = Tally::default();
@@ -216,6 +219,7 @@ async fn process(
         }
     };
     debug!(alert = %alert.id, sent = tally.sent, "an alert was processed");
+    app.prices.note(config.id, alert.alert_data.price);
     if settled {
         return Ok(());
     }

@@ -17,4 +17,4 @@ mod sending;
 pub use input::{InputError, Recorded, lines};
 pub use list_of_trades::{Naming, is_list_of_trades, list_of_trades};
 pub use rehearsal::{Options, as_of, rehearse};
-pub use report::{ConfigReport, Lane, Report, Story, StoryLine, Totals, TradeTally, Worst};
+pub use report::{ConfigReport, Lane, Refusal, Report, Story, StoryLine, Totals, TradeTally, Worst};

@@ -11,17 +11,21 @@ use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::decision::Decision;
 use alertcast_core::delivery::MessageKind;
+use alertcast_core::figures::{self, PriceHistory};
 use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
 use alertcast_core::limiter::Limits;
+use alertcast_core::market::Signal;
 use alertcast_core::matching::audience::Audience;
 use alertcast_core::matching::chunk::{Chunk, ChunkPlan, next_users, plan_chunk, span};
 use alertcast_core::matching::job::{Job, Outlets};
+use alertcast_core::matching::remarks::{RemarkKind, remarks};
+use alertcast_core::money::Price;
 use alertcast_core::quota::Quota;
 use alertcast_core::store::{ChunkState, Result};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
-use alertcast_core::trade::ask::{Ask, TradeRef};
 use alertcast_core::trade::document::Trade;
+use bson::Document;
 use bson::oid::ObjectId;
 
 use super::input::Recorded;
@@ -79,7 +83,8 @@ struct Read<'a> {
     payload: std::result::Result<Payload, String>,
 }
 
-/// In the order of their receipt; one without a moment comes with the one before it.
+/// In the order of their receipt, and of those received at the same moment in that of their own times, as the running
+/// program takes them; one without a moment comes with the one before it.
 fn in_order(recorded: &[Recorded], now: Time) -> Vec<Read<'_>> {
     let mut last = None;
     let mut all = Vec::with_capacity(recorded.len());
@@ -90,7 +95,8 @@ fn in_order(recorded: &[Recorded], now: Time) -> Vec<Read<'_>> {
         last = Some(received_at);
         all.push(Read { recorded, received_at, payload });
     }
-    all.sort_by_key(|read| read.received_at);
+    let own = |read: &Read<'_>| read.payload.as_ref().ok().and_then(|payload| payload.timestamp);
+    all.sort_by_key(|read| (read.received_at, own(read).unwrap_or(read.received_at)));
     all
 }
 
@@ -106,6 +112,7 @@ struct Rehearsal<'a> {
     roads: Roads,
     totals: Totals,
     refusals: Refusals,
+    remarks: Refusals,
     story: Vec<StoryLine>,
 }
 
@@ -116,6 +123,7 @@ struct Book {
     last_numbers: HashMap<UserId, i64>,
     /// Newest first.
     prices: VecDeque<PricePoint>,
+    history: PriceHistory,
     alerts: usize,
     messages: usize,
     recipients: HashSet<UserId>,
@@ -135,6 +143,7 @@ impl<'a> Rehearsal<'a> {
             roads: Roads::new(options.limits),
             totals: Totals::default(),
             refusals: Refusals::default(),
+            remarks: Refusals::default(),
             story: Vec::new(),
         }
     }
@@ -187,13 +196,13 @@ impl<'a> Rehearsal<'a> {
         match checked {
             Ok(checked) => {
                 self.seen.extend(keys.into_iter().map(|key| (key.key, key.until)));
-                note_price(&mut book.prices, payload, at, true);
+                note_price(&mut book.prices, Some(checked.signal), payload.price, at, true);
                 self.totals.accepted += 1;
                 self.work_out(read, config, &checked)
             }
             Err(problems) => {
                 if problems.iter().all(|problem| problem.code == ProblemCode::PriceTolerance) {
-                    note_price(&mut book.prices, payload, at, false);
+                    note_price(&mut book.prices, payload.signal, payload.price, at, false);
                 }
                 self.refuse_for(read, &problems);
                 Ok(())
@@ -219,28 +228,10 @@ impl<'a> Rehearsal<'a> {
 
     fn work_out(&mut self, read: &Read<'_>, config: &AlertConfiguration, checked: &CheckedAlert) -> Result<()> {
         let at = read.received_at;
-        let job = Job {
-            alert: AlertId(self.ids.next()),
-            config,
-            ask: Ask {
-                intent: checked.intent,
-                price: checked.price,
-                take_profit: checked.take_profit,
-                stop_loss: checked.stop_loss,
-                targets: checked.alert_data().further_targets(),
-                quantity: checked.quantity.filter(|units| units.is_positive()),
-                trade_ref: checked
-                    .trade_ref
-                    .clone()
-                    .map(|name| TradeRef { name, explicit: checked.trade_ref_explicit }),
-            },
-            risk: checked.risk,
-            received_at: at,
-            followed_from: at,
-            testing: checked.testing,
-            outlets: &self.options.outlets,
-        };
+        let alert = checked.rehearsed(AlertId(self.ids.next()), config.id, at, Document::new());
         let book = self.books.entry(config.id).or_default();
+        let job = Job::new(&alert, config, &self.options.outlets)?.after(&book.history);
+        book.history.note(checked.price);
         let mut holders: Vec<UserId> = book.open.keys().map(|(user, _)| *user).collect();
         holders.dedup();
         let concerned = if job.concerns_holders() { holders.as_slice() } else { &[] };
@@ -259,6 +250,10 @@ impl<'a> Rehearsal<'a> {
         let chunk = Chunk { users: &users, state: &state, last: true };
         let plan = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;
         (book.last_numbers, self.quotas) = (state.last_numbers, state.quotas);
+        for remark in remarks(&job, &plan.tally).into_iter().filter(|remark| remark.kind != RemarkKind::Testing) {
+            let lines = remark.lines.join(" ");
+            self.remarks.add(remark.kind.as_str(), read.recorded.line, &format!("{}. {lines}", remark.title));
+        }
         self.tell_story(read, checked, config.id, &plan);
         self.apply(read, config.id, plan);
         Ok(())
@@ -291,12 +286,19 @@ impl<'a> Rehearsal<'a> {
     fn tell_story(&mut self, read: &Read<'_>, checked: &CheckedAlert, config: ConfigId, plan: &ChunkPlan) {
         let mut decisions = plan.decisions.iter().flat_map(|chunk| &chunk.decisions);
         let Some(decision) = decisions.find(|decision| Some(decision.user) == self.options.user) else { return };
+        let currency = self.audience.config(config).map_or("USD", |config| config.currency());
         let trades = self.trades_told(decision, config, plan);
         let of = self.audience.config(config).map_or_else(String::new, |config| format!(" ({})", config.name));
         self.story.push(StoryLine {
             line: read.recorded.line,
             at: read.received_at.to_string(),
-            alert: format!("{} {} {} at {}{of}", checked.signal, checked.symbol, checked.timeframe, checked.price),
+            alert: format!(
+                "{} {} {} at {}{of}",
+                checked.intent,
+                checked.symbol,
+                checked.timeframe,
+                figures::price(checked.price, None, currency)
+            ),
             verdict: decision.verdict.as_str(),
             trades,
         });
@@ -306,13 +308,16 @@ impl<'a> Rehearsal<'a> {
         let open = |id: TradeId| self.books.get(&config).and_then(|book| book.open.values().find(|one| one.id == id));
         let ended = plan.ended.iter().filter_map(|end| {
             let trade = open(end.trade).filter(|trade| trade.user_id == decision.user)?;
-            let pnl = end.pnl_percentage.get().round_dp(2);
-            Some(format!("trade #{} ends at {}: {}, {pnl} %", trade.trade_number.0, end.exit_price, end.reason))
+            let decimals = shown_decimals(trade, Some(end.exit_price));
+            let price = figures::price(end.exit_price, decimals, &trade.pnl.currency);
+            let pnl = figures::percent(end.pnl_percentage.get());
+            Some(format!("trade #{} ends at {price}: {}, {pnl}", trade.trade_number.0, end.reason))
         });
         let opened =
             decision.actions.iter().filter(|action| action.action != TradeAction::Close).filter_map(|action| {
                 let trade = plan.opened.iter().find(|trade| trade.id == action.trade)?;
                 let (side, price) = (trade.trade_data.signal, trade.trade_data.entry_price);
+                let price = figures::price(price, shown_decimals(trade, None), &trade.pnl.currency);
                 Some(format!("trade #{} opens: {side} at {price}", trade.trade_number.0))
             });
         ended.chain(opened).collect()
@@ -332,12 +337,20 @@ impl<'a> Rehearsal<'a> {
         Report {
             alerts: self.totals,
             refused: self.refusals.finish(),
+            remarks: self.remarks.finish(),
             configurations,
             trades,
             sending: self.roads.finish(),
             user: self.options.user.map(|user| Story { id: user.to_string(), name: None, lines }),
         }
     }
+}
+
+/// With how many decimals a message shows the trade's prices.
+fn shown_decimals(trade: &Trade, exit: Option<Price>) -> Option<u32> {
+    let decimals = u32::try_from(trade.alertcast.decimals?.0).ok()?;
+    let prices: Vec<Price> = exit.into_iter().chain([trade.trade_data.entry_price]).collect();
+    Some(figures::telling_apart(decimals, &prices))
 }
 
 fn report(config: &AlertConfiguration, book: Book) -> ConfigReport {
@@ -356,10 +369,16 @@ fn report(config: &AlertConfiguration, book: Book) -> ConfigReport {
     }
 }
 
-/// Of an entry, whose price the next one is held against.
-fn note_price(prices: &mut VecDeque<PricePoint>, payload: &Payload, at: Time, accepted: bool) {
-    let opens = payload.intent.is_some_and(|intent| intent.opens().is_some());
-    if let Some(price) = payload.price.filter(|_| opens) {
+/// Of an entry, whose price the next one is held against: by the signal that is stored, as the store tells entries.
+fn note_price(
+    prices: &mut VecDeque<PricePoint>,
+    signal: Option<Signal>,
+    price: Option<Price>,
+    at: Time,
+    accepted: bool,
+) {
+    let opens = signal.and_then(Signal::entry_side).is_some();
+    if let Some(price) = price.filter(|_| opens) {
         prices.push_front(PricePoint { price, at, accepted });
         prices.truncate(PRICES_KEPT);
     }

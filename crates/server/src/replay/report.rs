@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alertcast_core::figures;
 use alertcast_core::market::ExitReason;
 use alertcast_core::money::Amount;
 use alertcast_core::trade::document::{TradeEnd, TradeStatus};
@@ -18,6 +19,9 @@ pub struct Report {
     pub alerts: Totals,
     /// What was refused, by the rule that was broken.
     pub refused: Vec<Refusal>,
+    /// What the operators would have heard of the others, by kind.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Refusal>,
     pub configurations: Vec<ConfigReport>,
     /// Over all configurations.
     pub trades: TradeTally,
@@ -44,7 +48,7 @@ pub struct Totals {
     pub last_at: Option<String>,
 }
 
-/// One rule, and the alerts that broke it.
+/// One rule, and the alerts that broke it; or one kind of remark, and the alerts that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     pub rule: String,
@@ -131,7 +135,15 @@ impl TradeTally {
         self.win_rate = share(self.won, self.ended());
         let by_tp = self.closed_by(ExitReason::TpHit);
         self.success_rate = share(by_tp, by_tp + self.closed_by(ExitReason::SlHit));
-        self.pnl_percent = Amount::new(self.pnl.round_dp(4)).map_or(0.0, Amount::to_f64);
+        self.pnl_percent = Amount::new(self.pnl).map_or(0.0, Amount::to_f64);
+    }
+
+    /// The P&L in percent of all that ended together, and on average, as people read it.
+    #[must_use]
+    pub fn pnl_shown(&self) -> (String, String) {
+        let ended = Decimal::from(self.ended().max(1));
+        let mean = self.pnl.checked_div(ended).unwrap_or_default();
+        (figures::percent(self.pnl), figures::percent(mean))
     }
 
     /// Trades that ended, however.

@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use alertcast::clock::Clock as _;
 use alertcast::replay::{Options, Recorded, Report, rehearse};
+use alertcast_core::config::ConfigStatus;
 use alertcast_core::conformance::fixtures::{config_id, user_id};
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::{Delivery, MessageKind};
+use alertcast_core::figures;
+use alertcast_core::id::UserId;
 use alertcast_core::limiter::Limits;
 use alertcast_core::matching::job::Outlets;
 use alertcast_core::money::Count;
@@ -77,10 +80,87 @@ fn options(app: &App) -> Options {
     }
 }
 
-/// Plays the script in the running program; what was recorded of it, and what it came to.
-async fn played(app: &mut App) -> Vec<Recorded> {
+/// Every way out, told well and badly: without a price, at a loss, far off, at each target, of a part, turned round, and
+/// in a configuration that is in testing.
+fn exits() -> Vec<Value> {
+    let with_targets = |price: f64| with(alert(1, "BUY", price), json!({ "tp": 110, "tp2": 120.123456789, "sl": 95 }));
+    let position = |action: &str, price: f64, from: &str, to: &str, more: Value| {
+        let moved = json!({ "prev_market_position": from, "market_position": to });
+        with(with(alert(2, action, price), moved), more)
+    };
+    vec![
+        with_targets(100.0),
+        alert(1, "TP1", 110.0),
+        alert(1, "TP2", 0.0),
+        alert(1, "BUY", 100.25),
+        alert(1, "TP_HIT", 0.0),
+        alert(1, "TP_HIT", 90.125),
+        with(with_targets(100.0), json!({ "alert_id": "same" })),
+        with(with_targets(101.0), json!({ "alert_id": "same" })),
+        with(alert(1, "SL_HIT", 9.5), json!({ "trade_id": "unknown" })),
+        position("buy", 50.0, "flat", "long", json!({})),
+        position("sell", 51.0, "long", "long", json!({})),
+        position("sell", 52.0, "long", "short", json!({ "tp": 60, "comment": "TP" })),
+        position("sell", 49.123456, "flat", "short", json!({ "quantity": 2.5, "sl": 52 })),
+        position("buy", 0.0, "short", "flat", json!({ "comment": "SL" })),
+        position("buy", 0.0, "short", "flat", json!({})),
+        alert(3, "BUY", 10.0),
+        alert(3, "TP_HIT", 11.0),
+    ]
+}
+
+/// What became of one user's trades, as a replay tells it.
+fn story_of(books: &Books, user: UserId) -> Vec<String> {
+    let mut lines = Vec::new();
+    for trade in books.trades.values().filter(|trade| trade.user_id == user) {
+        let (data, number, currency) = (&trade.trade_data, trade.trade_number.0, &trade.pnl.currency);
+        let decimals = trade.alertcast.decimals.map(|decimals| u32::try_from(decimals.0).unwrap());
+        let shown = |price| figures::price(price, decimals, currency);
+        lines.push(format!("trade #{number} opens: {} at {}", data.signal, shown(data.entry_price)));
+        if let (Some(exit), Some(reason), Some(pnl)) = (data.exit_price, data.exit_reason, trade.pnl.percentage) {
+            let apart = decimals.map(|decimals| figures::telling_apart(decimals, &[exit, data.entry_price]));
+            let (exit, pnl) = (figures::price(exit, apart, currency), figures::percent(pnl.get()));
+            lines.push(format!("trade #{number} ends at {exit}: {reason}, {pnl}"));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+#[tokio::test]
+async fn every_way_out_comes_to_what_the_running_program_made_of_it() {
+    let world =
+        world().config(3, |config| config.status = ConfigStatus::Testing).plan(3, &[3], |_| {}).user(6, 3, |_| {});
+    let mut app = App::start(world).await;
+    let recorded = played(&mut app, exits()).await;
+    let audience = app.parts.audience.with(Clone::clone);
+    let report = rehearse(&audience, &recorded, &options(&app)).unwrap();
+    let books = app.finish().await;
+    assert_same(&report, &books);
+    let refused = books.alerts.values().filter(|alert| !alert.alertcast.refused_for.is_empty()).count();
+    assert_eq!((report.alerts.accepted, report.alerts.refused), (books.alerts.len() - refused, refused));
+    let mut ended = 0;
+    for user in (1..=6).map(user_id) {
+        let options = Options { user: Some(user), ..options(&app) };
+        let story = rehearse(&audience, &recorded, &options).unwrap().user.unwrap();
+        let mut lines: Vec<String> = story.lines.into_iter().flat_map(|line| line.trades).collect();
+        lines.sort();
+        assert_eq!(lines, story_of(&books, user), "{user}");
+        ended += lines.iter().filter(|line| line.contains(" ends at ")).count();
+    }
+    assert!(ended > 10, "{report:#?}");
+    let kinds: Vec<&str> = report.remarks.iter().map(|remark| remark.rule.as_str()).collect();
+    for kind in ["left_open", "take_profit_at_a_loss", "far_off"] {
+        assert!(kinds.contains(&kind), "{kind}: {kinds:?}");
+        let told = books.alerts.values().flat_map(|alert| &alert.processing.errors);
+        assert!(told.clone().any(|error| error.message.starts_with(kind)), "{kind}");
+    }
+}
+
+/// Plays a script in the running program; what was recorded of it, with its first alert sent again.
+async fn played(app: &mut App, script: Vec<Value>) -> Vec<Recorded> {
     let mut recorded = Vec::new();
-    for body in script() {
+    for body in script {
         let body = app.named(body);
         let record = |app: &App| Recorded {
             line: recorded.len() as u64 + 1,
@@ -150,7 +230,7 @@ fn assert_same(report: &Report, books: &Books) {
 #[tokio::test]
 async fn the_same_alerts_come_to_the_same_trades_decisions_and_messages() {
     let mut app = App::start(world()).await;
-    let recorded = played(&mut app).await;
+    let recorded = played(&mut app, script()).await;
     let audience = app.parts.audience.with(Clone::clone);
     let report = rehearse(&audience, &recorded, &options(&app)).unwrap();
     let books = app.finish().await;
@@ -174,7 +254,7 @@ async fn the_same_alerts_come_to_the_same_trades_decisions_and_messages() {
 #[tokio::test]
 async fn a_part_of_the_alerts_or_one_subscriber_can_be_looked_at() {
     let mut app = App::start(world()).await;
-    let recorded = played(&mut app).await;
+    let recorded = played(&mut app, script()).await;
     let audience = app.parts.audience.with(Clone::clone);
     let all = options(&app);
     let of_two = Options { config: Some(config_id(2)), ..all.clone() };

@@ -184,6 +184,7 @@ fn an_exit_finds_holders_that_its_caller_did_not_name() {
         received_at: NOON,
         followed_from: NOON,
         testing: false,
+        decimals: None,
         outlets: &outlets,
     };
     let planned = |ask: Ask, state: &ChunkState| {
@@ -216,6 +217,7 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
         received_at: NOON,
         followed_from: NOON,
         testing: false,
+        decimals: None,
         outlets: &outlets,
     };
     let chunk = Chunk { users: &users, state: &state, last: true };
@@ -292,6 +294,7 @@ fn the_operators_hear_of_what_stays_open_what_is_far_off_and_of_a_profit_at_a_lo
         received_at: NOON,
         followed_from: NOON,
         testing: false,
+        decimals: None,
         outlets: &outlets,
     };
     let titles: Vec<String> = remarks(&job, &total).into_iter().map(|remark| remark.title).collect();

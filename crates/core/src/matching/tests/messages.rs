@@ -9,6 +9,7 @@ use crate::delivery::{
     CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient, TargetTrade,
     delivery_key, rotation,
 };
+use crate::figures::PriceHistory;
 use crate::market::{Side, Signal};
 use crate::matching::audience::Entity;
 use crate::matching::chunk::{Chunk, entries_for_targets, learn_targets, plan_chunk};
@@ -240,6 +241,24 @@ fn a_target_is_told_with_its_level_and_the_last_one_closes() {
     assert_eq!(world.increments.closed_by_tp, 2);
 }
 
+#[test]
+fn a_trade_and_its_messages_keep_how_its_prices_are_shown() {
+    let mut history = PriceHistory::default();
+    ["1.1", "1.08452", "1.09"].iter().for_each(|at| history.note(price(at)));
+    let mut world = World::new();
+    world.history = Some(history);
+    let told = world.alert(Ask { take_profit: Some(price("1.09345123456789")), ..buy("1.08") });
+    let trade = &told.plans[0].opened[0];
+    assert_eq!(trade.alertcast.decimals, Some(Count(5)));
+    assert_eq!(trade.trade_data.take_profit_price, Some(price("1.09345123456789")), "what is kept stays exact");
+    assert_eq!(told.deliveries().next().unwrap().decimals, Some(Count(5)));
+    let partial = Intent::Partial { side: None, reason: None, change: PositionChange::Reduced };
+    assert_eq!(world.alert(ask(partial, "1.085")).deliveries().next().unwrap().decimals, Some(Count(5)));
+    let told = world.alert(tp("1.0934"));
+    let Facts::Exit { closed } = &told.deliveries().next().unwrap().facts else { panic!("{told:?}") };
+    assert_eq!(closed.decimals, Some(Count(5)));
+}
+
 /// The alert of a BUY at 100 with a target at 120.
 fn entry_alert(id: crate::id::AlertId, additional: bson::Document) -> Alert {
     Alert {
@@ -290,6 +309,7 @@ fn an_older_trades_targets_are_those_of_its_entry() {
         received_at: NOON,
         followed_from: NOON,
         testing: false,
+        decimals: None,
         outlets: &outlets,
     };
     let target = |number| Intent::Exit { reason: ExitSignal::TpHit, side: None, target: Some(number) };

@@ -58,6 +58,7 @@ fn planned(audience: &Audience, ask: Ask, users: &[UserId], open: &[Trade], aler
         received_at: NOON,
         followed_from: NOON,
         testing: false,
+        decimals: None,
         outlets: &outlets,
     };
     let ids = Ids::default();

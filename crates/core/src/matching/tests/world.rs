@@ -11,6 +11,7 @@ use crate::config::{
 };
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery, MessageKind};
+use crate::figures::PriceHistory;
 use crate::id::{AlertId, ConfigId, IdSource, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{Side, Symbol, Timeframe};
 use crate::matching::audience::{Audience, Entity};
@@ -210,6 +211,8 @@ pub(super) struct World {
     pub(super) outlets: Outlets,
     pub(super) increments: ConfigIncrement,
     pub(super) testing: bool,
+    /// The configuration's last prices, where they matter.
+    pub(super) history: Option<PriceHistory>,
     pub(super) risk: Option<crate::user::RiskLevel>,
     /// How many users make a chunk.
     pub(super) chunk: usize,
@@ -251,6 +254,7 @@ impl World {
             outlets: Outlets { default_bot: Some("42".to_owned()), mail_shards: 4, entry_deadline: None },
             increments: ConfigIncrement::default(),
             testing: false,
+            history: None,
             risk: None,
             chunk: 500,
             crashes: false,
@@ -294,7 +298,12 @@ impl World {
             received_at: self.now,
             followed_from: self.now,
             testing: self.testing,
+            decimals: None,
             outlets: &outlets,
+        };
+        let job = match &self.history {
+            Some(history) => job.after(history),
+            None => job,
         };
         let candidates = self.audience.candidates(config.id);
         let mut plans = Vec::new();

@@ -5,6 +5,7 @@
 
 mod notice;
 mod number;
+mod style;
 mod text;
 mod trade;
 

@@ -5,6 +5,7 @@ use alertcast_core::delivery::TargetTrade;
 use alertcast_core::market::Signal;
 use alertcast_core::money::{Count, Price};
 
+use super::style::{Style, remarks_of};
 use super::text::{Line, Text};
 use super::{NUMBERS_MAX, Story, numbers};
 
@@ -19,8 +20,9 @@ pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count],
     story.heading(text, mark, what, &trade_names(trades));
     story.remarks(text, "");
     text.gap();
+    let style = Style::of(story.delivery, story);
     let at = |line: Line, before: &str, price: Option<Price>| match price {
-        Some(price) => line.text(before).code(price.to_string()),
+        Some(price) => line.text(before).code(style.price(price)),
         None => line,
     };
     let stop = story.alert.and_then(|alert| alert.alert_data.stop_loss_price).filter(|stop| stop.is_positive());
@@ -30,6 +32,7 @@ pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count],
         PositionChange::StopMoved => at(Line::new().text("Stop moved"), " to ", stop),
     });
     text.line(Line::new().text(stays_open(trades.len())));
+    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
     story.time(text, story.happened_at());
 }
 
@@ -44,20 +47,21 @@ pub(super) fn target_reached(
     story.heading(text, "🎯", &format!("TARGET {} REACHED", target.0), &trade_names(&numbers));
     story.remarks(text, "");
     text.gap();
+    let style = Style::of(story.delivery, story);
     let alike = trades.windows(2).all(|pair| (pair[0].level, pair[0].next) == (pair[1].level, pair[1].next));
     for trade in trades.iter().take(if alike { 1 } else { NUMBERS_MAX }) {
         let whose = (!alike).then(|| format!("#{}  ", trade.number.0));
         if let Some(level) = trade.level {
             let line = Line::new().text("🎯 ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0));
-            text.line(line.code(level.to_string()));
+            text.line(line.code(style.price(level)));
         }
         if let Some(next) = trade.next {
             let line = Line::new().text("➡️ ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0 + 1));
-            text.line(line.code(next.to_string()));
+            text.line(line.code(style.price(next)));
         }
     }
     if let Some(price) = price(story) {
-        text.line(Line::new().text("Price  ").code(price.to_string()));
+        text.line(Line::new().text("Price  ").code(Style::of(story.delivery, story).price(price)));
     }
     text.line(Line::new().text(if by_yourself { BY_YOURSELF } else { stays_open(trades.len()) }));
     story.time(text, story.happened_at());
@@ -78,7 +82,7 @@ pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]
     story.remarks(text, "");
     text.gap();
     if let Some(price) = price(story) {
-        text.line(Line::new().text("Price  ").code(price.to_string()));
+        text.line(Line::new().text("Price  ").code(Style::of(story.delivery, story).price(price)));
     }
     text.line(Line::new().text(BY_YOURSELF));
     story.time(text, story.happened_at());

@@ -107,6 +107,8 @@ fn ended(side: Side, from: &str, to: &str, reason: ExitReason) -> EndedTrade {
         pnl_amount: Amount::new(gain).unwrap(),
         pnl_percentage: Amount::new(percentage).unwrap(),
         currency: "USD".to_owned(),
+        decimals: None,
+        note: None,
     }
 }
 
@@ -125,6 +127,74 @@ fn a_short_entry_with_further_targets() {
     (data.take_profit_price, data.stop_loss_price) = (Some(price("0.00001200")), Some(price("0.00001251")));
     data.additional_data = Some(doc! { "tp3": "0.0000114", "TP_2": 0.000_011_8, "tp1": 1, "note": "tp4", "tp4": "no" });
     insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn levels_are_rounded_as_the_trade_keeps_it_and_the_edit_agrees() {
+    let mut entry = Scene::of(ENTRY);
+    entry.delivery.decimals = Some(Count(5));
+    let data = &mut entry.alert().alert_data;
+    (data.price, data.take_profit_price) = (price("1.08452"), Some(price("1.09345123456789")));
+    data.stop_loss_price = Some(price("1.07712345678901"));
+    let shown = entry.shown();
+    let opening: Vec<String> =
+        entry.render().message.plain.lines().filter(|line| line.contains("  1.0")).map(str::to_owned).collect();
+    let closed =
+        EndedTrade { decimals: Some(Count(5)), ..ended(Side::Buy, "1.08452", "1.09345123456789", ExitReason::TpHit) };
+    let exit = Scene::exit(closed.clone()).render().message.plain;
+    let edit = with_result(entry, closed).render().message.plain;
+    assert!(opening.iter().all(|line| edit.contains(line.as_str())), "{opening:?} {edit}");
+    insta::assert_snapshot!([shown, exit, edit].join("\n════\n"));
+}
+
+#[test]
+fn each_currency_in_its_own_way() {
+    let mut rupees = Scene::of(ENTRY);
+    rupees.config.alertcast.currency = Some("INR".to_owned());
+    let data = &mut rupees.alert().alert_data;
+    (data.price, data.take_profit_price, data.stop_loss_price) =
+        (price("1234567.5"), Some(price("1300000")), Some(price("1200000")));
+    let of = |currency: &str, amount: &str, closed: EndedTrade| EndedTrade {
+        currency: currency.to_owned(),
+        pnl_amount: Amount::parse(amount).unwrap(),
+        ..closed
+    };
+    let trade = || ended(Side::Buy, "150.125", "151.5", ExitReason::TpHit);
+    let kept = || EndedTrade { decimals: Some(Count(3)), ..trade() };
+    let ends = [
+        of("JPY", "1375", trade()),
+        of("JPY", "1375.4", trade()),
+        of("KWD", "13.7555", trade()),
+        of("INR", "1234567.891", trade()),
+        of("JPY", "1.375", kept()),
+        of("USDT", "0.00012345", trade()),
+    ];
+    let line = |closed| Scene::exit(closed).render().message.plain.lines().nth(4).unwrap().to_owned();
+    let all: Vec<String> = std::iter::once(rupees.render().message.plain).chain(ends.map(line)).collect();
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn quantity_and_comment_are_shown_where_the_message_has_them() {
+    let say = |scene: &mut Scene, comment: &str| {
+        let ours = &mut scene.alert().alertcast;
+        (ours.quantity, ours.comment) = (Some(Amount::parse("1250.5").unwrap()), Some(comment.to_owned()));
+    };
+    let mut entry = Scene::of(ENTRY);
+    say(&mut entry, "Breakout <above> the range & volume");
+    let mut exit = Scene::exit(ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit));
+    say(&mut exit, &"half of it ".repeat(40));
+    insta::assert_snapshot!([entry.shown(), exit.shown()].join("\n════\n"));
+}
+
+#[test]
+fn a_close_by_hand_says_the_same_in_exit_and_edit() {
+    let note = Some("news <ahead>: the weekend".to_owned());
+    let closed = EndedTrade { note, ..ended(Side::Buy, "64250.5", "64000", ExitReason::Manual) };
+    let mut scene = Scene::exit(closed.clone());
+    scene.alert = None;
+    let edit = with_result(Scene::of(ENTRY), closed).render().message.plain;
+    insta::assert_snapshot!([scene.shown(), edit.lines().last().unwrap().to_owned()].join("\n════\n"));
 }
 
 #[test]

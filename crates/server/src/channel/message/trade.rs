@@ -3,18 +3,21 @@
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::delivery::{Delivery, EndedTrade, ExitInference, Facts};
+use alertcast_core::figures::{distance, percent, reward};
 use alertcast_core::market::{ExitReason, Side};
 use alertcast_core::money::{Amount, Count, Price};
 use alertcast_core::time::Time;
 use rust_decimal::Decimal;
 
-use super::number::{distance, moment, money, percent, reward, span};
-use super::text::{Line, Text};
+use super::number::{moment, span};
+use super::style::{Style, comment_line, remarks_of};
+use super::text::{Line, Text, clip};
 use super::{Story, Told, Untellable};
 
 /// More further targets than this are not shown.
 const TARGETS_MAX: usize = 8;
-const CURRENCY_CHARS_MAX: usize = 8;
+/// An entry's edit tells why it was closed by hand in fewer words.
+const NOTE_CHARS_MAX: usize = 100;
 
 pub(super) fn entry(text: &mut Text, story: &Story<'_>, number: Count) -> Result<(), Untellable> {
     let alert = story.alert.ok_or(Untellable)?;
@@ -62,7 +65,8 @@ fn opening(text: &mut Text, story: &Story<'_>, alert: &Alert, about: &str) -> Re
     story.heading(text, mark(side), side.as_str(), about);
     story.remarks(text, ": check the price before you follow");
     text.gap();
-    levels(text, side, alert);
+    levels(text, side, alert, &Style::of(story.delivery, story));
+    remarks_of(text, alert);
     Ok(())
 }
 
@@ -124,8 +128,10 @@ fn result_line(closed: &EndedTrade) -> Line {
         }
         (ExitReason::Replaced, _) => ("🔄", "Replaced", ""),
     };
-    let line = Line::new().text(mark).text(" ").bold(what).text(" at ").code(closed.exit_price.to_string());
-    line.text(why).text(" · ").bold(percent(closed.pnl_percentage.get()))
+    let at = Style::of_end(closed).price(closed.exit_price);
+    let note = closed.note.as_ref().map(|note| format!(": {}", clip(note, NOTE_CHARS_MAX)));
+    let line = Line::new().text(mark).text(" ").bold(what).text(" at ").code(at);
+    line.text(why).maybe(note).text(" · ").bold(percent(closed.pnl_percentage.get()))
 }
 
 /// Too late for the new entry: only the old trade's end is news that is still of use.
@@ -157,6 +163,7 @@ pub(super) fn exit(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) {
     story.remarks(text, "");
     text.gap();
     result(text, closed, story.received_at());
+    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
     story.time(text, story.happened_at());
 }
 
@@ -172,11 +179,13 @@ pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Told<'_>, clo
     };
     text.line(Line::new().text(entry));
     text.gap();
-    levels(text, closed.side, untold.alert);
+    levels(text, closed.side, untold.alert, &Style::of(untold.delivery, story));
+    remarks_of(text, untold.alert);
     let opened = moment(untold.alert.alert_data.timestamp, story.zone);
     text.line(Line::new().text("🕒 ").text(opened));
     text.gap();
     result(text, closed, story.received_at());
+    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
     let replaced = match &untold.delivery.facts {
         Facts::Replacement { replaced, .. } => Some(replaced.number),
         _ => None,
@@ -186,22 +195,22 @@ pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Told<'_>, clo
 }
 
 /// Entry, targets, stop, and what is risked for what.
-fn levels(text: &mut Text, side: Side, alert: &Alert) {
+fn levels(text: &mut Text, side: Side, alert: &Alert, style: &Style) {
     let data = &alert.alert_data;
     let entry = data.price;
-    text.line(Line::new().text("📍 Entry  ").code(entry.to_string()));
+    text.line(Line::new().text("📍 Entry  ").code(style.price(entry)));
     if let Some(target) = data.take_profit_price {
-        text.line(level("🎯 Target  ", side, entry, target));
+        text.line(level("🎯 Target  ", side, entry, target, style));
     }
     let further = data.further_targets();
     for (number, target) in (2..).zip(&further).take(TARGETS_MAX) {
-        text.line(level(&format!("🎯 Target {number}  "), side, entry, *target));
+        text.line(level(&format!("🎯 Target {number}  "), side, entry, *target, style));
     }
     if further.len() > TARGETS_MAX {
         text.line(Line::new().text(format!("… and {} further targets", further.len() - TARGETS_MAX)));
     }
     if let Some(stop) = data.stop_loss_price {
-        text.line(level("🛑 Stop  ", side, entry, stop));
+        text.line(level("🛑 Stop  ", side, entry, stop, style));
         let reward = data.take_profit_price.and_then(|target| reward(side, entry, target, stop));
         if let Some(reward) = reward {
             text.line(Line::new().text(format!("⚖️ Risk : reward  1 : {reward}")));
@@ -209,18 +218,17 @@ fn levels(text: &mut Text, side: Side, alert: &Alert) {
     }
 }
 
-fn level(label: &str, side: Side, entry: Price, level: Price) -> Line {
+fn level(label: &str, side: Side, entry: Price, level: Price, style: &Style) -> Line {
     let distance = distance(side, entry, level).map(|d| format!("  {}", percent(d)));
-    Line::new().text(label).code(level.to_string()).maybe(distance)
+    Line::new().text(label).code(style.price(level)).maybe(distance)
 }
 
 /// From where to where, what it came to, how long it took.
 fn result(text: &mut Text, ended: &EndedTrade, ended_at: Time) {
-    let (from, to) = (ended.entry_price, ended.exit_price);
-    text.line(Line::new().code(from.to_string()).text(" → ").code(to.to_string()));
-    let currency: String = ended.currency.chars().take(CURRENCY_CHARS_MAX).collect();
-    let per_unit = if is_per_unit(ended) { " per unit" } else { "" };
-    let amount = format!("  ({}{per_unit})", money(ended.pnl_amount, &currency));
+    let style = Style::of_end(ended);
+    let (from, to) = (style.price(ended.entry_price), style.price(ended.exit_price));
+    text.line(Line::new().code(from).text(" → ").code(to));
+    let amount = format!("  ({})", style.result(ended.pnl_amount, is_per_unit(ended)));
     text.line(Line::new().text("P&L  ").bold(percent(ended.pnl_percentage.get())).text(amount));
     text.line(Line::new().text(format!("Held  {}", span(ended_at.since(ended.opened_at)))));
     match inference(ended) {
@@ -232,6 +240,7 @@ fn result(text: &mut Text, ended: &EndedTrade, ended_at: Time) {
         }
         Some(ExitInference::BySign) | None => {}
     }
+    ended.note.iter().for_each(|note| comment_line(text, note));
 }
 
 /// What had to be worked out of a trade's end.

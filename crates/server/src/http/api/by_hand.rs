@@ -4,6 +4,7 @@ use alertcast_core::alert::intent::OperatorReading;
 use alertcast_core::alert::problem::Problem as AlertProblem;
 use alertcast_core::decision::Decision;
 use alertcast_core::id::{AlertId, DeliveryId, TradeId, UserId};
+use alertcast_core::matching::remarks::Remark;
 use alertcast_core::store::Collection;
 use axum::http::StatusCode;
 use bson::Bson;
@@ -27,8 +28,10 @@ use crate::operator::{self, Act, ActError, Actor, Rehearsed};
 pub(super) async fn close_trade(app: &App, asked: &Asked) -> Answered<Reply> {
     let trade = TradeId(asked.id()?);
     let (price, reason) = entry::closing(reading::json(&asked.body)?).map_err(refused)?;
+    // What the body says, the subscriber hears too; what the header says is for the log alone.
+    let note = reason.clone();
     once(app, asked, Collection::Trades, reason, async |act| {
-        operator::close_trade(app, &act, trade, price).await.map(drop)
+        operator::close_trade(app, &act, trade, price, note.as_deref()).await.map(drop)
     })
     .await
 }
@@ -188,7 +191,8 @@ pub(super) async fn rehearse(app: &App, asked: &Asked) -> Answered<Reply> {
             }
             body
         }
-        Rehearsed::Accepted { config, testing, left_out, outcome, texts } => {
+        Rehearsed::Duplicate { of } => json!({"outcome": "duplicate", "errors": [], "duplicateOf": of.to_string()}),
+        Rehearsed::Accepted { config, testing, left_out, outcome, remarks, texts } => {
             let count = |name: &str, n: usize| (name.to_owned(), Value::from(n));
             let verdicts: Map<String, Value> = outcome.verdicts.iter().map(|(v, n)| count(v.as_str(), *n)).collect();
             let messages: Map<String, Value> = outcome.messages.iter().map(|(c, n)| count(c.as_str(), *n)).collect();
@@ -198,6 +202,7 @@ pub(super) async fn rehearse(app: &App, asked: &Asked) -> Answered<Reply> {
                 "outcome": "accepted", "errors": [], "alertConfigId": config.to_string(), "testing": testing,
                 "leftOut": errors(left_out), "verdicts": verdicts, "subscribers": subscribers,
                 "opened": outcome.opened, "ended": outcome.ended, "messages": messages, "texts": texts,
+                "operators": remarks.into_iter().map(remark).collect::<Vec<_>>(),
             })
         }
     }))
@@ -211,6 +216,10 @@ fn text(sample: &operator::Sample) -> Value {
         text["userId"] = user.to_string().into();
     }
     text
+}
+
+fn remark(remark: Remark) -> Value {
+    json!({"kind": remark.kind.as_str(), "title": remark.title, "lines": remark.lines})
 }
 
 fn decision(decision: &Decision) -> Value {

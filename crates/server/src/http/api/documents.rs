@@ -310,6 +310,8 @@ pub(super) const TRADE: &[Field] = &[
             may("rev", COUNT),
             may("quantity", ANY_NUMBER),
             may("tradeRef", Text),
+            may("targets", List(&ANY_NUMBER)),
+            may("decimals", COUNT),
             may("exitInferred", Flag),
             may("unreached", Flag),
         ]),
@@ -365,6 +367,7 @@ pub(super) const ALERT: &[Field] = &[
         Object(&[
             may("quantity", ANY_NUMBER),
             may("tradeRef", Text),
+            may("tradeRefExplicit", Flag),
             may("risk", words!(RiskLevel)),
             may("comment", Text),
             may("testing", Flag),
@@ -412,6 +415,7 @@ pub(super) const DELIVERY: &[Field] = &[
     may("messageId", ANY_WHOLE),
     may("endedAt", Time),
     field("facts", Anything),
+    may("decimals", COUNT),
     CREATED,
     UPDATED,
 ];
@@ -466,9 +470,10 @@ pub(super) const MEANING: &[Field] = &[field("as", words!(ReadAs)), field("side"
 
 /// What an alert would come to.
 pub(super) const REHEARSAL: &[Field] = &[
-    field("outcome", Kind::Word(&["unreadable", "refused", "accepted"])),
+    field("outcome", Kind::Word(&["unreadable", "refused", "duplicate", "accepted"])),
     field("errors", List(&ERROR)),
     may("alertConfigId", Id),
+    may("duplicateOf", Id),
     may("testing", Flag),
     may("leftOut", List(&ERROR)),
     may("verdicts", Anything),
@@ -476,6 +481,7 @@ pub(super) const REHEARSAL: &[Field] = &[
     may("opened", COUNT),
     may("ended", COUNT),
     may("messages", Anything),
+    may("operators", List(&Object(&[field("kind", Text), field("title", Text), field("lines", List(&Text))]))),
     may(
         "texts",
         List(&Object(&[

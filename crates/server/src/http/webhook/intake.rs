@@ -25,7 +25,7 @@ use futures::future;
 
 use super::answer::Answer;
 use super::proof::{SecretId, Signed};
-use super::refusal;
+use super::{refusal, swallowed};
 use crate::app::App;
 
 /// A request with a right secret.
@@ -203,7 +203,10 @@ async fn accept(
             app.wake.alerts_came();
             Answer::Accepted { alert: id }
         }
-        Acceptance::Duplicate { of } => Answer::Duplicate { of },
+        Acceptance::Duplicate { of } => {
+            swallowed::tell(app, payload, config, of, request.received_at);
+            Answer::Duplicate { of }
+        }
     })
 }
 

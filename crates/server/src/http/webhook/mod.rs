@@ -5,6 +5,7 @@ mod intake;
 pub(in crate::http) mod log;
 mod proof;
 mod refusal;
+mod swallowed;
 
 use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};

@@ -1,6 +1,7 @@
 //! What is kept of a request that is refused, and what the operators hear of it.
 
 use alertcast_core::alert::document::Alert;
+use alertcast_core::alert::intent::Intent;
 use alertcast_core::alert::payload::{scrub, scrub_query};
 use alertcast_core::store::{Notice, RejectedWebhook, Result};
 
@@ -44,9 +45,11 @@ pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer
 pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &Answer) -> Vec<Notice> {
     let data = &alert.alert_data;
     let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
+    let intent = Intent::from_document(data.signal, alert.alertcast.intent.as_ref());
+    let what = intent.map_or_else(|_| data.signal.to_string(), |intent| intent.to_string());
     let trouble = Trouble {
         group: format!("alert:{name}:{}", answer.faults()),
-        title: format!("{}: {} {name}", answer.title(), data.signal),
+        title: format!("{}: {what} {name}", answer.title()),
         lines: {
             let mut lines = shortened(answer.lines());
             lines.extend(how_to_say(answer, &format!("alerts/{}", alert.id)));

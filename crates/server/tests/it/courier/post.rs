@@ -289,12 +289,15 @@ fn ended(entry_by: u32) -> EndedTrade {
         pnl_amount: fixtures::amount(10.0),
         pnl_percentage: fixtures::amount(10.0),
         currency: "USD".to_owned(),
+        decimals: None,
+        note: None,
     }
 }
 
 fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App {
     App {
         metrics: alertcast::metrics::Metrics::since(clock.now()),
+        prices: alertcast::prices::Prices::default(),
         degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
         readiness: alertcast::readiness::Readiness::default(),
         moved: alertcast::moved::MovedChats::default(),

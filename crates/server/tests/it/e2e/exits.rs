@@ -1,5 +1,6 @@
 //! Who got the entry gets its exit.
 
+use alertcast::operator::{Rehearsed, rehearse};
 use alertcast_core::config::ConfigStatus;
 use alertcast_core::conformance::fixtures::{config_id, plan_id, subscription_id, user_id};
 use alertcast_core::conformance::scene::set;
@@ -116,4 +117,71 @@ async fn without_automatic_closing_an_exit_is_only_told() {
     assert!(app.last_text(1).contains("TAKE PROFIT REACHED"), "{}", app.last_text(1));
     let books = app.finish().await;
     assert_eq!(states(&books, 1), [Open]);
+}
+
+#[tokio::test]
+async fn an_exit_without_a_price_closes_at_the_trades_own_levels_and_the_operators_hear_of_the_rest() {
+    let mut app = App::start(small_world()).await;
+    app.done(buy(100.0)).await;
+    app.done(alert(1, "BUY", 101.0)).await;
+    let exit = app.done(tp_hit(0.0)).await;
+    let text = app.last_text(1);
+    assert!(text.contains("TAKE PROFIT HIT") && text.contains("100 → 110") && text.contains("own level"), "{text}");
+    let texts = app.operator_texts();
+    assert!(texts.iter().any(|text| text.contains("3 trades of 3 subscribers (#2)")), "{texts:?}");
+    assert_eq!(app.post(&with(alert(1, "sell", 0.0), json!({ "market_position": "flat" }))).await.status, 422);
+    let books = app.finish().await;
+    assert_eq!(states(&books, 1), [Closed, Open]);
+    let closed = trades(&books, 1)[0];
+    assert!(closed.alertcast.exit_inferred && closed.trade_data.exit_reason == Some(ExitReason::TpHit));
+    let noted = &books.alerts[&exit].processing.errors[0].message;
+    assert!(noted.starts_with("left_open: 3 trades of 3 subscribers"), "{noted}");
+}
+
+#[tokio::test]
+async fn a_take_profit_at_a_loss_is_stored_as_a_stop_loss_and_told_so() {
+    let mut app = App::start(small_world()).await;
+    app.done(with(alert(1, "SELL", 2470.0), json!({ "tp": 2400, "sl": 2500 }))).await;
+    app.done(alert(1, "TP_HIT", 9999.0)).await;
+    let text = app.last_text(1);
+    assert!(text.starts_with("❌ CLOSED AT A LOSS") && text.contains("−304.82%"), "{text}");
+    let texts = app.operator_texts().join("\n");
+    assert!(texts.contains("Take profit at a loss") && texts.contains("Exit at a price far off"), "{texts}");
+    let books = app.finish().await;
+    let closed = trades(&books, 1)[0];
+    assert!(closed.alertcast.exit_inferred && closed.trade_data.exit_reason == Some(ExitReason::SlHit));
+    assert_eq!(books.configs[&config_id(1)].alertcast.closed_by_tp.0, 0);
+}
+
+#[tokio::test]
+async fn levels_are_shown_with_the_decimals_of_the_prices_before_them_also_after_a_restart() {
+    let mut app = App::start(small_world()).await;
+    app.done(alert(1, "BUY", 1.084_52)).await;
+    let levels = json!({ "tp": 1.093_451_234_567_89, "sl": 1.077_123_456_789_01 });
+    app.done(with(alert(1, "BUY", 1.08), levels.clone())).await;
+    let text = app.last_text(1);
+    assert!(text.contains("Target  1.09345 ") && text.contains("Stop  1.07712 "), "{text}");
+    // As after a restart: what is known is read from the store.
+    let fresh = alertcast::app::App { prices: alertcast::prices::Prices::default(), ..app.parts.clone() };
+    let again = with(alert(1, "BUY", 1.08), levels).to_string();
+    let Ok(Rehearsed::Accepted { texts, .. }) = rehearse(&fresh, again.as_bytes(), "").await else { panic!("{again}") };
+    let text = &texts[0].plain;
+    assert!(text.contains("Target  1.09345 ") && text.contains("Stop  1.07712 "), "{text}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn an_alert_id_that_is_always_the_same_is_told_to_the_operators_once() {
+    let mut app = App::start(small_world()).await;
+    let body = |price: f64| with(buy(price), json!({ "alert_id": "constant" }));
+    app.done(body(100.0)).await;
+    assert_eq!(app.post(&body(100.0)).await.status, 200, "a resend is no news");
+    for price in [101.0, 102.0] {
+        assert_eq!(app.post(&body(price)).await.status, 200);
+        let told = || app.operator_texts().iter().any(|text| text.contains("the alert_id \"constant\""));
+        app.until("the operators hear of it", told).await;
+    }
+    app.quiet().await;
+    assert_eq!(app.operator_texts().len(), 1, "{:?}", app.operator_texts());
+    app.finish().await;
 }

@@ -68,7 +68,7 @@ async fn an_entry_whose_trade_is_over_is_not_sent_again() {
     let mut app = App::start(small_world()).await;
     let (_, entry) = unreached(&mut app).await;
     let trade = trades(&app, 2).await.remove(0);
-    close_trade(&app.parts, &act(), trade.id, price(99.0)).await.unwrap();
+    close_trade(&app.parts, &act(), trade.id, price(99.0), None).await.unwrap();
     let refused = resend(&app.parts, &act(), entry.id).await;
     assert!(matches!(refused, Err(ActError::NothingToFollow(_))), "{refused:?}");
     let unknown = resend(&app.parts, &act(), delivery_id(Channel::Telegram, 9, 9)).await;

@@ -79,6 +79,7 @@ impl House {
             intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
             spool: None,
             spooling: alertcast::spool::Spooling::default(),
+            prices: alertcast::prices::Prices::default(),
             degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
             readiness: alertcast::readiness::Readiness::default(),
             moved: alertcast::moved::MovedChats::default(),

@@ -1,0 +1,68 @@
+//! An `alert_id` that is the same in every alert: all but the first of a day are taken for resends of it. The operators
+//! hear of it once, with what to change.
+
+use alertcast_core::alert::document::Alert;
+use alertcast_core::alert::payload::Payload;
+use alertcast_core::alert::problem::shown;
+use alertcast_core::id::{AlertId, ConfigId};
+use alertcast_core::store::{Collection, Result, StoreError, Write, document, read};
+use alertcast_core::time::Time;
+use tracing::warn;
+
+use crate::app::App;
+use crate::notices::{Trouble, once};
+
+/// Tells the operators if the alert is no resend of the one whose `alert_id` it has. The sender's answer does not wait for
+/// it.
+pub(super) fn tell(app: &App, payload: &Payload, config: ConfigId, of: AlertId, now: Time) {
+    let Some(alert_id) = payload.alert_id.clone() else { return };
+    let (app, price, timestamp) = (app.clone(), payload.price, payload.timestamp);
+    tokio::spawn(async move {
+        let differs = |first: &Alert| {
+            let data = &first.alert_data;
+            price.is_some_and(|price| price != data.price) || timestamp.is_some_and(|at| at != data.timestamp)
+        };
+        let told = async {
+            let first = app.store.get(Collection::Alerts, &[of.0]).await?.into_iter().next();
+            let Some(first) = first.map(|first| read::<Alert>(Collection::Alerts, first)).transpose()? else {
+                return Ok(());
+            };
+            if differs(&first) { give(&app, &alert_id, config, &first, now).await } else { Ok(()) }
+        };
+        if let Err(error) = told.await {
+            warn!(%error, "whether an alert_id is the same in every alert cannot be told");
+        }
+    });
+}
+
+async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: Time) -> Result<()> {
+    let data = &first.alert_data;
+    let trouble = Trouble {
+        group: format!("alert_id:{config}:{alert_id}"),
+        title: format!("Alerts taken for resends: {} {} {}", data.symbol, data.timeframe, data.strategy),
+        lines: vec![
+            format!(
+                "Another alert came with the alert_id {} and the same signal, at another time or price. It was not \
+                 processed, and neither are those that follow: for 24 hours an alert_id stands for one alert.",
+                shown(alert_id)
+            ),
+            "Make it different in each alert, as \"alert_id\": \"{{ticker}}-{{timenow}}\", or leave it out: resends are \
+             known without it."
+                .to_owned(),
+        ],
+        alert: Some(first.id),
+    };
+    for notice in once(app, &trouble, now) {
+        match app
+            .store
+            .write(vec![Write::Insert { collection: Collection::Deliveries, document: document(&notice)? }])
+            .await
+        {
+            // It was told before.
+            Ok(()) | Err(StoreError::AlreadyExists { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    app.wake.deliveries_came();
+    Ok(())
+}
