@@ -22,7 +22,7 @@ use crate::audience::COLLECTIONS;
 use crate::channel::telegram;
 use crate::clock::{Clock as _, SystemClock};
 use crate::replay::{
-    self, ConfigReport, Lane, Naming, Options, Recorded, Report, Story, TradeTally, as_of, is_list_of_trades,
+    self, ConfigReport, Lane, Naming, Options, Recorded, Refusal, Report, Story, TradeTally, as_of, is_list_of_trades,
     list_of_trades, rehearse,
 };
 use crate::settings::{Settings, bot_id};
