@@ -134,14 +134,15 @@ async fn every_way_out_comes_to_what_the_running_program_made_of_it() {
     let mut app = App::start(world).await;
     let recorded = played(&mut app, exits()).await;
     let audience = app.parts.audience.with(Clone::clone);
-    let report = rehearse(&audience, &recorded, &options(&app)).unwrap();
+    let all = options(&app);
+    let report = rehearse(&audience, &recorded, &all).unwrap();
     let books = app.finish().await;
     assert_same(&report, &books);
     let refused = books.alerts.values().filter(|alert| !alert.alertcast.refused_for.is_empty()).count();
     assert_eq!((report.alerts.accepted, report.alerts.refused), (books.alerts.len() - refused, refused));
     let mut ended = 0;
     for user in (1..=6).map(user_id) {
-        let options = Options { user: Some(user), ..options(&app) };
+        let options = Options { user: Some(user), ..all.clone() };
         let story = rehearse(&audience, &recorded, &options).unwrap().user.unwrap();
         let mut lines: Vec<String> = story.lines.into_iter().flat_map(|line| line.trades).collect();
         lines.sort();

@@ -83,7 +83,7 @@ async fn close_one(app: &App, sequence: &mut Sequence) {
     let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: None };
     let act = Act { who, reason: None, also: Vec::new() };
     // An alert may have been quicker.
-    let _ = close_trade(&app.parts, &act, *trade, price(103.0)).await;
+    let _ = close_trade(&app.parts, &act, *trade, price(103.0), None).await;
 }
 
 async fn play(seed: u64) {
