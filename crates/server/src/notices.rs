@@ -3,9 +3,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::delivery::{
-    Cause, CauseKind, Channel, Delivery, Facts, MessageKind, Parcel, Recipient, digest12,
-};
+use alertcast_core::delivery::{Cause, CauseKind, Channel, Delivery, Facts, MessageKind, Parcel, Recipient, digest12};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
 use alertcast_core::store::Notice;
