@@ -294,7 +294,7 @@ fn replaced_twice() -> Scene {
 fn a_replacement_says_nothing_of_a_trade_that_its_reader_never_heard_of() {
     let told = replaced_twice().shown();
     assert!(told.contains("· trade #8\n") && !told.contains("#7"), "{told}");
-    assert!(told.contains("🔄 Trade #5 had ended\n60000 → 64250.5"), "{told}");
+    assert!(told.contains("🔄 Trade #5 had ended\n60,000 → 64,250.5"), "{told}");
     let mut unknown = replaced_twice();
     unknown.delivery.also_ended.clear();
     assert!(!unknown.shown().contains("Trade #"), "{}", unknown.shown());

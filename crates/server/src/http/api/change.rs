@@ -218,6 +218,10 @@ fn written(
     decide::decide(asked, resource, Some(before), &mut after)?;
     let mut paths = Vec::new();
     differences(before, &after, "", &mut paths);
+    for mended in misread(kept, before, "") {
+        paths.retain(|path| *path != mended && !path.starts_with(&format!("{mended}.")));
+        paths.push(mended);
+    }
     if paths.is_empty() {
         return Ok(None);
     }
@@ -262,6 +266,32 @@ pub(super) fn differences(before: &Document, after: &Document, within: &str, pat
             _ => paths.push(path),
         }
     }
+}
+
+/// The fields that are not read as they are kept, because they cannot be: what is read in their place is written with
+/// the next change. Null in the place of a default is none of them, and neither is a number of another type.
+fn misread(kept: &Document, read: &Document, within: &str) -> Vec<String> {
+    let number = |value: &Bson| match value {
+        Bson::Int32(number) => Some(f64::from(*number)),
+        #[expect(clippy::cast_precision_loss, reason = "only compared, with what it was read as")]
+        Bson::Int64(number) => Some(*number as f64),
+        Bson::Double(number) => Some(*number),
+        Bson::Decimal128(number) => number.to_string().parse().ok(),
+        _ => None,
+    };
+    let mut paths = Vec::new();
+    for (name, kept) in kept {
+        let path = format!("{within}{name}");
+        match (kept, read.get(name)) {
+            (Bson::Null, _) | (_, None) => {}
+            (Bson::Document(kept), Some(Bson::Document(read))) => {
+                paths.extend(misread(kept, read, &format!("{path}.")));
+            }
+            (kept, Some(read)) if kept == read || number(kept).is_some_and(|kept| number(read) == Some(kept)) => {}
+            _ => paths.push(path),
+        }
+    }
+    paths
 }
 
 /// RFC 7396.

@@ -91,7 +91,7 @@ async fn recorded_alerts_are_told_by_what_they_came_to_and_nothing_is_written() 
         (&trades["opened"], &trades["closed"]["TP_HIT"], &trades["stillOpen"]),
         (&2.into(), &1.into(), &1.into())
     );
-    assert_eq!((&trades["winRate"], &trades["pnlPercent"]), (&100.0.into(), &3.2812.into()));
+    assert_eq!((&trades["winRate"], &trades["pnlPercent"]), (&100.0.into(), &3.28125.into()));
     assert_eq!(report["user"]["lines"][1]["trades"][0], "trade #1 ends at 66100: TP_HIT, 3.28 %");
     for collection in [Collection::Alerts, Collection::Trades, Collection::Deliveries, Collection::RejectedWebhooks] {
         assert_eq!(folder.all(collection).await.len(), 0, "{collection}");
@@ -119,7 +119,7 @@ fn people_read_the_same() {
         "Bitcoin, hourly  (BTCUSDT 1h EMA Cross)",
         "sent 2 · subscription_expired 2",
         "1 opened · 1 closed by TP_HIT",
-        "100 % won (1 of 1), P&L +3.28 % in sum, +3.28 % a trade",
+        "100 % won (1 of 1), P&L +3.28% in sum, +3.28% a trade",
         "A bot           2 messages; the slowest alert (line 2, 1 message) is out after 0.0 s",
         "Nothing was sent, and nothing was written.",
     ] {
