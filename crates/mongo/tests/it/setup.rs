@@ -273,7 +273,8 @@ async fn the_seeds_validator_gives_way_and_anybody_elses_stays() {
 const BROKEN: &[(Collection, &str, Option<Bson>)] = &[
     (Collection::Users, "email", Some(Bson::Int32(1))),
     (Collection::Users, "telegram.userId", None),
-    (Collection::Users, "profile.timezone", Some(Bson::Null)),
+    (Collection::Users, "profile.timezone", Some(Bson::Int32(1))),
+    (Collection::Users, "profile.name", Some(Bson::Null)),
     (Collection::Users, "preferences.trading.maxDailyAlerts", Some(Bson::Boolean(true))),
     (Collection::SubscriptionPlans, "pricing.amount", Some(Bson::Int32(-1))),
     (Collection::SubscriptionPlans, "pricing.duration.months", None),
@@ -333,6 +334,12 @@ async fn a_validator_refuses_what_breaks_the_seed_and_nothing_else() {
         put(&mut nulls, path, Some(&Bson::Null));
     }
     db.collection::<Document>("trades").insert_one(nulls).await.unwrap();
+    // As Mongoose has it: what has a default may be null.
+    let mut nulls = sound(Collection::Users);
+    for path in ["profile.timezone", "preferences.trading.maxDailyAlerts", "status"] {
+        put(&mut nulls, path, Some(&Bson::Null));
+    }
+    db.collection::<Document>("users").insert_one(nulls).await.unwrap();
 }
 
 #[tokio::test]
