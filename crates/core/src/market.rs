@@ -165,6 +165,9 @@ impl FromStr for Timeframe {
 #[serde(transparent)]
 pub struct Symbol(String);
 
+/// How TradingView ends the name of an exchange whose data come late.
+const DELAYED: [&str; 2] = ["_DLY", "_DL"];
+
 impl Symbol {
     /// The most characters a symbol may have.
     pub const LENGTH_MAX: usize = 64;
@@ -178,6 +181,23 @@ impl Symbol {
     /// Its text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// What stands before the colon: the exchange, or the feed; none where nothing does.
+    pub fn exchange(&self) -> Option<&str> {
+        self.0.split_once(':').map(|(exchange, _)| exchange)
+    }
+
+    /// The symbol at that exchange: `NASDAQ:AAPL` of `AAPL`; none where it has an exchange.
+    pub fn at_exchange(&self, exchange: &str) -> Option<Self> {
+        self.exchange().is_none().then(|| Self::new(&format!("{}:{}", exchange.trim(), self.0)))?
+    }
+
+    /// The symbol of the same instrument as it is now, where this is that of a delayed feed: `NSE:RELIANCE` of
+    /// `NSE_DLY:RELIANCE`.
+    pub fn without_delay(&self) -> Option<Self> {
+        let (feed, rest) = self.0.split_once(':')?;
+        DELAYED.iter().find_map(|mark| feed.strip_suffix(mark)).and_then(|now| Self::new(&format!("{now}:{rest}")))
     }
 
     /// The symbol without its exchange prefix: `AAPL` of `NASDAQ:AAPL`; none where it has no prefix.
@@ -231,5 +251,17 @@ mod tests {
         assert_eq!(symbol.without_exchange().unwrap().as_str(), "AAPL");
         assert_eq!(Symbol::new("AAPL").unwrap().without_exchange(), None);
         assert_eq!(Symbol::new("  "), None);
+        assert_eq!(Symbol::new("AAPL").unwrap().at_exchange(" nasdaq ").unwrap(), symbol);
+        assert_eq!(symbol.at_exchange("NYSE"), None);
+    }
+
+    #[test]
+    fn a_delayed_feed_is_known_by_its_name() {
+        let now = |text: &str| Symbol::new(text).unwrap().without_delay().map(|symbol| symbol.to_string());
+        assert_eq!(now("NSE_DLY:RELIANCE").as_deref(), Some("NSE:RELIANCE"));
+        assert_eq!(now("CME_MINI_DL:ES1!").as_deref(), Some("CME_MINI:ES1!"));
+        for other in ["NSE:RELIANCE", "RELIANCE", "RELIANCE_DLY", "NSE:A_DLY"] {
+            assert_eq!(now(other), None, "{other}");
+        }
     }
 }

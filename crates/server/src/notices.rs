@@ -36,12 +36,35 @@ pub struct Trouble {
 /// where no chat or no bot is configured.
 #[must_use]
 pub fn notices(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
+    let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
+    let number = now.millis().div_euclid(window_ms);
+    let end = Time::from_millis((number + 1).saturating_mul(window_ms));
+    in_window(app, trouble, &Window { name: number.to_string(), end }, now)
+}
+
+/// The messages about what stays as it is until somebody changes it: told once, and its count once more an hour later; then
+/// not again for as long as deliveries are kept.
+#[must_use]
+pub fn notices_once(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
+    in_window(app, trouble, &Window { name: "once".to_owned(), end: now + HOUR }, now)
+}
+
+/// Well within the time for which a message to the operators is of use.
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// The time in which the same trouble is told once.
+struct Window {
+    name: String,
+    end: Time,
+}
+
+fn in_window(app: &App, trouble: &Trouble, window: &Window, now: Time) -> Vec<Notice> {
     let telegram = &app.settings.telegram;
     let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
         return Vec::new();
     };
     let lane = format!("tg:{bot}");
-    telegram.operator_chats.iter().map(|chat| notice(app, trouble, chat, &lane, now)).collect()
+    telegram.operator_chats.iter().map(|chat| notice(app, trouble, chat, &lane, window, now)).collect()
 }
 
 /// A message about trouble that is told once for good, whatever the time: one for each operators' chat.
@@ -62,11 +85,8 @@ pub fn once(app: &App, trouble: &Trouble, now: Time) -> Vec<Delivery> {
     telegram.operator_chats.iter().map(told).collect()
 }
 
-fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> Notice {
-    let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
-    let window = now.millis().div_euclid(window_ms);
-    let window_end = Time::from_millis((window + 1).saturating_mul(window_ms));
-    let cause_id = ObjectId::from_bytes(digest12(&[&trouble.group, &window.to_string()]));
+fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, window: &Window, now: Time) -> Notice {
+    let cause_id = ObjectId::from_bytes(digest12(&[&trouble.group, &window.name]));
     let cause = Cause { kind: CauseKind::Refusal, id: cause_id };
     // No alert's own delivery: an alert's numbers are about its subscribers.
     let delivery = |kind, due_at, facts| {
@@ -85,7 +105,7 @@ fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, now: Time) -> No
         ),
         more: delivery(
             MessageKind::OperatorMore,
-            window_end,
+            window.end,
             Facts::OperatorMore { title: trouble.title.clone(), count: Count(0) },
         ),
     }

@@ -206,6 +206,9 @@ pub struct AlertExtension {
     pub risk: Option<crate::user::RiskLevel>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<String>,
+    /// The feed that it came of, where TradingView marks its data as delayed: `NSE_DLY`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delayed_feed: Option<String>,
     /// Its configuration was `testing`: no trade, no counter, and only the operators hear of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub testing: bool,

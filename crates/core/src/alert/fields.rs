@@ -108,17 +108,28 @@ impl Fields {
 
     /// The value of the first of `names` that has a usable one; the body's before the query's. It counts as used up.
     pub(super) fn take<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> Found<T> {
+        let (found, place) = self.find(names, read);
+        if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
+            entry.used = true;
+        }
+        found
+    }
+
+    /// The same, without using it up.
+    pub(super) fn look<T>(&self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> Found<T> {
+        self.find(names, read).0
+    }
+
+    /// What was found, and where.
+    fn find<T>(&self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> (Found<T>, Option<usize>) {
         let mut fault = None;
         for origin in [Origin::Body, Origin::Query] {
             for name in names {
-                for entry in self.entries.iter_mut().filter(|e| e.origin == origin && e.names.iter().any(|n| n == name))
-                {
+                let named = |entry: &Entry| entry.origin == origin && entry.names.iter().any(|n| n == name);
+                for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| named(entry)) {
                     match read(&entry.value) {
                         Reading::Absent => {}
-                        Reading::Usable(value) => {
-                            entry.used = true;
-                            return Found::Value(value, origin);
-                        }
+                        Reading::Usable(value) => return (Found::Value(value, origin), Some(place)),
                         Reading::Unusable(code, reason) => {
                             fault.get_or_insert_with(|| entry.fault(code, reason));
                         }
@@ -126,7 +137,7 @@ impl Fields {
                 }
             }
         }
-        fault.map_or(Found::Nothing, Found::Unusable)
+        (fault.map_or(Found::Nothing, Found::Unusable), None)
     }
 
     /// The body, as it was sent.

@@ -21,6 +21,8 @@ pub(super) const POSITION_SIZE: &[&str] = &["marketpositionsize", "strategymarke
 pub(super) const PREV_POSITION: &[&str] = &["prevmarketposition", "strategyprevmarketposition"];
 pub(super) const PREV_POSITION_SIZE: &[&str] = &["prevmarketpositionsize", "strategyprevmarketpositionsize"];
 pub(super) const RISK: &[&str] = &["risk"];
+/// It stands beside a symbol without one, and is kept among the additional data.
+pub(super) const EXCHANGE: &[&str] = &["exchange"];
 
 /// Every list.
 pub(super) const ALL: &[&[&str]] = &[

@@ -64,6 +64,8 @@ impl GivenTimeframe {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Payload {
     pub symbol: Option<Symbol>,
+    /// The exchange, where it stands apart from the symbol.
+    pub exchange: Option<String>,
     pub timeframe: Option<GivenTimeframe>,
     /// Trimmed.
     pub strategy: Option<String>,
@@ -113,10 +115,28 @@ impl Payload {
         (self.take_profit, self.stop_loss, self.targets) = (take_profit, stop_loss, targets);
     }
 
-    /// The symbols to look a configuration up by, in this order: as it stands, then without its exchange.
+    /// The symbols to look a configuration up by, in this order: as it stands, without its exchange, at the exchange that
+    /// stands apart. That of a delayed feed is that of the feed itself too.
     pub fn symbols(&self) -> Vec<Symbol> {
-        let bare = self.symbol.as_ref().and_then(Symbol::without_exchange);
-        self.symbol.iter().cloned().chain(bare).collect()
+        let Some(given) = &self.symbol else { return Vec::new() };
+        let at_exchange = self.exchange.as_deref().and_then(|exchange| given.at_exchange(exchange));
+        let forms = [
+            Some(given.clone()),
+            given.without_delay(),
+            given.without_exchange(),
+            at_exchange.clone(),
+            at_exchange.and_then(|symbol| symbol.without_delay()),
+        ];
+        forms.into_iter().flatten().collect()
+    }
+
+    /// The feed that it comes of, where its data are delayed: `NSE_DLY`.
+    pub fn delayed_feed(&self) -> Option<String> {
+        let given = self.symbol.as_ref()?;
+        let at_exchange = self.exchange.as_deref().and_then(|exchange| given.at_exchange(exchange));
+        let symbol =
+            [Some(given.clone()), at_exchange].into_iter().flatten().find(|symbol| symbol.without_delay().is_some());
+        symbol.and_then(|symbol| symbol.exchange().map(str::to_owned))
     }
 
     /// What an `alerts` document keeps of it; none where the schema requires more than there is (seed 2.7). An alert
@@ -176,6 +196,10 @@ struct Reader {
 impl Reader {
     fn payload(mut self, raw: Document) -> Payload {
         let symbol = self.required("symbol", names::SYMBOL, values::symbol, "\"{{ticker}}\"");
+        let exchange = match self.fields.look(names::EXCHANGE, values::symbol) {
+            Found::Value(exchange, _) => Some(exchange.as_str().to_owned()),
+            Found::Unusable(_) | Found::Nothing => None,
+        };
         let timeframe = self.timeframe();
         let strategy = self.required(
             "strategy",
@@ -197,6 +221,7 @@ impl Reader {
         let risk = self.optional(names::RISK, values::risk);
         let mut payload = Payload {
             symbol,
+            exchange,
             timeframe,
             strategy,
             signal: intent.map(Intent::signal).or(signal),

@@ -99,6 +99,7 @@ pub(super) fn plain(value: &str) -> String {
 /// Characters that would break a line, hide themselves, or turn the text after them round.
 fn invisible(c: char) -> bool {
     c.is_control()
+        || (c.is_whitespace() && c != ' ')
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 

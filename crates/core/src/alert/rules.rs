@@ -50,6 +50,8 @@ pub struct CheckedAlert {
     pub trade_ref_explicit: bool,
     pub comment: Option<String>,
     pub risk: Option<RiskLevel>,
+    /// The feed that it comes of, where its data are delayed.
+    pub delayed_feed: Option<String>,
     /// `alertData.additionalData`; may be empty.
     pub additional: Document,
     /// Its configuration is `testing`: no trade, no counter, and only the operators hear of it.
@@ -99,6 +101,7 @@ impl CheckedAlert {
             trade_ref_explicit: self.trade_ref_explicit,
             comment: self.comment.clone(),
             risk: self.risk,
+            delayed_feed: self.delayed_feed.clone(),
             testing: self.testing,
             ..AlertExtension::default()
         }
@@ -147,14 +150,21 @@ pub fn check(
         trade_ref_explicit: payload.trade_ref_explicit,
         comment: payload.comment.clone(),
         risk: payload.risk,
+        delayed_feed: payload.delayed_feed(),
         additional: payload.additional.clone(),
         testing: config.status == ConfigStatus::Testing,
         left_out,
     })
 }
 
-/// What is wrong with an alert for which no configuration was found; never empty.
-pub fn without_configuration(payload: &Payload, received_at: Time, waive_age: bool) -> Vec<Problem> {
+/// What is wrong with an alert for which no configuration was found; never empty. `meant`: the strategy of one that it
+/// nearly names.
+pub fn without_configuration(
+    payload: &Payload,
+    received_at: Time,
+    waive_age: bool,
+    meant: Option<&str>,
+) -> Vec<Problem> {
     let (mut problems, entry) = own_problems(payload);
     if payload.intent.is_none_or(|intent| intent.opens().is_some()) {
         problems.extend(entry);
@@ -163,10 +173,14 @@ pub fn without_configuration(payload: &Payload, received_at: Time, waive_age: bo
         (&payload.symbol, &payload.timeframe, &payload.strategy)
     {
         problems.extend(age::check(payload.timestamp, received_at, *timeframe, waive_age));
-        let bare = symbol.without_exchange().map(|bare| format!(" (or {})", shown(bare.as_str()))).unwrap_or_default();
+        let others: Vec<String> = payload.symbols().iter().skip(1).map(|other| shown(other.as_str())).collect();
+        let bare = if others.is_empty() { String::new() } else { format!(" (or {})", others.join(", ")) };
+        let advice = meant.map_or_else(
+            || "add one, or put the words of one that you have into the message".to_owned(),
+            |meant| format!("did you mean {}? Write it exactly so, capitals, blanks and marks too", shown(meant)),
+        );
         let message = format!(
-            "no configuration has symbol {}{bare}, timeframe {timeframe} and strategy {}: add one, or put the words of \
-             one that you have into the message",
+            "no configuration has symbol {}{bare}, timeframe {timeframe} and strategy {}: {advice}",
             shown(symbol.as_str()),
             shown(strategy)
         );

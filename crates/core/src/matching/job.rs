@@ -32,6 +32,8 @@ pub struct Job<'a> {
     pub alert: AlertId,
     pub config: &'a AlertConfiguration,
     pub ask: Ask,
+    /// The feed that the alert came of, where its data are delayed.
+    pub delayed_feed: Option<String>,
     /// The alert's risk; none holds nobody back.
     pub risk: Option<RiskLevel>,
     /// Entitlement and quotas are judged as of this moment.
@@ -56,6 +58,7 @@ impl<'a> Job<'a> {
             alert: alert.id,
             config,
             ask: Ask::of(alert)?,
+            delayed_feed: alert.alertcast.delayed_feed.clone(),
             risk: alert.alertcast.risk,
             received_at: alert.webhook.received_at,
             followed_from: alert.alertcast.accepted_at.unwrap_or(alert.webhook.received_at),

@@ -38,6 +38,8 @@ pub enum RemarkKind {
     AtALoss,
     /// Open trades cannot be read: the exit may have been for them.
     UnreadableTrades,
+    /// The data that the alert rests on are delayed.
+    Delayed,
     /// The configuration is in testing.
     Testing,
 }
@@ -51,6 +53,7 @@ impl RemarkKind {
             Self::FarOff => "far_off",
             Self::AtALoss => "take_profit_at_a_loss",
             Self::UnreadableTrades => "unreadable_trades",
+            Self::Delayed => "delayed",
             Self::Testing => "testing",
         }
     }
@@ -118,6 +121,17 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
     let what = job.ask.intent;
     let mut remarks = Vec::new();
     remarks.extend(no_matching_trade(job, total, &name));
+    remarks.extend(job.delayed_feed.as_ref().map(|feed| Remark {
+        kind: RemarkKind::Delayed,
+        title: format!("Delayed data: {feed}"),
+        lines: vec![
+            format!("Alerts for {name} come of {feed}, whose data TradingView gets late: often by 10 to 15 minutes."),
+            "Subscribers get prices that the market has left. Buy the exchange's data in real time, and make the alert \
+             anew on the chart of that feed."
+                .to_owned(),
+        ],
+        note: None,
+    }));
     if !total.left_open.is_empty() {
         remarks.push(Remark {
             kind: RemarkKind::LeftOpen,

@@ -111,7 +111,7 @@ pub async fn accept_rejected(
 
 /// The alert that a rejected request is, refused as yet.
 fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> Result<Alert> {
-    let lacking = || ActError::StillBroken(rules::without_configuration(payload, kept.received_at, true));
+    let lacking = || ActError::StillBroken(rules::without_configuration(payload, kept.received_at, true, None));
     let alert_data = payload.alert_data(kept.received_at).ok_or_else(lacking)?;
     let error = |message: &String| AlertError { message: message.clone(), timestamp: kept.received_at, stack: None };
     Ok(Alert {
@@ -179,7 +179,10 @@ fn line(act: &Act, kept: &Alert, reading: Option<OperatorReading>, now: Time) ->
 async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
     let received_at = kept.webhook.received_at;
     let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
-        return Err(ActError::StillBroken(rules::without_configuration(&payload, received_at, true)));
+        let problems = app.audience.with(|audience| {
+            rules::without_configuration(&payload, received_at, true, audience.strategy_meant(&payload))
+        });
+        return Err(ActError::StillBroken(problems));
     };
     let mut recent = app.store.recent_prices(config.id, received_at - REFERENCE_AGE_MAX).await?;
     // Neither itself, nor what came later.
@@ -201,6 +204,7 @@ async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
     extension.trade_ref_explicit = checked.trade_ref_explicit;
     extension.comment = checked.comment;
     extension.risk = checked.risk;
+    extension.delayed_feed = checked.delayed_feed;
     extension.testing = checked.testing;
     Ok(alert)
 }

@@ -74,7 +74,9 @@ pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> 
     app.audience.catch_up(&*app.store).await?;
     let now = app.clock.now();
     let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
-        let problems = rules::without_configuration(&payload, now, false);
+        let problems = app
+            .audience
+            .with(|audience| rules::without_configuration(&payload, now, false, audience.strategy_meant(&payload)));
         return Ok(Rehearsed::Refused { config: None, problems });
     };
     let recent = app.store.recent_prices(config.id, now - REFERENCE_AGE_MAX).await?;

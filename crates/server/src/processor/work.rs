@@ -366,7 +366,10 @@ impl Run<'_> {
             errors,
             settles: self.is_for_nobody(plan),
         };
-        let notices = remarks.into_iter().flat_map(|remark| notices::notices(self.app, &self.trouble(remark), now));
+        let notices = remarks.into_iter().flat_map(|remark| match remark.kind {
+            RemarkKind::Delayed => notices::notices_once(self.app, &self.trouble(remark), now),
+            _ => notices::notices(self.app, &self.trouble(remark), now),
+        });
         Ok((Some(finish), notices.collect()))
     }
 
@@ -374,6 +377,7 @@ impl Run<'_> {
     fn trouble(&self, remark: Remark) -> Trouble {
         let group = match remark.kind {
             RemarkKind::Testing => format!("{}{}", notices::TESTING, self.alert.id),
+            RemarkKind::Delayed => format!("delayed:{}", self.job.delayed_feed.as_deref().unwrap_or_default()),
             kind => format!("{}:{}", kind.as_str(), self.config.id),
         };
         Trouble { group, title: remark.title, lines: remark.lines, alert: Some(self.alert.id) }

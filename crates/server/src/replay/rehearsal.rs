@@ -170,7 +170,7 @@ impl<'a> Rehearsal<'a> {
         self.totals.first_at.get_or_insert_with(|| at.to_string());
         self.totals.last_at = Some(at.to_string());
         let Some(config) = config else {
-            let problems = rules::without_configuration(payload, at, true);
+            let problems = rules::without_configuration(payload, at, true, self.audience.strategy_meant(payload));
             self.refuse_for(read, &problems);
             return Ok(());
         };

@@ -129,6 +129,7 @@ fn payloads() -> impl Strategy<Value = Payload> {
                 };
                 Payload {
                     symbol: Symbol::new(&symbol),
+                    exchange: None,
                     timeframe: Some(GivenTimeframe::Known(timeframe)),
                     strategy: Some(strategy),
                     signal: Some(intent.signal()),

@@ -327,11 +327,18 @@ fn every_problem_is_named_at_once() {
 
 #[test]
 fn without_a_configuration_the_words_that_were_looked_for_are_named() {
-    let problems = without_configuration(&payload(json!({"signal": "BUY"})), now(), false);
+    let problems = without_configuration(&payload(json!({"signal": "BUY"})), now(), false, None);
     assert_eq!(codes(Err(problems.clone())), ["configuration: unknown_configuration"]);
     assert!(problems[0].message.contains("symbol \"NASDAQ:AAPL\" (or \"AAPL\"), timeframe 1h and strategy \"EMA\""));
+    let near = without_configuration(
+        &payload(json!({"signal": "BUY", "strategy": "ema\u{a0}x"})),
+        now(),
+        false,
+        Some("EMA x"),
+    );
+    assert!(near[0].message.contains("strategy \"ema\\u{a0}x\": did you mean \"EMA x\"?"), "{}", near[0].message);
     let partly = payload(json!({"signal": "TP_HIT", "timeframe": "3h", "tp": "x"}));
-    assert_eq!(codes(Err(without_configuration(&partly, now(), false))), ["timeframe: unknown_timeframe"]);
+    assert_eq!(codes(Err(without_configuration(&partly, now(), false, None))), ["timeframe: unknown_timeframe"]);
 }
 
 proptest! {

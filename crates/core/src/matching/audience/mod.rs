@@ -95,6 +95,15 @@ impl Name {
     }
 }
 
+/// A strategy's name as people take it for the same: in lower case, its words one blank apart, nothing around them.
+fn folded(strategy: &str) -> String {
+    let is_between =
+        |c: char| c.is_whitespace() || matches!(c, '_' | '-' | '–' | '—' | '\u{200b}'..='\u{200f}' | '\u{feff}');
+    let lower = strategy.to_lowercase();
+    let words = lower.split(is_between).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+}
+
 /// How many entities the audience holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AudienceSize {
@@ -233,6 +242,18 @@ impl Audience {
         let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
         let strategy = payload.strategy.as_deref()?;
         payload.symbols().iter().find_map(|symbol| self.find_config(symbol, timeframe, strategy))
+    }
+
+    /// The strategy that an alert means that names no configuration: one of its symbol and timeframe whose name differs in
+    /// nothing but capitals, blanks and the marks around it.
+    pub fn strategy_meant(&self, payload: &Payload) -> Option<&str> {
+        let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
+        let (symbols, told) = (payload.symbols(), folded(payload.strategy.as_deref()?));
+        let of_it = |config: &&Arc<AlertConfiguration>| {
+            config.timeframe == timeframe && symbols.contains(&config.symbol) && folded(&config.strategy) == told
+        };
+        let near = self.configs.values().filter(of_it).min_by_key(|config| config.id);
+        near.filter(|_| !told.is_empty()).map(|config| config.strategy.trim())
     }
 
     /// Every configuration, in no order.

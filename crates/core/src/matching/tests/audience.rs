@@ -52,6 +52,48 @@ fn a_configuration_is_found_by_its_name() {
 }
 
 #[test]
+fn an_alert_finds_its_configuration_by_what_its_feed_and_exchange_say() {
+    let mut audience = Audience::new();
+    audience.put(Entity::Config(named(1, "NSE:RELIANCE", "EMA Cross")));
+    audience.put(Entity::Config(named(2, "TCS", "EMA Cross")));
+    audience.put(Entity::Config(named(3, "NASDAQ:AAPL", "EMA Cross")));
+    audience.put(Entity::Config(named(4, "AAPL", "EMA Cross")));
+    let alert = |fields: serde_json::Value| {
+        let mut body = serde_json::json!({"timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "price": 1});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        crate::alert::payload::read(body.to_string().as_bytes(), "").unwrap()
+    };
+    let table = [
+        (serde_json::json!({"symbol": "NSE:RELIANCE"}), Some(1), None),
+        (serde_json::json!({"symbol": "NSE_DLY:RELIANCE"}), Some(1), Some("NSE_DLY")),
+        (serde_json::json!({"symbol": "RELIANCE", "exchange": "NSE"}), Some(1), None),
+        (serde_json::json!({"symbol": "reliance", "exchange": "nse_dly"}), Some(1), Some("NSE_DLY")),
+        (serde_json::json!({"symbol": "RELIANCE"}), None, None),
+        (serde_json::json!({"symbol": "NSE_DLY:TCS"}), Some(2), Some("NSE_DLY")),
+        (serde_json::json!({"symbol": "BSE_DL:TCS"}), Some(2), Some("BSE_DL")),
+        (serde_json::json!({"symbol": "AAPL", "exchange": "NASDAQ"}), Some(4), None),
+        (serde_json::json!({"symbol": "NASDAQ:AAPL", "exchange": "NYSE"}), Some(3), None),
+        (serde_json::json!({"symbol": "NYSE:AAPL"}), Some(4), None),
+    ];
+    for (fields, expected, feed) in table {
+        let payload = alert(fields.clone());
+        let found = audience.config_of(&payload).map(|config| (1..9).find(|n| config_id(*n) == config.id).unwrap());
+        assert_eq!((found, payload.delayed_feed().as_deref()), (expected, feed), "{fields}");
+    }
+    for strategy in
+        ["ema cross", "EMA  Cross", "EMA\u{a0}Cross", "EMA Cross.", "\"EMA Cross\"", "EMA_Cross", "EMA Cross\u{200b}"]
+    {
+        let payload = alert(serde_json::json!({"symbol": "NSE_DLY:TCS", "strategy": strategy}));
+        assert!(audience.config_of(&payload).is_none(), "{strategy}");
+        assert_eq!(audience.strategy_meant(&payload), Some("EMA Cross"), "{strategy}");
+    }
+    for (symbol, strategy) in [("TCS", "EMA"), ("TCS", "EMA Cross 2"), ("TCS", "!"), ("INFY", "ema cross")] {
+        let payload = alert(serde_json::json!({"symbol": symbol, "strategy": strategy}));
+        assert_eq!(audience.strategy_meant(&payload), None, "{symbol} {strategy}");
+    }
+}
+
+#[test]
 fn a_user_is_seen_as_decisions_and_couriers_need_it() {
     let mut audience = Audience::new();
     let mut whole = user(7);

@@ -305,6 +305,7 @@ fn an_older_trades_targets_are_those_of_its_entry() {
         alert: crate::id::AlertId(crate::trade::fixtures::oid(b'a', 9)),
         config,
         ask,
+        delayed_feed: None,
         risk: None,
         received_at: NOON,
         followed_from: NOON,

@@ -54,6 +54,7 @@ fn planned(audience: &Audience, ask: Ask, users: &[UserId], open: &[Trade], aler
         alert: AlertId(oid(b'a', alert)),
         config: audience.config(config_id(1)).unwrap(),
         ask,
+        delayed_feed: None,
         risk: None,
         received_at: NOON,
         followed_from: NOON,

@@ -294,6 +294,7 @@ impl World {
             alert,
             config: &config,
             ask,
+            delayed_feed: None,
             risk: self.risk,
             received_at: self.now,
             followed_from: self.now,

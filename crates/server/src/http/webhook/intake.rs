@@ -130,7 +130,9 @@ enum Judged {
 
 async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option<(ConfigId, i64)>) -> Result<Judged> {
     let Some(config) = configuration(app, payload) else {
-        let problems = rules::without_configuration(payload, request.received_at, false);
+        let problems = app.audience.with(|audience| {
+            rules::without_configuration(payload, request.received_at, false, audience.strategy_meant(payload))
+        });
         return Ok(Judged::Breaks { config: None, problems, after: 0 });
     };
     let mark = async {

@@ -159,3 +159,22 @@ async fn an_exit_that_matches_nothing_is_shown_to_the_operators() {
     assert!(books.alerts[&exit].processing.errors[0].message.starts_with("no_matching_trade"));
     assert!(books.deliveries.values().all(|delivery| delivery.user_id.is_none()), "subscribers hear nothing");
 }
+
+#[tokio::test]
+async fn delayed_data_are_told_once() {
+    let mut app = App::start(small_world()).await;
+    let delayed = |price: f64| with(buy(price), json!({ "ticker": "NSE_DLY:SYM1" }));
+    app.accept(delayed(100.0)).await;
+    app.until("the operators hear of it", || app.operator_texts().len() == 1).await;
+    assert!(app.operator_texts()[0].contains("Delayed data: NSE_DLY"), "{:?}", app.operator_texts());
+    app.advance(Duration::from_secs(20 * 60));
+    app.accept(delayed(101.0)).await;
+    app.quiet().await;
+    assert_eq!(app.operator_texts().len(), 1, "{:?}", app.operator_texts());
+    app.advance(Duration::from_secs(60 * 60));
+    app.until("the operators hear how often", || app.operator_texts().len() == 2).await;
+    app.accept(delayed(102.0)).await;
+    app.quiet().await;
+    assert_eq!(app.operator_texts().len(), 2, "{:?}", app.operator_texts());
+    app.finish().await;
+}

@@ -112,6 +112,15 @@ async fn levels_and_targets_of_any_shape_are_kept_as_prices() {
 }
 
 #[tokio::test]
+async fn an_alert_of_a_delayed_feed_is_taken_and_marked() {
+    let house = House::new().await;
+    Post::buy(json!({"symbol": "BITSTAMP_DLY:BTCUSDT"})).send(&house).await.assert(202);
+    let kept = house.only(Collection::Alerts).await;
+    assert_eq!(kept.get_document("alertData").unwrap().get_str("symbol").unwrap(), "BTCUSDT");
+    assert_eq!(kept.get_document("alertcast").unwrap().get_str("delayedFeed").unwrap(), "BITSTAMP_DLY");
+}
+
+#[tokio::test]
 async fn messages_that_are_nearly_there_are_read() {
     let alert = json!({
         "symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "price": 64000,

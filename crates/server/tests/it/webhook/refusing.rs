@@ -62,6 +62,16 @@ async fn what_looks_like_a_level_or_a_number_and_is_none_is_refused() {
 }
 
 #[tokio::test]
+async fn a_strategy_that_is_nearly_right_is_answered_with_the_one_that_is_meant() {
+    let house = House::with(operators).await;
+    for strategy in ["ema cross", "EMA  Cross", "EMA\u{a0}Cross", "EMA Cross."] {
+        let answer = Post::buy(json!({"strategy": strategy})).send(&house).await.assert(422);
+        let told = answer.body["errors"][0]["message"].as_str().unwrap();
+        assert!(told.contains("did you mean \"EMA Cross\"?"), "{told}");
+    }
+}
+
+#[tokio::test]
 async fn several_orders_in_one_message_are_refused_as_such() {
     let house = House::with(operators).await;
     let order =
