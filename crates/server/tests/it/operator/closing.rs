@@ -50,7 +50,8 @@ async fn a_close_by_hand_tells_why_and_the_operators_of_a_price_far_off() {
     assert!(messages[1].plain.contains("CLOSED BY THE PROVIDER"), "{}", messages[1].plain);
     assert!(messages[1].plain.contains("💬 news ahead"), "{}", messages[1].plain);
     let edited = "Closed at 9,999 · by the provider: news ahead · +9899.00%";
-    assert!(messages[0].plain.contains(edited), "{}", messages[0].plain);
+    let shown = messages[0].edits.last().unwrap();
+    assert!(shown.contains(edited), "{shown}");
     let texts = app.operator_texts();
     assert!(texts.iter().any(|text| text.contains("Closed by hand at a price far off")), "{texts:?}");
     app.finish().await;
