@@ -92,7 +92,7 @@ async fn recorded_alerts_are_told_by_what_they_came_to_and_nothing_is_written() 
         (&2.into(), &1.into(), &1.into())
     );
     assert_eq!((&trades["winRate"], &trades["pnlPercent"]), (&100.0.into(), &3.28125.into()));
-    assert_eq!(report["user"]["lines"][1]["trades"][0], "trade #1 ends at 66100: TP_HIT, 3.28 %");
+    assert_eq!(report["user"]["lines"][1]["trades"][0], "trade #1 ends at 66,100: TP_HIT, +3.28%");
     for collection in [Collection::Alerts, Collection::Trades, Collection::Deliveries, Collection::RejectedWebhooks] {
         assert_eq!(folder.all(collection).await.len(), 0, "{collection}");
     }
