@@ -34,6 +34,39 @@ pub const MAIL: &str = "mail:0";
 /// The lease under which alerts are worked on.
 pub const WORK: &str = "work:0";
 
+/// Names of fields that somewhere mean more than a name: extended JSON's tags, operators and paths of updates.
+pub const TAG_NAMES: [&str; 29] = [
+    "$oid",
+    "$date",
+    "$numberInt",
+    "$numberLong",
+    "$numberDouble",
+    "$numberDecimal",
+    "$numberDecimalBytes",
+    "$binary",
+    "$uuid",
+    "$code",
+    "$scope",
+    "$timestamp",
+    "$regularExpression",
+    "$dbPointer",
+    "$minKey",
+    "$maxKey",
+    "$undefined",
+    "$symbol",
+    "$ref",
+    "$id",
+    "$db",
+    "$set",
+    "$literal",
+    "$where",
+    "$",
+    "a.b",
+    ".",
+    "a.$",
+    "0",
+];
+
 /// The moment `seconds` after the suite's beginning.
 pub const fn at(seconds: i64) -> Time {
     Time::from_millis(1_750_000_000_000 + seconds * 1_000)

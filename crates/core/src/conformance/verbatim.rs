@@ -13,38 +13,7 @@ use crate::store::{AcceptRefused, Collection, EraseUser, PARTITIONS, Write};
 
 /// What extended JSON has a name for: as it would be a value of that type, and as it would be none.
 fn lookalikes() -> Vec<Document> {
-    let tags = [
-        "$oid",
-        "$date",
-        "$numberInt",
-        "$numberLong",
-        "$numberDouble",
-        "$numberDecimal",
-        "$numberDecimalBytes",
-        "$binary",
-        "$uuid",
-        "$code",
-        "$scope",
-        "$timestamp",
-        "$regularExpression",
-        "$dbPointer",
-        "$minKey",
-        "$maxKey",
-        "$undefined",
-        "$symbol",
-        "$ref",
-        "$id",
-        "$db",
-        "$set",
-        "$literal",
-        "$where",
-        "$",
-        "a.b",
-        ".",
-        "a.$",
-        "0",
-    ];
-    let mut all: Vec<Document> = tags
+    let mut all: Vec<Document> = TAG_NAMES
         .iter()
         .flat_map(|tag| {
             [

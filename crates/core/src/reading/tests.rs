@@ -1,3 +1,4 @@
+use bson::oid::ObjectId;
 use bson::{Bson, doc};
 use proptest::prelude::*;
 
@@ -5,9 +6,11 @@ use super::*;
 use crate::alert::document::{Alert, AlertStatus};
 use crate::audit::AuditEntry;
 use crate::config::AlertConfiguration;
+use crate::conformance::fixtures::TAG_NAMES;
 use crate::money::{Amount, Count};
 use crate::plan::Plan;
 use crate::preference::{AlertPreference, PreferenceStatistics};
+use crate::store::validator::fields;
 use crate::store::{document, read};
 use crate::subscription::{Subscription, Usage};
 use crate::time::Time;
@@ -50,35 +53,7 @@ fn plan() -> Document {
 
 /// Everything that extended JSON has a name for, well-formed and not.
 fn tagged() -> impl Strategy<Value = Bson> {
-    let tags = [
-        "$oid",
-        "$date",
-        "$numberInt",
-        "$numberLong",
-        "$numberDouble",
-        "$numberDecimal",
-        "$numberDecimalBytes",
-        "$binary",
-        "$uuid",
-        "$code",
-        "$scope",
-        "$timestamp",
-        "$regularExpression",
-        "$dbPointer",
-        "$minKey",
-        "$maxKey",
-        "$undefined",
-        "$symbol",
-        "$ref",
-        "$id",
-        "$db",
-        "a.b",
-        "",
-        "$",
-        "$set",
-        "$__private__bson_RawDocument",
-        "x",
-    ];
+    let names: Vec<&str> = TAG_NAMES.into_iter().chain(["", "$__private__bson_RawDocument", "x"]).collect();
     let leaf = prop_oneof![
         "\\PC{0,6}".prop_map(Bson::from),
         any::<i32>().prop_map(Bson::from),
@@ -92,7 +67,7 @@ fn tagged() -> impl Strategy<Value = Bson> {
         Just(Bson::from(true)),
     ];
     leaf.prop_recursive(4, 24, 4, move |inner| {
-        let names = prop::sample::select(tags.to_vec());
+        let names = prop::sample::select(names.clone());
         prop_oneof![
             prop::collection::vec((names, inner.clone()), 0..4).prop_map(|fields| {
                 let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value));

@@ -22,38 +22,10 @@ fn is_long() -> bool {
     std::env::var_os("ALERTCAST_TEST_LONG").is_some()
 }
 
-const NAMES: [&str; 30] = [
-    "$oid",
-    "$date",
-    "$numberInt",
-    "$numberLong",
-    "$numberDouble",
-    "$numberDecimal",
-    "$numberDecimalBytes",
-    "$binary",
-    "$uuid",
-    "$code",
-    "$scope",
-    "$timestamp",
-    "$regularExpression",
-    "$dbPointer",
-    "$minKey",
-    "$maxKey",
-    "$undefined",
-    "$symbol",
-    "$ref",
-    "$id",
-    "$db",
-    "$set",
-    "$where",
-    "a.b",
-    ".",
-    "$",
-    "x",
-    "__proto__",
-    "0",
-    "a\u{0}b",
-];
+/// Names of fields as no message of TradingView has them.
+fn names() -> Vec<&'static str> {
+    fixtures::TAG_NAMES.into_iter().chain(["x", "__proto__", "a\u{0}b"]).collect()
+}
 
 /// Any JSON, with every name of extended JSON at any depth.
 fn any_json() -> impl Strategy<Value = Value> {
@@ -68,7 +40,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         Just(json!("$price")),
     ];
     leaf.prop_recursive(4, 24, 4, |inner| {
-        let name = prop::sample::select(NAMES.to_vec());
+        let name = prop::sample::select(names());
         prop_oneof![
             prop::collection::vec((name, inner.clone()), 0..4).prop_map(|fields| {
                 Value::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
@@ -82,13 +54,13 @@ fn any_json() -> impl Strategy<Value = Value> {
 async fn whatever_json_an_accepted_message_holds_it_is_processed() {
     let mut app = App::start(small_world()).await;
     let mut runner = TestRunner::deterministic();
-    let mut accepted = 0;
+    let (names, mut accepted) = (names(), 0);
     for n in 0..if is_long() { 1_000 } else { 60 } {
         let data = any_json().new_tree(&mut runner).unwrap().current();
-        let name = NAMES[n % NAMES.len()];
+        let name = names[n % names.len()];
         let body =
             with(alert(1, "SELL", 100.0), json!({ "alert_id": format!("any-{n}"), "data": data.clone(), name: data }));
-        let query: String = url_encoded(NAMES[(n / 2) % NAMES.len()], "zzz");
+        let query: String = url_encoded(names[(n / 2) % names.len()], "zzz");
         let reply = app.sender().text_with(&query, body.to_string()).await.unwrap();
         assert!([202, 400, 422].contains(&reply.status), "{body}: {reply:?}");
         accepted += usize::from(reply.status == 202);

@@ -1,0 +1,318 @@
+//! Mending: a document that is not its type at once is made so field by field, by what the store declares.
+
+use std::borrow::Cow;
+
+use bson::oid::ObjectId;
+use bson::spec::ElementType;
+use bson::{Bson, Document};
+use serde::de::DeserializeOwned;
+
+use super::{Flaw, Reading, Unreadable, listed, unpack};
+use crate::store::Collection;
+use crate::store::validator::{Field, Kind, Presence, Weight, fields};
+
+/// The long way: field by field.
+pub(super) fn mended<T: DeserializeOwned>(
+    collection: Collection,
+    bytes: &[u8],
+    error: &bson::error::Error,
+) -> Result<Reading<T>, Unreadable> {
+    let mut document = unpack(collection, bytes)?;
+    let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+    let mut mender = Mender { made: id.as_object_id().map(|id| id.timestamp()), flaws: Vec::new() };
+    mender.mend(&mut document, fields(collection));
+    let first = match as_type(&document) {
+        Ok(value) => return Ok(Reading { value, flaws: mender.flaws }),
+        Err(error) => error,
+    };
+    if let Some(value) = mender.without_own(&mut document, collection) {
+        return Ok(Reading { value, flaws: mender.flaws });
+    }
+    let cause = listed(&mender.flaws).unwrap_or_else(|| {
+        without_values(&if fields(collection).is_empty() { error.to_string() } else { first.to_string() })
+    });
+    Err(Unreadable { collection, id, cause })
+}
+
+fn as_type<T: DeserializeOwned>(document: &Document) -> Result<T, bson::error::Error> {
+    bson::deserialize_from_slice(&document.to_vec()?)
+}
+
+/// What serde says, without the values that it quotes.
+fn without_values(error: &str) -> String {
+    let mut parts = error.split('"');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for (n, part) in parts.enumerate() {
+        out.push_str(if n % 2 == 0 { "\"…\"" } else { part });
+    }
+    out
+}
+
+/// Where Alertcast keeps what it adds to a document.
+const OWN: &str = "alertcast";
+
+struct Mender {
+    /// When the document was made, by its id: what a date with a default was then.
+    made: Option<bson::DateTime>,
+    flaws: Vec<Flaw>,
+}
+
+impl Mender {
+    fn mend(&mut self, document: &mut Document, fields: &[Field]) {
+        for field in fields {
+            self.mend_field(document, field, field.path, "");
+        }
+    }
+
+    fn mend_field(&mut self, within: &mut Document, field: &Field, path: &str, parent: &str) {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let here = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        match (rest, within.get_mut(name)) {
+            (Some(rest), Some(Bson::Document(inner))) => self.mend_field(inner, field, rest, &here),
+            (Some(rest), Some(other)) => {
+                if !is_nothing(other) {
+                    self.blame(&here, other, "an object", field.weight);
+                }
+                within.remove(name);
+                self.mend_within(within, field, (name, rest), &here);
+            }
+            (Some(rest), None) => self.mend_within(within, field, (name, rest), &here),
+            (None, Some(value)) => {
+                if let Some(instead) = self.judge(field, value, &here) {
+                    match instead {
+                        Some(instead) => within.insert(name, instead),
+                        None => within.remove(name),
+                    };
+                }
+            }
+            (None, None) => {
+                if field.presence == Presence::Required {
+                    self.flaws.push(Flaw { path: here, what: "is missing".to_owned(), weight: field.weight });
+                }
+                if let Some(instead) = self.stand_in(field) {
+                    within.insert(name, instead);
+                }
+            }
+        }
+    }
+
+    /// A level that is not there is made only where something must stand in it.
+    fn mend_within(&mut self, within: &mut Document, field: &Field, (name, rest): (&str, &str), here: &str) {
+        let mut inner = Document::new();
+        self.mend_field(&mut inner, field, rest, here);
+        if !inner.is_empty() {
+            within.insert(name, inner);
+        }
+    }
+
+    /// None: the value stays. Else what stands in its place, if anything.
+    fn judge(&mut self, field: &Field, value: &mut Bson, path: &str) -> Option<Option<Bson>> {
+        let has_default = field.presence != Presence::Required;
+        if is_nothing(value) && has_default {
+            return Some(self.stand_in(field));
+        }
+        if field.presence == Presence::Defaulted && is_number_kind(field.kind) && is_nan(value) {
+            return Some(None);
+        }
+        match field.kind {
+            Kind::List(kind) => {
+                if let Bson::Array(items) = value {
+                    self.mend_items(*kind, items, path, field.weight);
+                    return None;
+                }
+            }
+            Kind::Documents(fields) => {
+                if let Bson::Array(items) = value {
+                    self.mend_documents(fields, items, path, field.weight);
+                    return None;
+                }
+            }
+            kind => match read_as(kind, value) {
+                Fit::Fits => return None,
+                Fit::Means(meant) => return Some(Some(meant)),
+                Fit::Unfit => {}
+            },
+        }
+        self.blame(path, value, &expected(field.kind), field.weight);
+        Some(self.stand_in(field))
+    }
+
+    /// Of a list, what cannot be read is left out.
+    fn mend_items(&mut self, kind: Kind, items: &mut Vec<Bson>, path: &str, weight: Weight) {
+        let mut place = 0;
+        items.retain_mut(|item| {
+            let here = format!("{path}.{place}");
+            place += 1;
+            match read_as(kind, item) {
+                Fit::Fits => true,
+                Fit::Means(meant) => {
+                    *item = meant;
+                    true
+                }
+                Fit::Unfit => {
+                    self.blame(&here, item, &expected(kind), weight);
+                    false
+                }
+            }
+        });
+    }
+
+    fn mend_documents(&mut self, fields: &[Field], items: &mut Vec<Bson>, path: &str, weight: Weight) {
+        let mut place = 0;
+        items.retain_mut(|item| {
+            let here = format!("{path}.{place}");
+            place += 1;
+            let Bson::Document(inner) = item else {
+                self.blame(&here, item, "an object", weight);
+                return false;
+            };
+            let before = self.flaws.len();
+            for field in fields {
+                self.mend_field(inner, &Field { weight, ..*field }, field.path, &here);
+            }
+            // What such a list tells of somebody is told whole or not at all.
+            let is_whole = fields.iter().all(|field| {
+                let needed = matches!(field.kind, Kind::Id | Kind::Word(_) | Kind::Text);
+                !needed || field.presence == Presence::Optional || inner.contains_key(field.path)
+            });
+            self.flaws.len() == before && is_whole
+        });
+    }
+
+    /// What stands in for a value: nothing where there is a default, and nothing where decisions rest on it.
+    fn stand_in(&self, field: &Field) -> Option<Bson> {
+        match (field.presence, field.kind) {
+            (Presence::Defaulted, Kind::Date) => self.made.map(Bson::DateTime),
+            (Presence::Required, kind) if field.weight == Weight::Told => Some(match kind {
+                Kind::Text | Kind::Email | Kind::Word(_) => Bson::String(String::new()),
+                Kind::Name => Bson::String("?".to_owned()),
+                Kind::Number => Bson::Int32(0),
+                Kind::AtLeast(least) | Kind::Within(least, _) => Bson::Int32(least),
+                Kind::Flag => Bson::Boolean(false),
+                Kind::Date => Bson::DateTime(self.made?),
+                Kind::Id => Bson::ObjectId(ObjectId::from_bytes([0; 12])),
+                Kind::Document => Bson::Document(Document::new()),
+                Kind::List(_) | Kind::Documents(_) => Bson::Array(Vec::new()),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Leaves out of what Alertcast keeps with the document what cannot be read.
+    fn without_own<T: DeserializeOwned>(&mut self, document: &mut Document, collection: Collection) -> Option<T> {
+        let own = document.remove(OWN)?;
+        as_type::<T>(document).ok()?;
+        let weight = collection.own_weight();
+        let Bson::Document(own) = own else {
+            if !is_nothing(&own) {
+                self.blame(OWN, &own, "an object", weight);
+            }
+            return as_type(document).ok();
+        };
+        let mut kept = Document::new();
+        for (name, value) in own {
+            let mut alone = document.clone();
+            alone.insert(OWN, bson::doc! { &name: value.clone() });
+            if as_type::<T>(&alone).is_ok() {
+                kept.insert(name, value);
+            } else if !is_nothing(&value) {
+                self.blame(&format!("{OWN}.{name}"), &value, "what Alertcast keeps there", weight);
+            }
+        }
+        document.insert(OWN, kept);
+        as_type(document).ok()
+    }
+
+    fn blame(&mut self, path: &str, value: &Bson, expected: &str, weight: Weight) {
+        if self.flaws.iter().any(|flaw| flaw.path == path) {
+            return;
+        }
+        let what = format!("is {}, not {expected}", named(value));
+        self.flaws.push(Flaw { path: path.to_owned(), what, weight });
+    }
+}
+
+/// How a value fits its field.
+enum Fit {
+    Fits,
+    /// It is spelt otherwise.
+    Means(Bson),
+    Unfit,
+}
+
+fn read_as(kind: Kind, value: &Bson) -> Fit {
+    let fits = match (kind, value) {
+        (Kind::Text | Kind::Name | Kind::Email, Bson::String(_))
+        | (Kind::Flag, Bson::Boolean(_))
+        | (Kind::Date, Bson::DateTime(_))
+        | (Kind::Id, Bson::ObjectId(_))
+        | (Kind::Document, Bson::Document(_)) => true,
+        (Kind::Word(words), Bson::String(word)) => words.contains(&word.as_str()),
+        (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), number) => is_number(number) && !is_nan(number),
+        // As Mongoose reads them.
+        (Kind::Text | Kind::Name, Bson::Int32(_) | Bson::Int64(_)) => return Fit::Means(value.to_string().into()),
+        (Kind::Id, Bson::String(text)) => {
+            return ObjectId::parse_str(text).map_or(Fit::Unfit, |id| Fit::Means(Bson::ObjectId(id)));
+        }
+        _ => false,
+    };
+    if fits { Fit::Fits } else { Fit::Unfit }
+}
+
+const fn is_nothing(value: &Bson) -> bool {
+    matches!(value, Bson::Null | Bson::Undefined)
+}
+
+const fn is_number(value: &Bson) -> bool {
+    matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_))
+}
+
+const fn is_number_kind(kind: Kind) -> bool {
+    matches!(kind, Kind::Number | Kind::AtLeast(_) | Kind::Within(..))
+}
+
+fn is_nan(value: &Bson) -> bool {
+    match value {
+        Bson::Double(number) => number.is_nan(),
+        Bson::Decimal128(number) => number.to_string().trim_start_matches('-').eq_ignore_ascii_case("nan"),
+        _ => false,
+    }
+}
+
+fn expected(kind: Kind) -> Cow<'static, str> {
+    Cow::Borrowed(match kind {
+        Kind::Text | Kind::Name => "text",
+        Kind::Email => "an e-mail address",
+        Kind::Word(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
+        Kind::Number | Kind::AtLeast(_) | Kind::Within(..) => "a number",
+        Kind::Flag => "true or false",
+        Kind::Date => "a date",
+        Kind::Id => "an ObjectId",
+        Kind::Document => "an object",
+        Kind::List(_) | Kind::Documents(_) => "a list",
+    })
+}
+
+/// A value's type, for people. No value is told: it may be personal, or a secret.
+fn named(value: &Bson) -> &'static str {
+    match value.element_type() {
+        ElementType::Double if is_nan(value) => "NaN",
+        ElementType::Double | ElementType::Int32 | ElementType::Int64 | ElementType::Decimal128 => "a number",
+        ElementType::String => "another text",
+        ElementType::EmbeddedDocument => "an object",
+        ElementType::Array => "a list",
+        ElementType::Binary => "binary data",
+        ElementType::Undefined => "undefined",
+        ElementType::ObjectId => "an ObjectId",
+        ElementType::Boolean => "true or false",
+        ElementType::DateTime => "a date",
+        ElementType::Null => "null",
+        ElementType::RegularExpression => "a regular expression",
+        ElementType::DbPointer => "a DBPointer",
+        ElementType::JavaScriptCode | ElementType::JavaScriptCodeWithScope => "JavaScript code",
+        ElementType::Symbol => "a symbol",
+        ElementType::Timestamp => "a timestamp",
+        ElementType::MinKey => "MinKey",
+        ElementType::MaxKey => "MaxKey",
+    }
+}
