@@ -11,6 +11,7 @@ use std::fmt;
 use bson::Document;
 use serde::{Deserialize, Serialize};
 
+use super::names;
 use crate::market::{ExitReason, Side, Signal, words};
 
 words! {
@@ -271,8 +272,8 @@ pub(super) enum Position {
 
 impl Position {
     pub(super) fn from_word(word: &str) -> Option<Self> {
-        match word.to_ascii_lowercase().as_str() {
-            "flat" => Some(Self::Flat),
+        match names::normal(word).as_str() {
+            "flat" | "0" => Some(Self::Flat),
             "long" => Some(Self::Held(Side::Buy)),
             "short" => Some(Self::Held(Side::Sell)),
             _ => None,

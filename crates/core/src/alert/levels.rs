@@ -41,6 +41,11 @@ pub struct Given {
     stop_loss: Option<Level>,
 }
 
+/// Whether a field's name is a level's.
+pub(super) fn is_level(name: &str) -> bool {
+    name::LevelName::of(name).is_some()
+}
+
 /// An alert's levels as prices.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Levels {

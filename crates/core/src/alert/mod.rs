@@ -19,6 +19,7 @@ pub mod settling;
 mod entities;
 mod fields;
 mod lenient;
+mod letters;
 mod levels;
 mod names;
 mod pairs;

@@ -3,6 +3,8 @@
 //! Names are compared in their normal form: letters and digits only, in lower case, so that `take_profit`,
 //! `Take-Profit`, `takeProfit` and `TAKE PROFIT` are one name.
 
+use super::letters;
+
 pub(super) const SYMBOL: &[&str] = &["symbol", "ticker", "asset", "pair", "market"];
 pub(super) const TIMEFRAME: &[&str] = &["timeframe", "interval", "tf"];
 pub(super) const STRATEGY: &[&str] = &["strategy", "strategyid", "strategyname", "indicator"];
@@ -70,7 +72,8 @@ pub(super) const ORDERS: &[&str] = &["orders", "alerts", "signals", "trades"];
 
 /// A name's normal form.
 pub(super) fn normal(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+    let letters = name.chars().filter_map(letters::unstyled).filter(|c| c.is_alphanumeric());
+    letters.flat_map(char::to_lowercase).collect()
 }
 
 /// Whether an object of this normal name is a group. A bar's `time` is its start, not the alert's moment: see `fields`.
@@ -120,7 +123,15 @@ mod tests {
 
     #[test]
     fn spellings_of_a_name_are_one() {
-        for name in ["take_profit", "Take-Profit", "takeProfit", "TAKE PROFIT", "TakeProfit"] {
+        for name in [
+            "take_profit",
+            "Take-Profit",
+            "takeProfit",
+            "TAKE PROFIT",
+            "TakeProfit",
+            "ｔａｋｅＰｒｏｆｉｔ",
+            "take\u{200b}profit",
+        ] {
             assert_eq!(normal(name), "takeprofit");
         }
     }

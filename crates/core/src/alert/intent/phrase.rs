@@ -5,6 +5,7 @@
 
 use super::vocabulary::{Token, Word, tokens};
 use super::{ExitSignal, PositionChange};
+use crate::alert::names;
 use crate::market::Side;
 
 /// What a phrase says.
@@ -57,6 +58,10 @@ pub(in crate::alert) enum Place {
     Remark,
 }
 
+/// What an exit may be called after.
+const CALLED_AFTER: &[Word] =
+    &[Word::Modifier, Word::Chart, Word::Time, Word::Period, Word::Bar, Word::Hold, Word::Most];
+
 /// The most numbers that a target has.
 const TARGETS_MAX: u32 = 20;
 
@@ -64,6 +69,9 @@ const TARGETS_MAX: u32 = 20;
 pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
     if let Some(entry) = closed_entry(text) {
         return closes_entry(entry);
+    }
+    if names::normal(text) == "reduceonly" {
+        return Saying::Closing(Closing { firm: true, ..Closing::default() });
     }
     let tokens = tokens(text);
     let phrase = Phrase { tokens: &tokens, place };
@@ -126,9 +134,38 @@ impl Phrase<'_> {
     }
 
     fn exits(&self) -> bool {
-        self.has(&[Word::Exit, Word::Close, Word::Cover])
+        self.has(&[Word::Exit, Word::Cover])
+            || self.closes()
             || self.pair(&[Word::Square], &[Word::Out, Word::Off])
             || self.pair(&[Word::Margin], &[Word::Call])
+            || self.runs_out()
+    }
+
+    /// A word of closing that is about a trade: bars close, too (`daily close`), and prices (`close crossover`).
+    fn closes(&self) -> bool {
+        const NAMED: &[Word] = &[Word::Long, Word::Short, Word::Buy, Word::Sell];
+        let is = |token: Option<&Token>, wanted: &[Word]| {
+            token.and_then(|token| token.word()).is_some_and(|word| wanted.contains(&word))
+        };
+        let is_moment = |at: usize| {
+            let next = self.tokens[at + 1..].iter().find(|token| !is(Some(token), &[Word::Of]));
+            at.checked_sub(1).is_some_and(|before| is(self.tokens.get(before), &[Word::On, Word::Bar]))
+                || is(next, &[Word::Bar])
+        };
+        let of_chart = self.has(&[Word::Chart, Word::Strong]) && !self.pair(&[Word::Close], NAMED);
+        let is_price = of_chart || self.pair(&[Word::Close], &[Word::To]);
+        let mut closes = self.tokens.iter().enumerate().filter(|(_, token)| is(Some(token), &[Word::Close]));
+        !is_price && closes.any(|(at, _)| !is_moment(at))
+    }
+
+    /// The trade's time is over, or the session's: `EOD`, `end of day`, `max bars`; or what it may lose.
+    fn runs_out(&self) -> bool {
+        let ended = self.has(&[Word::RunOut]) || self.has(&[Word::End]) && self.has(&[Word::Period, Word::Market]);
+        let most = self.has(&[Word::Most]) && self.has(&[Word::Hold, Word::Bar, Word::Time, Word::Hit]);
+        let time = self.has(&[Word::Time]) && self.has(&[Word::Limit, Word::Out]);
+        let lost = self.has(&[Word::Drawdown]) && self.has(&[Word::Most, Word::Hit, Word::Limit]);
+        let opens = self.has(&[Word::Buy, Word::Sell, Word::Enter, Word::Entry, Word::Add]);
+        !opens && (ended || most || time || lost)
     }
 
     fn takes_profit(&self) -> bool {
@@ -152,6 +189,9 @@ impl Phrase<'_> {
             self.reduced()
         } else if self.is_kind() {
             Saying::Nothing
+        } else if self.has(&[Word::With]) && !self.exits() {
+            // `with trailing stop` describes an order.
+            Saying::Unknown
         } else if closing && self.has(&[Word::Enter, Word::Add]) {
             self.ends_and_opens()
         } else if breakeven {
@@ -231,12 +271,21 @@ impl Phrase<'_> {
         self.has(&[Word::Partial, Word::Reduce]) && !enters
             || self.pair(&[Word::Scale], &[Word::Out])
             || closing && self.has(&[Word::Half])
+            || (self.has(&[Word::Half]) || self.percents()) && self.has(&[Word::Off, Word::Out])
             || self.percent_closed()
     }
 
-    /// `close 50%`, `close long 50 %`; not `exit long tp 2%`, whose percentage is the level's.
+    fn percents(&self) -> bool {
+        self.numbers().any(|number| number.percent && number.below_hundred)
+    }
+
+    /// `close 50%`, `close long 50 %`, `50% exit`; not `exit long tp 2%`, whose percentage is the level's.
     fn percent_closed(&self) -> bool {
         let Some(exit) = self.find(&[Word::Exit, Word::Close]) else { return false };
+        let before = exit.checked_sub(1).and_then(|before| self.tokens.get(before));
+        if matches!(before, Some(Token::Number(number)) if number.percent && number.below_hundred) {
+            return true;
+        }
         let mut before_level = self.tokens[exit..]
             .iter()
             .take_while(|token| !token.word().is_some_and(|w| matches!(w, Word::Target | Word::StopLoss | Word::Stop)));
@@ -273,21 +322,27 @@ impl Phrase<'_> {
             (None, Some(order)) if to => Some(order.opposite()),
             // The trade is named after the word: `exit buy`. Before it, it may be the order: `sell exit`.
             (None, Some(order)) if self.find(&[Word::Buy, Word::Sell]).is_some_and(|at| at > end) => Some(order),
-            (None, Some(order)) => return Saying::Unclear(Some(order)),
-            (None, None) => None,
+            (None, Some(order)) if self.place != Place::Remark => return Saying::Unclear(Some(order)),
+            // The order beside it tells whose exit it is.
+            (None, Some(_) | None) => None,
         };
         let told = self.reason();
-        Saying::Closing(Closing { side, firm: true, ..told })
+        let firm = self.has(&[Word::Exit, Word::Cover]) || self.closes() || !self.runs_out();
+        Saying::Closing(Closing { side, firm, ..told })
     }
 
     /// `TP1 hit`, `Long SL`, `trailing stop`: a level, and what is told of it.
     fn level(&self) -> Saying {
         let told = self.reason();
         let firm = self.has(&[Word::Hit, Word::Stopped]);
+        // `stop entry` is an entry's kind, `EMA cross TP 2%` describes one.
+        let loose_number = self.numbers().any(|number| !number.glued);
+        if !firm && (self.has(&[Word::Entry]) || loose_number && self.has(&[Word::Chart, Word::Bar])) {
+            return Saying::Unknown;
+        }
         // `TP 110 / SL 95` are an entry's levels.
-        let prices = self.numbers().any(|number| !number.glued);
         let several = self.words().filter(|word| *word == Word::Target).count() > 1;
-        let described = prices && self.takes_profit() && (self.stops() || several && self.place == Place::Remark);
+        let described = loose_number && self.takes_profit() && (self.stops() || several && self.place == Place::Remark);
         if described && !firm {
             return if self.place == Place::Action { Saying::Unknown } else { Saying::Nothing };
         }
@@ -296,7 +351,7 @@ impl Phrase<'_> {
 
     /// Reason and target.
     fn reason(&self) -> Closing {
-        let loose = self.has(&[Word::Trail, Word::Modifier]);
+        let loose = self.has(&[Word::Trail, Word::Drawdown]) || self.has(CALLED_AFTER);
         let reason = match (self.takes_profit(), self.stops()) {
             (true, false) if !self.has(&[Word::Trail]) => Some(ExitSignal::TpHit),
             (false, true) if !loose => Some(ExitSignal::SlHit),
@@ -330,13 +385,19 @@ impl Phrase<'_> {
     fn opening(&self) -> Saying {
         let enters = self.has(&[Word::Enter, Word::Entry, Word::Add]) || self.pair(&[Word::Scale], &[Word::In]);
         let letters = self.tokens.iter().any(|token| matches!(token, Token::Letter(_)));
-        let says_more = self.numbers().next().is_some()
+        let says_more = self.numbers().any(|number| number.percent)
             || letters
             || self.has(&[Word::Hit, Word::Half, Word::Out, Word::Off, Word::Square, Word::Margin, Word::Call])
-            || self.has(&[Word::Modifier, Word::Percent, Word::Loss, Word::Partial, Word::Reduce]);
+            || self.has(&[Word::Percent, Word::Loss, Word::Partial, Word::Reduce, Word::Close, Word::Drawdown])
+            || self.has(&[Word::With, Word::On, Word::Of, Word::End, Word::RunOut])
+            || self.has(CALLED_AFTER);
         let sides = self.words().filter(|word| word.trade_side().is_some() || word.order_side().is_some()).count();
         if says_more || self.has(&[Word::Limit]) && sides > 0 {
             return Saying::Unknown;
+        }
+        if self.has(&[Word::All]) && self.order().is_some() {
+            // `sell all` is no entry.
+            return Saying::Unclear(None);
         }
         match (self.order(), self.side()) {
             (Some(order), Some(side)) if order == side => Saying::Enter(Some(side)),
@@ -355,25 +416,53 @@ impl Phrase<'_> {
 
     /// A phrase with words that are not known, but with a piece that tells of an exit: `Exit Long - RSI overbought`.
     fn in_part(&self) -> Saying {
-        const ENDS: &[Word] = &[Word::Exit, Word::Close];
-        const SIDES: &[Word] = &[Word::Long, Word::Short];
         const LEVELS: &[Word] = &[Word::Target, Word::StopLoss, Word::Stop, Word::Loss];
+        let ended = self.ended_sides();
+        if self.has(&[Word::Enter]) && !ended.is_empty() {
+            return Saying::Unclear(None);
+        }
         if self.has(&[Word::Enter, Word::Entry, Word::Add]) {
             return Saying::Unknown;
+        }
+        if !ended.is_empty() {
+            return match one_of(ended.into_iter()) {
+                Some(side) => Saying::Closing(Closing { side: Some(side), firm: true, ..Closing::default() }),
+                None => Saying::Unclear(None),
+            };
         }
         let hit = self.pair(LEVELS, &[Word::Hit])
             || self.pair(&[Word::Stopped], &[Word::Out])
             || self.tokens.windows(3).any(|three| {
                 matches!(three, [Token::Word(level), Token::Number(_), Token::Word(Word::Hit)] if LEVELS.contains(level))
             });
-        let ends = self.pair(ENDS, SIDES) || self.pair(SIDES, ENDS);
-        // Where an action is told, or its kind, such a word at the head or the end says enough.
-        let head =
-            |token: Option<&Token>| matches!(token, Some(Token::Word(Word::Exit | Word::StopLoss | Word::Target)));
-        // A remark that ends with it is an exit's name (`Death Cross Exit`); one that begins with it may go on anyhow.
-        let named = self.tokens.len() <= 5 && matches!(self.tokens.last(), Some(Token::Word(Word::Exit)));
-        let outright = named || self.place != Place::Remark && (head(self.tokens.first()) || head(self.tokens.last()));
-        if hit || ends || outright { Saying::Unclear(self.side()) } else { Saying::Unknown }
+        if hit || self.is_called_an_exit() { Saying::Unclear(self.side()) } else { Saying::Unknown }
+    }
+
+    /// The sides that end by `exit long` and `long exit` within other words. Behind a side `close` may be the price's:
+    /// `Long: close above EMA`.
+    fn ended_sides(&self) -> Vec<Side> {
+        let word = |at: usize| self.tokens.get(at).and_then(|token| token.word());
+        let ended = |at: usize| match (word(at)?, word(at + 1)?) {
+            (Word::Exit | Word::Close, side) => side.trade_side(),
+            (side, Word::Exit) => side.trade_side(),
+            (side, Word::Close) if !matches!(self.tokens.get(at + 2), Some(Token::Other)) => side.trade_side(),
+            _ => None,
+        };
+        (0..self.tokens.len()).filter_map(ended).collect()
+    }
+
+    /// An exit's name begins or ends with the word (`Exit MACD flip`, `Death Cross Exit`); but for the exit from
+    /// something.
+    fn is_called_an_exit(&self) -> bool {
+        let exit = |token: Option<&Token>| matches!(token, Some(Token::Word(Word::Exit)));
+        // Where an action is told, or its kind, a level's word says enough there.
+        let level = |token: Option<&Token>| {
+            self.place != Place::Remark && matches!(token, Some(Token::Word(Word::StopLoss | Word::Target)))
+        };
+        let (first, last) = (self.tokens.first(), self.tokens.last());
+        let from = matches!(self.tokens.get(1), Some(Token::Word(Word::Of)));
+        let short = self.tokens.len() <= 5 || self.place != Place::Remark;
+        short && (exit(first) && !from || exit(last)) || level(first) || level(last)
     }
 }
 

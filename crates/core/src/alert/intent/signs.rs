@@ -5,25 +5,30 @@
 
 mod fields;
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use rust_decimal::Decimal;
 use serde_json::{Map, Value};
 
 use self::fields::{
-    ACTIONS, BEFORE, CLOSING_FLAGS, KINDS, LABELS, LONG_FLAGS, NAMED_LIKE_PRICES, ORDER_KINDS, PARTS, PERCENTAGES,
-    POSITION_SIDES, REASONS, REMARK_OBJECTS, SHORT_FLAGS, SIDE_OBJECTS, SIZES, STANCES,
+    ACTIONS, BEFORE, CLOSING_FLAGS, KINDS, LABELS, LONG_FLAGS, NAMED_LIKE_OTHERS, OPENING_FLAGS, ORDER_KINDS,
+    OTHER_ORDERS, PARTS, PERCENTAGES, POSITION_NUMBERS, POSITION_SIDES, REASONS, REMARK_OBJECTS, SHORT_FLAGS,
+    SIDE_OBJECTS, SIZES, STANCES,
 };
 use super::phrase::{Place, Saying, understand};
 use super::{ExitSignal, Position};
 use crate::alert::fields::{Fields, Origin};
-use crate::alert::names;
 use crate::alert::problem::{plain, shown};
 use crate::alert::values::{self, Reading};
+use crate::alert::{letters, levels, names};
 use crate::market::Side;
 
 /// How far words are looked for within groups.
-const LEVELS_MAX: usize = 3;
+const LEVELS_MAX: usize = 4;
+
+/// How far flags are looked for.
+const FLAG_LEVELS_MAX: usize = 8;
 
 /// One field with a word in it.
 #[derive(Debug, Clone)]
@@ -81,6 +86,10 @@ pub(in crate::alert) struct Signs {
 }
 
 impl Heard {
+    fn state(path: &[String], value: &Value, origin: Origin) -> Self {
+        Self { path: path.to_vec(), origin, value: value.clone(), role: Role::Kind, saying: Saying::Nothing }
+    }
+
     /// The field and its value, for a message.
     pub(in crate::alert) fn shown(&self) -> String {
         format!("{} {}", self.name(), self.value_shown())
@@ -113,6 +122,7 @@ impl Heard {
 pub(in crate::alert) fn collect(fields: &Fields) -> Signs {
     let mut found = Found::default();
     walk(fields.body(), &[], Origin::Body, false, &mut found);
+    found.look_for_flags(fields.body(), &[], Origin::Body);
     let of_body: Vec<String> = found.names.clone();
     for (name, value) in fields.query() {
         // The body wins; what it lacks may stand in the URL.
@@ -136,7 +146,9 @@ fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bo
     }
     for (name, value) in members {
         let path: Vec<String> = path.iter().chain([name]).cloned().collect();
+        let (of, name) = dotted(name);
         let normal = names::normal(name);
+        let group = if of.is_empty() { group.clone() } else { names::normal(of) };
         match value {
             Value::Object(inner) if names::is_group(&normal) && path.len() < LEVELS_MAX => {
                 let before = found.words.len();
@@ -158,6 +170,20 @@ fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bo
             _ => found.look(&path, &group, value, origin, aside),
         }
     }
+}
+
+/// What stands before the last dot of a name (`order` of `strategy.order.id`), and the name itself; nothing before it
+/// where that is no group.
+fn dotted(name: &str) -> (&str, &str) {
+    let Some((before, last)) = name.rsplit_once('.') else { return ("", name) };
+    let group = before.rsplit('.').next().unwrap_or_default();
+    let groups = before.split('.').all(|part| names::is_group(&names::normal(part)));
+    if groups && !names::normal(last).is_empty() { (group, last) } else { ("", name) }
+}
+
+/// Whether what is called so is about other orders.
+fn is_of_other_orders(normal: &str) -> bool {
+    OTHER_ORDERS.iter().any(|start| normal.starts_with(start)) || levels::is_level(normal)
 }
 
 fn is_told_under(normal: &str) -> bool {
@@ -183,7 +209,7 @@ impl Found {
         if is_absent(value) {
             return;
         }
-        let normal = names::normal(name);
+        let normal = names::normal(dotted(name).1);
         let bare = canonical(&normal);
         self.names.push(bare.to_owned());
         let qualified = format!("{group}{normal}");
@@ -198,6 +224,11 @@ impl Found {
             return;
         }
         self.in_part |= in_part(bare, value);
+        if [KINDS, REASONS].iter().any(|list| list.contains(&bare)) && names_a_flag(value) {
+            let heard = Heard::state(path, value, origin);
+            self.states.push(State { heard, says: StateSays::Closes(None) });
+            return;
+        }
         let at = |list: &[&str]| list.iter().position(|listed| *listed == bare || *listed == qualified);
         if let Some(weight) = at(ACTIONS) {
             self.hear(path, value, origin, Role::Action, action(value), weight);
@@ -219,6 +250,24 @@ impl Found {
         list.push((weight, heard));
     }
 
+    /// What only closes does so wherever it is said: in `params`, in `exchange.options`, in a list, in JSON within a text.
+    fn look_for_flags(&mut self, members: &Map<String, Value>, path: &[String], origin: Origin) {
+        for (name, value) in members {
+            let path: Vec<String> = path.iter().chain([name]).cloned().collect();
+            let parts: Vec<String> = name.split('.').map(names::normal).collect();
+            if parts.iter().any(|part| is_of_other_orders(part) && !is_flag(part)) {
+                continue;
+            }
+            let last = parts.last().map_or("", String::as_str);
+            if path.len() + parts.len() > 2 && is_flag(last) {
+                self.look_for_state(&path, [last, last], value, origin);
+            }
+            for inner in objects_in(value).iter().filter(|_| path.len() < FLAG_LEVELS_MAX) {
+                self.look_for_flags(inner, &path, origin);
+            }
+        }
+    }
+
     fn look_for_state(&mut self, path: &[String], names: [&str; 2], value: &Value, origin: Origin) {
         let is = |list: &[&str]| names.iter().any(|name| list.contains(name));
         if is(BEFORE) {
@@ -229,8 +278,12 @@ impl Found {
             is_true(value).then_some(StateSays::Closes(Some(Side::Buy)))
         } else if is(SHORT_FLAGS) {
             is_true(value).then_some(StateSays::Closes(Some(Side::Sell)))
-        } else if is(CLOSING_FLAGS) || is(NAMED_LIKE_PRICES) && says_true(value) {
+        } else if is(CLOSING_FLAGS) || is(NAMED_LIKE_OTHERS) && says_true(value) {
             is_true(value).then_some(StateSays::Closes(None))
+        } else if is(OPENING_FLAGS) {
+            (!is_true(value)).then_some(StateSays::Closes(None))
+        } else if is(POSITION_NUMBERS) {
+            text_of(value).and_then(|number| position_numbered(&number)).map(StateSays::Trade)
         } else if is(POSITION_SIDES) {
             stance(value).map(|says| if let StateSays::Held(side) = says { StateSays::Trade(side) } else { says })
         } else if is(STANCES) {
@@ -239,15 +292,11 @@ impl Found {
             // Under one of its names at least; it is read from the first.
             stance(value).filter(|says| *says == StateSays::Flat)
         } else if is(SIZES) {
-            is_zero(value).then_some(StateSays::Flat)
+            (is_zero(value) || says_flat(value)).then_some(StateSays::Flat)
         } else {
             None
         };
-        if let Some(says) = says {
-            let heard =
-                Heard { path: path.to_vec(), origin, value: value.clone(), role: Role::Kind, saying: Saying::Nothing };
-            self.states.push(State { heard, says });
-        }
+        self.states.extend(says.map(|says| State { heard: Heard::state(path, value, origin), says }));
     }
 
     fn signs(self) -> Signs {
@@ -342,10 +391,55 @@ fn stance(value: &Value) -> Option<StateSays> {
     }
 }
 
+fn says_flat(value: &Value) -> bool {
+    text_of(value).is_some_and(|text| matches!(names::normal(&text).as_str(), "flat" | "zero"))
+}
+
 fn is_zero(value: &Value) -> bool {
-    // With its unit, where it has one: `0 BTC`, `0%`.
-    let number = text_of(value).and_then(|text| number_of(text.split_whitespace().next()?.trim_end_matches('%')));
-    number.is_some_and(|number| number.is_zero())
+    // With its unit, where it has one: `0 BTC`, `0%`; and with a comma for its decimals.
+    let zero = |text: String| {
+        let number = letters::unstyled_text(text.split_whitespace().next()?).replace(',', ".");
+        number_of(number.trim_end_matches('%'))
+    };
+    text_of(value).and_then(zero).is_some_and(|number| number.is_zero())
+}
+
+fn position_numbered(number: &str) -> Option<Side> {
+    match number {
+        "1" => Some(Side::Buy),
+        "2" => Some(Side::Sell),
+        _ => None,
+    }
+}
+
+fn is_flag(normal: &str) -> bool {
+    [CLOSING_FLAGS, LONG_FLAGS, SHORT_FLAGS].iter().any(|list| list.contains(&normal))
+}
+
+/// Whether a value is the name of a flag: `flags: ["reduceOnly"]`.
+fn names_a_flag(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.split(',').any(|name| is_flag_in_words(&names::normal(name))),
+        Value::Array(items) => items.iter().any(names_a_flag),
+        _ => false,
+    }
+}
+
+/// Of the flags those that are no plain words of closing.
+fn is_flag_in_words(normal: &str) -> bool {
+    matches!(normal, "reduceonly" | "isreduceonly" | "closeonly" | "closeontrigger")
+}
+
+/// The objects that a value is, holds in a list, or writes out as a text.
+fn objects_in(value: &Value) -> Vec<Cow<'_, Map<String, Value>>> {
+    match value {
+        Value::Object(members) => vec![Cow::Borrowed(members)],
+        Value::Array(items) => items.iter().filter_map(Value::as_object).map(Cow::Borrowed).collect(),
+        Value::String(text) if text.trim_start().starts_with('{') => {
+            serde_json::from_str(text).into_iter().map(Cow::Owned).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn number_of(text: &str) -> Option<Decimal> {
@@ -356,7 +450,8 @@ fn number_of(text: &str) -> Option<Decimal> {
 }
 
 fn says_true(value: &Value) -> bool {
-    matches!(value, Value::Bool(true)) || value.as_str().is_some_and(|text| text.trim().eq_ignore_ascii_case("true"))
+    let word = |text: &str| matches!(names::normal(text).as_str(), "true" | "yes");
+    matches!(value, Value::Bool(true)) || value.as_str().is_some_and(word)
 }
 
 /// A flag that is on, in whatever type it came.
@@ -365,9 +460,26 @@ fn is_true(value: &Value) -> bool {
         Value::Bool(flag) => *flag,
         Value::Number(number) => number.as_f64().is_some_and(|number| number != 0.0),
         Value::String(text) => {
-            let off = ["", "0", "0.0", "false", "no", "n", "off", "f", "none", "null", "na", "nan", "undefined"];
-            let text = text.trim().to_ascii_lowercase();
-            !off.contains(&text.as_str()) && !text.contains("{{")
+            const OFF: &[&str] = &[
+                "0",
+                "00",
+                "000",
+                "false",
+                "no",
+                "n",
+                "off",
+                "f",
+                "none",
+                "null",
+                "na",
+                "nan",
+                "undefined",
+                "disabled",
+            ];
+            // Signs alone say nothing, but for those that say yes.
+            let normal = names::normal(text);
+            let said = !normal.is_empty() || text.contains(['✓', '✔', '✅']);
+            said && !OFF.contains(&normal.as_str()) && !text.contains("{{")
         }
         Value::Array(items) => items.iter().any(is_true),
         Value::Null | Value::Object(_) => false,

@@ -183,7 +183,7 @@ fn closing() -> Vec<Row> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(3_000)))]
 
     /// Whatever else a message says: where it says that something closes, it opens nothing but by a stated turn.
     #[test]

@@ -1,5 +1,9 @@
 //! The words of a phrase: found whatever case, punctuation and joints they come in.
 
+mod languages;
+
+use self::languages::OTHER_LANGUAGES;
+use crate::alert::letters;
 use crate::market::Side;
 
 /// The most characters of a phrase that are looked at. What is longer is no phrase.
@@ -48,8 +52,27 @@ pub(super) enum Word {
     Limit,
     Order,
     Percent,
-    /// What an exit may be called after: `time exit`.
+    /// What an exit may be called after: `manual exit`.
     Modifier,
+    /// What is seen on a chart: exits are called after it, and prices close above or below it.
+    Chart,
+    Time,
+    /// A stretch of trading: `session`, `day`. With a word of ending it is the end of trades, too.
+    Period,
+    /// What ends trades by itself, in one word: `EOD`, `expired`, `liquidation`.
+    RunOut,
+    End,
+    /// What closes by itself, as `daily` and `candle` in `daily close` say.
+    Bar,
+    Hold,
+    Most,
+    Drawdown,
+    /// A signal is, or a bar's close.
+    Strong,
+    All,
+    With,
+    On,
+    Of,
     /// Nothing is to be done.
     Idle,
     /// Says nothing.
@@ -114,6 +137,10 @@ const WORDS: &[(&str, &[Word])] = &[
     ("longs", &[Word::Long]),
     ("short", &[Word::Short]),
     ("shorts", &[Word::Short]),
+    ("bull", &[Word::Long]),
+    ("bullish", &[Word::Long]),
+    ("bear", &[Word::Short]),
+    ("bearish", &[Word::Short]),
     ("enter", &[Word::Enter]),
     ("entered", &[Word::Enter]),
     ("entering", &[Word::Enter]),
@@ -135,8 +162,10 @@ const WORDS: &[(&str, &[Word])] = &[
     ("flattened", &[Word::Exit]),
     ("liquidate", &[Word::Exit]),
     ("liquidated", &[Word::Exit]),
-    ("liquidation", &[Word::Exit]),
+    ("liquidation", &[Word::RunOut]),
     ("unwind", &[Word::Exit]),
+    ("invalidated", &[Word::Exit]),
+    ("sqoff", &[Word::Exit]),
     ("close", &[Word::Close]),
     ("closes", &[Word::Close]),
     ("closed", &[Word::Close]),
@@ -158,6 +187,8 @@ const WORDS: &[(&str, &[Word])] = &[
     ("profit", &[Word::Target]),
     ("profits", &[Word::Target]),
     ("take", &[Word::Filler]),
+    ("took", &[Word::Filler]),
+    ("cut", &[Word::Filler]),
     ("book", &[Word::Filler]),
     ("booked", &[Word::Filler]),
     ("sl", &[Word::StopLoss]),
@@ -165,6 +196,7 @@ const WORDS: &[(&str, &[Word])] = &[
     ("stops", &[Word::Stop]),
     ("stopped", &[Word::Stopped]),
     ("loss", &[Word::Loss]),
+    ("losses", &[Word::Loss]),
     ("trail", &[Word::Trail]),
     ("trailing", &[Word::Trail]),
     ("tsl", &[Word::Trail]),
@@ -178,6 +210,8 @@ const WORDS: &[(&str, &[Word])] = &[
     ("trim", &[Word::Reduce]),
     ("trimmed", &[Word::Reduce]),
     ("half", &[Word::Half]),
+    ("quarter", &[Word::Half]),
+    ("part", &[Word::Half]),
     ("scale", &[Word::Scale]),
     ("scaled", &[Word::Scale]),
     ("scaling", &[Word::Scale]),
@@ -186,6 +220,7 @@ const WORDS: &[(&str, &[Word])] = &[
     ("off", &[Word::Off]),
     ("square", &[Word::Square]),
     ("squared", &[Word::Square]),
+    ("sq", &[Word::Square]),
     ("margin", &[Word::Margin]),
     ("call", &[Word::Call]),
     ("break", &[Word::Break]),
@@ -230,15 +265,113 @@ const WORDS: &[(&str, &[Word])] = &[
     ("orders", &[Word::Order]),
     ("percent", &[Word::Percent]),
     ("pct", &[Word::Percent]),
-    ("time", &[Word::Modifier]),
-    ("timed", &[Word::Modifier]),
-    ("eod", &[Word::Modifier]),
+    ("time", &[Word::Time]),
+    ("timed", &[Word::Time]),
+    ("hours", &[Word::Time]),
+    ("minutes", &[Word::Time]),
+    ("session", &[Word::Period]),
+    ("sessions", &[Word::Period]),
+    ("day", &[Word::Period]),
+    ("week", &[Word::Period]),
+    ("month", &[Word::Period]),
+    ("year", &[Word::Period]),
+    ("weekend", &[Word::Period]),
+    ("friday", &[Word::Period]),
+    ("intraday", &[Word::Period]),
+    ("overnight", &[Word::Period]),
+    ("eod", &[Word::RunOut]),
+    ("endofday", &[Word::RunOut]),
+    ("eos", &[Word::RunOut]),
+    ("eow", &[Word::RunOut]),
+    ("eom", &[Word::RunOut]),
+    ("eoy", &[Word::RunOut]),
+    ("expiry", &[Word::RunOut]),
+    ("expired", &[Word::RunOut]),
+    ("expiration", &[Word::RunOut]),
+    ("timeout", &[Word::RunOut]),
+    ("end", &[Word::End]),
+    ("ended", &[Word::End]),
+    ("ends", &[Word::End]),
+    ("ending", &[Word::End]),
+    ("over", &[Word::End]),
+    ("finished", &[Word::End]),
+    ("before", &[Word::End]),
+    ("bar", &[Word::Bar]),
+    ("bars", &[Word::Bar]),
+    ("candle", &[Word::Bar]),
+    ("candles", &[Word::Bar]),
+    ("daily", &[Word::Bar]),
+    ("weekly", &[Word::Bar]),
+    ("monthly", &[Word::Bar]),
+    ("hourly", &[Word::Bar]),
+    ("hold", &[Word::Hold]),
+    ("holding", &[Word::Hold]),
+    ("held", &[Word::Hold]),
+    ("max", &[Word::Most]),
+    ("maximum", &[Word::Most]),
+    ("cap", &[Word::Most]),
+    ("drawdown", &[Word::Drawdown]),
+    ("dd", &[Word::Drawdown]),
     ("manual", &[Word::Modifier]),
     ("manually", &[Word::Modifier]),
     ("early", &[Word::Modifier]),
     ("force", &[Word::Modifier]),
     ("forced", &[Word::Modifier]),
     ("emergency", &[Word::Modifier]),
+    ("panic", &[Word::Modifier]),
+    ("protective", &[Word::Modifier]),
+    ("auto", &[Word::Modifier]),
+    ("automatic", &[Word::Modifier]),
+    ("based", &[Word::Modifier]),
+    ("date", &[Word::Modifier]),
+    ("news", &[Word::Modifier]),
+    ("holiday", &[Word::Modifier]),
+    ("risk", &[Word::Modifier]),
+    ("window", &[Word::Modifier]),
+    ("opposite", &[Word::Modifier]),
+    ("reversal", &[Word::Chart]),
+    ("trend", &[Word::Chart]),
+    ("momentum", &[Word::Chart]),
+    ("volatility", &[Word::Chart]),
+    ("cross", &[Word::Chart]),
+    ("crossover", &[Word::Chart]),
+    ("crossunder", &[Word::Chart]),
+    ("death", &[Word::Chart]),
+    ("indicator", &[Word::Chart]),
+    ("condition", &[Word::Modifier]),
+    ("rule", &[Word::Modifier]),
+    ("filter", &[Word::Modifier]),
+    ("rsi", &[Word::Chart]),
+    ("ema", &[Word::Chart]),
+    ("sma", &[Word::Chart]),
+    ("wma", &[Word::Chart]),
+    ("hma", &[Word::Chart]),
+    ("ma", &[Word::Chart]),
+    ("macd", &[Word::Chart]),
+    ("vwap", &[Word::Chart]),
+    ("atr", &[Word::Chart]),
+    ("adx", &[Word::Chart]),
+    ("stoch", &[Word::Chart]),
+    ("stochastic", &[Word::Chart]),
+    ("supertrend", &[Word::Chart]),
+    ("bollinger", &[Word::Chart]),
+    ("psar", &[Word::Chart]),
+    ("sar", &[Word::Chart]),
+    ("ichimoku", &[Word::Chart]),
+    ("obv", &[Word::Chart]),
+    ("cci", &[Word::Chart]),
+    ("bracket", &[Word::Modifier]),
+    ("oco", &[Word::Modifier]),
+    ("ts", &[Word::Modifier]),
+    ("lock", &[Word::Modifier]),
+    ("mis", &[Word::Modifier]),
+    ("nrml", &[Word::Modifier]),
+    ("cnc", &[Word::Modifier]),
+    ("all", &[Word::All]),
+    ("with", &[Word::With]),
+    ("on", &[Word::On]),
+    ("of", &[Word::Of]),
+    ("from", &[Word::Of]),
     ("test", &[Word::Idle]),
     ("testing", &[Word::Idle]),
     ("cancel", &[Word::Idle]),
@@ -250,7 +383,6 @@ const WORDS: &[(&str, &[Word])] = &[
     ("trades", &[Word::Filler]),
     ("signal", &[Word::Filler]),
     ("alert", &[Word::Filler]),
-    ("all", &[Word::Filler]),
     ("only", &[Word::Filler]),
     ("full", &[Word::Filler]),
     ("fully", &[Word::Filler]),
@@ -258,14 +390,25 @@ const WORDS: &[(&str, &[Word])] = &[
     ("by", &[Word::Filler]),
     ("at", &[Word::Filler]),
     ("the", &[Word::Filler]),
-    ("from", &[Word::Filler]),
     ("price", &[Word::Filler]),
     ("level", &[Word::Filler]),
     ("number", &[Word::Filler]),
     ("strategy", &[Word::Filler]),
     ("final", &[Word::Filler]),
     ("last", &[Word::Filler]),
+    ("hard", &[Word::Filler]),
+    ("initial", &[Word::Filler]),
+    ("strong", &[Word::Strong]),
+    ("now", &[Word::Filler]),
+    ("new", &[Word::Filler]),
+    ("or", &[Word::Filler]),
 ];
+
+/// Words that others are no part of, though they begin or end like them: `breakout` is none of a break and an out.
+const OTHERS: &[&str] = &["breakout", "breakouts", "turnover", "takeover", "overall"];
+
+/// Words that are no parts of longer pieces of letters: too many other words begin or end like them.
+const NEVER_JOINED: &[&str] = &["over", "cut", "now", "new", "cap", "part", "bull", "bear", "hold", "held"];
 
 /// Numbers in words.
 const ORDINALS: &[(&str, u32)] =
@@ -277,23 +420,31 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         return vec![Token::Other];
     }
     // The plural in brackets, as in TradingView's own `Close entry(s) order`.
-    let text: String = text.replace("(s)", "").replace("(S)", "").chars().map(narrow).collect();
+    let text = letters::unstyled_text(&text.replace("(s)", "").replace("(S)", ""));
+    let as_written = tokens_of(&text);
+    if !as_written.contains(&Token::Other) {
+        return as_written;
+    }
+    // Capitals need not mean that a word begins: `eXiT`.
+    let in_one_case = tokens_of(&text.to_lowercase());
+    if in_one_case.contains(&Token::Other) { as_written } else { in_one_case }
+}
+
+fn tokens_of(text: &str) -> Vec<Token> {
     let mut tokens = Vec::new();
-    for piece in joined(pieces(&text)) {
+    for piece in joined(pieces(text)) {
         match piece {
             Piece::Number { text, percent, glued } => tokens.push(Token::Number(number(&text, percent, glued))),
+            // `1st`, `2nd`.
+            Piece::Letters(end) if is_ordinal(&end) && matches!(tokens.last(), Some(Token::Number(_))) => {}
             Piece::Letters(letters) => tokens.extend(read(&letters)),
         }
     }
     spell_out(tokens)
 }
 
-/// Wide forms of letters and digits, as keyboards of East Asia have them, are the letters and digits.
-fn narrow(c: char) -> char {
-    match u32::from(c) {
-        wide @ 0xff01..=0xff5e => char::from_u32(wide - 0xfee0).unwrap_or(c),
-        _ => c,
-    }
+fn is_ordinal(letters: &str) -> bool {
+    matches!(letters, "st" | "nd" | "rd" | "th")
 }
 
 #[derive(Debug)]
@@ -388,15 +539,16 @@ fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
     if letters.is_empty() {
         return Some(Vec::new());
     }
-    if depth == WORDS_MAX {
+    if depth == WORDS_MAX || OTHERS.iter().any(|other| letters.contains(other)) {
         return None;
     }
     let mut best: Option<Vec<Word>> = None;
-    for (spelling, words) in WORDS {
+    let known = WORDS.iter().map(|(spelling, words)| (*spelling, *words));
+    let others = OTHER_LANGUAGES.iter().map(|(spelling, word)| (*spelling, std::slice::from_ref(word)));
+    for (spelling, words) in known.chain(others) {
         let Some(rest) = letters.strip_prefix(spelling) else { continue };
-        // Two letters are too little to find a word by within others, but for the levels.
         let whole = depth == 0 && rest.is_empty();
-        if spelling.len() < 3 && !whole && !matches!(*spelling, "tp" | "sl" | "to" | "be") {
+        if !whole && !is_part(spelling) {
             continue;
         }
         if let Some(rest) = split(rest, depth + 1) {
@@ -407,6 +559,14 @@ fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
         }
     }
     best
+}
+
+/// Whether a word is found within others. Two letters are too little for that, but for the levels.
+fn is_part(spelling: &str) -> bool {
+    let latin = spelling.chars().any(|c| c.is_ascii_alphabetic());
+    let ours = || WORDS.iter().any(|(known, _)| *known == spelling);
+    let long = spelling.len() > 2 || matches!(spelling, "tp" | "sl" | "to" | "be");
+    !latin || long && !NEVER_JOINED.contains(&spelling) && ours()
 }
 
 /// A lone `T` is a target only before a number, and `percent` belongs to the number before it.
@@ -431,15 +591,25 @@ mod tests {
     #[test]
     fn words_are_found_whatever_joins_them() {
         let long = [Token::Word(Word::Close), Token::Word(Word::Long)];
-        for text in
-            ["close long", "CLOSE_LONG", "closeLong", "closelong", "CloseLong", "⛔ close-long!!", "Close(long)"]
-        {
+        for text in [
+            "close long",
+            "CLOSE_LONG",
+            "closeLong",
+            "closelong",
+            "CloseLong",
+            "⛔ close-long!!",
+            "Close(long)",
+            "cLoSe LoNg",
+            "𝗖𝗹𝗼𝘀𝗲 𝗟𝗼𝗻𝗴",
+            "cl\u{200b}ose long",
+            "закрыть лонг",
+        ] {
             assert_eq!(tokens(text), long, "{text}");
         }
-        for text in ["sl", "S/L", "s.l.", "S L", "ＳＬ"] {
+        for text in ["sl", "S/L", "s.l.", "S L", "ＳＬ", "止损", "損切り"] {
             assert_eq!(tokens(text), [Token::Word(Word::StopLoss)], "{text}");
         }
-        for text in ["slow", "http", "clothes", "exitus", "enclose", "topic", "tpx", "Вход"] {
+        for text in ["slow", "http", "clothes", "exitus", "enclose", "topic", "tpx", "Выше", "breakout"] {
             assert_eq!(tokens(text), [Token::Other], "{text}");
         }
         assert_eq!(tokens("🚀 !!"), []);

@@ -277,7 +277,6 @@ mod tests {
             "trailing_stop",
             "",
             "１",
-            "tp１",
         ] {
             assert_eq!(LevelName::of(name), None, "{name}");
         }

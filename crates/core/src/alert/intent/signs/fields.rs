@@ -21,6 +21,10 @@ pub(super) const KINDS: &[&str] = &[
     "command",
     "cmd",
     "operation",
+    "instruction",
+    "kind",
+    "subtype",
+    "eventname",
 ];
 
 /// Words of any sense, where only a phrase that is an exit as a whole counts.
@@ -40,6 +44,13 @@ pub(super) const REASONS: &[&str] = &[
     "intent",
     "purpose",
     "mode",
+    "exitaction",
+    "closeaction",
+    "execinst",
+    "flags",
+    "orderflags",
+    "orderoptions",
+    "options",
 ];
 
 /// Names of orders, and remarks on them.
@@ -54,10 +65,24 @@ pub(super) const LABELS: &[&str] = &[
     "tradeid",
     "label",
     "tag",
+    "tags",
     "alert",
     "alertname",
     "alertmessage",
     "orderalertmessage",
+    "comments",
+    "exitcomment",
+    "closecomment",
+    "exitid",
+    "entryid",
+    "clientorderid",
+    "newclientorderid",
+    "clordid",
+    "cloid",
+    "ordertag",
+    "orderlabel",
+    "remark",
+    "remarks",
 ];
 
 /// Where kinds of order stand.
@@ -85,15 +110,31 @@ pub(super) const CLOSING_FLAGS: &[&str] = &[
     "flatten",
     "flattenall",
     "liquidate",
+    "squareoff",
+    "positionclosed",
+    "tradeclosed",
 ];
 
-/// Flags with a name that may be a price's: only `true` counts.
-pub(super) const NAMED_LIKE_PRICES: &[&str] = &["close", "exit", "flat", "reduce"];
+/// Flags that say that an order opens: `false` says that it closes.
+pub(super) const OPENING_FLAGS: &[&str] = &["isentry", "isopening"];
+
+/// Flags with a name that may be a price's, or a text's: only `true` counts.
+pub(super) const NAMED_LIKE_OTHERS: &[&str] =
+    &["close", "exit", "flat", "reduce", "closing", "exitsignal", "closesignal", "isexitsignal", "isclosesignal"];
+
+/// What is on in these objects is on for other orders: those of the trade's levels, and those of earlier trades.
+pub(super) const OTHER_ORDERS: &[&str] = &[
+    "exit", "close", "bracket", "attach", "child", "leg", "oco", "trail", "prev", "last", "old", "history", "default",
+    "stats", "backtest", "orders", "alerts", "signals", "trades",
+];
 
 pub(super) const LONG_FLAGS: &[&str] = &["closelong", "exitlong", "closelongs", "longexit"];
 pub(super) const SHORT_FLAGS: &[&str] = &["closeshort", "exitshort", "closeshorts", "shortexit"];
 
-pub(super) const POSITION_SIDES: &[&str] = &["positionside", "posside", "positiondirection"];
+pub(super) const POSITION_SIDES: &[&str] =
+    &["positionside", "posside", "positiondirection", "positiontype", "posdirection", "holdside"];
+/// Of accounts that hold both sides: 1 is the long position, 2 the short one.
+pub(super) const POSITION_NUMBERS: &[&str] = &["positionidx", "positionindex"];
 pub(super) const STANCES: &[&str] = &["sentiment", "position"];
 pub(super) const SIZES: &[&str] = &[
     "positionsize",
@@ -102,6 +143,8 @@ pub(super) const SIZES: &[&str] = &[
     "positionquantity",
     "positionamt",
     "positionamount",
+    "possize",
+    "posqty",
     "newpositionsize",
     "newposition",
     "netposition",
