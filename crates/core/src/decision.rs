@@ -47,7 +47,8 @@ words! {
         PlanUnreadable = "plan_unreadable",
         PreferenceUnreadable = "preference_unreadable",
         ConfigurationUnreadable = "configuration_unreadable",
-        /// One of the user's open trades cannot be read: no entry is opened beside it, and an exit does not find it.
+        /// One of the user's open trades cannot be read: no entry is opened beside it, and an exit changes nothing of it
+        /// and is told as the alert has it.
         TradeUnreadable = "trade_unreadable",
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use bson::Binary;
 use serde::{Deserialize, Serialize};
 
-use crate::alert::intent::PositionChange;
+use crate::alert::intent::{Intent, PositionChange};
 use crate::id::{AlertId, ConfigId, DeliveryId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Timeframe, words};
 use crate::money::{Amount, Count, Price};
@@ -292,6 +292,8 @@ pub enum Facts {
     },
     /// A level was reached, in a configuration that leaves closing to the subscriber.
     LevelReached { numbers: Vec<Count> },
+    /// To the holder of a trade that cannot be read: what the alert asks for, which may be for that trade.
+    UnreadTrade { intent: Intent },
     /// To the operators.
     Operator {
         title: String,
@@ -317,6 +319,7 @@ impl Facts {
             Self::Entry { .. }
             | Self::Replacement { .. }
             | Self::Exit { .. }
+            | Self::UnreadTrade { .. }
             | Self::Operator { .. }
             | Self::OperatorMore { .. }
             | Self::Result { .. } => {}

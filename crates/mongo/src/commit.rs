@@ -29,7 +29,7 @@ use crate::gates::OPERATORS;
 use crate::intake::pending_states;
 use crate::query::{Query, at_path, between, put, whole};
 use crate::transact::{Tx, Update};
-use crate::work::open_trades;
+use crate::work::{open_trades, user_of};
 
 /// A delivery's key begins with its cause, in so many bytes.
 const CAUSE_BYTES: usize = 13;
@@ -109,11 +109,11 @@ async fn move_alert_on(tx: &mut Tx, chunk: &ChunkCommit) -> Result<()> {
 
 /// The open trades of the span must be exactly those that were seen.
 async fn check_open(tx: &mut Tx, config: ConfigId, span: UserSpan, seen: &BTreeMap<TradeId, i64>) -> Result<()> {
-    let query = open_trades(config, span).fields(doc! { "alertcast.rev": 1 });
+    let query = open_trades(config, span).fields(doc! { "alertcast.rev": 1, "userId": 1 });
     let mut open = BTreeMap::new();
     for trade in tx.find(Collection::Trades, query).await? {
-        // What is no id of ours was not seen either.
-        let Ok(id) = trade.get_object_id("_id") else { continue };
+        // What is no id of ours was not seen either, nor what is of nobody.
+        let (Ok(id), Some(_)) = (trade.get_object_id("_id"), user_of(&trade, "userId")) else { continue };
         open.insert(TradeId(id), at_path(&trade, "alertcast.rev").and_then(whole).unwrap_or(0));
     }
     if open == *seen { Ok(()) } else { Err(CONFLICT) }

@@ -78,7 +78,7 @@ async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, li
     let mut holders: Vec<UserId> = Vec::new();
     while holders.len() < limit {
         let Some(trade) = trades.try_next().await? else { break };
-        let user = user_of(&trade, "userId")?;
+        let Some(user) = user_of(&trade, "userId") else { continue };
         if holders.last() != Some(&user) {
             holders.push(user);
         }
@@ -86,9 +86,9 @@ async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, li
     Ok(holders)
 }
 
-fn user_of(document: &Document, field: &str) -> Result<UserId> {
-    let user = document.get_object_id(field).map(UserId);
-    user.map_err(|_| Fault::Store(StoreError::Corrupt("trades: a trade without a user".to_owned())))
+/// None where it is no id alone: the server also finds a list that has the one asked for in it.
+pub(crate) fn user_of(document: &Document, field: &str) -> Option<UserId> {
+    document.get_object_id(field).map(UserId).ok()
 }
 
 /// The trades of a configuration that are open, of the users in a span.
@@ -128,8 +128,8 @@ async fn load_chunk(
         doc! { "$group": { "_id": "$userId", "number": { "$first": "$tradeNumber" } } },
     ];
     for last in tx.aggregate(Collection::Trades, stages).await? {
-        let user = user_of(&last, "_id")?;
-        if let (true, Some(number)) = (asked.contains(&user), last.get("number").and_then(whole)) {
+        let asked = user_of(&last, "_id").filter(|user| asked.contains(user));
+        if let (Some(user), Some(number)) = (asked, last.get("number").and_then(whole)) {
             state.last_numbers.insert(user, number);
         }
     }
@@ -152,7 +152,7 @@ fn unreadable_trade(raw: &RawDocumentBuf) -> Option<UnreadableTrade> {
     let own = raw.get_document("alertcast").ok();
     let rev = own.and_then(|own| own.get("rev").ok().flatten()).and_then(|rev| Bson::try_from(rev).ok());
     let id = raw.get_object_id("_id").ok().map(TradeId);
-    Some(UnreadableTrade { id, user, rev: rev.as_ref().and_then(whole).unwrap_or(0) })
+    Some(UnreadableTrade::of(id, user, rev.as_ref().and_then(whole).unwrap_or(0), raw.as_bytes()))
 }
 
 struct Failure {

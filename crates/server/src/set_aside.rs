@@ -96,7 +96,8 @@ const fn meaning(collection: Collection) -> &'static str {
         }
         Collection::Deliveries => "A message that waited is set aside as dead; it may have arrived. The others go on.",
         Collection::Trades => {
-            "As long as it is open: no entries for its user in its configuration, and you are told of every exit."
+            "As long as it is open: no entries for its user in its configuration; every exit is told, to its user and to you, \
+             but nothing is closed by it."
         }
         Collection::AlertConfigurations => {
             "Entries are refused and kept until it is mended; exits go by what can be read."

@@ -130,13 +130,13 @@ fn load_chunk(
     let mut state = ChunkState::default();
     let mut unreadable = Vec::new();
     rows.all(OPEN_TRADES, (config, Blob::from(span.first), Blob::from(span.last)), |row| {
-        let id = row.get::<_, Blob>(1).ok();
-        match read_row::<Trade>(Collection::Trades, id, blob(row, 0)?) {
+        let (bytes, id) = (blob(row, 0)?, row.get::<_, Blob>(1).ok());
+        match read_row::<Trade>(Collection::Trades, id, bytes) {
             Ok(trade) => state.open_trades.push(trade),
             Err(trade) => {
                 if let Ok(user) = row.get::<_, Blob>(2) {
                     let (id, user) = (id.map(|id| TradeId(id.id())), UserId(user.id()));
-                    state.unreadable_trades.push(UnreadableTrade { id, user, rev: whole(row, 3)? });
+                    state.unreadable_trades.push(UnreadableTrade::of(id, user, whole(row, 3)?, bytes));
                 }
                 unreadable.push(trade);
             }

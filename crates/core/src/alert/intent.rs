@@ -127,6 +127,15 @@ impl Intent {
         }
     }
 
+    /// The side of the trades that end, or that it tells of; none: those of both, or of none.
+    pub const fn closes(self) -> Option<Side> {
+        match self {
+            Self::Entry { .. } => None,
+            Self::Exit { side, .. } | Self::Flat { side, .. } | Self::Partial { side, .. } => side,
+            Self::Turn { closes, .. } => Some(closes),
+        }
+    }
+
     /// Whether it ends trades, or tells of a part of one ending.
     pub const fn exits(self) -> bool {
         !matches!(self, Self::Entry { .. })

@@ -10,7 +10,9 @@ use crate::delivery::{Delivery, ExitInference, MessageKind};
 use crate::id::{AlertId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::market::ExitReason;
 use crate::money::Price;
-use crate::store::{self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UsageIncrement, UserSpan};
+use crate::store::{
+    self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UnreadableTrade, UsageIncrement, UserSpan,
+};
 use crate::time::Time;
 use crate::trade::document::{EntryDelivery, Trade, TradeEnd};
 use crate::trade::machine::{Ending, NotOpen};
@@ -60,6 +62,8 @@ pub struct Tally {
     pub unmatched: usize,
     /// Holders of open trades that cannot be read, to whom an exit may have been due.
     pub unreadable: Vec<UserId>,
+    /// Those of them who hear nothing of it: it is muted, or no channel leads to them.
+    pub untold: Vec<UserId>,
     /// Trades that stay open, because nobody knows a price for their end.
     pub left_open: TradeRoll,
     /// Trades that ended at a price far off.
@@ -74,8 +78,8 @@ impl Tally {
         self.sent += other.sent;
         self.matched += other.matched;
         self.unmatched += other.unmatched;
-        self.unreadable.extend_from_slice(&other.unreadable);
-        self.unreadable.truncate(UNREADABLE_TOLD_MAX);
+        extend_bounded(&mut self.unreadable, &other.unreadable);
+        extend_bounded(&mut self.untold, &other.untold);
         self.left_open.merge(&other.left_open);
         self.far_off.merge(&other.far_off);
         self.at_a_loss.merge(&other.at_a_loss);
@@ -87,6 +91,12 @@ impl Tally {
         self.matched += exit.ends.len();
         self.matched += exit.notice.as_ref().map_or(0, |notice| notice.trades.len());
         self.unmatched += usize::from(ruling.unmatched);
+        if !exit.unread.is_empty() {
+            extend_bounded(&mut self.unreadable, &[ruling.user]);
+            if exit.routes.is_empty() {
+                extend_bounded(&mut self.untold, &[ruling.user]);
+            }
+        }
         let known = exit.ends.iter().filter(|ending| !ending.trade.alertcast.unreached);
         let trades = |wanted: fn(&Ending<'_>) -> bool| {
             known.clone().filter(move |ending| wanted(ending)).map(|ending| ending.trade)
@@ -95,6 +105,11 @@ impl Tally {
         self.far_off.add(trades(|ending| ending.far_off));
         self.at_a_loss.add(trades(|ending| ending.inference == Some(ExitInference::AtALoss)));
     }
+}
+
+fn extend_bounded(named: &mut Vec<UserId>, more: &[UserId]) {
+    named.extend_from_slice(more);
+    named.truncate(UNREADABLE_TOLD_MAX);
 }
 
 /// The users of the next chunk: the candidates and the holders above `after`, the first `limit` of both together.
@@ -128,7 +143,7 @@ pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time)
     if job.ask.opens().is_none() {
         return Vec::new();
     }
-    let case = |user| Case { job, audience, user, open: &[], quota: None, has_unreadable_trade: false, now };
+    let case = |user| Case { job, audience, user, open: &[], quota: None, unread: &[], now };
     users.iter().copied().filter(|user| may_enter(&case(*user))).collect()
 }
 
@@ -177,17 +192,13 @@ pub fn plan_chunk(
         let open;
         (open, trades) = trades_of(*user, trades);
         let quota = chunk.state.quotas.get(user);
-        let has_unreadable_trade = chunk.state.unreadable_trades.iter().any(|trade| trade.user == *user);
-        let case = Case { job, audience, user: *user, open, quota, has_unreadable_trade, now };
+        let unread: Vec<UnreadableTrade> =
+            chunk.state.unreadable_trades.iter().filter(|trade| trade.user == *user).copied().collect();
+        let case = Case { job, audience, user: *user, open, quota, unread: &unread, now };
         let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
         decisions.push(draft.settle(&ruling));
     }
     let mut plan = draft.plan;
-    if job.concerns_holders() {
-        plan.tally.unreadable.extend(chunk.state.unreadable_trades.iter().map(|trade| trade.user));
-        plan.tally.unreadable.dedup();
-        plan.tally.unreadable.truncate(UNREADABLE_TOLD_MAX);
-    }
     let span = span(chunk.users);
     plan.decisions =
         span.map(|span| DecisionChunk { alert_id: job.alert, first_user: span.first, last_user: span.last, decisions });
@@ -260,11 +271,16 @@ impl Draft<'_> {
         if let Some(notice) = &exit.notice {
             self.plan.deliveries.extend(self.desk.notice(ruling.user, exit.routes, notice));
         }
+        if !exit.unread.is_empty() {
+            self.plan.deliveries.extend(self.desk.unread(ruling.user, exit.routes, &exit.unread));
+        }
         if !exit.routes.is_empty() {
             let told = exit.notice.iter().flat_map(|notice| notice.trades.iter().copied());
             let ended = exit.ends.iter().map(|ending| ending.trade);
             let known = ended.chain(told).filter(|trade| !trade.alertcast.unreached);
-            let mut subscriptions: Vec<SubscriptionId> = known.map(|trade| trade.subscription_id).collect();
+            let unread = exit.unread.iter().filter_map(|trade| trade.subscription).take(1);
+            let mut subscriptions: Vec<SubscriptionId> =
+                known.map(|trade| trade.subscription_id).chain(unread).collect();
             subscriptions.sort_unstable();
             subscriptions.dedup();
             for subscription in subscriptions {

@@ -5,7 +5,7 @@ use crate::id::{PreferenceId, SubscriptionId, UserId};
 use crate::market::Side;
 use crate::preference::AlertChoices;
 use crate::quota::Quota;
-use crate::store::QuotaChange;
+use crate::store::{QuotaChange, UnreadableTrade};
 use crate::time::Time;
 use crate::trade::document::Trade;
 use crate::trade::machine::{self, Admission, Ending, NotOpen, Notice, Refusal, Step};
@@ -26,8 +26,8 @@ pub(super) struct Case<'a> {
     /// The user's open trades in the configuration.
     pub(super) open: &'a [Trade],
     pub(super) quota: Option<&'a Quota>,
-    /// The user holds an open trade in the configuration that cannot be read.
-    pub(super) has_unreadable_trade: bool,
+    /// Those of them that cannot be read.
+    pub(super) unread: &'a [UnreadableTrade],
     pub(super) now: Time,
 }
 
@@ -51,6 +51,8 @@ pub(super) struct ExitPart<'a> {
     /// What should end, but nobody knows at which price.
     pub(super) left_open: Vec<&'a Trade>,
     pub(super) notice: Option<Notice<'a>>,
+    /// Trades that cannot be read, and for which it may be: their holder is told of it.
+    pub(super) unread: Vec<UnreadableTrade>,
     pub(super) routes: Routes<'a>,
 }
 
@@ -83,7 +85,9 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
     let exit_routes = exit_routes(case.job.outlets, user.as_ref(), &preference.choices);
     let opening = case.job.ask.opens().zip(step.entry);
     let entry = opening.map(|opening| enter(case, user.as_ref(), &preference, entitled, opening));
-    let (verdict, subscription) = judge(case, &step, entry.as_ref(), exit_routes.err(), entitled);
+    let unread = case.unread_in_question();
+    let exit = ExitVerdicts { silent: exit_routes.err(), unread: unread.first().copied() };
+    let (verdict, subscription) = judge(case, &step, entry.as_ref(), exit, entitled);
     Ok(Ruling {
         user: case.user,
         verdict,
@@ -93,6 +97,7 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
             ends: step.ends,
             left_open: step.left_open,
             notice: step.notice,
+            unread,
             routes: exit_routes.unwrap_or_default(),
         },
         entry: entry.and_then(Result::ok),
@@ -103,6 +108,16 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
 impl Case<'_> {
     fn entitlement(&self) -> Result<Entitled, Unentitled> {
         entitlement(self.audience, self.job.config, self.user, self.job.received_at, self.now)
+    }
+
+    /// The trades that cannot be read, and that an exit may be for: but those of which it can be read that they are of the
+    /// other side, or that nobody heard of them.
+    fn unread_in_question(&self) -> Vec<UnreadableTrade> {
+        let wanted = self.job.ask.intent.closes();
+        let is_other = |trade: &UnreadableTrade| wanted.zip(trade.side).is_some_and(|(wanted, side)| wanted != side);
+        let in_question = |trade: &&UnreadableTrade| !trade.unreached && !is_other(trade);
+        let unread = self.unread.iter().filter(|_| self.job.concerns_holders());
+        unread.filter(in_question).copied().collect()
     }
 }
 
@@ -140,7 +155,7 @@ fn enter<'a>(
     if case.audience.has_unreadable_preference(case.user, preference.id) {
         return Err(held_back(Verdict::PreferenceUnreadable));
     }
-    if case.has_unreadable_trade {
+    if !case.unread.is_empty() {
         return Err(held_back(Verdict::TradeUnreadable));
     }
     let replaced = match admission {
@@ -216,6 +231,14 @@ pub(super) fn exit_routes<'a>(
     if routes.is_empty() { Err(Verdict::NoChannel) } else { Ok(routes) }
 }
 
+/// What an exit's verdict rests on beside the trades that can be read.
+struct ExitVerdicts {
+    /// Why the holder hears nothing of it.
+    silent: Option<Verdict>,
+    /// A trade that cannot be read, and for which it may be.
+    unread: Option<UnreadableTrade>,
+}
+
 /// The one verdict for it all, and the subscription that it is about.
 ///
 /// An entry's verdict stands before an exit's: of a turn whose entry is held back, the reason is kept, and the actions
@@ -225,9 +248,10 @@ fn judge(
     case: &Case<'_>,
     step: &Step<'_>,
     entry: Option<&Result<EntryPart<'_>, Unentitled>>,
-    silent: Option<Verdict>,
+    exit: ExitVerdicts,
     entitled: Result<Entitled, Unentitled>,
 ) -> (Verdict, Option<SubscriptionId>) {
+    let silent = exit.silent;
     let told = step.notice.as_ref().and_then(|notice| notice.trades.first().copied());
     let known = step.ends.iter().map(|ending| ending.trade).find(|trade| !trade.alertcast.unreached);
     let any = step.ends.first().map(|ending| ending.trade);
@@ -241,8 +265,8 @@ fn judge(
     if known.or(told).is_some() {
         return (silent.unwrap_or(Verdict::Sent), exit_subscription);
     }
-    if case.has_unreadable_trade && any.is_none() {
-        return (Verdict::TradeUnreadable, None);
+    if let (Some(unread), None) = (exit.unread, any) {
+        return (silent.unwrap_or(Verdict::TradeUnreadable), unread.subscription);
     }
     if step.unmatched || !step.left_open.is_empty() {
         let about = case.open.iter().find(|trade| !trade.alertcast.unreached);

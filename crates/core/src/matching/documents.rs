@@ -5,6 +5,7 @@ use crate::delivery::{
 };
 use crate::id::{DeliveryId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::money::Count;
+use crate::store::UnreadableTrade;
 use crate::time::Time;
 use crate::trade::document::{
     EntryDelivery, Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes,
@@ -43,7 +44,7 @@ pub(super) struct Desk<'a> {
 /// What a delivery is about.
 struct Subject {
     user: UserId,
-    subscription: SubscriptionId,
+    subscription: Option<SubscriptionId>,
     kind: MessageKind,
     trade: Option<TradeId>,
     priority_support: bool,
@@ -61,7 +62,7 @@ impl Desk<'_> {
         let entry_deadline = self.job.entry_deadline();
         let subject = Subject {
             user,
-            subscription: entry.entitled.subscription,
+            subscription: Some(entry.entitled.subscription),
             kind: MessageKind::Entry,
             trade: Some(trade_id),
             priority_support: entry.entitled.priority_support,
@@ -100,7 +101,7 @@ impl Desk<'_> {
     /// An exit's messages, and the result for its entry.
     pub(super) fn exit(&self, user: UserId, routes: Routes<'_>, ending: &Ending<'_>) -> Vec<Delivery> {
         let trade = ending.trade;
-        let subject = self.about_exit(user, trade.subscription_id, MessageKind::Exit, Some(trade.id));
+        let subject = self.about_exit(user, Some(trade.subscription_id), MessageKind::Exit, Some(trade.id));
         let send = |route: Route<'_>| {
             let entry = trade.announced_by(route.channel);
             let exit = self.delivery(&subject, route, Facts::Exit { closed: ending.told() }, entry);
@@ -122,7 +123,8 @@ impl Desk<'_> {
             return Vec::new();
         };
         let decimals = notice.trades.iter().filter_map(|trade| trade.alertcast.decimals).max();
-        let subject = Subject { decimals, ..self.about_exit(user, first.subscription_id, MessageKind::Notice, None) };
+        let subject =
+            Subject { decimals, ..self.about_exit(user, Some(first.subscription_id), MessageKind::Notice, None) };
         let numbers: Vec<Count> = notice.trades.iter().map(|trade| trade.trade_number).collect();
         let facts = match notice.news {
             News::LevelReached => Facts::LevelReached { numbers },
@@ -138,19 +140,29 @@ impl Desk<'_> {
         routes.iter().map(send).collect()
     }
 
+    /// What the holder of trades that cannot be read hears of an exit that may be for them: it is one message, and no
+    /// trade is named in its key.
+    pub(super) fn unread(&self, user: UserId, routes: Routes<'_>, trades: &[UnreadableTrade]) -> Vec<Delivery> {
+        let subscription = trades.iter().find_map(|trade| trade.subscription);
+        let subject = self.about_exit(user, subscription, MessageKind::Exit, None);
+        let facts = Facts::UnreadTrade { intent: self.job.ask.intent };
+        routes.iter().map(|route| self.delivery(&subject, route, facts.clone(), None)).collect()
+    }
+
     fn about_exit(
         &self,
         user: UserId,
-        subscription: SubscriptionId,
+        subscription: Option<SubscriptionId>,
         kind: MessageKind,
         trade: Option<TradeId>,
     ) -> Subject {
+        let has_support = |subscription| has_priority_support(self.audience, user, subscription);
         Subject {
             user,
             subscription,
             kind,
             trade,
-            priority_support: has_priority_support(self.audience, user, subscription),
+            priority_support: subscription.is_some_and(has_support),
             deadline_at: self.now + EXIT_DEADLINE,
             entry_deadline_at: None,
             decimals: None,
@@ -169,7 +181,7 @@ impl Desk<'_> {
         Delivery {
             alert_id: Some(job.alert),
             alert_config_id: Some(job.config.id),
-            subscription_id: Some(subject.subscription),
+            subscription_id: subject.subscription,
             lane: route.lane,
             to: route.to.into_owned(),
             priority: priority(subject.kind, subject.priority_support),
@@ -198,7 +210,7 @@ impl Desk<'_> {
             trade_number: number,
             user_id: subject.user,
             alert_config_id: config.id,
-            subscription_id: subject.subscription,
+            subscription_id: entry.entitled.subscription,
             trade_data: TradeData {
                 symbol: config.symbol.as_str().to_owned(),
                 timeframe: config.timeframe.as_str().to_owned(),

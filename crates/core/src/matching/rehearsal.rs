@@ -1,6 +1,7 @@
 //! Rehearsing an alert: what would follow from its chunks, summed up. Nothing of it is kept.
 
 use std::collections::BTreeMap;
+use std::mem::discriminant;
 
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery};
@@ -20,7 +21,7 @@ pub struct Rehearsal {
     pub ended: usize,
     /// Messages that would go out.
     pub messages: BTreeMap<Channel, usize>,
-    /// The first message of each kind.
+    /// The first message of each kind, and of each that says something else.
     pub samples: Vec<Delivery>,
     /// What the operators would be told.
     pub tally: Tally,
@@ -40,7 +41,8 @@ impl Rehearsal {
         self.ended += plan.ended.len();
         for message in plan.deliveries {
             *self.messages.entry(message.channel).or_default() += 1;
-            if self.samples.iter().all(|sample| sample.kind != message.kind) {
+            let told = discriminant(&message.facts);
+            if self.samples.iter().all(|sample| (sample.kind, discriminant(&sample.facts)) != (message.kind, told)) {
                 self.samples.push(message);
             }
         }

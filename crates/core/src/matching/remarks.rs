@@ -153,9 +153,13 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
             kind: RemarkKind::UnreadableTrades,
             title: format!("Exit for trades that cannot be read: {name}"),
             lines: vec![
-                format!("{what} at {}: it may have been for open trades that cannot be read.", job.ask.price),
-                format!("Their subscribers were not told of it: users {}.", users.join(", ")),
-                "Tell them, and mend the documents: `alertcast doctor` names each and what is wrong with it."
+                format!(
+                    "{what} at {}: it may be for open trades that cannot be read, of users {}.",
+                    job.shown(job.ask.price),
+                    users.join(", ")
+                ),
+                untold_holders(total),
+                "Nothing was closed. Mend the documents: `alertcast doctor` names each and what is wrong with it."
                     .to_owned(),
             ],
             note: Some(format!("unreadable_trades: open trades of users {} cannot be read", users.join(", "))),
@@ -199,9 +203,21 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
     remarks
 }
 
+/// Who of those whose trades cannot be read hears of an exit.
+fn untold_holders(total: &Tally) -> String {
+    if total.untold.is_empty() {
+        return "They are told of it as the alert has it, without a result.".to_owned();
+    }
+    let untold: Vec<String> = total.untold.iter().map(ToString::to_string).collect();
+    format!(
+        "They are told of it as the alert has it, but for those who want no exits or cannot be reached: {}.",
+        untold.join(", ")
+    )
+}
+
 /// An exit that ended nothing and told nobody.
 fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
-    let found = total.matched > 0 || total.left_open.trades > 0;
+    let found = total.matched > 0 || total.left_open.trades > 0 || !total.unreadable.is_empty();
     if job.ask.opens().is_some() || found || (total.unmatched == 0 && job.testing) {
         return None;
     }

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
+use bson::RawDocument;
 
 use super::{Notice, Result};
 use crate::alert::document::{Alert, AlertError};
 use crate::decision::DecisionChunk;
 use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId, PreferenceId, SubscriptionId, TradeId, UserId};
+use crate::market::Side;
 use crate::money::Count;
 use crate::quota::Quota;
 use crate::reading::Unreadable;
@@ -52,6 +54,23 @@ pub struct UnreadableTrade {
     pub id: Option<TradeId>,
     pub user: UserId,
     pub rev: i64,
+    /// Its side, and whose counters its messages raise, where that much can be read.
+    pub side: Option<Side>,
+    pub subscription: Option<SubscriptionId>,
+    /// It says that its entry never arrived.
+    pub unreached: bool,
+}
+
+impl UnreadableTrade {
+    /// What its bytes tell beside what it was found by.
+    pub fn of(id: Option<TradeId>, user: UserId, rev: i64, bytes: &[u8]) -> Self {
+        let trade = RawDocument::from_bytes(bytes).ok();
+        let within = |part: &str| trade.and_then(|trade| trade.get_document(part).ok());
+        let side = within("tradeData").and_then(|data| Side::from_exact(data.get_str("signal").ok()?));
+        let subscription = trade.and_then(|trade| trade.get_object_id("subscriptionId").ok()).map(SubscriptionId);
+        let unreached = within("alertcast").and_then(|own| own.get_bool("unreached").ok()).unwrap_or(false);
+        Self { id, user, rev, side, subscription, unreached }
+    }
 }
 
 /// A user's quota after the commit. Refused (`Conflict`) unless the kept `rev` is `rev_seen` (none: no quota is kept).

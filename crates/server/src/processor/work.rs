@@ -401,6 +401,9 @@ impl Run<'_> {
             for decision in decisions {
                 total.sent += usize::from(decision.verdict == Verdict::Sent);
                 total.matched += decision.actions.len();
+                let is_unread = decision.verdict == Verdict::TradeUnreadable && self.job.concerns_holders();
+                let is_news = is_unread && !run.unreadable.contains(&decision.user);
+                total.unreadable.extend(is_news.then_some(decision.user));
             }
         };
         let mut after = None;
@@ -415,6 +418,8 @@ impl Run<'_> {
         }
         // Kept decisions do not tell who holds trades that nothing matched, nor which trades stayed open or ended oddly:
         // this run's count is the least.
-        Ok(Tally { sent: total.sent, matched: total.matched, ..run.clone() })
+        let mut whole = Tally { sent: total.sent, matched: total.matched, ..run.clone() };
+        whole.add(&Tally { unreadable: total.unreadable, ..Tally::default() });
+        Ok(whole)
     }
 }

@@ -6,8 +6,8 @@ use super::world::*;
 use crate::alert::document::{Alert, AlertData, AlertExtension, AlertStatistics, Processing, Source, Webhook};
 use crate::alert::intent::{ExitSignal, Intent, PositionChange};
 use crate::delivery::{
-    CauseKind, Channel, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient, TargetTrade,
-    delivery_key, rotation,
+    CauseKind, Channel, Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient,
+    TargetTrade, delivery_key, rotation,
 };
 use crate::figures::PriceHistory;
 use crate::market::{Side, Signal};
@@ -217,6 +217,53 @@ fn a_notice_names_the_trades_and_changes_none() {
     assert_eq!(world.open_count(), 2);
     world.choose(|choices| choices.alert_types.exit = false);
     let told = world.alert(tp("110"));
+    assert_eq!((told.short().as_str(), told.messages().len()), ("exit_muted", 0));
+}
+
+#[test]
+fn an_exit_is_told_once_to_the_holder_of_trades_that_cannot_be_read_and_nothing_of_them() {
+    let mut world = by_both_channels();
+    world.put(Entity::User(user(2)));
+    world.alert(buy("100"));
+    world.unreadable.extend([unread(1, None), unread(1, Some(Side::Buy)), unread(2, Some(Side::Sell))]);
+    let told = world.alert(tp("110"));
+    assert_eq!(told.short(), "sent CLOSE_TRADE", "what can be read ends as ever");
+    let unread_of = |user: u32| {
+        let of_user = move |one: &&Delivery| one.user_id == Some(user_id(user));
+        let is_unread = |one: &&Delivery| matches!(one.facts, Facts::UnreadTrade { .. });
+        told.deliveries().filter(of_user).filter(is_unread)
+    };
+    for (user, channels) in [(1, vec![Channel::Telegram, Channel::Email]), (2, vec![Channel::Telegram])] {
+        let messages: Vec<_> = unread_of(user).map(|one| (one.channel, one.kind, one.trade_id)).collect();
+        let wanted: Vec<_> = channels.into_iter().map(|channel| (channel, MessageKind::Exit, None)).collect();
+        assert_eq!(messages, wanted, "user {user}");
+    }
+    let message = unread_of(1).next().unwrap();
+    assert_eq!(message.facts, Facts::UnreadTrade { intent: Intent::exit(ExitSignal::TpHit) });
+    assert_eq!((message.priority, message.deadline_at), (1, NOON + EXIT_DEADLINE));
+    assert_eq!(message.subscription_id, Some(subscription_id(1)));
+    let plan = &told.plans[0];
+    assert_eq!(plan.usage.len(), 2, "{:?}: each subscription once", plan.usage);
+    assert_eq!(plan.tally.unreadable, [user_id(1), user_id(2)]);
+    assert!(plan.tally.untold.is_empty());
+
+    // Of the other side, or never announced: it is for none of them.
+    let told = world.alert(ask(Intent::Flat { side: Some(Side::Sell), reason: None }, "110"));
+    let users: Vec<_> = told.deliveries().filter_map(|one| one.user_id).collect();
+    assert_eq!(users, [1, 1, 2].map(user_id), "of user 1 one has no side");
+    world.unreadable.iter_mut().for_each(|trade| trade.unreached = true);
+    let told = world.alert(tp("110"));
+    assert_eq!((told.messages().len(), told.plans[0].tally.unreadable.len()), (0, 0));
+}
+
+#[test]
+fn operators_hear_who_was_not_told_of_an_exit_for_a_trade_that_cannot_be_read() {
+    let mut world = World::new();
+    world.unreadable.push(unread(1, None));
+    world.choose(|choices| choices.alert_types.exit = false);
+    let told = world.alert(tp("110"));
+    let tally = &told.plans[0].tally;
+    assert_eq!((&tally.unreadable, &tally.untold), (&vec![user_id(1)], &vec![user_id(1)]));
     assert_eq!((told.short().as_str(), told.messages().len()), ("exit_muted", 0));
 }
 

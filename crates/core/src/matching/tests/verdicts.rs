@@ -336,8 +336,23 @@ const CASES: &[Case] = &[
         |w| w.spoil(Collection::AlertConfigurations, &config(1), "tradeManagement.replaceOnSameSignal", 1.into()),
         at100,
     ),
-    (Verdict::TradeUnreadable, "entry", |w| w.unreadable.push(user_id(1)), at100),
-    (Verdict::TradeUnreadable, "exit", |w| w.unreadable.push(user_id(1)), tp110),
+    (Verdict::TradeUnreadable, "entry", |w| w.unreadable.push(unread(1, None)), at100),
+    (Verdict::TradeUnreadable, "exit", |w| w.unreadable.push(unread(1, None)), tp110),
+    (
+        Verdict::ExitMuted,
+        "exit of what cannot be read",
+        |w| {
+            w.unreadable.push(unread(1, None));
+            w.choose(|c| c.alert_types.exit = false);
+        },
+        tp110,
+    ),
+    (
+        Verdict::NoMatchingTrade,
+        "exit of another side than what cannot be read",
+        |w| w.unreadable.push(unread(1, Some(Side::Buy))),
+        || ask(Intent::Flat { side: Some(Side::Sell), reason: None }, "100"),
+    ),
     (Verdict::NoMatchingTrade, "exit, nothing open", |_| {}, tp110),
     (
         Verdict::NoMatchingTrade,
@@ -371,7 +386,8 @@ fn each_verdict_has_its_cause() {
         let (decision, plan) = (told.decision(1), &told.plans[0]);
         assert_eq!(decision.verdict, *want, "{want}: {name}");
 
-        let sent = *want == Verdict::Sent;
+        let is_unread_exit = *want == Verdict::TradeUnreadable && !entry;
+        let sent = *want == Verdict::Sent || is_unread_exit;
         assert_eq!(!plan.deliveries.is_empty(), sent, "{want}: {name}: a message goes out if and only if it is sent");
         assert_eq!(!plan.usage.is_empty(), sent, "{want}: {name}: what is sent is counted");
         if entry {

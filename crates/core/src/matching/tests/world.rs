@@ -55,6 +55,12 @@ pub(super) fn subscription_id(n: u32) -> SubscriptionId {
     SubscriptionId(oid(b's', n))
 }
 
+/// A user's open trade that cannot be read.
+pub(super) fn unread(user: u32, side: Option<Side>) -> UnreadableTrade {
+    let subscription = Some(subscription_id(user));
+    UnreadableTrade { id: None, user: user_id(user), rev: 0, side, subscription, unreached: false }
+}
+
 /// A user with a chat of their number, in UTC.
 pub(super) fn user(n: u32) -> User {
     User {
@@ -206,7 +212,7 @@ pub(super) struct World {
     pub(super) trades: BTreeMap<TradeId, Trade>,
     pub(super) quotas: HashMap<UserId, Quota>,
     /// Each of them holds an open trade that cannot be read.
-    pub(super) unreadable: Vec<UserId>,
+    pub(super) unreadable: Vec<UnreadableTrade>,
     pub(super) deliveries: Vec<Delivery>,
     pub(super) outlets: Outlets,
     pub(super) increments: ConfigIncrement,
@@ -354,7 +360,8 @@ impl World {
     }
 
     fn holders(&self, above: Option<UserId>) -> Vec<UserId> {
-        let users: BTreeSet<UserId> = self.open().map(|trade| trade.user_id).collect();
+        let unread = self.unreadable.iter().map(|trade| trade.user);
+        let users: BTreeSet<UserId> = self.open().map(|trade| trade.user_id).chain(unread).collect();
         users.into_iter().filter(|user| above.is_none_or(|above| *user > above)).take(self.chunk).collect()
     }
 
@@ -362,8 +369,8 @@ impl World {
         let within = |trade: &&Trade| (span.first..=span.last).contains(&trade.user_id);
         let mut open_trades: Vec<Trade> = self.open().filter(within).cloned().collect();
         open_trades.sort_by_key(|trade| (trade.user_id, trade.trade_number));
-        let unread = |user: &UserId| UnreadableTrade { id: None, user: *user, rev: 0 };
-        let unreadable_trades = self.unreadable.iter().map(unread).collect();
+        let within = |trade: &&UnreadableTrade| (span.first..=span.last).contains(&trade.user);
+        let unreadable_trades = self.unreadable.iter().filter(within).copied().collect();
         let mut state = ChunkState { open_trades, unreadable_trades, ..ChunkState::default() };
         for user in entering {
             let numbers = self.trades.values().filter(|trade| trade.user_id == *user).map(|trade| trade.trade_number.0);

@@ -87,6 +87,7 @@ pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
             notice::target_reached(&mut text, story, *target, trades, *by_yourself);
         }
         Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
+        Facts::UnreadTrade { intent } => notice::unread_trade(&mut text, story, *intent),
         Facts::Operator { title, lines, test } => notice::operator(&mut text, story, title, lines, *test),
         Facts::OperatorMore { title, count } => notice::operator_more(&mut text, story, title, *count),
     }

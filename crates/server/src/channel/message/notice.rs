@@ -1,8 +1,10 @@
 //! Messages that change no trade: notices to holders, and what the operators hear.
 
-use alertcast_core::alert::intent::PositionChange;
+use std::borrow::Cow;
+
+use alertcast_core::alert::intent::{ExitSignal, Intent, PositionChange};
 use alertcast_core::delivery::TargetTrade;
-use alertcast_core::market::Signal;
+use alertcast_core::market::{Side, Signal};
 use alertcast_core::money::{Count, Price};
 
 use super::style::{Style, remarks_of};
@@ -11,29 +13,40 @@ use super::{NUMBERS_MAX, Story, numbers};
 
 const BY_YOURSELF: &str = "Trades of this strategy are not closed for you: close it yourself if you follow";
 
+const UNREAD: &str = "The record of a trade that you hold here cannot be read at the moment, so this is not matched with it. \
+                      Compare it with your entry, and act on it if it is meant for that trade";
+
 pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count], change: PositionChange) {
-    let (mark, what) = match change {
-        PositionChange::Reduced => ("✂️", "PARTIAL EXIT"),
-        PositionChange::Breakeven => ("🛡️", "STOP AT BREAKEVEN"),
-        PositionChange::StopMoved => ("🛡️", "STOP MOVED"),
-    };
+    let (mark, what) = change_name(change);
     story.heading(text, mark, what, &trade_names(trades));
     story.remarks(text, "");
     text.gap();
+    text.line(change_line(story, change));
+    text.line(Line::new().text(stays_open(trades.len())));
+    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
+    story.time(text, story.happened_at());
+}
+
+const fn change_name(change: PositionChange) -> (&'static str, &'static str) {
+    match change {
+        PositionChange::Reduced => ("✂️", "PARTIAL EXIT"),
+        PositionChange::Breakeven => ("🛡️", "STOP AT BREAKEVEN"),
+        PositionChange::StopMoved => ("🛡️", "STOP MOVED"),
+    }
+}
+
+fn change_line(story: &Story<'_>, change: PositionChange) -> Line {
     let style = Style::of(story.delivery, story);
     let at = |line: Line, before: &str, price: Option<Price>| match price {
         Some(price) => line.text(before).code(style.price(price)),
         None => line,
     };
     let stop = story.alert.and_then(|alert| alert.alert_data.stop_loss_price).filter(|stop| stop.is_positive());
-    text.line(match change {
+    match change {
         PositionChange::Reduced => at(Line::new().text("Part of the position was closed"), " at ", price(story)),
         PositionChange::Breakeven => at(Line::new().text("Stop moved to breakeven"), "  ", stop),
         PositionChange::StopMoved => at(Line::new().text("Stop moved"), " to ", stop),
-    });
-    text.line(Line::new().text(stays_open(trades.len())));
-    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
-    story.time(text, story.happened_at());
+    }
 }
 
 pub(super) fn target_reached(
@@ -86,6 +99,48 @@ pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]
     }
     text.line(Line::new().text(BY_YOURSELF));
     story.time(text, story.happened_at());
+}
+
+/// An exit, to the holder of a trade that cannot be read: what the alert says, and nothing of the trade.
+pub(super) fn unread_trade(text: &mut Text, story: &Story<'_>, intent: Intent) {
+    let (mark, what) = exit_name(intent);
+    story.heading(text, mark, &what, position_name(intent.closes()));
+    story.remarks(text, "");
+    text.gap();
+    match (intent, price(story)) {
+        (Intent::Partial { change, .. }, _) => text.line(change_line(story, change)),
+        (_, Some(price)) => {
+            text.line(Line::new().text("Price  ").code(Style::of(story.delivery, story).price(price)));
+        }
+        (_, None) => {}
+    }
+    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
+    text.gap();
+    text.line(Line::new().text("ℹ️ ").text(UNREAD));
+    story.time(text, story.happened_at());
+}
+
+fn exit_name(intent: Intent) -> (&'static str, Cow<'static, str>) {
+    match (intent, intent.reason()) {
+        (Intent::Partial { change, .. }, _) => {
+            let (mark, what) = change_name(change);
+            (mark, what.into())
+        }
+        (Intent::Exit { target: Some(target), .. }, Some(ExitSignal::TpHit)) => {
+            ("🎯", format!("TARGET {target} REACHED").into())
+        }
+        (_, Some(ExitSignal::TpHit)) => ("🎯", "TAKE PROFIT HIT".into()),
+        (_, Some(ExitSignal::SlHit)) => ("🛑", "STOP LOSS HIT".into()),
+        (_, None) => ("🔔", "EXIT".into()),
+    }
+}
+
+const fn position_name(side: Option<Side>) -> &'static str {
+    match side {
+        Some(Side::Buy) => "long position",
+        Some(Side::Sell) => "short position",
+        None => "open position",
+    }
 }
 
 pub(super) fn operator(text: &mut Text, story: &Story<'_>, title: &str, lines: &[String], test: bool) {

@@ -1,6 +1,6 @@
 //! Every message as a phone shows it, and as it is sent.
 
-use alertcast_core::alert::intent::PositionChange;
+use alertcast_core::alert::intent::{ExitSignal, Intent, PositionChange};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::{AlsoEnded, Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
@@ -440,6 +440,33 @@ fn a_level_reached() {
     let mut scene = Scene::of(Facts::LevelReached { numbers: vec![Count(3)] });
     scene.alert().alert_data.signal = Signal::SlHit;
     insta::assert_snapshot!(scene.shown());
+}
+
+#[test]
+fn an_exit_to_the_holder_of_a_trade_that_cannot_be_read() {
+    let long = Some(Side::Buy);
+    let flat = Intent::Flat { side: long, reason: None };
+    let mut whole = Scene::of(Facts::UnreadTrade { intent: flat });
+    whole.alert().alertcast.comment = Some("Close <all>".to_owned());
+    let first = whole.shown();
+    let others = [
+        Intent::exit(ExitSignal::TpHit),
+        Intent::Exit { reason: ExitSignal::SlHit, side: long, target: None },
+        Intent::Exit { reason: ExitSignal::TpHit, side: None, target: Some(2) },
+        Intent::Turn { closes: Side::Sell, reason: None, opens: Side::Buy },
+        Intent::Partial { side: None, reason: None, change: PositionChange::Reduced },
+        Intent::Partial { side: long, reason: None, change: PositionChange::StopMoved },
+    ];
+    let heads = others.map(|intent| {
+        let plain = Scene::of(Facts::UnreadTrade { intent }).render().message.plain;
+        plain.lines().filter(|line| !line.starts_with("ℹ️") && !line.starts_with("🕒")).collect::<Vec<_>>().join("\n")
+    });
+    let mut unpriced = Scene::of(Facts::UnreadTrade { intent: Intent::exit(ExitSignal::SlHit) });
+    unpriced.alert().alert_data.price = price("0");
+    let unpriced = unpriced.render().message.plain;
+    assert!(!unpriced.contains("Price"), "{unpriced}");
+    let all: Vec<String> = std::iter::once(first).chain(heads).collect();
+    insta::assert_snapshot!(all.join("\n════\n"));
 }
 
 #[test]

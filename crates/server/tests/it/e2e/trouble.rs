@@ -90,7 +90,7 @@ async fn trouble_in_one_configuration_does_not_hold_up_another() {
 }
 
 #[tokio::test]
-async fn an_open_trade_that_cannot_be_read_keeps_entries_from_its_user_alone_and_the_operators_hear_of_every_exit() {
+async fn an_open_trade_that_cannot_be_read_keeps_entries_from_its_user_alone_and_every_exit_is_told() {
     let mut app = App::start(small_world()).await;
     let (trade, write) = unreadable_trade(2);
     app.store.write(vec![write]).await.unwrap();
@@ -102,6 +102,10 @@ async fn an_open_trade_that_cannot_be_read_keeps_entries_from_its_user_alone_and
     let chunks = app.store.decisions(exit, None, 10).await.unwrap();
     let verdicts: Vec<Verdict> = chunks[0].decisions.iter().map(|decision| decision.verdict).collect();
     assert_eq!(verdicts, [Verdict::Sent, Verdict::TradeUnreadable, Verdict::Sent]);
+    let told: Vec<String> = app.messages(2).into_iter().map(|message| message.plain).collect();
+    let [told] = told.as_slice() else { panic!("the holder hears of it once: {told:?}") };
+    assert!(told.starts_with("🎯 TAKE PROFIT HIT  ") && told.contains("\nPrice  110\n"), "{told}");
+    assert!(told.contains("cannot be read at the moment") && !told.contains("P&L") && !told.contains('#'), "{told}");
     let told = || app.operator_texts().iter().any(|text| text.contains("Cannot be read: 1 document of trades"));
     app.until("the operators hear of the document", told).await;
     let texts = app.operator_texts();

@@ -102,6 +102,7 @@ pub(crate) fn news_of(books: &Books, delivery: &Delivery) -> Option<BTreeSet<New
         | Facts::PartialExit { .. }
         | Facts::TargetReached { .. }
         | Facts::LevelReached { .. }
+        | Facts::UnreadTrade { .. }
         | Facts::Operator { .. }
         | Facts::OperatorMore { .. } => {
             return None;
