@@ -10,9 +10,21 @@ const ENTITY_BYTES_MAX: usize = 10;
 
 /// Whether the quotes of a text are entities: then it was encoded as a whole.
 pub(super) fn has_quotes(text: &str) -> bool {
-    ["&quot;", "&#34;", "&#x22;", "&#39;", "&#x27;", "&apos;", "&amp;quot;", "&amp;#34;", "&amp;#39;"]
-        .iter()
-        .any(|quote| text.contains(quote))
+    const QUOTES: &[&str] = &[
+        "&quot;",
+        "&QUOT;",
+        "&#34;",
+        "&#x22;",
+        "&#39;",
+        "&#x27;",
+        "&apos;",
+        "&ldquo;",
+        "&rdquo;",
+        "&amp;quot;",
+        "&amp;#34;",
+        "&amp;#39;",
+    ];
+    QUOTES.iter().any(|quote| text.contains(quote))
 }
 
 /// The text with its entities decoded, where its quotes are entities; else as it is.
@@ -52,7 +64,9 @@ fn once(text: &str) -> String {
 /// The character of an entity, by what stands between `&` and `;`.
 pub(super) fn character(entity: &str) -> Option<char> {
     match entity {
-        "quot" => return Some('"'),
+        "quot" | "QUOT" => return Some('"'),
+        "ldquo" => return Some('“'),
+        "rdquo" => return Some('”'),
         "apos" => return Some('\''),
         "amp" => return Some('&'),
         "lt" => return Some('<'),

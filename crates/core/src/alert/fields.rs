@@ -80,7 +80,8 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn new(body: Map<String, Value>, query: Map<String, Value>) -> Self {
+    pub(super) fn new(mut body: Map<String, Value>, query: Map<String, Value>) -> Self {
+        unfold(&mut body);
         let mut entries = Vec::new();
         index(&body, &[], &mut entries);
         entries.sort_by_key(|entry| entry.path.len());
@@ -202,9 +203,16 @@ fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>)
             }
             // Of what is read, it is told that it is none of these.
             Value::Object(_) | Value::Array(_) if !names::is_read(&normal) => {}
-            // A bar's time is its start, and never the moment of the alert.
-            _ if group == "bar" && names::TIMESTAMP.contains(&normal.as_str()) => {}
             _ => {
+                // `strategy.order.price` is the price of the group, as if that were an object.
+                let (group, normal) = match names::dotted(name) {
+                    Some((of, last)) => (names::normal(of), names::normal(last)),
+                    None => (group.clone(), normal),
+                };
+                // A bar's time is its start, and never the moment of the alert.
+                if group == "bar" && names::TIMESTAMP.contains(&normal.as_str()) {
+                    continue;
+                }
                 let qualified = if group.is_empty() { String::new() } else { format!("{group}{normal}") };
                 entries.push(Entry {
                     names: [normal, qualified],
@@ -214,6 +222,23 @@ fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>)
                     used: false,
                 });
             }
+        }
+    }
+}
+
+/// Objects that stand as JSON in a text are objects: `"exits": "{\"tp\": 110}"`. Texts for people stay texts.
+fn unfold(fields: &mut Map<String, Value>) {
+    const MEMBERS_MAX: usize = 64;
+    for (name, value) in fields {
+        let normal = names::normal(name);
+        let Some(text) = value.as_str().filter(|text| text.trim_start().starts_with('{')) else { continue };
+        if names::is_read(&normal) || names::WRAPPERS.contains(&normal.as_str()) {
+            continue;
+        }
+        if let Ok(inner) = serde_json::from_str::<Map<String, Value>>(text)
+            && inner.len() <= MEMBERS_MAX
+        {
+            *value = Value::Object(inner);
         }
     }
 }

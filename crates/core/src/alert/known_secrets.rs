@@ -79,7 +79,9 @@ impl KnownSecrets {
     fn find(&self, layer: &Layer, found: &mut Vec<(usize, usize)>) {
         let bytes = &layer.bytes;
         for secret in &self.0 {
-            let places = bytes.windows(secret.len()).enumerate().filter(|(_, part)| part == secret);
+            // In capitals it gives as much away.
+            let is_secret = |part: &[u8]| part.eq_ignore_ascii_case(secret);
+            let places = bytes.windows(secret.len()).enumerate().filter(|(_, part)| is_secret(part));
             found.extend(places.map(|(at, part)| layer.span(at, at + part.len())));
         }
         let prefix = TOKEN_PREFIX.as_bytes();
@@ -196,7 +198,8 @@ mod tests {
             ("xhook/secret-0123hook/secret-0123x", "x[removed][removed]x"),
             ("p@ssw:rd and p%40ssw%3Ard", "[removed] and [removed]"),
             ("short words stay", "short words stay"),
-            ("HOOK/SECRET-0123 is another", "HOOK/SECRET-0123 is another"),
+            ("HOOK/Secret-0123 in capitals", "[removed] in capitals"),
+            ("{\"hook/secret-0123\": 1}", "{\"[removed]\": 1}"),
             ("100% \\ & \\u12 %4 %zz &; \\", "100% \\ & \\u12 %4 %zz &; \\"),
             ("", ""),
         ];

@@ -12,6 +12,7 @@ use std::str::{CharIndices, FromStr};
 
 use serde_json::{Map, Number, Value};
 
+use super::json;
 use super::source::{DEPTH_MAX, FIELDS_MAX, Unreadable};
 
 /// A name longer than this is a missing quote.
@@ -167,7 +168,7 @@ impl Reader<'_> {
             self.count_field()?;
             let name = self.name()?;
             let value = self.value(depth)?;
-            members.insert(name, value);
+            json::put(&mut members, name, value)?;
             self.separated('}')?;
         }
         self.take();
@@ -256,7 +257,7 @@ impl Reader<'_> {
         let start = self.at();
         while let Some(c) = self.peek() {
             let comment = c == '/' && self.at() > start && self.comment_follows();
-            if matches!(c, ',' | '}' | ']' | '\n' | '\r') || comment {
+            if matches!(c, ',' | '}' | ']' | '\n' | '\r') || comment || c == ';' && self.name_follows() {
                 break;
             }
             match c {
@@ -273,6 +274,11 @@ impl Reader<'_> {
     fn comment_follows(&mut self) -> bool {
         let at = self.at();
         self.text[..at].ends_with(is_blank) && (self.text[at..].starts_with("//") || self.text[at..].starts_with("/*"))
+    }
+
+    /// Whether a name in quotes stands behind the semicolon here.
+    fn name_follows(&mut self) -> bool {
+        self.rest().trim_start_matches(';').trim_start().starts_with(is_quote)
     }
 
     fn placeholder(&mut self) -> Result<(), Unreadable> {

@@ -18,6 +18,7 @@ pub mod settling;
 
 mod entities;
 mod fields;
+mod json;
 mod lenient;
 mod letters;
 mod levels;

@@ -61,6 +61,7 @@ const GROUPS: &[&str] = &[
     "trade",
     "message",
     "content",
+    "text",
     "body",
 ];
 
@@ -79,6 +80,14 @@ pub(super) fn normal(name: &str) -> String {
 /// Whether an object of this normal name is a group. A bar's `time` is its start, not the alert's moment: see `fields`.
 pub(super) fn is_group(normal: &str) -> bool {
     GROUPS.contains(&normal)
+}
+
+/// What stands before the last dot of a name (`order` of `strategy.order.id`), and the name itself; none where that is no
+/// group.
+pub(super) fn dotted(name: &str) -> Option<(&str, &str)> {
+    let (before, last) = name.rsplit_once('.')?;
+    let groups = before.split('.').all(|part| is_group(&normal(part)));
+    (groups && !normal(last).is_empty()).then(|| (before.rsplit('.').next().unwrap_or_default(), last))
 }
 
 /// Whether a field of this normal name is read at all.

@@ -1,4 +1,4 @@
-//! Bodies that are lines of `key=value` or `key: value`, split by newlines, commas, semicolons or bars.
+//! Bodies that are lines of `key=value` or `key: value`, split by newlines, commas, semicolons, bars or tabs.
 //!
 //! A value may hold a colon (`NASDAQ:AAPL`, `10:00:00Z`) and, where what follows the comma is no pair, a comma
 //! (`comment=Long, strong trend`); semicolons and bars likewise. So `price: 64,250.5` is the one value `64,250.5`, which is no number, and not a
@@ -6,12 +6,13 @@
 
 use serde_json::{Map, Value};
 
+use super::json;
 use super::lenient::{self, typed};
 use super::names;
 use super::source::{FIELDS_MAX, Unreadable};
 
 /// What may stand between two pairs of a line.
-const BETWEEN: [char; 3] = [',', ';', '|'];
+const BETWEEN: [char; 4] = [',', ';', '|', '\t'];
 
 /// Longer than this, what stands before a separator is prose.
 const NAME_CHARS_MAX: usize = 40;
@@ -19,11 +20,11 @@ const NAME_CHARS_MAX: usize = 40;
 /// A value in quotes longer than this has lost its closing one. (TradingView's messages have at most 4,096 characters.)
 const QUOTED_BYTES_MAX: usize = 4_096;
 
-/// Reads the pairs of a text. Of a name that stands there twice the last counts; lines without a pair are passed over.
-/// Two symbols, or two signals, are those of two orders.
+/// Reads the pairs of a text. Lines without a pair are passed over. Two symbols, or two signals, are those of two orders;
+/// of another name that stands there twice the last counts.
 pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
     let mut map = Map::new();
-    let mut once: Vec<(String, Value)> = Vec::new();
+    let mut known_names: Vec<(String, &str)> = Vec::new();
     let mut count = 0;
     for line in text.split(['\n', '\r']) {
         for (name, value) in line_pairs(line) {
@@ -31,15 +32,11 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
             if count > FIELDS_MAX {
                 return Err(Unreadable::TooManyFields);
             }
-            let value = value_of(value);
+            // Names are one in every spelling.
             let normal = names::normal(name);
-            if names::SYMBOL.contains(&normal.as_str()) || matches!(normal.as_str(), "signal" | "action") {
-                if once.iter().any(|(known, other)| *known == normal && *other != value) {
-                    return Err(Unreadable::SeveralOrders("its symbol or its signal stands there twice"));
-                }
-                once.push((normal, value.clone()));
-            }
-            map.insert(name.to_owned(), value);
+            let known = known_names.iter().find(|(known, _)| *known == normal).map(|(_, name)| *name);
+            json::put(&mut map, known.unwrap_or(name).to_owned(), value_of(value))?;
+            known_names.push((normal, known.unwrap_or(name)));
         }
     }
     Ok(map)

@@ -2,16 +2,22 @@
 
 use serde_json::{Map, Value};
 
+use super::json;
 use super::lenient::typed;
 use super::source::{FIELDS_MAX, Unreadable};
 
-/// Reads a query, `a=b&c=d`, percent-encoded. Of a name that stands there twice the last counts.
+/// Reads a query, `a=b&c=d`, percent-encoded. Of a name that stands there twice the last counts, but for those that
+/// decide.
 pub(super) fn read(query: &str) -> Result<Map<String, Value>, Unreadable> {
     let pairs = pairs(query);
     if pairs.len() > FIELDS_MAX {
         return Err(Unreadable::TooManyFields);
     }
-    Ok(pairs.into_iter().map(|(name, value)| (name, typed(value.trim()))).collect())
+    let mut fields = Map::new();
+    for (name, value) in pairs {
+        json::put(&mut fields, name, typed(value.trim()))?;
+    }
+    Ok(fields)
 }
 
 /// The pairs of a query, up to one more than there may be. `&amp;`, as an address reads that was copied out of a page,

@@ -3,8 +3,11 @@
 //!
 //! A message is one order. One that holds several is refused: whichever was taken, the others would be lost.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::json::{ToldOnce, ToldTwice};
 use super::{entities, lenient, names, pairs, query};
 
 /// The most fields and list items that a body may have, at all levels together.
@@ -74,7 +77,7 @@ pub(super) fn read(body: &[u8]) -> Result<Source, Unreadable> {
 fn read_text(text: &str) -> Result<Source, Unreadable> {
     let trim = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0');
     let text = text.trim_matches(trim);
-    match serde_json::from_str::<Value>(text) {
+    match serde_json::from_str(text).map(|ToldOnce(value)| value) {
         Ok(Value::Object(fields)) => {
             measure(&fields)?;
             Ok(Source { fields, text: None, is_object: true })
@@ -86,7 +89,17 @@ fn read_text(text: &str) -> Result<Source, Unreadable> {
     }
 }
 
-fn near_json_or_pairs(text: &str) -> Result<Source, Unreadable> {
+impl From<ToldTwice> for Unreadable {
+    fn from(_: ToldTwice) -> Self {
+        Self::SeveralOrders(ToldTwice::MESSAGE)
+    }
+}
+
+fn near_json_or_pairs(written: &str) -> Result<Source, Unreadable> {
+    let text = &*plain_marks(written);
+    if let Some(decoded) = percent_decoded(text) {
+        return read_text(&decoded);
+    }
     let (fields, is_object) = match text.chars().next() {
         Some('{') if !text.starts_with("{{") => (lenient::read(text)?, true),
         Some('[') if !text[1..].trim_start().starts_with(|c: char| c.is_alphabetic()) => {
@@ -99,7 +112,45 @@ fn near_json_or_pairs(text: &str) -> Result<Source, Unreadable> {
             None => (pairs::read(text)?, false),
         },
     };
-    Ok(Source { fields, text: Some(text.to_owned()), is_object })
+    Ok(Source { fields, text: Some(written.to_owned()), is_object })
+}
+
+/// The text with the marks that JSON and pairs are made of as they have them: not wide, not escaped once more, and
+/// without what closes a code fence.
+fn plain_marks(text: &str) -> Cow<'_, str> {
+    const ESCAPED_AT_MOST: usize = 2;
+    let wide = |c: char| match c {
+        '：' => ':',
+        '，' => ',',
+        '；' => ';',
+        '＝' => '=',
+        '＂' | '″' => '"',
+        '｛' => '{',
+        '｝' => '}',
+        other => other,
+    };
+    let text = if text.starts_with(['{', '｛']) {
+        text.trim_end_matches(|c: char| c == '`' || c.is_whitespace())
+    } else {
+        text
+    };
+    let mut plain = Cow::Borrowed(text);
+    if text.contains(|c| wide(c) != c) {
+        plain = Cow::Owned(text.chars().map(wide).collect());
+    }
+    for _ in 0..ESCAPED_AT_MOST {
+        if !plain.strip_prefix('{').is_some_and(|rest| rest.trim_start().starts_with('\\')) {
+            break;
+        }
+        plain = Cow::Owned(plain.replace("\\\\", "\\").replace("\\\"", "\""));
+    }
+    plain
+}
+
+/// An object that is encoded as a form has it.
+fn percent_decoded(text: &str) -> Option<String> {
+    text.get(..3).filter(|head| head.eq_ignore_ascii_case("%7b"))?;
+    query::pairs(text).into_iter().next().map(|(name, _)| name).filter(|name| name.starts_with('{'))
 }
 
 fn no_object(value: &Value) -> Unreadable {
@@ -155,14 +206,21 @@ fn is_blank(value: &Value) -> bool {
 /// An object's list of orders is more than one order, and so is a single one of which the object itself says nothing.
 fn one_order(fields: &Map<String, Value>) -> Result<(), Unreadable> {
     let is_order =
-        |item: &Value| item.as_object().is_some_and(|item| says(item, names::SYMBOL) || says(item, DIRECTIONS));
+        |item: &&Value| item.as_object().is_some_and(|item| says(item, names::SYMBOL) || says(item, DIRECTIONS));
+    let says_itself = says(fields, DIRECTIONS);
     for (name, value) in fields {
         let Value::Array(items) = value else { continue };
-        let orders = items.iter().filter(|item| is_order(item)).count();
+        let orders = items.iter().filter(is_order).count();
         let listed = names::ORDERS.contains(&names::normal(name).as_str());
-        if listed && (orders > 1 || (orders == 1 && !says(fields, DIRECTIONS))) {
+        if listed && (orders > 1 || (orders == 1 && !says_itself)) || orders > 1 && !says_itself {
             return Err(Unreadable::SeveralOrders("they stand in a list"));
         }
+    }
+    let directed = |value: &&Value| value.as_object().is_some_and(|members| says(members, DIRECTIONS));
+    let of_its_own = |name: &str| !names::is_group(&names::normal(name));
+    let orders = fields.iter().filter(|(name, _)| of_its_own(name)).map(|(_, value)| value).filter(directed).count();
+    if orders > 1 && !says_itself {
+        return Err(Unreadable::SeveralOrders("they stand side by side"));
     }
     Ok(())
 }
@@ -220,9 +278,10 @@ pub(super) fn unwrapped(fields: &Map<String, Value>) -> Result<Option<Map<String
     Ok(None)
 }
 
-/// `a=b&c=d`, with nothing that would split pairs.
+/// `a=b&c=d`, with nothing that would split pairs; or one field alone that holds an object.
 fn is_form(text: &str) -> bool {
-    text.contains('&') && text.contains('=') && !text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '{'))
+    let several = text.contains('&') || text.contains("=%7B") || text.contains("=%7b");
+    several && text.contains('=') && !text.contains(|c: char| c.is_whitespace() || matches!(c, ',' | '{'))
 }
 
 fn kind(value: &Value) -> &'static str {

@@ -141,7 +141,7 @@ pub(super) fn price(value: &Value) -> Reading<Price> {
 
 /// Whether a text means that there is no level. `na` is Pine's word for it.
 pub(super) fn says_none(text: &str) -> bool {
-    ["nan", "na", "n/a", "null", "none", "undefined", "-"].iter().any(|word| text.eq_ignore_ascii_case(word))
+    ["nan", "na", "n/a", "null", "none", "undefined", "false", "-"].iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// A number, or what is wrong with it.

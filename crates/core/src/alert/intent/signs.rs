@@ -133,6 +133,13 @@ pub(in crate::alert) fn collect(fields: &Fields) -> Signs {
     found.signs()
 }
 
+/// Whether a field of this normal name tells of the intent.
+pub(in crate::alert) fn is_told(normal: &str) -> bool {
+    let lists = [ACTIONS, KINDS, REASONS, LABELS, NAMED_LIKE_OTHERS, POSITION_SIDES, STANCES, SIZES, BEFORE];
+    let bare = canonical(normal);
+    is_flag(bare) || lists.iter().any(|list| list.contains(&bare))
+}
+
 /// The name without the `strategy` that people copy from TradingView's placeholders.
 fn canonical(normal: &str) -> &str {
     const OF_PLACEHOLDERS: &[&str] = &["orderaction", "orderid", "ordercomment", "positionsize", "marketpositionsize"];
@@ -146,9 +153,11 @@ fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bo
     }
     for (name, value) in members {
         let path: Vec<String> = path.iter().chain([name]).cloned().collect();
-        let (of, name) = dotted(name);
+        let (group, name) = match names::dotted(name) {
+            Some((of, last)) => (names::normal(of), last),
+            None => (group.clone(), name.as_str()),
+        };
         let normal = names::normal(name);
-        let group = if of.is_empty() { group.clone() } else { names::normal(of) };
         match value {
             Value::Object(inner) if names::is_group(&normal) && path.len() < LEVELS_MAX => {
                 let before = found.words.len();
@@ -170,15 +179,6 @@ fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bo
             _ => found.look(&path, &group, value, origin, aside),
         }
     }
-}
-
-/// What stands before the last dot of a name (`order` of `strategy.order.id`), and the name itself; nothing before it
-/// where that is no group.
-fn dotted(name: &str) -> (&str, &str) {
-    let Some((before, last)) = name.rsplit_once('.') else { return ("", name) };
-    let group = before.rsplit('.').next().unwrap_or_default();
-    let groups = before.split('.').all(|part| names::is_group(&names::normal(part)));
-    if groups && !names::normal(last).is_empty() { (group, last) } else { ("", name) }
 }
 
 /// Whether what is called so is about other orders.
@@ -209,7 +209,7 @@ impl Found {
         if is_absent(value) {
             return;
         }
-        let normal = names::normal(dotted(name).1);
+        let normal = names::normal(names::dotted(name).map_or(name.as_str(), |(_, last)| last));
         let bare = canonical(&normal);
         self.names.push(bare.to_owned());
         let qualified = format!("{group}{normal}");

@@ -42,6 +42,8 @@ pub(super) struct LevelName {
     pub(super) says: Says,
     /// Whether the name is no other thing's in a level's object, as `stop` and `target` may be.
     pub(super) is_plain: bool,
+    /// It is a name of several levels: `targets`.
+    pub(super) is_plural: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,10 @@ enum Word {
     Percent,
     Distance,
     Unit,
+    /// A level's number in words.
+    Number(u32),
+    /// Says nothing of the level.
+    Plain,
 }
 
 /// Words that may stand anywhere in a name. Of those that fit, the longest counts.
@@ -63,8 +69,12 @@ const WORDS: &[(&str, Word)] = &[
     ("target", Word::Stem(Kind::TakeProfit)),
     ("tps", Word::Stem(Kind::TakeProfit)),
     ("tp", Word::Stem(Kind::TakeProfit)),
+    ("tgts", Word::Stem(Kind::TakeProfit)),
+    ("tgt", Word::Stem(Kind::TakeProfit)),
+    ("pt", Word::Stem(Kind::TakeProfit)),
     ("stoplosses", Word::Stem(Kind::StopLoss)),
     ("stoploss", Word::Stem(Kind::StopLoss)),
+    ("stops", Word::Stem(Kind::StopLoss)),
     ("stop", Word::Stem(Kind::StopLoss)),
     ("sl", Word::Stem(Kind::StopLoss)),
     ("percentage", Word::Percent),
@@ -73,7 +83,20 @@ const WORDS: &[(&str, Word)] = &[
     ("pct", Word::Percent),
     ("prc", Word::Percent),
     ("price", Word::Price),
+    ("first", Word::Number(1)),
+    ("second", Word::Number(2)),
+    ("third", Word::Number(3)),
+    ("initial", Word::Plain),
+    ("hard", Word::Plain),
+    ("protective", Word::Plain),
+    ("signal", Word::Plain),
+    ("strategy", Word::Plain),
 ];
+
+const PLURALS: &[&str] = &["takeprofits", "profittargets", "targets", "tps", "tgts", "stoplosses", "stops"];
+
+/// A stem that is a level's name with its number alone: `pt1`.
+const NEEDS_A_NUMBER: &str = "pt";
 
 /// Words that count behind the stem only.
 const WORDS_BEHIND: &[(&str, Word)] = &[
@@ -86,6 +109,8 @@ const WORDS_BEHIND: &[(&str, Word)] = &[
     ("values", Word::Price),
     ("value", Word::Price),
     ("val", Word::Price),
+    ("order", Word::Plain),
+    ("in", Word::Plain),
     ("absolute", Word::Price),
     ("abs", Word::Price),
     ("rate", Word::Price),
@@ -136,8 +161,9 @@ impl LevelName {
         while numbers < 2 && !words.rest.is_empty() {
             words.take()?;
         }
-        words.rest.is_empty().then_some(())?;
         let (kind, number) = (words.kind?, words.number);
+        let is_name = words.rest.is_empty() && (number.is_some() || words.stem != NEEDS_A_NUMBER);
+        is_name.then_some(())?;
         let says = if words.says.contains(&Word::Unit) {
             Says::UnitOfIt
         } else if words.says.contains(&Word::Distance) {
@@ -147,7 +173,16 @@ impl LevelName {
         } else {
             Says::Level(Unit::Price)
         };
-        Some(Self { kind, number, says, is_plain: !matches!(words.stem, "stop" | "target" | "targets") })
+        let is_plain = !matches!(words.stem, "stop" | "stops" | "target" | "targets");
+        Some(Self { kind, number, says, is_plain, is_plural: PLURALS.contains(&words.stem) })
+    }
+
+    /// The number that a word is: `first`.
+    pub(super) fn number_named(word: &str) -> Option<u32> {
+        WORDS.iter().find_map(|(spelt, says)| match says {
+            Word::Number(number) if *spelt == word => Some(*number),
+            _ => None,
+        })
     }
 
     /// The unit that a text names, as in `tp_type: "percent"`; none where it names something else.
@@ -186,9 +221,12 @@ impl Words<'_> {
         let fits = WORDS.iter().chain(behind).filter(|(spelt, _)| self.rest.starts_with(spelt));
         let (spelt, word) = fits.max_by_key(|(spelt, _)| spelt.len())?;
         if let Word::Stem(kind) = word {
-            let first = self.kind.replace(*kind).is_none();
+            // `take_profit_target` is one level, `sl_tp` are two.
+            let before = self.kind.replace(*kind);
             self.stem = spelt;
-            first.then_some(())?;
+            before.is_none_or(|before| before == *kind).then_some(())?;
+        } else if let Word::Number(number) = word {
+            self.number.replace(*number).is_none().then_some(())?;
         } else if self.stem == "stop" && *spelt == "limit" {
             // `stop_limit` is a kind of order.
             return None;
@@ -232,6 +270,17 @@ mod tests {
             ("stop_price", StopLoss, None, Price),
             ("slStopPrice", StopLoss, None, Price),
             ("stop_loss_trigger_price", StopLoss, None, Price),
+            ("take_profit_targets", TakeProfit, None, Price),
+            ("tp_target_2", TakeProfit, Some(2), Price),
+            ("first_target", TakeProfit, Some(1), Price),
+            ("tgt1", TakeProfit, Some(1), Price),
+            ("PT2", TakeProfit, Some(2), Price),
+            ("ｔｐ１", TakeProfit, Some(1), Price),
+            ("tp_order_price", TakeProfit, None, Price),
+            ("stops", StopLoss, None, Price),
+            ("initialStop", StopLoss, None, Price),
+            ("strategy.sl", StopLoss, None, Price),
+            ("tp_in_percent", TakeProfit, None, Percent),
             ("tp_percent", TakeProfit, None, Percent),
             ("tp1_pct", TakeProfit, Some(1), Percent),
             ("take_profit_percentage", TakeProfit, None, Percent),
@@ -275,6 +324,8 @@ mod tests {
             "limitPrice",
             "stop_time",
             "trailing_stop",
+            "pt",
+            "t1",
             "",
             "１",
         ] {

@@ -76,7 +76,10 @@ pub(super) fn read(value: &Value, name: &LevelName, unit: Unit) -> Gives {
         return if given { Gives::wrong(1, "has the number 0: levels count from 1") } else { Gives::default() };
     }
     let number = name.number.unwrap_or(1);
-    let gives = any(value, name.kind, unit, 0);
+    let gives = match value.as_str().filter(|_| name.is_plural).and_then(written_list) {
+        Some(items) => list(&items, name.kind, unit, 0),
+        None => any(value, name.kind, unit, 0),
+    };
     if !gives.listed {
         let mut numbered = Gives::default();
         numbered.add_member(number, gives, "");
@@ -91,6 +94,14 @@ pub(super) fn read(value: &Value, name: &LevelName, unit: Unit) -> Gives {
         }
         (Some(_), Kind::TakeProfit) => first_of(gives, number),
     }
+}
+
+/// `110, 120` and its like, of a name that several levels have. Of one level it may be a number with a comma in it.
+fn written_list(text: &str) -> Option<Vec<Value>> {
+    let parts: Vec<&str> =
+        text.split([',', ';', '|', '/', ' ']).map(str::trim).filter(|part| !part.is_empty()).collect();
+    let is_number = |part: &&str| matches!(values::number(part), Reading::Usable(_));
+    (parts.len() > 1 && parts.iter().all(is_number)).then(|| parts.into_iter().map(Value::from).collect())
 }
 
 fn first_of(gives: Gives, number: u32) -> Gives {
@@ -183,7 +194,8 @@ enum Member {
 
 fn member(name: &str, kind: Kind, unit: Unit) -> Member {
     let normal = names::normal(name);
-    if let Some(number) = normal.parse().ok().filter(|number| (1..=NUMBER_MAX).contains(number)) {
+    let number = normal.parse().ok().or_else(|| LevelName::number_named(&normal));
+    if let Some(number) = number.filter(|number| (1..=NUMBER_MAX).contains(number)) {
         return Member::Numbered(number);
     }
     let prices = price_members(kind);

@@ -66,10 +66,23 @@ fn every_shape_of_body_says_the_same() {
         JSON.replace('"', "&quot;"),
         JSON.replace('"', "&#34;"),
         JSON.replace('"', "&amp;quot;"),
+        JSON.replace('"', "&ldquo;"),
+        JSON.replace('"', "&QUOT;"),
+        // Escaped once more, or twice, without quotes around it; encoded as a form.
+        JSON.replace('"', "\\\""),
+        JSON.replace('"', "\\\\\\\""),
+        form_urlencoded::byte_serialize(JSON.as_bytes()).collect(),
+        format!("payload={}", form_urlencoded::byte_serialize(JSON.as_bytes()).collect::<String>()),
+        // With wide marks, and with semicolons.
+        JSON.replace(',', "，").replace("\":", "\"："),
+        JSON.replace('"', "＂"),
+        JSON.replace(',', ";"),
         // In a code fence, and behind a text.
         format!("```json\n{JSON}\n```"),
         format!("```\n{JSON}```\nsent by my script: all well"),
         format!("`{JSON}`"),
+        format!("{JSON}\n```"),
+        json!({"text": serde_json::from_str::<Value>(JSON).unwrap()}).to_string(),
         format!("🚨 Alert on {{{{ticker}}}} from NASDAQ:AAPL: {JSON}"),
         "New signal!\n\n{symbol: NASDAQ:AAPL, tf: 60, strategy: EMA Cross, signal: buy, price: 190.5, tp: 200,
             sl: 185.25, time: 1795341600}"
@@ -91,6 +104,12 @@ fn every_shape_of_body_says_the_same() {
             .to_owned(),
         "symbol: NASDAQ:AAPL | tf: 60 | strategy: 'EMA Cross' | signal: long | price: 190.5 | tp: 200 | sl: 185.25 | \
             time: 1795341600"
+            .to_owned(),
+        "symbol=NASDAQ:AAPL\ttimeframe=1h\tstrategy=EMA Cross\tsignal=BUY\tprice=190.5\ttp=200\tsl=185.25\t\
+            timestamp=2026-11-22T10:00:00Z"
+            .to_owned(),
+        "symbol：NASDAQ:AAPL\ntimeframe：1h\nstrategy：EMA Cross\nsignal：BUY\nprice：190.5\ntp：200\nsl：185.25\n\
+            time：1795341600"
             .to_owned(),
         "symbol=NASDAQ:AAPL\ntimeframe=1h\nstrategy=EMA Cross\nsignal=BUY\nprice=190.5\ntp=200\nsl=185.25\n
             timestamp=2026-11-22T10:00:00Z"
@@ -503,6 +522,14 @@ fn a_message_of_several_orders_is_refused_as_such() {
         format!("[{order}, {other}]").replace('"', "&quot;"),
         "symbol: AAPL, signal: buy, price: 5\nsymbol: MSFT, signal: buy, price: 6".to_owned(),
         "signal=buy; price=5 | signal=sell; price=6".to_owned(),
+        format!("{{\"batch\": [{order}, {other}]}}"),
+        format!("{{\"1\": {order}, \"2\": {other}}}"),
+        // Of two words the reader must not pick one.
+        order.replace("\"price\"", "\"signal\": \"exit\", \"price\""),
+        order.replace("\"price\"", "\"reduceOnly\": true, \"reduceOnly\": false, \"price\""),
+        order.replace("\"price\"", "comment: Exit Long, comment: x, \"price\""),
+        "symbol=AAPL&signal=exit&price=5&signal=buy".to_owned(),
+        "symbol: AAPL\nsignal: buy\nprice: 5\nTP: 6\nTP: 7".to_owned(),
     ];
     for body in bodies {
         let error = read(body.as_bytes(), "").unwrap_err();
