@@ -15,6 +15,6 @@ export ALERTCAST_CRASH_SEED=${ALERTCAST_CRASH_SEED:-$(od -An -N4 -tu4 /dev/urand
 
 echo "crash: $ALERTCAST_CRASH_ROUNDS rounds, ALERTCAST_CRASH_SEED=$ALERTCAST_CRASH_SEED" >&2
 # The test's program has failpoints built in, which a release has not: it is built beside it, and need not be as small.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=none
 exec cargo test --release --target-dir target/crash -p alertcast --test it -- \
     --exact --nocapture crash::kill::crash_at_random_moments_under_load_loses_and_doubles_nothing

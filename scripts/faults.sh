@@ -22,6 +22,6 @@ fi
 
 echo "faults: $ALERTCAST_FAULT_ROUNDS rounds, ALERTCAST_FAULT_SEED=$ALERTCAST_FAULT_SEED" >&2
 # The test's program has failpoints built in, which a release has not: it is built beside it, and need not be as small.
-export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_STRIP=none
+export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=none
 exec cargo test --release --target-dir target/crash -p alertcast --test it -- \
     --exact --nocapture faults::processes::processes_that_die_and_hang_lose_and_double_nothing
