@@ -76,7 +76,8 @@ pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
     let tokens = tokens(text);
     let phrase = Phrase { tokens: &tokens, place };
     // A comparison of prices (`close > open`), or a letter alone.
-    let compares = place == Place::Remark && text.contains(['<', '>']);
+    let ends = phrase.has(&[Word::Exit, Word::Cover, Word::Hit, Word::Stopped]) || !phrase.ended_sides().is_empty();
+    let compares = place == Place::Remark && text.contains(['<', '>', '≥', '≤']) && !ends;
     if tokens.is_empty() || compares || matches!(tokens[..], [Token::Letter(_)]) {
         return Saying::Unknown;
     }
@@ -149,7 +150,9 @@ impl Phrase<'_> {
         };
         let is_moment = |at: usize| {
             let next = self.tokens[at + 1..].iter().find(|token| !is(Some(token), &[Word::Of]));
-            at.checked_sub(1).is_some_and(|before| is(self.tokens.get(before), &[Word::On, Word::Bar]))
+            let before = |steps: usize| at.checked_sub(steps).and_then(|before| self.tokens.get(before));
+            is(before(1), &[Word::On, Word::Bar])
+                || is(before(1), &[Word::Market]) && is(before(2), &[Word::On])
                 || is(next, &[Word::Bar])
         };
         let of_chart = self.has(&[Word::Chart, Word::Strong]) && !self.pair(&[Word::Close], NAMED);
@@ -180,7 +183,8 @@ impl Phrase<'_> {
         let breakeven = self.has(&[Word::Breakeven]) || self.pair(&[Word::Break], &[Word::Even]);
         let closing = self.exits() || self.takes_profit() || self.stops() || breakeven || self.has(&[Word::Trail]);
         if self.has(&[Word::Idle]) {
-            Saying::Idle
+            // `cancel and close` does something.
+            if self.exits() { Saying::Unclear(self.side()) } else { Saying::Idle }
         } else if self.has(&[Word::Reverse]) {
             self.turn()
         } else if self.has(&[Word::Move]) {
@@ -193,7 +197,7 @@ impl Phrase<'_> {
             // `with trailing stop` describes an order.
             Saying::Unknown
         } else if closing && self.has(&[Word::Enter, Word::Add]) {
-            self.ends_and_opens()
+            if self.describes_levels() { Saying::Unknown } else { self.ends_and_opens() }
         } else if breakeven {
             self.at_breakeven()
         } else if self.exits() {
@@ -220,6 +224,10 @@ impl Phrase<'_> {
     }
 
     fn turn(&self) -> Saying {
+        if self.place == Place::Remark && (self.exits() || self.stops()) {
+            // `exit & reverse` turns, `closed by reverse signal` closes.
+            return Saying::Unclear(None);
+        }
         let after = self.find(&[Word::To]).map_or(0, |to| to + 1);
         let told = Phrase { tokens: &self.tokens[after..], place: self.place };
         Saying::Turn { opens: told.side().or_else(|| told.order()), both_told: false }
@@ -257,8 +265,11 @@ impl Phrase<'_> {
             PositionChange::Breakeven
         } else if self.stops() && !self.takes_profit() || self.has(&[Word::Trail]) {
             PositionChange::StopMoved
-        } else {
+        } else if self.takes_profit() || self.exits() {
             return Saying::Unclear(self.side());
+        } else {
+            // `trend change`.
+            return Saying::Unknown;
         };
         let reason = (breakeven && self.takes_profit()).then_some(ExitSignal::TpHit);
         Saying::Closing(Closing { side: self.named(), change: Some(change), reason, firm: true, ..Closing::default() })
@@ -335,18 +346,37 @@ impl Phrase<'_> {
     fn level(&self) -> Saying {
         let told = self.reason();
         let firm = self.has(&[Word::Hit, Word::Stopped]);
-        // `stop entry` is an entry's kind, `EMA cross TP 2%` describes one.
+        let closing = Saying::Closing(Closing { side: self.named(), firm, ..told });
+        if firm {
+            return closing;
+        }
+        // `stop entry` is an entry's kind; `EMA cross TP 2%` and `risk 1%, stop 95` describe one.
         let loose_number = self.numbers().any(|number| !number.glued);
-        if !firm && (self.has(&[Word::Entry]) || loose_number && self.has(&[Word::Chart, Word::Bar])) {
+        let describes = self.has(&[Word::Entry]) || loose_number && self.has(&[Word::Chart, Word::Bar, Word::Modifier]);
+        if describes {
             return Saying::Unknown;
         }
-        // `TP 110 / SL 95` are an entry's levels.
-        let several = self.words().filter(|word| *word == Word::Target).count() > 1;
-        let described = loose_number && self.takes_profit() && (self.stops() || several && self.place == Place::Remark);
-        if described && !firm {
-            return if self.place == Place::Action { Saying::Unknown } else { Saying::Nothing };
+        if !self.describes_levels() {
+            return closing;
         }
-        Saying::Closing(Closing { side: self.named(), firm, ..told })
+        match (self.place, self.side()) {
+            (Place::Action, _) => Saying::Unknown,
+            // `Long TP 2% / SL 1%`: with the order beside it it is known what it is.
+            (_, Some(side)) => Saying::Closing(Closing { side: Some(side), ..Closing::default() }),
+            (_, None) => Saying::Nothing,
+        }
+    }
+
+    /// `TP 110 / SL 95` are an entry's levels; `TP/SL 1` is the name of an order.
+    fn describes_levels(&self) -> bool {
+        let is_index = |number: &super::vocabulary::Number| {
+            !number.percent && number.whole.is_some_and(|whole| (1..=TARGETS_MAX).contains(&whole))
+        };
+        let loose: Vec<_> = self.numbers().filter(|number| !number.glued).collect();
+        let prices = loose.len() > 1 || loose.iter().any(|number| !is_index(number));
+        let several = self.words().filter(|word| *word == Word::Target).count() > 1;
+        let both = self.takes_profit() && (self.stops() || several && self.place == Place::Remark);
+        prices && both && !self.exits() && !self.has(&[Word::Hit, Word::Stopped])
     }
 
     /// Reason and target.
@@ -445,7 +475,7 @@ impl Phrase<'_> {
         let ended = |at: usize| match (word(at)?, word(at + 1)?) {
             (Word::Exit | Word::Close, side) => side.trade_side(),
             (side, Word::Exit) => side.trade_side(),
-            (side, Word::Close) if !matches!(self.tokens.get(at + 2), Some(Token::Other)) => side.trade_side(),
+            (side, Word::Close) if at + 2 == self.tokens.len() => side.trade_side(),
             _ => None,
         };
         (0..self.tokens.len()).filter_map(ended).collect()

@@ -295,7 +295,7 @@ const WORDS: &[(&str, &[Word])] = &[
     ("ending", &[Word::End]),
     ("over", &[Word::End]),
     ("finished", &[Word::End]),
-    ("before", &[Word::End]),
+    ("before", &[Word::On]),
     ("bar", &[Word::Bar]),
     ("bars", &[Word::Bar]),
     ("candle", &[Word::Bar]),
@@ -388,7 +388,7 @@ const WORDS: &[(&str, &[Word])] = &[
     ("fully", &[Word::Filler]),
     ("and", &[Word::Filler]),
     ("by", &[Word::Filler]),
-    ("at", &[Word::Filler]),
+    ("at", &[Word::On]),
     ("the", &[Word::Filler]),
     ("price", &[Word::Filler]),
     ("level", &[Word::Filler]),
@@ -420,7 +420,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
         return vec![Token::Other];
     }
     // The plural in brackets, as in TradingView's own `Close entry(s) order`.
-    let text = letters::unstyled_text(&text.replace("(s)", "").replace("(S)", ""));
+    let text = letters::unstyled_text(&text.replace("(s)", "").replace("(S)", "").replace('@', " at "));
     let as_written = tokens_of(&text);
     if !as_written.contains(&Token::Other) {
         return as_written;

@@ -4,7 +4,7 @@ use alertcast_core::market::Side;
 use alertcast_core::trade::document::TradeStatus::{Closed, Open};
 use serde_json::{Value, json};
 
-use super::{small_world, states, trades};
+use super::{buy, small_world, states, trades};
 use crate::harness::App;
 use crate::harness::post::{alert, with};
 
@@ -49,4 +49,30 @@ async fn a_partial_exit_is_told_to_holders_and_changes_no_trade() {
     assert!(app.last_text(3).contains("PARTIAL EXIT"), "{}", app.last_text(3));
     let books = app.finish().await;
     assert_eq!(states(&books, 3), [Open]);
+}
+
+#[tokio::test]
+async fn what_closes_opens_nothing_however_it_is_said() {
+    let more = [
+        json!({"action": "sell", "comment": "Session Close"}),
+        json!({"action": "sell", "order_id": "EOD"}),
+        json!({"action": "sell", "comment": "Salida Compra"}),
+        json!({"action": "sell", "comment": "Death Cross Exit"}),
+        json!({"action": "sell", "comment": "Exit Long - RSI > 70"}),
+        json!({"action": "sell", "params": [{"reduceOnly": "yes"}]}),
+        json!({"action": "sell", "order": "{\"reduceOnly\": true}"}),
+        json!({"signal": "平多"}),
+        json!({"side": "Sell", "positionIdx": 1}),
+        json!({"side": "sell", "tag": "Exit\u{200b} Long"}),
+    ];
+    for fields in more {
+        let mut app = App::start(small_world()).await;
+        app.done(buy(100.0)).await;
+        let mut exit = alert(1, "sell", 104.0);
+        exit.as_object_mut().unwrap().remove("signal");
+        app.done(with(exit, fields.clone())).await;
+        assert!(app.last_text(1).starts_with("✅"), "{fields}: {}", app.last_text(1));
+        let books = app.finish().await;
+        assert_eq!(states(&books, 1), [Closed], "{fields}");
+    }
 }
