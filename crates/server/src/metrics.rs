@@ -20,7 +20,7 @@ use prometheus_client::metrics::family::{Family, MetricConstructor};
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::audience::AudienceHandle;
 use crate::degraded::{Condition, Degraded};
@@ -327,112 +327,74 @@ impl fmt::Debug for Metrics {
 
 impl Inner {
     fn new(mut registry: Registry) -> Self {
-        let webhook = Family::<Words, Counter>::default();
-        let webhook_seconds = Times::new_with_constructor(|| Histogram::new(ANSWER_SECONDS));
-        let alerts = Family::<Word, Counter>::default();
-        let processing_seconds = Histogram::new(PROCESSING_SECONDS);
-        let chunks = Family::<Word, Counter>::default();
-        let trades = Family::<Word, Counter>::default();
-        let deliveries = Family::<Words, Counter>::default();
-        let overdue = Counter::default();
-        let delivery_seconds = Times::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS));
-        let throttled = Family::<Word, Counter>::default();
-        let queued = Family::<OfLane, Gauge>::default();
-        let alerts_waiting = Gauge::default();
-        let audience = Family::<Word, Gauge>::default();
-        let store_failures = Family::<Word, Counter>::default();
-        let spooled = Family::<Word, Counter>::default();
-        let drained = Family::<Word, Counter>::default();
-        let in_spool = Family::<Word, Gauge>::default();
-        let api_refused = Family::<Word, Counter>::default();
-        let ready = Gauge::default();
-        let degraded = Family::<Word, Gauge>::default();
-        let part_failures = Family::<Word, Counter>::default();
-        let unreadable = Family::<Word, Counter>::default();
-
-        let all = registry.sub_registry_with_prefix("alertcast");
-        all.register("webhook_requests", "Requests to the webhook, by what they came to", webhook.clone());
-        all.register_with_unit(
-            "webhook_answer",
-            "How long a request to the webhook took to be answered",
-            Unit::Seconds,
-            webhook_seconds.clone(),
-        );
-        all.register("alerts", "Alerts worked on: failed ones are tried again, parked ones are not", alerts.clone());
-        all.register_with_unit(
-            "alert_processing",
-            "From an alert's receipt to the commit of its trades and messages",
-            Unit::Seconds,
-            processing_seconds.clone(),
-        );
-        all.register("chunks", "Chunks of subscribers, committed or planned anew after a conflict", chunks.clone());
-        all.register("trades", "Trades opened, replaced and closed by alerts", trades.clone());
-        all.register(
-            "delivery_attempts",
-            "What messages and edits came to; retried: failed or put back, and tried again",
-            deliveries.clone(),
-        );
-        all.register("alerts_overdue", "Alerts some of whose messages ended unsent at their deadline", overdue.clone());
-        all.register_with_unit(
-            "delivery",
-            "From an alert's receipt to a message about it being sent",
-            Unit::Seconds,
-            delivery_seconds.clone(),
-        );
-        all.register("telegram_throttled", "Answers 429 from Telegram, by what they were about", throttled.clone());
-        all.register(
-            "lane_deliveries",
-            "Messages at a courier: due as far as it has read, taken, and sent but not recorded",
-            queued.clone(),
-        );
-        all.register("alerts_waiting", "Alerts found waiting at the last look, at most 512", alerts_waiting.clone());
-        all.register("audience", "What the audience in memory is made of", audience.clone());
-        all.register("store_failures", "Failures of the store, by whom they held up", store_failures.clone());
-        all.register(
-            "spooled",
-            "Alerts kept in the spool because the store was away, by their answer",
-            spooled.clone(),
-        );
-        all.register("spool_drained", "Alerts of the spool, by what they came to at the store", drained.clone());
-        all.register("spool_alerts", "Alerts in the spool: waiting for the store, or set aside", in_spool.clone());
-        all.register("api_refused", "Requests to the API that were turned away, by why", api_refused.clone());
-        all.register("ready", "Whether an alert would be answered 202 now", ready.clone());
-        all.register(
-            "unreadable_documents",
-            "Documents that were found unreadable and set aside, by collection",
-            unreadable.clone(),
-        );
-        all.register("degraded", "Troubles that last, by their kind: /readyz tells each", degraded.clone());
-        all.register(
-            "part_failures",
-            "Defects that a part of the program met, after each of which it was begun anew",
-            part_failures.clone(),
-        );
+        let mut all = MetricCatalogue(registry.sub_registry_with_prefix("alertcast"));
         Self {
+            webhook: all.counts("webhook_requests", "Requests to the webhook, by what they came to"),
+            webhook_seconds: all.times(
+                "webhook_answer",
+                "How long a request to the webhook took to be answered",
+                Times::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
+            ),
+            alerts: all.counts("alerts", "Alerts worked on: failed ones are tried again, parked ones are not"),
+            processing_seconds: all.times(
+                "alert_processing",
+                "From an alert's receipt to the commit of its trades and messages",
+                Histogram::new(PROCESSING_SECONDS),
+            ),
+            chunks: all.counts("chunks", "Chunks of subscribers, committed or planned anew after a conflict"),
+            trades: all.counts("trades", "Trades opened, replaced and closed by alerts"),
+            deliveries: all.counts(
+                "delivery_attempts",
+                "What messages and edits came to; retried: failed or put back, and tried again",
+            ),
+            overdue: all.counts("alerts_overdue", "Alerts some of whose messages ended unsent at their deadline"),
+            delivery_seconds: all.times(
+                "delivery",
+                "From an alert's receipt to a message about it being sent",
+                Times::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS)),
+            ),
+            throttled: all.counts("telegram_throttled", "Answers 429 from Telegram, by what they were about"),
+            queued: all.counts(
+                "lane_deliveries",
+                "Messages at a courier: due as far as it has read, taken, and sent but not recorded",
+            ),
+            alerts_waiting: all.counts("alerts_waiting", "Alerts found waiting at the last look, at most 512"),
+            audience: all.counts("audience", "What the audience in memory is made of"),
+            store_failures: all.counts("store_failures", "Failures of the store, by whom they held up"),
+            spooled: all.counts("spooled", "Alerts kept in the spool because the store was away, by their answer"),
+            drained: all.counts("spool_drained", "Alerts of the spool, by what they came to at the store"),
+            in_spool: all.counts("spool_alerts", "Alerts in the spool: waiting for the store, or set aside"),
+            api_refused: all.counts("api_refused", "Requests to the API that were turned away, by why"),
+            ready: all.counts("ready", "Whether an alert would be answered 202 now"),
+            unreadable: all.counts(
+                "unreadable_documents",
+                "Documents that were found unreadable and set aside, by collection",
+            ),
+            degraded: all.counts("degraded", "Troubles that last, by their kind: /readyz tells each"),
+            part_failures: all.counts(
+                "part_failures",
+                "Defects that a part of the program met, after each of which it was begun anew",
+            ),
             registry,
-            webhook,
-            webhook_seconds,
-            alerts,
-            processing_seconds,
-            chunks,
-            trades,
-            deliveries,
-            overdue,
-            delivery_seconds,
-            throttled,
-            queued,
-            alerts_waiting,
-            audience,
-            store_failures,
-            spooled,
-            drained,
-            in_spool,
-            api_refused,
-            ready,
-            degraded,
-            part_failures,
-            unreadable,
         }
+    }
+}
+
+/// Where what is counted gets its name and its description.
+struct MetricCatalogue<'a>(&'a mut Registry);
+
+impl MetricCatalogue<'_> {
+    /// A counter or a gauge, or a family of them.
+    fn counts<M: Metric + Clone + Default>(&mut self, name: &str, help: &str) -> M {
+        let metric = M::default();
+        self.0.register(name, help, metric.clone());
+        metric
+    }
+
+    /// A histogram of seconds, or a family of them.
+    fn times<M: Metric + Clone>(&mut self, name: &str, help: &str, metric: M) -> M {
+        self.0.register_with_unit(name, help, Unit::Seconds, metric.clone());
+        metric
     }
 }
 

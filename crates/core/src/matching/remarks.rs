@@ -118,10 +118,13 @@ impl fmt::Display for TradeRoll {
 #[must_use]
 pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
     let name = format!("{} {} {}", job.config.symbol.as_str(), job.config.timeframe, job.config.strategy);
-    let what = job.ask.intent;
-    let mut remarks = Vec::new();
-    remarks.extend(no_matching_trade(job, total, &name));
-    remarks.extend(job.delayed_feed.as_ref().map(|feed| Remark {
+    let all: [fn(&Job<'_>, &Tally, &str) -> Option<Remark>; 7] =
+        [no_matching_trade, delayed, left_open, unreadable_trades, far_off, at_a_loss, testing];
+    all.into_iter().filter_map(|remark| remark(job, total, &name)).collect()
+}
+
+fn delayed(job: &Job<'_>, _: &Tally, name: &str) -> Option<Remark> {
+    job.delayed_feed.as_ref().map(|feed| Remark {
         kind: RemarkKind::Delayed,
         title: format!("Delayed data: {feed}"),
         lines: vec![
@@ -131,76 +134,92 @@ pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
                 .to_owned(),
         ],
         note: None,
-    }));
-    if !total.left_open.is_empty() {
-        remarks.push(Remark {
-            kind: RemarkKind::LeftOpen,
-            title: format!("Still open after an exit without a price: {name}"),
-            lines: vec![
-                format!("{what} came with the price {}: trades close at their own level.", job.shown(job.ask.price)),
-                format!("{} have none of that kind, and stay open: close them by hand.", total.left_open),
-                "Put the price into the message: \"price\": {{close}}.".to_owned(),
-            ],
-            note: Some(format!(
-                "left_open: {} have no level to close at, and the alert gives no price",
-                total.left_open
-            )),
-        });
+    })
+}
+
+fn left_open(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+    (!total.left_open.is_empty()).then(|| Remark {
+        kind: RemarkKind::LeftOpen,
+        title: format!("Still open after an exit without a price: {name}"),
+        lines: vec![
+            format!(
+                "{} came with the price {}: trades close at their own level.",
+                job.ask.intent,
+                job.shown(job.ask.price)
+            ),
+            format!("{} have none of that kind, and stay open: close them by hand.", total.left_open),
+            "Put the price into the message: \"price\": {{close}}.".to_owned(),
+        ],
+        note: Some(format!("left_open: {} have no level to close at, and the alert gives no price", total.left_open)),
+    })
+}
+
+fn unreadable_trades(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+    if total.unreadable.is_empty() {
+        return None;
     }
-    if !total.unreadable.is_empty() {
-        let users: Vec<String> = total.unreadable.iter().map(ToString::to_string).collect();
-        remarks.push(Remark {
-            kind: RemarkKind::UnreadableTrades,
-            title: format!("Exit for trades that cannot be read: {name}"),
-            lines: vec![
-                format!(
-                    "{what} at {}: it may be for open trades that cannot be read, of users {}.",
-                    job.shown(job.ask.price),
-                    users.join(", ")
-                ),
-                untold_holders(total),
-                "Nothing was closed. Mend the documents: `alertcast doctor` names each and what is wrong with it."
-                    .to_owned(),
-            ],
-            note: Some(format!("unreadable_trades: open trades of users {} cannot be read", users.join(", "))),
-        });
-    }
-    if !total.far_off.is_empty() {
-        remarks.push(Remark {
-            kind: RemarkKind::FarOff,
-            title: format!("Exit at a price far off: {name}"),
-            lines: vec![
-                format!("{what} at {}: far from the entries and levels of what it closed.", job.shown(job.ask.price)),
-                format!("{} were closed at it, and their subscribers were told so.", total.far_off),
-                "If it is a slipped digit, tell your subscribers: what has ended is not changed.".to_owned(),
-            ],
-            note: Some(format!("far_off: {} were closed at a price far from all they know of", total.far_off)),
-        });
-    }
-    if !total.at_a_loss.is_empty() {
-        remarks.push(Remark {
-            kind: RemarkKind::AtALoss,
-            title: format!("Take profit at a loss: {name}"),
-            lines: vec![
-                format!("{what} at {}, which is a loss for {}.", job.shown(job.ask.price), total.at_a_loss),
-                "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal."
-                    .to_owned(),
-            ],
-            note: Some(format!("take_profit_at_a_loss: {} count as stopped out", total.at_a_loss)),
-        });
-    }
-    if job.testing {
-        remarks.push(Remark {
-            kind: RemarkKind::Testing,
-            title: format!("Test alert: {what} {name} at {}", job.shown(job.ask.price)),
-            lines: vec![
-                format!("{} subscribers would have got it.", total.sent),
-                "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
-            ],
-            note: None,
-        });
-    }
-    remarks
+    let users: Vec<String> = total.unreadable.iter().map(ToString::to_string).collect();
+    let users = users.join(", ");
+    Some(Remark {
+        kind: RemarkKind::UnreadableTrades,
+        title: format!("Exit for trades that cannot be read: {name}"),
+        lines: vec![
+            format!(
+                "{} at {}: it may be for open trades that cannot be read, of users {users}.",
+                job.ask.intent,
+                job.shown(job.ask.price)
+            ),
+            untold_holders(total),
+            "Nothing was closed. Mend the documents: `alertcast doctor` names each and what is wrong with it.".to_owned(),
+        ],
+        note: Some(format!("unreadable_trades: open trades of users {users} cannot be read")),
+    })
+}
+
+fn far_off(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+    (!total.far_off.is_empty()).then(|| Remark {
+        kind: RemarkKind::FarOff,
+        title: format!("Exit at a price far off: {name}"),
+        lines: vec![
+            format!(
+                "{} at {}: far from the entries and levels of what it closed.",
+                job.ask.intent,
+                job.shown(job.ask.price)
+            ),
+            format!("{} were closed at it, and their subscribers were told so.", total.far_off),
+            "If it is a slipped digit, tell your subscribers: what has ended is not changed.".to_owned(),
+        ],
+        note: Some(format!("far_off: {} were closed at a price far from all they know of", total.far_off)),
+    })
+}
+
+fn at_a_loss(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+    (!total.at_a_loss.is_empty()).then(|| Remark {
+        kind: RemarkKind::AtALoss,
+        title: format!("Take profit at a loss: {name}"),
+        lines: vec![
+            format!(
+                "{} at {}, which is a loss for {}.",
+                job.ask.intent,
+                job.shown(job.ask.price),
+                total.at_a_loss
+            ),
+            "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal.".to_owned(),
+        ],
+        note: Some(format!("take_profit_at_a_loss: {} count as stopped out", total.at_a_loss)),
+    })
+}
+
+fn testing(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+    job.testing.then(|| Remark {
+        kind: RemarkKind::Testing,
+        title: format!("Test alert: {} {name} at {}", job.ask.intent, job.shown(job.ask.price)),
+        lines: vec![
+            format!("{} subscribers would have got it.", total.sent),
+            "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
+        ],
+        note: None,
+    })
 }
 
 /// Who of those whose trades cannot be read hears of an exit.

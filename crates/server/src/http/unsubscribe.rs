@@ -15,15 +15,27 @@ use tracing::{info, warn};
 
 use crate::app::App;
 
-/// Asks whether it is meant.
-const QUESTION: &str = include_str!("unsubscribe/question.html");
-/// Says that it is done.
-const DONE: &str = include_str!("unsubscribe/done.html");
+/// What every page stands in.
+const FRAME: &str = include_str!("unsubscribe/frame.html");
 
+/// A page in its frame.
+struct FramedPage {
+    title: &'static str,
+    main: &'static str,
+}
+
+/// Asks whether it is meant.
+const QUESTION: FramedPage =
+    FramedPage { title: "Stop these e-mails?", main: include_str!("unsubscribe/question.html") };
+/// Says that it is done.
+const DONE: FramedPage =
+    FramedPage { title: "No more e-mails", main: include_str!("unsubscribe/done.html") };
 /// Says that there is no such link.
-const WRONG: &str = include_str!("unsubscribe/wrong.html");
+const WRONG: FramedPage =
+    FramedPage { title: "No such link", main: include_str!("unsubscribe/wrong.html") };
 /// Says that it could not be done.
-const LATER: &str = include_str!("unsubscribe/later.html");
+const LATER: FramedPage =
+    FramedPage { title: "Not stopped yet", main: include_str!("unsubscribe/later.html") };
 
 /// The pages load nothing, and post to themselves only. The address is a key: it goes to nobody else.
 const HEADERS: [(header::HeaderName, HeaderValue); 4] = [
@@ -48,7 +60,7 @@ type Token = Result<Path<String>, PathRejection>;
 /// `GET`: the question.
 pub(super) async fn ask(State(app): State<App>, token: Token) -> Response {
     match reader(&app, token) {
-        Some(_) => page(QUESTION),
+        Some(_) => page(&QUESTION),
         None => no_such_link(),
     }
 }
@@ -61,11 +73,11 @@ pub(super) async fn stop(State(app): State<App>, token: Token) -> Response {
         () = app.clock.sleep(PATIENCE) => Err(StoreError::Unavailable("no answer yet".to_owned())),
     };
     match stopped {
-        Ok(()) => page(DONE),
+        Ok(()) => page(&DONE),
         Err(error) => {
             warn!(%user, %error, "a subscriber could not switch e-mail off");
             let again = HeaderValue::from(AGAIN_AFTER.as_secs());
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, again)], page(LATER)).into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, again)], page(&LATER)).into_response()
         }
     }
 }
@@ -89,10 +101,11 @@ async fn switch_off(app: &App, user: UserId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn page(html: &'static str) -> Response {
+fn page(page: &FramedPage) -> Response {
+    let html = FRAME.replace("{title}", page.title).replace("{main}", page.main);
     (HEADERS, Html(html)).into_response()
 }
 
 fn no_such_link() -> Response {
-    (StatusCode::NOT_FOUND, page(WRONG)).into_response()
+    (StatusCode::NOT_FOUND, page(&WRONG)).into_response()
 }
