@@ -241,6 +241,9 @@ pub struct Delivery {
     pub epoch: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// It stands in its group's general topic, because its own is not there any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub topic_gone: bool,
     /// Telegram's number for the message, once sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<i64>,
@@ -420,6 +423,7 @@ impl Delivery {
             possible_repeat: false,
             epoch: None,
             last_error: None,
+            topic_gone: false,
             message_id: None,
             copies: Vec::new(),
             ended_at: None,

@@ -272,8 +272,14 @@ fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<
     }
     let edit = Edit::default().set_some("possibleRepeat", record.outcome.is_in_doubt().then_some(true));
     match &record.outcome {
-        Outcome::Sent { message_id, entry_lapsed } => {
-            book.end(id, DeliveryEvent::Deliver, edit.set_some("messageId", *message_id), *entry_lapsed)?;
+        Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
+            let edit = edit.set_some("messageId", *message_id);
+            let edit = match (topic_gone, delivery.topic_gone) {
+                (true, _) => edit.set("topicGone", true),
+                (false, true) => edit.unset("topicGone"),
+                (false, false) => edit,
+            };
+            book.end(id, DeliveryEvent::Deliver, edit, *entry_lapsed)?;
         }
         Outcome::Retry { due_at, error, .. } => {
             let Ok(state) = delivery.state.after(DeliveryEvent::Retry) else {

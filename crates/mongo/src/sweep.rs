@@ -51,12 +51,15 @@ pub(crate) async fn move_chat(tx: &mut Tx, from: &str, to: &str, now: Time) -> R
     tx.note_changes(&changed).await?;
     // In the chat, or in one of its topics (`CHAT:5`): `;` is the sign after `:`.
     let topics = doc! { "to": { "$gt": format!("{from}:"), "$lt": format!("{from};") } };
-    let there = doc! { "state": DeliveryState::Pending, "$or": [{ "to": from }, topics] };
     let mut updates = Vec::new();
-    for delivery in tx.find(Collection::Deliveries, Query::new(there)).await? {
-        let Ok(place) = delivery.get_str("to") else { continue };
-        let moved = doc! { "$set": { "to": moved_to(place, to), "updatedAt": now } };
-        updates.push(Update::new(doc! { "_id": delivery.get("_id") }, moved));
+    // Each state has an index of its own.
+    for state in [DeliveryState::Pending, DeliveryState::Held] {
+        let there = doc! { "state": state, "$or": [{ "to": from }, topics.clone()] };
+        for delivery in tx.find(Collection::Deliveries, Query::new(there)).await? {
+            let Ok(place) = delivery.get_str("to") else { continue };
+            let moved = doc! { "$set": { "to": moved_to(place, to), "updatedAt": now } };
+            updates.push(Update::new(doc! { "_id": delivery.get("_id") }, moved));
+        }
     }
     let moved = changed.len() + updates.len();
     tx.updates(Collection::Deliveries.name(), updates).await?;

@@ -40,6 +40,7 @@ mod supervise;
 pub mod telemetry;
 pub mod tls;
 mod tokens;
+mod topics;
 pub mod unsubscribe;
 mod upgrade;
 mod walk;

@@ -366,10 +366,8 @@ impl Inner {
             in_spool: all.counts("spool_alerts", "Alerts in the spool: waiting for the store, or set aside"),
             api_refused: all.counts("api_refused", "Requests to the API that were turned away, by why"),
             ready: all.counts("ready", "Whether an alert would be answered 202 now"),
-            unreadable: all.counts(
-                "unreadable_documents",
-                "Documents that were found unreadable and set aside, by collection",
-            ),
+            unreadable: all
+                .counts("unreadable_documents", "Documents that were found unreadable and set aside, by collection"),
             degraded: all.counts("degraded", "Troubles that last, by their kind: /readyz tells each"),
             part_failures: all.counts(
                 "part_failures",

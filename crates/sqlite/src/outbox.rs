@@ -338,8 +338,13 @@ fn record_attempt(
         edit.set("possibleRepeat", true);
     }
     match &record.outcome {
-        Outcome::Sent { message_id, entry_lapsed } => {
+        Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
             edit.set_some("messageId", *message_id);
+            if *topic_gone {
+                edit.set("topicGone", true);
+            } else if delivery.topic_gone {
+                edit.unset("topicGone");
+            }
             endings.end(&kept, DeliveryEvent::Deliver, edit, *entry_lapsed)?;
         }
         Outcome::Retry { due_at, error, .. } => {

@@ -47,6 +47,8 @@ fn due_deliveries_are_found_in_their_order() {
 fn sweeps_find_what_they_sweep() {
     goes_by_in_order("deliveries.lane_1.sending", sweep::SENDING);
     goes_by_in_order("deliveries.to_1.pending", sweep::OF_CHAT);
+    goes_by_in_order("deliveries.to_1.pending", sweep::WAITING_IN_CHAT);
+    goes_by_in_order("deliveries.state_1_to_1.held", sweep::WAITING_IN_CHAT);
     goes_by_in_order("deliveries.deadlineAt_1.pending", sweep::OVERDUE);
     goes_by_in_order("deliveries.state_1_endedAt_1.sent+expired+dead+superseded+dropped", sweep::PURGE_DELIVERIES);
     goes_by_in_order("rejected_webhooks.receivedAt_1", sweep::PURGE_REJECTED);

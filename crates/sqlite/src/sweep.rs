@@ -65,8 +65,16 @@ pub(crate) fn defer_chat(rows: Rows<'_>, fence: &Fence, chat: &str, until: Time)
 pub(crate) const USERS_OF_CHAT: &str = r#"SELECT doc FROM users WHERE "telegram.chatId" = ?1"#;
 
 /// In the chat, or in one of its topics (`CHAT:5`): `;` is the sign after `:`.
-pub(crate) const WAITING_IN_CHAT: &str = r#"SELECT doc FROM deliveries
-    WHERE "state" = 'pending' AND ("to" = ?1 OR ("to" > ?1 || ':' AND "to" < ?1 || ';'))"#;
+pub(crate) const WAITING_IN_CHAT: &str = r#"
+    SELECT doc FROM deliveries INDEXED BY "deliveries.to_1.pending" WHERE "state" = 'pending' AND "to" = ?1
+    UNION ALL
+    SELECT doc FROM deliveries INDEXED BY "deliveries.to_1.pending"
+    WHERE "state" = 'pending' AND "to" > ?1 || ':' AND "to" < ?1 || ';'
+    UNION ALL
+    SELECT doc FROM deliveries INDEXED BY "deliveries.state_1_to_1.held" WHERE "state" = 'held' AND "to" = ?1
+    UNION ALL
+    SELECT doc FROM deliveries INDEXED BY "deliveries.state_1_to_1.held"
+    WHERE "state" = 'held' AND "to" > ?1 || ':' AND "to" < ?1 || ';'"#;
 
 pub(crate) fn move_chat(tx: &Tx<'_>, from: &str, to: &str, now: Time) -> Result<u64> {
     let rows = tx.rows;

@@ -131,6 +131,11 @@ impl Sim {
         self.0.chats.with(group, |chat| chat.topics.insert(topic));
     }
 
+    /// A topic of a group is deleted, with what was in it: whoever writes there is refused.
+    pub fn delete_topic(&self, group: i64, topic: i64) {
+        self.0.chats.with(group, |chat| chat.topics.remove(&topic));
+    }
+
     /// The user blocks every bot.
     pub fn block(&self, chat: i64) {
         for bot in self.bot_ids() {

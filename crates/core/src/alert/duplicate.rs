@@ -44,11 +44,33 @@ pub fn keys(
     keys
 }
 
+/// The keys by which a request is known that breaks a rule by now: it may be a resend of an alert that was accepted.
+pub fn keys_of_refused(
+    request: &Request<'_>,
+    payload: &Payload,
+    config: Option<ConfigId>,
+    received_at: Time,
+) -> Vec<IntakeKey> {
+    match (config, payload.signal) {
+        (Some(config), Some(signal)) => keys(request, payload, config, signal, received_at),
+        _ => vec![IntakeKey { key: fingerprint(request), until: received_at }],
+    }
+}
+
+/// Names one of the webhook's secrets without telling it.
+pub type SecretId = [u8; 32];
+
+/// The name of a secret.
+#[must_use]
+pub fn secret_id(secret: &str) -> SecretId {
+    Sha256::digest(secret).into()
+}
+
 /// A request to the webhook, as it came.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
-    /// Which of the webhook's secrets was used (its index or its hash, never itself), so that two providers who send
-    /// the same words do not hide each other's alerts.
+    /// Which of the webhook's secrets was used, so that two providers who send the same words do not hide each other's
+    /// alerts.
     pub secret_id: &'a [u8],
     /// The URL's query.
     pub query: &'a str,
@@ -63,7 +85,7 @@ impl fmt::Debug for Request<'_> {
 }
 
 /// The key of a request: 64 hexadecimal digits.
-pub fn fingerprint(request: &Request<'_>) -> String {
+fn fingerprint(request: &Request<'_>) -> String {
     hash("request", &[request.secret_id, request.query.as_bytes(), request.body])
 }
 

@@ -188,7 +188,7 @@ impl History {
         let is_replacement = self.model.deliveries[&delivery].kind == MessageKind::Replacement;
         let lapses = is_replacement && self.sequence.one_in(3);
         let outcome = match self.sequence.below(9) {
-            0..=3 => Outcome::Sent { message_id: Some(7), entry_lapsed: lapses },
+            0..=3 => Outcome::Sent { message_id: Some(7), entry_lapsed: lapses, topic_gone: lapses },
             4..=5 => Outcome::Retry { due_at: later, error: "502".to_owned(), in_doubt: self.sequence.one_in(2) },
             6 => Outcome::Dead { error: "403".to_owned(), cause: self.cause(delivery) },
             7 => Outcome::Expired { in_doubt: self.sequence.one_in(2) },

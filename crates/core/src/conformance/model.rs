@@ -174,8 +174,10 @@ impl Model {
 
     fn apply(&mut self, id: DeliveryId, outcome: &Outcome, now: Time, settle: &mut BTreeSet<AlertId>) {
         match outcome {
-            Outcome::Sent { message_id, entry_lapsed } => {
-                self.change(id, now, |delivery| delivery.message_id = *message_id);
+            Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
+                self.change(id, now, |delivery| {
+                    (delivery.message_id, delivery.topic_gone) = (*message_id, *topic_gone);
+                });
                 if *entry_lapsed {
                     self.lapsed.insert(id);
                     self.change(id, now, |replacement| replacement.entry_lapsed = true);

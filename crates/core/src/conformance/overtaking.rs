@@ -136,7 +136,7 @@ pub async fn a_replacement_whose_trade_ended_silently_tells_of_the_old_one_alone
     scene.close(5, 2, 1..=1, &[]).await;
     let taken = scene.take(Telegram, &[id(2)], 7).await.remove(0);
     assert!(taken.delivery.entry_over);
-    let lapsed = Outcome::Sent { message_id: Some(2), entry_lapsed: true };
+    let lapsed = Outcome::Sent { message_id: Some(2), entry_lapsed: true, topic_gone: false };
     scene.record(Telegram, id(2), lapsed, 8).await;
     assert!(scene.trade(2, 1).await.alertcast.unreached);
 }

@@ -373,7 +373,7 @@ fn decisions(by: u32, users: &RangeInclusive<u32>, action: TradeAction, entry_by
 }
 
 pub fn sent(message_id: i64) -> Outcome {
-    Outcome::Sent { message_id: Some(message_id), entry_lapsed: false }
+    Outcome::Sent { message_id: Some(message_id), entry_lapsed: false, topic_gone: false }
 }
 
 pub fn dead() -> Outcome {

@@ -278,7 +278,7 @@ pub async fn an_entry_told_by_an_exit_in_doubt_counts_as_arrived(harness: &dyn H
 pub async fn a_replacement_in_doubt_counts_as_arrived_though_its_next_copy_leaves_the_entry_out(harness: &dyn Harness) {
     let scene = replaced(harness, TELEGRAM).await;
     scene.attempt(Telegram, delivery_id(Telegram, 9, 1), doubted(20), 11).await;
-    let late = Outcome::Sent { message_id: Some(8), entry_lapsed: true };
+    let late = Outcome::Sent { message_id: Some(8), entry_lapsed: true, topic_gone: false };
     scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_000).await;
     assert!(!scene.trade(9, 1).await.alertcast.unreached);
     assert_eq!(counted(&scene).await, [(1, 1); 2]);
@@ -325,7 +325,7 @@ async fn replaced(harness: &dyn Harness, channels: &[Channel]) -> Scene {
 
 pub async fn a_replacement_sent_too_late_to_be_followed_leaves_its_trade_unreached(harness: &dyn Harness) {
     let scene = replaced(harness, TELEGRAM).await;
-    let late = Outcome::Sent { message_id: Some(8), entry_lapsed: true };
+    let late = Outcome::Sent { message_id: Some(8), entry_lapsed: true, topic_gone: false };
     scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_000).await;
     assert_eq!(scene.delivery(Telegram, 9, 1).await.state, S::Sent);
     assert!(scene.trade(9, 1).await.alertcast.unreached);
@@ -335,7 +335,7 @@ pub async fn a_replacement_sent_too_late_to_be_followed_leaves_its_trade_unreach
 }
 
 pub async fn a_replacement_followed_by_one_channel_is_reached(harness: &dyn Harness) {
-    let late = Outcome::Sent { message_id: None, entry_lapsed: true };
+    let late = Outcome::Sent { message_id: None, entry_lapsed: true, topic_gone: false };
     let scene = replaced(harness, BOTH).await;
     scene.attempt(Email, delivery_id(Email, 9, 1), sent(1), 20).await;
     scene.attempt(Telegram, delivery_id(Telegram, 9, 1), late, 4_000).await;
@@ -343,7 +343,7 @@ pub async fn a_replacement_followed_by_one_channel_is_reached(harness: &dyn Harn
 }
 
 pub async fn a_replacement_that_lapsed_in_both_channels_is_unreached(harness: &dyn Harness) {
-    let late = Outcome::Sent { message_id: None, entry_lapsed: true };
+    let late = Outcome::Sent { message_id: None, entry_lapsed: true, topic_gone: false };
     let scene = replaced(harness, BOTH).await;
     scene.attempt(Email, delivery_id(Email, 9, 1), late.clone(), 4_000).await;
     assert!(!scene.trade(9, 1).await.alertcast.unreached);

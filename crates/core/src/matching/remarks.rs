@@ -170,7 +170,8 @@ fn unreadable_trades(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
                 job.shown(job.ask.price)
             ),
             untold_holders(total),
-            "Nothing was closed. Mend the documents: `alertcast doctor` names each and what is wrong with it.".to_owned(),
+            "Nothing was closed. Mend the documents: `alertcast doctor` names each and what is wrong with it."
+                .to_owned(),
         ],
         note: Some(format!("unreadable_trades: open trades of users {users} cannot be read")),
     })
@@ -198,12 +199,7 @@ fn at_a_loss(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
         kind: RemarkKind::AtALoss,
         title: format!("Take profit at a loss: {name}"),
         lines: vec![
-            format!(
-                "{} at {}, which is a loss for {}.",
-                job.ask.intent,
-                job.shown(job.ask.price),
-                total.at_a_loss
-            ),
+            format!("{} at {}, which is a loss for {}.", job.ask.intent, job.shown(job.ask.price), total.at_a_loss),
             "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal.".to_owned(),
         ],
         note: Some(format!("take_profit_at_a_loss: {} count as stopped out", total.at_a_loss)),

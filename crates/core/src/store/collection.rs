@@ -377,6 +377,7 @@ const DELIVERIES: &[Index] = &[
         .ours(),
     index(&[("lane", Up), ("dueAt", Up)]).only("state", &["pending"]).ours(),
     index(&[("to", Up)]).only("state", &["pending"]).ours(),
+    index(&[("state", Up), ("to", Up)]).only("state", &["held"]).ours(),
     index(&[("deadlineAt", Up)]).only("state", &["pending"]).ours(),
     // What a crash leaves behind.
     index(&[("lane", Up)]).only("state", &["sending"]).ours(),

@@ -32,9 +32,11 @@ pub struct TakeResult {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// `entry_lapsed`: a replacement that told only of the old trade's end, because the new entry was too old.
+    /// `topic_gone`: it went to its group's general topic, because its own is not there any more.
     Sent {
         message_id: Option<i64>,
         entry_lapsed: bool,
+        topic_gone: bool,
     },
     /// To be tried again at `due_at`; `in_doubt`: this attempt may have arrived.
     Retry {
@@ -169,8 +171,8 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// No pending delivery of the fence's lane to this chat is due before `until`.
     async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> Result<()>;
 
-    /// A group has another id: every user whose chat is `from` has `to`, and deliveries that are pending go there, each in
-    /// its topic. Answers how many users and deliveries.
+    /// A group has another id: every user whose chat is `from` has `to`, and deliveries that are pending or held go there,
+    /// each in its topic. Answers how many users and deliveries.
     async fn move_chat(&self, from: &str, to: &str, now: Time) -> Result<u64>;
 
     /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never

@@ -77,6 +77,10 @@ pub enum Answer {
     BadMarkup {
         error: String,
     },
+    /// The group's topic is not there, or takes no messages; the group itself may.
+    NoTopic {
+        error: String,
+    },
     /// It will never be accepted.
     Refused {
         error: String,

@@ -144,6 +144,7 @@ impl Channel for Telegram {
             Answer::Blocked { error }
             | Answer::NoMailbox { error }
             | Answer::BadMarkup { error }
+            | Answer::NoTopic { error }
             | Answer::Refused { error }
             | Answer::Deferred { error }
             | Answer::Unauthorized { error }
@@ -316,12 +317,19 @@ fn classify(status: u16, body: &[u8]) -> Answer {
         401 | 404 => Answer::Unauthorized { error },
         403 => Answer::Blocked { error },
         400 if error.to_ascii_lowercase().contains("can't parse entities") => Answer::BadMarkup { error },
+        400 if is_about_topic(&error) => Answer::NoTopic { error },
         400 if moved_to.is_some() => {
             moved_to.map_or(Answer::Refused { error }, |chat| Answer::Moved { chat: chat.to_string() })
         }
         400..=499 => Answer::Refused { error },
         _ => Answer::Failed { error, in_doubt: true },
     }
+}
+
+/// Whether Telegram refuses the topic, not the chat: it was deleted or closed, or the group has topics no more.
+fn is_about_topic(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    ["message thread not found", "topic_deleted", "topic_closed"].iter().any(|what| error.contains(what))
 }
 
 /// Something between us and Telegram spoke, or Telegram was cut short.
@@ -367,6 +375,11 @@ mod tests {
         assert_eq!(answered(403, &error(403, blocked)), Answer::Blocked { error: blocked.to_owned() });
         let entities = "Bad Request: can't parse entities: Unsupported start tag";
         assert_eq!(answered(400, &error(400, entities)), Answer::BadMarkup { error: entities.to_owned() });
+        for topic in
+            ["message thread not found", "TOPIC_DELETED", "TOPIC_CLOSED"].map(|text| format!("Bad Request: {text}"))
+        {
+            assert_eq!(answered(400, &error(400, &topic)), Answer::NoTopic { error: topic.clone() });
+        }
         let chat = "Bad Request: chat not found";
         assert_eq!(answered(400, &error(400, chat)), Answer::Refused { error: chat.to_owned() });
         for status in [401, 404] {

@@ -246,16 +246,9 @@ fn print(file: &Path, report: &Report) {
         }
     }
     terminal::fact("Alerts", counts.join(", "));
-    if !report.refused.is_empty() {
-        terminal::line("");
-        terminal::group("Refused");
-    }
-    print_lines(&report.refused, terminal::Mark::Bad);
-    if !report.remarks.is_empty() {
-        terminal::line("");
-        terminal::group("What the operators would have heard");
-    }
-    print_lines(&report.remarks, terminal::Mark::Attention);
+    print_lines("Refused", &report.refused, terminal::Mark::Bad);
+    print_lines("Taken for resends", &report.resends, terminal::Mark::Attention);
+    print_lines("What the operators would have heard", &report.remarks, terminal::Mark::Attention);
     for config in &report.configurations {
         print_config(config);
     }
@@ -269,7 +262,11 @@ fn print(file: &Path, report: &Report) {
     terminal::done("Nothing was sent, and nothing was written.");
 }
 
-fn print_lines(found: &[Refusal], mark: terminal::Mark) {
+fn print_lines(group: &str, found: &[Refusal], mark: terminal::Mark) {
+    if !found.is_empty() {
+        terminal::line("");
+        terminal::group(group);
+    }
     for refusal in found {
         let lines: Vec<String> = refusal.lines.iter().map(ToString::to_string).collect();
         let more = if refusal.count > refusal.lines.len() { " …" } else { "" };

@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind, topic_of};
 use alertcast_core::id::DeliveryId;
 use alertcast_core::store::Outcome;
 
 use super::library::Sources;
+use super::outcome::PlaceInChat;
 use super::window::{Place, place};
 use crate::channel::{Act, Form};
 
@@ -20,6 +21,8 @@ pub(super) struct Ready {
     /// The chat that it keeps.
     pub(super) chat: String,
     pub(super) form: Form,
+    /// Its topic is not there: it goes to the group's general one.
+    pub(super) to_general: bool,
     pub(super) sources: Sources,
     /// How many copies of a result's entry have been edited.
     pub(super) edited: usize,
@@ -35,6 +38,15 @@ impl Ready {
             entry.map(|message_id| Act::Edit { message_id })
         } else {
             Some(Act::Send { reply_to: entry })
+        }
+    }
+
+    /// Where in its chat it goes. A message that is edited stays where it is.
+    pub(super) fn within(&self) -> PlaceInChat {
+        match topic_of(&self.chat) {
+            Some(_) if self.to_general => PlaceInChat::General,
+            Some(_) if !self.is_result() => PlaceInChat::Topic,
+            _ => PlaceInChat::Chat,
         }
     }
 
@@ -56,7 +68,7 @@ impl Ready {
         let message_id = self.entry.as_ref().and_then(|entry| entry.message_id);
         match outcome {
             Outcome::Sent { .. } | Outcome::Dropped { .. } if self.written => {
-                Outcome::Sent { message_id, entry_lapsed: false }
+                Outcome::Sent { message_id, entry_lapsed: false, topic_gone: false }
             }
             outcome => outcome,
         }

@@ -31,6 +31,14 @@ pub(super) struct Line {
     pub(super) moved: Option<String>,
     /// Who will have no messages any more, which was not known.
     pub(super) lost: Option<Lost>,
+    /// Its topic is not there: it went to the general one.
+    pub(super) topic_loss: Option<TopicLoss>,
+}
+
+/// Whose message went to a group's general topic; none for the operators.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TopicLoss {
+    pub(super) user: Option<UserId>,
 }
 
 /// A subscriber whom a channel does not lead to any more.

@@ -21,6 +21,7 @@ pub(super) struct Attempt<'a> {
     pub(super) form: Form,
     /// It told only of a replaced trade's end.
     pub(super) entry_lapsed: bool,
+    pub(super) within: PlaceInChat,
     /// Where it went.
     pub(super) to: &'a str,
     /// A refusal by the chat is one of the bot that the person started.
@@ -29,19 +30,34 @@ pub(super) struct Attempt<'a> {
     pub(super) excused: i64,
 }
 
+/// Where in its chat a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaceInChat {
+    /// There is only one place.
+    Chat,
+    Topic,
+    /// The general topic, because its own is not there.
+    General,
+}
+
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
     Record(Outcome),
     /// The markup was refused: the same again, at once, as plain text.
     AsPlain,
+    /// The topic is not there: the same again, at once, to the group's general topic.
+    ToGeneral,
 }
 
 /// What the answer means. `jitter` is drawn from 0..1.
 pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64) -> Next {
     let dead = |error| Next::Record(refused(attempt.delivery, error));
     match answer {
-        Answer::Sent { message_id } => Next::Record(Outcome::Sent { message_id, entry_lapsed: attempt.entry_lapsed }),
+        Answer::Sent { message_id } => {
+            let topic_gone = attempt.within == PlaceInChat::General;
+            Next::Record(Outcome::Sent { message_id, entry_lapsed: attempt.entry_lapsed, topic_gone })
+        }
         Answer::Throttled { retry_after } => {
             let error = format!("Telegram asks to wait {} s", retry_after.wait().as_secs());
             again(now + retry_after.wait(), error)
@@ -57,11 +73,15 @@ pub(super) fn judge(answer: Answer, attempt: Attempt<'_>, now: Time, jitter: f64
             Next::Record(Outcome::Dead { error, cause })
         }
         Answer::BadMarkup { .. } if attempt.form == Form::Rich => Next::AsPlain,
+        Answer::NoTopic { .. } if attempt.within == PlaceInChat::Topic => Next::ToGeneral,
         Answer::NoMailbox { error } => {
             let cause = DeathCause::NoMailbox { address: attempt.to.to_owned() };
             Next::Record(Outcome::Dead { error, cause })
         }
-        Answer::Blocked { error } | Answer::BadMarkup { error } | Answer::Refused { error } => dead(error),
+        Answer::Blocked { error }
+        | Answer::BadMarkup { error }
+        | Answer::NoTopic { error }
+        | Answer::Refused { error } => dead(error),
         Answer::Failed { error, in_doubt } => later(attempt, error, in_doubt, now, jitter),
         Answer::Deferred { error } => later(attempt, error, false, now, jitter),
     }
@@ -143,8 +163,12 @@ mod tests {
     use crate::channel::RetryAfter;
 
     fn tried(delivery: &Delivery, answer: Answer) -> Next {
-        let attempt = Attempt { delivery, form: Form::Rich, entry_lapsed: false, to: "7", own_bot: true, excused: 1 };
-        judge(answer, attempt, at(10), 1.0)
+        judge(answer, attempt(delivery), at(10), 1.0)
+    }
+
+    fn attempt(delivery: &Delivery) -> Attempt<'_> {
+        let (form, within) = (Form::Rich, PlaceInChat::Chat);
+        Attempt { delivery, form, within, entry_lapsed: false, to: "7", own_bot: true, excused: 1 }
     }
 
     fn entry() -> Delivery {
@@ -184,9 +208,22 @@ mod tests {
         let refused = || Answer::BadMarkup { error: "can't parse entities".to_owned() };
         let delivery = entry();
         assert_eq!(tried(&delivery, refused()), Next::AsPlain);
-        let plain =
-            Attempt { delivery: &delivery, form: Form::Plain, entry_lapsed: false, to: "7", own_bot: true, excused: 0 };
+        let plain = Attempt { form: Form::Plain, ..attempt(&delivery) };
         assert!(matches!(judge(refused(), plain, at(10), 1.0), Next::Record(Outcome::Dead { .. })));
+    }
+
+    #[test]
+    fn what_finds_no_topic_goes_to_the_general_one_once() {
+        let refused = || Answer::NoTopic { error: "Bad Request: message thread not found".to_owned() };
+        let delivery = entry();
+        let tried = |within, answer| judge(answer, Attempt { within, ..attempt(&delivery) }, at(10), 1.0);
+        assert_eq!(tried(PlaceInChat::Topic, refused()), Next::ToGeneral);
+        for within in [PlaceInChat::General, PlaceInChat::Chat] {
+            assert!(matches!(tried(within, refused()), Next::Record(Outcome::Dead { .. })), "{within:?}");
+            let sent =
+                Outcome::Sent { message_id: Some(7), entry_lapsed: false, topic_gone: within == PlaceInChat::General };
+            assert_eq!(tried(within, Answer::Sent { message_id: Some(7) }), Next::Record(sent));
+        }
     }
 
     #[test]
@@ -204,8 +241,7 @@ mod tests {
     #[test]
     fn another_bots_chat_is_not_marked_as_blocked() {
         let delivery = entry();
-        let attempt =
-            Attempt { delivery: &delivery, form: Form::Rich, entry_lapsed: false, to: "7", own_bot: false, excused: 0 };
+        let attempt = Attempt { own_bot: false, ..attempt(&delivery) };
         let error = "Forbidden: bot can't initiate conversation with a user".to_owned();
         let dead = Outcome::Dead { error: error.clone(), cause: DeathCause::Refused };
         assert_eq!(judge(Answer::Blocked { error }, attempt, at(10), 1.0), Next::Record(dead));

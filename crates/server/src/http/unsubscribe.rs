@@ -28,14 +28,11 @@ struct FramedPage {
 const QUESTION: FramedPage =
     FramedPage { title: "Stop these e-mails?", main: include_str!("unsubscribe/question.html") };
 /// Says that it is done.
-const DONE: FramedPage =
-    FramedPage { title: "No more e-mails", main: include_str!("unsubscribe/done.html") };
+const DONE: FramedPage = FramedPage { title: "No more e-mails", main: include_str!("unsubscribe/done.html") };
 /// Says that there is no such link.
-const WRONG: FramedPage =
-    FramedPage { title: "No such link", main: include_str!("unsubscribe/wrong.html") };
+const WRONG: FramedPage = FramedPage { title: "No such link", main: include_str!("unsubscribe/wrong.html") };
 /// Says that it could not be done.
-const LATER: FramedPage =
-    FramedPage { title: "Not stopped yet", main: include_str!("unsubscribe/later.html") };
+const LATER: FramedPage = FramedPage { title: "Not stopped yet", main: include_str!("unsubscribe/later.html") };
 
 /// The pages load nothing, and post to themselves only. The address is a key: it goes to nobody else.
 const HEADERS: [(header::HeaderName, HeaderValue); 4] = [

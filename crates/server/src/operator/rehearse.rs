@@ -1,7 +1,9 @@
 //! Rehearsing an alert: what the webhook would answer, and what would follow. Nothing is written.
 
+use std::sync::Arc;
+
 use alertcast_core::alert::document::Alert;
-use alertcast_core::alert::duplicate::alert_id_key;
+use alertcast_core::alert::duplicate::{Request, keys, keys_of_refused, secret_id};
 use alertcast_core::alert::payload::{self, Payload, Unreadable};
 use alertcast_core::alert::problem::Problem;
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
@@ -15,6 +17,7 @@ use alertcast_core::matching::remarks::{Remark, remarks};
 use alertcast_core::store::{IntakeKey, Result};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::App;
 use crate::channel::message::{Story, render};
@@ -35,7 +38,7 @@ pub enum Rehearsed {
         config: Option<ConfigId>,
         problems: Vec<Problem>,
     },
-    /// An alert with its `alert_id` was accepted already: nothing would become of it.
+    /// The same request, or an alert with its `alert_id`, was accepted already: nothing would become of it.
     Duplicate {
         of: AlertId,
     },
@@ -73,27 +76,71 @@ pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> 
     };
     app.audience.catch_up(&*app.store).await?;
     let now = app.clock.now();
-    let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
-        let problems = app
-            .audience
-            .with(|audience| rules::without_configuration(&payload, now, false, audience.strategy_meant(&payload)));
-        return Ok(Rehearsed::Refused { config: None, problems });
-    };
-    let recent = app.store.recent_prices(config.id, now - REFERENCE_AGE_MAX).await?;
-    let checked = match rules::check(&payload, &config, now, &recent, false) {
-        Ok(checked) => checked,
-        Err(problems) => return Ok(Rehearsed::Refused { config: Some(config.id), problems }),
-    };
-    if let Some(of) = accepted_before(app, &payload, config.id, &checked, now).await? {
+    let judged = judge(app, &payload, now).await?;
+    if let Some(of) = accepted_before(app, (body, query), &payload, &judged, now).await? {
         return Ok(Rehearsed::Duplicate { of });
     }
+    match judged {
+        Judged::Keeps { config, checked } => accepted(app, &payload, &config, *checked, now).await,
+        Judged::Breaks { config, problems } => Ok(Rehearsed::Refused { config, problems }),
+    }
+}
+
+/// What the rules say of it.
+enum Judged {
+    Keeps { config: Arc<AlertConfiguration>, checked: Box<CheckedAlert> },
+    Breaks { config: Option<ConfigId>, problems: Vec<Problem> },
+}
+
+async fn judge(app: &App, payload: &Payload, now: Time) -> Result<Judged> {
+    let Some(config) = app.audience.with(|audience| audience.config_of(payload).cloned()) else {
+        let problems = app
+            .audience
+            .with(|audience| rules::without_configuration(payload, now, false, audience.strategy_meant(payload)));
+        return Ok(Judged::Breaks { config: None, problems });
+    };
+    let recent = app.store.recent_prices(config.id, now - REFERENCE_AGE_MAX).await?;
+    Ok(match rules::check(payload, &config, now, &recent, false) {
+        Ok(checked) => Judged::Keeps { config, checked: Box::new(checked) },
+        Err(problems) => Judged::Breaks { config: Some(config.id), problems },
+    })
+}
+
+/// The alert of which this request would be a resend, whichever of the webhook's secrets it came with: of one that
+/// breaks a rule by now, too.
+async fn accepted_before(
+    app: &App,
+    (body, query): (&[u8], &str),
+    payload: &Payload,
+    judged: &Judged,
+    now: Time,
+) -> Result<Option<AlertId>> {
+    let of_secret = |secret: &SecretString| {
+        let secret_id = secret_id(secret.expose_secret());
+        let request = Request { secret_id: &secret_id, query, body };
+        match judged {
+            Judged::Keeps { config, checked } => keys(&request, payload, config.id, checked.signal, now),
+            Judged::Breaks { config, .. } => keys_of_refused(&request, payload, *config, now),
+        }
+    };
+    let keys: Vec<IntakeKey> = app.settings.webhook.secrets.iter().flat_map(of_secret).collect();
+    app.intake.find_duplicate(&keys, now).await
+}
+
+async fn accepted(
+    app: &App,
+    payload: &Payload,
+    config: &AlertConfiguration,
+    checked: CheckedAlert,
+    now: Time,
+) -> Result<Rehearsed> {
     let mut alert = checked.rehearsed(AlertId(app.ids.next()), config.id, now, payload.raw.clone());
     // What would become of it, were it no test.
     alert.alertcast.testing = false;
-    let (outcome, remarks) = work_out(app, &alert, &config, now).await?;
+    let (outcome, remarks) = work_out(app, &alert, config, now).await?;
     let texts = outcome.samples.iter().filter_map(|delivery| {
         let story =
-            Story { delivery, alert: Some(&alert), config: Some(&config), entry: None, zone: &TimeZone::UTC, now };
+            Story { delivery, alert: Some(&alert), config: Some(config), entry: None, zone: &TimeZone::UTC, now };
         let message = render(&story).ok()?.message;
         let (user, channel, kind) = (delivery.user_id, delivery.channel, delivery.kind);
         Some(Sample { user, channel, kind, html: message.html, plain: message.plain })
@@ -138,17 +185,4 @@ async fn work_out(
         }
         cursor = users.last().copied().or(cursor);
     }
-}
-
-/// The alert that was accepted with the same `alert_id`.
-async fn accepted_before(
-    app: &App,
-    payload: &Payload,
-    config: ConfigId,
-    checked: &CheckedAlert,
-    now: Time,
-) -> Result<Option<AlertId>> {
-    let Some(name) = &payload.alert_id else { return Ok(None) };
-    let key = IntakeKey { key: alert_id_key(name, config, checked.signal, payload.intent), until: now };
-    app.store.find_duplicate(&[key], now).await
 }

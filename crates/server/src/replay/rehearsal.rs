@@ -21,7 +21,7 @@ use alertcast_core::matching::job::{Job, Outlets};
 use alertcast_core::matching::remarks::{RemarkKind, remarks};
 use alertcast_core::money::Price;
 use alertcast_core::quota::Quota;
-use alertcast_core::store::{ChunkState, Result};
+use alertcast_core::store::{ChunkState, IntakeKey, Result};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
@@ -107,11 +107,12 @@ struct Rehearsal<'a> {
     ids: Sequence,
     books: BTreeMap<ConfigId, Book>,
     quotas: HashMap<UserId, Quota>,
-    /// Keys of duplicates, and until when they hold.
-    seen: HashMap<String, Time>,
+    /// Keys of duplicates: until when they hold, and the line that claimed them.
+    seen: HashMap<String, (Time, u64)>,
     roads: Roads,
     totals: Totals,
     refusals: Refusals,
+    resends: Refusals,
     remarks: Refusals,
     story: Vec<StoryLine>,
 }
@@ -143,6 +144,7 @@ impl<'a> Rehearsal<'a> {
             roads: Roads::new(options.limits),
             totals: Totals::default(),
             refusals: Refusals::default(),
+            resends: Refusals::default(),
             remarks: Refusals::default(),
             story: Vec::new(),
         }
@@ -189,13 +191,13 @@ impl<'a> Rehearsal<'a> {
         };
         let request = Request { secret_id: &[], query: &read.recorded.query, body: &read.recorded.body };
         let keys = signal.map(|signal| keys(&request, payload, config.id, signal, at)).unwrap_or_default();
-        if keys.iter().any(|key| self.seen.get(&key.key).is_some_and(|until| *until > at)) {
-            self.totals.duplicates += 1;
+        if self.is_resend(&keys, read) {
             return Ok(());
         }
+        let book = self.books.entry(config.id).or_default();
         match checked {
             Ok(checked) => {
-                self.seen.extend(keys.into_iter().map(|key| (key.key, key.until)));
+                self.seen.extend(keys.into_iter().map(|key| (key.key, (key.until, read.recorded.line))));
                 note_price(&mut book.prices, Some(checked.signal), payload.price, at, true);
                 self.totals.accepted += 1;
                 self.work_out(read, config, &checked)
@@ -208,6 +210,19 @@ impl<'a> Rehearsal<'a> {
                 Ok(())
             }
         }
+    }
+
+    /// Whether the webhook would take it for a resend of an earlier line. Its first key is the request's.
+    fn is_resend(&mut self, keys: &[IntakeKey], read: &Read<'_>) -> bool {
+        let held = |key: &IntakeKey| self.seen.get(&key.key).filter(|(until, _)| *until > read.received_at);
+        let Some((n, first)) = keys.iter().enumerate().find_map(|(n, key)| Some((n, held(key)?.1))) else {
+            return false;
+        };
+        self.totals.duplicates += 1;
+        let (rule, what) =
+            if n == 0 { ("same_request", "the same message") } else { ("same_alert_id", "the same alert_id") };
+        self.resends.add(rule, read.recorded.line, &format!("{what} came with line {first}: taken for a resend of it"));
+        true
     }
 
     fn refuse_for(&mut self, read: &Read<'_>, problems: &[Problem]) {
@@ -337,6 +352,7 @@ impl<'a> Rehearsal<'a> {
         Report {
             alerts: self.totals,
             refused: self.refusals.finish(),
+            resends: self.resends.finish(),
             remarks: self.remarks.finish(),
             configurations,
             trades,

@@ -19,6 +19,9 @@ pub struct Report {
     pub alerts: Totals,
     /// What was refused, by the rule that was broken.
     pub refused: Vec<Refusal>,
+    /// What the webhook would have taken for a resend, by what is the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub resends: Vec<Refusal>,
     /// What the operators would have heard of the others, by kind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remarks: Vec<Refusal>,
@@ -48,7 +51,7 @@ pub struct Totals {
     pub last_at: Option<String>,
 }
 
-/// One rule, and the alerts that broke it; or one kind of remark, and the alerts that it is about.
+/// One rule, and the alerts that broke it; or one kind of resend or remark, and the alerts that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Refusal {
     pub rule: String,

@@ -241,6 +241,8 @@ async fn the_same_alerts_come_to_the_same_trades_decisions_and_messages() {
     let refused: Vec<_> = report.refused.iter().map(|one| (one.rule.as_str(), one.lines.as_slice())).collect();
     assert_eq!(refused[..1], [("configuration unknown_configuration", &[11_u64][..])]);
     assert!(refused.contains(&("tp tp_side", &[3])), "{refused:?}");
+    let resent: Vec<_> = report.resends.iter().map(|one| (one.rule.as_str(), one.lines.as_slice())).collect();
+    assert_eq!(resent, [("same_alert_id", &[99_u64][..])], "hours later only its name tells it");
     // Nothing of this is true of an idle run.
     assert!(
         report.trades.replaced > 0 && report.trades.still_open > 0 && report.trades.closed.len() == 2,

@@ -281,7 +281,8 @@ impl Courier<'_> {
             let Some(at) = untaken.iter().position(|waiting| waiting.id == taken.delivery.id) else { continue };
             let chat = untaken.swap_remove(at).chat.clone();
             let Taken { delivery, entry } = taken;
-            let ready = Box::new(Ready { delivery, entry, chat, form: Form::Rich, sources, edited: 0, written: false });
+            let (form, to_general) = (Form::Rich, false);
+            let ready = Box::new(Ready { delivery, entry, chat, form, to_general, sources, edited: 0, written: false });
             if batch.unprepared || !working {
                 let due_at = self.app.clock.now() + if batch.unprepared { HOLD_MAX } else { Duration::ZERO };
                 self.record(ready.delivery.id, ready.chat, put_back(due_at, "taken, and put back before it left"));

@@ -13,8 +13,8 @@ use tracing::{debug, error, info, warn};
 
 use super::super::hand::Ready;
 use super::super::health::News;
-use super::super::ledger::{Line, Lost};
-use super::super::outcome::{Attempt, HOLD_MAX, Next, judge, put_back, refused, too_late};
+use super::super::ledger::{Line, Lost, TopicLoss};
+use super::super::outcome::{Attempt, HOLD_MAX, Next, PlaceInChat, judge, put_back, refused, too_late};
 use super::super::recipient::{Standing, standing};
 use super::{Courier, Event};
 use crate::channel::message::{Rendered, Story, Told, opening, render};
@@ -109,7 +109,7 @@ impl Courier<'_> {
                 let letter = Letter {
                     delivery: ready.delivery.id,
                     user: ready.delivery.user_id,
-                    to,
+                    to: if ready.within() == PlaceInChat::General { chat_of(&to).to_owned() } else { to },
                     message: rendered.message,
                     form: ready.form,
                     act,
@@ -150,7 +150,7 @@ impl Courier<'_> {
             return self.record(ready.delivery.id, ready.chat, put_back(due_at, "the subscriber has another chat"));
         }
         self.hand.release(&ready.chat);
-        ready.chat = to;
+        (ready.chat, ready.to_general) = (to, false);
         if self.limiter.earliest_chat(now, chat_of(&ready.chat)).is_some_and(|at| at <= now) {
             self.send(now, ready);
         } else {
@@ -172,6 +172,7 @@ impl Courier<'_> {
         let attempt = Attempt {
             delivery: &ready.delivery,
             form: ready.form,
+            within: ready.within(),
             entry_lapsed,
             to: chat_of(&ready.chat),
             own_bot,
@@ -185,11 +186,12 @@ impl Courier<'_> {
             Next::AsPlain => {
                 warn!(delivery = %ready.delivery.id, "the markup was refused; it goes out as plain text");
                 ready.form = Form::Plain;
-                if matches!(self.mode, super::Mode::Working) {
-                    self.hand.put(ready);
-                } else {
-                    self.record(ready.delivery.id, ready.chat, put_back(wall, "the markup was refused"));
-                }
+                self.once_more(ready, wall, "the markup was refused");
+            }
+            Next::ToGeneral => {
+                warn!(delivery = %ready.delivery.id, "its topic is not there; it goes to the group's general one");
+                ready.to_general = true;
+                self.once_more(ready, wall, "its topic is not there");
             }
             Next::Record(outcome) if goes_on(&ready, &outcome) && matches!(self.mode, super::Mode::Working) => {
                 ready.written |= matches!(outcome, Outcome::Sent { .. });
@@ -206,9 +208,20 @@ impl Courier<'_> {
                 let opened = ready.delivery.user_id.filter(|_| was_blocked && arrived);
                 let lost = outcome.refuser().filter(|_| !was_blocked).zip(ready.delivery.user_id);
                 let lost = lost.map(|(refuser, user)| Lost { user, refuser });
+                let topic_gone = matches!(outcome, Outcome::Sent { topic_gone: true, .. });
+                let topic_loss = topic_gone.then_some(TopicLoss { user: ready.delivery.user_id });
                 let record = AttemptRecord { delivery: ready.delivery.id, outcome };
-                self.note(Line { record, chat: ready.chat, defer, opened, moved, lost });
+                self.note(Line { record, chat: ready.chat, defer, opened, moved, lost, topic_loss });
             }
+        }
+    }
+
+    /// The same again, in another way, as soon as its chat is free. Whoever works no more leaves it to others.
+    fn once_more(&mut self, ready: Box<Ready>, wall: Time, why: &str) {
+        if matches!(self.mode, super::Mode::Working) {
+            self.hand.put(ready);
+        } else {
+            self.record(ready.delivery.id, ready.chat, put_back(wall, why));
         }
     }
 

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use alertcast_core::delivery::chat_of;
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::store::{AttemptRecord, Fence, Outcome, Result, StoreError};
+use alertcast_core::store::{AttemptRecord, Fence, Notice, Outcome, Result, StoreError};
 use tracing::{error, warn};
 
 use super::super::LaneEnd;
 use super::super::ledger::Line;
 use super::{Courier, Event};
 use crate::app::App;
-use crate::notices::notices;
-use crate::{blocking, moved};
+use crate::notices::{notices, notices_once};
+use crate::{blocking, moved, topics};
 
 impl Courier<'_> {
     /// Notes what became of an attempt. Its chat is kept until that is written.
@@ -32,6 +32,7 @@ impl Courier<'_> {
             opened: None,
             moved: None,
             lost: None,
+            topic_loss: None,
         });
     }
 
@@ -109,15 +110,23 @@ async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>>
     for (user, chat) in batch.iter().filter_map(|line| Some((line.opened?, &line.chat))) {
         blocking::chat_opened(app, user, chat_of(chat)).await?;
     }
-    let troubles =
-        batch.iter().filter_map(|line| line.lost.as_ref()).map(|lost| blocking::trouble(lost.user, &lost.refuser));
-    let told: Vec<_> = troubles.flat_map(|trouble| notices(app, &trouble, app.clock.now())).collect();
+    let told = told(app, batch);
     if !told.is_empty() {
         app.store.tell_operators(told).await?;
         app.wake.deliveries_came();
     }
     fail::fail_point!("courier::recorded");
     Ok(alerts)
+}
+
+/// What the operators are to hear of those who are not reached as they should be.
+fn told(app: &App, batch: &[Line]) -> Vec<Notice> {
+    let now = app.clock.now();
+    let lost = batch.iter().filter_map(|line| line.lost.as_ref());
+    let lost = lost.flat_map(|lost| notices(app, &blocking::trouble(lost.user, &lost.refuser), now));
+    let topic_loss = batch.iter().filter_map(|line| Some((line.topic_loss?.user, &line.chat)));
+    let topic_loss = topic_loss.flat_map(|(user, place)| notices_once(app, &topics::trouble(user, place), now));
+    lost.chain(topic_loss).collect()
 }
 
 /// The message in which it has arrived.

@@ -411,6 +411,7 @@ pub(super) const DELIVERY: &[Field] = &[
     may("alsoEnded", List(&Anything)),
     field("attempts", COUNT),
     field("possibleRepeat", Flag),
+    may("topicGone", Flag),
     may("lastError", Text),
     may("messageId", ANY_WHOLE),
     may("endedAt", Time),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use alertcast_core::alert::document::{
     Alert, AlertData, AlertError, AlertExtension, AlertStatistics, AlertStatus, PricePoint, Processing, Source, Webhook,
 };
-use alertcast_core::alert::duplicate::{self, fingerprint};
+use alertcast_core::alert::duplicate::{self, SecretId};
 use alertcast_core::alert::intent::Intent;
 use alertcast_core::alert::payload::{self, Payload};
 use alertcast_core::alert::problem::{Problem, ProblemCode};
@@ -18,13 +18,13 @@ use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::config::AlertConfiguration;
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::money::Count;
-use alertcast_core::store::{Acceptance, IntakeKey, Result, partition_of};
+use alertcast_core::store::{Acceptance, Result, partition_of};
 use alertcast_core::time::Time;
 use axum::body::Bytes;
 use futures::future;
 
 use super::answer::Answer;
-use super::proof::{SecretId, Signed};
+use super::proof::Signed;
 use super::{refusal, swallowed};
 use crate::app::App;
 
@@ -221,12 +221,7 @@ async fn refuse(
     known: Known,
 ) -> Result<Answer> {
     // A resend of an accepted alert may break a rule by now: it has grown old, say.
-    let keys = match (config, payload.signal) {
-        (Some(config), Some(signal)) => {
-            duplicate::keys(&request.request(), payload, config, signal, request.received_at)
-        }
-        _ => vec![IntakeKey { key: fingerprint(&request.request()), until: request.received_at }],
-    };
+    let keys = duplicate::keys_of_refused(&request.request(), payload, config, request.received_at);
     if let Some(of) = app.intake.find_duplicate(&keys, request.received_at).await? {
         return Ok(Answer::Duplicate { of });
     }

@@ -3,26 +3,24 @@
 
 use std::fmt;
 
+use alertcast_core::alert::duplicate::{SecretId, secret_id};
 use axum::http::HeaderMap;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
-use sha2::{Digest as _, Sha256};
+use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq as _};
 
-/// Names the secret that was used, without telling it.
-pub(in crate::http) type SecretId = [u8; 32];
-
 /// The secrets, as digests: all are of one length, so that a comparison does not tell the secret's.
-pub(in crate::http) struct Secrets(Vec<[u8; 32]>);
+pub(in crate::http) struct Secrets(Vec<SecretId>);
 
 impl Secrets {
     pub(in crate::http) fn new(secrets: &[SecretString]) -> Self {
-        Self(secrets.iter().map(|secret| digest(secret.expose_secret())).collect())
+        Self(secrets.iter().map(|secret| secret_id(secret.expose_secret())).collect())
     }
 
     /// Which secret was given, if it is one. Compares with every one, whichever fits.
     pub(in crate::http) fn id_of(&self, given: &str) -> Option<SecretId> {
-        let given = digest(given);
+        let given = secret_id(given);
         let is_one = self.0.iter().fold(Choice::from(0), |found, secret| found | secret.ct_eq(&given));
         bool::from(is_one).then_some(given)
     }
@@ -32,10 +30,6 @@ impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Secrets({})", self.0.len())
     }
-}
-
-fn digest(secret: &str) -> [u8; 32] {
-    Sha256::digest(secret).into()
 }
 
 /// The header that carries a signature.

@@ -3,6 +3,7 @@
 use alertcast::moved::MovedChats;
 use alertcast_core::conformance::fixtures::user_id;
 use alertcast_core::conformance::scene::set;
+use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::money::Count;
 use alertcast_core::store::Collection;
 use bson::doc;
@@ -47,6 +48,55 @@ async fn a_topic_of_a_group_is_written_to_and_keeps_its_number_when_the_group_mo
     app.done(tp_hit(112.0)).await;
     let topics = |chat| app.sim.messages_to(chat).into_iter().map(|message| message.topic).collect::<Vec<_>>();
     assert_eq!((topics(GROUP), topics(SUPERGROUP)), (vec![Some(5)], vec![Some(5)]));
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_for_a_deleted_topic_goes_to_the_general_one_and_the_operators_hear_of_it_once() {
+    let world = small_world().user(4, 1, |user| {
+        user.telegram.chat_id = Some(GROUP.to_string());
+        user.alertcast.topic_id = Some(Count(5));
+    });
+    let mut app =
+        App::start_with(world, |settings| settings.telegram.operator_chats = vec![format!("{GROUP}:7")]).await;
+    app.sim.add_topic(GROUP, 5);
+    app.sim.add_topic(GROUP, 7);
+    app.done(buy(100.0)).await;
+    app.sim.delete_topic(GROUP, 5);
+    app.done(tp_hit(112.0)).await;
+    app.done(buy(100.0)).await;
+    app.sim.add_topic(GROUP, 5);
+    app.done(tp_hit(112.0)).await;
+    let there = |told: &str| {
+        let told = app.sim.messages_to(GROUP).into_iter().filter(|message| message.plain.contains(told));
+        told.map(|message| (message.topic, message.edits.len())).collect::<Vec<_>>()
+    };
+    // Results are written wherever the entries stand.
+    assert_eq!(there("BUY  SYM1"), [(Some(5), 1), (None, 1)]);
+    assert_eq!(there("TAKE PROFIT HIT"), [(None, 0), (Some(5), 0)]);
+    assert_eq!(there("A group's topic is not there"), [(Some(7), 0)]);
+    assert_eq!(there("topicId"), [(Some(7), 0)], "with what to do");
+    let books = app.finish().await;
+    let told = |delivery: &&Delivery| delivery.user_id == Some(user_id(4)) && delivery.kind != MessageKind::Result;
+    let mut marks: Vec<_> = books.deliveries.values().filter(told).map(|one| (one.queued_at, one.topic_gone)).collect();
+    marks.sort_unstable();
+    assert_eq!(marks.into_iter().map(|(_, gone)| gone).collect::<Vec<_>>(), [false, true, true, false]);
+}
+
+#[tokio::test]
+async fn the_operators_own_topic_may_be_the_deleted_one() {
+    let app =
+        App::start_with(small_world(), |settings| settings.telegram.operator_chats = vec![format!("{GROUP}:7")]).await;
+    app.sim.start_chat(BOT, GROUP);
+    for strategy in ["One", "Two"] {
+        let refused = app.post(&with(alert(1, "BUY", 100.0), json!({ "strategy": strategy }))).await;
+        assert_eq!(refused.status, 422);
+        app.quiet().await;
+    }
+    let told = app.sim.messages_to(GROUP);
+    assert!(told.iter().all(|message| message.topic.is_none()), "{told:?}");
+    let about_it = told.iter().filter(|message| message.plain.contains("telegram.operator_chats")).count();
+    assert_eq!((told.len(), about_it), (3, 1), "{told:?}");
     app.finish().await;
 }
 

@@ -1,11 +1,12 @@
 //! A resend is answered with the first alert, and changes nothing.
 
+use alertcast::operator::{Rehearsed, rehearse};
 use alertcast_core::store::Collection;
 use bson::doc;
 use bson::oid::ObjectId;
 use serde_json::json;
 
-use crate::support::{House, Post};
+use crate::support::{House, Post, buy};
 
 #[tokio::test]
 async fn a_resend_within_ten_minutes_is_a_duplicate_however_old_it_is_by_then() {
@@ -95,4 +96,40 @@ async fn of_many_equal_requests_at_once_one_is_stored() {
     assert_eq!(accepted.len(), 1);
     assert!(named.iter().all(|alert| *alert == accepted[0]));
     assert_eq!(house.kept().await, (1, 0));
+}
+
+#[tokio::test]
+async fn a_rehearsal_knows_a_resend_exactly_where_the_webhook_does() {
+    let other = "another-secret-of-the-tests";
+    let house = House::with(|settings| settings.webhook.secrets.push(other.into())).await;
+    let (dated, undated) = (json!({}), json!({"timestamp": null, "signal": "TP_HIT"}));
+    let steps = [
+        (0, &dated, "", 202),
+        (0, &undated, "", 202),
+        (5, &dated, "", 200),
+        (5, &undated, "", 200),
+        (0, &dated, "a=1", 202),
+        (0, &json!({"note": "x"}), "", 202),
+        (0, &json!({"alert_id": "a-1"}), "", 202),
+        (0, &json!({"alert_id": "a-1", "n": 2}), "", 200),
+        (0, &json!({"symbol": "NOTHING"}), "", 422),
+        (40, &undated, "", 202),
+        // Too old for its rules by now, and known all the same.
+        (549, &dated, "", 200),
+        (2, &dated, "", 422),
+    ];
+    for (wait, changes, query, status) in steps {
+        house.wait(wait);
+        let told = rehearse(&house.app, buy(changes.clone()).as_bytes(), query).await.unwrap();
+        let path = format!("/webhook/{other}");
+        let answer = Post::buy(changes.clone()).to(&path).query(query).send(&house).await.assert(status);
+        match told {
+            Rehearsed::Duplicate { of } => {
+                assert_eq!((status, answer.alert()), (200, of.to_string().as_str()), "{changes}")
+            }
+            Rehearsed::Accepted { .. } => assert_eq!(status, 202, "{changes}"),
+            Rehearsed::Refused { .. } => assert_eq!(status, 422, "{changes}"),
+            Rehearsed::Unreadable(why) => panic!("{changes}: {why}"),
+        }
+    }
 }
