@@ -167,7 +167,7 @@ impl MongoStore {
     }
 
     /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.
-    async fn find_raw(&self, collection: Collection, query: Query) -> StoreResult<Vec<RawDocumentBuf>> {
+    pub(crate) async fn find_raw(&self, collection: Collection, query: Query) -> StoreResult<Vec<RawDocumentBuf>> {
         if query.is_void() {
             return Ok(Vec::new());
         }

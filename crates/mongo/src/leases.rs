@@ -1,7 +1,9 @@
 //! Leases: who does which share of the work. Each change is one write of one document.
 
 use alertcast_core::reading::read_bytes;
-use alertcast_core::store::{Collection, Lease, Leases, Result as StoreResult, StoreError, read};
+use alertcast_core::store::{
+    BrokenLease, Collection, Lease, Leases, Result as StoreResult, StoreError, document, read,
+};
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
@@ -9,7 +11,7 @@ use mongodb::options::ReturnDocument;
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::query::Query;
-use crate::transact::bounded;
+use crate::transact::{Tx, bounded};
 
 #[async_trait]
 impl Leases for MongoStore {
@@ -17,6 +19,38 @@ impl Leases for MongoStore {
         let query = Query::new(doc! { "_id": { "$gte": prefix } }).sorted(doc! { "_id": 1 });
         let all: Vec<Lease> = self.interruptions.heed(self.find_as(Collection::Leases, query)).await?;
         Ok(all.into_iter().take_while(|lease| lease.name.starts_with(prefix)).collect())
+    }
+
+    async fn broken_leases(&self) -> StoreResult<Vec<BrokenLease>> {
+        let query = Query::new(doc! { "_id": { "$gte": "" } }).sorted(doc! { "_id": 1 });
+        let all = self.interruptions.heed(self.find_raw(Collection::Leases, query)).await?;
+        let broken = all.iter().filter(|raw| read_bytes::<Lease>(Collection::Leases, raw.as_bytes()).is_err());
+        let named = broken.filter_map(|raw| {
+            let name = raw.get_str("_id").ok()?.to_owned();
+            Some(BrokenLease { name, bytes: raw.as_bytes().to_vec() })
+        });
+        Ok(named.collect())
+    }
+
+    async fn free_lease(&self, seen: &BrokenLease, epoch_min: i64) -> StoreResult<bool> {
+        let asked = (seen.clone(), seen.successor(epoch_min));
+        self.transact(&[&seen.name], asked, |tx, (seen, successor)| {
+            Box::pin(async move {
+                let stands = remove_as_seen(tx, seen).await?;
+                if stands {
+                    tx.insert(Collection::Leases, vec![document(successor)?]).await?;
+                }
+                Ok(stands)
+            })
+        })
+        .await
+    }
+
+    async fn remove_broken_lease(&self, seen: &BrokenLease) -> StoreResult<()> {
+        self.transact(&[&seen.name], seen.clone(), |tx, seen| {
+            Box::pin(async move { remove_as_seen(tx, seen).await.map(drop) })
+        })
+        .await
     }
 
     async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
@@ -55,6 +89,17 @@ impl Leases for MongoStore {
 
 fn lease(document: Document) -> StoreResult<Lease> {
     read(Collection::Leases, document)
+}
+
+/// Whether it stood as seen; then it is gone.
+async fn remove_as_seen(tx: &mut Tx, seen: &BrokenLease) -> Result<bool> {
+    let this = doc! { "_id": &seen.name };
+    let kept = tx.find_each::<Lease>(Collection::Leases, Query::new(this.clone()).limit(1)).await?;
+    let stands = kept.first().is_some_and(|(raw, _)| raw.as_bytes() == seen.bytes);
+    if stands {
+        tx.delete(Collection::Leases, this).await?;
+    }
+    Ok(stands)
 }
 
 async fn take_new(store: &MongoStore, name: &str, owner: &str) -> Result<Option<Lease>> {

@@ -19,15 +19,15 @@ use crate::transact::{Tx, Update, bounded};
 
 pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64> {
     tx.fence(fence).await?;
-    let older = doc! {
-        "lane": &fence.lease, "state": DeliveryState::Sending,
-        "$or": [{ "epoch": { "$lt": fence.epoch } }, { "epoch": null }],
+    // Of epochs only that counts which holds now: every other is over.
+    let of_others = doc! {
+        "lane": &fence.lease, "state": DeliveryState::Sending, "epoch": { "$ne": fence.epoch },
     };
     let again = doc! {
         "$set": { "state": DeliveryState::Pending, "dueAt": now, "possibleRepeat": true, "updatedAt": now },
         "$unset": { "epoch": "" },
     };
-    tx.update_many(Collection::Deliveries, older, again).await
+    tx.update_many(Collection::Deliveries, of_others, again).await
 }
 
 pub(crate) async fn defer_chat(tx: &mut Tx, fence: &Fence, chat: &str, until: Time) -> Result<()> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alertcast_core::reading::{Unreadable, trouble_of};
 use alertcast_core::store::{Collection, Result};
+use bson::Bson;
 use bson::oid::ObjectId;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -111,9 +112,7 @@ const fn meaning(collection: Collection) -> &'static str {
              entries, and every exit. Mend it by PATCH of the API."
         }
         Collection::Quotas => "It was removed: the user's entries of today are counted anew.",
-        Collection::Leases => {
-            "Its share of the work waits. Stop every alertcast, delete the document, and start them again."
-        }
+        Collection::Leases => "It is freed within seconds, and its share of the work goes on.",
         _ => "It is left out; nothing else is concerned.",
     }
 }
@@ -137,12 +136,26 @@ fn show(app: &App, collection: Collection) {
     app.degraded.set(Condition::UnreadableDocuments, collection.name(), text);
 }
 
+/// Whether one whose id is no `ObjectId` has been mended, or is gone. One without any id is not found again.
+async fn is_mended(app: &App, known: &Unreadable) -> Result<bool> {
+    if matches!(known.id, Bson::Null | Bson::Undefined) {
+        return Ok(false);
+    }
+    let found = app.store.find_unique(known.collection, &[("_id", known.id.clone())]).await?;
+    Ok(found.is_none_or(|document| trouble_of(known.collection, &document).is_none()))
+}
+
 /// Forgets what has been mended, or is gone.
 async fn look_again(app: &App) -> Result<()> {
     let log = app.store.unreadables();
     let mut by_collection: BTreeMap<Collection, BTreeSet<ObjectId>> = BTreeMap::new();
     for known in log.known() {
         by_collection.entry(known.collection).or_default().extend(known.object_id());
+    }
+    for known in log.known().iter().filter(|known| known.object_id().is_none()).take(READ_MAX) {
+        if is_mended(app, known).await? {
+            log.forget(known.collection, &known.id_text());
+        }
     }
     for (collection, ids) in by_collection {
         let ids: Vec<ObjectId> = ids.into_iter().collect();

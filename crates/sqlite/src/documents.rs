@@ -51,10 +51,12 @@ impl Documents for SqliteStore {
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
-        let unique = collection.indexes().iter().filter(|index| index.unique || index.guards.is_some()).find(|index| {
-            index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|k| k.0 == *f))
-        });
-        if unique.is_none() {
+        let mut unique = collection.indexes().iter().filter(|index| index.unique || index.guards.is_some());
+        let has_these = matches!(fields, [("_id", _)])
+            || unique.any(|index| {
+                index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|k| k.0 == *f))
+            });
+        if !has_these {
             let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
             return Err(StoreError::Corrupt(format!("{collection} is not unique by {}", names.join(", "))));
         }

@@ -1,9 +1,9 @@
 //! Leases: who does which share of the work. With one process they matter only across its restarts; they are kept all
 //! the same, so that both engines run the same code above them.
 
-use alertcast_core::reading::Found;
+use alertcast_core::reading::{Found, read_bytes};
 use alertcast_core::store::{
-    Aside, Collection, Fence, Lease, Leases, Result as StoreResult, Stirrings, StoreError, Watch,
+    Aside, BrokenLease, Collection, Fence, Lease, Leases, Result as StoreResult, Stirrings, StoreError, Watch,
 };
 use async_trait::async_trait;
 
@@ -29,6 +29,36 @@ impl Leases for SqliteStore {
             Ok(all)
         });
         Ok(self.unreadables().sift(found.await?))
+    }
+
+    async fn broken_leases(&self) -> StoreResult<Vec<BrokenLease>> {
+        self.read(|rows| {
+            let broken = rows.all(r#"SELECT "_id", doc FROM leases ORDER BY "_id""#, [], |row| {
+                let bytes = blob(row, 1)?;
+                let is_broken = read_bytes::<Lease>(Collection::Leases, bytes).is_err();
+                let name = row.get::<_, String>(0).ok().filter(|_| is_broken);
+                Ok(name.map(|name| BrokenLease { name, bytes: bytes.to_vec() }))
+            })?;
+            Ok(broken.into_iter().flatten().collect())
+        })
+        .await
+    }
+
+    async fn free_lease(&self, seen: &BrokenLease, epoch_min: i64) -> StoreResult<bool> {
+        let (seen, successor) = (seen.clone(), seen.successor(epoch_min));
+        self.write(Lane::Short, Op::Lease, move |tx| {
+            let stands = remove_as_seen(tx, &seen)?;
+            if stands {
+                tx.rows.insert(Collection::Leases, &encode(&successor)?)?;
+            }
+            Ok(stands)
+        })
+        .await
+    }
+
+    async fn remove_broken_lease(&self, seen: &BrokenLease) -> StoreResult<()> {
+        let seen = seen.clone();
+        self.write(Lane::Short, Op::Lease, move |tx| remove_as_seen(tx, &seen).map(drop)).await
     }
 
     async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
@@ -74,7 +104,7 @@ fn kept(rows: Rows<'_>, name: &str) -> Result<Option<(Bytes, Lease)>> {
 }
 
 fn take(tx: &Tx<'_>, name: String, owner: String, seen: Option<&Lease>) -> Result<Option<Lease>> {
-    // One that cannot be read is nobody's to take: operators are told.
+    // One that cannot be read is freed before it is taken.
     let Ok(kept) = kept(tx.rows, &name) else { return Ok(None) };
     if kept.as_ref().map(|(_, lease)| lease) != seen {
         return Ok(None);
@@ -111,6 +141,15 @@ fn change_own(tx: &Tx<'_>, lease: &Lease, owner: Option<&str>) -> Result<bool> {
     edit.set_some("owner", owner);
     tx.rows.edit(Collection::Leases, &document, &edit)?;
     Ok(true)
+}
+
+/// Whether it stood as seen; then it is gone.
+fn remove_as_seen(tx: &Tx<'_>, seen: &BrokenLease) -> Result<bool> {
+    let stands = tx.rows.find(Collection::Leases, Id::Text(&seen.name))?.is_some_and(|kept| kept == seen.bytes);
+    if stands {
+        tx.rows.delete(Collection::Leases, Id::Text(&seen.name))?;
+    }
+    Ok(stands)
 }
 
 fn forget(tx: &Tx<'_>, seen: &Lease) -> Result<()> {

@@ -32,8 +32,8 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
     for bytes in collect(rows, SENDING, [&fence.lease])? {
         // By fields: one that cannot be read is found so when it is due.
         let epoch = raw::lookup(&bytes, "epoch")?.and_then(Value::as_i64);
-        let is_older = epoch.is_none_or(|epoch| epoch < fence.epoch);
-        let (true, Ok(state)) = (is_older, DeliveryState::Sending.after(DeliveryEvent::Recover)) else {
+        let is_of_others = epoch != Some(fence.epoch);
+        let (true, Ok(state)) = (is_of_others, DeliveryState::Sending.after(DeliveryEvent::Recover)) else {
             continue;
         };
         let mut edit = Edit::new();

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use bson::Bson;
+
 use super::Harness;
 use super::dump::Dump;
 use super::fixtures::*;
-use super::scene::{Scene, TELEGRAM, at_once, doors, opening, sent};
+use super::scene::{Scene, TELEGRAM, at_once, doors, opening, sent, spoil_lease};
 use crate::alert::document::AlertError;
 use crate::delivery::Channel;
 use crate::store::{AttemptRecord, Fence, Lease, Store, StoreError};
@@ -128,6 +130,83 @@ pub async fn leases_survive_a_crash(harness: &dyn Harness) {
     assert_eq!(store.leases("").await, standing);
     let next = taken(&*store, "two", Some(&lease)).await;
     assert!(next.epoch > lease.epoch);
+}
+
+pub async fn a_lease_that_cannot_be_read_is_freed_as_it_was_seen_under_a_new_epoch(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    let held = taken(&*store, "one", None).await;
+    store.take_lease("tg:beside", "one", None).await.unwrap().unwrap();
+    assert_eq!(store.broken_leases().await, Ok(Vec::new()));
+    spoil_lease(&*store, BOT, "owner", 5).await;
+    assert_eq!(store.leases("").await.unwrap().len(), 1, "the other stands");
+    let seen = store.broken_leases().await.unwrap();
+    assert_eq!(seen.iter().map(|broken| broken.name.as_str()).collect::<Vec<_>>(), [BOT]);
+    assert_eq!(store.take_lease(BOT, "two", None).await, Ok(None), "there is one");
+    spoil_lease(&*store, BOT, "renewal", "many").await;
+    assert_eq!(store.free_lease(&seen[0], 100).await, Ok(false), "it stands otherwise");
+    let seen = store.broken_leases().await.unwrap();
+    let freed = at_once(doors(harness, &store, 2).await.into_iter().map(|store| {
+        let seen = seen[0].clone();
+        async move { store.free_lease(&seen, 100).await.unwrap() }
+    }));
+    assert_eq!(freed.await.into_iter().filter(|freed| *freed).count(), 1, "one does it");
+    let free = store.leases(BOT).await.unwrap().remove(0);
+    assert_eq!((free.owner.as_str(), free.epoch, free.name.as_str()), ("", 100, BOT));
+    let new = &taken(&*store, "two", Some(&free)).await;
+    assert_eq!(store.renew_lease(&held).await, Ok(false));
+    assert_eq!(store.renew_lease(new).await, Ok(true));
+    assert_eq!(store.broken_leases().await, Ok(Vec::new()));
+}
+
+pub async fn the_epoch_after_one_that_can_be_read_is_above_it_and_one_beyond_all_counting_is_none(
+    harness: &dyn Harness,
+) {
+    let store = harness.fresh().await;
+    taken(&*store, "one", None).await;
+    for (epoch, next) in [(Bson::Int64(500), 501), (Bson::Int64(i64::MAX), 100), ("x".into(), 100)] {
+        spoil_lease(&*store, BOT, "epoch", epoch).await;
+        spoil_lease(&*store, BOT, "owner", 5).await;
+        let seen = store.broken_leases().await.unwrap().remove(0);
+        assert_eq!(store.free_lease(&seen, 100).await, Ok(true));
+        assert_eq!(store.leases(BOT).await.unwrap()[0].epoch, next);
+    }
+    spoil_lease(&*store, BOT, "epoch", i64::MAX).await;
+    assert_eq!(store.leases("").await, Ok(Vec::new()), "nothing is above it");
+    let seen = store.broken_leases().await.unwrap().remove(0);
+    assert_eq!(store.free_lease(&seen, 100).await, Ok(true));
+    assert_eq!(store.leases(BOT).await.unwrap()[0].epoch, 100);
+}
+
+pub async fn a_lease_that_cannot_be_read_is_removed_as_it_was_seen(harness: &dyn Harness) {
+    let store = harness.fresh().await;
+    taken(&*store, "one", None).await;
+    spoil_lease(&*store, BOT, "owner", 5).await;
+    let seen = store.broken_leases().await.unwrap().remove(0);
+    spoil_lease(&*store, BOT, "owner", 6).await;
+    store.remove_broken_lease(&seen).await.unwrap();
+    let seen = store.broken_leases().await.unwrap().remove(0);
+    store.remove_broken_lease(&seen).await.unwrap();
+    assert_eq!(store.broken_leases().await, Ok(Vec::new()));
+    assert_eq!(taken(&*store, "two", None).await.epoch, 1);
+}
+
+pub async fn what_was_being_sent_under_a_lease_that_was_freed_is_recovered(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    let waits = entry(Channel::Telegram, 1, 1, 1);
+    scene.put_deliveries(std::slice::from_ref(&waits)).await;
+    let old = scene.fence(Channel::Telegram).clone();
+    assert_eq!(scene.store.take(&old, &[waits.id], at(1)).await.unwrap().taken.len(), 1);
+    // The old work carries a number above that of the new lease.
+    spoil_lease(&*scene.store, BOT, "epoch", i64::MAX).await;
+    let seen = scene.store.broken_leases().await.unwrap().remove(0);
+    assert_eq!(scene.store.free_lease(&seen, old.epoch - 2).await, Ok(true));
+    let free = scene.store.leases(BOT).await.unwrap().remove(0);
+    let new = taken(&*scene.store, "two", Some(&free)).await.fence();
+    assert_eq!(scene.store.recover(&new, at(2)).await, Ok(1));
+    let fenced = StoreError::Fenced { lease: BOT.to_owned() };
+    assert_eq!(scene.store.take(&old, &[waits.id], at(3)).await.map(drop), Err(fenced));
+    let again = scene.store.take(&new, &[waits.id], at(3)).await.unwrap().taken;
+    assert!(again[0].delivery.possible_repeat);
 }
 
 pub async fn a_lease_is_forgotten_only_as_it_was_seen(harness: &dyn Harness) {

@@ -19,6 +19,7 @@ use crate::delivery::{Channel, Delivery, EndedTrade, Facts, MessageKind};
 use crate::id::DeliveryId;
 use crate::market::ExitReason;
 use crate::money::Count;
+use crate::reading::unpack;
 use crate::store::{
     Acceptance, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, DeathCause, Fence, Finish, Outcome, Store,
     Taken, UsageIncrement, UserSpan, Write, document,
@@ -172,6 +173,22 @@ pub fn insert_with_foreign<T: Serialize>(collection: Collection, value: &T) -> W
 /// Sets fields of a document that must be there.
 pub fn set(collection: Collection, id: impl Into<bson::Bson>, set: Document) -> Write {
     Write::Update { collection, id: id.into().as_object_id().unwrap(), set, unset: Vec::new(), expect: Vec::new() }
+}
+
+/// Spoils a lease as somebody else's tool might.
+pub async fn spoil_lease(store: &dyn Store, name: &str, field: &str, value: impl Into<bson::Bson>) {
+    let mut kept = if let Some(lease) = store.leases(name).await.unwrap().iter().find(|lease| lease.name == name) {
+        store.forget_lease(lease).await.unwrap();
+        document(lease).unwrap()
+    } else {
+        let broken = store.broken_leases().await.unwrap();
+        let broken = broken.iter().find(|broken| broken.name == name).unwrap();
+        store.remove_broken_lease(broken).await.unwrap();
+        unpack(Collection::Leases, &broken.bytes).unwrap()
+    };
+    kept.insert(field, value);
+    // Whoever works under it may have taken it meanwhile: then it is not there to be spoilt.
+    let _ = store.write(vec![Write::Insert { collection: Collection::Leases, document: kept }]).await;
 }
 
 /// Accepts an alert under its own key, and answers it as it is kept.

@@ -127,6 +127,11 @@ impl UnreadableLog {
         std::mem::take(&mut self.lock().news)
     }
 
+    /// Whether anything of a collection is known to be unreadable.
+    pub fn knows_of(&self, collection: Collection) -> bool {
+        self.lock().known.keys().any(|(of, _)| *of == collection)
+    }
+
     /// Everything that is known to be unreadable, by collection.
     pub fn known(&self) -> Vec<Unreadable> {
         self.lock().known.values().cloned().collect()

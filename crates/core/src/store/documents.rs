@@ -71,7 +71,7 @@ pub trait Documents: Send + Sync + fmt::Debug {
     async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> Result<Vec<Document>>;
 
     /// The document that has these values in the fields of one of the collection's unique indexes, or of one that our own
-    /// writes keep unique.
+    /// writes keep unique; or that has this `_id`, whatever its type.
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> Result<Option<Document>>;
 
     /// The subscriber with this Telegram id: of the document only `_id` and [`PROFILE_FIELDS`] (seed 6.3).

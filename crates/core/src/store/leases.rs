@@ -3,9 +3,12 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use bson::RawDocument;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Fence, Result};
+use crate::money::Count;
 
 /// A lease as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,9 +19,17 @@ pub struct Lease {
     /// Who holds it; empty where it was given back.
     pub owner: String,
     /// Raised by each take-over, never lowered.
+    #[serde(deserialize_with = "counted")]
     pub epoch: i64,
     /// Raised by each renewal. Observers compare it over time by their own clock; it is no point in time.
+    #[serde(deserialize_with = "counted")]
     pub renewal: i64,
+}
+
+/// A number that has come by counting, and can be counted on.
+fn counted<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<i64, D::Error> {
+    let number = i64::deserialize(deserializer)?;
+    if (-Count::MAX..=Count::MAX).contains(&number) { Ok(number) } else { Err(D::Error::custom("beyond all counting")) }
 }
 
 impl Lease {
@@ -28,16 +39,46 @@ impl Lease {
     }
 }
 
+/// A lease whose document cannot be read, as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenLease {
+    pub name: String,
+    pub bytes: Vec<u8>,
+}
+
+impl BrokenLease {
+    /// What is put in its place: nobody's, with an epoch of at least `epoch_min`, and above the number that stands as its
+    /// own, where that is one.
+    pub fn successor(&self, epoch_min: i64) -> Lease {
+        let broken = RawDocument::from_bytes(&self.bytes).ok();
+        let epoch = broken.and_then(|broken| broken.get_i64("epoch").ok()).filter(|epoch| *epoch < Count::MAX);
+        let epoch = epoch.map_or(epoch_min, |epoch| epoch_min.max(epoch + 1));
+        Lease { name: self.name.clone(), owner: String::new(), epoch, renewal: 1 }
+    }
+}
+
 /// Who does which share of the work.
 #[async_trait]
 pub trait Leases: Send + Sync + fmt::Debug {
-    /// All leases whose names begin so.
+    /// All leases whose names begin so, but for those that cannot be read (they are noted).
     async fn leases(&self, prefix: &str) -> Result<Vec<Lease>>;
+
+    /// The leases that cannot be read.
+    async fn broken_leases(&self) -> Result<Vec<BrokenLease>>;
 
     /// Takes a lease, raising its epoch, if it still stands as `seen` (none: it does not exist). None where it does
     /// not. Whether it may be taken is the caller's judgement: its own, given back, or not renewed for one TTL on the
     /// caller's monotonic clock.
     async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> Result<Option<Lease>>;
+
+    /// Frees a lease that cannot be read if it still stands as `seen`, byte for byte: its successor is put in its place.
+    /// False where it does not. Whether it may be freed is the caller's judgement, and that no work under it can carry
+    /// `epoch_min` or more.
+    async fn free_lease(&self, seen: &BrokenLease, epoch_min: i64) -> Result<bool>;
+
+    /// Removes a lease that cannot be read if it still stands as `seen`; nothing happens where it does not. Only for leases
+    /// by which nothing is fenced.
+    async fn remove_broken_lease(&self, seen: &BrokenLease) -> Result<()>;
 
     /// Renews; false where the lease is in other hands.
     async fn renew_lease(&self, lease: &Lease) -> Result<bool>;

@@ -31,7 +31,7 @@ pub use aside::Aside;
 pub use collection::Collection;
 pub use documents::{Change, Documents, OpenTrades, PROFILE_FIELDS, Write, secret, secret_key};
 pub use intake::{Acceptance, INTAKE_DEADLINE, Intake, IntakeKey, Notice, RejectedWebhook, SILENCE};
-pub use leases::{Lease, Leases};
+pub use leases::{BrokenLease, Lease, Leases};
 pub use listing::{ListPage, ListQuery};
 pub use outbox::{AttemptRecord, DeathCause, Outbox, Outcome, Settled, TakeResult, Taken};
 pub use watch::{Stirring, Stirrings, Watch};

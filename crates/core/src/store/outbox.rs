@@ -164,7 +164,7 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// Tells the operators something: once, then counted.
     async fn tell_operators(&self, notices: Vec<Notice>) -> Result<()>;
 
-    /// Makes deliveries of the fence's lane that are `sending` under an older epoch pending again, due at once, marked
+    /// Makes deliveries of the fence's lane that are `sending` under another epoch pending again, due at once, marked
     /// as possible repeats. Answers how many.
     async fn recover(&self, fence: &Fence, now: Time) -> Result<u64>;
 

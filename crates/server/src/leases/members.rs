@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::broken::BrokenLeases;
 use super::heart::Heart;
 use super::shares::Picture;
 use super::silence::Watched;
@@ -180,7 +181,7 @@ impl Members {
 /// everything is put down.
 pub async fn run(app: App, stop: CancellationToken) {
     if app.store.is_exclusive() {
-        return stop.cancelled().await;
+        return mend(&app, &stop).await;
     }
     // Where this is not the first time: what was held then, nobody has kept alive since.
     app.members.lose_all();
@@ -201,6 +202,20 @@ pub async fn run(app: App, stop: CancellationToken) {
             return;
         }
         former = Some(heart);
+    }
+}
+
+/// Where nobody else can hold a lease, those that cannot be read are all that there is to look at.
+async fn mend(app: &App, stop: &CancellationToken) {
+    let mut broken = BrokenLeases::default();
+    while !stop.is_cancelled() {
+        if let Err(error) = broken.look(app, app.clock.monotonic()).await {
+            warn!(%error, "leases that cannot be read could not be looked at; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = app.clock.sleep(LOOK_EVERY) => {}
+        }
     }
 }
 
@@ -263,6 +278,7 @@ struct Watching {
     /// Spools of processes that are not there: left by the dead, or shown by one that is about to enter.
     ownerless: Watched<()>,
     free: Watched<()>,
+    broken: BrokenLeases,
 }
 
 impl Watching {
@@ -271,6 +287,7 @@ impl Watching {
         fail::fail_point!("leases::look");
         let leases = app.store.leases("").await?;
         let now = app.clock.monotonic();
+        self.broken.look(app, now).await?;
         let (processes, others): (Vec<&Lease>, Vec<&Lease>) =
             leases.iter().partition(|lease| lease.name.starts_with(PROCESS));
         self.processes.look(now, processes.iter().map(|lease| (lease.name.clone(), (lease.epoch, lease.renewal))));

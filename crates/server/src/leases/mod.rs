@@ -9,6 +9,7 @@
 //! Not in here: what is done under a lease.
 
 mod alone;
+mod broken;
 mod heart;
 mod members;
 mod shares;

@@ -9,10 +9,10 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::reading::{Unreadable, UnreadableLog};
 use alertcast_core::store::{
-    AcceptRefused, Acceptance, Actions, Aside, AttemptRecord, Change, ChunkCommit, ChunkState, Collection, Documents,
-    EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades, Outbox,
-    RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose, UserSpan,
-    Watch, Work, Write,
+    AcceptRefused, Acceptance, Actions, Aside, AttemptRecord, BrokenLease, Change, ChunkCommit, ChunkState, Collection,
+    Documents, EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades,
+    Outbox, RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose,
+    UserSpan, Watch, Work, Write,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -116,6 +116,9 @@ delegate! {
     }
     Leases {
         fn leases(prefix: &str) -> Vec<Lease>;
+        fn broken_leases() -> Vec<BrokenLease>;
+        fn free_lease(seen: &BrokenLease, epoch_min: i64) -> bool;
+        fn remove_broken_lease(seen: &BrokenLease) -> ();
         fn take_lease(name: &str, owner: &str, seen: Option<&Lease>) -> Option<Lease>;
         fn renew_lease(lease: &Lease) -> bool;
         fn release_lease(lease: &Lease) -> ();

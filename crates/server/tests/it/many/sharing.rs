@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alertcast::leases::TTL;
-use alertcast_core::conformance::scene::empty_chunk;
+use alertcast_core::conformance::scene::{empty_chunk, spoil_lease};
 use alertcast_core::store::{Fence, Lease, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -135,6 +135,30 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
     until("work may begin", async || waiting.is_finished().then_some(())).await;
     assert!(a.elapsed() - begun < Duration::from_secs(25), "because the spool is empty, not because time is up");
     assert!(house.leases("spool:").await.is_empty());
+    a.stop().await;
+    b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn leases_that_cannot_be_read_are_freed_once_they_have_stood_for_longer_than_one_lives() {
+    let house = House::open(nobody()).await;
+    let (a, b) = (house.process().await, house.process().await);
+    house.shared_by(2).await;
+    let left = house.leases("").await;
+    let before = a.elapsed();
+    for lease in &left {
+        spoil_lease(&*house.store, &lease.name, "owner", 5).await;
+    }
+    let is_readable = async || house.store.broken_leases().await.unwrap().is_empty().then_some(());
+    until("every lease can be read", is_readable).await;
+    house.shared_by(2).await;
+    assert!(a.elapsed() - before >= TTL, "nobody was taken for dead at once");
+    let now = house.leases("").await;
+    for old in left.iter().filter(|lease| !lease.name.starts_with("process:")) {
+        let new = now.iter().find(|lease| lease.name == old.name).unwrap();
+        assert!(new.epoch > old.epoch, "{new:?} after {old:?}");
+    }
+    assert_eq!(now.iter().filter(|lease| lease.name.starts_with("process:")).count(), 2);
     a.stop().await;
     b.stop().await;
 }

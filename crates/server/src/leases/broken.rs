@@ -1,0 +1,45 @@
+//! Leases whose documents cannot be read. Nobody takes one, and who holds it mostly loses it. One that has stood as it is,
+//! byte for byte, for longer than a lease lives is freed, whatever is done under it.
+
+use std::time::Duration;
+
+use alertcast_core::store::{BrokenLease, Collection, Result};
+use tracing::info;
+
+use super::silence::Watched;
+use super::{PROCESS, SPOOL, TTL};
+use crate::app::App;
+
+/// What has been seen of them.
+#[derive(Debug, Default)]
+pub(super) struct BrokenLeases {
+    watched: Watched<Vec<u8>>,
+}
+
+impl BrokenLeases {
+    /// A look at all of them, which ends those that are over.
+    pub(super) async fn look(&mut self, app: &App, now: Duration) -> Result<()> {
+        let broken = match app.store.unreadables().knows_of(Collection::Leases) {
+            true => app.store.broken_leases().await?,
+            false => Vec::new(),
+        };
+        self.watched.look(now, broken.iter().map(|lease| (lease.name.clone(), lease.bytes.clone())));
+        for lease in broken.iter().filter(|lease| self.watched.of(&lease.name) > TTL) {
+            info!(lease = lease.name, "a lease that cannot be read is freed");
+            end(app, lease).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Frees it. One that only shows that somebody is there is removed.
+///
+/// Epochs are held against each other for equality alone. Those that were counted up from one are far below any number of
+/// milliseconds since 1970, and no lease changes hands a thousand times a second: so no work under the broken lease, nor
+/// under one that was freed like this before, carries the new one's.
+async fn end(app: &App, lease: &BrokenLease) -> Result<()> {
+    if [PROCESS, SPOOL].iter().any(|sign| lease.name.starts_with(sign)) {
+        return app.store.remove_broken_lease(lease).await;
+    }
+    app.store.free_lease(lease, app.clock.now().millis()).await.map(drop)
+}
