@@ -354,7 +354,7 @@ async fn moved_chats(store: &Beside, settings: &Settings) -> Vec<Finding> {
 }
 
 /// Whose documents are read, the most important first.
-const READ: [Collection; 11] = [
+const READ: [Collection; 14] = [
     Collection::AlertConfigurations,
     Collection::SubscriptionPlans,
     Collection::Users,
@@ -366,6 +366,9 @@ const READ: [Collection; 11] = [
     Collection::Trades,
     Collection::Alerts,
     Collection::Deliveries,
+    Collection::AuditLog,
+    Collection::RejectedWebhooks,
+    Collection::Decisions,
 ];
 /// So many of a collection are named.
 const NAMED_MAX: usize = 10;

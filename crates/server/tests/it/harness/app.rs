@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::process::Stdio;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use alertcast::app::App as Parts;
@@ -17,6 +18,7 @@ use serde_json::Value;
 use telegram_sim::{SentMessage, Sim, SimConfig, SimServer};
 use tokio::time::Instant;
 
+use super::child::FORKS;
 use super::desk::Desk;
 use super::gate::{Gate, Gated};
 use super::post::{Reply, SECRET, Sender, with};
@@ -128,6 +130,12 @@ impl App {
         }
     }
 
+    /// Makes it ready again, over what stands in the store now, whoever wrote it.
+    pub(crate) async fn prepare_again(&mut self) {
+        let settings = settings(&self.server);
+        self.parts = running::prepare(Arc::clone(&self.store), self.clock.clone(), settings).await.unwrap();
+    }
+
     /// Starts it.
     pub(crate) async fn run(&mut self) {
         let running = running::start(self.parts.clone()).await.unwrap();
@@ -237,6 +245,19 @@ impl App {
     /// What the operators read.
     pub(crate) fn operator_texts(&self) -> Vec<String> {
         self.sim.messages_to(OPERATORS).into_iter().map(|message| message.plain).collect()
+    }
+
+    /// What `doctor` says of the store, run beside the program.
+    pub(crate) async fn doctor(&self) -> String {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_alertcast"));
+        command.args(["doctor", "--json"]).env_clear().stdin(Stdio::null());
+        command.current_dir(self.place.dir()).env("ALERTCAST_DATA_DIR", self.place.dir());
+        command.env("ALERTCAST_STORE", self.place.setting()).stdout(Stdio::piped());
+        let child = {
+            let _alone = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
+            command.spawn().unwrap()
+        };
+        String::from_utf8(child.wait_with_output().await.unwrap().stdout).unwrap()
     }
 
     /// The store's content now.

@@ -6,10 +6,13 @@ use std::sync::{Arc, OnceLock};
 use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::store::Collection;
 use alertcast_core::time::Time;
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 use mongodb::Client;
+use rusqlite::types::Value as SqlValue;
 use rusqlite::{Connection, OpenFlags};
 use tokio::runtime::Runtime;
+
+use super::PATIENCE;
 
 /// More open deliveries than this are not looked at one by one.
 const LOOKED_AT_MAX: i64 = 64;
@@ -58,6 +61,23 @@ impl Desk {
         }
     }
 
+    /// Puts a document in the place of the one with its id, as somebody else's tool might: past everything that the store
+    /// checks. Answers whether the engine bears it.
+    pub(crate) fn put_past_checks(&self, collection: Collection, document: &Document) -> bool {
+        match self {
+            Self::File(file) => put_into_file(file, collection, document),
+            Self::Database(database) => database.put_past_checks(collection, document.clone()),
+        }
+    }
+
+    /// Makes every entry of the change log unreadable.
+    pub(crate) fn spoil_changes(&self) {
+        match self {
+            Self::File(file) => drop(writable(file).execute("UPDATE changes SET doc = X'00'", []).unwrap()),
+            Self::Database(database) => database.spoil_changes(),
+        }
+    }
+
     /// What the engine itself finds wrong with what it keeps: nothing, if it is whole.
     pub(crate) fn integrity(&self) -> String {
         match self {
@@ -76,6 +96,49 @@ fn opened(file: &Path) -> Connection {
     Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
 }
 
+fn writable(file: &Path) -> Connection {
+    let conn = Connection::open(file).unwrap();
+    conn.busy_timeout(PATIENCE).unwrap();
+    conn
+}
+
+/// With its columns as the store fills them.
+fn put_into_file(file: &Path, collection: Collection, document: &Document) -> bool {
+    let conn = writable(file);
+    let mut asked = conn.prepare("SELECT name FROM pragma_table_info(?1)").unwrap();
+    let columns: Vec<String> = asked.query_map([collection.name()], |row| row.get(0)).unwrap().flatten().collect();
+    let value = |column: &String| match column.as_str() {
+        "doc" => SqlValue::Blob(document.to_vec().unwrap()),
+        path => sql_value(at_path(document, path)),
+    };
+    let values: Vec<SqlValue> = columns.iter().map(value).collect();
+    let named: Vec<String> = columns.iter().map(|column| format!("\"{column}\"")).collect();
+    let places: Vec<String> = (1..=columns.len()).map(|place| format!("?{place}")).collect();
+    let sql = format!("INSERT OR REPLACE INTO {collection} ({}) VALUES ({})", named.join(", "), places.join(", "));
+    conn.execute(&sql, rusqlite::params_from_iter(values)).is_ok()
+}
+
+fn at_path<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+    match path.split_once('.') {
+        Some((first, rest)) => at_path(document.get(first)?.as_document()?, rest),
+        None => document.get(path),
+    }
+}
+
+fn sql_value(value: Option<&Bson>) -> SqlValue {
+    match value {
+        Some(Bson::ObjectId(id)) => SqlValue::Blob(id.bytes().to_vec()),
+        Some(Bson::Binary(binary)) => SqlValue::Blob(binary.bytes.clone()),
+        Some(Bson::String(text)) => SqlValue::Text(text.clone()),
+        Some(Bson::Boolean(truth)) => SqlValue::Integer(i64::from(*truth)),
+        Some(Bson::DateTime(at)) => SqlValue::Integer(at.timestamp_millis()),
+        Some(Bson::Int32(number)) => SqlValue::Integer(i64::from(*number)),
+        Some(Bson::Int64(number)) => SqlValue::Integer(*number),
+        Some(Bson::Double(number)) => SqlValue::Real(*number),
+        _ => SqlValue::Null,
+    }
+}
+
 fn count(conn: &Connection, from: &str) -> i64 {
     conn.query_row(&format!("SELECT count(*) FROM {from}"), [], |row| row.get(0)).unwrap()
 }
@@ -91,7 +154,7 @@ fn left_in_file(conn: &Connection, now: Time) -> (i64, i64, i64) {
 fn counts_that_wait(conn: &Connection, now: Time) -> i64 {
     let mut statement = conn.prepare(&format!("SELECT doc FROM {OPEN}")).unwrap();
     let documents = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    let deliveries = documents.map(|bytes| bson::deserialize_from_slice::<Delivery>(&bytes.unwrap()).unwrap());
+    let deliveries = documents.filter_map(|bytes| bson::deserialize_from_slice::<Delivery>(&bytes.unwrap()).ok());
     let waiting = deliveries.filter(|delivery| delivery.kind == MessageKind::OperatorMore && delivery.due_at > now);
     i64::try_from(waiting.count()).unwrap()
 }
@@ -164,6 +227,23 @@ impl Database {
                 count(Collection::Deliveries, open).await,
             )
         })
+    }
+
+    fn put_past_checks(&self, collection: Collection, document: Document) -> bool {
+        self.ask(async move |db| {
+            let this = doc! { "_id": { "$eq": document.get("_id").cloned() } };
+            let these = db.collection::<Document>(collection.name());
+            these.delete_one(this).await.is_ok()
+                && these.insert_one(document).bypass_document_validation(true).await.is_ok()
+        })
+    }
+
+    fn spoil_changes(&self) {
+        self.ask(async move |db| {
+            let these = db.collection::<Document>(Collection::Changes.name());
+            let spoil = doc! { "$set": { "collection": 5, "documentId": "none" } };
+            these.update_many(doc! {}, spoil).bypass_document_validation(true).await.unwrap();
+        });
     }
 
     pub(super) fn drop_expiry(&self) {
