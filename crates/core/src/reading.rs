@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use crate::store::validator::Weight;
 use crate::store::{Collection, StoreError};
 use mending::mended;
+pub use mending::{PartialDocument, read_partially};
 #[cfg(any(test, feature = "conformance"))]
 pub use samples::{every_bson_type, put_at};
 pub use unreadable::{Found, Unreadable, UnreadableLog};

@@ -5,11 +5,51 @@ use std::borrow::Cow;
 use bson::oid::ObjectId;
 use bson::spec::ElementType;
 use bson::{Bson, Document};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Flaw, Reading, Unreadable, listed, unpack};
-use crate::store::Collection;
+use super::{Flaw, Reading, Unreadable, listed, pack, read_leniently, unpack};
+use crate::money::is_number;
 use crate::store::validator::{Field, Kind, Presence, Weight, fields};
+use crate::store::{Collection, StoreError};
+
+/// A document for those who show and mend it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PartialDocument {
+    /// With the defaults of its type, and without what cannot be read. Where a type cannot be made of it, with what is
+    /// there.
+    pub document: Document,
+    /// What cannot be read.
+    pub flaws: Vec<Flaw>,
+    /// The paths of what is read, but spelt otherwise than its field wants it.
+    pub respelt: Vec<String>,
+}
+
+/// Reads a document as far as it goes.
+///
+/// # Errors
+/// `Corrupt` where the document has no form as bytes.
+pub fn read_partially<T: Serialize + DeserializeOwned>(
+    collection: Collection,
+    kept: &Document,
+) -> Result<PartialDocument, StoreError> {
+    if let Ok(value) = as_type::<T>(kept) {
+        let document = crate::store::document(&value)?;
+        return Ok(PartialDocument { document, flaws: Vec::new(), respelt: Vec::new() });
+    }
+    let (mut document, mut mender) = (kept.clone(), Mender::of(kept));
+    mender.mend(&mut document, fields(collection));
+    let read = read_leniently::<T>(collection, &pack(kept)?);
+    let mut flaws = mender.flaws;
+    match read {
+        Ok(reading) => (document, flaws) = (crate::store::document(&reading.value)?, reading.flaws),
+        Err(unreadable) if flaws.is_empty() => {
+            flaws.push(Flaw { path: String::new(), what: unreadable.cause, weight: Weight::Decides });
+        }
+        Err(_) => {}
+    }
+    Ok(PartialDocument { document, flaws, respelt: mender.respelt })
+}
 
 /// The long way: field by field.
 pub(super) fn mended<T: DeserializeOwned>(
@@ -19,7 +59,7 @@ pub(super) fn mended<T: DeserializeOwned>(
 ) -> Result<Reading<T>, Unreadable> {
     let mut document = unpack(collection, bytes)?;
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    let mut mender = Mender { made: id.as_object_id().map(|id| id.timestamp()), flaws: Vec::new() };
+    let mut mender = Mender::of(&document);
     mender.mend(&mut document, fields(collection));
     let first = match as_type(&document) {
         Ok(value) => return Ok(Reading { value, flaws: mender.flaws }),
@@ -55,12 +95,33 @@ struct Mender {
     /// When the document was made, by its id: what a date with a default was then.
     made: Option<bson::DateTime>,
     flaws: Vec<Flaw>,
+    /// The paths of what is read, but spelt otherwise.
+    respelt: Vec<String>,
 }
 
 impl Mender {
+    fn of(document: &Document) -> Self {
+        let id = document.get_object_id("_id").ok();
+        Self { made: id.map(|id| id.timestamp()), flaws: Vec::new(), respelt: Vec::new() }
+    }
+
     fn mend(&mut self, document: &mut Document, fields: &[Field]) {
         for field in fields {
+            self.blame_levels(document, field.path, "", field.weight);
+        }
+        for field in fields {
             self.mend_field(document, field, field.path, "");
+        }
+    }
+
+    /// What stands where an object is wanted takes all fields within with it: it weighs as the weightiest of them.
+    fn blame_levels(&mut self, within: &Document, path: &str, parent: &str, weight: Weight) {
+        let Some((name, rest)) = path.split_once('.') else { return };
+        let here = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
+        match within.get(name) {
+            Some(Bson::Document(inner)) => self.blame_levels(inner, rest, &here, weight),
+            Some(other) if !is_nothing(other) => self.blame(&here, other, "an object", weight),
+            _ => {}
         }
     }
 
@@ -129,7 +190,10 @@ impl Mender {
             }
             kind => match read_as(kind, value) {
                 Fit::Fits => return None,
-                Fit::Means(meant) => return Some(Some(meant)),
+                Fit::Means(meant) => {
+                    self.respelt.push(path.to_owned());
+                    return Some(Some(meant));
+                }
                 Fit::Unfit => {}
             },
         }
@@ -146,6 +210,7 @@ impl Mender {
             match read_as(kind, item) {
                 Fit::Fits => true,
                 Fit::Means(meant) => {
+                    self.respelt.push(here);
                     *item = meant;
                     true
                 }
@@ -224,7 +289,10 @@ impl Mender {
     }
 
     fn blame(&mut self, path: &str, value: &Bson, expected: &str, weight: Weight) {
-        if self.flaws.iter().any(|flaw| flaw.path == path) {
+        if let Some(known) = self.flaws.iter_mut().find(|flaw| flaw.path == path) {
+            if weight == Weight::Decides {
+                known.weight = weight;
+            }
             return;
         }
         let what = format!("is {}, not {expected}", named(value));
@@ -248,22 +316,37 @@ fn read_as(kind: Kind, value: &Bson) -> Fit {
         | (Kind::Id, Bson::ObjectId(_))
         | (Kind::Document, Bson::Document(_)) => true,
         (Kind::Word(words), Bson::String(word)) => words.contains(&word.as_str()),
-        (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), number) => is_number(number) && !is_nan(number),
-        // As Mongoose reads them.
-        (Kind::Text | Kind::Name, Bson::Int32(_) | Bson::Int64(_)) => return Fit::Means(value.to_string().into()),
-        (Kind::Id, Bson::String(text)) => {
-            return ObjectId::parse_str(text).map_or(Fit::Unfit, |id| Fit::Means(Bson::ObjectId(id)));
-        }
+        (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), number) => is_a_number(number) && !is_nan(number),
         _ => false,
     };
-    if fits { Fit::Fits } else { Fit::Unfit }
+    if fits { Fit::Fits } else { as_mongoose_reads(kind, value).map_or(Fit::Unfit, Fit::Means) }
 }
+
+/// What a Mongoose application takes a value of another type for, where that is beyond doubt.
+fn as_mongoose_reads(kind: Kind, value: &Bson) -> Option<Bson> {
+    match (kind, value) {
+        (Kind::Text | Kind::Name, Bson::Int32(_) | Bson::Int64(_)) => Some(value.to_string().into()),
+        (Kind::Text | Kind::Name, Bson::Double(number)) => {
+            let is_whole = number.fract() == 0.0 && number.abs() <= WHOLE_MAX;
+            is_whole.then(|| Bson::String(format!("{}", number + 0.0)))
+        }
+        (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), Bson::String(text)) => {
+            let number = is_number(text).then(|| text.parse().ok()).flatten();
+            number.filter(|number: &f64| number.is_finite()).map(Bson::Double)
+        }
+        (Kind::Id, Bson::String(text)) => ObjectId::parse_str(text).ok().map(Bson::ObjectId),
+        _ => None,
+    }
+}
+
+/// Up to this a double tells every whole number from the next.
+const WHOLE_MAX: f64 = 9_007_199_254_740_991.0;
 
 const fn is_nothing(value: &Bson) -> bool {
     matches!(value, Bson::Null | Bson::Undefined)
 }
 
-const fn is_number(value: &Bson) -> bool {
+const fn is_a_number(value: &Bson) -> bool {
     matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_))
 }
 
