@@ -147,7 +147,9 @@ impl Mender {
                 }
             }
             (None, None) => {
-                if field.presence == Presence::Required {
+                // What takes a level away is told once.
+                let is_told = |flaw: &Flaw| here.strip_prefix(&flaw.path).is_some_and(|rest| rest.starts_with('.'));
+                if field.presence == Presence::Required && !self.flaws.iter().any(is_told) {
                     self.flaws.push(Flaw { path: here, what: "is missing".to_owned(), weight: field.weight });
                 }
                 if let Some(instead) = self.stand_in(field) {

@@ -111,7 +111,8 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
     let plan_id = plan_of(reading, &mut fields);
     let before = reading.kept.clone().and_then(|kept| read::<Subscription>(Collection::UserSubscriptions, kept).ok());
     let before = before.as_ref();
-    stays_with(&fields, before, user_id, plan_id);
+    let owner = reading.kept.as_ref().and_then(|kept| kept.get_object_id("userId").ok()).map(UserId);
+    stays_with(&fields, owner, before, (user_id, plan_id));
     let term = term(fields.within("subscription"), before);
     let payment = payment(reading, paid, transaction_id, plan_id, (before, &term));
     let usage = usage(fields.within("usage"));
@@ -154,11 +155,16 @@ pub(crate) fn subscription(reading: &mut Reading<'_>, mut fields: Fields<'_>) {
 }
 
 /// Whose a subscription is, and once it is paid to what, is settled.
-fn stays_with(fields: &Fields<'_>, before: Option<&Subscription>, user: Option<UserId>, plan: Option<PlanId>) {
-    let Some(before) = before else { return };
-    if user.is_some_and(|user| user != before.user_id) {
+fn stays_with(
+    fields: &Fields<'_>,
+    owner: Option<UserId>,
+    before: Option<&Subscription>,
+    (user, plan): (Option<UserId>, Option<PlanId>),
+) {
+    if owner.is_some() && user.is_some() && owner != user {
         fields.fixed("userId", "cannot be changed: a subscription stays with its user");
     }
+    let Some(before) = before else { return };
     let paid = before.payment.status == PaymentStatus::Approved || before.entitlement().is_some();
     if paid && plan.is_some_and(|plan| plan != before.subscription_plan_id) {
         fields.fixed("subscriptionPlanId", "cannot be changed any more: this plan is what was paid for");
@@ -260,7 +266,7 @@ fn term(mut fields: Fields<'_>, before: Option<&Subscription>) -> Term {
     if status == SubscriptionStatus::Active && !is_as_it_was {
         for (name, date) in [("startDate", start_date), ("endDate", end_date)] {
             if date.is_none() {
-                fields.wrong(name, "is needed: without it an active subscription brings no alerts");
+                fields.wrong(name, "is needed where a subscription is made active: it says for how long");
             }
         }
     }

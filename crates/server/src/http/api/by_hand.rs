@@ -95,7 +95,7 @@ pub(super) async fn erase_user(app: &App, asked: &Asked) -> Answered<Reply> {
         if asked.conditions.are_there() {
             let kept = reading::document(app, resource, user.0).await?;
             seen.push(("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap_or(Bson::Null)));
-            asked.conditions.hold(&resource.shown(kept, Extent::Whole))?;
+            asked.conditions.hold(&resource.shown(&kept, Extent::Whole))?;
         }
         match operator::erase_user(app, &act(asked, None), user, seen).await {
             Ok(_) => return Ok(Reply::nothing()),
@@ -124,7 +124,7 @@ async fn once(
         act.also.push(key.keep_shown(app, resource, id).await?);
     }
     if asked.conditions.are_there() {
-        asked.conditions.hold(&resource.shown(reading::document(app, resource, id).await?, Extent::Whole))?;
+        asked.conditions.hold(&resource.shown(&reading::document(app, resource, id).await?, Extent::Whole))?;
     }
     if let Err(error) = done(act).await {
         // Whoever came first with this key may have done it.
@@ -134,7 +134,7 @@ async fn once(
         };
         return before.ok_or_else(|| fault(error, resource.called));
     }
-    let shown = resource.shown(reading::document(app, resource, id).await?, Extent::Whole);
+    let shown = resource.shown(&reading::document(app, resource, id).await?, Extent::Whole);
     Ok(Reply::document(StatusCode::OK, &shown))
 }
 

@@ -2,7 +2,11 @@
 //! under the condition that nobody else has written since it was read. Where somebody has, it is read and checked anew,
 //! so that of two changes of different fields both hold.
 
+use std::collections::BTreeSet;
+
 use alertcast_core::id::AdminId;
+use alertcast_core::reading::PartialDocument;
+use alertcast_core::store::validator::Weight;
 use alertcast_core::store::{Collection, StoreError, Write};
 use alertcast_core::time::Time;
 use axum::http::StatusCode;
@@ -14,8 +18,9 @@ use super::create::read_only;
 use super::fault::{Answered, Fault, conflict, taken, unprocessable, wrong};
 use super::record::{self, Act};
 use super::reply::Reply;
-use super::resources::{Changes, Resource};
+use super::resources::{Changes, Resource, field_of};
 use super::shape::{self, Extent, Field, Kind, stored_name};
+use super::decide::Before;
 use super::{Asked, changed, decide, delete, reading, warnings};
 use crate::app::App;
 use crate::entry::{self, Around, Known, Problem};
@@ -41,11 +46,11 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     }
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, asked.id()?).await?;
-        // One that cannot be read is changed as it stands: this is how it is mended.
-        let before = resource.complete(kept.clone()).unwrap_or_else(|_| kept.clone());
-        let current = shape::shown(resource.shape, &before, Extent::Whole);
+        let before = resource.complete(&kept);
+        let current = resource.show(&before, Extent::Whole);
         asked.conditions.hold(&current)?;
-        let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
+        nothing_rests_on_a_guess(resource, &before, &patch)?;
+        let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before.document).await?;
         let Some((document, mut writes)) = written(app, resource, asked, &kept, &before, after)? else {
             return Ok(Reply::document(StatusCode::OK, &current));
         };
@@ -53,7 +58,7 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
         match app.store.write(writes).await {
             Ok(()) => {
                 changed(app).await;
-                let shown = resource.shown(document.clone(), Extent::Whole);
+                let shown = resource.shown(&document, Extent::Whole);
                 let warnings = warnings::about(app, resource, &document);
                 return Ok(Reply::document(StatusCode::OK, &shown).with(warnings));
             }
@@ -65,6 +70,31 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
         }
     }
     Err(Fault::Store(StoreError::Conflict))
+}
+
+/// What cannot be read is to be given, where it must be there or decisions rest on it.
+fn nothing_rests_on_a_guess(resource: &Resource, before: &PartialDocument, patch: &Value) -> Answered<()> {
+    let mut errors = Vec::new();
+    for flaw in &before.flaws {
+        let path = field_of(&flaw.path);
+        let Some(field) = shape::given(resource.shape, path) else { continue };
+        if (flaw.weight == Weight::Decides || field.required) && !gives(patch, path) {
+            errors.push(wrong(path, "unreadable", format!("{}, and is to be given anew", flaw.what)));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(unprocessable(errors).into()) }
+}
+
+/// Whether a patch says what stands at a path.
+fn gives(patch: &Value, path: &str) -> bool {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    match (patch, rest) {
+        (Value::Object(fields), rest) => {
+            fields.get(first).is_some_and(|inner| rest.is_none_or(|rest| gives(inner, rest)))
+        }
+        // It takes the place of all that stood there.
+        _ => true,
+    }
 }
 
 /// The document as the patch makes it, checked, and what is to be written besides.
@@ -204,24 +234,23 @@ async fn hashed(text: SecretString) -> Answered<String> {
 
 type Written = Option<(Document, Vec<Write>)>;
 
-/// The writes that make the change: of what differs, under the condition that it is still as it was. None where
-/// nothing differs.
+/// The writes that make the change: of what differs or cannot be read as it is kept, under the condition that it is still
+/// as it was. None where there is nothing of either.
 fn written(
     app: &App,
     resource: &Resource,
     asked: &Asked,
     kept: &Document,
-    before: &Document,
+    read: &PartialDocument,
     mut after: Document,
 ) -> Answered<Written> {
-    let now = app.clock.now();
-    decide::decide(asked, resource, Some(before), &mut after)?;
+    let (now, before) = (app.clock.now(), &read.document);
+    decide::decide(asked, resource, Some(Before { kept, read: before }), &mut after)?;
+    let mended = mended(read);
     let mut paths = Vec::new();
     differences(before, &after, "", &mut paths);
-    for mended in misread(kept, before, "") {
-        paths.retain(|path| *path != mended && !path.starts_with(&format!("{mended}.")));
-        paths.push(mended);
-    }
+    paths.retain(|path| !mended.iter().any(|mended| is_within(path, mended)));
+    paths.extend(mended.iter().cloned());
     if paths.is_empty() {
         return Ok(None);
     }
@@ -234,7 +263,8 @@ fn written(
     let (mut was, mut is) = (Document::new(), Document::new());
     for path in paths {
         expect.push((path.clone(), at(kept, &path).cloned().unwrap_or(Bson::Null)));
-        put(&mut was, &path, at(before, &path).cloned());
+        let told = if mended.contains(&path) && path != PASSWORD { kept } else { before };
+        put(&mut was, &path, at(told, &path).cloned());
         match at(&after, &path) {
             Some(value) => {
                 set.insert(path.clone(), value.clone());
@@ -268,30 +298,16 @@ pub(super) fn differences(before: &Document, after: &Document, within: &str, pat
     }
 }
 
-/// The fields that are not read as they are kept, because they cannot be: what is read in their place is written with
-/// the next change. Null in the place of a default is none of them, and neither is a number of another type.
-fn misread(kept: &Document, read: &Document, within: &str) -> Vec<String> {
-    let number = |value: &Bson| match value {
-        Bson::Int32(number) => Some(f64::from(*number)),
-        #[expect(clippy::cast_precision_loss, reason = "only compared, with what it was read as")]
-        Bson::Int64(number) => Some(*number as f64),
-        Bson::Double(number) => Some(*number),
-        Bson::Decimal128(number) => number.to_string().parse().ok(),
-        _ => None,
-    };
-    let mut paths = Vec::new();
-    for (name, kept) in kept {
-        let path = format!("{within}{name}");
-        match (kept, read.get(name)) {
-            (Bson::Null, _) | (_, None) => {}
-            (Bson::Document(kept), Some(Bson::Document(read))) => {
-                paths.extend(misread(kept, read, &format!("{path}.")));
-            }
-            (kept, Some(read)) if kept == read || number(kept).is_some_and(|kept| number(read) == Some(kept)) => {}
-            _ => paths.push(path),
-        }
-    }
-    paths
+/// The fields that are not read as they are kept: what is read in their place is written with the next change.
+fn mended(read: &PartialDocument) -> Vec<String> {
+    let flawed = read.flaws.iter().map(|flaw| flaw.path.as_str());
+    let all: BTreeSet<&str> = flawed.chain(read.respelt.iter().map(String::as_str)).map(field_of).collect();
+    let is_outermost = |path: &&&str| !all.iter().any(|other| other != *path && is_within(path, other));
+    all.iter().filter(is_outermost).filter(|path| !path.is_empty()).map(|path| (*path).to_owned()).collect()
+}
+
+fn is_within(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 /// RFC 7396.
@@ -333,10 +349,17 @@ pub(super) fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
     }
 }
 
+/// Takes away what stands at a path, and of the objects around it those that hold nothing else.
 pub(super) fn remove(value: &mut Value, path: &str) {
-    let (within, name) = path.rsplit_once('.').unwrap_or(("", path));
-    let object = if within.is_empty() { Some(value) } else { value.pointer_mut(&pointer(within)) };
-    if let Some(Value::Object(fields)) = object {
+    let Value::Object(fields) = value else { return };
+    let Some((name, rest)) = path.split_once('.') else {
+        fields.shift_remove(path);
+        return;
+    };
+    let Some(inner) = fields.get_mut(name) else { return };
+    let was_empty = inner.as_object().is_none_or(Map::is_empty);
+    remove(inner, rest);
+    if !was_empty && inner.as_object().is_some_and(Map::is_empty) {
         fields.shift_remove(name);
     }
 }

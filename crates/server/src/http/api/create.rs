@@ -100,7 +100,7 @@ pub(super) fn read_only(path: &str) -> FieldError {
 }
 
 fn reply(app: &App, resource: &Resource, document: &Document) -> Reply {
-    let shown = resource.shown(document.clone(), Extent::Whole);
+    let shown = resource.shown(document, Extent::Whole);
     let place = format!("/api/v1/{}/{}", resource.path, shown["id"].as_str().unwrap_or_default());
     let place = HeaderValue::from_str(&place).map(|place| (header::LOCATION, place));
     let warnings = warnings::about(app, resource, document);

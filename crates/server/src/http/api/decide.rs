@@ -48,16 +48,24 @@ pub(super) async fn seat(
     }))
 }
 
+/// A document before a change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before<'a> {
+    pub(super) kept: &'a Document,
+    /// As it is shown.
+    pub(super) read: &'a Document,
+}
+
 /// What follows from who changes it: whether they may, and what is noted with it.
 pub(super) fn decide(
     asked: &Asked,
     resource: &Resource,
-    before: Option<&Document>,
+    before: Option<Before<'_>>,
     after: &mut Document,
 ) -> Answered<()> {
     match resource.collection {
         Collection::UserSubscriptions => decide_payment(asked, before, after),
-        Collection::AdminUsers => decide_admin(asked, before, after),
+        Collection::AdminUsers => decide_admin(asked, before.map(|before| before.kept), after),
         _ => Ok(()),
     }
 }
@@ -75,15 +83,15 @@ const DECISION: [&str; 7] = [
 
 /// Deciding about a payment, and making or extending what it entitles to, takes a permission of its own, whichever field
 /// it is done by. Who approved is noted.
-fn decide_payment(asked: &Asked, before: Option<&Document>, after: &mut Document) -> Answered<()> {
+fn decide_payment(asked: &Asked, before: Option<Before<'_>>, after: &mut Document) -> Answered<()> {
     let none = Document::new();
     let mut changed = Vec::new();
-    differences(before.unwrap_or(&none), after, "", &mut changed);
+    differences(before.map_or(&none, |before| before.read), after, "", &mut changed);
     let undecided = |path: &str| before.is_none() && path == "payment.status" && is_pending(after);
     let is_part = |path: &&String| DECISION.contains(&path.as_str()) && !undecided(path);
     let typed = |document: &Document| read::<Subscription>(Collection::UserSubscriptions, document.clone());
     // One that cannot be read entitles to nothing.
-    let (was, is) = (before.and_then(|before| typed(before).ok()), typed(after)?);
+    let (was, is) = (before.and_then(|before| typed(before.kept).ok()), typed(after)?);
     let more = is.entitles_to_more(was.as_ref());
     let was_paid =
         was.as_ref().is_some_and(|was| was.payment.status == PaymentStatus::Approved || was.entitlement().is_some());

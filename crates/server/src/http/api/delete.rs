@@ -24,7 +24,7 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     }
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, id).await?;
-        asked.conditions.hold(&resource.shown(kept.clone(), Extent::Whole))?;
+        asked.conditions.hold(&resource.shown(&kept, Extent::Whole))?;
         match app.store.write(writes(app, resource, asked, &kept).await?).await {
             Ok(()) => {
                 changed(app).await;

@@ -43,6 +43,9 @@ const EMAIL: Kind = Kind::Spelled(r"^\s*[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-
 const ID: Field = field("id", Id).kept();
 const CREATED: Field = field("createdAt", Time).kept();
 const UPDATED: Field = field("updatedAt", Time).kept();
+/// What of a document of others cannot be read.
+const UNREADABLE: Field = may("unreadable", List(&Object(&[field("field", Text), field("message", Text)]))).kept();
+const OWN: Field = may("alertcast", Object(&[UNREADABLE]));
 
 /// Seed 2.3.
 pub(super) const CONFIGURATION: &[Field] = &[
@@ -90,7 +93,12 @@ pub(super) const CONFIGURATION: &[Field] = &[
     UPDATED,
     may(
         "alertcast",
-        Object(&[may("currency", CURRENCY), may("closedByTp", COUNT).kept(), may("closedBySl", COUNT).kept()]),
+        Object(&[
+            may("currency", CURRENCY),
+            may("closedByTp", COUNT).kept(),
+            may("closedBySl", COUNT).kept(),
+            UNREADABLE,
+        ]),
     ),
 ];
 const ENTRY_SIGNAL: Kind = words!(Side);
@@ -133,6 +141,7 @@ pub(super) const PLAN: &[Field] = &[
     ),
     CREATED,
     UPDATED,
+    OWN,
 ];
 
 /// Seed 2.1.
@@ -174,6 +183,7 @@ pub(super) const USER: &[Field] = &[
             may("emailBouncedAt", Time).clearable(),
             may("bouncedEmail", Text).kept(),
             may("subscriptionsRev", COUNT).kept(),
+            UNREADABLE,
         ]),
     ),
 ];
@@ -214,7 +224,7 @@ pub(super) const SUBSCRIPTION: &[Field] = &[
     .kept(),
     CREATED,
     UPDATED,
-    may("alertcast", Object(&[may("picks", List(&Id)), may("approvedByAdmin", Id).kept()])),
+    may("alertcast", Object(&[may("picks", List(&Id)), may("approvedByAdmin", Id).kept(), UNREADABLE])),
 ];
 
 /// Seed 2.5.
@@ -242,6 +252,7 @@ pub(super) const PREFERENCE: &[Field] = &[
     .kept(),
     CREATED,
     UPDATED,
+    OWN,
 ];
 
 /// Seed 2.8. The password goes in and never comes out.
@@ -274,6 +285,7 @@ pub(super) const ADMIN: &[Field] = &[
     .kept(),
     CREATED,
     UPDATED,
+    OWN,
 ];
 
 /// Seed 2.6.
@@ -314,6 +326,7 @@ pub(super) const TRADE: &[Field] = &[
             may("decimals", COUNT),
             may("exitInferred", Flag),
             may("unreached", Flag),
+            UNREADABLE,
         ]),
     ),
 ];
@@ -375,6 +388,7 @@ pub(super) const ALERT: &[Field] = &[
             may("refusedFor", List(&Text)),
             may("settledAt", Time),
             may("recipientsIn", Text),
+            UNREADABLE,
         ]),
     ),
 ];
@@ -419,6 +433,7 @@ pub(super) const DELIVERY: &[Field] = &[
     may("decimals", COUNT),
     CREATED,
     UPDATED,
+    OWN,
 ];
 
 /// A request that was no alert.
@@ -430,6 +445,7 @@ pub(super) const REJECTED: &[Field] = &[
     field("query", Text),
     field("errors", List(&Text)),
     field("status", ANY_WHOLE),
+    OWN,
 ];
 
 /// One act of an operator.
@@ -445,6 +461,7 @@ pub(super) const AUDIT: &[Field] = &[
     may("after", Anything),
     may("reason", Text),
     may("ipAddress", Text),
+    OWN,
 ];
 
 /// A token, without its digest.

@@ -139,7 +139,7 @@ async fn shown_again(app: &App, shown: &Document) -> Answered<Reply> {
     let resource = shown.get_str("collection").ok().and_then(Collection::from_name).and_then(resources::of);
     let (Some(resource), Ok(id)) = (resource, shown.get_object_id("id")) else { return Err(not_found("document")) };
     let found = reading::document(app, resource, id).await?;
-    Ok(Reply::document(StatusCode::OK, &resource.shown(found, Extent::Whole)))
+    Ok(Reply::document(StatusCode::OK, &resource.shown(&found, Extent::Whole)))
 }
 
 fn is_over(record: &Document, now: Time) -> bool {

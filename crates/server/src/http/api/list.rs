@@ -63,7 +63,7 @@ pub(super) async fn page(
         return Err(bad_query(vec![wrong("sort", "invalid", what)]).into());
     }
     let found = app.store.list(&asked.query).await?;
-    let items = found.documents.into_iter().map(|document| resource.shown(document, Extent::Listed)).collect();
+    let items = found.documents.iter().map(|document| resource.shown(document, Extent::Listed)).collect();
     let next = found.next.map(|mark| asked.cursor(&mark));
     Ok(paged(path, query, items, next))
 }

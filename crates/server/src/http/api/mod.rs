@@ -251,7 +251,7 @@ impl Api {
             Act::List(resource) => list::answer(app, resource, &asked.path, &asked.query).await,
             Act::Read(resource) => {
                 let found = reading::document(app, resource, asked.id()?).await?;
-                let shown = resource.shown(found, Extent::Whole);
+                let shown = resource.shown(&found, Extent::Whole);
                 let status = match asked.conditions.not_modified(&shown)? {
                     true => StatusCode::NOT_MODIFIED,
                     false => StatusCode::OK,

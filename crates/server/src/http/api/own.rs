@@ -57,7 +57,7 @@ pub(super) async fn delete_token(app: &App, asked: &Asked) -> Answered<Reply> {
         // Whoever may not end it is not told that it exists.
         asked.caller.must_hold(Permission::SystemSettings).map_err(|_| not_found(TOKENS.called))?;
     }
-    asked.conditions.hold(&TOKENS.shown(kept.clone(), Extent::Whole))?;
+    asked.conditions.hold(&TOKENS.shown(&kept, Extent::Whole))?;
     let entry = record::entry(app, asked, &TOKENS, Act::Delete { before: &kept });
     app.store.write(vec![Write::Delete { collection: TOKENS.collection, id }, record::insert(&entry)?]).await?;
     Ok(Reply::nothing())

@@ -7,16 +7,17 @@ use alertcast_core::config::AlertConfiguration;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::plan::Plan;
 use alertcast_core::preference::AlertPreference;
-use alertcast_core::store::{Collection, RejectedWebhook, Result, document, read};
+use alertcast_core::reading::{Flaw, PartialDocument, read_partially};
+use alertcast_core::store::validator::Weight;
+use alertcast_core::store::{Collection, RejectedWebhook, Result};
 use alertcast_core::subscription::Subscription;
 use alertcast_core::token::ApiToken;
 use alertcast_core::trade::document::Trade;
 use alertcast_core::user::User;
 use bson::Document;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::change::put;
 use super::documents;
 use super::shape::{self, Extent, Field};
 use crate::entry::{self, Fields, Reading};
@@ -34,7 +35,7 @@ pub(super) struct Resource {
     pub(super) called: &'static str,
     pub(super) shape: &'static [Field],
     /// The document with the defaults of its type.
-    complete: fn(Collection, Document) -> Result<Document>,
+    complete: fn(Collection, &Document) -> Result<PartialDocument>,
     pub(super) view: Permission,
     pub(super) changes: Option<Changes>,
 }
@@ -49,21 +50,48 @@ pub(super) struct Changes {
 }
 
 impl Resource {
-    /// A document as it is given out. One that is not as it should be is shown as far as it goes: it must be seen to be
-    /// mended.
-    pub(super) fn shown(&self, document: Document, extent: Extent) -> Value {
-        let document = self.complete(document.clone()).unwrap_or(document);
-        shape::shown(self.shape, &document, extent)
+    /// A document as it is given out.
+    pub(super) fn shown(&self, kept: &Document, extent: Extent) -> Value {
+        self.show(&self.complete(kept), extent)
     }
 
-    /// The document with its type's defaults.
-    pub(super) fn complete(&self, document: Document) -> Result<Document> {
-        (self.complete)(self.collection, document)
+    /// What could be read of a document as it is given out, with what could not: it must be seen to be mended.
+    pub(super) fn show(&self, read: &PartialDocument, extent: Extent) -> Value {
+        let mut shown = shape::shown(self.shape, &read.document, extent);
+        if !read.flaws.is_empty() {
+            let told = read.flaws.iter().map(|flaw| json!({"field": flaw.path, "message": flaw.what})).collect();
+            let own = shown.as_object_mut().map(|fields| fields.entry("alertcast").or_insert_with(|| json!({})));
+            if let Some(Value::Object(own)) = own {
+                own.insert("unreadable".to_owned(), told);
+            }
+        }
+        shown
+    }
+
+    /// The document with its type's defaults. Of what others give nothing stands in for what cannot be read.
+    pub(super) fn complete(&self, kept: &Document) -> PartialDocument {
+        let mut read = (self.complete)(self.collection, kept).unwrap_or_else(|error| PartialDocument {
+            document: kept.clone(),
+            flaws: vec![Flaw { path: String::new(), what: error.to_string(), weight: Weight::Decides }],
+            respelt: Vec::new(),
+        });
+        for flaw in &read.flaws {
+            if field_of(&flaw.path) == flaw.path && shape::given(self.shape, &flaw.path).is_some() {
+                put(&mut read.document, &flaw.path, None);
+            }
+        }
+        read
     }
 }
 
-fn as_its_type<T: Serialize + DeserializeOwned>(collection: Collection, kept: Document) -> Result<Document> {
-    document(&read::<T>(collection, kept)?)
+/// The path of the field that a path leads into: elements of a list are no fields.
+pub(super) fn field_of(path: &str) -> &str {
+    let is_place = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let mut end = 0;
+    for part in path.split('.').take_while(|part| !is_place(part)) {
+        end += part.len() + 1;
+    }
+    path.get(..end.saturating_sub(1)).unwrap_or_default()
 }
 
 /// All of them, those that can be changed first.
@@ -75,7 +103,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "AlertConfigurations",
         called: "alert configuration",
         shape: documents::CONFIGURATION,
-        complete: as_its_type::<AlertConfiguration>,
+        complete: read_partially::<AlertConfiguration>,
         view: Permission::AlertsView,
         changes: Some(Changes {
             edit: Permission::AlertsConfigure,
@@ -90,7 +118,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "SubscriptionPlans",
         called: "subscription plan",
         shape: documents::PLAN,
-        complete: as_its_type::<Plan>,
+        complete: read_partially::<Plan>,
         view: Permission::SubscriptionsView,
         changes: Some(Changes {
             edit: Permission::SubscriptionsEdit,
@@ -105,7 +133,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "Users",
         called: "user",
         shape: documents::USER,
-        complete: as_its_type::<User>,
+        complete: read_partially::<User>,
         view: Permission::UsersView,
         changes: Some(Changes { edit: Permission::UsersEdit, delete: Permission::UsersDelete, read: entry::user }),
     },
@@ -116,7 +144,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "UserSubscriptions",
         called: "subscription",
         shape: documents::SUBSCRIPTION,
-        complete: as_its_type::<Subscription>,
+        complete: read_partially::<Subscription>,
         view: Permission::SubscriptionsView,
         changes: Some(Changes {
             edit: Permission::SubscriptionsEdit,
@@ -131,7 +159,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "UserAlertPreferences",
         called: "preference",
         shape: documents::PREFERENCE,
-        complete: as_its_type::<AlertPreference>,
+        complete: read_partially::<AlertPreference>,
         view: Permission::UsersView,
         changes: Some(Changes {
             edit: Permission::UsersEdit,
@@ -146,7 +174,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "AdminUsers",
         called: "administrator",
         shape: documents::ADMIN,
-        complete: as_its_type::<Admin>,
+        complete: read_partially::<Admin>,
         view: Permission::SystemSettings,
         changes: Some(Changes {
             edit: Permission::SystemSettings,
@@ -161,7 +189,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "Trades",
         called: "trade",
         shape: documents::TRADE,
-        complete: as_its_type::<Trade>,
+        complete: read_partially::<Trade>,
         view: Permission::AlertsView,
         changes: None,
     },
@@ -172,7 +200,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "Alerts",
         called: "alert",
         shape: documents::ALERT,
-        complete: as_its_type::<Alert>,
+        complete: read_partially::<Alert>,
         view: Permission::AlertsView,
         changes: None,
     },
@@ -183,7 +211,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "Deliveries",
         called: "delivery",
         shape: documents::DELIVERY,
-        complete: as_its_type::<Delivery>,
+        complete: read_partially::<Delivery>,
         view: Permission::AlertsView,
         changes: None,
     },
@@ -194,7 +222,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "RejectedWebhooks",
         called: "rejected webhook",
         shape: documents::REJECTED,
-        complete: as_its_type::<RejectedWebhook>,
+        complete: read_partially::<RejectedWebhook>,
         view: Permission::SystemLogs,
         changes: None,
     },
@@ -205,7 +233,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         many: "AuditEntries",
         called: "audit entry",
         shape: documents::AUDIT,
-        complete: as_its_type::<AuditEntry>,
+        complete: read_partially::<AuditEntry>,
         view: Permission::SystemLogs,
         changes: None,
     },
@@ -219,7 +247,7 @@ pub(super) const TOKENS: Resource = Resource {
     many: "ApiTokens",
     called: "API token",
     shape: documents::TOKEN,
-    complete: as_its_type::<ApiToken>,
+    complete: read_partially::<ApiToken>,
     view: Permission::SystemSettings,
     changes: None,
 };

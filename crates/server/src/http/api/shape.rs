@@ -172,6 +172,17 @@ fn gather(shape: &'static [Field], within: &str, wanted: fn(&Field) -> bool, out
     }
 }
 
+/// The field at a dotted path, where others give its value; none where Alertcast keeps it.
+pub(super) fn given(shape: &'static [Field], path: &str) -> Option<&'static Field> {
+    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
+    let field = shape.iter().find(|field| stored_name(field.name) == first && !field.kept)?;
+    match (rest, field.kind) {
+        (None, _) => Some(field),
+        (Some(rest), Kind::Object(fields)) => given(fields, rest),
+        _ => None,
+    }
+}
+
 /// The field at a dotted path of the store.
 pub(super) fn at_path(shape: &'static [Field], path: &str) -> Option<&'static Field> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));

@@ -1,11 +1,14 @@
 //! Changes: what is written, under which condition, and what is noted about it.
 
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::reading::trouble_of;
+use alertcast_core::store::Collection;
+use alertcast_core::store::validator::fields;
+use alertcast_core::subscription::Subscription;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::office::{ADMIN, Office, TOKEN, hex, new_admin, plan, user};
+use super::office::{ADMIN, CONFIG, Office, TOKEN, hex, new_admin, plan, user};
 
 #[tokio::test]
 async fn if_match_lets_only_the_first_of_two_pass() {
@@ -56,35 +59,121 @@ async fn no_route_passes_over_a_condition() {
     patch.send(&office.house).await.assert(412);
 }
 
+/// A document as the API gives it out, and a patch that gives one of its fields again.
+fn giving_again(shown: &Value, path: &str) -> Value {
+    let value = match path {
+        "password" => json!("another long password"),
+        _ => shown.pointer(&format!("/{}", path.replace('.', "/"))).cloned().unwrap_or(Value::Null),
+    };
+    path.rsplit('.').fold(value, |value, name| json!({ name: value }))
+}
+
+/// The topmost field around a path, as it was.
+fn as_it_was(raw: &Document, path: &str) -> Document {
+    let top = path.split('.').next().unwrap();
+    raw.get(top).map_or_else(Document::new, |value| doc! { top: value.clone() })
+}
+
+/// What nobody takes for a value of any kind.
+fn nonsense() -> [Bson; 5] {
+    let many = || vec![Bson::Null, Bson::Int32(1)];
+    [Bson::MinKey, Bson::Undefined, doc! { "$date": "x" }.into(), many().into(), Bson::Double(f64::NAN)]
+}
+
 #[tokio::test]
-async fn what_cannot_be_read_is_mended_by_a_patch() {
+async fn whatever_cannot_be_read_is_shown_and_mended_by_a_patch_of_its_field() {
     let office = Office::new().await;
     let customer = office.customer(1).await;
+    let preference = json!({"userId": customer.user, "subscriptionId": customer.subscription, "alertConfigId": hex(CONFIG)});
+    let preference = office.made("/user-alert-preferences", preference).await;
+    let admin = office.made("/admin-users", new_admin("bob")).await;
+    let (mut mended, mut kept_ones) = (0, 0);
+    for (collection, path, id) in [
+        (Collection::Users, "users", &customer.user),
+        (Collection::SubscriptionPlans, "subscription-plans", &customer.plan),
+        (Collection::AlertConfigurations, "alert-configurations", &hex(CONFIG)),
+        (Collection::UserSubscriptions, "user-subscriptions", &customer.subscription),
+        (Collection::UserAlertPreferences, "user-alert-preferences", &preference),
+        (Collection::AdminUsers, "admin-users", &admin),
+    ] {
+        let (path, id) = (format!("/{path}/{id}"), ObjectId::parse_str(id).unwrap());
+        let sound = office.get(&path).await.assert(200).body;
+        let raw = office.house.app.store.get(collection, &[id]).await.unwrap().remove(0);
+        for field in fields(collection) {
+            for value in nonsense() {
+                let what = format!("{collection} {} {value}", field.path);
+                office.house.set(collection, id, doc! { field.path: value }).await;
+                let kept = office.house.app.store.get(collection, &[id]).await.unwrap().remove(0);
+                if trouble_of(collection, &kept).is_none() {
+                    office.house.set(collection, id, as_it_was(&raw, field.path)).await;
+                    continue;
+                }
+                let told = |shown: &Value| {
+                    let told = shown["alertcast"]["unreadable"].as_array().cloned().unwrap_or_default();
+                    told.iter().any(|one| one["field"].as_str().unwrap().starts_with(field.path))
+                };
+                assert!(told(&office.get(&path).await.assert(200).body), "{what}: it is shown");
+                let list = office.get(path.rsplit_once('/').unwrap().0).await.assert(200).body;
+                assert!(list["items"].as_array().unwrap().iter().any(told), "{what}: it is shown in a list");
+                let is_given = office.patch(&path, giving_again(&sound, field.path)).await;
+                if is_given.status == 422 {
+                    // What Alertcast keeps is mended by any change.
+                    assert_eq!(is_given.problems(), [format!("{}: read_only", field.path)], "{what}");
+                    office.patch(&path, json!({})).await.assert(200);
+                    kept_ones += 1;
+                } else {
+                    is_given.assert(200);
+                }
+                let kept = office.house.app.store.get(collection, &[id]).await.unwrap().remove(0);
+                assert_eq!(trouble_of(collection, &kept), None, "{what}: it is mended");
+                let mut shown = office.get(&path).await.assert(200).body;
+                for now in ["updatedAt", "createdAt", "security"] {
+                    shown[now] = sound[now].clone();
+                }
+                assert_eq!(shown, sound, "{what}: as it was");
+                let is_undecided = office.house.app.audience.with(|audience| audience.is_undecided(id));
+                assert!(!is_undecided, "{what}: entries go out again");
+                mended += 1;
+            }
+        }
+    }
+    assert!(mended > 250 && kept_ones > 0, "{mended} {kept_ones}");
+}
+
+#[tokio::test]
+async fn a_patch_of_another_field_guesses_nothing_that_decides_or_must_be_there() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let phone = json!({"profile": {"phone": "1"}});
     let path = format!("/users/{}", customer.user);
     let id = ObjectId::parse_str(&customer.user).unwrap();
-    for (field, broken, patch) in [
-        ("status", Bson::Int32(7), json!({"status": "active"})),
-        ("profile.timezone", vec![1].into(), json!({"profile": {"timezone": "UTC"}})),
-        (
-            "preferences.trading.maxDailyAlerts",
-            "many".into(),
-            json!({"preferences": {"trading": {"maxDailyAlerts": 9}}}),
-        ),
-        ("profile", "nobody".into(), json!({"profile": {"name": "Asha"}})),
-    ] {
-        let set = doc! { field: broken };
-        let (collection, unset, expect) = (Collection::Users, Vec::new(), Vec::new());
-        let write = Write::Update { collection, id, set, unset, expect };
-        office.house.app.store.write(vec![write]).await.unwrap();
-        office.get(&path).await.assert(200);
-        let answer = office.request("PATCH", &path, &patch).send(&office.house).await;
-        let read = answer.assert(200).body;
-        let at = format!("/{}", field.replace('.', "/"));
-        let wanted = patch.pointer(&at).unwrap();
-        assert!(wanted.is_object() || read.pointer(&at) == Some(wanted), "{field}: {read}");
-    }
-    let kept = office.house.all(Collection::Users).await;
-    alertcast_core::store::read::<alertcast_core::user::User>(Collection::Users, kept[0].clone()).unwrap();
+    let spoil = doc! { "status": 7, "email": 5, "profile.timezone": 9.5, "lastLoginAt": "then", "telegram.chatId": 1001.0 };
+    office.house.set(Collection::Users, id, spoil).await;
+    assert_eq!(office.patch(&path, phone.clone()).await.assert(422).problems(), ["email: unreadable", "status: unreadable"]);
+    let mut whole = phone;
+    (whole["status"], whole["email"]) = (json!("suspended"), json!("a@example.com"));
+    let answer = office.patch(&path, whole).await.assert(200).body;
+    assert_eq!((&answer["profile"]["timezone"], &answer["status"]), (&json!("UTC"), &json!("suspended")));
+    let kept = office.house.app.store.get(Collection::Users, &[id]).await.unwrap().remove(0);
+    assert_eq!(kept.get_document("telegram").unwrap().get_str("chatId").unwrap(), "1001");
+    assert!(!kept.contains_key("lastLoginAt"));
+    let entry = log(&office).await.pop().unwrap();
+    assert_eq!(entry.get_document("before").unwrap().get_i32("status").unwrap(), 7, "what stood there is noted");
+}
+
+#[tokio::test]
+async fn what_stands_in_the_place_of_many_fields_weighs_as_the_weightiest() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let path = format!("/user-subscriptions/{}", customer.subscription);
+    let id = ObjectId::parse_str(&customer.subscription).unwrap();
+    office.house.set(Collection::UserSubscriptions, id, doc! { "payment": "rejected" }).await;
+    let kept = office.house.all(Collection::UserSubscriptions).await.remove(0);
+    assert!(alertcast_core::store::read::<Subscription>(Collection::UserSubscriptions, kept).is_err());
+    let renew = json!({"subscription": {"autoRenew": true}});
+    assert!(office.patch(&path, renew).await.assert(422).problems().contains(&"payment: unreadable".to_owned()));
+    let again = json!({"payment": {"transactionId": "T1", "amount": 999, "status": "approved"}});
+    office.patch(&path, again).await.assert(200);
 }
 
 #[tokio::test]
