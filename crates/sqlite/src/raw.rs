@@ -120,7 +120,7 @@ impl<'a> Value<'a> {
         let (kind, bytes) = packed(other.clone());
         let other = Value { kind, bytes: &bytes };
         match (self.as_number(), other.as_number()) {
-            (Some(a), Some(b)) => a == b,
+            (Some(a), Some(b)) => a == b || self == other,
             _ => self == other,
         }
     }
@@ -206,7 +206,7 @@ fn element(bytes: &[u8]) -> Option<Element<'_>> {
 fn value_length(kind: u8, bytes: &[u8]) -> Option<usize> {
     let text = |bytes: &[u8]| bytes.iter().position(|byte| *byte == 0).map(|end| end + 1);
     Some(match kind {
-        NULL | 0x06 | 0x7f => 0,
+        NULL | 0x06 | 0x7f | 0xff => 0,
         BOOLEAN => 1,
         INT32 => 4,
         DOUBLE | DATE | INT64 | 0x11 => 8,
@@ -350,6 +350,23 @@ mod tests {
         let text = ValueRef::Text(b"t");
         let [one, two] = [1, 2].map(ValueRef::Integer);
         assert_eq!(values, [one, text, one, ValueRef::Null, two, ValueRef::Null, ValueRef::Null]);
+    }
+
+    #[test]
+    fn every_type_is_walked_over_edited_and_the_same_as_itself() {
+        for value in alertcast_core::reading::every_bson_type() {
+            let kept = doc! { "a": value.clone(), "in": { "a": value.clone(), "b": 1 }, "b": 2 };
+            let bytes = kept.to_vec().unwrap();
+            assert!(lookup(&bytes, "a").unwrap().unwrap().equals(&value), "{value:?}");
+            assert_eq!(counter(&bytes, "in.b").unwrap(), 1, "{value:?}");
+            let mut edit = Edit::new();
+            edit.set("b", value.clone());
+            edit.unset("in.b");
+            let edited = edit.apply(&bytes).unwrap();
+            assert!(lookup(&edited, "b").unwrap().unwrap().equals(&value), "{value:?}");
+            assert!(lookup(&edited, "in.a").unwrap().unwrap().equals(&value), "{value:?}");
+            assert!(lookup(&edited, "in.b").unwrap().is_none(), "{value:?}");
+        }
     }
 
     #[test]

@@ -147,7 +147,8 @@ const USERS: Listing = Listing {
 
 const PLANS: Listing = Listing {
     filters: &["name", "status"],
-    sorts: &["metadata.displayOrder", "_id", "name", "pricing.amount"],
+    // A plan without a place in the order is listed too, unless the order is asked for.
+    sorts: &["_id", "metadata.displayOrder", "name", "pricing.amount"],
     ways: &[few(&["name"]), few(&["status"]), few(&[])],
 };
 
