@@ -8,7 +8,7 @@ use bson::{Bson, Document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Flaw, Reading, Unreadable, listed, pack, read_leniently, unpack};
+use super::{Flaw, OWN, Reading, Unreadable, at_once, listed, pack, read_leniently, unpack};
 use crate::money::is_number;
 use crate::store::validator::{Field, Kind, Presence, Weight, fields};
 use crate::store::{Collection, StoreError};
@@ -33,13 +33,14 @@ pub fn read_partially<T: Serialize + DeserializeOwned>(
     collection: Collection,
     kept: &Document,
 ) -> Result<PartialDocument, StoreError> {
-    if let Ok(value) = as_type::<T>(kept) {
+    let bytes = pack(kept)?;
+    if let Ok(value) = at_once::<T>(collection, &bytes) {
         let document = crate::store::document(&value)?;
         return Ok(PartialDocument { document, flaws: Vec::new(), respelt: Vec::new() });
     }
     let (mut document, mut mender) = (kept.clone(), Mender::of(kept));
-    mender.mend(&mut document, fields(collection));
-    let read = read_leniently::<T>(collection, &pack(kept)?);
+    mender.mend(&mut document, collection);
+    let read = read_leniently::<T>(collection, &bytes);
     let mut flaws = mender.flaws;
     match read {
         Ok(reading) => (document, flaws) = (crate::store::document(&reading.value)?, reading.flaws),
@@ -60,7 +61,7 @@ pub(super) fn mended<T: DeserializeOwned>(
     let mut document = unpack(collection, bytes)?;
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
     let mut mender = Mender::of(&document);
-    mender.mend(&mut document, fields(collection));
+    mender.mend(&mut document, collection);
     let first = match as_type(&document) {
         Ok(value) => return Ok(Reading { value, flaws: mender.flaws }),
         Err(error) => error,
@@ -88,9 +89,6 @@ fn without_values(error: &str) -> String {
     out
 }
 
-/// Where Alertcast keeps what it adds to a document.
-const OWN: &str = "alertcast";
-
 struct Mender {
     /// When the document was made, by its id: what a date with a default was then.
     made: Option<bson::DateTime>,
@@ -105,7 +103,14 @@ impl Mender {
         Self { made: id.map(|id| id.timestamp()), flaws: Vec::new(), respelt: Vec::new() }
     }
 
-    fn mend(&mut self, document: &mut Document, fields: &[Field]) {
+    fn mend(&mut self, document: &mut Document, collection: Collection) {
+        if let Some(own) = document.get(OWN).filter(|own| !matches!(own, Bson::Document(_))) {
+            if !is_nothing(own) {
+                self.blame(OWN, own, "an object", collection.own_weight());
+            }
+            document.remove(OWN);
+        }
+        let fields = fields(collection);
         for field in fields {
             self.blame_levels(document, field.path, "", field.weight);
         }
@@ -270,12 +275,7 @@ impl Mender {
         let own = document.remove(OWN)?;
         as_type::<T>(document).ok()?;
         let weight = collection.own_weight();
-        let Bson::Document(own) = own else {
-            if !is_nothing(&own) {
-                self.blame(OWN, &own, "an object", weight);
-            }
-            return as_type(document).ok();
-        };
+        let Bson::Document(own) = own else { return None };
         let mut kept = Document::new();
         for (name, value) in own {
             let mut alone = document.clone();
@@ -331,6 +331,10 @@ fn as_mongoose_reads(kind: Kind, value: &Bson) -> Option<Bson> {
         (Kind::Text | Kind::Name, Bson::Double(number)) => {
             let is_whole = number.fract() == 0.0 && number.abs() <= WHOLE_MAX;
             is_whole.then(|| Bson::String(format!("{}", number + 0.0)))
+        }
+        (Kind::Text | Kind::Name, Bson::Decimal128(number)) => {
+            let text = number.to_string();
+            text.strip_prefix('-').unwrap_or(&text).bytes().all(|byte| byte.is_ascii_digit()).then(|| text.into())
         }
         (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), Bson::String(text)) => {
             let number = is_number(text).then(|| text.parse().ok()).flatten();

@@ -158,7 +158,83 @@ fn what_decides_nothing_is_stood_in_for_and_told() {
     assert_eq!(read.undecided(), None);
     assert_eq!(read.value.email, "");
     let told: Vec<&str> = read.flaws.iter().map(|flaw| flaw.path.as_str()).collect();
-    assert_eq!(told, ["email", "telegram.userId", "profile", "profile.name"]);
+    assert_eq!(told, ["profile", "email", "telegram.userId"]);
+}
+
+#[test]
+fn what_stands_in_the_place_of_many_fields_weighs_as_the_weightiest() {
+    let mut kept = subscription();
+    kept.insert("subscription", doc! { "status": "active" });
+    kept.insert("payment", "rejected");
+    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    assert_eq!(read.undecided().as_deref(), Some("payment is another text, not an object"));
+}
+
+#[test]
+fn what_is_no_object_is_not_read_as_an_empty_one() {
+    for level in ["preferences", "preferences.alertTypes", "preferences.customSettings"] {
+        let lists = [Vec::new(), vec![true.into(), true.into()], vec![Bson::Null; 3]].map(Bson::Array);
+        let is_other = |value: &Bson| !matches!(value, Bson::Document(_) | Bson::Null | Bson::Undefined);
+        for other in lists.into_iter().chain(every_type()).filter(is_other) {
+            let mut kept = preference();
+            crate::reading::put_at(&mut kept, level, other.clone());
+            let read: Reading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
+            let told = read.undecided().unwrap_or_default();
+            assert!(told.starts_with(&format!("{level} is ")) && told.ends_with(", not an object"), "{told} {other:?}");
+        }
+    }
+    let mut kept = subscription();
+    kept.insert("alertcast", vec![Bson::from(id(9))]);
+    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    assert_eq!(read.undecided().as_deref(), Some("alertcast is a list, not an object"));
+}
+
+#[test]
+fn another_type_is_read_as_mongoose_has_it_where_that_is_beyond_doubt() {
+    let decimal: bson::Decimal128 = "12".parse().unwrap();
+    for (number, text) in [
+        (Bson::Int32(-12), Some("-12")),
+        (Bson::Int64(919_876_543_210), Some("919876543210")),
+        (Bson::Double(919_876_543_210.0), Some("919876543210")),
+        (Bson::Double(-1_001_234_567_890.0), Some("-1001234567890")),
+        (Bson::Double(-0.0), Some("0")),
+        (Bson::Double(0.5), None),
+        (Bson::Double(1e300), None),
+        (Bson::Decimal128(decimal), Some("12")),
+        (Bson::Boolean(true), None),
+    ] {
+        let user = doc! {
+            "_id": id(1), "email": "a@example.com", "profile": { "name": "A", "phone": number.clone() },
+            "telegram": { "userId": number.clone(), "chatId": number.clone() },
+        };
+        let read: Reading<User> = leniently(Collection::Users, &user).unwrap();
+        let telegram = &read.value.telegram;
+        let told = (telegram.chat_id.as_deref(), read.value.profile.phone.as_deref());
+        assert_eq!(told, (text, text), "{number:?}");
+        assert_eq!(telegram.user_id, text.unwrap_or_default(), "{number:?}");
+        assert_eq!(read.flaws.len(), if text.is_some() { 0 } else { 3 }, "{number:?}");
+    }
+    for (text, number) in [
+        ("12", Some(12)),
+        ("-3", Some(-3)),
+        ("7.9", Some(7)),
+        ("1e3", Some(1000)),
+        ("", None),
+        (" 12", None),
+        ("12 a day", None),
+        ("Infinity", None),
+        ("1e999", None),
+        ("0x10", None),
+    ] {
+        let limit = doc! { "trading": { "maxDailyAlerts": text } };
+        let user = doc! {
+            "_id": id(1), "email": "a@example.com", "profile": { "name": "A" }, "telegram": { "userId": "1" },
+            "preferences": limit,
+        };
+        let read: Reading<User> = leniently(Collection::Users, &user).unwrap();
+        let told = read.undecided().is_none().then_some(read.value.preferences.trading.max_daily_alerts.0);
+        assert_eq!(told, number, "{text:?}");
+    }
 }
 
 #[test]
@@ -188,7 +264,7 @@ fn what_alertcast_keeps_is_left_out_piece_by_piece() {
 #[test]
 fn of_statistics_only_what_cannot_be_read_is_left_out() {
     let at = Time::from_millis(7);
-    for bad in [Bson::Null, "12".into(), f64::NAN.into(), Bson::Array(vec![3.into()])] {
+    for bad in [Bson::Null, "1 2".into(), f64::NAN.into(), Bson::Array(vec![3.into()])] {
         let mut kept = subscription();
         kept.insert("usage", doc! { "alertsReceived": bad, "tradesOpened": 3, "lastActivityAt": at });
         let read: Subscription = read(Collection::UserSubscriptions, kept).unwrap();

@@ -97,6 +97,23 @@ pub const fn fields(collection: Collection) -> &'static [Field] {
     }
 }
 
+/// The paths of a collection's fields and of the objects around them; an object weighs as the weightiest within.
+#[cfg(any(test, feature = "conformance"))]
+pub fn levels_and_fields(collection: Collection) -> Vec<(&'static str, Weight)> {
+    let mut places: Vec<(&'static str, Weight)> = Vec::new();
+    for field in fields(collection) {
+        let levels = field.path.match_indices('.').map(|(end, _)| &field.path[..end]);
+        for path in levels.chain([field.path]) {
+            match places.iter_mut().find(|place| place.0 == path) {
+                Some(place) if field.weight == Weight::Decides => place.1 = field.weight,
+                Some(_) => {}
+                None => places.push((path, field.weight)),
+            }
+        }
+    }
+    places
+}
+
 const fn field(path: &'static str, kind: Kind) -> Field {
     Field { path, kind, presence: Presence::Defaulted, weight: Weight::Decides }
 }

@@ -428,12 +428,17 @@ fn whatever_cannot_be_read_holds_back_no_exit() {
     }
 }
 
-/// Every type of BSON in every field of every document of a subscriber: who gets the entry, and who the exit.
+/// What is not there has its default.
+fn lacks_all(value: &bson::Bson) -> bool {
+    matches!(value, bson::Bson::Document(_) | bson::Bson::Null | bson::Bson::Undefined)
+}
+
+/// Every type of BSON in every field of every document of a subscriber, and in the objects around them: who gets the entry, and who the exit.
 #[test]
 fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and_no_entry_against_their_will() {
     use crate::reading::{every_bson_type, put_at, trouble_of};
     use crate::store::document;
-    use crate::store::validator::fields;
+    use crate::store::validator::{Weight, fields, levels_and_fields};
     let kept = preference(1, 1, crate::preference::AlertChoices { enabled: false, ..Default::default() });
     let documents = [
         (Collection::Users, document(&user(1)).unwrap()),
@@ -442,12 +447,13 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
         (Collection::UserAlertPreferences, document(&kept).unwrap()),
     ];
     for (collection, before) in documents {
-        for (field, value) in
-            fields(collection).iter().flat_map(|field| every_bson_type().into_iter().map(move |value| (field, value)))
+        let places = levels_and_fields(collection);
+        for ((path, weight), value) in
+            places.iter().flat_map(|place| every_bson_type().into_iter().map(move |value| (*place, value)))
         {
             let mut spoilt = before.clone();
-            put_at(&mut spoilt, field.path, value.clone());
-            let what = format!("{collection} {} {value:?}", field.path);
+            put_at(&mut spoilt, path, value.clone());
+            let what = format!("{collection} {path} {value:?}");
             let mut world = World::new();
             world.put(Entity::User(user(2)));
             world.put(Entity::Plan(crate::plan::Plan { name: "Other".to_owned(), ..plan(2, &[1]) }));
@@ -457,24 +463,26 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
             let trouble = trouble_of(collection, &spoilt);
             let told = world.alert(buy("100"));
             assert_eq!(told.verdict(2), Verdict::Sent, "{what}: the neighbour's entry");
-            let opted_out = collection == Collection::UserAlertPreferences && field.path != "preferences.enabled";
+            let opted_out = collection == Collection::UserAlertPreferences && path != "preferences.enabled"
+                && !(path == "preferences" && lacks_all(&value));
             let of_user =
                 told.decisions().find(|decision| decision.user == user_id(1)).map(|decision| decision.verdict);
-            let refers = ["userId", "alertConfigId", "subscriptionPlanId"].contains(&field.path);
+            let refers = ["userId", "alertConfigId", "subscriptionPlanId"].contains(&path);
             if opted_out && !refers {
                 assert_ne!(of_user, Some(Verdict::Sent), "{what}: an opt-out never fails open");
             }
             // Whose a document is, and of what: one that does not say is nobody's.
-            if trouble.is_some() && !refers && field.weight == crate::store::validator::Weight::Decides {
+            let is_field = fields(collection).iter().any(|field| field.path == path);
+            if trouble.is_some() && !refers && weight == Weight::Decides && (is_field || !lacks_all(&value)) {
                 assert_ne!(of_user, Some(Verdict::Sent), "{what}: nothing rests on a guess");
             }
             let told = world.alert(tp("150"));
             assert_eq!(told.verdict(2), Verdict::Sent, "{what}: the neighbour's exit");
             let ways = ["telegram.chatId", "status", "alertTypes.exit", "notifications.telegram", "email"];
-            if trouble.is_some() || !ways.iter().any(|way| field.path.ends_with(way)) {
+            if trouble.is_some() || !ways.iter().any(|way| path.ends_with(way)) {
                 let of_user =
                     told.decisions().find(|decision| decision.user == user_id(1)).map(|decision| decision.verdict);
-                if field.path != "telegram.chatId" {
+                if !["telegram", "telegram.chatId"].contains(&path) {
                     assert_eq!(of_user, Some(Verdict::Sent), "{what}: every exit");
                 }
             }
