@@ -463,7 +463,8 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
             let trouble = trouble_of(collection, &spoilt);
             let told = world.alert(buy("100"));
             assert_eq!(told.verdict(2), Verdict::Sent, "{what}: the neighbour's entry");
-            let opted_out = collection == Collection::UserAlertPreferences && path != "preferences.enabled"
+            let opted_out = collection == Collection::UserAlertPreferences
+                && path != "preferences.enabled"
                 && !(path == "preferences" && lacks_all(&value));
             let of_user =
                 told.decisions().find(|decision| decision.user == user_id(1)).map(|decision| decision.verdict);

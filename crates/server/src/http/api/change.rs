@@ -15,12 +15,12 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::create::read_only;
+use super::decide::Before;
 use super::fault::{Answered, Fault, conflict, taken, unprocessable, wrong};
 use super::record::{self, Act};
 use super::reply::Reply;
 use super::resources::{Changes, Resource, field_of};
 use super::shape::{self, Extent, Field, Kind, stored_name};
-use super::decide::Before;
 use super::{Asked, changed, decide, delete, reading, warnings};
 use crate::app::App;
 use crate::entry::{self, Around, Known, Problem};

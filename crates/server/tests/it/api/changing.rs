@@ -84,7 +84,8 @@ fn nonsense() -> [Bson; 5] {
 async fn whatever_cannot_be_read_is_shown_and_mended_by_a_patch_of_its_field() {
     let office = Office::new().await;
     let customer = office.customer(1).await;
-    let preference = json!({"userId": customer.user, "subscriptionId": customer.subscription, "alertConfigId": hex(CONFIG)});
+    let preference =
+        json!({"userId": customer.user, "subscriptionId": customer.subscription, "alertConfigId": hex(CONFIG)});
     let preference = office.made("/user-alert-preferences", preference).await;
     let admin = office.made("/admin-users", new_admin("bob")).await;
     let (mut mended, mut kept_ones) = (0, 0);
@@ -149,9 +150,13 @@ async fn a_patch_of_another_field_guesses_nothing_that_decides_or_must_be_there(
     let phone = json!({"profile": {"phone": "1"}});
     let path = format!("/users/{}", customer.user);
     let id = ObjectId::parse_str(&customer.user).unwrap();
-    let spoil = doc! { "status": 7, "email": 5, "profile.timezone": 9.5, "lastLoginAt": "then", "telegram.chatId": 1001.0 };
+    let spoil =
+        doc! { "status": 7, "email": 5, "profile.timezone": 9.5, "lastLoginAt": "then", "telegram.chatId": 1001.0 };
     office.house.set(Collection::Users, id, spoil).await;
-    assert_eq!(office.patch(&path, phone.clone()).await.assert(422).problems(), ["email: unreadable", "status: unreadable"]);
+    assert_eq!(
+        office.patch(&path, phone.clone()).await.assert(422).problems(),
+        ["email: unreadable", "status: unreadable"]
+    );
     let mut whole = phone;
     (whole["status"], whole["email"]) = (json!("suspended"), json!("a@example.com"));
     let answer = office.patch(&path, whole).await.assert(200).body;
