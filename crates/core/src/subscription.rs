@@ -1,4 +1,8 @@
-//! What a subscriber bought: the `user_subscriptions` document (seed 2.4).
+//! What a subscriber bought: the `user_subscriptions` document (seed 2.4). What happens to it, and by which rules, is in
+//! [`lifecycle`]; how long a term is, in [`calendar`].
+
+pub mod calendar;
+pub mod lifecycle;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +13,9 @@ use crate::time::Time;
 
 /// How many active subscriptions a user may have (seed 5.1).
 pub const ACTIVE_SUBSCRIPTIONS_MAX: usize = 5;
+
+/// So many earlier rejections of a payment are kept.
+pub const REJECTIONS_MAX: usize = 20;
 
 words! {
     /// How a payment was made (seed 2.4 `method`).
@@ -137,6 +144,65 @@ pub struct SubscriptionExtension {
     /// What the payment's transaction id is compared by: see [`transaction_key`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub transaction_key: Option<String>,
+    /// When it was cancelled. It may run on until its end, which then makes it `cancelled` and not `expired`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled_at: Option<Time>,
+    #[serde(skip_serializing_if = "PaymentExtension::is_empty")]
+    pub payment: PaymentExtension,
+    /// What was paid back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refund: Option<RefundRecord>,
+}
+
+/// What Alertcast keeps of the payment beside the seed's fields.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PaymentExtension {
+    /// When the payment was rejected, where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_at: Option<Time>,
+    /// The admin who rejected it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rejected_by_admin: Option<AdminId>,
+    /// Earlier rejections of the same payment, oldest first; at most [`REJECTIONS_MAX`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<RejectedPayment>,
+}
+
+impl PaymentExtension {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A payment as it was rejected, before it was sent in again or decided otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RejectedPayment {
+    pub transaction_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AdminId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A refund: the payment stays approved, and what was paid back stands here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RefundRecord {
+    /// In `currency`; above zero, at most what was paid.
+    pub amount: Amount,
+    pub currency: String,
+    pub at: Time,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<AdminId>,
+    /// The bank's or UPI's reference of the refund.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl SubscriptionExtension {
@@ -172,6 +238,12 @@ impl Subscription {
             self.subscription.status == SubscriptionStatus::Active && self.payment.status != PaymentStatus::Rejected;
         let start = self.subscription.start_date.filter(|_| counts)?;
         Some(Entitlement { start, end: self.subscription.end_date })
+    }
+
+    /// What it takes of its user's places.
+    pub fn place(&self) -> Place {
+        let Term { start_date: start, end_date: end, status, .. } = self.subscription;
+        Place { plan: Some(self.subscription_plan_id), status, start, end }
     }
 
     /// Whether it entitles to more than it did as it was; none: it is new.

@@ -146,6 +146,9 @@ pub struct UserExtension {
     /// active ones, one finds that it was overtaken (seed 5.1: at most five).
     #[serde(skip_serializing_if = "Count::is_zero")]
     pub subscriptions_rev: Count,
+    /// When the person was erased.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub erased_at: Option<Time>,
 }
 
 impl User {
