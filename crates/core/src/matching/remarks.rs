@@ -114,13 +114,15 @@ impl fmt::Display for TradeRoll {
     }
 }
 
+/// What makes one kind of remark, given the configuration's name.
+type RemarkMaker = fn(&Job<'_>, &Tally, &str) -> Option<Remark>;
+
 /// The remarks on an alert of which this is the whole tally.
 #[must_use]
 pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
     let name = format!("{} {} {}", job.config.symbol.as_str(), job.config.timeframe, job.config.strategy);
-    let all: [fn(&Job<'_>, &Tally, &str) -> Option<Remark>; 7] =
-        [no_matching_trade, delayed, left_open, unreadable_trades, far_off, at_a_loss, testing];
-    all.into_iter().filter_map(|remark| remark(job, total, &name)).collect()
+    let all: [RemarkMaker; 7] = [no_matching_trade, delayed, left_open, unreadable_trades, far_off, at_a_loss, testing];
+    all.into_iter().filter_map(|make| make(job, total, &name)).collect()
 }
 
 fn delayed(job: &Job<'_>, _: &Tally, name: &str) -> Option<Remark> {
