@@ -47,15 +47,7 @@ impl Documents for MongoStore {
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
-        let mut unique = collection.indexes().iter().filter(|index| index.unique || index.guards.is_some());
-        let has_these = matches!(fields, [("_id", _)])
-            || unique.any(|index| {
-                index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|key| key.0 == *f))
-            });
-        if !has_these {
-            let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
-            return Err(StoreError::Corrupt(format!("{collection} is not unique by {}", names.join(", "))));
-        }
+        collection.check_unique_by(fields)?;
         let filter = fields.iter().map(|(field, value)| ((*field).to_owned(), doc! { "$eq": value.clone() }.into()));
         self.find_first(collection, Query::new(filter.collect())).await
     }

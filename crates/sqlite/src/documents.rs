@@ -51,15 +51,7 @@ impl Documents for SqliteStore {
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
-        let mut unique = collection.indexes().iter().filter(|index| index.unique || index.guards.is_some());
-        let has_these = matches!(fields, [("_id", _)])
-            || unique.any(|index| {
-                index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|k| k.0 == *f))
-            });
-        if !has_these {
-            let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
-            return Err(StoreError::Corrupt(format!("{collection} is not unique by {}", names.join(", "))));
-        }
+        collection.check_unique_by(fields)?;
         let terms: Vec<String> =
             fields.iter().enumerate().map(|(at, (f, _))| format!(r#""{f}" = ?{}"#, at + 1)).collect();
         let sql = format!("SELECT doc FROM {} WHERE {}", collection.name(), terms.join(" AND "));

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
+use bson::Bson;
+
 use super::validator::Weight;
+use super::{Result, StoreError};
 
 /// A collection of documents; in the embedded store a table of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +107,22 @@ impl Collection {
                 | Self::UserSubscriptions
                 | Self::UserAlertPreferences
         )
+    }
+
+    /// Holds that at most one of its documents has the same values in these fields.
+    ///
+    /// # Errors
+    /// `Corrupt` where they are neither `_id` nor the fields of an index that is unique, or that our own writes keep so.
+    pub fn check_unique_by(self, fields: &[(&str, Bson)]) -> Result<()> {
+        let is_of_these = |index: &Index| {
+            index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|key| key.0 == *f))
+        };
+        let mut unique = self.indexes().iter().filter(|index| index.unique || index.guards.is_some());
+        if matches!(fields, [("_id", _)]) || unique.any(is_of_these) {
+            return Ok(());
+        }
+        let names: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+        Err(StoreError::Corrupt(format!("{self} is not unique by {}", names.join(", "))))
     }
 
     /// Its indexes.
