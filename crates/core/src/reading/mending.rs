@@ -8,7 +8,7 @@ use bson::{Bson, Document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Flaw, OWN, Reading, Unreadable, at_once, listed, pack, read_leniently, unpack};
+use super::{Flaw, OWN, Reading, Unreadable, at_once, listed, pack, unpack};
 use crate::money::is_number;
 use crate::store::validator::{Field, Kind, Presence, Weight, fields};
 use crate::store::{Collection, StoreError};
@@ -33,23 +33,23 @@ pub fn read_partially<T: Serialize + DeserializeOwned>(
     collection: Collection,
     kept: &Document,
 ) -> Result<PartialDocument, StoreError> {
-    let bytes = pack(kept)?;
-    if let Ok(value) = at_once::<T>(collection, &bytes) {
-        let document = crate::store::document(&value)?;
-        return Ok(PartialDocument { document, flaws: Vec::new(), respelt: Vec::new() });
-    }
+    let error = match at_once::<T>(collection, &pack(kept)?) {
+        Ok(value) => {
+            let document = crate::store::document(&value)?;
+            return Ok(PartialDocument { document, flaws: Vec::new(), respelt: Vec::new() });
+        }
+        Err(error) => error,
+    };
     let (mut document, mut mender) = (kept.clone(), Mender::of(kept));
     mender.mend(&mut document, collection);
-    let read = read_leniently::<T>(collection, &bytes);
-    let mut flaws = mender.flaws;
-    match read {
-        Ok(reading) => (document, flaws) = (crate::store::document(&reading.value)?, reading.flaws),
-        Err(unreadable) if flaws.is_empty() => {
-            flaws.push(Flaw { path: String::new(), what: unreadable.cause, weight: Weight::Decides });
+    match mender.typed::<T>(&mut document.clone(), collection, &error) {
+        Ok(value) => document = crate::store::document(&value)?,
+        Err(cause) if mender.flaws.is_empty() => {
+            mender.flaws.push(Flaw { path: String::new(), what: cause, weight: Weight::Decides });
         }
         Err(_) => {}
     }
-    Ok(PartialDocument { document, flaws, respelt: mender.respelt })
+    Ok(PartialDocument { document, flaws: mender.flaws, respelt: mender.respelt })
 }
 
 /// The long way: field by field.
@@ -62,17 +62,10 @@ pub(super) fn mended<T: DeserializeOwned>(
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
     let mut mender = Mender::of(&document);
     mender.mend(&mut document, collection);
-    let first = match as_type(&document) {
-        Ok(value) => return Ok(Reading { value, flaws: mender.flaws }),
-        Err(error) => error,
-    };
-    if let Some(value) = mender.without_own(&mut document, collection) {
-        return Ok(Reading { value, flaws: mender.flaws });
+    match mender.typed(&mut document, collection, error) {
+        Ok(value) => Ok(Reading { value, flaws: mender.flaws }),
+        Err(cause) => Err(Unreadable { collection, id, cause }),
     }
-    let cause = listed(&mender.flaws).unwrap_or_else(|| {
-        without_values(&if fields(collection).is_empty() { error.to_string() } else { first.to_string() })
-    });
-    Err(Unreadable { collection, id, cause })
 }
 
 fn as_type<T: DeserializeOwned>(document: &Document) -> Result<T, bson::error::Error> {
@@ -117,6 +110,24 @@ impl Mender {
         for field in fields {
             self.mend_field(document, field, field.path, "");
         }
+    }
+
+    /// The document that was mended as its type, if need be without some of what Alertcast keeps with it; or why it is
+    /// none. `error` is what it was unmended.
+    fn typed<T: DeserializeOwned>(
+        &mut self,
+        document: &mut Document,
+        collection: Collection,
+        error: &bson::error::Error,
+    ) -> Result<T, String> {
+        let mended = match as_type(document) {
+            Ok(value) => return Ok(value),
+            Err(mended) => mended,
+        };
+        self.without_own(document, collection).ok_or_else(|| {
+            let told = if fields(collection).is_empty() { error } else { &mended };
+            listed(&self.flaws).unwrap_or_else(|| without_values(&told.to_string()))
+        })
     }
 
     /// What stands where an object is wanted takes all fields within with it: it weighs as the weightiest of them.
