@@ -36,7 +36,9 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
             let normal = names::normal(name);
             let known = known_names.iter().find(|(known, _)| *known == normal).map(|(_, name)| *name);
             json::put(&mut map, known.unwrap_or(name).to_owned(), value_of(value))?;
-            known_names.push((normal, known.unwrap_or(name)));
+            if known.is_none() {
+                known_names.push((normal, name));
+            }
         }
     }
     Ok(map)

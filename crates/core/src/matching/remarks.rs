@@ -7,6 +7,7 @@ use super::chunk::Tally;
 use super::job::Job;
 use crate::alert::intent::Intent;
 use crate::alert::problem::shown;
+use crate::id::UserId;
 use crate::trade::document::Trade;
 
 /// More numbers of trades than this are not listed.
@@ -160,8 +161,7 @@ fn unreadable_trades(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
     if total.unreadable.is_empty() {
         return None;
     }
-    let users: Vec<String> = total.unreadable.iter().map(ToString::to_string).collect();
-    let users = users.join(", ");
+    let users = listed(&total.unreadable);
     Some(Remark {
         kind: RemarkKind::UnreadableTrades,
         title: format!("Exit for trades that cannot be read: {name}"),
@@ -225,11 +225,15 @@ fn untold_holders(total: &Tally) -> String {
     if total.untold.is_empty() {
         return "They are told of it as the alert has it, without a result.".to_owned();
     }
-    let untold: Vec<String> = total.untold.iter().map(ToString::to_string).collect();
     format!(
         "They are told of it as the alert has it, but for those who want no exits or cannot be reached: {}.",
-        untold.join(", ")
+        listed(&total.untold)
     )
+}
+
+fn listed(users: &[UserId]) -> String {
+    let users: Vec<String> = users.iter().map(ToString::to_string).collect();
+    users.join(", ")
 }
 
 /// An exit that ended nothing and told nobody.

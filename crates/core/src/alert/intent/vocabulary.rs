@@ -258,12 +258,12 @@ fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
         return None;
     }
     let mut best: Option<Vec<Word>> = None;
-    let known = WORDS.iter().map(|(spelling, words)| (*spelling, *words));
-    let others = OTHER_LANGUAGES.iter().map(|(spelling, word)| (*spelling, std::slice::from_ref(word)));
-    for (spelling, words) in known.chain(others) {
+    let english = WORDS.iter().map(|(spelling, words)| (*spelling, *words, true));
+    let others = OTHER_LANGUAGES.iter().map(|(spelling, word)| (*spelling, std::slice::from_ref(word), false));
+    for (spelling, words, is_english) in english.chain(others) {
         let Some(rest) = letters.strip_prefix(spelling) else { continue };
         let whole = depth == 0 && rest.is_empty();
-        if !whole && !is_part(spelling) {
+        if !whole && !is_part(spelling, is_english) {
             continue;
         }
         if let Some(rest) = split(rest, depth + 1) {
@@ -277,11 +277,10 @@ fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
 }
 
 /// Whether a word is found within others. Two letters are too little for that, but for the levels.
-fn is_part(spelling: &str) -> bool {
+fn is_part(spelling: &str, is_english: bool) -> bool {
     let latin = spelling.chars().any(|c| c.is_ascii_alphabetic());
-    let ours = || WORDS.iter().any(|(known, _)| *known == spelling);
     let long = spelling.len() > 2 || matches!(spelling, "tp" | "sl" | "to" | "be");
-    !latin || long && !NEVER_JOINED.contains(&spelling) && ours()
+    !latin || is_english && long && !NEVER_JOINED.contains(&spelling)
 }
 
 /// A lone `T` is a target only before a number, and `percent` belongs to the number before it.
