@@ -95,13 +95,9 @@ impl Name {
     }
 }
 
-/// A strategy's name as people take it for the same: in lower case, its words one blank apart, nothing around them.
+/// A strategy's name as people take it for the same: its letters and digits, in lower case.
 fn folded(strategy: &str) -> String {
-    let is_between =
-        |c: char| c.is_whitespace() || matches!(c, '_' | '-' | '–' | '—' | '\u{200b}'..='\u{200f}' | '\u{feff}');
-    let lower = strategy.to_lowercase();
-    let words = lower.split(is_between).filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join(" ").trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+    strategy.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
 /// How many entities the audience holds.

@@ -80,9 +80,19 @@ fn an_alert_finds_its_configuration_by_what_its_feed_and_exchange_say() {
         let found = audience.config_of(&payload).map(|config| (1..9).find(|n| config_id(*n) == config.id).unwrap());
         assert_eq!((found, payload.delayed_feed().as_deref()), (expected, feed), "{fields}");
     }
-    for strategy in
-        ["ema cross", "EMA  Cross", "EMA\u{a0}Cross", "EMA Cross.", "\"EMA Cross\"", "EMA_Cross", "EMA Cross\u{200b}"]
-    {
+    for strategy in [
+        "ema cross",
+        "EMA  Cross",
+        "EMA\u{a0}Cross",
+        "EMA Cross.",
+        "\"EMA Cross\"",
+        "EMA_Cross",
+        "EMA Cross\u{200b}",
+        "EMACross",
+        "EMA/Cross",
+        "EMA\tCross",
+        "EMA+Cross",
+    ] {
         let payload = alert(serde_json::json!({"symbol": "NSE_DLY:TCS", "strategy": strategy}));
         assert!(audience.config_of(&payload).is_none(), "{strategy}");
         assert_eq!(audience.strategy_meant(&payload), Some("EMA Cross"), "{strategy}");
