@@ -40,8 +40,11 @@ impl KnownSecrets {
             let plain = Layer::of(secret.as_bytes());
             let decoded = plain.decoded();
             for form in [plain.bytes, decoded.bytes] {
-                if form.len() >= SECRET_BYTES_MIN && !known.contains(&form) {
-                    known.push(form);
+                let in_base64 = base64_forms(&form);
+                for form in std::iter::once(form).chain(in_base64) {
+                    if form.len() >= SECRET_BYTES_MIN && !known.contains(&form) {
+                        known.push(form);
+                    }
                 }
             }
         }
@@ -100,6 +103,30 @@ impl KnownSecrets {
             }
         }
     }
+}
+
+/// What a secret reads as within a text in Base64, as in `Authorization: Basic …`: by where in a group of three bytes it
+/// begins; without what its neighbours tell too. Of a short one too little is left to be known by.
+fn base64_forms(secret: &[u8]) -> Vec<Vec<u8>> {
+    const BYTES_MIN: usize = 8;
+    if secret.len() < BYTES_MIN {
+        return Vec::new();
+    }
+    let form = |before: usize| {
+        let bytes: Vec<u8> = std::iter::repeat_n(0, before).chain(secret.iter().copied()).collect();
+        let first = (before * 8).div_ceil(6);
+        let last = bytes.len() * 8 / 6;
+        (first..last).map(|digit| base64_digit(&bytes, digit)).collect()
+    };
+    (0..3).map(form).collect()
+}
+
+/// The digit of that place, of those that six bits each make.
+fn base64_digit(bytes: &[u8], place: usize) -> u8 {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let bit = |at: usize| bytes.get(at / 8).map_or(0, |byte| (byte >> (7 - at % 8)) & 1);
+    let value = (place * 6..place * 6 + 6).fold(0, |value: u8, at| (value << 1) | bit(at));
+    DIGITS[usize::from(value)]
 }
 
 impl fmt::Debug for KnownSecrets {
@@ -198,6 +225,12 @@ mod tests {
             ("xhook/secret-0123hook/secret-0123x", "x[removed][removed]x"),
             ("p@ssw:rd and p%40ssw%3Ard", "[removed] and [removed]"),
             ("short words stay", "short words stay"),
+            // In Base64, at each place within a group of three: `user:` before it, `u:` and `ab:`.
+            ("Basic dXNlcjpob29rL3NlY3JldC0wMTIz", "Basic dXNlcjp[removed]"),
+            ("Basic dTpob29rL3NlY3JldC0wMTIz", "Basic dTp[removed]"),
+            ("aG9vay9zZWNyZXQtMDEyMw==", "[removed]w=="),
+            ("eDpob29rL3NlY3JldC0wMTIzOnk=", "eDp[removed]Onk="),
+            ("OmhvY", "OmhvY"),
             ("HOOK/Secret-0123 in capitals", "[removed] in capitals"),
             ("{\"hook/secret-0123\": 1}", "{\"[removed]\": 1}"),
             ("100% \\ & \\u12 %4 %zz &; \\", "100% \\ & \\u12 %4 %zz &; \\"),

@@ -104,6 +104,11 @@ pub(super) fn is_secret(normal: &str) -> bool {
     is_surely_secret(normal) || WHOLE.contains(&without_number(normal))
 }
 
+/// Whether a field of this name, as it is written, holds a secret: `auth.key` and `auth[key]` are a key of `auth`.
+pub(super) fn names_a_secret(name: &str) -> bool {
+    is_secret(&normal(name)) || name.split(['.', '[', '/', ':']).any(|part| is_secret(&normal(part)))
+}
+
 /// Whether a field of this normal name holds nothing but a secret: not a word that may stand in other fields too.
 pub(super) fn is_surely_secret(normal: &str) -> bool {
     const ENDINGS: &[&str] =
@@ -170,6 +175,12 @@ mod tests {
             "license",
         ] {
             assert!(is_secret(&normal(name)), "{name}");
+        }
+        for name in ["auth.key", "user.pin", "api[key]", "settings.license.id", "headers/Authorization"] {
+            assert!(names_a_secret(name), "{name}");
+        }
+        for name in ["strategy.order.id", "idempotency.id", "order[price]", "NSE:PASSIVE"] {
+            assert!(!names_a_secret(name), "{name}");
         }
         for name in [
             "idempotency_key",

@@ -32,8 +32,7 @@ pub fn scrub(text: &str) -> String {
 /// anew, and read as they did before.
 pub fn scrub_query(query: &str) -> String {
     let pairs = super::query::pairs(query);
-    let (secrets, others): (Vec<_>, Vec<_>) =
-        pairs.into_iter().partition(|(name, _)| names::is_secret(&names::normal(name)));
+    let (secrets, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| names::names_a_secret(name));
     let mut known = Secrets::default();
     for (name, value) in &secrets {
         known.remember_text(value, names::is_surely_secret(&names::normal(name)));
@@ -50,11 +49,13 @@ pub(super) struct Secrets(Vec<String>);
 impl Secrets {
     /// Takes every field named like a secret out of `fields`, at any depth, and remembers its value.
     pub(super) fn strip(&mut self, fields: &mut Map<String, Value>) {
+        let by_label = is_labelled_as_secret(fields);
         fields.retain(|name, value| {
             let normal = names::normal(name);
-            let secret = names::is_secret(&normal);
+            let labelled = by_label && VALUES.contains(&normal.as_str());
+            let secret = labelled || names::names_a_secret(name);
             if secret {
-                self.remember(value, names::is_surely_secret(&normal));
+                self.remember(value, labelled || names::is_surely_secret(&normal));
             }
             !secret
         });
@@ -133,6 +134,17 @@ impl Secrets {
     }
 }
 
+/// Members of an object that holds a name and its value: `{"name": "Authorization", "value": "…"}`.
+const NAMES: &[&str] = &["name", "key", "header", "field", "param"];
+const VALUES: &[&str] = &["value", "val", "content"];
+
+fn is_labelled_as_secret(fields: &Map<String, Value>) -> bool {
+    let label = |(name, value): (&String, &Value)| {
+        NAMES.contains(&names::normal(name).as_str()) && value.as_str().is_some_and(names::names_a_secret)
+    };
+    fields.iter().any(label)
+}
+
 /// Letters and digits mixed, in one piece: as secrets are, and words are not.
 fn is_no_word(text: &str) -> bool {
     let has = |wanted: fn(char) -> bool| text.chars().any(wanted);
@@ -179,7 +191,7 @@ fn named_like_a_secret(before: &str, equals: bool) -> Option<bool> {
     let normal = names::normal(&name);
     let last = || name.rsplit([' ', '.']).next().map(names::normal).unwrap_or_default();
     let named =
-        names::is_secret(&normal) || (equals && !normal.ends_with("idempotencykey") && names::is_secret(&last()));
+        names::names_a_secret(&name) || (equals && !normal.ends_with("idempotencykey") && names::is_secret(&last()));
     named.then(|| names::is_surely_secret(&normal))
 }
 
