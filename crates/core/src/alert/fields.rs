@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::json;
 use super::levels;
 use super::names;
 use super::problem::{Problem, ProblemCode};
@@ -9,6 +10,9 @@ use super::values::Reading;
 
 /// How many levels of groups are looked into: `strategy.order.action`.
 const GROUP_LEVELS_MAX: usize = 2;
+
+/// In how many objects around it a text is still looked at for an object of its own.
+const TEXT_LEVELS_MAX: usize = 3;
 
 /// Where a field stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +85,7 @@ pub(super) struct Fields {
 
 impl Fields {
     pub(super) fn new(mut body: Map<String, Value>, query: Map<String, Value>) -> Self {
-        unfold(&mut body);
+        unfold(&mut body, 0);
         let mut entries = Vec::new();
         index(&body, &[], &mut entries);
         entries.sort_by_key(|entry| entry.path.len());
@@ -226,20 +230,31 @@ fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>)
     }
 }
 
-/// Objects that stand as JSON in a text are objects: `"exits": "{\"tp\": 110}"`. Texts for people stay texts.
-fn unfold(fields: &mut Map<String, Value>) {
-    const MEMBERS_MAX: usize = 64;
+/// Objects, and lists of them, that stand as JSON in a text are what they say: `"exits": "{\"tp\": 110}"`; and so is what
+/// such texts hold again. Texts for people stay texts.
+fn unfold(fields: &mut Map<String, Value>, depth: usize) {
     for (name, value) in fields {
         let normal = names::normal(name);
-        let Some(text) = value.as_str().filter(|text| text.trim_start().starts_with('{')) else { continue };
         if names::is_read(&normal) || names::WRAPPERS.contains(&normal.as_str()) {
             continue;
         }
-        if let Ok(inner) = serde_json::from_str::<Map<String, Value>>(text)
-            && inner.len() <= MEMBERS_MAX
-        {
-            *value = Value::Object(inner);
+        if let Some(inner) = value.as_str().and_then(json::written_out).filter(is_of_objects) {
+            *value = inner;
         }
+        if let Value::Object(members) = value
+            && depth < TEXT_LEVELS_MAX
+        {
+            unfold(members, depth + 1);
+        }
+    }
+}
+
+fn is_of_objects(value: &Value) -> bool {
+    const MEMBERS_MAX: usize = 64;
+    match value {
+        Value::Object(members) => members.len() <= MEMBERS_MAX,
+        Value::Array(items) => !items.is_empty() && items.len() <= MEMBERS_MAX && items.iter().all(Value::is_object),
+        _ => false,
     }
 }
 

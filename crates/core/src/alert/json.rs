@@ -1,5 +1,6 @@
 //! JSON in which no field that decides stands twice: of two signals the reader must not pick one.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -16,18 +17,54 @@ impl ToldTwice {
     pub(super) const MESSAGE: &'static str = "one of its fields stands there twice, with different values";
 }
 
-/// Puts a field among others. Of two that decide nothing the last counts, and of an empty one and another the other.
-///
-/// # Errors
-/// It decides, and stands there with another value.
-pub(super) fn put(fields: &mut Map<String, Value>, name: String, value: Value) -> Result<(), ToldTwice> {
-    match fields.get(&name) {
-        Some(before) if *before == value || is_blank(&value) => return Ok(()),
-        Some(before) if !is_blank(before) && decides(&names::normal(&name)) => return Err(ToldTwice),
-        Some(_) | None => {}
+/// An object in the making. Of two fields of one name that decide nothing the last counts, and of an empty one and
+/// another the other.
+#[derive(Default)]
+pub(super) struct Members {
+    fields: Map<String, Value>,
+    /// The first field that is not empty, by its name in any spelling.
+    first: HashMap<String, String>,
+}
+
+impl Members {
+    /// Puts a field among the others.
+    ///
+    /// # Errors
+    /// It decides, and stands there with another value.
+    pub(super) fn put(&mut self, name: String, value: Value) -> Result<(), ToldTwice> {
+        let spelt = spelling(&name);
+        if is_blank(&value) {
+            self.fields.entry(name).or_insert(value);
+            return Ok(());
+        }
+        match self.first.get(&spelt) {
+            Some(before) if self.differs(before, &name, &value) => return Err(ToldTwice),
+            Some(_) => {}
+            None => drop(self.first.insert(spelt, name.clone())),
+        }
+        self.fields.insert(name, value);
+        Ok(())
     }
-    fields.insert(name, value);
-    Ok(())
+
+    /// Whether a field decides, and stands there with another value. In two spellings all that say what to do are heard;
+    /// of the others one is read.
+    fn differs(&self, before: &str, name: &str, value: &Value) -> bool {
+        let Some(other) = self.fields.get(before).filter(|other| *other != value) else { return false };
+        if before == name {
+            return decides(&spelling(name));
+        }
+        other.is_object() == value.is_object() && is_read_once(&spelling(name))
+    }
+
+    pub(super) fn finish(self) -> Map<String, Value> {
+        self.fields
+    }
+}
+
+/// One name in every spelling; `sl` and `sl%` are two.
+fn spelling(name: &str) -> String {
+    let normal = names::normal(name);
+    if name.contains('%') { normal + "%" } else { normal }
 }
 
 fn is_blank(value: &Value) -> bool {
@@ -35,9 +72,49 @@ fn is_blank(value: &Value) -> bool {
 }
 
 /// Whether a field of this normal name tells what is to be done, or at which price.
-fn decides(normal: &str) -> bool {
+pub(super) fn decides(normal: &str) -> bool {
+    is_read_once(normal) || signs::is_told(normal)
+}
+
+/// Whether it is one of the fields of which only one is read.
+fn is_read_once(normal: &str) -> bool {
     let lists = [names::SYMBOL, names::TIMEFRAME, names::STRATEGY, names::PRICE, names::POSITION, names::PREV_POSITION];
-    lists.iter().any(|list| list.contains(&normal)) || signs::is_told(normal) || levels::is_level(normal)
+    lists.iter().any(|list| list.contains(&normal)) || levels::is_level(normal)
+}
+
+/// The object or list that a text writes out: `"exits": "{\"tp\": 110}"`.
+pub(super) fn written_out(text: &str) -> Option<Value> {
+    read_written(text)?.ok()
+}
+
+fn read_written(text: &str) -> Option<Result<Value, ToldTwice>> {
+    text.trim_start().starts_with(['{', '[']).then_some(())?;
+    match serde_json::from_str(text) {
+        Ok(ToldOnce(value)) => Some(Ok(value)),
+        // It is JSON, and of what that says only this is an error.
+        Err(wrong) if wrong.is_data() => Some(Err(ToldTwice)),
+        Err(_) => None,
+    }
+}
+
+/// Holds what texts write out to it, at any depth, and texts within texts.
+///
+/// # Errors
+/// A field that decides stands twice in one of their objects, with different values.
+pub(super) fn check_texts<'v>(values: impl IntoIterator<Item = &'v Value>) -> Result<(), ToldTwice> {
+    for value in values {
+        match value {
+            Value::String(text) => {
+                if let Some(inner) = read_written(text) {
+                    check_texts([&inner?])?;
+                }
+            }
+            Value::Array(items) => check_texts(items)?,
+            Value::Object(members) => check_texts(members.values())?,
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    Ok(())
 }
 
 /// A value whose objects are held to it.
@@ -95,11 +172,11 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
+        let mut object = Members::default();
         while let Some((name, ToldOnce(value))) = members.next_entry()? {
-            put(&mut object, name, value).map_err(|ToldTwice| A::Error::custom(ToldTwice::MESSAGE))?;
+            object.put(name, value).map_err(|ToldTwice| A::Error::custom(ToldTwice::MESSAGE))?;
         }
-        Ok(Value::Object(object))
+        Ok(Value::Object(object.finish()))
     }
 }
 
@@ -121,12 +198,35 @@ mod tests {
             (r#"{"strategy": {"order": {"comment": "Exit Long", "comment": "x"}}}"#, false),
             (r#"{"orders": [{"sl": 95, "sl": 96}]}"#, false),
             (r#"{"price": 1, "price": 2}"#, false),
+            (r#"{"action": "buy", "Action": "close"}"#, true),
+            (r#"{"price": 100, "Price": 101}"#, false),
+            (r#"{"stop_loss": 95, "stopLoss": 96}"#, false),
             (r#"{"signal": "BUY", "signal": "BUY"}"#, true),
+            (r#"{"signal": "BUY", "SIGNAL": "BUY"}"#, true),
+            (r#"{"Strategy": "EMA", "strategy": {"order": {"action": "buy"}}, "sl": 95, "sl%": 5}"#, true),
             (r#"{"rsi": 1, "rsi": 2, "time": 1, "time": 2}"#, true),
         ] {
             assert_eq!(read(text).is_some(), fine, "{text}");
         }
         assert_eq!(read(r#"{"tp": 110, "tp": null, "sl": "", "sl": 95}"#), read(r#"{"tp": 110, "sl": 95}"#));
+    }
+
+    #[test]
+    fn what_texts_write_out_is_held_to_it_too() {
+        let one = |text: &str| Value::Array(vec![Value::from(text)]).to_string();
+        for (text, fine) in [
+            (r#"{"reduceOnly": true, "reduceOnly": false}"#, false),
+            (r#"  [{"x": 1}, {"sl": 95, "sl": 96}]"#, false),
+            (r#"{"bracket": {"tp": {"price": 110, "price": 120}}}"#, false),
+            (r#"{"sl": 95, "sl": 95, "rsi": 1, "rsi": 2}"#, true),
+            // No JSON, and so no fields.
+            (r#"note: {"sl": 95, "sl": 96}"#, true),
+        ] {
+            for text in [text.to_owned(), one(text), one(&one(text))] {
+                let fields = [Value::from("x"), serde_json::json!({"a": [text]})];
+                assert_eq!(check_texts(&fields).is_ok(), fine, "{text}");
+            }
+        }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {

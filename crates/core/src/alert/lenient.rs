@@ -12,7 +12,7 @@ use std::str::{CharIndices, FromStr};
 
 use serde_json::{Map, Number, Value};
 
-use super::json;
+use super::json::Members;
 use super::source::{DEPTH_MAX, FIELDS_MAX, Unreadable};
 
 /// A name longer than this is a missing quote.
@@ -156,7 +156,7 @@ impl Reader<'_> {
         if depth > DEPTH_MAX {
             return Err(Unreadable::TooDeep);
         }
-        let mut members = Map::new();
+        let mut members = Members::default();
         self.take();
         loop {
             self.commas()?;
@@ -168,11 +168,11 @@ impl Reader<'_> {
             self.count_field()?;
             let name = self.name()?;
             let value = self.value(depth)?;
-            json::put(&mut members, name, value)?;
+            members.put(name, value)?;
             self.separated('}')?;
         }
         self.take();
-        Ok(members)
+        Ok(members.finish())
     }
 
     fn list(&mut self, depth: usize) -> Result<Vec<Value>, Unreadable> {

@@ -39,6 +39,8 @@ pub struct Given {
     /// Take profits by their place in a list.
     listed: BTreeMap<u32, Level>,
     stop_loss: Option<Level>,
+    /// Prices under names that may be other things' (`t1`): targets where they can be ones.
+    perhaps: BTreeMap<u32, Price>,
 }
 
 /// Whether a field's name is a level's.
@@ -73,7 +75,11 @@ impl Given {
     /// The levels as prices. Those in percent need the entry's side and its price; without, they are left out.
     pub(super) fn resolve(&self, side: Option<Side>, entry: Option<Price>) -> Levels {
         let price = |kind, level: &Level| level.price(kind, side, entry);
-        let targets = self.take_profits(|level| price(Kind::TakeProfit, level));
+        let mut targets = self.take_profits(|level| price(Kind::TakeProfit, level));
+        if let (Some(side), Some(entry)) = (side, entry) {
+            let more = self.perhaps.iter().filter(|(_, target)| may_be_target(**target, side, entry));
+            more.for_each(|(number, target)| _ = targets.entry(*number).or_insert(*target));
+        }
         Levels {
             take_profit: targets.get(&1).copied(),
             stop_loss: self.stop_loss.as_ref().and_then(|level| price(Kind::StopLoss, level)),
@@ -102,6 +108,16 @@ impl Given {
         let tp = self.targets.values().chain(self.listed.values()).any(|level| lost(Kind::TakeProfit, level));
         let sl = self.stop_loss.iter().any(|level| lost(Kind::StopLoss, level));
         [("tp", tp), ("sl", sl)].into_iter().filter(|(_, lost)| *lost).map(|(field, _)| field).collect()
+    }
+}
+
+/// Whether a number is a take profit's price for such a trade: on its side, and not another thing's, as a time is.
+fn may_be_target(target: Price, side: Side, entry: Price) -> bool {
+    const TIMES_MAX: Decimal = Decimal::from_parts(3, 0, 0, false, 0);
+    let times = |of: Price| of.get().checked_mul(TIMES_MAX);
+    match side {
+        Side::Buy => target > entry && times(entry).is_some_and(|most| target.get() <= most),
+        Side::Sell => target < entry && times(target).is_some_and(|most| entry.get() <= most),
     }
 }
 

@@ -6,9 +6,8 @@
 
 use serde_json::{Map, Value};
 
-use super::json;
+use super::json::Members;
 use super::lenient::{self, typed};
-use super::names;
 use super::source::{FIELDS_MAX, Unreadable};
 
 /// What may stand between two pairs of a line.
@@ -20,11 +19,9 @@ const NAME_CHARS_MAX: usize = 40;
 /// A value in quotes longer than this has lost its closing one. (TradingView's messages have at most 4,096 characters.)
 const QUOTED_BYTES_MAX: usize = 4_096;
 
-/// Reads the pairs of a text. Lines without a pair are passed over. Two symbols, or two signals, are those of two orders;
-/// of another name that stands there twice the last counts.
+/// Reads the pairs of a text. Lines without a pair are passed over. Two symbols, or two signals, are those of two orders.
 pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
-    let mut map = Map::new();
-    let mut known_names: Vec<(String, &str)> = Vec::new();
+    let mut fields = Members::default();
     let mut count = 0;
     for line in text.split(['\n', '\r']) {
         for (name, value) in line_pairs(line) {
@@ -32,16 +29,10 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
             if count > FIELDS_MAX {
                 return Err(Unreadable::TooManyFields);
             }
-            // Names are one in every spelling.
-            let normal = names::normal(name);
-            let known = known_names.iter().find(|(known, _)| *known == normal).map(|(_, name)| *name);
-            json::put(&mut map, known.unwrap_or(name).to_owned(), value_of(value))?;
-            if known.is_none() {
-                known_names.push((normal, name));
-            }
+            fields.put(name.to_owned(), value_of(value))?;
         }
     }
-    Ok(map)
+    Ok(fields.finish())
 }
 
 /// The pairs of one line, their values as they stand. Bounded, so that a hostile line costs no more than a long one.

@@ -332,6 +332,10 @@ impl Reader {
         let prev = self.allowed("prev_market_position", names::PREV_POSITION, values::position);
         signs.prev = prev.or(signs.prev);
         signs.growth = self.growth();
+        signs.price = match self.fields.look(names::PRICE, values::price) {
+            Found::Value(price, _) => Some(price),
+            Found::Unusable(_) | Found::Nothing => None,
+        };
         let read = reading::read(&signs);
         // What stands in the URL is kept among the rest: the URL itself is not.
         let of_body = read.read_from.iter().map(|heard| heard.place()).filter(|(_, origin)| *origin == Origin::Body);

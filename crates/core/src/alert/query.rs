@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::json;
+use super::json::{self, Members};
 use super::lenient::typed;
 use super::source::{FIELDS_MAX, Unreadable};
 
@@ -13,10 +13,12 @@ pub(super) fn read(query: &str) -> Result<Map<String, Value>, Unreadable> {
     if pairs.len() > FIELDS_MAX {
         return Err(Unreadable::TooManyFields);
     }
-    let mut fields = Map::new();
+    let mut fields = Members::default();
     for (name, value) in pairs {
-        json::put(&mut fields, name, typed(value.trim()))?;
+        fields.put(name, typed(value.trim()))?;
     }
+    let fields = fields.finish();
+    json::check_texts(fields.values())?;
     Ok(fields)
 }
 

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::json::{ToldOnce, ToldTwice};
+use super::intent::signs;
+use super::json::{self, ToldOnce, ToldTwice};
 use super::{entities, lenient, names, pairs, query};
 
 /// The most fields and list items that a body may have, at all levels together.
@@ -75,6 +76,12 @@ pub(super) fn read(body: &[u8]) -> Result<Source, Unreadable> {
 }
 
 fn read_text(text: &str) -> Result<Source, Unreadable> {
+    let source = shape_of(text)?;
+    json::check_texts(source.fields.values())?;
+    Ok(source)
+}
+
+fn shape_of(text: &str) -> Result<Source, Unreadable> {
     let trim = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0');
     let text = text.trim_matches(trim);
     match serde_json::from_str(text).map(|ToldOnce(value)| value) {
@@ -270,12 +277,27 @@ pub(super) fn unwrapped(fields: &Map<String, Value>) -> Result<Option<Map<String
         if (inner.is_object && is_any_read(&inner.fields)) || whole(&inner.fields) {
             let mut all = fields.clone();
             all.shift_remove(name);
+            told_once(&all, &inner.fields)?;
             all.extend(inner.fields);
             measure(&all)?;
             return Ok(Some(all));
         }
     }
     Ok(None)
+}
+
+/// What decides stands around an alert as within it, or only in one of them. An envelope has a `type` and an `id` of its
+/// own, which count where they say that something ends.
+fn told_once(around: &Map<String, Value>, alert: &Map<String, Value>) -> Result<(), ToldTwice> {
+    for (name, value) in around.iter().filter(|(_, value)| !is_blank(value)) {
+        let normal = names::normal(name);
+        let differs =
+            |(name, inner): (&String, &Value)| names::normal(name) == normal && inner != value && !is_blank(inner);
+        if json::decides(&normal) && !signs::is_mere_word(&normal, value) && alert.iter().any(differs) {
+            return Err(ToldTwice);
+        }
+    }
+    Ok(())
 }
 
 /// `a=b&c=d`, with nothing that would split pairs; or one field alone that holds an object.

@@ -221,6 +221,10 @@ fn uncontradicted<'s>(signs: &'s Signs, told: &Told<'s>, intent: Intent) -> Answ
     }
     match by_labels(signs, Direction::Order(side)) {
         None => Ok(intent),
+        // Where nothing was open before, there was nothing to turn.
+        Some(Label { intent: Some(turn @ Intent::Turn { .. }), .. }) => {
+            Ok(if signs.prev.is_none() { turn } else { intent })
+        }
         Some(Label { heard, .. }) => Err(two(heard, opened())),
     }
 }

@@ -24,6 +24,7 @@ use crate::alert::fields::{Fields, Origin};
 use crate::alert::problem::{plain, shown};
 use crate::alert::{levels, names};
 use crate::market::Side;
+use crate::money::Price;
 
 /// How far words are looked for within groups.
 const LEVELS_MAX: usize = 4;
@@ -84,6 +85,8 @@ pub(in crate::alert) struct Signs {
     pub(super) remark: Option<ExitSignal>,
     /// A quantity says that a part is closed.
     pub(super) in_part: bool,
+    /// The alert's price, against which a label's level is held.
+    pub(in crate::alert) price: Option<Price>,
 }
 
 impl Heard {
@@ -139,6 +142,12 @@ pub(in crate::alert) fn is_told(normal: &str) -> bool {
     let lists = [ACTIONS, KINDS, REASONS, LABELS, NAMED_LIKE_OTHERS, POSITION_SIDES, STANCES, SIZES, BEFORE];
     let bare = canonical(normal);
     is_flag(bare) || lists.iter().any(|list| list.contains(&bare))
+}
+
+/// Whether a field of this normal name tells of an order in words, and this one says of nothing that ends.
+pub(in crate::alert) fn is_mere_word(normal: &str, value: &Value) -> bool {
+    is_told_under(canonical(normal))
+        && !matches!(said(value, Place::Remark), Saying::Closing(_) | Saying::Turn { .. } | Saying::Unclear(_))
 }
 
 /// The name without the `strategy` that people copy from TradingView's placeholders.
@@ -310,6 +319,7 @@ impl Found {
             prev: self.before,
             growth: None,
             in_part: self.in_part,
+            price: None,
         }
         .with_remark()
     }

@@ -1,9 +1,13 @@
 //! The words of a phrase: found whatever case, punctuation and joints they come in.
 
+mod abbreviations;
 mod languages;
 mod words;
 
 use self::languages::OTHER_LANGUAGES;
+use rust_decimal::Decimal;
+
+use self::abbreviations::{ABBREVIATIONS, OF_REMARKS};
 use self::words::{NEVER_JOINED, ORDINALS, OTHERS, WORDS};
 use crate::alert::letters;
 use crate::market::Side;
@@ -43,6 +47,16 @@ pub(super) enum Word {
     Square,
     Margin,
     Call,
+    /// Sold or bought: what became of a trade, in an order's name.
+    Sold,
+    Bought,
+    Back,
+    Get,
+    Cash,
+    Kill,
+    Switch,
+    /// `panic`, `emergency`: what an exit is called after, and a sale.
+    Panic,
     Break,
     Even,
     Breakeven,
@@ -77,6 +91,8 @@ pub(super) enum Word {
     Of,
     /// Nothing is to be done.
     Idle,
+    /// What an order came of: `reverse signal`.
+    Signal,
     /// Says nothing.
     Filler,
 }
@@ -104,6 +120,7 @@ impl Word {
 pub(super) struct Number {
     /// Its value, where it is a small whole number.
     pub(super) whole: Option<u32>,
+    pub(super) value: Option<Decimal>,
     pub(super) below_hundred: bool,
     pub(super) percent: bool,
     /// Right after a letter: `TP1`.
@@ -116,6 +133,8 @@ pub(super) enum Token {
     /// A single letter that stands for a word in an order's id: `L`, `S`, `X`.
     Letter(Word),
     Number(Number),
+    /// A single letter that may be a trade's name.
+    Initial,
     /// A word that is not known.
     Other,
 }
@@ -124,7 +143,7 @@ impl Token {
     pub(super) const fn word(self) -> Option<Word> {
         match self {
             Self::Word(word) | Self::Letter(word) => Some(word),
-            Self::Number(_) | Self::Other => None,
+            Self::Number(_) | Self::Initial | Self::Other => None,
         }
     }
 }
@@ -136,23 +155,36 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
     }
     // The plural in brackets, as in TradingView's own `Close entry(s) order`.
     let text = letters::unstyled_text(&text.replace("(s)", "").replace("(S)", "").replace('@', " at "));
-    let as_written = tokens_of(&text);
+    let as_written = tokens_of(&text, &[]);
     if !as_written.contains(&Token::Other) {
         return as_written;
     }
     // Capitals need not mean that a word begins: `eXiT`.
-    let in_one_case = tokens_of(&text.to_lowercase());
+    let in_one_case = tokens_of(&text.to_lowercase(), &[]);
     if in_one_case.contains(&Token::Other) { as_written } else { in_one_case }
 }
 
-fn tokens_of(text: &str) -> Vec<Token> {
+/// The words of a text with abbreviations in it, where with them all of it is known. `remark`: it is an order's name.
+pub(super) fn abbreviated(text: &str, remark: bool) -> Option<Vec<Token>> {
+    if text.chars().count() > CHARS_MAX || !tokens(text).contains(&Token::Other) {
+        return None;
+    }
+    let known = if remark { [ABBREVIATIONS, OF_REMARKS].concat() } else { ABBREVIATIONS.to_vec() };
+    let tokens = tokens_of(&letters::unstyled_text(&text.replace('@', " at ")), &known);
+    (!tokens.contains(&Token::Other) && !tokens.contains(&Token::Initial)).then_some(tokens)
+}
+
+fn tokens_of(text: &str, abbreviations: &[Abbreviation]) -> Vec<Token> {
     let mut tokens = Vec::new();
     for piece in joined(pieces(text)) {
         match piece {
             Piece::Number { text, percent, glued } => tokens.push(Token::Number(number(&text, percent, glued))),
             // `1st`, `2nd`.
             Piece::Letters(end) if is_ordinal(&end) && matches!(tokens.last(), Some(Token::Number(_))) => {}
-            Piece::Letters(letters) => tokens.extend(read(&letters)),
+            Piece::Letters(letters) => match abbreviations.iter().find(|(short, _)| *short == letters) {
+                Some((_, words)) => tokens.extend(words.iter().map(|word| Token::Word(*word))),
+                None => tokens.extend(read(&letters)),
+            },
         }
     }
     spell_out(tokens)
@@ -161,6 +193,9 @@ fn tokens_of(text: &str) -> Vec<Token> {
 fn is_ordinal(letters: &str) -> bool {
     matches!(letters, "st" | "nd" | "rd" | "th")
 }
+
+/// A few letters, and the words that they stand for.
+type Abbreviation = (&'static str, &'static [Word]);
 
 #[derive(Debug)]
 enum Piece {
@@ -227,7 +262,7 @@ fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
 fn number(text: &str, percent: bool, glued: bool) -> Number {
     let plain = text.replace(',', "");
     let below_hundred = plain.split('.').next().is_some_and(|whole| whole.trim_start_matches('0').len() < 3);
-    Number { whole: plain.parse().ok(), below_hundred, percent, glued }
+    Number { whole: plain.parse().ok(), value: plain.parse().ok(), below_hundred, percent, glued }
 }
 
 /// The words that letters without a gap make: `closelong` is two.
@@ -237,10 +272,14 @@ fn read(letters: &str) -> Vec<Token> {
         "s" => return vec![Token::Letter(Word::Short)],
         "t" => return vec![Token::Letter(Word::Target)],
         "x" => return vec![Token::Letter(Word::Exit)],
+        // That of a ratio: `TP 2R`.
+        "r" => {}
+        letter if letter.len() == 1 => return vec![Token::Initial],
         _ => {}
     }
     if let Some((_, value)) = ORDINALS.iter().find(|(word, _)| *word == letters) {
-        return vec![Token::Number(Number { whole: Some(*value), below_hundred: true, percent: false, glued: true })];
+        let (whole, value) = (Some(*value), Some((*value).into()));
+        return vec![Token::Number(Number { whole, value, below_hundred: true, percent: false, glued: true })];
     }
     match split(letters, 0) {
         Some(words) => words.into_iter().map(Token::Word).collect(),

@@ -10,6 +10,7 @@ use super::super::problem::{Problem, plain};
 use super::name::{Kind, LevelName, Says, Unit};
 use super::value::{self, Gives};
 use super::{Found, Given, Level};
+use crate::money::Price;
 
 /// How many objects are looked into: `bracket: {takeProfit: …}`, `order: {exits: {tp: …}}`.
 const GROUP_LEVELS_MAX: usize = 2;
@@ -52,7 +53,9 @@ pub(in crate::alert) fn read(body: &Map<String, Value>, query: &Map<String, Valu
     targets.retain(|number, _| !overruled(number));
     targets.extend(body.targets);
     let listed = if body.listed.is_empty() { query.listed } else { body.listed };
-    let given = Given { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss) };
+    let mut perhaps = query.perhaps;
+    perhaps.extend(body.perhaps);
+    let given = Given { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss), perhaps };
     let mut problems: Vec<Problem> = Vec::new();
     for (which, problem) in body.wrong.into_iter().chain(query.wrong) {
         let is_there = match which {
@@ -89,6 +92,7 @@ struct Part {
     targets: BTreeMap<u32, Level>,
     listed: BTreeMap<u32, Level>,
     stop_loss: Option<Level>,
+    perhaps: BTreeMap<u32, Price>,
     wrong: Vec<(Which, Problem)>,
     /// Where the fields stand that are used up.
     used: Vec<Vec<String>>,
@@ -120,6 +124,15 @@ impl Part {
     /// Takes in what a field gives. Of two that give the same level the first counts.
     fn take(&mut self, candidate: &Candidate<'_>, gives: Gives, origin: Origin) {
         let Gives { levels, wrong, listed } = gives;
+        if candidate.name.is_weak {
+            // Whatever else it is, it is kept, and no entry is refused for it.
+            let prices = levels.into_iter().filter_map(|(number, level)| match level {
+                Level::At(price) => Some((number, price)),
+                Level::Percent(_) => None,
+            });
+            prices.for_each(|(number, price)| _ = self.perhaps.entry(number).or_insert(price));
+            return;
+        }
         if listed && !self.listed.is_empty() {
             return;
         }
@@ -159,6 +172,8 @@ struct Candidate<'a> {
     name: LevelName,
     path: Vec<String>,
     value: &'a Value,
+    /// It stands in another level's object.
+    within_level: bool,
 }
 
 impl Candidate<'_> {
@@ -179,9 +194,10 @@ impl Candidate<'_> {
         self.name.kind == *kind && (number.is_none() || *number == self.name.number)
     }
 
-    /// The field, to be taken from what is left over. Lists and objects stay: they hold more than the level.
+    /// The field, to be taken from what is left over. Lists and objects stay: they hold more than the level, and what is
+    /// read of them once more is to be the same.
     fn used_up(&self) -> Option<Vec<String>> {
-        (!self.value.is_array() && !self.value.is_object()).then(|| self.path.clone())
+        (!self.within_level && !self.value.is_array() && !self.value.is_object()).then(|| self.path.clone())
     }
 }
 
@@ -210,11 +226,17 @@ fn collect<'a>(
             }
             Value::Array(items) if deeper && level.is_none() && within.is_none() && !is_aside(name) => {
                 let labelled = items.iter().filter_map(|item| Some((label(item.as_object()?)?, item)));
-                candidates.extend(labelled.map(|(name, value)| Candidate { name, path: path.clone(), value }));
+                candidates.extend(labelled.map(|(name, value)| Candidate {
+                    name,
+                    path: path.clone(),
+                    value,
+                    within_level: false,
+                }));
             }
             _ => {}
         }
-        candidates.extend(level.map(|name| Candidate { name, path, value }));
+        let within_level = within.is_some();
+        candidates.extend(level.map(|name| Candidate { name, path, value, within_level }));
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) struct LevelName {
     pub(super) is_plain: bool,
     /// It is a name of several levels: `targets`.
     pub(super) is_plural: bool,
+    /// It may be another thing's name: `t1`, a target or a time.
+    pub(super) is_weak: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,9 @@ const WORDS: &[(&str, Word)] = &[
 
 const PLURALS: &[&str] = &["takeprofits", "profittargets", "targets", "tps", "tgts", "stoplosses", "stops"];
 
+/// Words that count before the stem, too.
+const WORDS_BEFORE: &[(&str, Word)] = &[("limit", Word::Price)];
+
 /// A stem that is a level's name with its number alone: `pt1`.
 const NEEDS_A_NUMBER: &str = "pt";
 
@@ -109,6 +114,9 @@ const WORDS_BEHIND: &[(&str, Word)] = &[
     ("values", Word::Price),
     ("value", Word::Price),
     ("val", Word::Price),
+    ("one", Word::Number(1)),
+    ("two", Word::Number(2)),
+    ("three", Word::Number(3)),
     ("order", Word::Plain),
     ("in", Word::Plain),
     ("absolute", Word::Price),
@@ -155,9 +163,13 @@ const WORDS_BEHIND: &[(&str, Word)] = &[
 impl LevelName {
     /// What a field's name says of a level, if it names one.
     pub(super) fn of(name: &str) -> Option<Self> {
+        if let Some(number) = weakly_numbered(&names::normal(name)) {
+            return Some(Self::weak(number));
+        }
         let numbers = name.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty()).count();
         let normal = names::normal(name);
-        let mut words = Words { rest: &normal, kind: None, number: None, stem: "", says: Vec::new() };
+        let mut words =
+            Words { rest: &normal, kind: None, number: None, stem: "", says: Vec::new(), starts_with_limit: false };
         while numbers < 2 && !words.rest.is_empty() {
             words.take()?;
         }
@@ -174,15 +186,23 @@ impl LevelName {
             Says::Level(Unit::Price)
         };
         let is_plain = !matches!(words.stem, "stop" | "stops" | "target" | "targets");
-        Some(Self { kind, number, says, is_plain, is_plural: PLURALS.contains(&words.stem) })
+        Some(Self { kind, number, says, is_plain, is_plural: PLURALS.contains(&words.stem), is_weak: false })
+    }
+
+    const fn weak(number: u32) -> Self {
+        let (kind, says) = (Kind::TakeProfit, Says::Level(Unit::Price));
+        Self { kind, number: Some(number), says, is_plain: true, is_plural: false, is_weak: true }
     }
 
     /// The number that a word is: `first`.
     pub(super) fn number_named(word: &str) -> Option<u32> {
-        WORDS.iter().find_map(|(spelt, says)| match says {
+        let named = WORDS.iter().chain(WORDS_BEHIND).find_map(|(spelt, says)| match says {
             Word::Number(number) if *spelt == word => Some(*number),
             _ => None,
-        })
+        });
+        // Within a level's object `t1`, `level1` and `1` are one of several.
+        let digits = ["level", "lvl", "t", "p"].iter().find_map(|start| word.strip_prefix(start)).unwrap_or(word);
+        named.or_else(|| digits.parse().ok())
     }
 
     /// The unit that a text names, as in `tp_type: "percent"`; none where it names something else.
@@ -202,6 +222,15 @@ impl LevelName {
     }
 }
 
+/// `t1` to `t9`, and `pt`: mostly targets, but a time's name, too, or a threshold's.
+fn weakly_numbered(normal: &str) -> Option<u32> {
+    match normal.as_bytes() {
+        b"pt" => Some(1),
+        [b't', digit @ b'1'..=b'9'] => Some(u32::from(digit - b'0')),
+        _ => None,
+    }
+}
+
 /// A name that is being taken apart.
 struct Words<'a> {
     rest: &'a str,
@@ -209,6 +238,7 @@ struct Words<'a> {
     number: Option<u32>,
     stem: &'static str,
     says: Vec<Word>,
+    starts_with_limit: bool,
 }
 
 impl Words<'_> {
@@ -217,20 +247,22 @@ impl Words<'_> {
         if self.rest.starts_with(|c: char| c.is_ascii_digit()) {
             return self.take_number();
         }
-        let behind = if self.kind.is_some() { WORDS_BEHIND } else { &[] };
+        let behind = if self.kind.is_some() { WORDS_BEHIND } else { WORDS_BEFORE };
         let fits = WORDS.iter().chain(behind).filter(|(spelt, _)| self.rest.starts_with(spelt));
         let (spelt, word) = fits.max_by_key(|(spelt, _)| spelt.len())?;
         if let Word::Stem(kind) = word {
             // `take_profit_target` is one level, `sl_tp` are two.
+            // `limit_stop` is a kind of order, and so is `stop_limit`.
+            (self.says.is_empty() || *spelt != "stop" || !self.starts_with_limit).then_some(())?;
             let before = self.kind.replace(*kind);
             self.stem = spelt;
             before.is_none_or(|before| before == *kind).then_some(())?;
         } else if let Word::Number(number) = word {
             self.number.replace(*number).is_none().then_some(())?;
         } else if self.stem == "stop" && *spelt == "limit" {
-            // `stop_limit` is a kind of order.
             return None;
         }
+        self.starts_with_limit |= self.kind.is_none() && *spelt == "limit";
         self.says.push(*word);
         self.rest = &self.rest[spelt.len()..];
         Some(())
@@ -274,6 +306,15 @@ mod tests {
             ("tp_target_2", TakeProfit, Some(2), Price),
             ("first_target", TakeProfit, Some(1), Price),
             ("tgt1", TakeProfit, Some(1), Price),
+            ("takeProfitLevel1", TakeProfit, Some(1), Price),
+            ("sl_price1", StopLoss, Some(1), Price),
+            ("limit_tp", TakeProfit, None, Price),
+            ("limitTakeProfit2", TakeProfit, Some(2), Price),
+            ("target_one", TakeProfit, Some(1), Price),
+            ("TargetTwo", TakeProfit, Some(2), Price),
+            ("T1", TakeProfit, Some(1), Price),
+            ("t_2", TakeProfit, Some(2), Price),
+            ("pt", TakeProfit, Some(1), Price),
             ("PT2", TakeProfit, Some(2), Price),
             ("ｔｐ１", TakeProfit, Some(1), Price),
             ("tp_order_price", TakeProfit, None, Price),
@@ -324,8 +365,13 @@ mod tests {
             "limitPrice",
             "stop_time",
             "trailing_stop",
-            "pt",
-            "t1",
+            "limit_stop",
+            "limit",
+            "t",
+            "t0",
+            "t10",
+            "t1_time",
+            "one",
             "",
             "１",
         ] {

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::super::names;
 use super::super::problem::{ProblemCode, shown};
 use super::super::values::{self, Reading};
+use super::super::{json, names};
 use super::Level;
 use super::name::{Kind, LevelName, NUMBER_MAX, Says, Unit};
 
@@ -76,7 +76,7 @@ pub(super) fn read(value: &Value, name: &LevelName, unit: Unit) -> Gives {
         return if given { Gives::wrong(1, "has the number 0: levels count from 1") } else { Gives::default() };
     }
     let number = name.number.unwrap_or(1);
-    let gives = match value.as_str().filter(|_| name.is_plural).and_then(written_list) {
+    let gives = match value.as_str().and_then(|text| written_list(text, name.is_plural)) {
         Some(items) => list(&items, name.kind, unit, 0),
         None => any(value, name.kind, unit, 0),
     };
@@ -96,11 +96,16 @@ pub(super) fn read(value: &Value, name: &LevelName, unit: Unit) -> Gives {
     }
 }
 
-/// `110, 120` and its like, of a name that several levels have. Of one level it may be a number with a comma in it.
-fn written_list(text: &str) -> Option<Vec<Value>> {
-    let parts: Vec<&str> =
-        text.split([',', ';', '|', '/', ' ']).map(str::trim).filter(|part| !part.is_empty()).collect();
-    let is_number = |part: &&str| matches!(values::number(part), Reading::Usable(_));
+/// `110, 120` and its like. Of a name that one level has, a comma or a blank alone may belong to the number.
+fn written_list(text: &str, is_plural: bool) -> Option<Vec<Value>> {
+    let parts: Vec<&str> = if is_plural {
+        text.split([',', ';', '|', '/', ' ']).collect()
+    } else {
+        text.split([';', '|', '/']).flat_map(|part| part.split(", ")).collect()
+    };
+    let parts: Vec<&str> = parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
+    let number = |part: &str| values::number(without_percent_sign(part).unwrap_or(part));
+    let is_number = |part: &&str| matches!(number(part), Reading::Usable(_));
     (parts.len() > 1 && parts.iter().all(is_number)).then(|| parts.into_iter().map(Value::from).collect())
 }
 
@@ -116,9 +121,9 @@ fn any(value: &Value, kind: Kind, unit: Unit, depth: usize) -> Gives {
     match value {
         Value::Array(items) => list(items, kind, unit, depth),
         Value::Object(members) => object(members, kind, unit, depth),
-        Value::String(text) if text.trim_start().starts_with(['[', '{']) => match serde_json::from_str(text) {
-            Ok(inner @ (Value::Array(_) | Value::Object(_))) if depth == 0 => any(&inner, kind, unit, 1),
-            _ => Gives::one(1, single(value, unit), String::new()),
+        Value::String(text) => match json::written_out(text).filter(|_| depth == 0) {
+            Some(inner) => any(&inner, kind, unit, 1),
+            None => Gives::one(1, single(value, unit), String::new()),
         },
         _ => Gives::one(1, single(value, unit), String::new()),
     }
@@ -194,8 +199,7 @@ enum Member {
 
 fn member(name: &str, kind: Kind, unit: Unit) -> Member {
     let normal = names::normal(name);
-    let number = normal.parse().ok().or_else(|| LevelName::number_named(&normal));
-    if let Some(number) = number.filter(|number| (1..=NUMBER_MAX).contains(number)) {
+    if let Some(number) = LevelName::number_named(&normal).filter(|number| (1..=NUMBER_MAX).contains(number)) {
         return Member::Numbered(number);
     }
     let prices = price_members(kind);

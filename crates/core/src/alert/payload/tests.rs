@@ -530,12 +530,28 @@ fn a_message_of_several_orders_is_refused_as_such() {
         order.replace("\"price\"", "comment: Exit Long, comment: x, \"price\""),
         "symbol=AAPL&signal=exit&price=5&signal=buy".to_owned(),
         "symbol: AAPL\nsignal: buy\nprice: 5\nTP: 6\nTP: 7".to_owned(),
+        "symbol: AAPL; signal: buy; price: 5; SL: 4; stop: 3; sl: 4.5".to_owned(),
+        "symbol=AAPL,signal=buy,price=5,stop_loss=4,stopLoss=3".to_owned(),
+        // Nor in what a text writes out.
+        order.replace("\"price\"", r#""params": "{\"reduceOnly\":true,\"reduceOnly\":false}", "price""#),
+        order.replace("\"price\"", r#""exits": "[{\"type\":\"sl\",\"price\":4,\"price\":3}]", "price""#),
+        order.replace("\"price\"", r#""a": ["{\"b\":\"{\\\"sl\\\":4,\\\"sl\\\":3}\"}"], "price""#),
+        json!({"content": order.replace("\"price\"", "\"sl\": 4, \"sl\": 3, \"price\"")}).to_string(),
+        // Nor around an alert and within it.
+        json!({"sl": 4, "content": order.replace("\"price\"", "\"sl\": 3, \"price\"")}).to_string(),
+        json!({"reduceOnly": true, "text": order.replace("\"price\"", "\"reduceOnly\": false, \"price\"")}).to_string(),
+        json!({"type": "exit", "text": order.replace("\"price\"", "\"type\": \"market\", \"price\"")}).to_string(),
     ];
     for body in bodies {
         let error = read(body.as_bytes(), "").unwrap_err();
         assert!(matches!(error, Unreadable::SeveralOrders(_)), "{body}: {error}");
         assert!(error.to_string().contains("several orders"), "{error}");
     }
+    for query in ["sl=4&sl=3", "sl=4&SL=3", "reduceOnly=true&reduceOnly=0", "p=%7B%22sl%22:4,%22sl%22:3%7D"] {
+        assert!(matches!(read(order.as_bytes(), query).unwrap_err(), Unreadable::SeveralOrders(_)), "{query}");
+    }
+    let enveloped = json!({"type": "message", "id": "17", "text": order.replace("\"price\"", "\"type\": \"market\", \"id\": \"L\", \"price\"")});
+    assert_eq!(of(&enveloped.to_string()).signal, Some(Signal::Buy), "an envelope has a type and an id of its own");
     let legs =
         r#"{"symbol": "AAPL", "signal": "BUY", "price": 5, "orders": [{"type": "limit", "qty": 1}, {"qty": 2}]}"#;
     assert_eq!(of(legs).price, price("5"), "what does not say what it is for is no order of its own");
@@ -648,6 +664,9 @@ fn what_only_a_secret_is_called_is_cut_out_everywhere() {
             format!("symbol=AAPL; {name}: {SHORT} | signal=buy"),
             format!("symbol=AAPL&{name}={SHORT}"),
             format!("signal=buy {name}={SHORT}"),
+            format!(r#"{{"symbol": "AAPL", "headers.{name}": "{SHORT}", "a[{name}]": "{SHORT}"}}"#),
+            json!({"symbol": "AAPL", "params": json!({"inner": json!({name: SHORT}).to_string()}).to_string()})
+                .to_string(),
             format!("{{\"{name}\": \"{SHORT}\" oops"),
             format!("{{&quot;{name}&quot;: &quot;{SHORT}&quot; oops"),
         ];
@@ -660,6 +679,11 @@ fn what_only_a_secret_is_called_is_cut_out_everywhere() {
             }
         }
     }
+    let labelled =
+        of(r#"{"symbol": "AAPL", "headers": [{"name": "X-Api-Key", "value": "q7Zx1"}, {"name": "rsi", "value": 5}],
+        "field": {"key": "pin", "val": "q7Zx1"}}"#);
+    assert!(!format!("{labelled:?}").contains(SHORT), "{labelled:?}");
+    assert!(format!("{labelled:?}").contains("rsi"), "{labelled:?}");
     let kept = of(r#"{"idempotency_key": "q7Zx1", "pin_bar": 1, "key": "BTCUSDT", "strategy": "BTCUSDT pass 2"}"#);
     assert_eq!((kept.alert_id.as_deref(), kept.strategy.as_deref()), (Some("q7Zx1"), Some("BTCUSDT pass 2")));
     assert_eq!(kept.additional, doc! {"pin_bar": 1});

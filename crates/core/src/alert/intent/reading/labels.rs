@@ -1,10 +1,13 @@
 //! An order's id and comment: where they say that a trade ends.
 
-use super::super::phrase::Saying;
+use rust_decimal::Decimal;
+
+use super::super::phrase::{Closing, Saying};
 use super::super::signs::{Heard, Signs};
-use super::super::{Intent, PositionChange};
+use super::super::{ExitSignal, Intent, PositionChange};
 use super::told::Direction;
 use crate::market::Side;
+use crate::money::Price;
 
 /// What a label makes of an order that would open a trade; no intent where it contradicts it.
 pub(super) struct Label<'s> {
@@ -14,7 +17,8 @@ pub(super) struct Label<'s> {
 
 /// Step 4.
 pub(super) fn by_labels(signs: &Signs, direction: Direction) -> Option<Label<'_>> {
-    let readings = signs.labels.iter().filter_map(|heard| by_label(heard, direction).map(|told| (heard, told)));
+    let readings =
+        signs.labels.iter().filter_map(|heard| by_label(heard, direction, signs.price).map(|told| (heard, told)));
     let mut found: Option<Label<'_>> = None;
     for (heard, intent) in readings {
         // One that tells the reason is better than one that does not.
@@ -33,37 +37,80 @@ pub(super) fn by_labels(signs: &Signs, direction: Direction) -> Option<Label<'_>
 }
 
 /// None where the label does not speak; `Some(None)` where it says that a trade ends which this order cannot end.
-fn by_label(heard: &Heard, direction: Direction) -> Option<Option<Intent>> {
+fn by_label(heard: &Heard, direction: Direction, price: Option<Price>) -> Option<Option<Intent>> {
     let order = match direction {
         Direction::Order(order) => order,
         Direction::Side(side) | Direction::Enter(side) => return by_label_beside_side(heard.saying, side, direction),
     };
     match heard.saying {
-        Saying::Closing(closing) => {
-            let held = order.opposite();
-            if closing.side.is_some_and(|side| side != held) {
-                // `buy` and `Long TP 2%`: a description. `buy` and `Exit Long`: neither.
-                return closing.firm.then_some(None);
-            }
-            if closing.priced && !closing.firm {
-                return Some(None);
-            }
-            Some(Some(match (closing.change, closing.reason) {
-                (Some(PositionChange::Reduced), reason) => {
-                    Intent::Partial { side: Some(held), reason, change: PositionChange::Reduced }
-                }
-                // An order was filled: the stop that had been moved.
-                (Some(PositionChange::Breakeven | PositionChange::StopMoved), _) | (None, None) => {
-                    Intent::Flat { side: Some(held), reason: None }
-                }
-                (None, Some(reason)) => Intent::Exit { reason, side: Some(held), target: closing.target },
-            }))
-        }
-        Saying::Turn { opens: Some(opens), both_told: true } if opens == order => {
-            Some(Some(Intent::Turn { closes: opens.opposite(), reason: None, opens }))
-        }
+        Saying::Closing(closing) => closed(closing, order, price),
+        Saying::Turn { opens, .. } => Some(turned_to(opens, order)),
         Saying::Unclear(_) => Some(None),
         _ => None,
+    }
+}
+
+fn closed(closing: Closing, order: Side, price: Option<Price>) -> Option<Option<Intent>> {
+    let held = order.opposite();
+    if closing.side.is_some_and(|side| side != held) {
+        // `buy` and `Long TP 2%`: a description. `buy` and `Exit Long`: neither.
+        return closing.firm.then_some(None);
+    }
+    if let Some(level) = closing.priced.filter(|_| !closing.firm) {
+        match Priced::of(level, closing.reason, order, price) {
+            Priced::Reached => {}
+            Priced::Doubtful => return Some(None),
+            Priced::Planned => return None,
+        }
+    }
+    Some(Some(match (closing.change, closing.reason) {
+        (Some(PositionChange::Reduced), reason) => {
+            Intent::Partial { side: Some(held), reason, change: PositionChange::Reduced }
+        }
+        // An order was filled: the stop that had been moved.
+        (Some(PositionChange::Breakeven | PositionChange::StopMoved), _) | (None, None) => {
+            Intent::Flat { side: Some(held), reason: None }
+        }
+        (None, Some(reason)) => Intent::Exit { reason, side: Some(held), target: closing.target },
+    }))
+}
+
+/// `Reverse` beside an order: its direction is the new side. What is open on the other one ends with it, which an entry
+/// would leave open.
+fn turned_to(opens: Option<Side>, order: Side) -> Option<Intent> {
+    let agrees = opens.is_none_or(|opens| opens == order);
+    agrees.then(|| Intent::Turn { closes: order.opposite(), reason: None, opens: order })
+}
+
+/// What a level with its price is, beside an order at another one: `TP @ 110`.
+enum Priced {
+    /// The order was filled there.
+    Reached,
+    /// It is where the trade is to end that the order opens.
+    Planned,
+    Doubtful,
+}
+
+impl Priced {
+    /// A level on the wrong side for what the order would open has been reached, and so has one at its price. What lies
+    /// far off on the right side is planned; but stops are filled far behind their level, too.
+    fn of(level: Decimal, reason: Option<ExitSignal>, order: Side, price: Option<Price>) -> Self {
+        const REACHED_PERCENT_MAX: Decimal = Decimal::ONE;
+        const PLANNED_PERCENT_MIN: Decimal = Decimal::from_parts(5, 0, 0, false, 0);
+        let Some(price) = price.map(Price::get).filter(|price| price.is_sign_positive() && !price.is_zero()) else {
+            return Self::Doubtful;
+        };
+        let percent = (level - price).abs().checked_mul(Decimal::ONE_HUNDRED).and_then(|d| d.checked_div(price));
+        let Some(percent) = percent else { return Self::Doubtful };
+        let above = reason == Some(ExitSignal::TpHit);
+        let fits_an_entry = if (order == Side::Buy) == above { level > price } else { level < price };
+        if !fits_an_entry || percent <= REACHED_PERCENT_MAX {
+            Self::Reached
+        } else if above && percent > PLANNED_PERCENT_MIN {
+            Self::Planned
+        } else {
+            Self::Doubtful
+        }
     }
 }
 
@@ -82,6 +129,7 @@ fn by_label_beside_side(saying: Saying, side: Side, direction: Direction) -> Opt
         // A word of opening beside it describes the levels of what it opens.
         Saying::Closing(closing) if !named && !closing.firm && closing.side == Some(side) => None,
         Saying::Closing(_) | Saying::Unclear(_) => Some(None),
+        Saying::Turn { opens, .. } => Some(turned_to(opens, side)),
         _ => None,
     }
 }

@@ -138,7 +138,7 @@ fn merged<'s>(endings: &[(&'s Heard, Closing)]) -> Option<(&'s Heard, Closing)> 
         target: all().find_map(|closing| closing.target).filter(|_| reason == Some(ExitSignal::TpHit)),
         change: all().find_map(|closing| closing.change),
         firm: all().any(|closing| closing.firm),
-        priced: false,
+        priced: None,
     };
     Some((first, merged))
 }

@@ -9,7 +9,7 @@ use super::StateSays;
 use super::fields::{CLOSING_FLAGS, LONG_FLAGS, PARTS, PERCENTAGES, SHORT_FLAGS};
 use crate::alert::intent::phrase::{Place, Saying, understand};
 use crate::alert::values::{self, Reading};
-use crate::alert::{letters, names};
+use crate::alert::{json, letters, names};
 use crate::market::Side;
 
 /// A single value as text, a list as its values in a row.
@@ -118,11 +118,18 @@ fn is_flag_in_words(normal: &str) -> bool {
 pub(super) fn objects_in(value: &Value) -> Vec<Cow<'_, Map<String, Value>>> {
     match value {
         Value::Object(members) => vec![Cow::Borrowed(members)],
-        Value::Array(items) => items.iter().filter_map(Value::as_object).map(Cow::Borrowed).collect(),
-        Value::String(text) if text.trim_start().starts_with('{') => {
-            serde_json::from_str(text).into_iter().map(Cow::Owned).collect()
-        }
-        _ => Vec::new(),
+        Value::Array(items) => items.iter().flat_map(objects_in).collect(),
+        Value::String(text) => json::written_out(text).map(objects_of).unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
+    }
+}
+
+fn objects_of(value: Value) -> Vec<Cow<'static, Map<String, Value>>> {
+    match value {
+        Value::Object(members) => vec![Cow::Owned(members)],
+        Value::Array(items) => items.into_iter().flat_map(objects_of).collect(),
+        Value::String(text) => json::written_out(&text).map(objects_of).unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Vec::new(),
     }
 }
 

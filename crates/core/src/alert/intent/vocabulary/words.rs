@@ -8,6 +8,10 @@ pub(super) const WORDS: &[(&str, &[Word])] = &[
     ("buys", &[Word::Buy]),
     ("sell", &[Word::Sell]),
     ("sells", &[Word::Sell]),
+    ("sold", &[Word::Sold]),
+    ("bought", &[Word::Bought]),
+    ("back", &[Word::Back]),
+    ("buyback", &[Word::Buy, Word::Back]),
     ("long", &[Word::Long]),
     ("longs", &[Word::Long]),
     ("short", &[Word::Short]),
@@ -41,6 +45,18 @@ pub(super) const WORDS: &[(&str, &[Word])] = &[
     ("unwind", &[Word::Exit]),
     ("invalidated", &[Word::Exit]),
     ("sqoff", &[Word::Exit]),
+    ("bail", &[Word::RunOut]),
+    ("bailout", &[Word::RunOut]),
+    ("unload", &[Word::RunOut]),
+    ("offload", &[Word::RunOut]),
+    ("terminate", &[Word::RunOut]),
+    ("terminated", &[Word::RunOut]),
+    ("kill", &[Word::Kill]),
+    ("switch", &[Word::Switch]),
+    ("killswitch", &[Word::Kill]),
+    ("get", &[Word::Get]),
+    ("cash", &[Word::Cash]),
+    ("cashout", &[Word::Cash, Word::Out]),
     ("close", &[Word::Close]),
     ("closes", &[Word::Close]),
     ("closed", &[Word::Close]),
@@ -61,7 +77,13 @@ pub(super) const WORDS: &[(&str, &[Word])] = &[
     ("targets", &[Word::Target]),
     ("profit", &[Word::Target]),
     ("profits", &[Word::Target]),
+    ("gains", &[Word::Target]),
     ("take", &[Word::Filler]),
+    ("secure", &[Word::Filler]),
+    ("secured", &[Word::Filler]),
+    ("bank", &[Word::Filler]),
+    ("banked", &[Word::Filler]),
+    ("booking", &[Word::Filler]),
     ("took", &[Word::Filler]),
     ("cut", &[Word::Filler]),
     ("book", &[Word::Filler]),
@@ -192,8 +214,8 @@ pub(super) const WORDS: &[(&str, &[Word])] = &[
     ("early", &[Word::Modifier]),
     ("force", &[Word::Modifier]),
     ("forced", &[Word::Modifier]),
-    ("emergency", &[Word::Modifier]),
-    ("panic", &[Word::Modifier]),
+    ("emergency", &[Word::Panic]),
+    ("panic", &[Word::Panic]),
     ("protective", &[Word::Modifier]),
     ("auto", &[Word::Modifier]),
     ("automatic", &[Word::Modifier]),
@@ -256,7 +278,7 @@ pub(super) const WORDS: &[(&str, &[Word])] = &[
     ("positions", &[Word::Filler]),
     ("trade", &[Word::Filler]),
     ("trades", &[Word::Filler]),
-    ("signal", &[Word::Filler]),
+    ("signal", &[Word::Signal]),
     ("alert", &[Word::Filler]),
     ("only", &[Word::Filler]),
     ("full", &[Word::Filler]),
@@ -283,7 +305,10 @@ pub(super) const WORDS: &[(&str, &[Word])] = &[
 pub(super) const OTHERS: &[&str] = &["breakout", "breakouts", "turnover", "takeover", "overall"];
 
 /// Words that are no parts of longer pieces of letters: too many other words begin or end like them.
-pub(super) const NEVER_JOINED: &[&str] = &["over", "cut", "now", "new", "cap", "part", "bull", "bear", "hold", "held"];
+pub(super) const NEVER_JOINED: &[&str] = &[
+    "over", "cut", "now", "new", "cap", "part", "bull", "bear", "hold", "held", "sold", "back", "kill", "switch",
+    "get", "cash", "gains", "bail", "bank",
+];
 
 /// Numbers in words.
 pub(super) const ORDINALS: &[(&str, u32)] =
