@@ -4,6 +4,8 @@
 //! - `sqlite::OP::applied`: after it is applied, before the COMMIT of its group.
 //! - `sqlite::commit::before_commit`, `sqlite::commit::after_commit`: around the COMMIT of a group, before anything is
 //!   acknowledged.
+//! - `sqlite::file::STAGE`: while a new database's file, the store's or the spool's, is made: `created`, `made`,
+//!   `carried_over`, `closed`, `synced`, `renamed`.
 //!
 //! `OP` is one of [`Op`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
 //! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`; of the spool, `spool`

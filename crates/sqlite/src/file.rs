@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use alertcast_core::store::StoreError;
 use rusqlite::Connection;
 
+use crate::failpoints::pass;
 use crate::fault::{Fault, OpenError};
 use crate::store::{connect, create_private, folder_error, read_only};
 
@@ -97,16 +98,23 @@ fn build(
     }
     create_private(&new).map_err(&failed)?;
     let broken = |fault: Fault| OpenError::Store(fault.0);
+    let stage = |stage| pass("file", stage).map_err(broken);
+    stage("created")?;
     let mut conn = connect(&new, 1024).map_err(broken)?;
     make(&mut conn)?;
+    stage("made")?;
     // Everything into the one file: closing the last connection carries its log over and removes it.
     conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(|error| broken(error.into()))?;
+    stage("carried_over")?;
     conn.close().map_err(|(_, error)| broken(error.into()))?;
+    stage("closed")?;
     if BESIDE.iter().any(|end| is_filled(&with_end(&new, end))) {
         return Err(OpenError::Store(StoreError::Unavailable(format!("{} cannot be completed", new.display()))));
     }
     File::open(&new).and_then(|file| file.sync_all()).map_err(&failed)?;
+    stage("synced")?;
     std::fs::rename(&new, path).map_err(&failed)?;
+    stage("renamed")?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(&failed)
 }
 

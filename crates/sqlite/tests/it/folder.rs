@@ -114,7 +114,7 @@ fn what_a_first_start_that_was_cut_off_has_left_is_in_nobodys_way() {
     for name in ["alertcast.db", "spool.db"] {
         for left in ["", "half of a database"] {
             let dir = TempDir::new().unwrap();
-            for end in [".new", ".new-wal", ".new-shm"] {
+            for end in [".new", ".new-wal", ".new-shm", ".new-journal"] {
                 std::fs::write(dir.path().join(format!("{name}{end}")), left).unwrap();
             }
             open_file(dir.path(), name).unwrap();

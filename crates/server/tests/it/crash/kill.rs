@@ -23,7 +23,7 @@ const ALERTS_A_ROUND_ON_MONGODB: usize = 5;
 const KILL_WITHIN_MS: u64 = 450;
 const KILL_STARTING_WITHIN_MS: u64 = 60;
 
-fn setting(name: &str) -> Option<u64> {
+pub(super) fn setting(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 

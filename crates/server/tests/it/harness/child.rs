@@ -53,13 +53,16 @@ impl Site {
 
     /// The same, over the store of this place.
     pub(crate) async fn at(place: Place, world: World, sim: SimConfig) -> Self {
+        let site = Self::bare(place, world, sim).await;
+        site.fill().await;
+        site
+    }
+
+    /// The same before the program's first start: there is no store yet.
+    pub(crate) async fn bare(place: Place, world: World, sim: SimConfig) -> Self {
         prepare_process();
         let server = telegram_sim::start(sim.bot(BOT).bot(OTHER_BOT).strict(), "127.0.0.1:0").await.unwrap();
         start_chats(&server.sim(), &world);
-        let store = place.open().await;
-        store.setup().await.unwrap();
-        store.write(world.writes()).await.unwrap();
-        close(store);
         let address = free_address();
         let settings = [
             ("LISTEN", address.to_string()),
@@ -84,6 +87,14 @@ impl Site {
             settings: settings.map(|(name, value)| (format!("ALERTCAST_{name}"), value)).into(),
             place,
         }
+    }
+
+    /// Puts the world into the store. No child may be running.
+    pub(crate) async fn fill(&self) {
+        let store = self.store().await;
+        store.setup().await.unwrap();
+        store.write(self.world.writes()).await.unwrap();
+        close(store);
     }
 
     /// The folder of this test.
