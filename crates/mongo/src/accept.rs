@@ -19,11 +19,11 @@ use bson::{Document, doc};
 use mongodb::options::{ReturnDocument, WriteConcern};
 
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
+use crate::error::{Fault, Result, senseless};
 use crate::line::{Line, Waiter};
 use crate::query::whole;
 use crate::setup::COUNTERS;
-use crate::transact::{Tx, Update, bounded};
+use crate::transact::{Tx, Update};
 
 /// The counter of the order in which alerts were accepted.
 pub(crate) const ORDER: &str = "order";
@@ -172,37 +172,42 @@ async fn insert(tx: &mut Tx, offers: &[Offer]) -> Result<()> {
 ///
 /// A write of its own: it is lost only together with the transaction that uses the place, for that is written after it.
 pub(crate) async fn raise_place(store: &MongoStore, count: i64, now: Time) -> StoreResult<i64> {
-    bounded(async {
-        let above = doc! { "$add": [{ "$ifNull": ["$seq", 0_i64] }, count] };
-        let raise = vec![doc! { "$set": { "seq": { "$max": [above, now.millis()] } } }];
-        let counters = store.db.collection::<Document>(COUNTERS);
-        for _ in 0..FIRSTS_MAX {
-            let raised = counters.find_one_and_update(doc! { "_id": ORDER }, raise.clone()).upsert(true);
-            let raised = raised.return_document(ReturnDocument::After).write_concern(WriteConcern::nodes(1));
-            match raised.await.map_err(Fault::from) {
-                Ok(Some(counter)) => return place_in(&counter),
-                Err(fault) if !fault.is_taken() => return Err(fault),
-                // Others have just made it.
-                Ok(None) | Err(_) => {}
+    store
+        .link
+        .bounded(async {
+            let above = doc! { "$add": [{ "$ifNull": ["$seq", 0_i64] }, count] };
+            let raise = vec![doc! { "$set": { "seq": { "$max": [above, now.millis()] } } }];
+            let counters = store.db().collection::<Document>(COUNTERS);
+            for _ in 0..FIRSTS_MAX {
+                let raised = counters.find_one_and_update(doc! { "_id": ORDER }, raise.clone()).upsert(true);
+                let raised = raised.return_document(ReturnDocument::After).write_concern(WriteConcern::nodes(1));
+                match raised.await.map_err(Fault::from) {
+                    Ok(Some(counter)) => return place_in(&counter, now),
+                    Err(fault) if !fault.is_taken() => return Err(fault),
+                    // Others have just made it.
+                    Ok(None) | Err(_) => {}
+                }
             }
-        }
-        Err(Fault::Again)
-    })
-    .await
+            Err(Fault::Again)
+        })
+        .await
 }
 
 /// New alerts come behind those that a backup brought.
 pub(crate) async fn keep_place(store: &MongoStore, last: i64) -> StoreResult<()> {
-    bounded(async {
-        let counters = store.db.collection::<Document>(COUNTERS);
-        let raise = doc! { "$max": { "seq": last } };
-        counters.update_one(doc! { "_id": ORDER }, raise).upsert(true).await?;
-        Ok(())
-    })
-    .await
+    store
+        .link
+        .bounded(async {
+            let counters = store.db().collection::<Document>(COUNTERS);
+            let raise = doc! { "$max": { "seq": last } };
+            counters.update_one(doc! { "_id": ORDER }, raise).upsert(true).await?;
+            Ok(())
+        })
+        .await
 }
 
-fn place_in(counter: &Document) -> Result<i64> {
-    let seq = counter.get("seq").and_then(whole);
-    seq.ok_or_else(|| Fault::Store(StoreError::Corrupt(format!("{COUNTERS} {ORDER}: no number"))))
+/// At least the moment's place: the server has seen to that.
+fn place_in(counter: &Document, now: Time) -> Result<i64> {
+    let seq = counter.get("seq").and_then(whole).filter(|seq| *seq >= now.millis());
+    seq.ok_or_else(|| senseless("no place for an alert"))
 }

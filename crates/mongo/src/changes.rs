@@ -9,7 +9,7 @@ use crate::connect::MongoStore;
 use crate::error::Result;
 use crate::query::{Query, whole};
 use crate::setup::COUNTERS;
-use crate::transact::{Tx, bounded};
+use crate::transact::Tx;
 
 /// The counter's id.
 const CHANGES: &str = "changes";
@@ -44,8 +44,8 @@ pub(crate) async fn since(store: &MongoStore, seq: i64, limit: usize) -> StoreRe
 }
 
 pub(crate) async fn last(store: &MongoStore) -> StoreResult<i64> {
-    let asked = bounded(async {
-        let counter = store.db.collection::<Document>(COUNTERS).find_one(doc! { "_id": CHANGES }).await?;
+    let asked = store.link.bounded(async {
+        let counter = store.db().collection::<Document>(COUNTERS).find_one(doc! { "_id": CHANGES }).await?;
         Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
     });
     store.interruptions.heed(asked).await

@@ -21,8 +21,8 @@ use crate::error::{ConnectError, Fault, Result};
 use crate::gates::Gates;
 use crate::intake::{Floors, Marks};
 use crate::interruption::Interruptions;
+use crate::link::ServerLink;
 use crate::query::{Query, whole};
-use crate::transact::bounded;
 
 /// The seed's name for the database, where neither the connection string nor the options name one.
 const DATABASE: &str = "trading_alerts";
@@ -54,8 +54,7 @@ const CONNECTIONS_MAX: u32 = 32;
 /// MongoDB as the store. Cheap to clone.
 #[derive(Clone)]
 pub struct MongoStore {
-    pub(crate) client: Client,
-    pub(crate) db: Database,
+    pub(crate) link: Arc<ServerLink>,
     pub(crate) gates: Arc<Gates>,
     pub(crate) offers: Arc<Offers>,
     pub(crate) marks: Arc<Marks>,
@@ -69,7 +68,7 @@ pub struct MongoStore {
 impl fmt::Debug for MongoStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The client knows the password.
-        f.debug_struct("MongoStore").field("database", &self.db.name()).finish_non_exhaustive()
+        f.debug_struct("MongoStore").field("database", &self.db().name()).finish_non_exhaustive()
     }
 }
 
@@ -104,14 +103,13 @@ impl MongoStore {
         }
         let hosts: Vec<String> = client_options.hosts.iter().map(ToString::to_string).collect();
         let store = Self::over(client, name.as_deref().unwrap_or(DATABASE), &hosts.join(","));
+        store.link.keep(client_options);
         Ok(Self { interruptions, ..store })
     }
 
     pub(crate) fn over(client: Client, database: &str, hosts: &str) -> Self {
-        let db = client.database(database);
         Self {
-            client,
-            db,
+            link: ServerLink::to(client.database(database)),
             gates: Arc::default(),
             offers: Arc::default(),
             marks: Arc::default(),
@@ -125,7 +123,7 @@ impl MongoStore {
     /// Where it is, for people: the servers that were named, and the database.
     #[must_use]
     pub fn place(&self) -> String {
-        format!("MongoDB at {}, database {}", self.hosts, self.db.name())
+        format!("MongoDB at {}, database {}", self.hosts, self.db().name())
     }
 
     /// What `setup` would make of collections, indexes and validators, one line each. Nothing is changed.
@@ -141,12 +139,16 @@ impl MongoStore {
     pub async fn transaction_lifetime(&self) -> Option<Duration> {
         const NAME: &str = "transactionLifetimeLimitSeconds";
         let asked = doc! { "getParameter": 1, NAME: 1 };
-        let answer = self.client.database("admin").run_command(asked).await.ok()?;
+        let answer = self.link.client().database("admin").run_command(asked).await.ok()?;
         answer.get(NAME).and_then(whole).and_then(|seconds| u64::try_from(seconds).ok()).map(Duration::from_secs)
     }
 
+    pub(crate) fn db(&self) -> Database {
+        self.link.database()
+    }
+
     pub(crate) fn collection(&self, collection: Collection) -> mongodb::Collection<Document> {
-        self.db.collection(collection.name())
+        self.db().collection(collection.name())
     }
 
     /// The documents that a query finds, as a majority has them.
@@ -171,12 +173,13 @@ impl MongoStore {
         if query.is_void() {
             return Ok(Vec::new());
         }
-        bounded(async {
-            let options = query.options();
-            let these = self.collection(collection).clone_with_type::<RawDocumentBuf>();
-            Ok(these.find(query.filter).with_options(options).await?.try_collect().await?)
-        })
-        .await
+        self.link
+            .bounded(async {
+                let options = query.options();
+                let these = self.collection(collection).clone_with_type::<RawDocumentBuf>();
+                Ok(these.find(query.filter).with_options(options).await?.try_collect().await?)
+            })
+            .await
     }
 
     /// The first document that a query finds.

@@ -18,7 +18,6 @@ use futures::TryStreamExt;
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::query::{Query, whole};
-use crate::transact::bounded;
 use crate::{changes, list, setup, write};
 
 /// So many ids are asked for at once.
@@ -58,7 +57,7 @@ impl Documents for MongoStore {
     }
 
     async fn open_trades_by_config(&self, user: UserId) -> StoreResult<Vec<OpenTrades>> {
-        bounded(open_trades_by_config(self, user)).await
+        self.link.bounded(open_trades_by_config(self, user)).await
     }
 
     async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
@@ -66,7 +65,7 @@ impl Documents for MongoStore {
     }
 
     async fn count(&self, collection: Collection) -> StoreResult<u64> {
-        bounded(async { Ok(self.collection(collection).count_documents(doc! {}).await?) }).await
+        self.link.bounded(async { Ok(self.collection(collection).count_documents(doc! {}).await?) }).await
     }
 
     async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
@@ -118,7 +117,7 @@ impl Documents for MongoStore {
     }
 
     async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {
-        bounded(signing_key(self, name, fresh)).await
+        self.link.bounded(signing_key(self, name, fresh)).await
     }
 }
 

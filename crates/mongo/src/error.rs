@@ -23,6 +23,9 @@ const UNAUTHORIZED: i32 = 13;
 const NOT_ALLOWED: &str = "MongoDB does not let this user do that: it needs the roles readWrite and dbAdmin on the \
                            database, or no user is named where one is needed";
 
+/// Every server takes documents of this size.
+const DOCUMENT_BYTES_MAX: u64 = 16 * 1024 * 1024;
+
 /// So much of a server's words is passed on.
 const MESSAGE_CHARS_MAX: usize = 300;
 
@@ -81,6 +84,18 @@ impl Fault {
             Self::Driver(error) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => false,
             Self::Driver(error) => error.contains_label(TRANSIENT_TRANSACTION_ERROR),
             Self::Store(_) | Self::Unfit(_) => false,
+        }
+    }
+
+    /// Whether the driver has refused by itself what is right to ask: it goes by nonsense that it was told.
+    pub(crate) fn is_of_the_client(&self) -> bool {
+        match self {
+            Self::Driver(error) => match &*error.kind {
+                ErrorKind::Internal { .. } => true,
+                ErrorKind::InvalidArgument { message, .. } => !is_too_large(message),
+                _ => false,
+            },
+            Self::Store(_) | Self::Unfit(_) | Self::Again => false,
         }
     }
 
@@ -153,19 +168,56 @@ fn of_driver(error: &Error) -> StoreError {
         None => {}
     }
     match &*error.kind {
-        // The last: more than the server's greatest document, say.
-        ErrorKind::BsonDeserialization(_)
-        | ErrorKind::BsonSerialization(_)
-        | ErrorKind::Bson(_)
-        | ErrorKind::InvalidResponse { .. }
-        | ErrorKind::InvalidArgument { .. } => {
-            StoreError::Corrupt(error.kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect())
-        }
+        kind if is_unsendable(kind) => StoreError::Corrupt(kind.to_string().chars().take(MESSAGE_CHARS_MAX).collect()),
+        kind if is_senseless(kind) => unavailable(&format!("MongoDB's answer makes no sense: {kind}")),
         ErrorKind::Authentication { .. } => unavailable(LOGIN_REFUSED),
         ErrorKind::ServerSelection { message, .. } => unavailable(&no_server(message)),
         ErrorKind::Io(io) => unavailable(&format!("the connection to MongoDB broke: {io}")),
         other => unavailable(&other.to_string()),
     }
+}
+
+/// Whether what was to be sent is at fault, so that to try again would not help.
+fn is_unsendable(kind: &ErrorKind) -> bool {
+    match kind {
+        ErrorKind::BsonSerialization(_) => true,
+        ErrorKind::Bson(bson) => is_unwritable(bson),
+        ErrorKind::InvalidArgument { message, .. } => is_too_large(message),
+        _ => false,
+    }
+}
+
+fn is_unwritable(error: &bson::error::Error) -> bool {
+    use bson::error::ErrorKind as Kind;
+    match error.kind {
+        Kind::Serialization { .. } | Kind::TooLargeUnsignedInteger { .. } | Kind::DateTime { .. } => true,
+        // Of the name of a field. What was read has none.
+        Kind::MalformedBytes { .. } => error.message.as_ref().is_some_and(|said| said.contains("interior null")),
+        _ => false,
+    }
+}
+
+/// Whether a document or a message is larger than a server takes: the driver names the limit. One that is lower than any
+/// server's is nonsense that it was told.
+fn is_too_large(message: &str) -> bool {
+    let is_limit = message.starts_with("insert document must be within ") || message.starts_with("Message length ");
+    let mut numbers = message.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
+    let limit = if message.starts_with("insert") { numbers.next() } else { numbers.nth(1) };
+    is_limit && limit.is_some_and(|limit| limit >= DOCUMENT_BYTES_MAX)
+}
+
+/// Whether the answer is at fault: it is not what was asked for, or nothing at all. What was asked may have been done.
+pub(crate) fn is_senseless(kind: &ErrorKind) -> bool {
+    match kind {
+        ErrorKind::BsonDeserialization(_) | ErrorKind::InvalidResponse { .. } | ErrorKind::Internal { .. } => true,
+        ErrorKind::Bson(_) | ErrorKind::InvalidArgument { .. } => !is_unsendable(kind),
+        _ => false,
+    }
+}
+
+/// An answer that can be read, and does not say what it must.
+pub(crate) fn senseless(what: &str) -> Fault {
+    Fault::Store(StoreError::Unavailable(format!("MongoDB's answer makes no sense: {what}")))
 }
 
 /// What the driver says when it finds no server to use: it describes all that it knows of each. What is of use to people is
@@ -308,6 +360,25 @@ mod tests {
             no_server("Server selection timeout: No available servers. Topology: { Type: Unknown }"),
             "no MongoDB server answers: Server selection timeout: No available servers."
         );
+    }
+
+    #[test]
+    fn an_answer_that_makes_no_sense_may_have_been_a_success_and_what_cannot_be_sent_was_none() {
+        let of = |kind: ErrorKind| StoreError::from(Fault::from(Error::from(kind)));
+        let read = bson::Document::from_reader(&[1, 2, 3][..]).unwrap_err();
+        assert!(matches!(of(ErrorKind::Bson(read)), StoreError::Unavailable(_)));
+        let name = bson::raw::CString::try_from("a\0b").unwrap_err();
+        assert!(matches!(of(ErrorKind::Bson(name)), StoreError::Corrupt(_)));
+    }
+
+    #[test]
+    fn a_limit_that_no_server_has_does_not_make_a_document_too_large() {
+        let document =
+            |limit: u64| format!("insert document must be within {limit} bytes, but document provided is 9 bytes");
+        let message = |limit: u64| format!("Message length 99999999 over maximum {limit}");
+        assert!(is_too_large(&document(16_777_216)) && is_too_large(&message(48_000_000)));
+        assert!(!is_too_large(&document(0)) && !is_too_large(&message(16)));
+        assert!(!is_too_large("checked arithmetic failure") && !is_too_large("out of range 99999999 99999999"));
     }
 
     #[test]

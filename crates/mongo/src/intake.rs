@@ -21,7 +21,6 @@ use crate::line::{Line, Waiter};
 use crate::notice;
 use crate::query::{Query, at_path, whole};
 use crate::setup::COUNTERS;
-use crate::transact::bounded;
 
 /// How many prices of the past a new one is held against.
 const RECENT_PRICES: usize = 8;
@@ -105,9 +104,9 @@ async fn prices_since(store: &MongoStore, config: ConfigId, since: Time) -> Stor
 }
 
 async fn tell_mark(store: MongoStore, waiting: Vec<Waiter<(), i64>>) {
-    let read = bounded(async {
+    let read = store.link.bounded(async {
         // A primary that has been replaced and does not know it must not answer.
-        let counters = store.db.collection::<Document>(COUNTERS);
+        let counters = store.db().collection::<Document>(COUNTERS);
         let counter = counters.find_one(doc! { "_id": accept::ORDER });
         let counter = counter.read_concern(ReadConcern::linearizable()).await?;
         Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))

@@ -11,7 +11,7 @@ use mongodb::options::ReturnDocument;
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::query::Query;
-use crate::transact::{Tx, bounded};
+use crate::transact::Tx;
 
 #[async_trait]
 impl Leases for MongoStore {
@@ -56,8 +56,8 @@ impl Leases for MongoStore {
     async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
         let _turn = self.gates.pass(&[name]).await;
         match seen {
-            None => bounded(take_new(self, name, owner)).await,
-            Some(seen) => bounded(take_over(self, name, owner, seen)).await,
+            None => self.link.bounded(take_new(self, name, owner)).await,
+            Some(seen) => self.link.bounded(take_over(self, name, owner, seen)).await,
         }
     }
 
@@ -72,14 +72,15 @@ impl Leases for MongoStore {
 
     async fn forget_lease(&self, seen: &Lease) -> StoreResult<()> {
         let _turn = self.gates.pass(&[&seen.name]).await;
-        bounded(async {
-            let as_seen = doc! {
-                "_id": &seen.name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal,
-            };
-            self.collection(Collection::Leases).delete_one(as_seen).await?;
-            Ok(())
-        })
-        .await
+        self.link
+            .bounded(async {
+                let as_seen = doc! {
+                    "_id": &seen.name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal,
+                };
+                self.collection(Collection::Leases).delete_one(as_seen).await?;
+                Ok(())
+            })
+            .await
     }
 
     fn is_exclusive(&self) -> bool {
@@ -123,9 +124,11 @@ async fn take_over(store: &MongoStore, name: &str, owner: &str, seen: &Lease) ->
 /// Changes a lease that is still the caller's. A commit under the lease holds its document, so this takes its turn.
 async fn change_own(store: &MongoStore, lease: &Lease, update: Document) -> StoreResult<bool> {
     let _turn = store.gates.pass(&[&lease.name]).await;
-    bounded(async {
-        let own = doc! { "_id": &lease.name, "owner": &lease.owner, "epoch": lease.epoch };
-        Ok(store.collection(Collection::Leases).update_one(own, update).await?.matched_count == 1)
-    })
-    .await
+    store
+        .link
+        .bounded(async {
+            let own = doc! { "_id": &lease.name, "owner": &lease.owner, "epoch": lease.epoch };
+            Ok(store.collection(Collection::Leases).update_one(own, update).await?.matched_count == 1)
+        })
+        .await
 }

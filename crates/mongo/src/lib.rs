@@ -1,7 +1,8 @@
 //! The scalable store: MongoDB behind the ports of [`alertcast_core::store`]. It has to be a replica set (one node is
 //! enough) or a sharded cluster, because a commit is one transaction.
 //!
-//! - [`connect`]: reaching the server and refusing one that cannot keep our promises. [`setup`]: collections, indexes.
+//! - [`connect`]: reaching the server and refusing one that cannot keep our promises; [`link`]: staying with it.
+//!   [`setup`]: collections, indexes.
 //! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way,
 //!   [`line`] lets them share what they want at the same time.
 //! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`book`],
@@ -29,6 +30,7 @@ mod intake;
 mod interruption;
 mod leases;
 mod line;
+mod link;
 mod list;
 mod notice;
 mod outbox;

@@ -225,7 +225,7 @@ impl Harness for Watched {
 }
 
 async fn drop_database(watched: &Watched) {
-    watched.open().await.db.drop().await.unwrap();
+    watched.open().await.db().drop().await.unwrap();
 }
 
 const HOLDERS: &str = "alertConfigId_1_status_1_userId_1";

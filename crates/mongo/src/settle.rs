@@ -13,7 +13,6 @@ use bson::{Bson, Document, doc};
 
 use crate::connect::MongoStore;
 use crate::query::{Query, at_path, whole};
-use crate::transact::bounded;
 
 /// How many deliveries are in memory at once.
 const PAGE: usize = 1_000;
@@ -44,7 +43,10 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
     // One that was sent again meanwhile, and may have ended again, is not in the lists.
     as_seen.insert("alertcast.resends", at_path(&kept, "alertcast.resends").cloned().unwrap_or(Bson::Null));
     let update = doc! { "$set": set };
-    let done = bounded(async { Ok(store.collection(Collection::Alerts).update_one(as_seen, update).await?) }).await?;
+    let done = store
+        .link
+        .bounded(async { Ok(store.collection(Collection::Alerts).update_one(as_seen, update).await?) })
+        .await?;
     if done.matched_count == 1 {
         return Ok(Settled::Now);
     }

@@ -15,7 +15,7 @@ use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
 use crate::error::Result;
 use crate::query::Query;
-use crate::transact::{Tx, Update, bounded};
+use crate::transact::{Tx, Update};
 
 pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64> {
     tx.fence(fence).await?;
@@ -120,7 +120,7 @@ async fn remove(store: &MongoStore, collection: Collection, filter: Document, li
     if !ids.is_empty() {
         let mut these = filter;
         these.insert("_id", doc! { "$in": ids });
-        bounded(async { Ok(store.collection(collection).delete_many(these).await?) }).await?;
+        store.link.bounded(async { Ok(store.collection(collection).delete_many(these).await?) }).await?;
     }
     Ok(more)
 }

@@ -10,17 +10,21 @@ use futures::TryStreamExt;
 use futures::future::BoxFuture;
 use mongodb::error::UNKNOWN_TRANSACTION_COMMIT_RESULT;
 use mongodb::options::{ReadConcern, TransactionOptions, UpdateModifications};
-use mongodb::{Client, ClientSession, Database};
+use mongodb::{ClientSession, Database};
 use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 
 use crate::connect::{MongoStore, durable};
-use crate::error::{Fault, Result, of_write_error};
+use crate::error::{Fault, Result, is_senseless, of_write_error, senseless};
 use crate::forced::{forced, forced_bson};
+use crate::link::no_answer;
 use crate::query::{BATCH, Query, whole};
 
 /// No operation takes longer than this, its attempts and waits included.
 pub(crate) const OPERATION_DURATION_MAX: Duration = Duration::from_secs(30);
+
+/// No attempt goes on for longer when nobody waits for it any more: by then the server has ended its transaction.
+const ATTEMPT_DURATION_MAX: Duration = Duration::from_secs(60);
 
 /// A transaction that others' changes undo is tried so often.
 const ATTEMPTS_MAX: u32 = 200;
@@ -72,11 +76,12 @@ impl MongoStore {
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
-        bounded(async {
-            let _turn = self.gates.pass(gates).await;
-            self.retried(x, body, End::Commit, ATTEMPTS_MAX).await
-        })
-        .await
+        self.link
+            .bounded(async {
+                let _turn = self.gates.pass(gates).await;
+                self.retried(x, body, End::Commit, ATTEMPTS_MAX).await
+            })
+            .await
     }
 
     /// Runs `body` in a transaction and commits it. None where others were in the way, and still are after a moment.
@@ -85,13 +90,14 @@ impl MongoStore {
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
-        bounded(async {
-            match self.retried(x, body, End::Commit, BRIEF_ATTEMPTS_MAX).await {
-                Err(fault) if fault.is_transient() => Ok(None),
-                answer => answer.map(Some),
-            }
-        })
-        .await
+        self.link
+            .bounded(async {
+                match self.retried(x, body, End::Commit, BRIEF_ATTEMPTS_MAX).await {
+                    Err(fault) if fault.is_transient() => Ok(None),
+                    answer => answer.map(Some),
+                }
+            })
+            .await
     }
 
     /// Runs `body`, which only reads, on one snapshot.
@@ -100,7 +106,7 @@ impl MongoStore {
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
-        bounded(self.retried(x, body, End::Abort, ATTEMPTS_MAX)).await
+        self.link.bounded(self.retried(x, body, End::Abort, ATTEMPTS_MAX)).await
     }
 
     /// Each attempt is a task of its own: cut off in a statement or in its commit, a transaction might stay open on the
@@ -114,15 +120,20 @@ impl MongoStore {
         let mut failed = 0;
         let mut counts_anew = false;
         loop {
-            let tx = Tx::begin(self.client.clone(), self.db.clone(), counts_anew);
-            match tokio::spawn(attempt(tx, Arc::clone(&x), body, end)).await {
+            let tx = Tx::begin(self.db(), counts_anew);
+            let attempt = timeout(ATTEMPT_DURATION_MAX, attempt(tx, Arc::clone(&x), body, end));
+            let answer = tokio::spawn(async { attempt.await.unwrap_or_else(|_| Err(no_answer().into())) }).await;
+            match answer {
                 Ok(Err(fault)) if fault.is_unfit() && !counts_anew => counts_anew = true,
                 Ok(Err(fault)) if fault.is_transient() && failed + 1 < attempts_max => {
                     failed += 1;
                     sleep(pause(failed)).await;
                 }
                 Ok(answer) => return answer,
-                Err(_) => return Err(Fault::Store(StoreError::Unavailable("the operation broke off".to_owned()))),
+                Err(_) => {
+                    self.link.distrust();
+                    return Err(Fault::Store(StoreError::Unavailable("the operation broke off".to_owned())));
+                }
             }
         }
     }
@@ -148,14 +159,6 @@ enum End {
     Abort,
 }
 
-/// Gives up after [`OPERATION_DURATION_MAX`].
-pub(crate) async fn bounded<T>(run: impl Future<Output = Result<T>>) -> StoreResult<T> {
-    match timeout(OPERATION_DURATION_MAX, run).await {
-        Ok(answer) => answer.map_err(StoreError::from),
-        Err(_) => Err(StoreError::Unavailable(format!("MongoDB did not answer within {OPERATION_DURATION_MAX:?}"))),
-    }
-}
-
 /// A short wait, longer and more spread after each failure, so that rivals do not meet again.
 fn pause(failed: u32) -> Duration {
     let millis_max = 4_u64.saturating_mul(1 << failed.min(5));
@@ -163,10 +166,10 @@ fn pause(failed: u32) -> Duration {
 }
 
 impl Tx {
-    async fn begin(client: Client, db: Database, counts_anew: bool) -> Result<Self> {
+    async fn begin(db: Database, counts_anew: bool) -> Result<Self> {
         let options =
             TransactionOptions::builder().read_concern(ReadConcern::snapshot()).write_concern(durable()).build();
-        let mut session = client.start_session().await?;
+        let mut session = db.client().start_session().await?;
         session.start_transaction().with_options(options).await?;
         Ok(Self { db, session, counts_anew })
     }
@@ -184,7 +187,7 @@ impl Tx {
         let mut tried = 1;
         loop {
             match self.session.commit_transaction().await {
-                Err(error) if error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) && tried < COMMITS_MAX => {
+                Err(error) if is_unknown(&error) && tried < COMMITS_MAX => {
                     sleep(pause(tried)).await;
                     tried += 1;
                 }
@@ -298,7 +301,7 @@ impl Tx {
         let changed = changed.return_document(mongodb::options::ReturnDocument::After);
         match changed.session(&mut self.session).await? {
             Some(counter) => Ok(counter),
-            None => Err(Fault::Store(StoreError::Corrupt(format!("{name} {id} is gone")))),
+            None => Err(senseless("a document that was just made is not there")),
         }
     }
 
@@ -334,6 +337,11 @@ impl Tx {
     }
 }
 
+/// Whether the commit may have happened: its answer was lost, or made no sense.
+fn is_unknown(error: &mongodb::error::Error) -> bool {
+    error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) || is_senseless(&error.kind)
+}
+
 /// The answer to a statement of updates is a success although single ones failed.
 fn matched_in(answer: &Document) -> Result<usize> {
     if let Some(Bson::Document(error)) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
@@ -341,5 +349,5 @@ fn matched_in(answer: &Document) -> Result<usize> {
         return Err(of_write_error(code, error.get_str("errmsg").unwrap_or("a write failed")));
     }
     let matched = answer.get("n").and_then(whole).and_then(|n| usize::try_from(n).ok());
-    matched.ok_or_else(|| Fault::Store(StoreError::Corrupt("an answer of the server without a count".to_owned())))
+    matched.ok_or_else(|| senseless("statements without a count"))
 }

@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::store::{Collection, Result as StoreResult, Stirring, Stirrings, StoreError, Watch};
@@ -13,10 +15,14 @@ use mongodb::Database;
 use mongodb::change_stream::ChangeStream;
 use mongodb::change_stream::event::ResumeToken;
 use mongodb::error::{Error, ErrorKind};
+use tokio::time::{Instant, timeout_at};
 
 use crate::connect::MongoStore;
 use crate::error::Fault;
-use crate::transact::bounded;
+use crate::link::ServerLink;
+
+/// Where nothing is told for so long, the stream is opened anew.
+const STILL_MAX: Duration = Duration::from_secs(30);
 
 /// Fields whose change is no change of the audience.
 const COUNTERS: &str = r"^(usage|statistics|updatedAt|alertcast\.closedBy(Tp|Sl))(\.|$)";
@@ -30,7 +36,7 @@ const RESUMABLE: &str = "ResumableChangeStreamError";
 
 impl Watch for MongoStore {
     fn watch(&self) -> Option<Box<dyn Stirrings>> {
-        Some(Box::new(Stream { db: self.db.clone(), open: None, token: None, told: VecDeque::new() }))
+        Some(Box::new(Stream::of(Arc::clone(&self.link))))
     }
 
     fn interruptions(&self) -> u64 {
@@ -40,8 +46,11 @@ impl Watch for MongoStore {
 
 /// The stream, opened when it is first asked.
 struct Stream {
-    db: Database,
+    link: Arc<ServerLink>,
     open: Option<ChangeStream<RawDocumentBuf>>,
+    /// When it is opened anew where nothing has been told until then: a connection that carries nothing any more says so
+    /// to nobody.
+    fresh_until: Instant,
     /// Behind what was told.
     token: Option<ResumeToken>,
     /// Of the last event, still to be told.
@@ -50,7 +59,7 @@ struct Stream {
 
 impl fmt::Debug for Stream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Stream").field("database", &self.db.name()).finish_non_exhaustive()
+        f.debug_struct("Stream").field("database", &self.link.database().name()).finish_non_exhaustive()
     }
 }
 
@@ -65,35 +74,44 @@ impl Stirrings for Stream {
                 self.begin().await?;
                 continue;
             };
-            match stream.next().await {
-                Some(Ok(event)) => {
+            match timeout_at(self.fresh_until, stream.next()).await {
+                Err(_) => self.open = None,
+                Ok(Some(Ok(event))) => {
+                    self.fresh_until = Instant::now() + STILL_MAX;
                     self.token = stream.resume_token();
                     // What cannot be read as an event may be anything.
                     let event = Document::try_from(&event);
                     self.told.extend(event.map_or_else(|_| vec![Stirring::Missed], |event| stirrings(&event)));
                 }
-                Some(Err(error)) => {
+                Ok(Some(Err(error))) => {
                     self.token = stream.resume_token().or_else(|| self.token.take());
                     self.open = None;
                     return Err(self.failed(error));
                 }
                 // The database was dropped, say: where it was is nowhere any more.
-                None => (self.open, self.token) = (None, None),
+                Ok(None) => (self.open, self.token) = (None, None),
             }
         }
     }
 }
 
 impl Stream {
+    fn of(link: Arc<ServerLink>) -> Self {
+        Self { link, open: None, fresh_until: Instant::now(), token: None, told: VecDeque::new() }
+    }
+
     /// Goes on where it was; where there is no such place, begins anew.
     async fn begin(&mut self) -> StoreResult<()> {
-        let opened = bounded(async { Ok(open(&self.db, self.token.clone()).await) }).await?;
+        let db = self.link.database();
+        let opened = self.link.bounded(async { Ok(open(&db, self.token.clone()).await) }).await?;
         let stream = opened.map_err(|error| self.failed(error))?;
         if self.token.is_none() {
             self.told.push_back(Stirring::Missed);
-            self.token = stream.resume_token();
         }
+        // Of one that goes on, too: where nothing is told for long, the former place may be gone.
+        self.token = stream.resume_token().or_else(|| self.token.take());
         self.open = Some(stream);
+        self.fresh_until = Instant::now() + STILL_MAX;
         Ok(())
     }
 

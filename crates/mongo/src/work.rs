@@ -22,7 +22,7 @@ use crate::error::{Fault, Result};
 use crate::gates::OPERATORS;
 use crate::intake::pending_states;
 use crate::query::{Query, at_path, between, put, whole};
-use crate::transact::{Tx, bounded};
+use crate::transact::Tx;
 
 #[async_trait]
 impl Work for MongoStore {
@@ -37,7 +37,7 @@ impl Work for MongoStore {
     }
 
     async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
-        bounded(holders(self, config, after, limit)).await
+        self.link.bounded(holders(self, config, after, limit)).await
     }
 
     async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {

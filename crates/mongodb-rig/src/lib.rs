@@ -1,14 +1,16 @@
 //! MongoDB servers to test and to measure on: a replica set of one node or of several, each a process that can be
-//! killed, stopped, cut off from everybody, and brought back over the same data. Nothing here is part of the program.
+//! killed, stopped, cut off from everybody, and brought back over the same data, and a network that changes their answers. Nothing here is part of the program.
 
 mod program;
 mod replica_set;
 mod switch;
+mod tampering;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 pub use self::program::{ServerProgram, VARIABLE};
 pub use self::replica_set::{ReplicaSet, Spawn};
+pub use self::tampering::{AnswerFate, ServerAnswer, TamperingProxy};
 
 /// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.
 ///

@@ -17,7 +17,6 @@ use super::COUNTERS;
 use crate::connect::MongoStore;
 use crate::error::{DUPLICATE_KEY, Fault, Result};
 use crate::query::whole;
-use crate::transact::bounded;
 
 /// The document's id, in the collection of counters.
 const SETUP: &str = "setup";
@@ -69,16 +68,16 @@ pub(super) async fn take(store: &MongoStore) -> StoreResult<Turn> {
 }
 
 async fn read(store: &MongoStore) -> StoreResult<Option<Document>> {
-    bounded(async { Ok(store.db.collection(COUNTERS).find_one(doc! { "_id": SETUP }).await?) }).await
+    store.link.bounded(async { Ok(store.db().collection(COUNTERS).find_one(doc! { "_id": SETUP }).await?) }).await
 }
 
 /// Takes the turn if it still stands as seen.
 async fn try_take(store: &MongoStore, owner: &str, seen: Option<&Document>) -> StoreResult<Option<Turn>> {
-    let counters = store.db.collection::<Document>(COUNTERS);
+    let counters = store.db().collection::<Document>(COUNTERS);
     let field = |name: &str| seen.and_then(|seen| seen.get(name)).cloned().unwrap_or(Bson::Null);
     let as_seen = doc! { "_id": SETUP, "owner": field("owner"), "epoch": field("epoch"), "renewal": field("renewal") };
     let update = doc! { "$set": { "owner": owner }, "$inc": { "epoch": 1_i64, "renewal": 1_i64 } };
-    let taken = bounded(async {
+    let taken = store.link.bounded(async {
         if seen.is_none() {
             let first = doc! { "_id": SETUP, "owner": owner, "epoch": 1_i64, "renewal": 1_i64 };
             return match counters.insert_one(&first).await {
@@ -127,7 +126,9 @@ impl Turn {
 
     async fn change(&self, store: &MongoStore, update: Document) -> StoreResult<()> {
         let own = doc! { "_id": SETUP, "owner": &self.owner, "epoch": self.epoch };
-        let done = bounded(async { Ok(store.db.collection::<Document>(COUNTERS).update_one(own, update).await?) });
+        let done = store
+            .link
+            .bounded(async { Ok(store.db().collection::<Document>(COUNTERS).update_one(own, update).await?) });
         match done.await?.matched_count {
             1 => Ok(()),
             _ => Err(StoreError::Fenced { lease: SETUP.to_owned() }),

@@ -24,7 +24,6 @@ use crate::accept::keep_place;
 use crate::connect::MongoStore;
 use crate::error::{Fault, Result};
 use crate::query::whole;
-use crate::transact::bounded;
 use index::Found;
 pub(crate) use index::name;
 #[cfg(test)]
@@ -107,11 +106,11 @@ async fn survey(store: &MongoStore) -> StoreResult<Survey> {
             problems: vec![format!(
                 "the database {} was set up by a later version of Alertcast (it has version {version}, this one knows \
                  {VERSION}): run that version, or name another database in ALERTCAST_STORE",
-                store.db.name()
+                store.db().name()
             )],
         });
     }
-    let standing = bounded(standing(store)).await?;
+    let standing = store.link.bounded(standing(store)).await?;
     survey.collections = all_names().filter(|name| !standing.contains_key(*name)).collect();
     let mut problems = Vec::new();
     for collection in Collection::ALL {
@@ -155,9 +154,9 @@ struct Standing {
 
 async fn standing(store: &MongoStore) -> Result<HashMap<String, Standing>> {
     let mut all = HashMap::new();
-    let found: Vec<_> = store.db.list_collections().await?.try_collect().await?;
+    let found: Vec<_> = store.db().list_collections().await?.try_collect().await?;
     for there in found.into_iter().filter(|there| all_names().any(|name| name == there.name)) {
-        let indexes = store.db.collection::<Document>(&there.name).list_indexes().await?.try_collect().await?;
+        let indexes = store.db().collection::<Document>(&there.name).list_indexes().await?.try_collect().await?;
         let level = there.options.validation_level.unwrap_or(ValidationLevel::Strict);
         let validator = there.options.validator.map(|validator| (validator, level));
         all.insert(there.name, Standing { validator, indexes });
@@ -185,7 +184,7 @@ async fn make(store: &MongoStore, survey: &Survey) -> Result<()> {
                 "collMod": collection.name(), "validator": validator,
                 "validationLevel": "moderate", "validationAction": "error",
             };
-            store.db.run_command(level).await?;
+            store.db().run_command(level).await?;
         }
     }
     Ok(())
@@ -193,7 +192,7 @@ async fn make(store: &MongoStore, survey: &Survey) -> Result<()> {
 
 /// Creates a collection, unless an application was faster.
 async fn create(store: &MongoStore, name: &str) -> Result<()> {
-    match store.db.create_collection(name).await {
+    match store.db().create_collection(name).await {
         Err(error) if Fault::code_of(&error) == Some(NAMESPACE_EXISTS) => Ok(()),
         answer => Ok(answer?),
     }
@@ -201,7 +200,7 @@ async fn create(store: &MongoStore, name: &str) -> Result<()> {
 
 /// From 1 to 2: the alerts of all configurations have one order, not each configuration its own.
 async fn one_order(store: &MongoStore) -> Result<()> {
-    let counters = store.db.collection::<Document>(COUNTERS);
+    let counters = store.db().collection::<Document>(COUNTERS);
     let former = doc! { "_id": { "$regex": "^order:" } };
     let last = counters.find(former.clone()).sort(doc! { "seq": -1 }).limit(1).await?.try_next().await?;
     if let Some(last) = last.and_then(|counter| whole(counter.get("seq")?)) {

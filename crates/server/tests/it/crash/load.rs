@@ -88,7 +88,7 @@ impl Alerts {
 
 /// Posts what is queued, on several connections, through restarts of the program.
 #[derive(Debug, Clone)]
-pub(super) struct Load {
+pub(crate) struct Load {
     shared: Arc<Shared>,
 }
 
@@ -103,7 +103,7 @@ struct Shared {
 }
 
 impl Load {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             shared: Arc::new(Shared {
                 queue: Mutex::default(),
@@ -115,7 +115,7 @@ impl Load {
     }
 
     /// Takes these alerts into the queue.
-    pub(super) fn add(&self, alerts: impl IntoIterator<Item = Value>) {
+    pub(crate) fn add(&self, alerts: impl IntoIterator<Item = Value>) {
         let mut queue = lock(&self.shared.queue);
         let before = queue.len();
         queue.extend(alerts);
@@ -125,7 +125,7 @@ impl Load {
     }
 
     /// The program takes requests: its start of that number (from 1).
-    pub(super) fn up(&self, start: u64) {
+    pub(crate) fn up(&self, start: u64) {
         self.shared.up.send_replace(start);
     }
 
@@ -135,7 +135,7 @@ impl Load {
     }
 
     /// Posts from one connection until the future is dropped.
-    pub(super) async fn connection(self, sender: Sender) {
+    pub(crate) async fn connection(self, sender: Sender) {
         let mut progress = self.shared.progress.subscribe();
         loop {
             let next = lock(&self.shared.queue).pop_front();
@@ -172,7 +172,7 @@ impl Load {
     }
 
     /// Waits until every alert was answered, or given up as TradingView gives up.
-    pub(super) async fn posted(&self) {
+    pub(crate) async fn posted(&self) {
         let mut progress = self.shared.progress.subscribe();
         let is_done = |(all, done): (usize, usize)| all == done;
         while !is_done(*progress.borrow_and_update()) {
@@ -182,7 +182,7 @@ impl Load {
     }
 
     /// The alerts that were answered 202 or 200, by name.
-    pub(super) fn answered(&self) -> BTreeMap<String, AlertId> {
+    pub(crate) fn answered(&self) -> BTreeMap<String, AlertId> {
         lock(&self.shared.answered).clone()
     }
 }

@@ -7,6 +7,7 @@
 //! moments are drawn from it. What the machine makes of these moments differs from run to run.
 
 mod database;
+mod nonsense;
 mod processes;
 mod replica_set;
 mod traffic;
