@@ -8,8 +8,10 @@ use std::fmt;
 use bson::Bson;
 use rust_decimal::Decimal;
 use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
-use serde::de;
+use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::reading::NUMBER;
 
 /// A double holds any decimal of this many significant digits exactly enough to give it back.
 const DIGITS: u32 = 15;
@@ -169,7 +171,7 @@ macro_rules! decimals {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::of(&Bson::deserialize(deserializer)?).map_err(de::Error::custom)
+                Self::of(&deserializer.deserialize_newtype_struct(NUMBER, NumberVisitor)?).map_err(de::Error::custom)
             }
         }
     )+};
@@ -230,7 +232,40 @@ impl Serialize for Count {
 
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::of(&Bson::deserialize(deserializer)?).ok_or_else(|| de::Error::custom("not a number"))
+        Self::of(&deserializer.deserialize_newtype_struct(NUMBER, NumberVisitor)?)
+            .ok_or_else(|| de::Error::custom("not a number"))
+    }
+}
+
+struct NumberVisitor;
+
+impl<'de> Visitor<'de> for NumberVisitor {
+    type Value = Bson;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Bson, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i32<E>(self, number: i32) -> Result<Bson, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Bson, E> {
+        Ok(number.into())
+    }
+
+    fn visit_bytes<E: de::Error>(self, decimal: &[u8]) -> Result<Bson, E> {
+        let bytes = decimal.try_into().map_err(E::custom)?;
+        Ok(Bson::Decimal128(bson::Decimal128::from_bytes(bytes)))
+    }
+
+    /// From any other reader than ours.
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Bson, D::Error> {
+        Bson::deserialize(deserializer)
     }
 }
 
@@ -308,7 +343,7 @@ mod tests {
             price: Price,
             count: Count,
         }
-        let numbers = |document: bson::Document| bson::deserialize_from_slice::<Numbers>(&document.to_vec().unwrap());
+        let numbers = |document: bson::Document| crate::reading::decode::<Numbers>(&document.to_vec().unwrap());
         let want = Numbers { price: Price::parse("3").unwrap(), count: Count(3) };
         let decimal: bson::Decimal128 = "3".parse().unwrap();
         for number in [Bson::Int32(3), Bson::Int64(3), Bson::Double(3.0), Bson::Decimal128(decimal)] {
@@ -327,7 +362,7 @@ mod tests {
         }
         let read = |number: Bson| {
             let document = bson::doc! { "price": number.clone(), "count": number };
-            bson::deserialize_from_slice::<Numbers>(&document.to_vec().unwrap())
+            crate::reading::decode::<Numbers>(&document.to_vec().unwrap())
         };
         let huge: bson::Decimal128 = "1E+6000".parse().unwrap();
         for number in [f64::INFINITY.into(), 1e20.into(), 1e300.into(), i64::MAX.into(), Bson::Decimal128(huge)] {

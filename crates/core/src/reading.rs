@@ -8,6 +8,7 @@
 //!   something stand in for it.
 //! - What is then still unreadable is set aside alone, as [`Unreadable`].
 
+mod decoding;
 mod mending;
 #[cfg(any(test, feature = "conformance"))]
 mod samples;
@@ -15,12 +16,14 @@ mod unreadable;
 
 use std::fmt;
 
-use bson::{Bson, Document, RawBsonRef, RawDocument, Utf8Lossy};
+use bson::{Bson, Document, RawDocument, Utf8Lossy};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::validator::{Field, Weight, fields};
+use crate::store::validator::Weight;
 use crate::store::{Collection, StoreError};
+pub(crate) use decoding::{DATE, NUMBER, OBJECT};
+pub use decoding::{DecodeFailure, decode};
 use mending::mended;
 pub use mending::{PartialDocument, read_partially};
 #[cfg(any(test, feature = "conformance"))]
@@ -69,42 +72,10 @@ pub fn listed<'a>(flaws: impl IntoIterator<Item = &'a Flaw>) -> Option<String> {
 /// # Errors
 /// What of it that must be there is not, or cannot be read.
 pub fn read_leniently<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<Reading<T>, Unreadable> {
-    match at_once(collection, bytes) {
+    match decode(bytes) {
         Ok(value) => Ok(Reading { value, flaws: Vec::new() }),
         Err(error) => mended(collection, bytes, &error),
     }
-}
-
-/// Reads a document's bytes as its type, where they are that as they stand.
-fn at_once<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<T, bson::error::Error> {
-    let raw = RawDocument::from_bytes(bytes)?;
-    if others_for_objects(raw, fields(collection), "") {
-        return Err(serde::de::Error::custom("something else stands in the place of an object"));
-    }
-    bson::deserialize_from_slice(bytes)
-}
-
-/// Whether something stands where the fields of `prefix` have an object around them that a structure would be read from
-/// all the same: a list, by its places, or a type that serde has as an object, with nothing in it that is looked for.
-fn others_for_objects(raw: &RawDocument, fields: &'static [Field], prefix: &'static str) -> bool {
-    raw.iter().flatten().any(|(name, value)| {
-        let name = name.as_str();
-        let level = || {
-            let of_level = |rest: &&str| rest.strip_prefix(name).is_some_and(|rest| rest.starts_with('.'));
-            let within = |field: &Field| field.path.strip_prefix(prefix).filter(of_level).map(|_| field.path);
-            fields.iter().find_map(within).map(|path| &path[..=prefix.len() + name.len()])
-        };
-        match value {
-            RawBsonRef::Document(inner) => level().is_some_and(|level| others_for_objects(inner, fields, level)),
-            RawBsonRef::String(_)
-            | RawBsonRef::Boolean(_)
-            | RawBsonRef::Double(_)
-            | RawBsonRef::Int32(_)
-            | RawBsonRef::Int64(_)
-            | RawBsonRef::Null => false,
-            _ => (prefix.is_empty() && name == OWN) || level().is_some(),
-        }
-    })
 }
 
 /// Where Alertcast keeps what it adds to a document.

@@ -4,7 +4,10 @@ use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::de::Visitor;
 use serde::{Deserialize, Serialize};
+
+use crate::reading::DATE;
 
 /// Milliseconds since 1970-01-01T00:00:00Z, as a BSON date holds them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -101,6 +104,25 @@ impl Serialize for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        bson::DateTime::deserialize(deserializer).map(Self::from)
+        deserializer.deserialize_newtype_struct(DATE, DateVisitor)
+    }
+}
+
+struct DateVisitor;
+
+impl<'de> Visitor<'de> for DateVisitor {
+    type Value = Time;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a date")
+    }
+
+    fn visit_i64<E>(self, millis: i64) -> Result<Time, E> {
+        Ok(Time(millis))
+    }
+
+    /// From any other reader than ours.
+    fn visit_newtype_struct<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Time, D::Error> {
+        bson::DateTime::deserialize(deserializer).map(Time::from)
     }
 }

@@ -5,8 +5,13 @@
 //! `#[serde(with = "verbatim")]` (or `verbatim::option`), and everything else that reads or writes documents goes by
 //! bytes: see [`crate::reading`]. The functions that would interpret are forbidden by `clippy.toml`.
 
+use std::fmt;
+
 use bson::{Document, RawDocument};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::reading::OBJECT;
 
 /// As serde serializes it, which is exact where the target is BSON's bytes.
 pub(crate) fn serialize<S: Serializer>(document: &Document, serializer: S) -> Result<S::Ok, S::Error> {
@@ -15,19 +20,45 @@ pub(crate) fn serialize<S: Serializer>(document: &Document, serializer: S) -> Re
 
 /// The document as it stands in the bytes that are read.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Document, D::Error> {
-    Document::try_from(<&RawDocument>::deserialize(deserializer)?).map_err(de::Error::custom)
+    Ok(Verbatim::deserialize(deserializer)?.0)
+}
+
+struct Verbatim(Document);
+
+impl<'de> Deserialize<'de> for Verbatim {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_newtype_struct(OBJECT, ObjectVisitor)
+    }
+}
+
+struct ObjectVisitor;
+
+impl<'de> Visitor<'de> for ObjectVisitor {
+    type Value = Verbatim;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Verbatim, E> {
+        RawDocument::from_bytes(bytes).and_then(Document::try_from).map(Verbatim).map_err(E::custom)
+    }
+
+    /// From any other reader than ours.
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Verbatim, D::Error> {
+        Document::try_from(<&RawDocument>::deserialize(deserializer)?).map(Verbatim).map_err(de::Error::custom)
+    }
 }
 
 /// The same, where there may be none.
 pub(crate) mod option {
-    use super::{Deserialize, Deserializer, Document, RawDocument, Serialize, Serializer, de};
+    use super::{Deserialize, Deserializer, Document, Serialize, Serializer, Verbatim};
 
     pub(crate) fn serialize<S: Serializer>(document: &Option<Document>, serializer: S) -> Result<S::Ok, S::Error> {
         document.serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Document>, D::Error> {
-        let raw = Option::<&RawDocument>::deserialize(deserializer)?;
-        raw.map(Document::try_from).transpose().map_err(de::Error::custom)
+        Ok(Option::<Verbatim>::deserialize(deserializer)?.map(|Verbatim(document)| document))
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::names;
 use crate::market::{ExitReason, Side, Signal, words};
+use crate::reading::{DecodeFailure, decode};
 
 words! {
     /// How a trade came to its end, where the alert says so.
@@ -175,9 +176,9 @@ impl Intent {
     ///
     /// # Errors
     /// The sub-document is none that `to_document` writes.
-    pub fn from_document(signal: Signal, document: Option<&Document>) -> Result<Self, bson::error::Error> {
+    pub fn from_document(signal: Signal, document: Option<&Document>) -> Result<Self, DecodeFailure> {
         match document {
-            Some(document) => bson::deserialize_from_slice(&document.to_vec()?),
+            Some(document) => decode(&document.to_vec()?),
             None => Ok(signal.into()),
         }
     }

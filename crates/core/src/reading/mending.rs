@@ -8,7 +8,7 @@ use bson::{Bson, Document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Flaw, OWN, Reading, Unreadable, at_once, listed, pack, unpack};
+use super::{DecodeFailure, Flaw, OWN, Reading, Unreadable, decode, listed, pack, unpack};
 use crate::money::is_number;
 use crate::store::validator::{Field, Kind, Presence, Weight, fields};
 use crate::store::{Collection, StoreError};
@@ -33,7 +33,7 @@ pub fn read_partially<T: Serialize + DeserializeOwned>(
     collection: Collection,
     kept: &Document,
 ) -> Result<PartialDocument, StoreError> {
-    let error = match at_once::<T>(collection, &pack(kept)?) {
+    let error = match decode::<T>(&pack(kept)?) {
         Ok(value) => {
             let document = crate::store::document(&value)?;
             return Ok(PartialDocument { document, flaws: Vec::new(), respelt: Vec::new() });
@@ -56,7 +56,7 @@ pub fn read_partially<T: Serialize + DeserializeOwned>(
 pub(super) fn mended<T: DeserializeOwned>(
     collection: Collection,
     bytes: &[u8],
-    error: &bson::error::Error,
+    error: &DecodeFailure,
 ) -> Result<Reading<T>, Unreadable> {
     let mut document = unpack(collection, bytes)?;
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
@@ -68,8 +68,8 @@ pub(super) fn mended<T: DeserializeOwned>(
     }
 }
 
-fn as_type<T: DeserializeOwned>(document: &Document) -> Result<T, bson::error::Error> {
-    bson::deserialize_from_slice(&document.to_vec()?)
+fn as_type<T: DeserializeOwned>(document: &Document) -> Result<T, DecodeFailure> {
+    decode(&document.to_vec()?)
 }
 
 /// What serde says, without the values that it quotes.
@@ -118,7 +118,7 @@ impl Mender {
         &mut self,
         document: &mut Document,
         collection: Collection,
-        error: &bson::error::Error,
+        error: &DecodeFailure,
     ) -> Result<T, String> {
         let mended = match as_type(document) {
             Ok(value) => return Ok(value),
@@ -395,8 +395,11 @@ fn expected(kind: Kind) -> Cow<'static, str> {
 
 /// A value's type, for people. No value is told: it may be personal, or a secret.
 fn named(value: &Bson) -> &'static str {
-    match value.element_type() {
-        ElementType::Double if is_nan(value) => "NaN",
+    if is_nan(value) { "NaN" } else { type_name(value.element_type()) }
+}
+
+pub(super) const fn type_name(found: ElementType) -> &'static str {
+    match found {
         ElementType::Double | ElementType::Int32 | ElementType::Int64 | ElementType::Decimal128 => "a number",
         ElementType::String => "another text",
         ElementType::EmbeddedDocument => "an object",

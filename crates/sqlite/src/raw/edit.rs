@@ -257,7 +257,7 @@ mod tests {
             }
         }
         let bytes = edit.apply(&document.to_vec().unwrap()).unwrap();
-        bson::deserialize_from_slice(&bytes).unwrap()
+        Document::from_reader(bytes.as_slice()).unwrap()
     }
 
     #[test]

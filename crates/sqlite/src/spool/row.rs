@@ -3,6 +3,7 @@
 use alertcast_core::alert::document::Alert;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::AlertId;
+use alertcast_core::reading;
 use alertcast_core::store::{IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError};
 use alertcast_core::time::Time;
 use serde::de::DeserializeOwned;
@@ -100,6 +101,5 @@ pub(super) fn decode(kind: &str, body: &[u8]) -> StoreResult<Entry> {
 }
 
 fn body_of<T: DeserializeOwned>(body: &[u8]) -> StoreResult<T> {
-    bson::deserialize_from_slice(body)
-        .map_err(|error| StoreError::Corrupt(format!("spool: a record cannot be read: {error}")))
+    reading::decode(body).map_err(|error| StoreError::Corrupt(format!("spool: a record cannot be read: {error}")))
 }

@@ -154,7 +154,7 @@ fn left_in_file(conn: &Connection, now: Time) -> (i64, i64, i64) {
 fn counts_that_wait(conn: &Connection, now: Time) -> i64 {
     let mut statement = conn.prepare(&format!("SELECT doc FROM {OPEN}")).unwrap();
     let documents = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    let deliveries = documents.filter_map(|bytes| bson::deserialize_from_slice::<Delivery>(&bytes.unwrap()).ok());
+    let deliveries = documents.filter_map(|bytes| alertcast_core::reading::decode::<Delivery>(&bytes.unwrap()).ok());
     let waiting = deliveries.filter(|delivery| delivery.kind == MessageKind::OperatorMore && delivery.due_at > now);
     i64::try_from(waiting.count()).unwrap()
 }
