@@ -89,17 +89,15 @@ fn fingerprint(request: &Request<'_>) -> String {
     hash("request", &[request.secret_id, request.query.as_bytes(), request.body])
 }
 
-/// The key of an `alert_id`: 64 hexadecimal digits. The signal is what the sender said: TP1, TP2 and a partial exit are
-/// three, though all of them are stored as TP_HIT.
+/// The key of an `alert_id`: 64 hexadecimal digits. The signal is what the sender said: TP1, TP2, a partial exit, an exit
+/// of the long position and one of the short are five, though all of them are stored as TP_HIT.
 pub fn alert_id_key(alert_id: &str, config: ConfigId, signal: Signal, intent: Option<Intent>) -> String {
     let config = config.bytes();
     let mut parts = vec![alert_id.as_bytes(), &config, signal.as_str().as_bytes()];
-    let finer = match intent {
-        Some(Intent::Exit { target: Some(number), .. }) => Some(format!("target {number}")),
-        Some(Intent::Partial { change, .. }) => Some(change.as_str().to_owned()),
-        _ => None,
-    };
-    parts.extend(finer.as_ref().map(|finer| finer.as_bytes()));
+    // Where the signal says it all there is nothing finer.
+    let finer =
+        intent.filter(|intent| intent.to_document().is_some()).and_then(|intent| serde_json::to_vec(&intent).ok());
+    parts.extend(finer.as_deref());
     hash("alert_id", &parts)
 }
 
@@ -117,6 +115,7 @@ fn hash(kind: &str, parts: &[&[u8]]) -> String {
 mod tests {
     use super::*;
     use crate::alert::intent::{ExitSignal, PositionChange};
+    use crate::market::Side;
 
     #[test]
     fn a_fingerprint_changes_with_each_of_its_parts_and_with_where_they_meet() {
@@ -157,11 +156,21 @@ mod tests {
         assert_ne!(alert_id_key("7", config, Signal::Buy, None), alert_id_key("7", config, Signal::TpHit, None));
         let at = |target| Intent::Exit { reason: ExitSignal::TpHit, side: None, target };
         let partial = |change| Intent::Partial { side: None, reason: None, change };
+        let of = |side| Intent::Exit { reason: ExitSignal::TpHit, side, target: None };
+        let flat = |side| Intent::Flat { side, reason: None };
         let keys: std::collections::BTreeSet<String> =
             [at(None), at(Some(1)), at(Some(2)), partial(PositionChange::Reduced), partial(PositionChange::Breakeven)]
+                .into_iter()
+                .chain([
+                    of(Some(Side::Buy)),
+                    of(Some(Side::Sell)),
+                    flat(None),
+                    flat(Some(Side::Buy)),
+                    flat(Some(Side::Sell)),
+                ])
                 .map(|intent| alert_id_key("7", config, Signal::TpHit, Some(intent)))
-                .into();
-        assert_eq!(keys.len(), 5, "what the sender tells apart is apart");
+                .collect();
+        assert_eq!(keys.len(), 10, "what the sender tells apart is apart");
         assert!(keys.contains(&alert_id_key("7", config, Signal::TpHit, None)));
     }
 }

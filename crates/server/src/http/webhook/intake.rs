@@ -223,6 +223,9 @@ async fn refuse(
     // A resend of an accepted alert may break a rule by now: it has grown old, say.
     let keys = duplicate::keys_of_refused(&request.request(), payload, config, request.received_at);
     if let Some(of) = app.intake.find_duplicate(&keys, request.received_at).await? {
+        if let Some(config) = config {
+            swallowed::tell(app, payload, config, of, request.received_at);
+        }
         return Ok(Answer::Duplicate { of });
     }
     let Some(data) = payload.alert_data(request.received_at) else {

@@ -1,7 +1,8 @@
-//! An `alert_id` that is the same in every alert: all but the first of a day are taken for resends of it. The operators
-//! hear of it once, with what to change.
+//! An `alert_id` that is the same in every alert: all but the first of a day are taken for resends of it, whether they
+//! keep the rules or not. The operators hear of it once, with what to change.
 
 use alertcast_core::alert::document::Alert;
+use alertcast_core::alert::duplicate::DATED_WINDOW;
 use alertcast_core::alert::payload::Payload;
 use alertcast_core::alert::problem::shown;
 use alertcast_core::id::{AlertId, ConfigId};
@@ -20,7 +21,12 @@ pub(super) fn tell(app: &App, payload: &Payload, config: ConfigId, of: AlertId, 
     tokio::spawn(async move {
         let differs = |first: &Alert| {
             let data = &first.alert_data;
-            price.is_some_and(|price| price != data.price) || timestamp.is_some_and(|at| at != data.timestamp)
+            let moment = timestamp.map_or_else(
+                // No sender tries for so long to bring an alert here.
+                || now.since(first.webhook.received_at) > DATED_WINDOW,
+                |at| at != data.timestamp,
+            );
+            moment || price.is_some_and(|price| price != data.price)
         };
         let told = async {
             let first = app.store.get(Collection::Alerts, &[of.0]).await?.into_iter().next();

@@ -1,5 +1,7 @@
 //! Who got the entry gets its exit.
 
+use std::time::Duration;
+
 use alertcast::operator::{Rehearsed, rehearse};
 use alertcast_core::config::ConfigStatus;
 use alertcast_core::conformance::fixtures::{config_id, plan_id, subscription_id, user_id};
@@ -184,4 +186,18 @@ async fn an_alert_id_that_is_always_the_same_is_told_to_the_operators_once() {
     app.quiet().await;
     assert_eq!(app.operator_texts().len(), 1, "{:?}", app.operator_texts());
     app.finish().await;
+}
+
+#[tokio::test]
+async fn a_constant_alert_id_is_told_of_alerts_without_a_time_and_of_those_that_break_a_rule_too() {
+    let undated = |fields| with(with(buy(100.0), json!({ "alert_id": "constant", "timestamp": null })), fields);
+    for later in [json!({}), json!({ "price": 101.0, "tp": 90.0 })] {
+        let mut app = App::start(small_world()).await;
+        app.done(undated(json!({}))).await;
+        app.advance(Duration::from_secs(60 * 60));
+        assert_eq!(app.post(&undated(later)).await.status, 200);
+        let told = || app.operator_texts().iter().any(|text| text.contains("the alert_id \"constant\""));
+        app.until("the operators hear of it", told).await;
+        app.finish().await;
+    }
 }
