@@ -318,6 +318,7 @@ fn classify(status: u16, body: &[u8]) -> Answer {
         403 => Answer::Blocked { error },
         400 if error.to_ascii_lowercase().contains("can't parse entities") => Answer::BadMarkup { error },
         400 if is_about_topic(&error) => Answer::NoTopic { error },
+        400 if moved_to.is_none() && closes_chat(&error) => Answer::Blocked { error },
         400 if moved_to.is_some() => {
             moved_to.map_or(Answer::Refused { error }, |chat| Answer::Moved { chat: chat.to_string() })
         }
@@ -330,6 +331,24 @@ fn classify(status: u16, body: &[u8]) -> Answer {
 fn is_about_topic(error: &str) -> bool {
     let error = error.to_ascii_lowercase();
     ["message thread not found", "topic_deleted", "topic_closed"].iter().any(|what| error.contains(what))
+}
+
+/// Whether Telegram refuses the chat for good with a 400, as it does with a 403: the bot may not write there, or nobody is
+/// there any more. "Chat not found" is none: it is what Telegram says until a person has pressed Start, and then no more.
+fn closes_chat(error: &str) -> bool {
+    let error = error.to_ascii_lowercase();
+    let signs = [
+        "chat_write_forbidden",
+        "chat_restricted",
+        "not enough rights to send",
+        "have no rights to send",
+        "need administrator rights",
+        "user_is_blocked",
+        "user is deactivated",
+        "input_user_deactivated",
+        "group chat was deactivated",
+    ];
+    signs.iter().any(|sign| error.contains(sign))
 }
 
 /// Something between us and Telegram spoke, or Telegram was cut short.
@@ -379,6 +398,17 @@ mod tests {
             ["message thread not found", "TOPIC_DELETED", "TOPIC_CLOSED"].map(|text| format!("Bad Request: {text}"))
         {
             assert_eq!(answered(400, &error(400, &topic)), Answer::NoTopic { error: topic.clone() });
+        }
+        for closed in [
+            "not enough rights to send text messages to the chat",
+            "have no rights to send a message",
+            "need administrator rights in the channel chat",
+            "CHAT_WRITE_FORBIDDEN",
+            "USER_IS_BLOCKED",
+            "group chat was deactivated",
+        ] {
+            let closed = format!("Bad Request: {closed}");
+            assert_eq!(answered(400, &error(400, &closed)), Answer::Blocked { error: closed.clone() });
         }
         let chat = "Bad Request: chat not found";
         assert_eq!(answered(400, &error(400, chat)), Answer::Refused { error: chat.to_owned() });

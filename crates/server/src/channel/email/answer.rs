@@ -38,14 +38,27 @@ pub(super) fn of(trouble: &Trouble, to: &Address) -> Answer {
 /// will have nothing from us (X.7), or not now. Servers that give no such code say it in words.
 fn names_no_mailbox(text: &str) -> bool {
     const CODES: [&str; 7] = ["5.1.0", "5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
-    const WORDS: [&str; 8] = [
+    const WORDS: [&str; 21] = [
         "user unknown",
         "unknown user",
+        "user not found",
         "no such user",
+        "user doesn't exist",
+        "not a known user",
         "no such recipient",
-        "no mailbox here",
         "unknown recipient",
         "recipient unknown",
+        "recipient not found",
+        "invalid recipient",
+        "no mailbox here",
+        "no such mailbox",
+        "invalid mailbox",
+        "mailbox unavailable",
+        "mailbox not found",
+        "no such address",
+        "address unknown",
+        "unknown address",
+        "address not found",
         "does not exist",
     ];
     let is_code = |word: &&str| {
@@ -54,9 +67,16 @@ fn names_no_mailbox(text: &str) -> bool {
     };
     let lower = text.to_lowercase();
     let code = lower.split(|c: char| !c.is_ascii_digit() && c != '.').find(is_code);
+    let says_so = || WORDS.iter().any(|words| lower.contains(words));
     match code {
-        Some(code) => CODES.contains(&code),
-        None => WORDS.iter().any(|words| lower.contains(words)),
+        Some(code) if CODES.contains(&code) => true,
+        // These tell no cause: the words do.
+        Some("5.0.0" | "5.3.0" | "5.5.0") | None => says_so(),
+        // Some say by the policy's code, and nothing else, that nobody is there.
+        Some(code) => lower.split_once(code).is_some_and(|(_, said)| {
+            let said = said.trim_matches(|c: char| !c.is_alphanumeric());
+            WORDS.contains(&said)
+        }),
     }
 }
 
@@ -146,6 +166,13 @@ mod tests {
             "5.2.1 The email account that you tried to reach is disabled",
             "No such user here",
             "Requested action not taken: mailbox unavailable: unknown user",
+            "Requested action not taken: mailbox unavailable",
+            "5.5.0 Requested action not taken: mailbox unavailable (S2017062302).",
+            "5.3.0 <asha@example.com>... User unknown",
+            "Message was not accepted -- invalid mailbox. Local mailbox is unavailable: user not found",
+            "sorry, no mailbox here by that name. (#5.1.1)",
+            "5.7.1 No such user!",
+            "Mailbox not found",
         ] {
             assert!(answer(550, text), "{text}");
         }
@@ -156,6 +183,8 @@ mod tests {
             "5.4.1 Recipient address rejected: Access denied",
             "Access denied",
             "5.3.0 so",
+            "5.7.1 No such user may send to this list",
+            "5.2.2 mailbox unavailable: over quota",
         ] {
             assert!(!answer(550, text), "{text}");
         }
