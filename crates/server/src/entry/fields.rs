@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::problems::{FIXED, MISSING, Problems, UNKNOWN, Wrong};
+use super::problems::{FieldCode, Problems, Wrong};
 use crate::suggest;
 
 /// What a value is read as, or what is wrong with it.
@@ -42,15 +42,15 @@ impl<'a> Fields<'a> {
 
     /// A field that is needed and not there.
     pub(crate) fn missing(&self, name: &str) {
-        self.wrong_as(MISSING, name, "is missing");
+        self.wrong_as(FieldCode::Missing, name, "is missing");
     }
 
     /// A field that may not be changed any more.
     pub(crate) fn fixed(&self, name: &str, what: impl Into<String>) {
-        self.wrong_as(FIXED, name, what);
+        self.wrong_as(FieldCode::ReadOnly, name, what);
     }
 
-    fn wrong_as(&self, code: &'static str, name: &str, what: impl Into<String>) {
+    fn wrong_as(&self, code: FieldCode, name: &str, what: impl Into<String>) {
         self.problems.add_as(code, self.place_of(name), what);
     }
 
@@ -143,7 +143,7 @@ impl Drop for Fields<'_> {
         for name in std::mem::take(&mut self.left).keys() {
             let meant = suggest::nearest(name, self.asked.iter().copied());
             let hint = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
-            self.wrong_as(UNKNOWN, name, format!("is no field{hint}"));
+            self.wrong_as(FieldCode::UnknownField, name, format!("is no field{hint}"));
         }
     }
 }

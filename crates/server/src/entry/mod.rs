@@ -32,11 +32,10 @@ pub(crate) use self::catalog::{config, plan};
 pub(crate) use self::fields::Fields;
 pub(crate) use self::known::{Around, Known, name_of};
 pub(crate) use self::people::{preference, subscription, takes_place, user};
-pub(crate) use self::problems::{Problem, Problems, Wrong};
+pub(crate) use self::problems::{FieldCode, Problem, Problems, Wrong};
 
 use self::fields::Read;
 use self::known::{Index, Taken};
-use self::problems::UNKNOWN_REFERENCE;
 
 /// Reads one entry of a kind.
 pub(crate) type Reader = fn(&mut Reading<'_>, Fields<'_>);
@@ -151,10 +150,11 @@ impl<'a> Reading<'a> {
         }
     }
 
-    /// The entry's own id, else a new one.
+    /// The entry's own id, else a new one. In a file it may go by the database's name for it.
     fn id(&self, fields: &mut Fields<'_>) -> ObjectId {
         let given = fields.optional("id", values::id);
-        given.or_else(|| fields.optional("_id", values::id)).unwrap_or_else(|| self.ids.next())
+        let kept = || if self.naming == Naming::ByNameToo { fields.optional("_id", values::id) } else { None };
+        given.or_else(kept).unwrap_or_else(|| self.ids.next())
     }
 
     /// When the entry was made and changed; now, where it does not say.
@@ -230,7 +230,7 @@ fn reference<K: Eq + Hash, I: Copy + Eq + Hash + Display + From<ObjectId>>(
             Naming::ById => format!("names no {what}{named}"),
             Naming::ByNameToo => format!("names no {what}, neither of the file nor of the store{named}"),
         };
-        Wrong { code: UNKNOWN_REFERENCE, what }
+        Wrong { code: FieldCode::UnknownReference, what }
     };
     match (values::id(value), reading.naming) {
         (Ok(id), _) => Some(I::from(id)).filter(|id| index.has(*id)).ok_or_else(|| none(Some(id))),

@@ -6,28 +6,54 @@ use std::cell::RefCell;
 #[derive(Debug, Default)]
 pub(crate) struct Problems(RefCell<Vec<Problem>>);
 
-/// A field that is needed and not there.
-pub(crate) const MISSING: &str = "missing";
-/// A field that nobody knows.
-pub(crate) const UNKNOWN: &str = "unknown_field";
-/// A value that cannot stand there.
-pub(crate) const INVALID: &str = "invalid";
-/// A value that stays as it was given first.
-pub(crate) const FIXED: &str = "read_only";
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $text:literal),+ $(,)?) => {
+        /// Which rule a value of a document or a request breaks. The spellings are stable: programs may rely on them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum FieldCode {
+            $($(#[$doc])* $code),+
+        }
 
-/// A reference to what is not there.
-pub(crate) const UNKNOWN_REFERENCE: &str = "unknown_reference";
+        impl FieldCode {
+            /// Every one.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            pub(crate) const fn as_str(self) -> &'static str {
+                match self { $(Self::$code => $text),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// A field that is needed and not there.
+    Missing = "missing",
+    /// A value that cannot stand there.
+    Invalid = "invalid",
+    /// A field, or a query's parameter, that nobody knows.
+    UnknownField = "unknown_field",
+    /// A value that others keep, or that stays as it was given first.
+    ReadOnly = "read_only",
+    /// A value that another has already, and only one may have.
+    Taken = "taken",
+    /// A document that others refer to.
+    InUse = "in_use",
+    /// A reference to what is not there.
+    UnknownReference = "unknown_reference",
+    /// What is kept, or was sent, cannot be read.
+    Unreadable = "unreadable",
+}
 
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    pub(crate) code: &'static str,
+    pub(crate) code: FieldCode,
     pub(crate) what: String,
 }
 
 impl From<String> for Wrong {
     fn from(what: String) -> Self {
-        Self { code: INVALID, what }
+        Self { code: FieldCode::Invalid, what }
     }
 }
 
@@ -41,7 +67,7 @@ impl From<&str> for Wrong {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     /// What kind of mistake, for programs.
-    pub(crate) code: &'static str,
+    pub(crate) code: FieldCode,
     pub(crate) place: String,
     /// What is wrong, as the end of a sentence that begins with the place.
     pub(crate) what: String,
@@ -49,10 +75,10 @@ pub(crate) struct Problem {
 
 impl Problems {
     pub(crate) fn add(&self, place: impl Into<String>, what: impl Into<String>) {
-        self.add_as(INVALID, place, what);
+        self.add_as(FieldCode::Invalid, place, what);
     }
 
-    pub(crate) fn add_as(&self, code: &'static str, place: impl Into<String>, what: impl Into<String>) {
+    pub(crate) fn add_as(&self, code: FieldCode, place: impl Into<String>, what: impl Into<String>) {
         self.0.borrow_mut().push(Problem { code, place: place.into(), what: what.into() });
     }
 

@@ -1,13 +1,16 @@
 //! The one error page: a problem document (RFC 9457).
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alertcast_core::alert::problem::Problem as FieldProblem;
+use alertcast_core::alert::problem::{Problem as FieldProblem, ProblemCode};
 use alertcast_core::id::AlertId;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
+
+use crate::entry::FieldCode;
 
 /// What went wrong with a request, for whoever sent it.
 #[derive(Debug)]
@@ -48,14 +51,41 @@ pub(super) struct FieldError {
     pub(super) field: String,
     /// Which rule it breaks; stable, for programs.
     #[schema(value_type = String, examples("missing"))]
-    pub(super) code: &'static str,
+    pub(super) code: ErrorCode,
     /// What is wrong and what to change, for people.
     pub(super) message: String,
 }
 
+/// A rule that a field breaks: of documents and requests, or of alerts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ErrorCode {
+    Field(FieldCode),
+    Alert(ProblemCode),
+}
+
+impl ErrorCode {
+    /// Every spelling that an answer may have. What both have (`missing`) is one.
+    pub(super) fn spellings() -> BTreeSet<&'static str> {
+        FieldCode::ALL.iter().map(|code| code.as_str()).chain(ProblemCode::WORDS.iter().copied()).collect()
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Field(code) => code.as_str(),
+            Self::Alert(code) => code.as_str(),
+        }
+    }
+}
+
+impl Serialize for ErrorCode {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
 impl From<FieldProblem> for FieldError {
     fn from(problem: FieldProblem) -> Self {
-        Self { field: problem.field, code: problem.code.as_str(), message: problem.message }
+        Self { field: problem.field, code: ErrorCode::Alert(problem.code), message: problem.message }
     }
 }
 
@@ -114,5 +144,25 @@ impl IntoResponse for Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers);
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DOCS: &str = include_str!("../../../../docs/api.md");
+
+    #[test]
+    fn the_documentation_names_every_code_that_is_answered_and_no_other() {
+        let (_, codes) = DOCS.split_once("\n## Codes\n").expect("docs/api.md has a section on codes");
+        let codes = codes.split("\n## ").next().unwrap_or_default();
+        let named: Vec<&str> = codes
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once("` |"))
+            .map(|(code, _)| code)
+            .collect();
+        assert_eq!(named.iter().copied().collect::<BTreeSet<_>>(), ErrorCode::spellings());
+        assert_eq!(named.len(), ErrorCode::spellings().len(), "each once");
     }
 }

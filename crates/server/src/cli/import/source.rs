@@ -63,15 +63,15 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
             documents(path, items.into_iter().enumerate().map(|(n, one)| (format!("[{n}]"), one)))
         }
         // One document, as `mongoexport` writes a collection of one.
-        Ok(Value::Object(fields)) if is_document(&fields) => {
+        Ok(Value::Object(fields)) if is_document(path, &fields) => {
             documents(path, [("line 1".to_owned(), Value::Object(fields))])
         }
         Ok(value) => Ok(Content::Lists(value)),
-        Err(error) => match lines(text) {
+        Err(error) => match one_by_one(text) {
             Some(Ok(all)) => documents(path, all),
             Some(Err((line, error))) => Err(Failure::new(
-                format!("{shown} is one JSON document a line, and line {line} is none: {error}"),
-                "mend that line",
+                format!("{shown} is one JSON document after another, and what begins in line {line} is none: {error}"),
+                "mend that place",
             )
             .into()),
             None => Err(Failure::new(format!("{shown} is no JSON: {error}"), "mend that place").into()),
@@ -82,33 +82,41 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
 const JSON_ENDINGS: [&str; 3] = ["json", "jsonl", "ndjson"];
 
 /// Whether an object is a document rather than lists.
-fn is_document(fields: &Map<String, Value>) -> bool {
-    fields.contains_key("_id")
+fn is_document(path: &Path, fields: &Map<String, Value>) -> bool {
+    let names_list = |name: &String| LISTS.iter().any(|names| names.contains(&name.as_str()));
+    let holds_own = |names: &[&str]| names.iter().any(|name| fields.get(*name).is_some_and(Value::is_array));
+    let own = collection_named_by(path);
+    fields.contains_key("_id") || own.is_some_and(|own| !holds_own(own) && !fields.keys().all(names_list))
 }
 
-/// Documents, each with the line it stands on; else the number of a line that is none, from 1.
+/// Documents, each with the line on which it begins; else the line on which one begins that is none, from 1.
 type DocumentLines = Result<Vec<(String, Value)>, (usize, serde_json::Error)>;
 
-/// The lines of a file whose first is a document by itself.
-fn lines(text: &str) -> Option<DocumentLines> {
-    let filled = || text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    let (_, first) = filled().next()?;
-    serde_json::from_str::<Map<String, Value>>(first).ok()?;
-    let read = |(n, line): (usize, &str)| match serde_json::from_str(line) {
-        Ok(value) => Ok((format!("line {}", n + 1), value)),
-        Err(error) => Err((n + 1, error)),
-    };
-    Some(filled().map(read).collect())
+/// The documents of a file that holds one after another: each on a line, or over several (`mongoexport --pretty`). None
+/// where the first is none.
+fn one_by_one(text: &str) -> Option<DocumentLines> {
+    let mut documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+    let mut all = Vec::new();
+    loop {
+        let rest = text.get(documents.byte_offset()..)?;
+        let start = text.len() - rest.trim_start().len();
+        let line = text.get(..start)?.matches('\n').count() + 1;
+        match documents.next() {
+            Some(Ok(value)) if all.is_empty() && !value.is_object() => return None,
+            Some(Ok(value)) => all.push((format!("line {line}"), value)),
+            Some(Err(_)) if all.is_empty() => return None,
+            Some(Err(error)) => return Some(Err((line, error))),
+            None => return Some(Ok(all)),
+        }
+    }
 }
 
 /// The documents of the collection that the file is named after.
 fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> anyhow::Result<Content> {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
-    let named = |names: &&[&str]| {
-        names.iter().any(|name| stem == name.to_lowercase() || stem.ends_with(&format!(".{}", name.to_lowercase())))
-    };
-    match LISTS.into_iter().find(named) {
-        Some(names) => Ok(Content::Of(names, all.into_iter().collect())),
+    let all: Vec<_> = all.into_iter().collect();
+    match collection_named_by(path) {
+        Some(names) => Ok(Content::Of(names, all)),
+        None if all.is_empty() => Ok(Content::Lists(Value::Object(Map::new()))),
         None => {
             let names: Vec<String> =
                 LISTS.iter().filter_map(|names| names.last()).map(|name| format!("{name}.json")).collect();
@@ -119,6 +127,15 @@ fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> any
             .into())
         }
     }
+}
+
+/// The names of the list that a file is named after.
+fn collection_named_by(path: &Path) -> Option<&'static [&'static str]> {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let named = |names: &&[&str]| {
+        names.iter().any(|name| stem == name.to_lowercase() || stem.ends_with(&format!(".{}", name.to_lowercase())))
+    };
+    LISTS.into_iter().find(named)
 }
 
 fn from_toml(value: toml::Value) -> Value {

@@ -436,16 +436,24 @@ async fn what_mongoexport_writes_is_read_by_the_name_of_its_file() {
     one["pricing"]["amount"] = json!({"$numberLong": "999"});
     assert_eq!(named(&case, "subscription_plans.jsonl", &one.to_string()).await, Ok(1));
     let told = named(&case, "users.ndjson", &format!("{}\n{{\"email\": \n", person(5))).await.unwrap_err();
-    assert!(told.contains("line 2 is none"), "{told}");
+    assert!(told.contains("what begins in line 2 is none"), "{told}");
+    let pretty = [person(7), person(8)].map(|one| format!("{one:#}"));
+    assert_eq!(named(&case, "users.json", &pretty.join("\n")).await, Ok(2));
+    assert_eq!(named(&case, "users.jsonl", &user(9).to_string()).await, Ok(1), "one that has no id");
     let told = named(&case, "users.json", &format!("{}\n{}\n", person(6), json!({"email": "x"}))).await.unwrap_err();
     assert!(told.contains("line 2.email is \"x\""), "{told}");
     let told = named(&case, "people.json", &lines).await.unwrap_err();
     assert!(told.contains("does not say of which collection"), "{told}");
     let told = named(&case, "users.toml", &lines).await.unwrap_err();
     assert!(told.contains("is no TOML"), "{told}");
-    for (name, nothing) in
-        [("a.json", "{}"), ("b.json", ""), ("c.json", "{\"users\": []}"), ("d.toml", ""), ("users.json", "[]")]
-    {
+    for (name, nothing) in [
+        ("a.json", "{}"),
+        ("b.json", ""),
+        ("c.json", "{\"users\": []}"),
+        ("d.toml", ""),
+        ("e.json", "[]"),
+        ("users.json", "[]"),
+    ] {
         assert_eq!(named(&case, name, nothing).await, Ok(0), "{name}");
     }
 }

@@ -20,7 +20,7 @@ use super::resources::{self, Resource};
 use super::shape::Extent;
 use super::{Asked, reading};
 use crate::app::App;
-use crate::entry;
+use crate::entry::{self, FieldCode};
 use crate::http::problem::FieldError;
 use crate::operator::{self, Act, ActError, Actor, Rehearsed};
 
@@ -159,8 +159,8 @@ fn fault(error: ActError, called: &str) -> Fault {
     let what = error.to_string();
     match error {
         ActError::NotFound => not_found(called),
-        ActError::NoSide(_) => unprocessable(vec![wrong("side", "missing", what)]).into(),
-        ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", "unreadable", what)]).into(),
+        ActError::NoSide(_) => unprocessable(vec![wrong("side", FieldCode::Missing, what)]).into(),
+        ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", FieldCode::Unreadable, what)]).into(),
         ActError::Understood => conflict("Understood before", what),
         ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
         ActError::NotBlocked => conflict("Not blocked", what),
@@ -181,7 +181,7 @@ pub(super) async fn rehearse(app: &App, asked: &Asked) -> Answered<Reply> {
     let rehearsed = operator::rehearse(app, &asked.body, &asked.query).await?;
     Ok(Reply::ok(match rehearsed {
         Rehearsed::Unreadable(unreadable) => {
-            let error = json!({"field": "body", "code": "unreadable", "message": unreadable.to_string()});
+            let error = wrong("body", FieldCode::Unreadable, unreadable.to_string());
             json!({"outcome": "unreadable", "errors": [error]})
         }
         Rehearsed::Refused { config, problems } => {

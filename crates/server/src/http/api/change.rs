@@ -23,7 +23,7 @@ use super::resources::{Changes, Resource, field_of};
 use super::shape::{self, Extent, Field, Kind, stored_name};
 use super::{Asked, changed, decide, delete, reading, warnings};
 use crate::app::App;
-use crate::entry::{self, Around, Known, Problem};
+use crate::entry::{self, Around, FieldCode, Known, Problem};
 use crate::http::problem::Problem as Page;
 use crate::password;
 
@@ -42,7 +42,7 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     let Some(changes) = resource.changes else { return Err(conflict("Not changed here", "others change these")) };
     let patch = reading::json(&asked.body)?;
     if !patch.is_object() {
-        return Err(unprocessable(vec![wrong("", "invalid", "the body is not an object")]).into());
+        return Err(unprocessable(vec![wrong("", FieldCode::Invalid, "the body is not an object")]).into());
     }
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, asked.id()?).await?;
@@ -79,7 +79,7 @@ fn nothing_rests_on_a_guess(resource: &Resource, before: &PartialDocument, patch
         let path = field_of(&flaw.path);
         let Some(field) = shape::given(resource.shape, path) else { continue };
         if (flaw.weight == Weight::Decides || field.required) && !gives(patch, path) {
-            errors.push(wrong(path, "unreadable", format!("{}, and is to be given anew", flaw.what)));
+            errors.push(wrong(path, FieldCode::Unreadable, format!("{}, and is to be given anew", flaw.what)));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(unprocessable(errors).into()) }

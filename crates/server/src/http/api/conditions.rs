@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::fault::{Answered, bad_query, wrong};
 use super::reply::etag;
+use crate::entry::FieldCode;
 use crate::http::problem::Problem;
 
 /// What a request asks of the document as it is.
@@ -103,7 +104,7 @@ fn tags(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Answered
     for value in headers.get_all(name) {
         let read = read(value.as_bytes()).ok_or_else(|| {
             let what = "is * or a list of ETags as they came, with their quotes: \"1f2e…\"";
-            bad_query(vec![wrong(shown, "invalid", what)])
+            bad_query(vec![wrong(shown, FieldCode::Invalid, what)])
         })?;
         found = Some(match (found, read) {
             (None, read) => read,

@@ -14,6 +14,7 @@ use super::resources::{Changes, Resource};
 use super::shape::Extent;
 use super::{Asked, changed, decide, reading, warnings};
 use crate::app::App;
+use crate::entry::FieldCode;
 use crate::http::problem::FieldError;
 
 /// Makes a document, once for each `Idempotency-Key`.
@@ -69,7 +70,7 @@ struct Made {
 
 async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &Asked, sent: Value) -> Answered<Made> {
     let Value::Object(mut fields) = sent else {
-        return Err(unprocessable(vec![wrong("", "invalid", "the body is not an object")]).into());
+        return Err(unprocessable(vec![wrong("", FieldCode::Invalid, "the body is not an object")]).into());
     };
     fields.retain(|_, value| !value.is_null());
     let mut value = Value::Object(fields);
@@ -96,7 +97,7 @@ async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &
 }
 
 pub(super) fn read_only(path: &str) -> FieldError {
-    wrong(path, "read_only", "is kept by Alertcast and cannot be set")
+    wrong(path, FieldCode::ReadOnly, "is kept by Alertcast and cannot be set")
 }
 
 fn reply(app: &App, resource: &Resource, document: &Document) -> Reply {

@@ -14,6 +14,7 @@ use super::resources::{self, Resource};
 use super::shape::Extent;
 use super::{Asked, changed, reading};
 use crate::app::App;
+use crate::entry::FieldCode;
 use crate::http::problem::Problem;
 
 /// Deletes a document, if it is still the one that was looked at.
@@ -87,7 +88,7 @@ fn in_use(resource: &Resource, by: Collection, field: &str) -> Problem {
     let what = format!("{referring} refer to this {} by {field}: change or delete those first", resource.called);
     Problem::new(StatusCode::CONFLICT, "In use", what.clone()).naming(vec![wrong(
         &format!("{referring}.{field}"),
-        "in_use",
+        FieldCode::InUse,
         what,
     )])
 }

@@ -10,8 +10,8 @@ use bson::Document;
 use super::change::at;
 use super::{Asked, resources};
 use crate::app::App;
-use crate::entry::name_of;
-use crate::http::problem::{FieldError, Problem};
+use crate::entry::{FieldCode, name_of};
+use crate::http::problem::{ErrorCode, FieldError, Problem};
 
 /// When to come again where the store is away.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -66,7 +66,7 @@ pub(super) async fn taken(
         format!("{id}{},", name.map_or_else(String::new, |name| format!(" ({name:?})")))
     });
     let what = format!("another {called}{which} has this {} already", fields.join(", "));
-    let errors = fields.iter().map(|field| wrong(field, "taken", what.clone())).collect();
+    let errors = fields.iter().map(|field| wrong(field, FieldCode::Taken, what.clone())).collect();
     Problem::new(StatusCode::CONFLICT, "Exists already", what).naming(errors).into()
 }
 
@@ -109,12 +109,12 @@ fn of_store(error: &StoreError) -> Problem {
         StoreError::AlreadyExists { field, .. } => {
             let fields: Vec<&str> = field.split(", ").collect();
             let what = format!("another document has this {} already", fields.join(", "));
-            let errors = fields.iter().map(|field| wrong(field, "taken", what.clone())).collect();
+            let errors = fields.iter().map(|field| wrong(field, FieldCode::Taken, what.clone())).collect();
             Problem::new(StatusCode::CONFLICT, "Exists already", what).naming(errors)
         }
         StoreError::MissingReference { field, id, .. } => {
             let what = format!("refers to {id}, which does not exist");
-            unprocessable(vec![wrong(field, "unknown_reference", what)])
+            unprocessable(vec![wrong(field, FieldCode::UnknownReference, what)])
         }
         StoreError::Conflict | StoreError::Fenced { .. } => {
             Problem::new(StatusCode::CONFLICT, "Changed meanwhile", "others change this too: read it again and repeat")
@@ -141,8 +141,8 @@ pub(super) fn bad_query(errors: Vec<FieldError>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "Request not understood", detail).naming(errors)
 }
 
-pub(super) fn wrong(field: &str, code: &'static str, message: impl Into<String>) -> FieldError {
-    FieldError { field: field.to_owned(), code, message: message.into() }
+pub(super) fn wrong(field: &str, code: FieldCode, message: impl Into<String>) -> FieldError {
+    FieldError { field: field.to_owned(), code: ErrorCode::Field(code), message: message.into() }
 }
 
 pub(super) fn not_found(called: &str) -> Fault {

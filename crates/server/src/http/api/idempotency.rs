@@ -17,6 +17,7 @@ use super::resources::{self, Resource};
 use super::shape::Extent;
 use super::{Asked, reading};
 use crate::app::App;
+use crate::entry::FieldCode;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -41,12 +42,14 @@ impl Key {
         let mut values = asked.head.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
-            return Err(bad_query(vec![wrong("Idempotency-Key", "invalid", "stands twice in the request")]).into());
+            return Err(
+                bad_query(vec![wrong("Idempotency-Key", FieldCode::Invalid, "stands twice in the request")]).into()
+            );
         }
         let text = value.to_str().unwrap_or_default();
         if !(1..=KEY_CHARS_MAX).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_graphic()) {
             let what = format!("is 1 to {KEY_CHARS_MAX} visible characters without blanks");
-            return Err(bad_query(vec![wrong("Idempotency-Key", "invalid", what)]).into());
+            return Err(bad_query(vec![wrong("Idempotency-Key", FieldCode::Invalid, what)]).into());
         }
         let mut request = Sha256::new();
         for part in [asked.head.method.as_str().as_bytes(), asked.path.as_bytes(), asked.query.as_bytes(), &asked.body]
@@ -66,7 +69,7 @@ impl Key {
         }
         if record.get_str("request").ok() != Some(&self.request) {
             let what = "was used for another request: give each request a key of its own";
-            return Err(unprocessable(vec![wrong("Idempotency-Key", "taken", what)]).into());
+            return Err(unprocessable(vec![wrong("Idempotency-Key", FieldCode::Taken, what)]).into());
         }
         if record.get_bool(ERASED).unwrap_or(false) {
             let what = "what this key made has been erased since; nothing is done again";

@@ -15,6 +15,7 @@ use super::reply::Reply;
 use super::resources::Resource;
 use super::shape::{self, Extent, Kind};
 use crate::app::App;
+use crate::entry::FieldCode;
 use crate::http::problem::FieldError;
 use crate::suggest;
 
@@ -60,7 +61,7 @@ pub(super) async fn page(
             parameter(asked.query.sort),
             if filters.is_empty() { String::new() } else { format!(" with {}", filters.join(", ")) },
         );
-        return Err(bad_query(vec![wrong("sort", "invalid", what)]).into());
+        return Err(bad_query(vec![wrong("sort", FieldCode::Invalid, what)]).into());
     }
     let found = app.store.list(&asked.query).await?;
     let items = found.documents.iter().map(|document| resource.shown(document, Extent::Listed)).collect();
@@ -97,7 +98,7 @@ impl Asked {
 
 fn read(resource: &Resource, query: &str) -> Answered<Asked> {
     let collection = resource.collection;
-    let none = || bad_query(vec![wrong("", "invalid", "cannot be listed")]);
+    let none = || bad_query(vec![wrong("", FieldCode::Invalid, "cannot be listed")]);
     let listing = listing::listing(collection).ok_or_else(none)?;
     let mut asked = ListQuery {
         collection,
@@ -111,7 +112,7 @@ fn read(resource: &Resource, query: &str) -> Answered<Asked> {
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if seen.iter().any(|before| *before == name) {
-            errors.push(wrong(&name, "invalid", "stands twice in the query"));
+            errors.push(wrong(&name, FieldCode::Invalid, "stands twice in the query"));
             continue;
         }
         seen.push(name.to_string());
@@ -133,7 +134,7 @@ fn read(resource: &Resource, query: &str) -> Answered<Asked> {
     if let Some(text) = cursor {
         match mark(&text, digest) {
             Ok(mark) => asked.after = Some(mark),
-            Err(what) => errors.push(wrong("cursor", "invalid", what)),
+            Err(what) => errors.push(wrong("cursor", FieldCode::Invalid, what)),
         }
     }
     if errors.is_empty() { Ok(Asked { query: asked, digest }) } else { Err(bad_query(errors).into()) }
@@ -151,7 +152,7 @@ fn digest_of(query: &ListQuery) -> [u8; 12] {
 
 pub(super) fn limit(text: &str) -> Result<usize, FieldError> {
     let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
-    limit.ok_or_else(|| wrong("limit", "invalid", format!("is a whole number from 1 to {PAGE_MAX}")))
+    limit.ok_or_else(|| wrong("limit", FieldCode::Invalid, format!("is a whole number from 1 to {PAGE_MAX}")))
 }
 
 fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, bool), FieldError> {
@@ -159,7 +160,7 @@ fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, boo
     let found = sorts.iter().find(|path| parameter(path) == name);
     found.map(|path| (*path, descending)).ok_or_else(|| {
         let names: Vec<&str> = sorts.iter().map(|path| parameter(path)).collect();
-        wrong("sort", "invalid", format!("is one of {}, with - before it for the reverse", names.join(", ")))
+        wrong("sort", FieldCode::Invalid, format!("is one of {}, with - before it for the reverse", names.join(", ")))
     })
 }
 
@@ -172,7 +173,7 @@ fn filter(
     let Some(path) = filters.iter().copied().find(|path| parameter(path) == name) else {
         let known = filters.iter().map(|path| parameter(path)).chain(["sort", "limit", "cursor"]);
         let meant = suggest::nearest(name, known).map(|word| format!("; did you mean {word}?"));
-        return Err(wrong(name, "unknown_field", format!("is no parameter{}", meant.unwrap_or_default())));
+        return Err(wrong(name, FieldCode::UnknownField, format!("is no parameter{}", meant.unwrap_or_default())));
     };
     let kind = shape::at_path(resource.shape, path).map_or(Kind::Text, |field| field.kind);
     let value = match kind {
@@ -186,7 +187,7 @@ fn filter(
         }
         _ => Ok(Bson::from(text)),
     };
-    value.map(|value| (path, value)).map_err(|what| wrong(name, "invalid", what))
+    value.map(|value| (path, value)).map_err(|what| wrong(name, FieldCode::Invalid, what))
 }
 
 const NOT_OURS: &str = "is none that a page of this list gave: begin without one";
@@ -220,5 +221,5 @@ pub(super) fn id_cursor(of: &str, id: ObjectId) -> String {
 
 /// The id in such a cursor.
 pub(super) fn read_id_cursor(of: &str, text: &str) -> Result<ObjectId, FieldError> {
-    mark(text, digest12(&[of])).map(|mark| mark.id).map_err(|what| wrong("cursor", "invalid", what))
+    mark(text, digest12(&[of])).map(|mark| mark.id).map_err(|what| wrong("cursor", FieldCode::Invalid, what))
 }

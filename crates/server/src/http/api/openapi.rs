@@ -11,7 +11,7 @@ use super::routes::{Act, Needs, ROUTES, Route};
 use super::schema::{self, Form};
 use super::shape::{self, Kind};
 use super::{BODY_BYTES_MAX, Taken, documents};
-use crate::http::problem::{FieldError, Page};
+use crate::http::problem::{ErrorCode, FieldError, Page};
 
 /// The whole description.
 #[must_use]
@@ -73,6 +73,10 @@ fn schemas() -> Map<String, Value> {
     // Derived from what is written.
     for (name, derived) in [("Problem", Page::schema()), ("FieldError", FieldError::schema())] {
         schemas.insert(name.to_owned(), serde_json::to_value(derived).unwrap_or_default());
+    }
+    if let Some(Value::Object(code)) = schemas.get_mut("FieldError").and_then(|one| one.pointer_mut("/properties/code"))
+    {
+        code.insert("enum".to_owned(), json!(ErrorCode::spellings()));
     }
     schemas
 }

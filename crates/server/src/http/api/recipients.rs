@@ -15,6 +15,7 @@ use super::reply::Reply;
 use super::shape::{self, Extent};
 use super::{Asked, documents, reading};
 use crate::app::App;
+use crate::entry::FieldCode;
 
 /// Decisions come in chunks of some hundreds of users: so many hold a page.
 const CHUNKS: usize = 2;
@@ -58,14 +59,14 @@ fn read(query: &str, path: &str) -> Answered<Wanted> {
                     user = Some(UserId(id));
                     Ok(())
                 }
-                Err(_) => Err(wrong(&name, "invalid", "is 24 hexadecimal digits")),
+                Err(_) => Err(wrong(&name, FieldCode::Invalid, "is 24 hexadecimal digits")),
             },
-            _ => Err(wrong(&name, "unknown_field", "is no parameter: there are userId, limit and cursor")),
+            _ => Err(wrong(&name, FieldCode::UnknownField, "is no parameter: there are userId, limit and cursor")),
         };
         errors.extend(read.err());
     }
     if user.is_some() && after.is_some() {
-        errors.push(wrong("cursor", "invalid", "belongs to another query: with userId there is one page"));
+        errors.push(wrong("cursor", FieldCode::Invalid, "belongs to another query: with userId there is one page"));
     }
     match user {
         _ if !errors.is_empty() => Err(bad_query(errors).into()),

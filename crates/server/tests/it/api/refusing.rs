@@ -35,6 +35,7 @@ async fn each_mistake_is_named_by_its_field() {
         ("/users", with(user(2), &[("/emial", json!("x"))]), 422, &["emial: unknown_field"]),
         ("/users", with(user(2), &[("/profile/timezone", json!("Mars"))]), 422, &["profile.timezone: invalid"]),
         ("/users", with(user(2), &[("/id", json!(hex([1; 12])))]), 422, &["id: read_only"]),
+        ("/users", with(user(2), &[("/_id", json!(hex([1; 12])))]), 422, &["_id: unknown_field"]),
         ("/users", with(user(2), &[("/telegram/chatId", json!("my chat"))]), 422, &["telegram.chatId: invalid"]),
         ("/users", with(user(2), &[("/telegram/chatId", json!("7000002:5"))]), 422, &["telegram.chatId: invalid"]),
         ("/users", with(user(2), &[("/telegram/chatId", json!(0))]), 422, &["telegram.chatId: invalid"]),
