@@ -296,4 +296,6 @@ fn disabled(signal: &str, kind: &str) -> Problem {
 }
 
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 
 mod admin;
 mod doctor;
+#[cfg(test)]
+mod documented;
 mod failure;
 mod import;
 mod replay;

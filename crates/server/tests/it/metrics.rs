@@ -129,6 +129,24 @@ fn with_token(settings: &mut Settings) {
 }
 
 #[tokio::test]
+async fn every_metric_is_documented_and_no_other() {
+    let pages = [include_str!("../../../../docs/operations.md"), include_str!("../../../../README.md")];
+    let named: BTreeSet<&str> = pages
+        .iter()
+        .flat_map(|page| page.split(|c: char| !c.is_ascii_lowercase() && c != '_'))
+        .filter(|name| name.starts_with("alertcast_"))
+        .collect();
+    // Of what has happened; what has not is not there.
+    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1, 1);
+    let mut app = App::start(world).await;
+    app.done(alert(1, "BUY", 100.0)).await;
+    let page = page_of_all(&app).await;
+    let counted = page.types.keys().map(String::as_str).filter(|name| name.starts_with("alertcast_"));
+    assert_eq!(named, counted.collect());
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn counts_rise_with_what_happens() {
     let world = World::at(START)
         .config(1, |config| config.trade_management.max_open_trades = alertcast_core::money::Count(1))

@@ -14,7 +14,7 @@ fn at(text: &str) -> Time {
     text.parse::<jiff::Timestamp>().unwrap().into()
 }
 
-fn now() -> Time {
+pub(super) fn now() -> Time {
     at("2026-11-22T10:00:00Z")
 }
 
@@ -22,7 +22,7 @@ fn price(text: &str) -> Price {
     Price::parse(text).unwrap()
 }
 
-fn config() -> AlertConfiguration {
+pub(super) fn config() -> AlertConfiguration {
     AlertConfiguration {
         id: ConfigId::MIN,
         name: "AAPL hourly".to_owned(),
