@@ -12,14 +12,14 @@ use alertcast_core::store::{
 };
 use alertcast_core::subscription::Subscription;
 use alertcast_core::time::Time;
-use alertcast_core::trade::document::{Trade, TradeStatus};
+use alertcast_core::trade::document::Trade;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use crate::accept::raise_place;
 use crate::book::{Book, Edit};
-use crate::commit::{count_usage, insert_deliveries, trade_end};
+use crate::commit::{count_usage, insert_deliveries, open_status, trade_end};
 use crate::connect::MongoStore;
 use crate::counters::Raise;
 use crate::error::{Fault, Result};
@@ -129,7 +129,7 @@ const fn gates(also: &[Run]) -> &'static [&'static str] {
 }
 
 async fn close_trade(tx: &mut Tx, asked: &TradeClose) -> Result<()> {
-    let mut as_seen = doc! { "_id": asked.end.trade, "status": TradeStatus::Open, "alertcast.rev": asked.rev_seen };
+    let mut as_seen = doc! { "_id": asked.end.trade, "status": open_status(), "alertcast.rev": asked.rev_seen };
     if asked.rev_seen == 0 {
         as_seen.insert("alertcast.rev", doc! { "$in": [0, null] });
     }

@@ -23,6 +23,11 @@ impl Aside for MongoStore {
         &self.unreadables
     }
 
+    async fn stray_alerts(&self, limit: usize) -> StoreResult<Vec<Unreadable>> {
+        let found = self.find(Collection::Alerts, Query::new(strays()).limit(limit)).await?;
+        Ok(found.iter().map(Unreadable::stray_alert).collect())
+    }
+
     async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> StoreResult<()> {
         let asked = (what.clone(), at, tell);
         self.transact(&[OPERATORS], asked, |tx, (what, at, tell)| {
@@ -37,7 +42,10 @@ impl Aside for MongoStore {
 
 async fn set_aside(tx: &mut Tx, what: &Unreadable, at: Time) -> Result<()> {
     match what.collection {
-        Collection::Alerts if is_still::<Alert>(tx, what).await? => park_alert(tx, what, at).await,
+        Collection::Alerts => {
+            end_stray(tx, what, at).await?;
+            if is_still::<Alert>(tx, what).await? { park_alert(tx, what, at).await } else { Ok(()) }
+        }
         Collection::Deliveries if is_still::<Delivery>(tx, what).await? => end_delivery(tx, what, at).await,
         Collection::Quotas if is_still::<Quota>(tx, what).await? => tx.delete(Collection::Quotas, this(what)).await,
         _ => Ok(()),
@@ -54,13 +62,33 @@ fn this(what: &Unreadable) -> Document {
     doc! { "_id": { "$eq": what.id.clone() } }
 }
 
+/// Alerts with something else for a status. One that was not accepted here is somebody else's.
+fn strays() -> Document {
+    let words: Vec<Bson> = AlertStatus::ALL.iter().map(|status| Bson::from(*status)).collect();
+    doc! { "processing.status": { "$nin": words }, "alertcast.seq": { "$gt": 0 } }
+}
+
+/// Gives a stray alert the status that it must have had, or else has it fail.
+async fn end_stray(tx: &mut Tx, what: &Unreadable, at: Time) -> Result<()> {
+    let stray: Document = strays().into_iter().chain(this(what)).collect();
+    let processed: Document =
+        stray.clone().into_iter().chain(doc! { "webhook.processedAt": { "$type": "date" } }).collect();
+    tx.update_one(Collection::Alerts, processed, ending(what, at, AlertStatus::Processed)?).await?;
+    tx.update_one(Collection::Alerts, stray, ending(what, at, AlertStatus::Failed)?).await.map(drop)
+}
+
+/// The status, and the cause among the errors.
+fn ending(what: &Unreadable, at: Time, status: AlertStatus) -> Result<Document> {
+    let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
+    let mut update = doc! { "$set": { "processing.status": status, "updatedAt": at } };
+    put(&mut update, "$push", "processing.errors", document(&error)?);
+    Ok(update)
+}
+
 async fn park_alert(tx: &mut Tx, what: &Unreadable, at: Time) -> Result<()> {
     let mut pending = this(what);
     pending.insert("processing.status", doc! { "$in": pending_states() });
-    let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
-    let mut update = doc! { "$set": { "processing.status": AlertStatus::Failed, "updatedAt": at } };
-    put(&mut update, "$push", "processing.errors", document(&error)?);
-    tx.update_one(Collection::Alerts, pending, update).await.map(drop)
+    tx.update_one(Collection::Alerts, pending, ending(what, at, AlertStatus::Failed)?).await.map(drop)
 }
 
 /// Ends a delivery without reading it: nothing is taken back for it, for it may have arrived.

@@ -144,7 +144,7 @@ async fn change_quotas(tx: &mut Tx, changes: &[QuotaChange]) -> Result<()> {
 async fn end_trades(tx: &mut Tx, ready: &Ready) -> Result<()> {
     let now = ready.chunk.now;
     let ends = ready.chunk.ended.iter().map(|end| {
-        let open = doc! { "_id": end.trade, "status": TradeStatus::Open };
+        let open = doc! { "_id": end.trade, "status": open_status() };
         Update::new(open, trade_end(end, now))
     });
     let wanted = ends.len();
@@ -152,6 +152,11 @@ async fn end_trades(tx: &mut Tx, ready: &Ready) -> Result<()> {
         ended if ended == wanted => Ok(()),
         _ => Err(CONFLICT),
     }
+}
+
+/// Nothing there is the default.
+pub(crate) fn open_status() -> Document {
+    doc! { "$in": [TradeStatus::Open, Bson::Null] }
 }
 
 pub(crate) fn trade_end(end: &TradeEnd, now: Time) -> Document {

@@ -64,7 +64,7 @@ fn said(filter: &Document, path: &str) -> Option<Said> {
     if let Ok(values) = condition.get_array("$in") {
         return Some(Said::IsOneOf(values.clone()));
     }
-    let is_range = condition.keys().any(|key| ["$gt", "$gte", "$lt", "$lte"].contains(&key.as_str()));
+    let is_range = condition.keys().any(|key| ["$gt", "$gte", "$lt", "$lte", "$nin"].contains(&key.as_str()));
     let is_there = condition.get("$ne") == Some(&Bson::Null);
     Some(if is_range || is_there { Said::Range } else { Said::Other })
 }

@@ -1,6 +1,6 @@
 //! The processor's port: the alerts that wait, and what a chunk's decisions rest on. The commit: [`crate::commit`].
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
@@ -67,10 +67,43 @@ impl Work for MongoStore {
     }
 }
 
-/// Each once, although a user may hold several trades: the index gives them side by side.
 async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
-    // By the range, none but ids of ours.
     let after = after.unwrap_or(UserId::MIN);
+    let mut holders = plain_holders(store, config, after, limit).await?;
+    let strays = stray_holders(store, config, after, limit).await?;
+    if !strays.is_empty() {
+        holders.extend(strays);
+        holders.sort_unstable();
+        holders.dedup();
+        holders.truncate(limit);
+    }
+    Ok(holders)
+}
+
+/// Those of trades with something else for a status: there are hardly any, in any order.
+async fn stray_holders(store: &MongoStore, config: ConfigId, after: UserId, limit: usize) -> Result<BTreeSet<UserId>> {
+    let filter = doc! { "alertConfigId": config, "status": no_status() };
+    let trades = store.collection(Collection::Trades);
+    let mut trades = trades.find(filter).projection(doc! { "_id": 0, "userId": 1 }).await?;
+    let mut holders = BTreeSet::new();
+    while let Some(trade) = trades.try_next().await? {
+        holders.extend(user_of(&trade, "userId").filter(|user| *user > after));
+        if holders.len() > limit {
+            holders.pop_last();
+        }
+    }
+    Ok(holders)
+}
+
+/// Neither open nor ended: something else came to stand there. Such a trade may be open, and counts as that.
+fn no_status() -> Bson {
+    let words: Vec<Bson> = TradeStatus::ALL.iter().map(|status| Bson::from(*status)).collect();
+    doc! { "$nin": words }.into()
+}
+
+/// Each once, although a user may hold several trades: the index gives them side by side.
+async fn plain_holders(store: &MongoStore, config: ConfigId, after: UserId, limit: usize) -> Result<Vec<UserId>> {
+    // By the range, none but ids of ours.
     let filter = doc! { "alertConfigId": config, "status": TradeStatus::Open, "userId": { "$gt": after } };
     let trades = store.collection(Collection::Trades);
     let found = trades.find(filter).sort(doc! { "userId": 1 });
@@ -94,7 +127,8 @@ pub(crate) fn user_of(document: &Document, field: &str) -> Option<UserId> {
 /// The trades of a configuration that are open, of the users in a span.
 pub(crate) fn open_trades(config: ConfigId, span: UserSpan) -> Query {
     let users = between(span.first, span.last);
-    Query::new(doc! { "alertConfigId": config, "status": TradeStatus::Open, "userId": users })
+    let of = |status: Bson| doc! { "alertConfigId": config, "status": status, "userId": users.clone() };
+    Query::new(doc! { "$or": [of(no_status()), of(TradeStatus::Open.into())] })
 }
 
 async fn load_chunk(

@@ -292,6 +292,7 @@ impl Metrics {
                 TokenEnd::Expired.as_str(),
                 TokenEnd::PasswordChanged.as_str(),
                 TokenEnd::Inactive.as_str(),
+                "unreadable_administrator",
                 "not_permitted",
                 "too_many_requests",
             ],

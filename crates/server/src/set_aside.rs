@@ -111,6 +111,10 @@ const fn meaning(collection: Collection) -> &'static str {
             "What can be read is obeyed. Where something is missing that entries depend on, its subscribers get no \
              entries, and every exit. Mend it by PATCH of the API."
         }
+        Collection::AdminUsers => {
+            "As long as it is so, the administrator's tokens open nothing. Another administrator can mend it by PATCH of the \
+             API."
+        }
         Collection::Quotas => "It was removed: the user's entries of today are counted anew.",
         Collection::Leases => "It is freed within seconds, and its share of the work goes on.",
         _ => "It is left out; nothing else is concerned.",
@@ -145,9 +149,10 @@ async fn is_mended(app: &App, known: &Unreadable) -> Result<bool> {
     Ok(found.is_none_or(|document| trouble_of(known.collection, &document).is_none()))
 }
 
-/// Forgets what has been mended, or is gone.
+/// Forgets what has been mended, or is gone, and finds what nobody comes across.
 async fn look_again(app: &App) -> Result<()> {
     let log = app.store.unreadables();
+    app.store.stray_alerts(READ_MAX).await?.into_iter().for_each(|stray| log.note(stray));
     let mut by_collection: BTreeMap<Collection, BTreeSet<ObjectId>> = BTreeMap::new();
     for known in log.known() {
         by_collection.entry(known.collection).or_default().extend(known.object_id());

@@ -3,24 +3,33 @@
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::quota::Quota;
-use alertcast_core::reading::{Unreadable, UnreadableLog, read_bytes};
+use alertcast_core::reading::{Unreadable, UnreadableLog, read_bytes, unpack};
 use alertcast_core::store::{Aside, Collection, Result as StoreResult};
 use alertcast_core::time::Time;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 
+use crate::documents::bound;
 use crate::failpoints::Op;
 use crate::fault::Result;
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Rows};
+use crate::rows::{Blob, Rows, blob};
 use crate::store::SqliteStore;
-use crate::work::{encode_all, is_pending, push_errors};
+use crate::work::{encode_all, push_errors};
 
 #[async_trait]
 impl Aside for SqliteStore {
     fn unreadables(&self) -> &UnreadableLog {
         &self.unreadables
+    }
+
+    async fn stray_alerts(&self, limit: usize) -> StoreResult<Vec<Unreadable>> {
+        self.read(move |rows| {
+            let found = rows.all(STRAY_ALERTS, [bound(limit)], |row| Ok(stray_alert(blob(row, 0)?)))?;
+            Ok(found.into_iter().flatten().collect())
+        })
+        .await
     }
 
     async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> StoreResult<()> {
@@ -37,12 +46,25 @@ impl Aside for SqliteStore {
     }
 }
 
+/// Those with one of the words have nothing to do with it: they are passed over by ranges of the index, and nothing else
+/// (`+`) is gone by.
+pub(crate) const STRAY_ALERTS: &str = r#"SELECT doc FROM alerts
+    WHERE ("processing.status" IS NULL OR "processing.status" < 'failed'
+        OR ("processing.status" > 'failed' AND "processing.status" < 'processed')
+        OR ("processing.status" > 'processed' AND "processing.status" < 'processing')
+        OR ("processing.status" > 'processing' AND "processing.status" < 'received') OR "processing.status" > 'received')
+    AND +"alertcast.seq" > 0 LIMIT ?1"#;
+
+/// Such an alert as one that cannot be read: none where its bytes are damaged.
+fn stray_alert(bytes: &[u8]) -> Option<Unreadable> {
+    let document = unpack(Collection::Alerts, bytes).ok()?;
+    Some(Unreadable::stray_alert(&document))
+}
+
 fn set_aside(rows: Rows<'_>, what: &Unreadable, id: ObjectId, at: Time) -> Result<()> {
     let Some(bytes) = rows.find(what.collection, id)? else { return Ok(()) };
     match what.collection {
-        Collection::Alerts if read_bytes::<Alert>(what.collection, &bytes).is_err() => {
-            park_alert(rows, &bytes, what, id, at)
-        }
+        Collection::Alerts => park_alert(rows, &bytes, what, id, at),
         Collection::Deliveries if read_bytes::<Delivery>(what.collection, &bytes).is_err() => {
             end_delivery(rows, &bytes, what, at)
         }
@@ -52,20 +74,47 @@ fn set_aside(rows: Rows<'_>, what: &Unreadable, id: ObjectId, at: Time) -> Resul
 }
 
 fn park_alert(rows: Rows<'_>, bytes: &[u8], what: &Unreadable, id: ObjectId, at: Time) -> Result<()> {
-    let Ok(pending) = is_pending(bytes) else {
+    let Ok(standing) = standing_of(bytes) else {
         // Damaged bytes bear no change: what is looked for by is the column.
         let sql = r#"UPDATE alerts SET "processing.status" = ?2 WHERE "_id" = ?1"#;
         return rows.run(sql, (Blob(id.bytes()), AlertStatus::Failed.as_str())).map(drop);
     };
-    if !pending {
-        return Ok(());
-    }
+    let status = match standing {
+        Standing::Waits if read_bytes::<Alert>(what.collection, bytes).is_err() => AlertStatus::Failed,
+        Standing::Strays { processed: true } => AlertStatus::Processed,
+        Standing::Strays { processed: false } => AlertStatus::Failed,
+        Standing::Waits | Standing::Done => return Ok(()),
+    };
     let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
     let mut edit = Edit::new();
     push_errors(&mut edit, bytes, std::slice::from_ref(&error))?;
-    edit.set("processing.status", AlertStatus::Failed);
+    edit.set("processing.status", status);
     edit.set("updatedAt", at);
     rows.edit(Collection::Alerts, bytes, &edit).map(drop)
+}
+
+/// Where an alert stands.
+enum Standing {
+    Waits,
+    Done,
+    /// Something else stands in the place of its status.
+    Strays {
+        processed: bool,
+    },
+}
+
+fn standing_of(alert: &[u8]) -> Result<Standing> {
+    let status = raw::lookup(alert, "processing.status")?.and_then(Value::as_str).and_then(AlertStatus::from_exact);
+    Ok(match status {
+        Some(AlertStatus::Received | AlertStatus::Processing) => Standing::Waits,
+        Some(AlertStatus::Processed | AlertStatus::Failed) => Standing::Done,
+        // One that was not accepted here is somebody else's.
+        None if raw::counter(alert, "alertcast.seq")? <= 0 => Standing::Done,
+        None => {
+            let processed_at = raw::lookup(alert, "webhook.processedAt")?.and_then(Value::as_time);
+            Standing::Strays { processed: processed_at.is_some() }
+        }
+    })
 }
 
 /// Ends a delivery without reading it: nothing is taken back for it, for it may have arrived.

@@ -8,7 +8,7 @@ use bson::oid::ObjectId;
 use rusqlite::Connection;
 
 use crate::migrate::migrate;
-use crate::{actions, documents, intake, list, notice, outbox, settle, store, sweep, work};
+use crate::{actions, aside, documents, intake, list, notice, outbox, settle, store, sweep, work};
 
 fn plan(sql: &str) -> String {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -64,6 +64,10 @@ fn a_chunk_is_read_by_ranges() {
     // Only those of one user are sorted: by number.
     assert!(plan(work::OPEN_TRADES).contains("LAST TERM OF ORDER BY"), "{}", plan(work::OPEN_TRADES));
     goes_by_in_order("trades.alertConfigId_1_userId_1_tradeNumber_-1", work::LAST_NUMBER);
+    // What is sorted are the few with something else for a status.
+    for strays in [work::STRAY_HOLDERS, work::STRAY_TRADES] {
+        goes_by("trades.status_1_timestamps.openedAt_1", strays);
+    }
 }
 
 #[test]
@@ -75,6 +79,7 @@ fn pending_alerts_are_found_in_their_order() {
 fn settling_looks_at_open_deliveries_alone() {
     goes_by_in_order("deliveries.alertId_1.pending+sending+held", settle::HAS_OPEN);
     goes_by_in_order("deliveries.combinesAlert", settle::IS_TOLD_BY_OPEN);
+    goes_by("alerts.processing.status_1_webhook.receivedAt_1", aside::STRAY_ALERTS);
     goes_by_in_order("alerts.unsettled", &settle::unsettled_sql());
     goes_by_in_order("deliveries.key_1", documents::DELIVERIES_OF);
     goes_by_in_order("decisions.alertId_1_firstUser_1", documents::DECISIONS);

@@ -20,6 +20,7 @@ const BINARY: u8 = 0x05;
 const OBJECT_ID: u8 = 0x07;
 const BOOLEAN: u8 = 0x08;
 const DATE: u8 = 0x09;
+const UNDEFINED: u8 = 0x06;
 const NULL: u8 = 0x0a;
 const INT32: u8 = 0x10;
 const INT64: u8 = 0x12;
@@ -104,6 +105,11 @@ impl<'a> Value<'a> {
                 .map_or(ValueRef::Null, ValueRef::Real),
             _ => ValueRef::Null,
         }
+    }
+
+    /// Whether it stands for nothing.
+    pub(crate) const fn is_nothing(self) -> bool {
+        matches!(self.kind, NULL | UNDEFINED)
     }
 
     /// Whether it is a list.

@@ -16,6 +16,7 @@ use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
 use async_trait::async_trait;
 use bson::Bson;
 use bson::oid::ObjectId;
+use rusqlite::Row;
 use serde::Serialize;
 
 use crate::documents::bound;
@@ -81,8 +82,10 @@ fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit
         let mut taken = 0;
         while taken < limit {
             let Some(row) = found.next()? else { break };
-            // What is no id of ours cannot be worked on.
-            let (Ok(id), Ok(config)) = (row.get::<_, Blob>(1), row.get::<_, Option<Blob>>(2)) else { continue };
+            // What has no id of ours cannot be worked on. One that does not say of which configuration it is, is read all
+            // the same: that is how it is found out.
+            let Ok(id) = row.get::<_, Blob>(1) else { continue };
+            let config = row.get::<_, Blob>(2).ok();
             if config.is_some_and(|config| except.contains(&ConfigId(config.id()))) {
                 continue;
             }
@@ -106,15 +109,37 @@ pub(crate) const PENDING: &str = r#"SELECT "alertcast.seq", "_id", "processing.a
 pub(crate) const HOLDERS: &str = r#"SELECT DISTINCT "userId" FROM trades
     WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" > ?2 AND length("userId") = 12 ORDER BY "userId" LIMIT ?3"#;
 
+/// By their status neither open nor ended: something else came to stand there. They may be open, and count as that. There
+/// are hardly any: nothing else (`+`) is to be gone by.
+pub(crate) const STRAY_HOLDERS: &str = r#"SELECT "userId", "_id" FROM trades
+    WHERE ("status" IS NULL OR "status" < 'closed' OR ("status" > 'closed' AND "status" < 'open')
+        OR ("status" > 'open' AND "status" < 'replaced') OR "status" > 'replaced')
+    AND +"alertConfigId" = ?1 AND +"userId" > ?2 AND length("userId") = 12"#;
+
 fn holders(rows: Rows<'_>, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
     // Every id is above the empty one.
     let after = after.map_or_else(Vec::new, |user| user.bytes().to_vec());
-    let found = rows.all(HOLDERS, (Blob::from(config), after, bound(limit)), |row| Ok(row.get::<_, Blob>(0).ok()))?;
-    Ok(found.into_iter().flatten().map(|user| UserId(user.id())).collect())
+    let user = |row: &Row<'_>| Ok(row.get::<_, Blob>(0).ok());
+    let mut found = rows.all(HOLDERS, (Blob::from(config), &after, bound(limit)), user)?;
+    let strays = rows.all(STRAY_HOLDERS, (Blob::from(config), &after), user)?;
+    let is_sorted = strays.is_empty();
+    found.extend(strays);
+    let mut holders: Vec<UserId> = found.into_iter().flatten().map(|user| UserId(user.id())).collect();
+    if !is_sorted {
+        holders.sort_unstable();
+        holders.dedup();
+        holders.truncate(limit);
+    }
+    Ok(holders)
 }
 
 pub(crate) const OPEN_TRADES: &str = r#"SELECT doc, "_id", "userId", "alertcast.rev" FROM trades
     WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3 ORDER BY "userId", "tradeNumber""#;
+
+pub(crate) const STRAY_TRADES: &str = r#"SELECT doc, "_id", "userId", "alertcast.rev" FROM trades
+    WHERE ("status" IS NULL OR "status" < 'closed' OR ("status" > 'closed' AND "status" < 'open')
+        OR ("status" > 'open' AND "status" < 'replaced') OR "status" > 'replaced')
+    AND +"alertConfigId" = ?1 AND +"userId" BETWEEN ?2 AND ?3"#;
 
 /// What is no number, or beyond all counting, is not counted on.
 pub(crate) const LAST_NUMBER: &str = r#"SELECT "tradeNumber" FROM trades
@@ -129,7 +154,7 @@ fn load_chunk(
     let config = Blob::from(config);
     let mut state = ChunkState::default();
     let mut unreadable = Vec::new();
-    rows.all(OPEN_TRADES, (config, Blob::from(span.first), Blob::from(span.last)), |row| {
+    let mut take = |row: &Row<'_>| -> Result<()> {
         let (bytes, id) = (blob(row, 0)?, row.get::<_, Blob>(1).ok());
         match read_row::<Trade>(Collection::Trades, id, bytes) {
             Ok(trade) => state.open_trades.push(trade),
@@ -142,7 +167,12 @@ fn load_chunk(
             }
         }
         Ok(())
-    })?;
+    };
+    let asked = (config, Blob::from(span.first), Blob::from(span.last));
+    rows.all(OPEN_TRADES, asked, &mut take)?;
+    if !rows.all(STRAY_TRADES, asked, &mut take)?.is_empty() {
+        state.open_trades.sort_by_key(|trade| (trade.user_id, trade.trade_number));
+    }
     state.last_numbers = HashMap::with_capacity(entering.len());
     state.quotas = HashMap::with_capacity(entering.len());
     for user in entering {
@@ -310,14 +340,17 @@ pub(crate) fn is_pending(alert: &[u8]) -> Result<bool> {
 }
 
 pub(crate) fn push_errors(edit: &mut Edit, alert: &[u8], errors: &[AlertError]) -> Result<()> {
-    let kept = raw::lookup(alert, "processing.errors")?.filter(|kept| kept.is_list());
-    if kept.is_none() && !errors.is_empty() {
-        edit.set("processing.errors", Bson::Array(Vec::new()));
-    }
-    let count = kept.map_or(0, |errors| errors.items().count());
-    for (at, error) in errors.iter().enumerate() {
-        let error = alertcast_core::store::document(error)?;
-        edit.set(format!("processing.errors.{}", count + at), error);
+    let new = errors.iter().map(alertcast_core::store::document).collect::<StoreResult<Vec<_>>>()?;
+    match raw::lookup(alert, "processing.errors")?.filter(|kept| kept.is_list()) {
+        Some(kept) => {
+            let count = kept.items().count();
+            new.into_iter()
+                .enumerate()
+                .for_each(|(at, error)| edit.set(format!("processing.errors.{}", count + at), error));
+        }
+        // What is no list is taken the place of, as a whole: of two changes of one field the whole one holds.
+        None if new.is_empty() => {}
+        None => edit.set("processing.errors", new),
     }
     Ok(())
 }
@@ -328,11 +361,13 @@ pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev" FROM trades
 /// The open trades of the span must be exactly those that were seen.
 fn check_open(rows: Rows<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> Result<()> {
     let params = (Blob::from(config), Blob::from(span.first), Blob::from(span.last));
-    let found = rows.all(OPEN_REVS, params, |row| {
-        // What is no id of ours was not seen either.
-        let Ok(id) = row.get::<_, Blob>(0) else { return Ok(None) };
-        Ok(Some((TradeId(id.id()), whole(row, 1)?)))
-    })?;
+    // What is no id of ours was not seen either.
+    let seen_by = |row: &Row<'_>, (id, rev): (usize, usize)| -> Result<Option<(TradeId, i64)>> {
+        let Ok(id) = row.get::<_, Blob>(id) else { return Ok(None) };
+        Ok(Some((TradeId(id.id()), whole(row, rev)?)))
+    };
+    let mut found = rows.all(OPEN_REVS, params, |row| seen_by(row, (0, 1)))?;
+    found.extend(rows.all(STRAY_TRADES, params, |row| seen_by(row, (1, 3)))?);
     let mut open: Vec<(TradeId, i64)> = found.into_iter().flatten().collect();
     open.sort_unstable();
     if open == seen { Ok(()) } else { Err(Fault::conflict()) }
@@ -354,8 +389,9 @@ pub(crate) fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()>
     let Some(trade) = rows.find(Collection::Trades, end.trade)? else {
         return Err(Fault::conflict());
     };
-    let status = raw::lookup(&trade, "status")?.and_then(Value::as_str);
-    if status != Some(TradeStatus::Open.as_str()) {
+    // Nothing there is the default.
+    let is_open = |status: Value<'_>| status.is_nothing() || status.as_str() == Some(TradeStatus::Open.as_str());
+    if !raw::lookup(&trade, "status")?.is_none_or(is_open) {
         return Err(Fault::conflict());
     }
     let mut edit = Edit::new();

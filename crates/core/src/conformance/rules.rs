@@ -67,6 +67,8 @@ macro_rules! conformance_tests {
                 a_due_delivery_that_cannot_be_read_is_left_out_and_set_aside,
                 a_delivery_that_cannot_be_read_is_recovered_and_ends_past_its_deadline,
                 an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk,
+                an_open_trade_without_a_status_is_open,
+                an_accepted_alert_without_a_status_is_found_and_set_aside,
                 a_quota_that_cannot_be_read_is_removed_and_counted_anew,
                 decisions_and_deliveries_that_cannot_be_read_are_left_out,
                 a_chunk_holds_whatever_stands_where_it_writes,

@@ -1,5 +1,8 @@
 //! Rules about documents that cannot be read: they are left out, noted once, and set aside; everything else goes on.
 
+use std::collections::BTreeSet;
+
+use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use super::Harness;
@@ -125,6 +128,57 @@ pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(h
     let unread = (trade_id(1, 2), unread.rev);
     chunk.open_seen = Some((span(&(1..=3)), seen.chain([unread]).collect()));
     scene.store.commit(chunk).await.unwrap();
+}
+
+/// Takes the status away, as an application may that writes whole documents.
+async fn without_status(scene: &Scene, collection: Collection, id: impl Into<ObjectId>, path: &str) {
+    let (id, unset) = (id.into(), vec![path.to_owned()]);
+    let write = Write::Update { collection, id, set: Document::new(), unset, expect: Vec::new() };
+    scene.store.write(vec![write]).await.unwrap();
+}
+
+pub async fn an_accepted_alert_without_a_status_is_found_and_set_aside(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    scene.open(1, 1..=1, TELEGRAM).await;
+    for n in 2..=3 {
+        scene.accept(n, 1).await;
+    }
+    scene.store.write(vec![insert(Collection::Alerts, &alert(4, 1))]).await.unwrap();
+    for n in [1, 2, 4] {
+        without_status(&scene, Collection::Alerts, alert_id(n), "processing.status").await;
+    }
+    let strays = scene.store.stray_alerts(10).await.unwrap();
+    let found: BTreeSet<_> = strays.iter().filter_map(Unreadable::object_id).collect();
+    assert_eq!(found, BTreeSet::from([alert_id(1).0, alert_id(2).0]), "one that was not accepted here is not ours");
+    for stray in &strays {
+        scene.store.set_aside(stray, at(9), Vec::new()).await.unwrap();
+    }
+    for (n, status) in [(1, "processed"), (2, "failed")] {
+        let kept = raw(&*scene.store, Collection::Alerts, alert_id(n)).await;
+        let processing = kept.get_document("processing").unwrap();
+        assert_eq!(processing.get_str("status").unwrap(), status, "{n}");
+        assert_eq!(processing.get_array("errors").unwrap().len(), 1, "{n}");
+    }
+    assert_eq!(scene.store.stray_alerts(10).await, Ok(Vec::new()));
+    assert_eq!(numbers(&scene.store.pending_alerts(&everywhere(), &[], 10).await.unwrap()), [3]);
+}
+
+pub async fn an_open_trade_without_a_status_is_open(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 3).await;
+    scene.open(1, 1..=3, TELEGRAM).await;
+    without_status(&scene, Collection::Trades, trade_id(1, 2), "status").await;
+    let all: Vec<_> = (1..=3).map(user_id).collect();
+    assert_eq!(scene.store.holders(config_id(1), None, 10).await, Ok(all.clone()));
+    assert_eq!(scene.store.holders(config_id(1), Some(user_id(1)), 1).await, Ok(all[1..2].to_vec()));
+    assert_eq!(scene.store.holders(config_id(1), Some(user_id(2)), 10).await, Ok(all[2..].to_vec()));
+    let state = scene.store.load_chunk(config_id(1), span(&(1..=3)), &[]).await.unwrap();
+    let users: Vec<_> = state.open_trades.iter().map(|trade| trade.user_id).collect();
+    assert_eq!((users, state.unreadable_trades.len()), (all, 0));
+    scene.accept(2, 1).await;
+    scene.store.commit(finished(closing(&scene.work, 2, 1, 1, 1..=3, TELEGRAM), at(3))).await.unwrap();
+    assert_eq!(scene.store.holders(config_id(1), None, 10).await, Ok(Vec::new()));
+    let kept = raw(&*scene.store, Collection::Trades, trade_id(1, 2)).await;
+    assert_eq!(kept.get_str("status").unwrap(), "closed");
 }
 
 pub async fn a_quota_that_cannot_be_read_is_removed_and_counted_anew(harness: &dyn Harness) {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bson::Bson;
 use bson::oid::ObjectId;
+use bson::{Bson, Document};
 
+use super::trouble_of;
 use crate::store::{Collection, StoreError};
 
 /// A document that cannot be read. Every other goes on without it.
@@ -20,6 +21,17 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
+    /// An alert with something else than a status where that should be, or with nothing.
+    pub fn stray_alert(document: &Document) -> Self {
+        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
+        let missing = || Self {
+            collection: Collection::Alerts,
+            id,
+            cause: "processing.status is missing: whether it was processed is not known".to_owned(),
+        };
+        trouble_of(Collection::Alerts, document).unwrap_or_else(missing)
+    }
+
     /// Its id as people write it.
     pub fn id_text(&self) -> String {
         match &self.id {

@@ -18,8 +18,13 @@ pub trait Aside: Send + Sync + fmt::Debug {
     /// Where every reader notes what it could not read.
     fn unreadables(&self) -> &UnreadableLog;
 
+    /// Accepted alerts that have something else for a status, or nothing, up to `limit`: nobody would ever find them among
+    /// those that wait, nor among those that are done. Nothing is noted in the log.
+    async fn stray_alerts(&self, limit: usize) -> Result<Vec<Unreadable>>;
+
     /// Sets a document aside, by fields and without reading it, where it still cannot be read:
-    /// - an alert that waits is `failed`, with the cause among its errors;
+    /// - an alert that waits is `failed`, with the cause among its errors; so is one of [`Self::stray_alerts`], but where it
+    ///   says when it was processed: that one is `processed`;
     /// - a delivery that has not ended is `dead`, with the cause as its last error, and nothing is taken back for it: it
     ///   may have arrived;
     /// - a quota is removed, and counted anew;

@@ -324,7 +324,8 @@ const ADMINS: &[Field] = &[
     field("security.lastLoginIP", Text).optional().told(),
     field("security.failedLoginAttempts", Number).told(),
     field("security.lockedUntil", Date).optional(),
-    field("security.passwordChangedAt", Date).optional().told(),
+    // Tokens that were made before it have ended.
+    field("security.passwordChangedAt", Date).optional(),
     CREATED,
     UPDATED,
 ];

@@ -134,6 +134,12 @@ fn tell_if_late(app: &App, pending: &[Alert]) {
     app.degraded.set(Condition::LateWork, ALERTS, text);
 }
 
+/// The configuration that an alert was matched to when it was accepted, as its share of the work bears out; none where
+/// somebody else has changed that.
+fn config_of(alert: &Alert) -> Option<ConfigId> {
+    alert.processing.alert_config_id.filter(|config| alert.alertcast.partition == Some(partition_of(*config)))
+}
+
 /// What is worked on, and what was found that waits for a place.
 #[derive(Debug, Default)]
 struct Work {
@@ -221,8 +227,10 @@ impl Work {
         let mut by_config: BTreeMap<ConfigId, Vec<Alert>> = BTreeMap::new();
         let mut in_order = Vec::new();
         for alert in pending {
-            // Pending alerts were matched to a configuration when they were accepted.
-            let Some(config) = alert.processing.alert_config_id else { continue };
+            let Some(config) = config_of(&alert) else {
+                work::park_stray(app, &alert, ours).await;
+                continue;
+            };
             let alerts = by_config.entry(config).or_default();
             if alerts.is_empty() {
                 in_order.push(config);

@@ -1,5 +1,6 @@
 //! One configuration's alerts, one after the other, each in chunks of users.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::load::load_chunk;
-use super::order;
+use super::{Ours, order};
 use crate::app::App;
 use crate::degraded::Condition;
 use crate::metrics::Part;
@@ -108,7 +109,8 @@ pub(super) async fn on_config(
                 break;
             }
             Halt::Failed(reason) => {
-                if !record_failure(&app, &alert, &fence, reason).await {
+                let attempts = alert.alertcast.attempts.0.saturating_add(1);
+                if !record_failure(&app, &alert, &fence, reason, attempts).await {
                     // It is tried again before those behind it: the order holds.
                     break;
                 }
@@ -128,10 +130,18 @@ async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), Halt> {
     Ok(())
 }
 
-/// Notes a failure; true where the alert is parked and the next one may go.
-async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String) -> bool {
+/// Parks an alert that does not say any more of which configuration it is: nobody would ever work on it.
+pub(super) async fn park_stray(app: &App, alert: &Alert, ours: &BTreeMap<i32, Ours>) {
+    let fence = alert.alertcast.partition.and_then(|partition| ours.get(&partition)).map(|ours| &ours.fence);
+    if let Some(fence) = fence {
+        let reason = "it does not say any more for which configuration it was accepted".to_owned();
+        record_failure(app, alert, fence, reason, ATTEMPTS_MAX).await;
+    }
+}
+
+/// Notes a failure, with which there were so many; true where the alert is parked and the next one may go.
+async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String, attempts: i64) -> bool {
     let now = app.clock.now();
-    let attempts = alert.alertcast.attempts.0.saturating_add(1);
     let park = attempts >= ATTEMPTS_MAX;
     app.metrics.not_processed(park);
     error!(alert = %alert.id, attempts, park, reason, "an alert could not be processed");

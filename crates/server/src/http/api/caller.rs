@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use alertcast_core::admin::{Admin, Permission};
-use alertcast_core::store::{Collection, Result, read};
+use alertcast_core::reading::read_document;
+use alertcast_core::store::{Collection, read};
 use alertcast_core::token::{ApiToken, TokenDigest, TokenEnd};
 use axum::http::{HeaderMap, StatusCode, header};
 use tracing::warn;
@@ -94,14 +95,26 @@ pub(super) fn shown(headers: &HeaderMap) -> Answered<TokenDigest> {
     bearer(headers).map(TokenDigest::of)
 }
 
-async fn find(app: &App, digest: &TokenDigest) -> Result<Option<(ApiToken, Admin)>> {
+async fn find(app: &App, digest: &TokenDigest) -> Answered<Option<(ApiToken, Admin)>> {
     let digest = digest.0.as_str().into();
     let Some(found) = app.store.find_unique(Collection::ApiTokens, &[("digest", digest)]).await? else {
         return Ok(None);
     };
     let token: ApiToken = read(Collection::ApiTokens, found)?;
-    let admin = app.store.get(Collection::AdminUsers, &[token.admin_id.0]).await?.pop();
-    Ok(admin.map(|admin| read(Collection::AdminUsers, admin)).transpose()?.map(|admin| (token, admin)))
+    let Some(admin) = app.store.get(Collection::AdminUsers, &[token.admin_id.0]).await?.pop() else {
+        return Ok(None);
+    };
+    match read_document(Collection::AdminUsers, &admin) {
+        Ok(admin) => Ok(Some((token, admin))),
+        Err(_) if token.expires_at.is_some_and(|end| end <= app.clock.now()) => Ok(None),
+        Err(unreadable) => {
+            app.store.unreadables().note(unreadable);
+            Err(unknown(
+                "unreadable_administrator",
+                "the document of the token's administrator cannot be read: another administrator can mend it",
+            ))
+        }
+    }
 }
 
 fn unknown(reason: &'static str, detail: &str) -> Fault {

@@ -36,6 +36,7 @@ const MARKS: [(&str, &str); 2] =
 
 /// Where the secrets and what Alertcast keeps of an administrator are.
 const PASSWORD: &str = "password";
+const PASSWORD_CHANGED: &str = "security.passwordChangedAt";
 
 /// Changes a document.
 pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
@@ -50,7 +51,7 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
         let current = resource.show(&before, Extent::Whole);
         asked.conditions.hold(&current)?;
         nothing_rests_on_a_guess(resource, &before, &patch)?;
-        let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before.document).await?;
+        let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
         let Some((document, mut writes)) = written(app, resource, asked, &kept, &before, after)? else {
             return Ok(Reply::document(StatusCode::OK, &current));
         };
@@ -105,8 +106,9 @@ async fn changed_by(
     patch: &Value,
     current: &Value,
     kept: &Document,
-    before: &Document,
+    read: &PartialDocument,
 ) -> Answered<(Document, Vec<Write>)> {
+    let before = &read.document;
     let mut target = current.clone();
     merge(&mut target, patch);
     if resource.collection == Collection::UserSubscriptions {
@@ -144,12 +146,16 @@ async fn changed_by(
     keep_undeclared(resource.shape, before, &mut after);
     if resource.collection == Collection::AdminUsers {
         if new_password {
-            put(&mut after, "security.passwordChangedAt", Some(app.clock.now().into()));
+            put(&mut after, PASSWORD_CHANGED, Some(app.clock.now().into()));
             if let Ok(admin) = kept.get_object_id("_id") {
                 also.extend(delete::tokens(app, AdminId(admin)).await?);
             }
         } else {
             put(&mut after, PASSWORD, before.get(PASSWORD).cloned());
+            if read.flaws.iter().any(|flaw| is_within(PASSWORD_CHANGED, &flaw.path)) {
+                // Which tokens it had ended is not known: all of them end.
+                put(&mut after, PASSWORD_CHANGED, Some(app.clock.now().into()));
+            }
         }
     }
     Ok((after, also))

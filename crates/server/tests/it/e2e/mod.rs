@@ -11,6 +11,7 @@ mod strategy;
 mod trouble;
 mod unreachable;
 mod unreadable;
+mod walk;
 mod way;
 
 use alertcast_core::conformance::fixtures;

@@ -152,6 +152,10 @@ impl<I: Interference> Aside for Front<I> {
         self.store.unreadables()
     }
 
+    async fn stray_alerts(&self, limit: usize) -> Result<Vec<Unreadable>> {
+        self.interference.around("stray_alerts", self.store.stray_alerts(limit)).await
+    }
+
     async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> Result<()> {
         self.interference.around("set_aside", self.store.set_aside(what, at, tell)).await
     }
