@@ -41,6 +41,17 @@ pub struct Given {
     stop_loss: Option<Level>,
     /// Prices under names that may be other things' (`t1`): targets where they can be ones.
     perhaps: BTreeMap<u32, Price>,
+    /// Levels of trades of one side: `tp_long`, `tp_short`.
+    sided: Vec<Sided>,
+}
+
+/// A level that only trades of its side have.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Sided {
+    side: Side,
+    kind: Kind,
+    number: u32,
+    level: Level,
 }
 
 /// Whether a field's name is a level's.
@@ -76,13 +87,21 @@ impl Given {
     pub(super) fn resolve(&self, side: Option<Side>, entry: Option<Price>) -> Levels {
         let price = |kind, level: &Level| level.price(kind, side, entry);
         let mut targets = self.take_profits(|level| price(Kind::TakeProfit, level));
+        let mut stop_loss = self.stop_loss.as_ref().and_then(|level| price(Kind::StopLoss, level));
+        for sided in self.sided.iter().filter(|sided| Some(sided.side) == side) {
+            match (sided.kind, price(sided.kind, &sided.level)) {
+                (Kind::TakeProfit, Some(target)) => _ = targets.entry(sided.number).or_insert(target),
+                (Kind::StopLoss, stop) => stop_loss = stop_loss.or(stop),
+                (Kind::TakeProfit, None) => {}
+            }
+        }
         if let (Some(side), Some(entry)) = (side, entry) {
             let more = self.perhaps.iter().filter(|(_, target)| may_be_target(**target, side, entry));
             more.for_each(|(number, target)| _ = targets.entry(*number).or_insert(*target));
         }
         Levels {
             take_profit: targets.get(&1).copied(),
-            stop_loss: self.stop_loss.as_ref().and_then(|level| price(Kind::StopLoss, level)),
+            stop_loss,
             targets: targets.range(2..).map(|(_, target)| *target).collect(),
         }
     }

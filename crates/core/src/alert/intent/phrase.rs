@@ -78,8 +78,9 @@ pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
     }
     if let Some(tokens) = abbreviated(text, place == Place::Remark).filter(|_| place != Place::Kind) {
         let phrase = Phrase { tokens: &tokens, place };
-        // `SSL cross` is an indicator's.
-        return if phrase.has(&[Word::Chart]) { Saying::Unknown } else { unlike_words(phrase.whole()) };
+        // `SSL cross` is an indicator's, `SC long` another name's.
+        let is_another = phrase.has(&[Word::Chart]) || phrase.has(&[Word::Long]) && phrase.has(&[Word::Short]);
+        return if is_another { Saying::Unknown } else { unlike_words(phrase.whole()) };
     }
     let tokens = tokens(text);
     let phrase = Phrase { tokens: &tokens, place };
@@ -96,7 +97,8 @@ pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
         return phrase.whole();
     }
     // `Exit A` is the exit of A; alone, a letter may stand for anything.
-    if phrase.has(&[Word::Exit, Word::Cover]) || phrase.names_a_level_by_letter() {
+    let closes = matches!(tokens[..], [Token::Word(Word::Close), Token::Initial, ..]);
+    if closes || phrase.has(&[Word::Exit, Word::Cover]) || phrase.names_a_level_by_letter() {
         let named: Vec<Token> = tokens.iter().copied().filter(|token| *token != Token::Initial).collect();
         return Phrase { tokens: &named, place }.whole();
     }
@@ -222,7 +224,7 @@ impl Phrase<'_> {
     /// Nothing but the turn, its side and what is turned.
     fn turns(&self) -> bool {
         const OF_TURNS: &[Word] =
-            &[Word::Reverse, Word::To, Word::Long, Word::Short, Word::Buy, Word::Sell, Word::Filler, Word::Order];
+            &[Word::Reverse, Word::To, Word::Long, Word::Short, Word::Buy, Word::Sell, Word::Trade, Word::Filler];
         self.tokens.iter().all(|token| match token {
             Token::Word(word) => OF_TURNS.contains(word),
             Token::Number(number) => !number.percent,

@@ -93,6 +93,8 @@ pub(super) enum Word {
     Idle,
     /// What an order came of: `reverse signal`.
     Signal,
+    /// What ends, where it is said to: `trade over`.
+    Trade,
     /// Says nothing.
     Filler,
 }

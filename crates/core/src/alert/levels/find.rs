@@ -9,7 +9,7 @@ use super::super::names;
 use super::super::problem::{Problem, plain};
 use super::name::{Kind, LevelName, Says, Unit};
 use super::value::{self, Gives};
-use super::{Found, Given, Level};
+use super::{Found, Given, Level, Sided};
 use crate::money::Price;
 
 /// How many objects are looked into: `bracket: {takeProfit: …}`, `order: {exits: {tp: …}}`.
@@ -55,7 +55,8 @@ pub(in crate::alert) fn read(body: &Map<String, Value>, query: &Map<String, Valu
     let listed = if body.listed.is_empty() { query.listed } else { body.listed };
     let mut perhaps = query.perhaps;
     perhaps.extend(body.perhaps);
-    let given = Given { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss), perhaps };
+    let sided = body.sided.into_iter().chain(query.sided).collect();
+    let given = Given { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss), perhaps, sided };
     let mut problems: Vec<Problem> = Vec::new();
     for (which, problem) in body.wrong.into_iter().chain(query.wrong) {
         let is_there = match which {
@@ -93,6 +94,7 @@ struct Part {
     listed: BTreeMap<u32, Level>,
     stop_loss: Option<Level>,
     perhaps: BTreeMap<u32, Price>,
+    sided: Vec<Sided>,
     wrong: Vec<(Which, Problem)>,
     /// Where the fields stand that are used up.
     used: Vec<Vec<String>>,
@@ -124,6 +126,11 @@ impl Part {
     /// Takes in what a field gives. Of two that give the same level the first counts.
     fn take(&mut self, candidate: &Candidate<'_>, gives: Gives, origin: Origin) {
         let Gives { levels, wrong, listed } = gives;
+        if let Some(side) = candidate.name.side {
+            let kind = candidate.name.kind;
+            self.sided.extend(levels.into_iter().map(|(number, level)| Sided { side, kind, number, level }));
+            return;
+        }
         if candidate.name.is_weak {
             // Whatever else it is, it is kept, and no entry is refused for it.
             let prices = levels.into_iter().filter_map(|(number, level)| match level {

@@ -4,6 +4,7 @@
 //! `target_symbol`, `tpsl`), and is left among the additional data.
 
 use super::super::names;
+use crate::market::Side;
 
 /// A target's number above this is no number of a target: `tp100` is something else.
 pub(super) const NUMBER_MAX: u32 = 99;
@@ -46,6 +47,8 @@ pub(super) struct LevelName {
     pub(super) is_plural: bool,
     /// It may be another thing's name: `t1`, a target or a time.
     pub(super) is_weak: bool,
+    /// Of which trades it is the level: `tp_long`, where a script sends those of both sides.
+    pub(super) side: Option<Side>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,7 @@ enum Word {
     Unit,
     /// A level's number in words.
     Number(u32),
+    Side(Side),
     /// Says nothing of the level.
     Plain,
 }
@@ -88,6 +92,9 @@ const WORDS: &[(&str, Word)] = &[
     ("first", Word::Number(1)),
     ("second", Word::Number(2)),
     ("third", Word::Number(3)),
+    ("long", Word::Side(Side::Buy)),
+    ("short", Word::Side(Side::Sell)),
+    ("final", Word::Plain),
     ("initial", Word::Plain),
     ("hard", Word::Plain),
     ("protective", Word::Plain),
@@ -168,8 +175,15 @@ impl LevelName {
         }
         let numbers = name.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty()).count();
         let normal = names::normal(name);
-        let mut words =
-            Words { rest: &normal, kind: None, number: None, stem: "", says: Vec::new(), starts_with_limit: false };
+        let mut words = Words {
+            rest: &normal,
+            kind: None,
+            number: None,
+            stem: "",
+            says: Vec::new(),
+            starts_with_limit: false,
+            side: None,
+        };
         while numbers < 2 && !words.rest.is_empty() {
             words.take()?;
         }
@@ -186,12 +200,20 @@ impl LevelName {
             Says::Level(Unit::Price)
         };
         let is_plain = !matches!(words.stem, "stop" | "stops" | "target" | "targets");
-        Some(Self { kind, number, says, is_plain, is_plural: PLURALS.contains(&words.stem), is_weak: false })
+        Some(Self {
+            kind,
+            number,
+            says,
+            is_plain,
+            is_plural: PLURALS.contains(&words.stem),
+            is_weak: false,
+            side: words.side,
+        })
     }
 
     const fn weak(number: u32) -> Self {
         let (kind, says) = (Kind::TakeProfit, Says::Level(Unit::Price));
-        Self { kind, number: Some(number), says, is_plain: true, is_plural: false, is_weak: true }
+        Self { kind, number: Some(number), says, is_plain: true, is_plural: false, is_weak: true, side: None }
     }
 
     /// The number that a word is: `first`.
@@ -239,6 +261,7 @@ struct Words<'a> {
     stem: &'static str,
     says: Vec<Word>,
     starts_with_limit: bool,
+    side: Option<Side>,
 }
 
 impl Words<'_> {
@@ -249,6 +272,8 @@ impl Words<'_> {
         }
         let behind = if self.kind.is_some() { WORDS_BEHIND } else { WORDS_BEFORE };
         let fits = WORDS.iter().chain(behind).filter(|(spelt, _)| self.rest.starts_with(spelt));
+        // `tp_second` is none of several.
+        let fits = fits.filter(|(spelt, _)| *spelt != "tps" || !self.rest.starts_with("tpsecond"));
         let (spelt, word) = fits.max_by_key(|(spelt, _)| spelt.len())?;
         if let Word::Stem(kind) = word {
             // `take_profit_target` is one level, `sl_tp` are two.
@@ -257,6 +282,8 @@ impl Words<'_> {
             let before = self.kind.replace(*kind);
             self.stem = spelt;
             before.is_none_or(|before| before == *kind).then_some(())?;
+        } else if let Word::Side(side) = word {
+            self.side.replace(*side).is_none().then_some(())?;
         } else if let Word::Number(number) = word {
             self.number.replace(*number).is_none().then_some(())?;
         } else if self.stem == "stop" && *spelt == "limit" {
@@ -315,6 +342,10 @@ mod tests {
             ("T1", TakeProfit, Some(1), Price),
             ("t_2", TakeProfit, Some(2), Price),
             ("pt", TakeProfit, Some(1), Price),
+            ("tp_second", TakeProfit, Some(2), Price),
+            ("final_target", TakeProfit, None, Price),
+            ("tp_long", TakeProfit, None, Price),
+            ("shortStopLoss", StopLoss, None, Price),
             ("PT2", TakeProfit, Some(2), Price),
             ("ｔｐ１", TakeProfit, Some(1), Price),
             ("tp_order_price", TakeProfit, None, Price),
@@ -366,6 +397,8 @@ mod tests {
             "stop_time",
             "trailing_stop",
             "limit_stop",
+            "long_short_tp",
+            "long",
             "limit",
             "t",
             "t0",

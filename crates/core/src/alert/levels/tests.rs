@@ -107,6 +107,9 @@ fn levels_are_read_in_every_shape() {
             Some("95"),
         ),
         (json!({"order": {"exits": "{\"tp\": 110, \"sl\": 95}"}}), &["110"], Some("95")),
+        (json!({"tp_long": 110, "sl_long": 95, "tp_short": 90, "sl_short": 105}), &["110"], Some("95")),
+        (json!({"short_tp": 90, "shortStop": 105, "long_tp1": 110, "long_tp2": 120}), &["110", "120"], None),
+        (json!({"tp": 111, "tp_long": 110, "tp_first": 112, "tp_second": 120}), &["111", "120"], None),
         // Times, thresholds and texts are no levels, and no entry is refused for them.
         (json!({"t1": 1_764_000_000_000_i64, "t2": 90, "t3": "10:30", "t4": [1, 2], "pt": "Lisbon"}), &[], None),
         (json!({"tp": 110, "t1": 105, "t2": 120}), &["110", "120"], None),
@@ -205,6 +208,8 @@ fn level_fields() -> impl Strategy<Value = Value> {
         "t2",
         "pt",
         "limit_tp",
+        "tp_long",
+        "short_tp2",
         "tp2_pct",
         "sl",
         "stop",

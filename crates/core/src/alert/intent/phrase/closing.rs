@@ -116,10 +116,12 @@ impl Phrase<'_> {
             Word::Percent,
             Word::Of,
             Word::On,
+            Word::Trade,
             Word::Filler,
             Word::Market,
         ];
-        const OF_PURCHASES: &[Word] = &[Word::Bought, Word::Buy, Word::Back, Word::To, Word::Filler, Word::Market];
+        const OF_PURCHASES: &[Word] =
+            &[Word::Bought, Word::Buy, Word::Back, Word::To, Word::Trade, Word::Filler, Word::Market];
         let only = |words: &[Word]| self.words().all(|word| words.contains(&word)) && self.has_no_letters();
         let sold = self.has(&[Word::Sold])
             || self.has(&[Word::Sell]) && self.has(&[Word::Panic, Word::All, Word::Out, Word::Half]);

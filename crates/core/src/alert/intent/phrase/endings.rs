@@ -34,7 +34,7 @@ impl Phrase<'_> {
 
     /// `Long out`: of a trade, where it is said of nothing else.
     pub(super) fn is_out(&self) -> bool {
-        const OF_TRADES: &[Word] = &[Word::Out, Word::Long, Word::Short, Word::All, Word::Filler];
+        const OF_TRADES: &[Word] = &[Word::Out, Word::Long, Word::Short, Word::All, Word::Trade, Word::Filler];
         self.has(&[Word::Out]) && self.words().all(|word| OF_TRADES.contains(&word)) && self.has_no_letters()
     }
 
@@ -48,12 +48,19 @@ impl Phrase<'_> {
     /// The trade's time is over, or the session's: `EOD`, `end of day`, `max bars`; or what it may lose.
     pub(super) fn runs_out(&self) -> bool {
         let ended = self.has(&[Word::RunOut]) || self.has(&[Word::End]) && self.has(&[Word::Period, Word::Market]);
+        let trade = self.pair(&[Word::Trade], &[Word::End]) || self.pair(&[Word::End], &[Word::Trade]);
         let most = self.has(&[Word::Most]) && self.has(&[Word::Hold, Word::Bar, Word::Time, Word::Hit]);
         let time = self.has(&[Word::Time]) && self.has(&[Word::Limit, Word::Out]);
         let lost = self.has(&[Word::Drawdown]) && self.has(&[Word::Most, Word::Hit, Word::Limit]);
         let opens = self.has(&[Word::Buy, Word::Sell, Word::Enter, Word::Entry, Word::Add]);
         !opens
-            && (self.has(&[Word::Kill]) || self.pair(&[Word::Panic], &[Word::Switch]) || ended || most || time || lost)
+            && (self.has(&[Word::Kill])
+                || self.pair(&[Word::Panic], &[Word::Switch])
+                || ended
+                || trade
+                || most
+                || time
+                || lost)
     }
 
     pub(super) fn takes_profit(&self) -> bool {

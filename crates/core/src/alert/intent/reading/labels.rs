@@ -24,6 +24,10 @@ pub(super) fn by_labels(signs: &Signs, direction: Direction) -> Option<Label<'_>
         // One that tells the reason is better than one that does not.
         let better = match (&found, intent) {
             (None, _) => true,
+            // What closes goes before a turn.
+            (Some(Label { intent: Some(before), .. }), Some(intent)) if before.opens() != intent.opens() => {
+                intent.opens().is_none()
+            }
             (Some(Label { intent: Some(before), .. }), Some(intent)) => {
                 before.reason().is_none() && intent.reason().is_some()
             }
