@@ -2,6 +2,7 @@
 //! retry schedule. Sending is at least once; of two copies at least one says that it may be a repeat.
 
 mod arrival;
+pub mod consequences;
 mod key;
 mod overtaking;
 mod place;
@@ -19,9 +20,10 @@ use crate::money::{Amount, Count, Price};
 use crate::time::Time;
 pub use arrival::reached_nobody;
 pub use key::{Parcel, Recipient, delivery_key, digest12};
+use overtaking::CHAIN_MAX;
 pub use overtaking::{
-    AlsoEnded, Around, Before, NEVER_ENTERED, NOTHING_OPEN, OVER, Overtaken, Taking, Wanted, before, differences,
-    exit_was_untold, taking, wanted, yielded,
+    AlsoEnded, Around, Before, NEVER_ENTERED, NOTHING_OPEN, OVER, Overtaken, Taking, Wanted, before, exit_was_untold,
+    taking, wanted, yielded,
 };
 pub use place::{chat_of, moved_to, place, read_place, topic_of};
 pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, Turn};

@@ -3,8 +3,9 @@
 
 use bson::{Bson, Document, doc};
 
+use crate::delivery::DeliveryState;
 use crate::id::UserId;
-use crate::subscription::{Subscription, SubscriptionStatus};
+use crate::subscription::SubscriptionStatus;
 use crate::time::Time;
 use crate::user::UserStatus;
 
@@ -58,10 +59,14 @@ pub fn of_user(user: UserId, now: Time) -> Change {
     }
 }
 
-/// What becomes of a subscription; none where nothing does.
-pub fn of_subscription(subscription: &Subscription, now: Time) -> Option<Change> {
-    let is_cancelled = ends_with_its_person(subscription.subscription.status);
-    if !is_cancelled && !subscription.subscription.auto_renew && subscription.payment.proof_url.is_none() {
+/// What becomes of a subscription; none where nothing does. By its fields: a person is erased whatever else stands in it.
+pub fn of_subscription(kept: &Document, now: Time) -> Option<Change> {
+    let is_cancelled = ends_with_its_person(kept);
+    let is_set = |group: &str, field: &str| {
+        let value = kept.get_document(group).ok().and_then(|group| group.get(field));
+        value.is_some_and(|value| !matches!(value, Bson::Null | Bson::Boolean(false)))
+    };
+    if !is_cancelled && !is_set("subscription", "autoRenew") && !is_set("payment", "proofUrl") {
         return None;
     }
     let mut set = doc! { "subscription.autoRenew": false, "updatedAt": now };
@@ -71,9 +76,37 @@ pub fn of_subscription(subscription: &Subscription, now: Time) -> Option<Change>
     Some(Change { set, unset: vec!["payment.proofUrl"] })
 }
 
-/// Whether a subscription in this state is cancelled.
-pub const fn ends_with_its_person(status: SubscriptionStatus) -> bool {
-    matches!(status, SubscriptionStatus::Active | SubscriptionStatus::Pending)
+/// Whether a subscription is cancelled: one that runs or waits, as one without a status does.
+pub fn ends_with_its_person(subscription: &Document) -> bool {
+    match subscription.get_document("subscription").map(|term| term.get("status")) {
+        Ok(Some(Bson::String(status))) => {
+            matches!(
+                SubscriptionStatus::from_exact(status),
+                Some(SubscriptionStatus::Active | SubscriptionStatus::Pending)
+            )
+        }
+        Ok(Some(Bson::Null) | None) | Err(_) => true,
+        Ok(Some(_)) => false,
+    }
+}
+
+/// What becomes of a delivery that cannot be read as one, and whether it is dropped: what waits is. Nothing is taken back
+/// for it, for it may have arrived.
+pub fn of_unread_delivery(kept: &Document, now: Time) -> (Change, bool) {
+    let mut set = doc! { "to": ERASED, "updatedAt": now };
+    let mut unset = Vec::new();
+    if let (Ok(error), Ok(recipient)) = (kept.get_str("lastError"), kept.get_str("to"))
+        && let Some(error) = of_error(error, recipient)
+    {
+        set.insert("lastError", error);
+    }
+    let state = kept.get_str("state").ok().and_then(DeliveryState::from_exact);
+    let is_dropped = matches!(state, Some(DeliveryState::Pending | DeliveryState::Held));
+    if is_dropped {
+        set.extend(doc! { "state": DeliveryState::Dropped, "lastError": DROPPED_FOR, "endedAt": now });
+        unset.push("epoch");
+    }
+    (Change { set, unset }, is_dropped)
 }
 
 /// What becomes of the record of an act about the user or a subscription: `before` or `after` without the person. None

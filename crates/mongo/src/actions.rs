@@ -1,31 +1,30 @@
 //! What operators do by hand: each act in one transaction, with what is written about it.
 
 use alertcast_core::alert::document::{Alert, AlertStatus};
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState};
+use alertcast_core::delivery::consequences::WorkingSet;
+use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::erasure::{self, Change};
-use alertcast_core::id::{AlertId, DeliveryId, UserId};
+use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::money::Count;
-use alertcast_core::store::actions::{acceptance, lifts_mark};
+use alertcast_core::reading::unpack_what_is_there;
+use alertcast_core::store::actions::acceptance;
 use alertcast_core::store::{
     AcceptRefused, Actions, Collection, EraseUser, Erased, Resend, Resent, Result as StoreResult, StoreError,
-    TradeClose, UsageIncrement, partition_of, read,
+    TradeClose, partition_of, read,
 };
-use alertcast_core::subscription::Subscription;
 use alertcast_core::time::Time;
-use alertcast_core::trade::document::Trade;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use crate::accept::raise_place;
-use crate::book::{Book, Edit};
 use crate::commit::{count_usage, insert_deliveries, open_status, trade_end};
 use crate::connect::MongoStore;
-use crate::counters::Raise;
 use crate::error::{Fault, Result};
 use crate::gates::CHANGES;
-use crate::query::{Query, put};
+use crate::query::{Query, at_path, put};
 use crate::transact::{Tx, Update};
+use crate::working_set;
 use crate::write::{self, Run, as_seen};
 
 /// So many old deliveries lose their recipient in one transaction.
@@ -104,8 +103,8 @@ impl Actions for MongoStore {
         loop {
             let slice =
                 self.transact(&[], (user, now), |tx, (user, now)| Box::pin(clean_ended(tx, *user, *now))).await?;
-            cleaned += slice as u64;
-            if slice < SLICE {
+            cleaned += slice;
+            if slice < SLICE as u64 {
                 break;
             }
         }
@@ -133,7 +132,7 @@ async fn close_trade(tx: &mut Tx, asked: &TradeClose) -> Result<()> {
     if asked.rev_seen == 0 {
         as_seen.insert("alertcast.rev", doc! { "$in": [0, null] });
     }
-    if tx.update_one(Collection::Trades, as_seen, trade_end(&asked.end, asked.now)).await? != 1 {
+    if tx.update_one(Collection::Trades, as_seen, trade_end(&asked.end, asked.now)?).await? != 1 {
         return Err(CONFLICT);
     }
     insert_deliveries(tx, &asked.deliveries).await?;
@@ -142,84 +141,20 @@ async fn close_trade(tx: &mut Tx, asked: &TradeClose) -> Result<()> {
 
 async fn resend(tx: &mut Tx, asked: &Resend) -> Result<Resent> {
     let this = doc! { "_id": asked.delivery };
-    let Some(kept) = tx.find_one(Collection::Deliveries, this.clone()).await? else {
-        return Err(CONFLICT);
-    };
+    let kept = tx.find_one(Collection::Deliveries, this).await?.ok_or(CONFLICT)?;
     let delivery: Delivery = read(Collection::Deliveries, kept)?;
-    let Ok(state) = delivery.state.after(DeliveryEvent::Resend) else {
-        return Err(CONFLICT);
-    };
-    if let Some(refusal) = resend_on_trade(tx, &delivery, asked.now).await? {
-        return Ok(refusal);
+    let mut set = WorkingSet::new(asked.now);
+    // Nothing is decided beside a trade that cannot be read.
+    if let Some(id) = delivery.trade_id
+        && let Some(kept) = tx.find_one(Collection::Trades, doc! { "_id": id }).await?
+    {
+        set.add_trade(id, Some(read(Collection::Trades, kept)?));
     }
-    let mut set = doc! {
-        "state": state, "dueAt": asked.due_at, "deadlineAt": asked.deadline_at, "updatedAt": asked.now,
-    };
-    if let Some(until) = asked.entry_deadline_at {
-        set.insert("entryDeadlineAt", until);
-    }
-    let update = doc! { "$set": set, "$unset": { "endedAt": "" } };
-    tx.update_one(Collection::Deliveries, this.clone(), update).await?;
-    if let Some(alert) = delivery.alert_id {
-        unsettle(tx, alert, 1, asked.now).await?;
-    }
-    if let Some(told) = delivery.combines_alert.filter(|told| delivery.alert_id != Some(*told)) {
-        unsettle(tx, told, 0, asked.now).await?;
-    }
-    let Some(queued) = tx.find_one(Collection::Deliveries, this).await? else {
-        return Err(CONFLICT);
-    };
-    Ok(Resent::Queued(Box::new(read(Collection::Deliveries, queued)?)))
-}
-
-/// What sending a delivery again does to its trade; answers a refusal. A trade that it announces is written in any case:
-/// the count, which nobody reads, makes this exclude the end of the trade's other announcements.
-async fn resend_on_trade(tx: &mut Tx, delivery: &Delivery, now: Time) -> Result<Option<Resent>> {
-    let Some(id) = delivery.trade_id else { return Ok(None) };
-    let Some(kept) = tx.find_one(Collection::Trades, doc! { "_id": id }).await? else {
-        return Ok(None);
-    };
-    let trade: Trade = read(Collection::Trades, kept)?;
-    let lifts = match lifts_mark(delivery, Some(&trade)) {
-        Ok(lifts) => lifts,
-        Err(refusal) => return Ok(Some(refusal)),
-    };
-    let mut update = Document::new();
-    if trade.alertcast.entry_deliveries.len() > 1 {
-        put(&mut update, "$inc", "alertcast.unsent", 1);
-    }
-    if lifts {
-        put(&mut update, "$inc", "alertcast.rev", 1);
-        put(&mut update, "$unset", "alertcast.unreached", "");
-        put(&mut update, "$set", "updatedAt", now);
-    }
-    if !update.is_empty() {
-        tx.update_one(Collection::Trades, doc! { "_id": id }, update).await?;
-    }
-    if lifts {
-        let again = UsageIncrement {
-            subscription: trade.subscription_id,
-            preference: trade.alertcast.preference_id,
-            alerts: 1,
-            trades: 1,
-            // Its commit moved the last activity there.
-            at: trade.created_at,
-        };
-        count_usage(tx, &[again], now).await?;
-    }
-    Ok(None)
-}
-
-/// The alert is settled anew; so many of its deliveries have not failed after all.
-async fn unsettle(tx: &mut Tx, alert: AlertId, not_failed: i64, now: Time) -> Result<()> {
-    let less = Raise {
-        of: alert.into(),
-        counters: [("statistics.failureCount", -not_failed), ("statistics.deliveryCount", 0)],
-        latest: None,
-    };
-    tx.raise(Collection::Alerts, vec![less], now).await?;
-    let update = doc! { "$inc": { "alertcast.resends": 1 }, "$unset": { "alertcast.settledAt": "" } };
-    tx.update_one(Collection::Alerts, doc! { "_id": alert }, update).await.map(drop)
+    set.add_delivery(asked.delivery, Some(delivery));
+    working_set::load(tx, &mut set, |set| set.ask_for_resending(asked.delivery)).await?;
+    let resent = set.resend(asked)?;
+    working_set::write(tx, set, asked.now).await?;
+    Ok(resent)
 }
 
 async fn accept_refused(tx: &mut Tx, alert: &Alert, now: Time) -> Result<()> {
@@ -249,45 +184,57 @@ pub(crate) fn update_for(change: Change) -> Document {
 }
 
 /// Takes the recipient from some deliveries that have ended; answers from how many.
-async fn clean_ended(tx: &mut Tx, user: UserId, now: Time) -> Result<usize> {
+async fn clean_ended(tx: &mut Tx, user: UserId, now: Time) -> Result<u64> {
     let ended: Vec<Bson> =
         DeliveryState::ALL.iter().filter(|state| state.is_ended()).map(|state| Bson::from(*state)).collect();
     let filter = doc! { "userId": user, "to": { "$ne": erasure::ERASED }, "state": { "$in": ended } };
-    let found = tx.find(Collection::Deliveries, Query::new(filter).limit(SLICE)).await?;
-    let mut book = Book::new(now);
-    book.keep(found)?;
-    let ids: Vec<DeliveryId> = book.deliveries.keys().copied().collect();
-    for id in &ids {
-        clean(tx, &mut book, user, *id).await?;
-    }
-    book.write(tx).await?;
-    Ok(ids.len())
+    let query = Query::new(filter).limit(SLICE);
+    Ok(erase_deliveries(tx, user, query, now).await?.deliveries_cleaned)
 }
 
-/// Takes the recipient from a delivery, and from the errors that name it.
-async fn clean(tx: &mut Tx, book: &mut Book, user: UserId, id: DeliveryId) -> Result<()> {
-    let Some(delivery) = book.delivery(id).cloned() else {
-        return Ok(());
-    };
-    let error = delivery.last_error.as_deref().and_then(|error| erasure::of_error(error, &delivery.to));
-    if error.is_some() {
-        for alert in [delivery.alert_id, delivery.combines_alert].into_iter().flatten() {
-            clean_alert(tx, alert, user, &delivery.to).await?;
+/// Takes the recipient from these deliveries, and drops what waits.
+async fn erase_deliveries(tx: &mut Tx, user: UserId, these: Query, now: Time) -> Result<Erased> {
+    let found = tx.find_each::<Delivery>(Collection::Deliveries, these).await?;
+    let mut erased = Erased { deliveries_cleaned: found.len() as u64, ..Erased::default() };
+    let mut set = WorkingSet::new(now);
+    let (mut ids, mut unread) = (Vec::new(), Vec::new());
+    for (bytes, read) in found {
+        if let Ok(delivery) = read {
+            ids.push(delivery.id);
+            set.add_delivery(delivery.id, Some(delivery));
+            continue;
         }
+        // By its fields.
+        let fields = unpack_what_is_there(Collection::Deliveries, bytes.as_bytes());
+        let (change, is_dropped) = erasure::of_unread_delivery(&fields, now);
+        erased.deliveries_dropped += u64::from(is_dropped);
+        unread.push(Update::new(doc! { "_id": fields.get("_id") }, update_for(change)));
     }
-    let edit = Edit::default().set("to", erasure::ERASED).set("updatedAt", book.now).set_some("lastError", error);
-    book.change(id, edit)
+    tx.updates(Collection::Deliveries.name(), unread).await?;
+    working_set::load(tx, &mut set, |set| set.ask_for_erasing(&ids)).await?;
+    for id in &ids {
+        working_set::load(tx, &mut set, |set| set.ask_for_erasing(&[*id])).await?;
+        erased.deliveries_dropped += u64::from(set.erase(*id));
+    }
+    let edits = working_set::write(tx, set, now).await?;
+    for (alert, recipient) in &edits.named_in {
+        clean_alert(tx, *alert, user, recipient).await?;
+    }
+    erased.settle = edits.settle;
+    Ok(erased)
 }
 
 /// Takes the recipient from what an alert says of the user's deliveries.
 async fn clean_alert(tx: &mut Tx, alert: AlertId, user: UserId, recipient: &str) -> Result<()> {
     let of_user = doc! { "_id": alert, "processing.matchedUsers.userId": user };
-    let Some(kept) = tx.find_one(Collection::Alerts, of_user.clone()).await? else {
+    let query = Query::new(of_user.clone()).fields(doc! { "processing.matchedUsers": 1 }).limit(1);
+    let Some(kept) = tx.find(Collection::Alerts, query).await?.pop() else {
         return Ok(());
     };
-    let kept: Alert = read(Collection::Alerts, kept)?;
-    let matched = kept.processing.matched_users.iter().find(|matched| matched.user_id == user);
-    let error = matched.and_then(|matched| matched.error.as_deref());
+    let matched = at_path(&kept, "processing.matchedUsers").and_then(Bson::as_array).into_iter().flatten();
+    let mut matched = matched.filter_map(Bson::as_document);
+    let matched = matched.find(|matched| matched.get_object_id("userId").is_ok_and(|id| id == user.0));
+    let error = matched.and_then(|matched| matched.get_str("error").ok());
     if let Some(error) = error.and_then(|error| erasure::of_error(error, recipient)) {
         let cleaned = doc! { "$set": { "processing.matchedUsers.$.error": error } };
         tx.update_one(Collection::Alerts, of_user, cleaned).await?;
@@ -322,12 +269,10 @@ async fn erase_subscriptions(
     let mut ids = Vec::new();
     let mut updates = Vec::new();
     for kept in tx.find(Collection::UserSubscriptions, Query::new(doc! { "userId": user })).await? {
-        let subscription: Subscription = read(Collection::UserSubscriptions, kept)?;
-        let id = subscription.id.0;
+        let Ok(id) = kept.get_object_id("_id") else { continue };
         ids.push(id);
-        if let Some(change) = erasure::of_subscription(&subscription, now) {
-            let is_cancelled = erasure::ends_with_its_person(subscription.subscription.status);
-            erased.subscriptions_cancelled += u64::from(is_cancelled);
+        if let Some(change) = erasure::of_subscription(&kept, now) {
+            erased.subscriptions_cancelled += u64::from(erasure::ends_with_its_person(&kept));
             updates.push(Update::new(doc! { "_id": id }, update_for(change)));
             changed.push((Collection::UserSubscriptions, id));
         }
@@ -366,21 +311,13 @@ async fn clean_answers(tx: &mut Tx, user: UserId) -> Result<u64> {
 
 /// Drops what waits, and takes the recipient from it and from what has ended since.
 async fn drop_waiting(tx: &mut Tx, user: UserId, now: Time, erased: &mut Erased) -> Result<()> {
-    let filter = doc! { "userId": user, "to": { "$ne": erasure::ERASED } };
-    let mut book = Book::new(now);
-    book.keep(tx.find(Collection::Deliveries, Query::new(filter)).await?)?;
-    let ids: Vec<DeliveryId> = book.deliveries.keys().copied().collect();
-    book.load_around(tx, &ids).await?;
-    for id in ids {
-        clean(tx, &mut book, user, id).await?;
-        erased.deliveries_cleaned += 1;
-        let state = book.delivery(id).map(|delivery| delivery.state);
-        if matches!(state, Some(DeliveryState::Pending | DeliveryState::Held)) {
-            let reason = Edit::default().set("lastError", erasure::DROPPED_FOR);
-            book.end(id, DeliveryEvent::Drop, reason, false)?;
-            erased.deliveries_dropped += 1;
-        }
-    }
-    erased.settle = book.write(tx).await?;
+    let these = Query::new(doc! { "userId": user, "to": { "$ne": erasure::ERASED } });
+    let of_deliveries = erase_deliveries(tx, user, these, now).await?;
+    *erased = Erased {
+        deliveries_cleaned: of_deliveries.deliveries_cleaned,
+        deliveries_dropped: of_deliveries.deliveries_dropped,
+        settle: of_deliveries.settle,
+        ..std::mem::take(erased)
+    };
     Ok(())
 }

@@ -10,16 +10,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::delivery::Delivery;
+use alertcast_core::delivery::consequences::UsageCorrection;
 use alertcast_core::id::{ConfigId, TradeId};
-use alertcast_core::money::{Amount, Count};
 use alertcast_core::store::{
-    ChunkCommit, Collection, ConfigIncrement, QuotaChange, Result as StoreResult, StoreError, UsageIncrement, UserSpan,
-    document,
+    ChunkCommit, ClosedTrades, Collection, ConfigIncrement, QuotaChange, Result as StoreResult, StoreError,
+    UsageIncrement, UserSpan, document,
 };
 use alertcast_core::time::Time;
-use alertcast_core::trade::document::{EntryDelivery, TradeEnd, TradeStatus};
+use alertcast_core::trade::document::{TradeEnd, TradeStatus};
 use bson::{Binary, Bson, Document, doc};
 
 use crate::connect::MongoStore;
@@ -30,6 +29,7 @@ use crate::intake::pending_states;
 use crate::query::{Query, at_path, between, put, whole};
 use crate::transact::{Tx, Update};
 use crate::work::{open_trades, user_of};
+use crate::working_set::update_of;
 
 /// A delivery's key begins with its cause, in so many bytes.
 const CAUSE_BYTES: usize = 13;
@@ -80,26 +80,10 @@ async fn move_alert_on(tx: &mut Tx, chunk: &ChunkCommit) -> Result<()> {
         "processing.status": { "$in": pending_states() },
         "alertcast.cursor": chunk.cursor_seen,
     };
-    let mut update = Document::new();
-    put(&mut update, "$set", "updatedAt", chunk.now);
-    if let Some(cursor) = chunk.cursor {
-        put(&mut update, "$set", "alertcast.cursor", cursor);
-    }
-    let status = if chunk.finish.is_some() { AlertStatus::Processed } else { AlertStatus::Processing };
-    put(&mut update, "$set", "processing.status", status);
-    if let Some(finish) = &chunk.finish {
-        put(&mut update, "$set", "webhook.processedAt", finish.processed_at);
-        put(&mut update, "$set", "statistics.processingTime", finish.processing_time);
-        if finish.settles {
-            put(&mut update, "$set", "alertcast.settledAt", chunk.now);
-            for list in ["processing.matchedUsers", "processing.tradeActions"] {
-                put(&mut update, "$set", list, Bson::Array(Vec::new()));
-            }
-        }
-        if !finish.errors.is_empty() {
-            let errors = finish.errors.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
-            put(&mut update, "$push", "processing.errors", doc! { "$each": errors });
-        }
+    let mut update = update_of(&chunk.edit_alert());
+    if let Some(finish) = chunk.finish.as_ref().filter(|finish| !finish.errors.is_empty()) {
+        let errors = finish.errors.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
+        put(&mut update, "$push", "processing.errors", doc! { "$each": errors });
     }
     match tx.update_one(Collection::Alerts, as_seen, update).await? {
         1 => Ok(()),
@@ -145,10 +129,11 @@ async fn end_trades(tx: &mut Tx, ready: &Ready) -> Result<()> {
     let now = ready.chunk.now;
     let ends = ready.chunk.ended.iter().map(|end| {
         let open = doc! { "_id": end.trade, "status": open_status() };
-        Update::new(open, trade_end(end, now))
+        trade_end(end, now).map(|end| Update::new(open, end))
     });
+    let ends = ends.collect::<StoreResult<Vec<Update>>>()?;
     let wanted = ends.len();
-    match tx.updates(Collection::Trades.name(), ends.collect()).await? {
+    match tx.updates(Collection::Trades.name(), ends).await? {
         ended if ended == wanted => Ok(()),
         _ => Err(CONFLICT),
     }
@@ -159,36 +144,10 @@ pub(crate) fn open_status() -> Document {
     doc! { "$in": [TradeStatus::Open, Bson::Null] }
 }
 
-pub(crate) fn trade_end(end: &TradeEnd, now: Time) -> Document {
-    let mut set = doc! {
-        "status": end.status,
-        "tradeData.exitPrice": end.exit_price,
-        "tradeData.exitReason": end.reason,
-        "pnl.amount": end.pnl_amount,
-        "pnl.percentage": end.pnl_percentage,
-        "timestamps.closedAt": end.at,
-        "updatedAt": now,
-    };
-    if end.status == TradeStatus::Replaced {
-        set.insert("timestamps.replacedAt", end.at);
-    }
-    if let Some(alert) = end.exit_alert {
-        set.insert("alerts.exitAlertId", alert);
-    }
-    if let Some(successor) = end.replaced_by {
-        set.insert("metadata.replacedBy", successor);
-    }
-    if let Some(reason) = &end.replacement_reason {
-        set.insert("metadata.replacementReason", reason);
-    }
-    if end.inferred {
-        set.insert("alertcast.exitInferred", true);
-    }
-    if !end.told_by.is_empty() {
-        let named = |end: &EntryDelivery| Bson::from(doc! { "channel": end.channel, "id": end.id });
-        set.insert("alertcast.endDeliveries", end.told_by.iter().map(named).collect::<Vec<_>>());
-    }
-    doc! { "$set": set, "$inc": { "alertcast.rev": 1 } }
+pub(crate) fn trade_end(end: &TradeEnd, now: Time) -> StoreResult<Document> {
+    let mut update = update_of(&end.edit_trade(now)?);
+    put(&mut update, "$inc", "alertcast.rev", 1);
+    Ok(update)
 }
 
 /// Inserts those whose keys are free. The keys of one cause stand together, so one range each tells which are not.
@@ -226,21 +185,39 @@ fn key_of(delivery: &Document) -> Option<&[u8]> {
 
 /// Adds to subscribers' counters. What has been deleted meanwhile is not counted.
 pub(crate) async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time) -> Result<()> {
-    let subscriptions = usage.iter().map(|one| {
-        raise(one, one.subscription, ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"])
+    let of_subscriptions = usage.iter().map(|one| {
+        let by = [one.alerts, one.trades];
+        raise(one.subscription, &OF_SUBSCRIPTION, by, Some(one.at))
     });
-    tx.raise(Collection::UserSubscriptions, subscriptions.collect(), now).await?;
-    let preferences = usage.iter().filter_map(|one| {
-        let names = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
-        one.preference.map(|preference| raise(one, preference, names))
+    tx.raise(Collection::UserSubscriptions, of_subscriptions.collect(), now).await?;
+    let of_preferences = usage.iter().filter_map(|one| {
+        let by = [one.alerts, one.trades];
+        one.preference.map(|preference| raise(preference, &OF_PREFERENCE, by, Some(one.at)))
     });
-    tx.raise(Collection::UserAlertPreferences, preferences.collect(), now).await
+    tx.raise(Collection::UserAlertPreferences, of_preferences.collect(), now).await
 }
 
-fn raise(usage: &UsageIncrement, of: impl Into<Bson>, [alerts, trades, last_at]: [&'static str; 3]) -> Raise {
-    // What is taken back is no activity.
-    let latest = (usage.alerts >= 0).then_some((last_at, usage.at));
-    Raise { of: of.into(), counters: [(alerts, usage.alerts), (trades, usage.trades)], latest }
+/// Corrects what was counted before.
+pub(crate) async fn correct_usage(tx: &mut Tx, corrections: &[UsageCorrection], now: Time) -> Result<()> {
+    let of_subscriptions = corrections.iter().map(|one| {
+        let by = [one.alerts, one.trades];
+        raise(one.subscription, &OF_SUBSCRIPTION, by, None)
+    });
+    tx.raise(Collection::UserSubscriptions, of_subscriptions.collect(), now).await?;
+    let of_preferences = corrections.iter().filter_map(|one| {
+        let by = [one.alerts, one.trades];
+        one.preference.map(|preference| raise(preference, &OF_PREFERENCE, by, None))
+    });
+    tx.raise(Collection::UserAlertPreferences, of_preferences.collect(), now).await
+}
+
+/// Where documents keep a subscriber's counters: messages, trades, and when the last one was.
+const OF_SUBSCRIPTION: [&str; 3] = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
+const OF_PREFERENCE: [&str; 3] = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
+
+fn raise(of: impl Into<Bson>, paths: &[&'static str; 3], by: [i64; 2], at: Option<Time>) -> Raise {
+    let [alerts, trades, last_at] = *paths;
+    Raise { of: of.into(), counters: [(alerts, by[0]), (trades, by[1])], latest: at.map(|at| (last_at, at)) }
 }
 
 async fn count_config(tx: &mut Tx, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
@@ -261,19 +238,7 @@ async fn count_config(tx: &mut Tx, config: ConfigId, by: &ConfigIncrement, now: 
         return Ok(());
     };
     let count = |path: &str| at_path(&kept, path).and_then(whole).unwrap_or(0);
-    let tp = count("alertcast.closedByTp") + by.closed_by_tp;
-    let sl = count("alertcast.closedBySl") + by.closed_by_sl;
-    let closes = doc! {
-        "alertcast.closedByTp": Count(tp), "alertcast.closedBySl": Count(sl),
-        "statistics.successRate": percent(tp, tp + sl),
-    };
-    tx.update_one(Collection::AlertConfigurations, this, doc! { "$set": closes }).await.map(drop)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
-fn percent(part: i64, whole: i64) -> Amount {
-    if whole == 0 {
-        return Amount::ZERO;
-    }
-    Amount::from_f64(part as f64 * 100.0 / whole as f64).unwrap_or(Amount::ZERO)
+    let closed = ClosedTrades { by_tp: count("alertcast.closedByTp"), by_sl: count("alertcast.closedBySl") };
+    let closes = update_of(&by.count_closes(|| closed));
+    tx.update_one(Collection::AlertConfigurations, this, closes).await.map(drop)
 }

@@ -5,8 +5,8 @@
 //!   [`setup`]: collections, indexes.
 //! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way,
 //!   [`line`] lets them share what they want at the same time.
-//! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`book`],
-//!   [`ended`], [`sweep`], [`settle`]), [`actions`], [`leases`], [`watch`], [`documents`] (with [`write`]).
+//! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`working_set`],
+//!   [`sweep`], [`settle`]), [`actions`], [`leases`], [`watch`], [`documents`] (with [`write`]).
 //!
 //! Documents are changed by update operators and never replaced, so that what others keep in them stays. No rule of the
 //! business stands here: states, keys and deadlines come from core.
@@ -16,13 +16,11 @@
 mod accept;
 mod actions;
 mod aside;
-mod book;
 mod changes;
 mod commit;
 mod connect;
 mod counters;
 mod documents;
-mod ended;
 mod error;
 mod forced;
 mod gates;
@@ -43,6 +41,7 @@ mod sweep;
 mod transact;
 mod watch;
 mod work;
+mod working_set;
 mod write;
 
 pub use connect::{MongoStore, Options};

@@ -1,13 +1,11 @@
 //! The courier's port: what is due, taking it, and recording what attempts came to.
 
-use alertcast_core::delivery::{
-    Before, Delivery, DeliveryEvent, DeliveryState, MessageKind, Overtaken, Taking, Turn, before, taking, yielded,
-};
+use alertcast_core::delivery::consequences::WorkingSet;
+use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::money::Count;
 use alertcast_core::reading::{Found, read_document};
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
+    AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult, Taken,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{Refuser, with_refuser};
@@ -15,13 +13,12 @@ use async_trait::async_trait;
 use bson::{Bson, doc};
 
 use crate::actions::update_for;
-use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
 use crate::error::Result;
 use crate::gates::{CHANGES, OPERATORS};
 use crate::query::Query;
 use crate::transact::{Tx, Update};
-use crate::{settle, sweep};
+use crate::{settle, sweep, working_set};
 
 #[async_trait]
 impl Outbox for MongoStore {
@@ -142,162 +139,29 @@ async fn due(store: &MongoStore, lane: &str, now: Time, limit: usize) -> StoreRe
 
 async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Result<TakeResult> {
     tx.fence(fence).await?;
-    let mut book = Book::new(now);
-    book.load(tx, ids.iter().copied()).await?;
-    let (results, messages): (Vec<_>, Vec<_>) = ids.iter().copied().partition(|id| is_result(&book, *id));
-    book.load_near(tx, &messages).await?;
-    book.load_before(tx, &results).await?;
+    let mut set = WorkingSet::new(now);
+    working_set::load(tx, &mut set, |set| set.ask_for_taking(ids)).await?;
     let mut taken = Vec::with_capacity(ids.len());
     for id in ids {
-        taken.extend(take_one(&mut book, fence, *id)?);
+        // Nothing is missing, mostly: all was loaded together.
+        working_set::load(tx, &mut set, |set| set.ask_for_taking(&[*id])).await?;
+        taken.extend(set.take(*id, fence.epoch));
     }
-    Ok(TakeResult { taken, settle: book.write(tx).await? })
-}
-
-fn is_result(book: &Book, id: DeliveryId) -> bool {
-    book.delivery(id).is_some_and(|one| one.kind == MessageKind::Result)
-}
-
-fn take_one(book: &mut Book, fence: &Fence, id: DeliveryId) -> Result<Option<Taken>> {
-    let Some(delivery) = book.delivery(id).cloned() else {
-        return Ok(None);
-    };
-    let Ok(state) = delivery.state.after(DeliveryEvent::Take) else {
-        return Ok(None);
-    };
-    let may = match delivery.kind {
-        MessageKind::Result => is_its_turn(book, &delivery)?,
-        _ => is_the_way_clear(book, &delivery)?,
-    };
-    if !may {
-        return Ok(None);
-    }
-    match taking(&delivery, &*book, book.now) {
-        Taking::Goes(after) => book.rewrite(id, &after)?,
-        Taking::Waits(due_at) => return put_off(book, id, due_at).map(|()| None),
-        Taking::Ends(event, why) => {
-            book.end(id, event, Edit::default().set("lastError", why), false)?;
-            return Ok(None);
-        }
-    }
-    let attempts = Count(delivery.attempts.0.saturating_add(1));
-    let edit = Edit::default().set("state", state).set("epoch", fence.epoch).set("attempts", attempts);
-    book.change(id, edit.set("updatedAt", book.now))?;
-    let entry = delivery.entry_delivery.and_then(|entry| book.delivery(entry)).cloned();
-    Ok(book.delivery(id).cloned().map(|delivery| Taken { delivery, entry }))
-}
-
-/// Ends what waits and must not be read after this one. False where this one is not sent now.
-fn is_the_way_clear(book: &mut Book, delivery: &Delivery) -> Result<bool> {
-    match before(delivery, &*book, book.now) {
-        Before::Wait(due_at) => put_off(book, delivery.id, due_at)?,
-        Before::Ends(overtaken) => {
-            end_all(book, &overtaken)?;
-            return Ok(true);
-        }
-        Before::Yields { to, overtaken } => {
-            end_all(book, &overtaken)?;
-            if let Some(told) = book.delivery(to).map(|teller| yielded(teller, delivery, &overtaken, &*book)) {
-                book.rewrite(to, &told)?;
-            }
-        }
-    }
-    Ok(false)
-}
-
-fn end_all(book: &mut Book, overtaken: &[Overtaken]) -> Result<()> {
-    for one in overtaken {
-        let edit = Edit::default().set_some("supersededBy", one.by).set_some("lastError", one.reason());
-        book.end(one.id, one.event, edit, false)?;
-    }
-    Ok(())
-}
-
-/// It stays pending.
-fn put_off(book: &mut Book, id: DeliveryId, due_at: Time) -> Result<()> {
-    book.change(id, Edit::default().set("dueAt", due_at).set("updatedAt", book.now))
-}
-
-/// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
-fn is_its_turn(book: &mut Book, result: &Delivery) -> Result<bool> {
-    let entry = result.entry_delivery.and_then(|id| book.delivery(id));
-    let told = result.follows.and_then(|id| book.delivery(id)).and_then(|followed| followed.told_by(&*book));
-    match result.turn(entry, told, book.now) {
-        Turn::Now => return Ok(true),
-        Turn::Wait(due_at) => put_off(book, result.id, due_at)?,
-        Turn::Never(why) => {
-            book.end(result.id, DeliveryEvent::Drop, Edit::default().set("lastError", why), false)?;
-        }
-    }
-    Ok(false)
+    Ok(TakeResult { taken, settle: working_set::write(tx, set, now).await?.settle })
 }
 
 async fn record(tx: &mut Tx, fence: &Fence, records: &[AttemptRecord], now: Time) -> Result<Vec<AlertId>> {
     tx.fence(fence).await?;
-    let mut book = Book::new(now);
-    book.load(tx, records.iter().map(|record| record.delivery)).await?;
-    let told: Vec<DeliveryId> = book.deliveries.values().filter_map(|kept| kept.delivery.combines).collect();
-    book.load(tx, told).await?;
-    let unsent = records.iter().filter(|record| ends_unsent(&record.outcome)).map(|record| record.delivery);
-    let unsent: Vec<DeliveryId> = unsent.collect();
-    book.load_around(tx, &unsent).await?;
-    let mut refusers = Vec::new();
+    let mut set = WorkingSet::new(now);
+    working_set::load(tx, &mut set, |set| set.ask_for_recording(fence.epoch, records)).await?;
     for record in records {
-        refusers.extend(record_one(&mut book, fence, record)?);
+        let one = std::slice::from_ref(record);
+        working_set::load(tx, &mut set, |set| set.ask_for_recording(fence.epoch, one)).await?;
+        set.record(fence.epoch, record);
     }
-    let ended = book.write(tx).await?;
-    note_refusers(tx, &refusers, now).await?;
-    Ok(ended)
-}
-
-const fn ends_unsent(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Sent { entry_lapsed, .. } => *entry_lapsed,
-        Outcome::Retry { .. } => false,
-        Outcome::Expired { .. } | Outcome::Dead { .. } | Outcome::Dropped { .. } => true,
-    }
-}
-
-/// Answers who will not have our messages any more, where that was found, and whose it is.
-fn record_one(book: &mut Book, fence: &Fence, record: &AttemptRecord) -> Result<Option<(UserId, Refuser)>> {
-    let id = record.delivery;
-    let Some(delivery) = book.delivery(id).cloned() else {
-        return Ok(None);
-    };
-    let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(fence.epoch);
-    let may_wait = matches!(record.outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
-    let is_waiting = may_wait && delivery.state == DeliveryState::Pending;
-    if !is_ours && !is_waiting {
-        return Ok(None);
-    }
-    let edit = Edit::default().set_some("possibleRepeat", record.outcome.is_in_doubt().then_some(true));
-    match &record.outcome {
-        Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
-            let edit = edit.set_some("messageId", *message_id);
-            let edit = match (topic_gone, delivery.topic_gone) {
-                (true, _) => edit.set("topicGone", true),
-                (false, true) => edit.unset("topicGone"),
-                (false, false) => edit,
-            };
-            book.end(id, DeliveryEvent::Deliver, edit, *entry_lapsed)?;
-        }
-        Outcome::Retry { due_at, error, .. } => {
-            let Ok(state) = delivery.state.after(DeliveryEvent::Retry) else {
-                return Ok(None);
-            };
-            let edit = edit.set("state", state).set("dueAt", *due_at).set("lastError", error.as_str());
-            book.change(id, edit.set("updatedAt", book.now).unset("epoch"))?;
-        }
-        Outcome::Expired { .. } => book.end(id, DeliveryEvent::Expire, edit, false)?,
-        Outcome::Dead { error, .. } => {
-            book.end(id, DeliveryEvent::Die, edit.set("lastError", error.as_str()), false)?;
-            return Ok(delivery.user_id.zip(record.outcome.refuser()));
-        }
-        Outcome::Dropped { reason } => {
-            book.end(id, DeliveryEvent::Drop, edit.set("lastError", reason.as_str()), false)?;
-        }
-    }
-    Ok(None)
+    let edits = working_set::write(tx, set, now).await?;
+    note_refusers(tx, &edits.refusers, now).await?;
+    Ok(edits.settle)
 }
 
 /// Notes with the users who will not have our messages.

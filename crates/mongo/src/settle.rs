@@ -4,15 +4,16 @@
 use std::collections::{HashMap, HashSet};
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::alert::settling::Recipients;
+use alertcast_core::alert::settling::{self, AlertStanding, Recipients};
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled, document};
+use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled};
 use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
 
 use crate::connect::MongoStore;
 use crate::query::{Query, at_path, whole};
+use crate::working_set::update_of;
 
 /// How many deliveries are in memory at once.
 const PAGE: usize = 1_000;
@@ -25,24 +26,12 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
         Ok(kept) => kept,
         Err(settled) => return Ok(settled),
     };
-    let mut set = doc! { "alertcast.settledAt": now, "updatedAt": now };
-    match recipients(store, alert, &kept).await? {
-        Some(recipients) => {
-            let (users, actions) = recipients.lists();
-            let users = users.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
-            let actions = actions.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
-            set.insert("processing.matchedUsers", users);
-            set.insert("processing.tradeActions", actions);
-        }
-        None => {
-            set.insert("alertcast.recipientsIn", "deliveries");
-        }
-    }
+    let recipients = recipients(store, alert, &kept).await?;
+    let update = update_of(&settling::settle(recipients.as_ref(), now)?);
     let mut as_seen = unsettled_ones();
     as_seen.insert("_id", alert);
     // One that was sent again meanwhile, and may have ended again, is not in the lists.
     as_seen.insert("alertcast.resends", at_path(&kept, "alertcast.resends").cloned().unwrap_or(Bson::Null));
-    let update = doc! { "$set": set };
     let done = store
         .link
         .bounded(async { Ok(store.collection(Collection::Alerts).update_one(as_seen, update).await?) })
@@ -79,21 +68,20 @@ async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<std::result
     let Some(kept) = store.find_first(Collection::Alerts, query).await? else {
         return Ok(Err(Settled::NotYet));
     };
-    if at_path(&kept, "alertcast.settledAt").and_then(Bson::as_datetime).is_some() {
-        return Ok(Err(Settled::Before));
-    }
-    if at_path(&kept, "alertcast.seq").and_then(whole).unwrap_or(0) <= 0 {
-        return Ok(Err(Settled::Before));
-    }
     let status = at_path(&kept, "processing.status").and_then(Bson::as_str);
-    if status != Some(AlertStatus::Processed.as_str()) {
-        return Ok(Err(Settled::NotYet));
+    let standing = AlertStanding {
+        seq: at_path(&kept, "alertcast.seq").and_then(whole).unwrap_or(0),
+        settled_at: at_path(&kept, "alertcast.settledAt").and_then(Bson::as_datetime).copied().map(Time::from),
+        status: status.and_then(AlertStatus::from_exact),
+    };
+    if let Some(settled) = standing.refusal() {
+        return Ok(Err(settled));
     }
     // An entry that is superseded is as open as the exit that tells it. It is looked for second: an entry that was taken
     // up by an exit between the two questions was found by the first, or its exit is by the second.
     let open: Vec<Bson> =
         DeliveryState::ALL.iter().filter(|state| !state.is_ended()).map(|state| Bson::from(*state)).collect();
-    for field in ["alertId", crate::ended::COMBINES_ALERT] {
+    for field in ["alertId", "combinesAlert"] {
         let query = Query::new(doc! { field: alert, "state": { "$in": open.clone() } }).fields(doc! { "_id": 1 });
         if store.find_first(Collection::Deliveries, query).await?.is_some() {
             return Ok(Err(Settled::NotYet));

@@ -1,21 +1,20 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind, moved_to};
+use alertcast_core::delivery::consequences::WorkingSet;
+use alertcast_core::delivery::{Delivery, DeliveryState, moved_to};
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::reading::{Unreadable, read_document};
 use alertcast_core::store::{Collection, Fence, Result as StoreResult};
 use alertcast_core::time::Time;
 use alertcast_core::user::with_chat_moved;
 use bson::{Bson, Document, doc};
 
 use crate::actions::update_for;
-use crate::aside;
-use crate::book::{Book, Edit};
 use crate::connect::MongoStore;
 use crate::error::Result;
 use crate::query::Query;
 use crate::transact::{Tx, Update};
+use crate::{aside, working_set};
 
 pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64> {
     tx.fence(fence).await?;
@@ -69,26 +68,26 @@ pub(crate) async fn move_chat(tx: &mut Tx, from: &str, to: &str, now: Time) -> R
 pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {
     let overdue = doc! { "state": DeliveryState::Pending, "deadlineAt": { "$lt": now } };
     let query = Query::new(overdue).sorted(doc! { "deadlineAt": 1 }).limit(limit.saturating_add(1));
-    let mut found = tx.find(Collection::Deliveries, query).await?;
+    let mut found = tx.find_each::<Delivery>(Collection::Deliveries, query).await?;
     let more = found.len() > limit;
     found.truncate(limit);
-    let ids = found.iter().filter_map(|delivery| delivery.get_object_id("_id").ok());
-    let ids: Vec<DeliveryId> = ids.map(DeliveryId).collect();
-    let unreadable: Vec<Unreadable> =
-        found.iter().filter_map(|delivery| read_document::<Delivery>(Collection::Deliveries, delivery).err()).collect();
-    for one in &unreadable {
-        aside::end_delivery(tx, one, now).await?;
+    let mut set = WorkingSet::new(now);
+    let mut ids: Vec<DeliveryId> = Vec::with_capacity(found.len());
+    for (_, read) in found {
+        match read {
+            Ok(delivery) => {
+                ids.push(delivery.id);
+                set.add_delivery(delivery.id, Some(delivery));
+            }
+            Err(unreadable) => aside::end_delivery(tx, &unreadable, now).await?,
+        }
     }
-    let mut book = Book::new(now);
-    book.keep(found)?;
-    let is_result = |id: &DeliveryId| book.delivery(*id).is_some_and(|one| one.kind == MessageKind::Result);
-    let messages: Vec<DeliveryId> = ids.iter().copied().filter(|id| !is_result(id)).collect();
-    book.load_around(tx, &messages).await?;
-    for id in ids {
-        let Some(event) = book.delivery(id).map(Delivery::when_overdue) else { continue };
-        book.end(id, event, Edit::default(), false)?;
+    working_set::load(tx, &mut set, |set| set.ask_for_expiry(&ids)).await?;
+    for id in &ids {
+        working_set::load(tx, &mut set, |set| set.ask_for_expiry(&[*id])).await?;
+        set.expire(*id);
     }
-    Ok((book.write(tx).await?, more))
+    Ok((working_set::write(tx, set, now).await?.settle, more))
 }
 
 /// At most `limit` of each kind; whether there is more.

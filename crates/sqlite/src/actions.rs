@@ -1,33 +1,32 @@
 //! What operators do by hand: each act in one job, with what is written about it.
 
 use alertcast_core::alert::document::{Alert, AlertStatus};
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState};
+use alertcast_core::delivery::Delivery;
 use alertcast_core::erasure::{self, Change};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::money::Count;
-use alertcast_core::store::actions::{acceptance, lifts_mark};
+use alertcast_core::reading;
+use alertcast_core::store::actions::acceptance;
 use alertcast_core::store::{
     AcceptRefused, Actions, Collection, EraseUser, Erased, Resend, Resent, Result as StoreResult, TradeClose,
     partition_of,
 };
-use alertcast_core::subscription::Subscription;
 use alertcast_core::time::Time;
-use alertcast_core::trade::document::Trade;
 use async_trait::async_trait;
 use bson::Bson;
 use bson::oid::ObjectId;
+use rusqlite::Row;
 
 use crate::documents::{apply_all, holds, note_change, ready};
-use crate::ended::{Endings, Kept};
 use crate::failpoints::Op;
 use crate::fault::{Fault, Result};
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Blob, Bytes, Rows, decode};
-use crate::settle::RESENDS;
 use crate::store::SqliteStore;
 use crate::usage;
 use crate::work::{encode_all, end_trade};
+use crate::working_set::LoadedRows;
 use crate::writer::Tx;
 
 /// So many old deliveries lose their recipient in one job, so that intake does not wait for all of them.
@@ -117,62 +116,20 @@ fn check_rev(rows: Rows<'_>, trade: ObjectId, seen: i64) -> Result<()> {
 }
 
 fn resend(rows: Rows<'_>, asked: &Resend) -> Result<Resent> {
-    let Some(mut kept) = Kept::load(rows, asked.delivery)? else {
-        return Err(Fault::conflict());
-    };
-    let Ok(state) = kept.delivery.state.after(DeliveryEvent::Resend) else {
-        return Err(Fault::conflict());
-    };
-    let bytes = kept.delivery.trade_id.map(|id| rows.find(Collection::Trades, id)).transpose()?.flatten();
-    let trade = bytes.as_deref().map(|bytes| decode::<Trade>(Collection::Trades, bytes)).transpose()?;
-    let lifts = match lifts_mark(&kept.delivery, trade.as_ref()) {
-        Ok(lifts) => lifts,
-        Err(refusal) => return Ok(refusal),
-    };
-    if let (true, Some(trade), Some(bytes)) = (lifts, &trade, &bytes) {
-        lift_mark(rows, trade, bytes, asked.now)?;
+    let bytes = rows.find(Collection::Deliveries, asked.delivery)?.ok_or_else(Fault::conflict)?;
+    let delivery: Delivery = decode(Collection::Deliveries, &bytes)?;
+    let mut loaded = LoadedRows::new(rows, asked.now);
+    // Nothing is decided beside a trade that cannot be read.
+    if let Some(id) = delivery.trade_id
+        && let Some(bytes) = rows.find(Collection::Trades, id)?
+    {
+        loaded.add_trade(id, decode(Collection::Trades, &bytes)?, bytes);
     }
-    let mut edit = Edit::new();
-    edit.set("state", state);
-    edit.set("dueAt", asked.due_at);
-    edit.set("deadlineAt", asked.deadline_at);
-    edit.set_some("entryDeadlineAt", asked.entry_deadline_at);
-    edit.unset("endedAt");
-    edit.set("updatedAt", asked.now);
-    kept.edit(rows, &edit)?;
-    let delivery = &kept.delivery;
-    if let Some(alert) = delivery.alert_id {
-        unsettle(rows, alert, 1, asked.now)?;
-    }
-    if let Some(told) = delivery.combines_alert.filter(|told| delivery.alert_id != Some(*told)) {
-        unsettle(rows, told, 0, asked.now)?;
-    }
-    Ok(Resent::Queued(Box::new(kept.delivery)))
-}
-
-/// The trade counts again: its entry may still arrive.
-fn lift_mark(rows: Rows<'_>, trade: &Trade, bytes: &[u8], now: Time) -> Result<()> {
-    let mut edit = Edit::new();
-    edit.unset("alertcast.unreached");
-    edit.set("alertcast.rev", Count(trade.alertcast.rev.0.saturating_add(1)));
-    edit.set("updatedAt", now);
-    rows.edit(Collection::Trades, bytes, &edit)?;
-    usage::give_back(rows, trade.subscription_id, trade.alertcast.preference_id, now)
-}
-
-/// The alert is settled anew; so many of its deliveries have not failed after all.
-fn unsettle(rows: Rows<'_>, alert: AlertId, not_failed: i64, now: Time) -> Result<()> {
-    let Some(document) = rows.find(Collection::Alerts, alert)? else {
-        return Ok(());
-    };
-    let mut edit = Edit::new();
-    let failed = raw::counter(&document, "statistics.failureCount")? - not_failed;
-    edit.set("statistics.failureCount", Count(failed));
-    edit.set(RESENDS, Count(raw::counter(&document, RESENDS)?.saturating_add(1)));
-    edit.unset("alertcast.settledAt");
-    edit.set("updatedAt", now);
-    rows.edit(Collection::Alerts, &document, &edit)?;
-    Ok(())
+    loaded.add_delivery(asked.delivery, delivery, bytes);
+    loaded.load(|set| set.ask_for_resending(asked.delivery))?;
+    let resent = loaded.set.resend(asked)?;
+    loaded.write()?;
+    Ok(resent)
 }
 
 fn accept_refused(tx: &Tx<'_>, alert: &Alert, now: Time) -> Result<()> {
@@ -215,32 +172,55 @@ pub(crate) const HISTORY: [&str; 5] = [
     r#"SELECT 1 FROM deliveries WHERE "userId" = ?1"#,
 ];
 
-pub(crate) const ENDED_WITH_RECIPIENT: &str = r#"SELECT doc FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'
+pub(crate) const ENDED_WITH_RECIPIENT: &str = r#"SELECT "_id", doc FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'
     AND "state" NOT IN ('pending', 'sending', 'held') LIMIT ?2"#;
 
 /// Takes the recipient from some deliveries that have ended; answers from how many.
 fn clean_ended(rows: Rows<'_>, user: UserId, now: Time) -> Result<u64> {
-    let mut cleaned = 0;
-    for bytes in rows.all(ENDED_WITH_RECIPIENT, (Blob::from(user), SLICE), |row| Ok(row.get::<_, Bytes>(0)?))? {
-        clean(rows, user, &mut Kept::read(bytes)?, now)?;
-        cleaned += 1;
-    }
-    Ok(cleaned)
+    let found = rows.all(ENDED_WITH_RECIPIENT, (Blob::from(user), SLICE), id_and_bytes)?;
+    erase_deliveries(rows, user, found, now).map(|erased| erased.deliveries_cleaned)
 }
 
-/// Takes the recipient from a delivery, and from the errors that name it.
-fn clean(rows: Rows<'_>, user: UserId, kept: &mut Kept, now: Time) -> Result<()> {
-    let mut edit = Edit::new();
-    edit.set("to", erasure::ERASED);
-    edit.set("updatedAt", now);
-    let error = kept.delivery.last_error.as_deref();
-    if let Some(error) = error.and_then(|error| erasure::of_error(error, &kept.delivery.to)) {
-        edit.set("lastError", error);
-        for alert in [kept.delivery.alert_id, kept.delivery.combines_alert].into_iter().flatten() {
-            clean_alert(rows, alert, user, &kept.delivery.to)?;
-        }
+/// The id, where it is one of ours, and the document.
+fn id_and_bytes(row: &Row<'_>) -> Result<(Option<DeliveryId>, Bytes)> {
+    Ok((row.get::<_, Blob>(0).ok().map(|id| DeliveryId(id.id())), row.get(1)?))
+}
+
+/// Takes the recipient from these deliveries, and drops what waits.
+fn erase_deliveries(
+    rows: Rows<'_>,
+    user: UserId,
+    found: Vec<(Option<DeliveryId>, Bytes)>,
+    now: Time,
+) -> Result<Erased> {
+    let mut erased = Erased { deliveries_cleaned: found.len() as u64, ..Erased::default() };
+    let mut loaded = LoadedRows::new(rows, now);
+    for (id, bytes) in found {
+        let (Some(id), Ok(delivery)) = (id, decode::<Delivery>(Collection::Deliveries, &bytes)) else {
+            erased.deliveries_dropped += u64::from(erase_unread(rows, id, &bytes, now)?);
+            continue;
+        };
+        loaded.add_delivery(id, delivery, bytes);
+        loaded.load(|set| set.ask_for_erasing(&[id]))?;
+        erased.deliveries_dropped += u64::from(loaded.set.erase(id));
     }
-    kept.edit(rows, &edit)
+    let edits = loaded.write()?;
+    for (alert, recipient) in &edits.named_in {
+        clean_alert(rows, *alert, user, recipient)?;
+    }
+    erased.settle = edits.settle;
+    Ok(erased)
+}
+
+/// The same for one that cannot be read, by its fields; one whose bytes are damaged is removed. Answers whether it was
+/// dropped.
+fn erase_unread(rows: Rows<'_>, id: Option<DeliveryId>, bytes: &[u8], now: Time) -> Result<bool> {
+    let Ok(fields) = reading::unpack(Collection::Deliveries, bytes) else {
+        return id.map_or(Ok(()), |id| rows.delete(Collection::Deliveries, id)).map(|()| false);
+    };
+    let (change, is_dropped) = erasure::of_unread_delivery(&fields, now);
+    rows.edit(Collection::Deliveries, bytes, &edit_for(change))?;
+    Ok(is_dropped)
 }
 
 /// Takes the recipient from what an alert says of the user's deliveries.
@@ -291,12 +271,11 @@ pub(crate) const SUBSCRIPTIONS_OF: &str = r#"SELECT doc FROM user_subscriptions 
 fn erase_subscriptions(tx: &Tx<'_>, user: UserId, now: Time, erased: &mut Erased) -> Result<Vec<ObjectId>> {
     let mut ids = Vec::new();
     for bytes in tx.rows.all(SUBSCRIPTIONS_OF, [Blob::from(user)], |row| Ok(row.get::<_, Bytes>(0)?))? {
-        let subscription: Subscription = decode(Collection::UserSubscriptions, &bytes)?;
-        let id = subscription.id.0;
+        let subscription = crate::rows::unpack(Collection::UserSubscriptions, &bytes)?;
+        let Ok(id) = subscription.get_object_id("_id") else { continue };
         ids.push(id);
         if let Some(change) = erasure::of_subscription(&subscription, now) {
-            let is_cancelled = erasure::ends_with_its_person(subscription.subscription.status);
-            erased.subscriptions_cancelled += u64::from(is_cancelled);
+            erased.subscriptions_cancelled += u64::from(erasure::ends_with_its_person(&subscription));
             tx.rows.edit(Collection::UserSubscriptions, &bytes, &edit_for(change))?;
             note_change(tx, Collection::UserSubscriptions, id)?;
         }
@@ -342,23 +321,17 @@ fn clean_answers(rows: Rows<'_>, user: UserId) -> Result<u64> {
     Ok(cleaned)
 }
 
-pub(crate) const WITH_RECIPIENT: &str = r#"SELECT "_id" FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'"#;
+pub(crate) const WITH_RECIPIENT: &str = r#"SELECT "_id", doc FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'"#;
 
 /// Drops what waits, and takes the recipient from it and from what has ended since.
 fn drop_waiting(rows: Rows<'_>, user: UserId, now: Time, erased: &mut Erased) -> Result<()> {
-    let mut endings = Endings::new(rows, now);
-    let ids = rows.all(WITH_RECIPIENT, [Blob::from(user)], |row| Ok(DeliveryId(row.get::<_, Blob>(0)?.id())))?;
-    for id in ids {
-        let Some(mut kept) = Kept::load(rows, id)? else { continue };
-        clean(rows, user, &mut kept, now)?;
-        erased.deliveries_cleaned += 1;
-        if matches!(kept.delivery.state, DeliveryState::Pending | DeliveryState::Held) {
-            let mut reason = Edit::new();
-            reason.set("lastError", erasure::DROPPED_FOR);
-            endings.end(&kept, DeliveryEvent::Drop, reason, false)?;
-            erased.deliveries_dropped += 1;
-        }
-    }
-    erased.settle = endings.finish()?;
+    let found = rows.all(WITH_RECIPIENT, [Blob::from(user)], id_and_bytes)?;
+    let of_deliveries = erase_deliveries(rows, user, found, now)?;
+    *erased = Erased {
+        deliveries_cleaned: of_deliveries.deliveries_cleaned,
+        deliveries_dropped: of_deliveries.deliveries_dropped,
+        settle: of_deliveries.settle,
+        ..std::mem::take(erased)
+    };
     Ok(())
 }

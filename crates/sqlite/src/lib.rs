@@ -16,7 +16,6 @@ mod actions;
 mod aside;
 mod checkpoint;
 mod documents;
-mod ended;
 mod failpoints;
 mod fault;
 mod file;
@@ -25,7 +24,6 @@ mod intake;
 mod leases;
 mod list;
 mod migrate;
-mod near;
 mod notice;
 mod outbox;
 #[cfg(test)]
@@ -41,6 +39,7 @@ mod store;
 mod sweep;
 mod usage;
 mod work;
+mod working_set;
 mod writer;
 
 pub use fault::OpenError;

@@ -1,13 +1,10 @@
 //! The courier's port: what is due, taking it, and recording what attempts came to.
 
-use alertcast_core::delivery::{
-    Around as _, Before, Delivery, DeliveryEvent, DeliveryState, MessageKind, Taking, Turn, before, taking, yielded,
-};
+use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::money::Count;
 use alertcast_core::reading::Found;
 use alertcast_core::store::{
-    Aside, AttemptRecord, Collection, Fence, Notice, Outbox, Outcome, Result as StoreResult, Settled, TakeResult, Taken,
+    Aside, AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult, Taken,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{Refuser, with_refuser};
@@ -16,15 +13,14 @@ use bson::Bson;
 
 use crate::actions::edit_for;
 use crate::documents::{bound, note_change};
-use crate::ended::{Endings, Kept};
 use crate::failpoints::Op;
 use crate::fault::Result;
 use crate::leases;
-use crate::near::Nearby;
 use crate::queue::Lane;
 use crate::raw::Edit;
-use crate::rows::{Rows, blob, read_row, unpack};
+use crate::rows::{Rows, blob, decode, read_row, unpack};
 use crate::store::SqliteStore;
+use crate::working_set::LoadedRows;
 use crate::writer::Tx;
 use crate::{notice, settle, sweep};
 
@@ -63,31 +59,13 @@ impl Outbox for SqliteStore {
         now: Time,
     ) -> StoreResult<Vec<AlertId>> {
         let fence = fence.clone();
-        self.write(Lane::Short, Op::Attempts, move |tx| {
-            leases::check(tx.rows, &fence)?;
-            let mut endings = Endings::new(tx.rows, now);
-            for record in &records {
-                record_attempt(tx, &fence, record, now, &mut endings)?;
-            }
-            endings.finish()
-        })
-        .await
+        self.write(Lane::Short, Op::Attempts, move |tx| record(tx, &fence, &records, now)).await
     }
 
     async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()> {
         let copies = copies.to_vec();
         self.write(Lane::Short, Op::Attempts, move |tx| {
-            for (id, message_id) in &copies {
-                let Some(kept) = Kept::load(tx.rows, *id)? else { continue };
-                if kept.delivery.standing().all(|known| known != *message_id) {
-                    let mut edit = Edit::new();
-                    let noted = kept.delivery.copies.iter().chain([message_id]);
-                    edit.set("copies", noted.copied().map(Bson::from).collect::<Vec<_>>());
-                    edit.set("updatedAt", now);
-                    kept.edit_last(tx.rows, &edit)?;
-                }
-            }
-            Ok(())
+            copies.iter().try_for_each(|(id, message_id)| note_copy(tx.rows, *id, *message_id, now))
         })
         .await
     }
@@ -189,191 +167,40 @@ fn due(rows: Rows<'_>, lane: &str, now: Time, limit: usize) -> Result<Found<Deli
 
 fn take(tx: &Tx<'_>, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Result<TakeResult> {
     leases::check(tx.rows, fence)?;
-    let mut endings = Endings::new(tx.rows, now);
+    let mut loaded = LoadedRows::new(tx.rows, now);
     let mut taken = Vec::with_capacity(deliveries.len());
     for id in deliveries {
-        taken.extend(take_one(tx.rows, fence, *id, now, &mut endings)?);
+        loaded.load(|set| set.ask_for_taking(&[*id]))?;
+        taken.extend(loaded.set.take(*id, fence.epoch));
     }
-    Ok(TakeResult { taken, settle: endings.finish()? })
+    Ok(TakeResult { taken, settle: loaded.write()?.settle })
 }
 
-fn take_one(
-    rows: Rows<'_>,
-    fence: &Fence,
-    id: DeliveryId,
-    now: Time,
-    endings: &mut Endings<'_>,
-) -> Result<Option<Taken>> {
-    let Some(kept) = Kept::load(rows, id)? else {
-        return Ok(None);
-    };
-    let Ok(state) = kept.delivery.state.after(DeliveryEvent::Take) else {
-        return Ok(None);
-    };
-    if kept.delivery.kind == MessageKind::Result {
-        let entry = load_some(rows, kept.delivery.entry_delivery)?.map(|entry| entry.delivery);
-        return match in_its_turn(rows, kept, entry.as_ref(), now, endings)? {
-            Some(kept) => send(rows, fence, kept, state, now).map(|delivery| Some(Taken { delivery, entry })),
-            None => Ok(None),
-        };
+fn record(tx: &Tx<'_>, fence: &Fence, records: &[AttemptRecord], now: Time) -> Result<Vec<AlertId>> {
+    leases::check(tx.rows, fence)?;
+    let mut loaded = LoadedRows::new(tx.rows, now);
+    for record in records {
+        loaded.load(|set| set.ask_for_recording(fence.epoch, std::slice::from_ref(record)))?;
+        loaded.set.record(fence.epoch, record);
     }
-    let Some((kept, near)) = clear_the_way(rows, kept, now, endings)? else {
-        return Ok(None);
-    };
-    match taking(&kept.delivery, &near, now) {
-        Taking::Goes(delivery) => {
-            let entry = delivery.entry_delivery.and_then(|entry| near.delivery(entry)).cloned();
-            let kept = kept.rewrite(rows, &delivery)?;
-            send(rows, fence, kept, state, now).map(|delivery| Some(Taken { delivery, entry }))
-        }
-        Taking::Waits(due_at) => put_off(rows, kept, due_at, now),
-        Taking::Ends(event, why) => {
-            let mut reason = Edit::new();
-            reason.set("lastError", why);
-            endings.end(&kept, event, reason, false)?;
-            Ok(None)
-        }
+    let edits = loaded.write()?;
+    for (user, refuser) in &edits.refusers {
+        note_refuser(tx, *user, refuser, now)?;
     }
+    Ok(edits.settle)
 }
 
-/// Ends what waits and must not be read after this one. None where this one is not sent now.
-fn clear_the_way(rows: Rows<'_>, kept: Kept, now: Time, endings: &mut Endings<'_>) -> Result<Option<(Kept, Nearby)>> {
-    let near = Nearby::of(rows, &kept.delivery)?;
-    match before(&kept.delivery, &near, now) {
-        Before::Wait(due_at) => {
-            put_off(rows, kept, due_at, now)?;
-            Ok(None)
-        }
-        Before::Ends(none) if none.is_empty() => Ok(Some((kept, near))),
-        Before::Ends(overtaken) => {
-            near.end(&overtaken, endings)?;
-            let near = Nearby::of(rows, &kept.delivery)?;
-            Ok(Some((kept, near)))
-        }
-        Before::Yields { to, overtaken } => {
-            near.end(&overtaken, endings)?;
-            if let Some(teller) = Kept::load(rows, to)? {
-                let near = Nearby::of(rows, &kept.delivery)?;
-                let told = yielded(&teller.delivery, &kept.delivery, &overtaken, &near);
-                teller.rewrite(rows, &told)?;
-            }
-            Ok(None)
-        }
-    }
-}
-
-/// It stays pending.
-fn put_off(rows: Rows<'_>, kept: Kept, due_at: Time, now: Time) -> Result<Option<Taken>> {
-    let mut edit = Edit::new();
-    edit.set("dueAt", due_at);
-    edit.set("updatedAt", now);
-    kept.edit_last(rows, &edit)?;
-    Ok(None)
-}
-
-/// Records that it leaves; answers it as it is then.
-fn send(rows: Rows<'_>, fence: &Fence, kept: Kept, state: DeliveryState, now: Time) -> Result<Delivery> {
-    let attempts = Count(kept.delivery.attempts.0.saturating_add(1));
-    let mut edit = Edit::new();
-    edit.set("state", state);
-    edit.set("epoch", fence.epoch);
-    edit.set("attempts", attempts);
-    edit.set("updatedAt", now);
-    // What was just written is not read again.
-    let mut delivery = kept.edit_last(rows, &edit)?;
-    (delivery.state, delivery.epoch, delivery.attempts) = (state, Some(fence.epoch), attempts);
-    delivery.updated_at = now;
-    Ok(delivery)
-}
-
-fn load_some(rows: Rows<'_>, id: Option<DeliveryId>) -> Result<Option<Kept>> {
-    Ok(id.map(|id| Kept::load(rows, id)).transpose()?.flatten())
-}
-
-/// A result that may be taken. Else it waits for what goes before it, or is dropped.
-fn in_its_turn(
-    rows: Rows<'_>,
-    kept: Kept,
-    entry: Option<&Delivery>,
-    now: Time,
-    endings: &mut Endings<'_>,
-) -> Result<Option<Kept>> {
-    let mut told = load_some(rows, kept.delivery.follows)?;
-    while let Some(by) = told.as_ref().and_then(|told| told.delivery.superseded_by) {
-        told = Kept::load(rows, by)?;
-    }
-    match kept.delivery.turn(entry, told.as_ref().map(|told| &told.delivery), now) {
-        Turn::Now => return Ok(Some(kept)),
-        Turn::Wait(due_at) => {
-            put_off(rows, kept, due_at, now)?;
-        }
-        Turn::Never(why) => {
-            let mut reason = Edit::new();
-            reason.set("lastError", why);
-            endings.end(&kept, DeliveryEvent::Drop, reason, false)?;
-        }
-    }
-    Ok(None)
-}
-
-fn record_attempt(
-    tx: &Tx<'_>,
-    fence: &Fence,
-    record: &AttemptRecord,
-    now: Time,
-    endings: &mut Endings<'_>,
-) -> Result<()> {
-    let Some(kept) = Kept::load(tx.rows, record.delivery)? else {
-        return Ok(());
-    };
-    let delivery = &kept.delivery;
-    let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(fence.epoch);
-    let may_wait = matches!(record.outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
-    let is_waiting = may_wait && delivery.state == DeliveryState::Pending;
-    if !is_ours && !is_waiting {
+fn note_copy(rows: Rows<'_>, id: DeliveryId, message_id: i64, now: Time) -> Result<()> {
+    let Some(bytes) = rows.find(Collection::Deliveries, id)? else { return Ok(()) };
+    let Ok(delivery) = decode::<Delivery>(Collection::Deliveries, &bytes) else { return Ok(()) };
+    if delivery.standing().any(|known| known == message_id) {
         return Ok(());
     }
+    let noted = delivery.copies.into_iter().chain([message_id]);
     let mut edit = Edit::new();
-    if record.outcome.is_in_doubt() {
-        edit.set("possibleRepeat", true);
-    }
-    match &record.outcome {
-        Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
-            edit.set_some("messageId", *message_id);
-            if *topic_gone {
-                edit.set("topicGone", true);
-            } else if delivery.topic_gone {
-                edit.unset("topicGone");
-            }
-            endings.end(&kept, DeliveryEvent::Deliver, edit, *entry_lapsed)?;
-        }
-        Outcome::Retry { due_at, error, .. } => {
-            let Ok(state) = delivery.state.after(DeliveryEvent::Retry) else {
-                return Ok(());
-            };
-            edit.set("state", state);
-            edit.set("dueAt", *due_at);
-            edit.set("lastError", error.as_str());
-            edit.set("updatedAt", now);
-            edit.unset("epoch");
-            kept.edit_last(tx.rows, &edit)?;
-        }
-        Outcome::Expired { .. } => {
-            endings.end(&kept, DeliveryEvent::Expire, edit, false)?;
-        }
-        Outcome::Dead { error, .. } => {
-            edit.set("lastError", error.as_str());
-            endings.end(&kept, DeliveryEvent::Die, edit, false)?;
-            if let Some((refuser, user)) = record.outcome.refuser().zip(kept.delivery.user_id) {
-                note_refuser(tx, user, &refuser, now)?;
-            }
-        }
-        Outcome::Dropped { reason } => {
-            edit.set("lastError", reason.as_str());
-            endings.end(&kept, DeliveryEvent::Drop, edit, false)?;
-        }
-    }
-    Ok(())
+    edit.set("copies", noted.map(Bson::from).collect::<Vec<_>>());
+    edit.set("updatedAt", now);
+    rows.edit(Collection::Deliveries, &bytes, &edit).map(drop)
 }
 
 /// Notes with the user who will not have our messages.

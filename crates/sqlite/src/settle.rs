@@ -2,21 +2,22 @@
 //! writer only checks again and writes.
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::alert::settling::Recipients;
+use alertcast_core::alert::settling::{self, AlertStanding, Recipients};
 use alertcast_core::decision::DecisionChunk;
+use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, UserId};
-use alertcast_core::store::{Collection, Result as StoreResult, Settled, document};
+use alertcast_core::store::{Collection, Result as StoreResult, Settled};
 use alertcast_core::time::Time;
 
 use crate::documents::{bound, decisions, deliveries_of};
-use crate::ended::Kept;
 use crate::failpoints::Op;
 use crate::fault::Result;
 use crate::queue::Lane;
 use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Rows};
+use crate::rows::{Blob, Bytes, Rows, decode};
 use crate::schema::UNSETTLED;
 use crate::store::SqliteStore;
+use crate::working_set::edit_of;
 
 /// How many decision chunks or deliveries are in memory at once.
 const PAGE: usize = 1_000;
@@ -70,15 +71,16 @@ fn standing(rows: Rows<'_>, alert: AlertId) -> Result<std::result::Result<Bytes,
     let Some(document) = rows.find(Collection::Alerts, alert)? else {
         return Ok(Err(Settled::NotYet));
     };
-    if raw::lookup(&document, "alertcast.settledAt")?.and_then(Value::as_time).is_some() {
-        return Ok(Err(Settled::Before));
-    }
-    // One that came with an import was not distributed here.
-    if raw::counter(&document, "alertcast.seq")? <= 0 {
-        return Ok(Err(Settled::Before));
-    }
     let status = raw::lookup(&document, "processing.status")?.and_then(Value::as_str);
-    if status != Some(AlertStatus::Processed.as_str()) || has_open(rows, alert)? {
+    let standing = AlertStanding {
+        seq: raw::counter(&document, "alertcast.seq")?,
+        settled_at: raw::lookup(&document, "alertcast.settledAt")?.and_then(Value::as_time),
+        status: status.and_then(AlertStatus::from_exact),
+    };
+    if let Some(settled) = standing.refusal() {
+        return Ok(Err(settled));
+    }
+    if has_open(rows, alert)? {
         return Ok(Err(Settled::NotYet));
     }
     Ok(Ok(document))
@@ -90,19 +92,8 @@ fn prepare(rows: Rows<'_>, alert: AlertId, now: Time) -> Result<std::result::Res
         Ok(kept) => kept,
         Err(settled) => return Ok(Err(settled)),
     };
-    let mut edit = Edit::new();
-    edit.set("alertcast.settledAt", now);
-    edit.set("updatedAt", now);
-    match recipients(rows, alert, &kept)? {
-        Some(recipients) => {
-            let (users, actions) = recipients.lists();
-            let users = users.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
-            let actions = actions.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
-            edit.set("processing.matchedUsers", users);
-            edit.set("processing.tradeActions", actions);
-        }
-        None => edit.set("alertcast.recipientsIn", "deliveries"),
-    }
+    let recipients = recipients(rows, alert, &kept)?;
+    let edit = edit_of(&settling::settle(recipients.as_ref(), now)?);
     Ok(Ok((edit, raw::counter(&kept, RESENDS)?)))
 }
 
@@ -126,8 +117,9 @@ fn recipients(rows: Rows<'_>, alert: AlertId, kept: &[u8]) -> Result<Option<Reci
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
         for delivery in &page {
-            let told_by = delivery.told_in().map(|by| Kept::load(rows, by)).transpose()?.flatten();
-            recipients.delivered(delivery, told_by.as_ref().map_or(delivery, |kept| &kept.delivery));
+            let told_by = delivery.told_in().map(|by| rows.find(Collection::Deliveries, by)).transpose()?.flatten();
+            let told_by: Option<Delivery> = told_by.and_then(|bytes| decode(Collection::Deliveries, &bytes).ok());
+            recipients.delivered(delivery, told_by.as_ref().unwrap_or(delivery));
         }
     }
     for matched in raw::lookup(kept, "processing.matchedUsers")?.map(Value::items).into_iter().flatten() {

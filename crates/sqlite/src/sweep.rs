@@ -1,7 +1,7 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{DeliveryEvent, DeliveryState, moved_to};
+use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, moved_to};
 use alertcast_core::id::AlertId;
 use alertcast_core::reading;
 use alertcast_core::store::{Collection, Fence};
@@ -12,11 +12,11 @@ use rusqlite::Params;
 use crate::actions::edit_for;
 use crate::aside;
 use crate::documents::{bound, note_change};
-use crate::ended::{Endings, Kept};
 use crate::fault::Result;
 use crate::leases;
 use crate::raw::{self, Edit, Value};
 use crate::rows::{Bytes, Rows, unpack};
+use crate::working_set::LoadedRows;
 use crate::writer::Tx;
 
 /// Documents are collected before they are changed: a query does not walk an index that is rewritten under it.
@@ -87,11 +87,12 @@ pub(crate) fn move_chat(tx: &Tx<'_>, from: &str, to: &str, now: Time) -> Result<
         moved += 1;
     }
     for kept in collect(rows, WAITING_IN_CHAT, [from])? {
-        let kept = Kept::read(kept)?;
+        // By fields: one that cannot be read moves too.
+        let Ok(Some(place)) = raw::lookup(&kept, "to").map(|place| place.and_then(Value::as_str)) else { continue };
         let mut edit = Edit::new();
-        edit.set("to", moved_to(&kept.delivery.to, to));
+        edit.set("to", moved_to(place, to));
         edit.set("updatedAt", now);
-        kept.edit_last(rows, &edit)?;
+        rows.edit(Collection::Deliveries, &kept, &edit)?;
         moved += 1;
     }
     Ok(moved)
@@ -103,17 +104,19 @@ pub(crate) const OVERDUE: &str =
 pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {
     let overdue = collect(rows, OVERDUE, (now.millis(), bound(limit.saturating_add(1))))?;
     let more = overdue.len() > limit;
-    let mut endings = Endings::new(rows, now);
+    let mut loaded = LoadedRows::new(rows, now);
     for bytes in overdue.into_iter().take(limit) {
-        match reading::read_bytes(Collection::Deliveries, &bytes) {
+        match reading::read_bytes::<Delivery>(Collection::Deliveries, &bytes) {
             Ok(delivery) => {
-                let kept = Kept { bytes, delivery };
-                endings.end(&kept, kept.delivery.when_overdue(), Edit::new(), false)?;
+                let id = delivery.id;
+                loaded.add_delivery(id, delivery, bytes);
+                loaded.load(|set| set.ask_for_expiry(&[id]))?;
+                loaded.set.expire(id);
             }
             Err(unreadable) => aside::end_delivery(rows, &bytes, &unreadable, now)?,
         }
     }
-    Ok((endings.finish()?, more))
+    Ok((loaded.write()?.settle, more))
 }
 
 /// At most `limit` of each kind; whether there is more.

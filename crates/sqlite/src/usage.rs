@@ -2,7 +2,7 @@
 //! for each recipient of an alert, so they are changed where they lie, by a function inside the statement, instead of
 //! being read first.
 
-use alertcast_core::id::{PreferenceId, SubscriptionId};
+use alertcast_core::delivery::consequences::UsageCorrection;
 use alertcast_core::money::Count;
 use alertcast_core::store::{Collection, UsageIncrement};
 use alertcast_core::time::Time;
@@ -110,41 +110,14 @@ pub(crate) fn count(rows: Rows<'_>, usage: &[UsageIncrement], now: Time) -> Resu
     Ok(())
 }
 
-/// Takes back what the commit of a trade counted for its subscriber.
-pub(crate) fn take_back(
-    rows: Rows<'_>,
-    subscription: SubscriptionId,
-    preference: Option<PreferenceId>,
-    now: Time,
-) -> Result<()> {
-    move_both(rows, (subscription, preference), Raise { alerts: -1, trades: -1, at: None, now })
-}
-
-/// Takes back one message that turned out to be sent by no channel.
-pub(crate) fn take_back_message(
-    rows: Rows<'_>,
-    subscription: SubscriptionId,
-    preference: Option<PreferenceId>,
-    now: Time,
-) -> Result<()> {
-    move_both(rows, (subscription, preference), Raise { alerts: -1, trades: 0, at: None, now })
-}
-
-/// Counts again what was taken back.
-pub(crate) fn give_back(
-    rows: Rows<'_>,
-    subscription: SubscriptionId,
-    preference: Option<PreferenceId>,
-    now: Time,
-) -> Result<()> {
-    move_both(rows, (subscription, preference), Raise { alerts: 1, trades: 1, at: None, now })
-}
-
-fn move_both(rows: Rows<'_>, of: (SubscriptionId, Option<PreferenceId>), raise: Raise) -> Result<()> {
-    let (subscription, preference) = of;
-    run(&mut *rows.conn().prepare_cached(&OF_SUBSCRIPTION.statement())?, subscription.into(), raise)?;
-    if let Some(preference) = preference {
-        run(&mut *rows.conn().prepare_cached(&OF_PREFERENCE.statement())?, preference.into(), raise)?;
+/// Corrects what was counted before.
+pub(crate) fn correct(rows: Rows<'_>, corrections: &[UsageCorrection], now: Time) -> Result<()> {
+    for one in corrections {
+        let raise = Raise { alerts: one.alerts, trades: one.trades, at: None, now };
+        run(&mut *rows.conn().prepare_cached(&OF_SUBSCRIPTION.statement())?, one.subscription.into(), raise)?;
+        if let Some(preference) = one.preference {
+            run(&mut *rows.conn().prepare_cached(&OF_PREFERENCE.statement())?, preference.into(), raise)?;
+        }
     }
     Ok(())
 }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
-use alertcast_core::money::{Amount, Count};
+use alertcast_core::money::Count;
 use alertcast_core::quota::Quota;
 use alertcast_core::reading::{Found, Unreadable};
 use alertcast_core::store::{
-    Aside, ChunkCommit, ChunkState, Collection, ConfigIncrement, Fence, Finish, Notice, Result as StoreResult,
-    UnreadableTrade, UsageIncrement, UserSpan, Work, document,
+    Aside, ChunkCommit, ChunkState, ClosedTrades, Collection, ConfigIncrement, Fence, FieldEdits, Notice,
+    Result as StoreResult, UnreadableTrade, UsageIncrement, UserSpan, Work,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -29,6 +29,7 @@ use crate::raw::{self, Edit, Value};
 use crate::rows::{Blob, Bytes, Rows, blob, encode, read_row, whole};
 use crate::store::SqliteStore;
 use crate::usage;
+use crate::working_set::edit_of;
 use crate::writer::Tx;
 
 #[async_trait]
@@ -201,7 +202,6 @@ struct ReadyChunk {
     config: ConfigId,
     now: Time,
     cursor_seen: Option<UserId>,
-    cursor: Option<UserId>,
     /// Sorted.
     open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
     quotas: Vec<(Option<i64>, Quota, Bytes)>,
@@ -212,7 +212,8 @@ struct ReadyChunk {
     usage: Vec<UsageIncrement>,
     config_increment: ConfigIncrement,
     notices: Vec<ReadyNotice>,
-    finish: Option<Finish>,
+    alert_edits: FieldEdits,
+    errors: Vec<AlertError>,
 }
 
 impl ReadyChunk {
@@ -231,6 +232,7 @@ impl ReadyChunk {
     }
 
     fn of(chunk: ChunkCommit) -> Result<Self> {
+        let alert_edits = chunk.edit_alert();
         let mut open_seen = chunk.open_seen;
         if let Some((_, trades)) = &mut open_seen {
             trades.sort_unstable();
@@ -245,7 +247,6 @@ impl ReadyChunk {
             config: chunk.config,
             now: chunk.now,
             cursor_seen: chunk.cursor_seen,
-            cursor: chunk.cursor,
             open_seen,
             quotas: quotas.collect::<Result<_>>()?,
             decisions: chunk.decisions.map(|decisions| with_id(&decisions)).transpose()?,
@@ -255,7 +256,8 @@ impl ReadyChunk {
             usage: chunk.usage,
             config_increment: chunk.config_increment,
             notices: notice::ready(chunk.notices)?,
-            finish: chunk.finish,
+            alert_edits,
+            errors: chunk.finish.map(|finish| finish.errors).unwrap_or_default(),
         })
     }
 
@@ -297,22 +299,8 @@ impl ReadyChunk {
 
     /// Moves the alert's cursor, and ends its processing with the last chunk.
     fn move_on(&self, rows: Rows<'_>, alert: &[u8]) -> Result<()> {
-        let mut edit = Edit::new();
-        edit.set_some("alertcast.cursor", self.cursor);
-        edit.set("updatedAt", self.now);
-        if let Some(finish) = &self.finish {
-            edit.set("processing.status", AlertStatus::Processed);
-            edit.set("webhook.processedAt", finish.processed_at);
-            edit.set("statistics.processingTime", finish.processing_time);
-            push_errors(&mut edit, alert, &finish.errors)?;
-            if finish.settles {
-                edit.set("alertcast.settledAt", self.now);
-                edit.set("processing.matchedUsers", Bson::Array(Vec::new()));
-                edit.set("processing.tradeActions", Bson::Array(Vec::new()));
-            }
-        } else {
-            edit.set("processing.status", AlertStatus::Processing);
-        }
+        let mut edit = edit_of(&self.alert_edits);
+        push_errors(&mut edit, alert, &self.errors)?;
         rows.edit(Collection::Alerts, alert, &edit)?;
         Ok(())
     }
@@ -394,30 +382,9 @@ pub(crate) fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()>
     if !raw::lookup(&trade, "status")?.is_none_or(is_open) {
         return Err(Fault::conflict());
     }
-    let mut edit = Edit::new();
-    edit.set("status", end.status);
-    edit.set("tradeData.exitPrice", end.exit_price);
-    edit.set("tradeData.exitReason", end.reason);
-    edit.set("pnl.amount", end.pnl_amount);
-    edit.set("pnl.percentage", end.pnl_percentage);
-    edit.set("timestamps.closedAt", end.at);
-    if end.status == TradeStatus::Replaced {
-        edit.set("timestamps.replacedAt", end.at);
-    }
-    edit.set_some("alerts.exitAlertId", end.exit_alert);
-    edit.set_some("metadata.replacedBy", end.replaced_by);
-    edit.set_some("metadata.replacementReason", end.replacement_reason.as_deref());
-    if !end.told_by.is_empty() {
-        let told_by = end.told_by.iter().map(document).collect::<StoreResult<Vec<_>>>()?;
-        edit.set("alertcast.endDeliveries", told_by);
-    }
-    if end.inferred {
-        edit.set("alertcast.exitInferred", true);
-    }
+    let mut edit = edit_of(&end.edit_trade(now)?);
     edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")?.saturating_add(1)));
-    edit.set("updatedAt", now);
-    rows.edit(Collection::Trades, &trade, &edit)?;
-    Ok(())
+    rows.edit(Collection::Trades, &trade, &edit).map(drop)
 }
 
 fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
@@ -427,32 +394,19 @@ fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Tim
     let Some(document) = rows.find(Collection::AlertConfigurations, config)? else {
         return Ok(());
     };
-    let mut edit = Edit::new();
+    let count = |path| raw::counter(&document, path);
+    let kept = ClosedTrades { by_tp: count("alertcast.closedByTp")?, by_sl: count("alertcast.closedBySl")? };
+    let mut edit = edit_of(&by.count_closes(|| kept));
     for (path, by) in [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)] {
-        edit.set(path, Count(raw::counter(&document, path)? + by));
+        edit.set(path, Count(count(path)? + by));
     }
     let last = raw::lookup(&document, "statistics.lastAlertAt")?.and_then(Value::as_time);
     if last < by.last_alert_at {
         edit.set_some("statistics.lastAlertAt", by.last_alert_at);
     }
-    if by.closed_by_tp != 0 || by.closed_by_sl != 0 {
-        let tp = raw::counter(&document, "alertcast.closedByTp")? + by.closed_by_tp;
-        let sl = raw::counter(&document, "alertcast.closedBySl")? + by.closed_by_sl;
-        edit.set("alertcast.closedByTp", Count(tp));
-        edit.set("alertcast.closedBySl", Count(sl));
-        edit.set("statistics.successRate", percent(tp, tp + sl));
-    }
     edit.set("updatedAt", now);
     rows.edit(Collection::AlertConfigurations, &document, &edit)?;
     Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
-fn percent(part: i64, whole: i64) -> Amount {
-    if whole == 0 {
-        return Amount::ZERO;
-    }
-    Amount::from_f64(part as f64 * 100.0 / whole as f64).unwrap_or(Amount::ZERO)
 }
 
 fn record_failure(rows: Rows<'_>, id: AlertId, error: &AlertError, park: bool, notices: &[ReadyNotice]) -> Result<()> {

@@ -3,12 +3,51 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::document::{MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
+use super::document::{AlertStatus, MatchedUser, RECIPIENTS_INLINE_MAX, TradeActionTaken};
 use crate::decision::{Decision, DecisionChunk, Verdict};
 use crate::delivery::{Delivery, DeliveryState, MessageKind};
 use crate::id::{AlertId, SubscriptionId, UserId};
 use crate::money::Count;
+use crate::store::{self, FieldEdits, Settled, document};
 use crate::time::Time;
+
+/// What is kept of an alert that decides whether it can be settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AlertStanding {
+    pub seq: i64,
+    pub settled_at: Option<Time>,
+    pub status: Option<AlertStatus>,
+}
+
+impl AlertStanding {
+    /// Why it is not settled, whatever its deliveries are; none where these decide. One that came with an import was not
+    /// distributed here.
+    #[must_use]
+    pub fn refusal(self) -> Option<Settled> {
+        if self.settled_at.is_some() || self.seq <= 0 {
+            return Some(Settled::Before);
+        }
+        (self.status != Some(AlertStatus::Processed)).then_some(Settled::NotYet)
+    }
+}
+
+/// What becomes of an alert that is settled; without recipients they are too many to stand in it.
+///
+/// # Errors
+/// `Corrupt` where something has no form as a document, which is a defect.
+pub fn settle(recipients: Option<&Recipients>, now: Time) -> store::Result<FieldEdits> {
+    let mut edits = FieldEdits::default();
+    edits.set("alertcast.settledAt", now);
+    edits.set("updatedAt", now);
+    let Some(recipients) = recipients else {
+        edits.set("alertcast.recipientsIn", "deliveries");
+        return Ok(edits);
+    };
+    let (users, actions) = recipients.lists();
+    edits.set("processing.matchedUsers", users.iter().map(document).collect::<store::Result<Vec<_>>>()?);
+    edits.set("processing.tradeActions", actions.iter().map(document).collect::<store::Result<Vec<_>>>()?);
+    Ok(edits)
+}
 
 /// The alerts some of whose deliveries ended within one operation.
 #[derive(Debug, Default)]
@@ -130,5 +169,36 @@ impl Recipients {
 impl Received {
     fn arrived(&mut self, at: Time) {
         self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::fixtures::at;
+
+    #[test]
+    fn only_a_processed_alert_of_ours_is_settled_and_once() {
+        use AlertStatus as A;
+        for (seq, settled_at, status, refusal) in [
+            (1, None, Some(A::Processed), None),
+            (1, Some(at(1)), Some(A::Processed), Some(Settled::Before)),
+            (0, None, Some(A::Processed), Some(Settled::Before)),
+            (1, None, Some(A::Processing), Some(Settled::NotYet)),
+            (1, None, Some(A::Failed), Some(Settled::NotYet)),
+            (1, None, None, Some(Settled::NotYet)),
+        ] {
+            assert_eq!(AlertStanding { seq, settled_at, status }.refusal(), refusal, "{seq} {settled_at:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn recipients_who_are_too_many_are_said_to_stand_in_the_deliveries() {
+        let paths = |recipients: Option<&Recipients>| {
+            settle(recipients, at(5)).unwrap().set.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+        };
+        let lists = ["processing.matchedUsers", "processing.tradeActions"];
+        assert_eq!(paths(Some(&Recipients::default())), [&["alertcast.settledAt", "updatedAt"], &lists[..]].concat());
+        assert_eq!(paths(None), ["alertcast.settledAt", "updatedAt", "alertcast.recipientsIn"]);
     }
 }

@@ -12,6 +12,7 @@ use super::fixtures::*;
 use super::invariants;
 use super::random::{Sequence, cut_off};
 use super::scene::{BOTH, Scene, TELEGRAM, dead, insert, retry, sent, set};
+use super::unreadable::spoil;
 use crate::delivery::Channel::{Email, Telegram};
 use crate::delivery::{Delivery, DeliveryState as S, delivery_key};
 use crate::erasure::ERASED;
@@ -279,4 +280,46 @@ pub async fn a_person_has_a_history_as_soon_as_something_is_kept(harness: &dyn H
     let gone = vec![Write::Delete { collection: Collection::Users, id: user_id(5).0 }];
     scene.store.write(gone).await.unwrap();
     assert_eq!(find(&*scene.store, Collection::Users, user_id(5)).await, None::<Document>);
+}
+
+pub async fn a_person_is_erased_whatever_of_theirs_cannot_be_read(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    let named = |by: u32, state: S| {
+        let error = Some(format!("550 <{}> is unknown", email(1)));
+        Delivery { state, last_error: error, ..entry(Email, by, 1, 1) }
+    };
+    let put = [named(11, S::Sent), named(12, S::Pending), named(13, S::Held), named(14, S::Sending)];
+    scene.put_deliveries(&put).await;
+    for one in &put {
+        spoil(&scene, Collection::Deliveries, one.id, "facts", 5).await;
+    }
+    // An alert that names the address, and cannot be read either.
+    scene.open(1, 1..=1, &[Email]).await;
+    let refused = Outcome::Dead { error: format!("550 <{}> is unknown", email(1)), cause: DeathCause::Refused };
+    scene.attempt(Email, delivery_id(Email, 1, 1), refused, 3).await;
+    scene.store.settle(alert_id(1), at(4)).await.unwrap();
+    spoil(&scene, Collection::Alerts, alert_id(1), "alertcast.cursor", "nobody").await;
+
+    let erased = scene.store.erase_user(erase(1, 50)).await.unwrap();
+    assert_eq!((erased.deliveries_cleaned, erased.deliveries_dropped), (5, 2));
+    is_gone(&scene.dump().await);
+    for (one, state) in put.iter().zip([S::Sent, S::Dropped, S::Dropped, S::Sending]) {
+        let kept = raw(&*scene.store, Collection::Deliveries, one.id).await;
+        assert_eq!((kept.get_str("state").unwrap(), kept.get_str("to").unwrap()), (state.as_str(), ERASED));
+        assert_eq!(kept.get_datetime("endedAt").is_ok(), state == S::Dropped);
+    }
+}
+
+pub async fn what_was_taken_back_is_not_taken_back_again_with_the_person(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    scene.open(1, 1..=1, TELEGRAM).await;
+    scene.take(Telegram, &[delivery_id(Telegram, 1, 1)], 3).await;
+    scene.close(5, 1, 1..=1, TELEGRAM).await;
+    scene.record(Telegram, delivery_id(Telegram, 1, 1), dead(), 7).await;
+    assert!(scene.take(Telegram, &[delivery_id(Telegram, 5, 1)], 8).await.is_empty());
+    assert_eq!(scene.delivery(Telegram, 5, 1).await.state, S::Dropped, "its entry never arrived");
+    let usage = scene.subscription(1).await.usage;
+    assert_eq!(usage.alerts_received.0, 0);
+    scene.store.erase_user(erase(1, 50)).await.unwrap();
+    assert_eq!(scene.subscription(1).await.usage, usage);
 }

@@ -6,6 +6,7 @@ use super::Harness;
 use super::dump::{one, raw};
 use super::fixtures::*;
 use super::scene::{Scene, TELEGRAM, set};
+use super::unreadable::spoil;
 use crate::delivery::Channel::Telegram;
 use crate::delivery::{Delivery, DeliveryState as S};
 use crate::store::Collection;
@@ -68,4 +69,19 @@ pub async fn a_chat_that_is_nobodys_moves_nobody(harness: &dyn Harness) {
     let before = scene.dump().await;
     assert_eq!(scene.store.move_chat(OLD, NEW, at(3)).await, Ok(0));
     before.assert_same(&scene.dump().await);
+}
+
+pub async fn a_message_that_cannot_be_read_moves_with_its_group(harness: &dyn Harness) {
+    let scene = Scene::new(harness, 1).await;
+    let to = |by: u32, to: &str| Delivery { to: to.to_owned(), ..entry(Telegram, by, 1, 1) };
+    let put = [to(11, OLD), to(12, "-77:5"), to(13, OLD)];
+    scene.put_deliveries(&put).await;
+    for one in &put[..2] {
+        spoil(&scene, Collection::Deliveries, one.id, "facts", 5).await;
+    }
+    assert_eq!(scene.store.move_chat(OLD, NEW, at(3)).await, Ok(3));
+    for (one, place) in put.iter().zip([NEW, "-1000077:5", NEW]) {
+        let kept = raw(&*scene.store, Collection::Deliveries, one.id).await;
+        assert_eq!(kept.get_str("to").unwrap(), place);
+    }
 }

@@ -232,6 +232,7 @@ macro_rules! conformance_tests {
             ;
             moving:
                 a_group_with_another_id_is_followed_everywhere,
+                a_message_that_cannot_be_read_moves_with_its_group,
                 a_chat_that_is_nobodys_moves_nobody,
             ;
             results:
@@ -365,6 +366,8 @@ macro_rules! conformance_tests {
                 an_erased_person_leaves_the_numbers,
                 many_old_messages_lose_their_recipient,
                 erasing_again_takes_away_what_has_come_since,
+                a_person_is_erased_whatever_of_theirs_cannot_be_read,
+                what_was_taken_back_is_not_taken_back_again_with_the_person,
                 an_erasure_that_is_cut_off_goes_on_when_it_is_repeated,
                 nobody_is_erased_who_is_not_there,
                 a_person_who_is_not_as_the_caller_saw_them_is_not_erased,

@@ -24,7 +24,13 @@ fn numbers(alerts: &[Alert]) -> Vec<u32> {
 }
 
 /// Spoils a field of a document; no engine checks what is under `alertcast`, nor the collections that are ours.
-async fn spoil(scene: &Scene, collection: Collection, id: impl Into<Bson>, path: &str, value: impl Into<Bson>) {
+pub(super) async fn spoil(
+    scene: &Scene,
+    collection: Collection,
+    id: impl Into<Bson>,
+    path: &str,
+    value: impl Into<Bson>,
+) {
     let mut fields = Document::new();
     fields.insert(path, value.into());
     scene.store.write(vec![set(collection, id, fields)]).await.unwrap();

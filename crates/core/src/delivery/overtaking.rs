@@ -13,12 +13,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bson::Bson;
 use serde::{Deserialize, Serialize};
 
 use super::{Delivery, DeliveryEvent, DeliveryState, EndedTrade, Facts, MessageKind};
 use crate::id::{DeliveryId, TradeId};
-use crate::store::{self, document};
 use crate::time::Time;
 use crate::trade::document::Trade;
 
@@ -32,7 +30,7 @@ pub const NOTHING_OPEN: &str = "the trades that it tells of have ended";
 /// A message waits so long at least for one that is being sent.
 const WAIT: Duration = Duration::from_secs(1);
 /// No chain of replacements is followed further at once; what waits beyond is met when it is taken itself.
-const CHAIN_MAX: usize = 64;
+pub(super) const CHAIN_MAX: usize = 64;
 
 /// The end of another trade, in a message that took over what was to tell it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,7 +115,7 @@ impl Delivery {
         self.entry_delivery.filter(|_| matches!(self.kind, MessageKind::Exit | MessageKind::Replacement))
     }
 
-    const fn announces(&self) -> bool {
+    pub(super) const fn announces(&self) -> bool {
         matches!(self.kind, MessageKind::Entry | MessageKind::Replacement)
     }
 
@@ -347,26 +345,6 @@ pub fn yielded(to: &Delivery, from: &Delivery, overtaken: &[Overtaken], near: &d
         (to.queued_at, to.rotation) = (from.queued_at, from.rotation);
     }
     to
-}
-
-/// The fields of a delivery in which `after` differs from `before`, and what they are then; none: gone.
-///
-/// # Errors
-/// `Corrupt` where one has no form as a document, which is a defect.
-pub fn differences(before: &Delivery, after: &Delivery) -> store::Result<Vec<(String, Option<Bson>)>> {
-    if before == after {
-        return Ok(Vec::new());
-    }
-    let (before, mut after) = (document(before)?, document(after)?);
-    let gone = before.keys().filter(|name| !after.contains_key(*name)).cloned();
-    let mut changes: Vec<_> = gone.map(|name| (name, None)).collect();
-    for (name, was) in &before {
-        if after.get(name) == Some(was) {
-            after.remove(name);
-        }
-    }
-    changes.extend(after.into_iter().map(|(name, value)| (name, Some(value))));
-    Ok(changes)
 }
 
 #[cfg(test)]

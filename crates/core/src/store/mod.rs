@@ -11,6 +11,7 @@ pub mod actions;
 mod aside;
 pub mod collection;
 mod documents;
+mod field_edits;
 mod intake;
 mod leases;
 pub mod listing;
@@ -30,14 +31,15 @@ pub use actions::{AcceptRefused, Actions, EraseUser, Erased, Resend, Resent, Tra
 pub use aside::Aside;
 pub use collection::Collection;
 pub use documents::{Change, Documents, OpenTrades, PROFILE_FIELDS, Write, secret, secret_key};
+pub use field_edits::FieldEdits;
 pub use intake::{Acceptance, INTAKE_DEADLINE, Intake, IntakeKey, Notice, RejectedWebhook, SILENCE};
 pub use leases::{BrokenLease, Lease, Leases};
 pub use listing::{ListPage, ListQuery};
 pub use outbox::{AttemptRecord, DeathCause, Outbox, Outcome, Settled, TakeResult, Taken};
 pub use watch::{Stirring, Stirrings, Watch};
 pub use work::{
-    ChunkCommit, ChunkState, ConfigIncrement, Fence, Finish, QuotaChange, UnreadableTrade, UsageIncrement, UserSpan,
-    Work,
+    ChunkCommit, ChunkState, ClosedTrades, ConfigIncrement, Fence, Finish, QuotaChange, UnreadableTrade,
+    UsageIncrement, UserSpan, Work,
 };
 
 /// Work on alerts is shared out in this many partitions.

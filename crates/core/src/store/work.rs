@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::fmt;
 
 use async_trait::async_trait;
-use bson::RawDocument;
+use bson::{Bson, RawDocument};
 
-use super::{Notice, Result};
-use crate::alert::document::{Alert, AlertError};
+use super::{FieldEdits, Notice, Result};
+use crate::alert::document::{Alert, AlertError, AlertStatus};
 use crate::decision::DecisionChunk;
 use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::Side;
-use crate::money::Count;
+use crate::money::{Amount, Count};
 use crate::quota::Quota;
 use crate::reading::Unreadable;
 use crate::time::Time;
@@ -104,6 +104,39 @@ pub struct ConfigIncrement {
     pub last_alert_at: Option<Time>,
 }
 
+impl ConfigIncrement {
+    /// What becomes of the counts of closed trades, of which so many were kept, and of the rate that follows from them;
+    /// nothing where no trade was closed.
+    pub fn count_closes(&self, kept: impl FnOnce() -> ClosedTrades) -> FieldEdits {
+        let mut edits = FieldEdits::default();
+        if self.closed_by_tp == 0 && self.closed_by_sl == 0 {
+            return edits;
+        }
+        let kept = kept();
+        let (tp, sl) = (kept.by_tp + self.closed_by_tp, kept.by_sl + self.closed_by_sl);
+        edits.set("alertcast.closedByTp", Count(tp));
+        edits.set("alertcast.closedBySl", Count(sl));
+        edits.set("statistics.successRate", success_rate(tp, sl));
+        edits
+    }
+}
+
+/// How many trades of a configuration were closed by take profit, and by stop loss.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ClosedTrades {
+    pub by_tp: i64,
+    pub by_sl: i64,
+}
+
+/// Percent of the trades that were closed by take profit, of those closed by take profit or stop loss.
+#[expect(clippy::cast_precision_loss, reason = "counters stay far below 2^53")]
+fn success_rate(by_tp: i64, by_sl: i64) -> Amount {
+    match by_tp + by_sl {
+        0 => Amount::ZERO,
+        closes => Amount::from_f64(by_tp as f64 * 100.0 / closes as f64).unwrap_or(Amount::ZERO),
+    }
+}
+
 /// One chunk of one alert, applied as a whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkCommit {
@@ -131,6 +164,29 @@ pub struct ChunkCommit {
     pub notices: Vec<Notice>,
     /// Set with the last chunk: status `processed`, `webhook.processedAt`, `statistics.processingTime`.
     pub finish: Option<Finish>,
+}
+
+impl ChunkCommit {
+    /// What becomes of the alert's document: its cursor moves, and with the last chunk its processing ends. Its errors are
+    /// added besides.
+    pub fn edit_alert(&self) -> FieldEdits {
+        let mut edits = FieldEdits::default();
+        edits.set_some("alertcast.cursor", self.cursor);
+        edits.set("updatedAt", self.now);
+        let Some(finish) = &self.finish else {
+            edits.set("processing.status", AlertStatus::Processing);
+            return edits;
+        };
+        edits.set("processing.status", AlertStatus::Processed);
+        edits.set("webhook.processedAt", finish.processed_at);
+        edits.set("statistics.processingTime", finish.processing_time);
+        if finish.settles {
+            edits.set("alertcast.settledAt", self.now);
+            edits.set("processing.matchedUsers", Bson::Array(Vec::new()));
+            edits.set("processing.tradeActions", Bson::Array(Vec::new()));
+        }
+        edits
+    }
 }
 
 /// The end of an alert's processing.
@@ -176,4 +232,28 @@ pub trait Work: Send + Sync + fmt::Debug {
         park: bool,
         notices: Vec<Notice>,
     ) -> Result<()>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(edits: &FieldEdits) -> Option<f64> {
+        edits.set.iter().find(|(path, _)| *path == "statistics.successRate").and_then(|(_, rate)| rate.as_f64())
+    }
+
+    #[test]
+    fn the_success_rate_is_the_share_of_take_profits_in_percent() {
+        let kept = |by_tp, by_sl| move || ClosedTrades { by_tp, by_sl };
+        let closed = |closed_by_tp, closed_by_sl| ConfigIncrement { closed_by_tp, closed_by_sl, ..Default::default() };
+        assert_eq!(rate(&closed(1, 0).count_closes(kept(0, 0))), Some(100.0));
+        assert_eq!(rate(&closed(0, 1).count_closes(kept(3, 0))), Some(75.0));
+        assert_eq!(rate(&closed(0, 2).count_closes(kept(0, 0))), Some(0.0));
+        assert_eq!(
+            rate(&closed(1, 0).count_closes(kept(-1, 0))),
+            Some(0.0),
+            "counts that others spoilt divide nothing"
+        );
+        assert!(closed(0, 0).count_closes(|| unreachable!("nothing is looked up")).is_empty());
+    }
 }

@@ -6,6 +6,7 @@ use crate::delivery::Channel;
 use crate::id::{AlertId, ConfigId, DeliveryId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, words};
 use crate::money::{Amount, Count, Price};
+use crate::store::{self, FieldEdits, document};
 use crate::time::Time;
 
 /// Open trades for each user and configuration, whatever plan and configuration say (seed 5.1).
@@ -202,4 +203,31 @@ pub struct TradeEnd {
     pub replacement_reason: Option<String>,
     /// The deliveries that tell of it.
     pub told_by: Vec<EntryDelivery>,
+}
+
+impl TradeEnd {
+    /// What becomes of the trade's document. Its `rev` is raised besides.
+    ///
+    /// # Errors
+    /// `Corrupt` where something has no form as a document, which is a defect.
+    pub fn edit_trade(&self, now: Time) -> store::Result<FieldEdits> {
+        let mut edits = FieldEdits::default();
+        edits.set("status", self.status);
+        edits.set("tradeData.exitPrice", self.exit_price);
+        edits.set("tradeData.exitReason", self.reason);
+        edits.set("pnl.amount", self.pnl_amount);
+        edits.set("pnl.percentage", self.pnl_percentage);
+        edits.set("timestamps.closedAt", self.at);
+        edits.set_some("timestamps.replacedAt", (self.status == TradeStatus::Replaced).then_some(self.at));
+        edits.set_some("alerts.exitAlertId", self.exit_alert);
+        edits.set_some("metadata.replacedBy", self.replaced_by);
+        edits.set_some("metadata.replacementReason", self.replacement_reason.as_deref());
+        edits.set_some("alertcast.exitInferred", self.inferred.then_some(true));
+        if !self.told_by.is_empty() {
+            let told_by = self.told_by.iter().map(document).collect::<store::Result<Vec<_>>>()?;
+            edits.set("alertcast.endDeliveries", told_by);
+        }
+        edits.set("updatedAt", now);
+        Ok(edits)
+    }
 }

@@ -171,12 +171,3 @@ fn an_entry_whose_trade_has_ended_yields_to_the_first_that_still_tells_it() {
     assert_eq!(before(house.of(1), &house, at(9)), Before::Ends(Vec::new()));
     assert_eq!(taking(house.of(1), &house, at(9)), Taking::Ends(DeliveryEvent::Drop, OVER));
 }
-
-#[test]
-fn a_field_that_differs_is_written_and_one_that_is_gone_is_removed() {
-    let plain = fixtures::entry(Telegram, 1, 1, 1);
-    assert_eq!(differences(&plain, &plain), Ok(Vec::new()));
-    let marked = Delivery { old_unknown: true, ..plain.clone() };
-    assert_eq!(differences(&plain, &marked), Ok(vec![("oldUnknown".to_owned(), Some(true.into()))]));
-    assert_eq!(differences(&marked, &plain), Ok(vec![("oldUnknown".to_owned(), None)]));
-}

@@ -6,5 +6,6 @@ mod exits;
 mod histories;
 mod messages;
 mod scale;
+mod settling;
 mod verdicts;
 mod world;

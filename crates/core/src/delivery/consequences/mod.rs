@@ -1,0 +1,324 @@
+//! What follows from an event in the life of a delivery: for itself, for what waits around it, for its trade, for the
+//! alert's counters and the subscriber's.
+//!
+//! Pure, and the same for every store. A store asks what an event needs (`ask_for_…`), loads that into a [`WorkingSet`]
+//! until nothing is missing, applies the event, and writes the [`ConsequenceEdits`]. No store decides anything.
+
+mod by_hand;
+mod edits;
+mod recording;
+mod taking;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Around, CauseKind, Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind, Wanted, exit_was_untold,
+    reached_nobody,
+};
+use crate::alert::settling::Ended;
+use crate::id::{AlertId, DeliveryId, TradeId, UserId};
+use crate::money::Count;
+use crate::store;
+use crate::time::Time;
+use crate::trade::document::Trade;
+use crate::user::Refuser;
+pub use edits::{ConsequenceEdits, UsageCorrection};
+
+/// The deliveries and trades that one operation works on, as they are after the events so far.
+#[derive(Debug)]
+pub struct WorkingSet {
+    now: Time,
+    /// None: looked for, and not there or not readable. It is in doubt then, and may have arrived.
+    deliveries: BTreeMap<DeliveryId, Option<LoadedDelivery>>,
+    trades: BTreeMap<TradeId, Option<LoadedTrade>>,
+    /// The messages of exits' causes to their users.
+    siblings: BTreeMap<DeliveryId, Delivery>,
+    ended: Ended,
+    /// The exits that ended in this operation because their entry never arrived.
+    untold: BTreeSet<DeliveryId>,
+    contested: BTreeSet<TradeId>,
+    usage: Vec<UsageCorrection>,
+    refusers: Vec<(UserId, Refuser)>,
+    /// Alerts that are settled anew, and how many of their deliveries have not failed after all.
+    reopened: Vec<(AlertId, i64)>,
+    /// Alerts whose lists may tell an error that names this recipient.
+    named_in: Vec<(AlertId, String)>,
+}
+
+#[derive(Debug)]
+struct LoadedDelivery {
+    current: Delivery,
+    /// As it was loaded, once it has changed.
+    before: Option<Box<Delivery>>,
+}
+
+#[derive(Debug)]
+struct LoadedTrade {
+    current: Trade,
+    is_changed: bool,
+}
+
+/// All that one cause sends to one user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CauseRecipient {
+    pub cause_kind: CauseKind,
+    pub cause: bson::oid::ObjectId,
+    pub user: UserId,
+}
+
+impl Around for WorkingSet {
+    fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
+        self.deliveries.get(&id)?.as_ref().map(|loaded| &loaded.current)
+    }
+
+    fn trade(&self, id: TradeId) -> Option<&Trade> {
+        self.trades.get(&id)?.as_ref().map(|loaded| &loaded.current)
+    }
+}
+
+impl WorkingSet {
+    /// `now`: the time of every change in it.
+    #[must_use]
+    pub fn new(now: Time) -> Self {
+        Self {
+            now,
+            deliveries: BTreeMap::new(),
+            trades: BTreeMap::new(),
+            siblings: BTreeMap::new(),
+            ended: Ended::default(),
+            untold: BTreeSet::new(),
+            contested: BTreeSet::new(),
+            usage: Vec::new(),
+            refusers: Vec::new(),
+            reopened: Vec::new(),
+            named_in: Vec::new(),
+        }
+    }
+
+    /// Takes up what was found of a delivery. What is known already stays as it is.
+    pub fn add_delivery(&mut self, id: DeliveryId, found: Option<Delivery>) {
+        let loaded = found.map(|current| LoadedDelivery { current, before: None });
+        self.deliveries.entry(id).or_insert(loaded);
+    }
+
+    /// Takes up what was found of a trade.
+    pub fn add_trade(&mut self, id: TradeId, found: Option<Trade>) {
+        let loaded = found.map(|current| LoadedTrade { current, is_changed: false });
+        self.trades.entry(id).or_insert(loaded);
+    }
+
+    /// Takes up messages that one cause sends to one user: see [`Self::ask_for_untold`].
+    pub fn add_siblings(&mut self, found: impl IntoIterator<Item = Delivery>) {
+        self.siblings.extend(found.into_iter().map(|one| (one.id, one)));
+    }
+
+    /// What of it has not been looked for yet.
+    #[must_use]
+    pub fn keep_missing(&self, mut wanted: Wanted) -> Wanted {
+        wanted.deliveries.retain(|id| !self.deliveries.contains_key(id));
+        wanted.trades.retain(|id| !self.trades.contains_key(id));
+        wanted
+    }
+
+    fn change(&mut self, id: DeliveryId, change: impl FnOnce(&mut Delivery)) {
+        let Some(Some(loaded)) = self.deliveries.get_mut(&id) else { return };
+        loaded.before.get_or_insert_with(|| Box::new(loaded.current.clone()));
+        change(&mut loaded.current);
+        loaded.current.updated_at = self.now;
+    }
+
+    /// It stays pending.
+    fn put_off(&mut self, id: DeliveryId, due_at: Time) {
+        self.change(id, |one| one.due_at = due_at);
+    }
+
+    /// What ending a delivery with this event rests on. `lapsed`: it was sent without its entry.
+    fn ask_for_end(&self, delivery: &Delivery, event: DeliveryEvent, lapsed: bool) -> Wanted {
+        let mut wanted = Wanted::default();
+        let Ok(state) = delivery.state.after(delivery.kind.meets(event)) else { return wanted };
+        let is_sent = state == DeliveryState::Sent;
+        if state == DeliveryState::Superseded || (is_sent && !lapsed) {
+            return wanted;
+        }
+        wanted.add_announcements(delivery, self);
+        if let (false, Some(entry)) = (is_sent, delivery.combines) {
+            wanted.deliveries.insert(entry);
+            if let Some(entry) = self.delivery(entry) {
+                wanted.add_announcements(entry, self);
+            }
+        }
+        wanted
+    }
+
+    /// Ends a delivery with an event, and draws the consequences. `note`: what else is kept of the end. Answers whether
+    /// the event had a place in its state.
+    fn end(&mut self, id: DeliveryId, event: DeliveryEvent, note: impl FnOnce(&mut Delivery)) -> bool {
+        let Some(delivery) = self.delivery(id) else { return false };
+        let Ok(state) = delivery.state.after(delivery.kind.meets(event)) else { return false };
+        let is_late = delivery.kind == MessageKind::Result && event == DeliveryEvent::Expire;
+        let now = self.now;
+        self.change(id, |one| {
+            note(one);
+            one.state = state;
+            one.ended_at = Some(now);
+            one.epoch = None;
+            if is_late {
+                one.last_error = Some(LATE.to_owned());
+            }
+        });
+        // An entry that is superseded ends with the exit that tells it.
+        if state != DeliveryState::Superseded {
+            self.draw_consequences(id);
+        }
+        true
+    }
+
+    fn draw_consequences(&mut self, id: DeliveryId) {
+        let Some(delivery) = self.delivery(id) else { return };
+        let is_sent = delivery.state == DeliveryState::Sent;
+        let (alert, combines, combines_alert) = (delivery.alert_id, delivery.combines, delivery.combines_alert);
+        let (state, lapsed, never_entered) = (delivery.state, delivery.entry_lapsed, delivery.never_entered());
+        if let Some(alert) = alert {
+            self.ended.count(alert, state);
+        }
+        if !is_sent || lapsed {
+            self.mark_unreached(id);
+        }
+        if never_entered {
+            self.untold.insert(id);
+        }
+        if let Some(alert) = combines_alert {
+            self.ended.touch(alert);
+        }
+        if let (false, Some(entry)) = (is_sent, combines) {
+            self.mark_unreached(entry);
+        }
+    }
+
+    /// Where no announcement of the trade has arrived or still may, the trade is unreached, and what its commit counted
+    /// for the subscriber is taken back. `entry`: an announcement that ended unsent.
+    fn mark_unreached(&mut self, entry: DeliveryId) {
+        let Some(entry) = self.delivery(entry).filter(|one| one.announces()) else { return };
+        let Some(trade) = entry.trade_id.and_then(|id| self.trade(id)) else { return };
+        if trade.alertcast.unreached {
+            return;
+        }
+        let (id, is_last) = (trade.id, reached_nobody(trade, entry, |id| self.delivery(id)));
+        if trade.alertcast.entry_deliveries.len() > 1 {
+            self.contested.insert(id);
+        }
+        if is_last {
+            self.set_unreached(id, true);
+        }
+    }
+
+    /// Marks a trade, or lifts its mark, and corrects what its commit counted.
+    fn set_unreached(&mut self, id: TradeId, unreached: bool) {
+        let Some(Some(loaded)) = self.trades.get_mut(&id) else { return };
+        loaded.is_changed = true;
+        let trade = &mut loaded.current;
+        trade.alertcast.unreached = unreached;
+        trade.alertcast.rev = Count(trade.alertcast.rev.0.saturating_add(1));
+        let by = if unreached { -1 } else { 1 };
+        self.usage.push(UsageCorrection {
+            subscription: trade.subscription_id,
+            preference: trade.alertcast.preference_id,
+            alerts: by,
+            trades: by,
+        });
+    }
+
+    /// What deciding about exits needs that ended because their entry never arrived: their trades, and by
+    /// [`Self::add_siblings`] all that their causes send to their users. Nothing, mostly.
+    #[must_use]
+    pub fn ask_for_untold(&self) -> (Wanted, BTreeSet<CauseRecipient>) {
+        let mut wanted = Wanted::default();
+        let mut causes = BTreeSet::new();
+        for exit in self.untold.iter().filter_map(|id| self.delivery(*id)) {
+            let (Some(user), Some(_)) = (exit.user_id, exit.subscription_id) else { continue };
+            wanted.trades.extend(exit.trade_id);
+            causes.insert(CauseRecipient { cause_kind: exit.cause.kind, cause: exit.cause.id, user });
+        }
+        (self.keep_missing(wanted), causes)
+    }
+
+    /// What the commit of an exit counted for its subscriber is taken back with the last of its messages that is left out
+    /// because the entry never arrived.
+    fn take_back_untold(&mut self) {
+        let mut seen = BTreeSet::new();
+        let (mut corrections, mut contested) = (Vec::new(), BTreeSet::new());
+        for exit in self.untold.iter().filter_map(|id| self.delivery(*id)) {
+            let (Some(user), Some(subscription)) = (exit.user_id, exit.subscription_id) else { continue };
+            if !seen.insert((exit.cause.kind, exit.cause.id, user, subscription)) {
+                continue;
+            }
+            let of_cause = |one: &&Delivery| one.cause == exit.cause && one.user_id == Some(user);
+            let kept = self.siblings.values().filter(of_cause);
+            let same: Vec<&Delivery> = kept.map(|one| self.delivery(one.id).unwrap_or(one)).collect();
+            if same.iter().filter(|one| one.kind == MessageKind::Exit).count() > 1 {
+                contested.extend(exit.trade_id);
+            }
+            if exit_was_untold(exit, same) {
+                let trade = exit.trade_id.and_then(|id| self.trade(id));
+                let preference = trade.and_then(|trade| trade.alertcast.preference_id);
+                corrections.push(UsageCorrection { subscription, preference, alerts: -1, trades: 0 });
+            }
+        }
+        self.usage.append(&mut corrections);
+        self.contested.append(&mut contested);
+    }
+
+    /// Ends a pending delivery whose deadline has passed; see [`Self::ask_for_expiry`].
+    pub fn expire(&mut self, id: DeliveryId) {
+        if let Some(event) = self.delivery(id).map(Delivery::when_overdue) {
+            self.end(id, event, |_| {});
+        }
+    }
+
+    /// What is still to be loaded before these deliveries, which are loaded, end past their deadlines.
+    #[must_use]
+    pub fn ask_for_expiry(&self, ids: &[DeliveryId]) -> Wanted {
+        let mut wanted = Wanted::default();
+        for delivery in ids.iter().filter_map(|id| self.delivery(*id)) {
+            wanted.extend(self.ask_for_end(delivery, delivery.when_overdue(), false));
+        }
+        self.keep_missing(wanted)
+    }
+
+    /// What is to be written.
+    ///
+    /// # Errors
+    /// `Corrupt` where something has no form as a document, which is a defect.
+    pub fn finish(mut self) -> store::Result<ConsequenceEdits> {
+        self.take_back_untold();
+        edits::collect(self)
+    }
+}
+
+impl Wanted {
+    /// Whether it asks for nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty() && self.trades.is_empty()
+    }
+
+    fn extend(&mut self, other: Self) {
+        self.deliveries.extend(other.deliveries);
+        self.trades.extend(other.trades);
+    }
+
+    /// What tells whether the trade that this one announces has reached anybody.
+    fn add_announcements(&mut self, announcement: &Delivery, near: &dyn Around) {
+        let Some(id) = announcement.trade_id.filter(|_| announcement.announces()) else { return };
+        self.trades.insert(id);
+        self.deliveries.extend(announcement.told_in());
+        let Some(trade) = near.trade(id).filter(|trade| !trade.alertcast.unreached) else { return };
+        for announced in &trade.alertcast.entry_deliveries {
+            self.deliveries.insert(announced.id);
+            self.deliveries.extend(near.delivery(announced.id).and_then(Delivery::told_in));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

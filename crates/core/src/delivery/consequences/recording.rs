@@ -1,0 +1,85 @@
+//! Recording what attempts came to.
+
+use super::WorkingSet;
+use crate::delivery::{Around, Delivery, DeliveryEvent, DeliveryState, Wanted};
+use crate::id::DeliveryId;
+use crate::store::{AttemptRecord, Outcome};
+
+impl WorkingSet {
+    /// What is still to be loaded before these records are applied under this epoch.
+    #[must_use]
+    pub fn ask_for_recording(&self, epoch: i64, records: &[AttemptRecord]) -> Wanted {
+        let mut needed = Wanted::default();
+        for record in records {
+            let Some(delivery) = self.delivery(record.delivery) else {
+                needed.deliveries.insert(record.delivery);
+                continue;
+            };
+            if let Some(event) = find_end(&record.outcome).filter(|_| is_due(delivery, epoch, &record.outcome)) {
+                let lapsed = matches!(record.outcome, Outcome::Sent { entry_lapsed: true, .. });
+                needed.extend(self.ask_for_end(delivery, event, lapsed));
+            }
+        }
+        self.keep_missing(needed)
+    }
+
+    /// Applies one record. One whose delivery is not being sent under this epoch changes nothing, except that one that
+    /// waits may expire or be dropped.
+    pub fn record(&mut self, epoch: i64, record: &AttemptRecord) {
+        let id = record.delivery;
+        let outcome = &record.outcome;
+        let Some(delivery) = self.delivery(id).filter(|one| is_due(one, epoch, outcome)) else { return };
+        let user = delivery.user_id;
+        match find_end(outcome) {
+            Some(event) => {
+                self.end(id, event, |one| note_end(one, outcome));
+            }
+            None => self.retry(id, outcome),
+        }
+        self.refusers.extend(user.zip(outcome.refuser()));
+    }
+
+    fn retry(&mut self, id: DeliveryId, outcome: &Outcome) {
+        let Outcome::Retry { due_at, error, in_doubt } = outcome else { return };
+        let state = self.delivery(id).map(|one| one.state.after(DeliveryEvent::Retry));
+        let Some(Ok(state)) = state else { return };
+        self.change(id, |one| {
+            one.possible_repeat |= in_doubt;
+            one.state = state;
+            one.due_at = *due_at;
+            one.last_error = Some(error.clone());
+            one.epoch = None;
+        });
+    }
+}
+
+fn is_due(delivery: &Delivery, epoch: i64, outcome: &Outcome) -> bool {
+    let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(epoch);
+    let may_wait = matches!(outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
+    is_ours || (may_wait && delivery.state == DeliveryState::Pending)
+}
+
+/// How an outcome ends its delivery; none where it is to be tried again.
+const fn find_end(outcome: &Outcome) -> Option<DeliveryEvent> {
+    match outcome {
+        Outcome::Sent { .. } => Some(DeliveryEvent::Deliver),
+        Outcome::Retry { .. } => None,
+        Outcome::Expired { .. } => Some(DeliveryEvent::Expire),
+        Outcome::Dead { .. } => Some(DeliveryEvent::Die),
+        Outcome::Dropped { .. } => Some(DeliveryEvent::Drop),
+    }
+}
+
+fn note_end(delivery: &mut Delivery, outcome: &Outcome) {
+    delivery.possible_repeat |= outcome.is_in_doubt();
+    match outcome {
+        Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
+            delivery.message_id = message_id.or(delivery.message_id);
+            delivery.entry_lapsed |= entry_lapsed;
+            delivery.topic_gone = *topic_gone;
+        }
+        Outcome::Dead { error, .. } => delivery.last_error = Some(error.clone()),
+        Outcome::Dropped { reason } => delivery.last_error = Some(reason.clone()),
+        Outcome::Retry { .. } | Outcome::Expired { .. } => {}
+    }
+}

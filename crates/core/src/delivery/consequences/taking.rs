@@ -1,0 +1,149 @@
+//! Taking a delivery: what goes before it, and what becomes of it then.
+
+use super::WorkingSet;
+use crate::delivery::{
+    Around, Before, CHAIN_MAX, Delivery, DeliveryEvent, MessageKind, Overtaken, Taking, Turn, Wanted, before, taking,
+    wanted, yielded,
+};
+use crate::id::DeliveryId;
+use crate::money::Count;
+use crate::store::Taken;
+
+impl WorkingSet {
+    /// What is still to be loaded before these deliveries are taken. Where one of several is taken it may come to ask for
+    /// more: it is asked again before each.
+    #[must_use]
+    pub fn ask_for_taking(&self, ids: &[DeliveryId]) -> Wanted {
+        let mut needed = Wanted::default();
+        for id in ids {
+            match self.delivery(*id) {
+                Some(delivery) if delivery.state.after(DeliveryEvent::Take).is_ok() => {
+                    needed.extend(self.ask_for_one(delivery));
+                }
+                Some(_) => {}
+                None => needed.deliveries.extend([*id]),
+            }
+        }
+        self.keep_missing(needed)
+    }
+
+    fn ask_for_one(&self, delivery: &Delivery) -> Wanted {
+        if delivery.kind == MessageKind::Result {
+            return self.ask_for_result(delivery);
+        }
+        let mut needed = wanted(delivery, self);
+        if !self.keep_missing(needed.clone()).is_empty() {
+            return needed;
+        }
+        let overtaken = match before(delivery, self, self.now) {
+            Before::Wait(_) => return needed,
+            Before::Ends(overtaken) | Before::Yields { overtaken, .. } => overtaken,
+        };
+        for one in &overtaken {
+            if let Some(delivery) = self.delivery(one.id) {
+                needed.extend(self.ask_for_end(delivery, one.event, false));
+            }
+        }
+        // What ends first may change the trade, by which this one may come to an end too.
+        if !overtaken.is_empty() || matches!(taking(delivery, self, self.now), Taking::Ends(..)) {
+            needed.extend(self.ask_for_end(delivery, DeliveryEvent::Drop, false));
+        }
+        needed
+    }
+
+    /// Its entry, and the message that tells of the same, or that took that one over.
+    fn ask_for_result(&self, result: &Delivery) -> Wanted {
+        let mut needed = Wanted::default();
+        needed.deliveries.extend(result.entry_delivery);
+        let mut next = result.follows;
+        for _ in 0..CHAIN_MAX {
+            let Some(id) = next else { break };
+            needed.deliveries.insert(id);
+            next = self.delivery(id).and_then(|one| one.superseded_by);
+        }
+        needed
+    }
+
+    /// Marks a delivery as being sent under this epoch, once nothing is missing that [`Self::ask_for_taking`] asks for.
+    /// None where it is not sent now.
+    pub fn take(&mut self, id: DeliveryId, epoch: i64) -> Option<Taken> {
+        let delivery = self.delivery(id)?.clone();
+        let state = delivery.state.after(DeliveryEvent::Take).ok()?;
+        let may_go = match delivery.kind {
+            MessageKind::Result => self.is_its_turn(&delivery),
+            _ => self.is_the_way_clear(&delivery),
+        };
+        if !may_go {
+            return None;
+        }
+        match taking(&delivery, self, self.now) {
+            Taking::Goes(after) => self.change(id, |one| {
+                *one = Delivery {
+                    state,
+                    epoch: Some(epoch),
+                    attempts: Count(delivery.attempts.0.saturating_add(1)),
+                    ..*after
+                };
+            }),
+            Taking::Waits(due_at) => {
+                self.put_off(id, due_at);
+                return None;
+            }
+            Taking::Ends(event, why) => {
+                self.end(id, event, |one| one.last_error = Some(why.to_owned()));
+                return None;
+            }
+        }
+        let entry = delivery.entry_delivery.and_then(|entry| self.delivery(entry)).cloned();
+        self.delivery(id).cloned().map(|delivery| Taken { delivery, entry })
+    }
+
+    /// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
+    fn is_its_turn(&mut self, result: &Delivery) -> bool {
+        let entry = result.entry_delivery.and_then(|id| self.delivery(id));
+        let told = result.follows.and_then(|id| self.delivery(id)).and_then(|followed| followed.told_by(self));
+        match result.turn(entry, told, self.now) {
+            Turn::Now => return true,
+            Turn::Wait(due_at) => self.put_off(result.id, due_at),
+            Turn::Never(why) => {
+                self.end(result.id, DeliveryEvent::Drop, |one| one.last_error = Some(why.to_owned()));
+            }
+        }
+        false
+    }
+
+    /// Ends what waits and must not be read after this one. False where this one is not sent now.
+    fn is_the_way_clear(&mut self, delivery: &Delivery) -> bool {
+        match before(delivery, self, self.now) {
+            Before::Wait(due_at) => self.put_off(delivery.id, due_at),
+            Before::Ends(overtaken) => {
+                self.end_overtaken(&overtaken);
+                return true;
+            }
+            Before::Yields { to, overtaken } => {
+                self.end_overtaken(&overtaken);
+                if let Some(told) = self.delivery(to).map(|teller| yielded(teller, delivery, &overtaken, self)) {
+                    self.replace_if_changed(told);
+                }
+            }
+        }
+        false
+    }
+
+    fn end_overtaken(&mut self, overtaken: &[Overtaken]) {
+        for one in overtaken {
+            self.end(one.id, one.event, |ended| {
+                ended.superseded_by = one.by.or(ended.superseded_by);
+                if let Some(reason) = one.reason() {
+                    ended.last_error = Some(reason.to_owned());
+                }
+            });
+        }
+    }
+
+    fn replace_if_changed(&mut self, after: Delivery) {
+        if self.delivery(after.id).is_some_and(|current| *current != after) {
+            self.change(after.id, |one| *one = after);
+        }
+    }
+}
