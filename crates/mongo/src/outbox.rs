@@ -5,7 +5,7 @@ use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::reading::{Found, read_document};
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult, Taken,
+    AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{Refuser, with_refuser};

@@ -4,7 +4,7 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::reading::Found;
 use alertcast_core::store::{
-    Aside, AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult, Taken,
+    Aside, AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{Refuser, with_refuser};
