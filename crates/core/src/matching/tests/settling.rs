@@ -9,7 +9,8 @@ use crate::market::Side;
 use crate::matching::audience::Entity;
 use crate::matching::chunk::ChunkPlan;
 use crate::store::{ConfigIncrement, UsageIncrement};
-use crate::trade::fixtures::oid;
+use crate::trade::ask::Ask;
+use crate::trade::fixtures::{oid, price};
 
 /// One message of an alert, and so many trades, counted for user 1's subscription.
 fn used(subscription: u32, preference: Option<u32>, trades: i64) -> UsageIncrement {
@@ -97,17 +98,18 @@ fn the_end_of_a_trade_that_nobody_heard_of_is_an_action_and_no_message() {
 
 #[test]
 fn an_exit_counts_one_message_for_each_subscription_under_which_it_ends_trades() {
+    let aimed = || Ask { take_profit: Some(price("110")), ..buy("100") };
     let mut world = World::new();
-    world.alert(buy("100"));
-    world.alert(buy("100"));
+    world.alert(aimed());
+    world.alert(aimed());
     let plan = plan_of(world.alert(tp("110")));
     assert_eq!((plan.ended.len(), plan.usage.as_slice()), (2, &[used(1, None, 0)][..]), "one subscription, once");
 
     let mut world = World::new();
-    world.alert(buy("100"));
+    world.alert(aimed());
     world.put(Entity::Subscription(subscription(2, 1, 1)));
     world.audience.remove(crate::store::Collection::UserSubscriptions, subscription_id(1).0);
-    world.alert(buy("100"));
+    world.alert(aimed());
     let plan = plan_of(world.alert(tp("110")));
     assert_eq!((plan.ended.len(), plan.usage.as_slice()), (2, &[used(1, None, 0), used(2, None, 0)][..]));
 }
