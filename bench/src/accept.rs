@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::process::Process;
-use crate::report::{Figure, Goal, Report};
-use crate::world::{World, alert, symbol};
-use crate::{Scale, bare, probe};
+use crate::process::BenchProcess;
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
+use crate::world::{BenchFolder, alert, symbol};
+use crate::{BenchScale, bare, probe};
 
 const CONNECTIONS: usize = 64;
 const CONFIGURATIONS: usize = 32;
@@ -17,13 +17,13 @@ const ALERTS: usize = 20_000;
 const PROBES: usize = 2_000;
 
 /// Adds the rows to the report.
-pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     let (mut full, mut bare, mut syncs) = (Vec::new(), Vec::new(), Vec::new());
     let (mut p99, mut p50, mut sync_p99, mut batches) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.runs {
         // Nobody subscribes: the figure is about taking in, not about sending.
-        let world = World::make(scale.dir(), 0, CONFIGURATIONS).await?;
-        let program = Process::alertcast(world.dir(), None, None).await?;
+        let world = BenchFolder::make(scale.dir(), 0, CONFIGURATIONS).await?;
+        let program = BenchProcess::alertcast(world.dir(), None, None).await?;
         let before = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
         let closed = at_once(post(&[program.webhook()], scale.of(ALERTS), None).await?)?;
         // What was taken in is worked off before the next figure.
@@ -31,7 +31,7 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         // At half of that load, alerts come at fixed moments, whatever became of those before.
         let rate = closed.rate() / 2.0;
         let groups = program.stop().await?.groups;
-        let program = Process::alertcast(world.dir(), None, None).await?;
+        let program = BenchProcess::alertcast(world.dir(), None, None).await?;
         let open = at_once(post(&[program.webhook()], scale.of(ALERTS), Some(rate)).await?)?;
         program.stop().await?;
         let after = probe::fdatasync(scale.dir(), scale.of(PROBES))?;
@@ -44,37 +44,37 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         p50.push(open.quantile_ms(0.5));
         sync_p99.push((before.quantile_ms(0.99) + after.quantile_ms(0.99)) / 2.0);
     }
-    report.add(Figure {
+    report.add(ReportFigure {
         name: format!("accepted alerts ({CONNECTIONS} connections, closed loop), against a bare insert of the same rows in batches of the same size"),
         unit: "/s",
         measured: full.clone(),
         probe: bare,
         probe_unit: "alerts/s",
-        goal: Goal::RatioAtLeast(0.5),
+        goal: FigureGoal::RatioAtLeast(0.5),
     });
-    report.add(Figure {
+    report.add(ReportFigure {
         name: "the same, against single writes".to_owned(),
         unit: "/s",
         measured: full,
         probe: syncs,
         probe_unit: "write+fdatasync/s",
-        goal: Goal::RatioAtLeast(4.0),
+        goal: FigureGoal::RatioAtLeast(4.0),
     });
-    report.add(Figure {
+    report.add(ReportFigure {
         name: "p99 from post to answer at half that load (open loop)".to_owned(),
         unit: "ms",
         measured: p99,
         probe: sync_p99,
         probe_unit: "ms, fdatasync's p99",
-        goal: Goal::RatioAtMost(4.0),
+        goal: FigureGoal::RatioAtMost(4.0),
     });
-    report.add(Figure::alone("median of the same", "ms", p50, Goal::None));
-    report.add(Figure::alone("alerts to a commit in the closed loop", "", batches, Goal::None));
+    report.add(ReportFigure::alone("median of the same", "ms", p50, FigureGoal::None));
+    report.add(ReportFigure::alone("alerts to a commit in the closed loop", "", batches, FigureGoal::None));
     Ok(())
 }
 
 /// The timings, where every alert was accepted the first time.
-fn at_once(posted: Posted) -> anyhow::Result<probe::Timings> {
+fn at_once(posted: PostingOutcome) -> anyhow::Result<probe::ProbeTimings> {
     anyhow::ensure!(posted.resent == 0, "{} alerts were answered 503 at first", posted.resent);
     Ok(posted.timings)
 }
@@ -83,15 +83,15 @@ fn at_once(posted: Posted) -> anyhow::Result<probe::Timings> {
 const RESENT_AFTER: Duration = Duration::from_millis(500);
 
 /// What came of posting alerts.
-pub(crate) struct Posted {
+pub(crate) struct PostingOutcome {
     /// From each alert's first post to the answer that it is accepted.
-    pub(crate) timings: probe::Timings,
+    pub(crate) timings: probe::ProbeTimings,
     /// How many had to be sent again: the answer was 503.
     pub(crate) resent: usize,
 }
 
 /// Posts so many alerts, at `rate` a second or as fast as the answers come; each connection to one of these addresses.
-pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) -> anyhow::Result<Posted> {
+pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) -> anyhow::Result<PostingOutcome> {
     let client = reqwest::Client::builder().pool_max_idle_per_host(CONNECTIONS).build()?;
     let next = Arc::new(AtomicUsize::new(0));
     let begun = probe::now();
@@ -135,5 +135,5 @@ pub(crate) async fn post(webhooks: &[String], alerts: usize, rate: Option<f64>) 
         each.extend(of_one);
         resent += resent_by_one;
     }
-    Ok(Posted { timings: probe::Timings::new(each, begun.elapsed()), resent })
+    Ok(PostingOutcome { timings: probe::ProbeTimings::new(each, begun.elapsed()), resent })
 }

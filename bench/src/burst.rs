@@ -4,21 +4,21 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::process::Process;
-use crate::report::{Figure, Goal, Report};
-use crate::world::{World, alert, symbol};
-use crate::{Scale, probe};
+use crate::process::BenchProcess;
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
+use crate::world::{BenchFolder, alert, symbol};
+use crate::{BenchScale, probe};
 
 const ALERTS: usize = 60;
 const SUBSCRIBERS: usize = 200;
 
 /// Adds the rows to the report.
-pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     let mut slowest = Vec::new();
     for _ in 0..scale.runs {
-        let world = World::make(scale.dir(), SUBSCRIBERS, ALERTS).await?;
-        let telegram = Process::telegram(None, Duration::from_millis(100)).await?;
-        let program = Process::alertcast(world.dir(), Some(&telegram), None).await?;
+        let world = BenchFolder::make(scale.dir(), SUBSCRIBERS, ALERTS).await?;
+        let telegram = BenchProcess::telegram(None, Duration::from_millis(100)).await?;
+        let program = BenchProcess::alertcast(world.dir(), Some(&telegram), None).await?;
         let client = reqwest::Client::new();
         let begun = probe::now();
         let mut posts = JoinSet::new();
@@ -41,11 +41,11 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         program.stop().await?;
         telegram.stop().await?;
     }
-    report.add(Figure::alone(
+    report.add(ReportFigure::alone(
         format!("{ALERTS} alerts within a second, each to {SUBSCRIBERS} subscribers, Telegram answering in 100 ms: slowest answer"),
         "ms",
         slowest,
-        Goal::AtMost(50.0),
+        FigureGoal::AtMost(50.0),
     ));
     Ok(())
 }

@@ -13,7 +13,7 @@ use alertcast_sqlite::SqliteStore;
 use clap::Args;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use telegram_sim::{Limits, SimConfig};
+use telegram_sim::{SimConfig, SimLimits};
 use tokio::io::AsyncReadExt as _;
 
 use crate::show;
@@ -21,7 +21,7 @@ use crate::world::{SECRET, TOKEN};
 
 /// Alertcast on a folder.
 #[derive(Debug, Args)]
-pub(crate) struct Child {
+pub(crate) struct ChildServer {
     #[arg(long)]
     dir: PathBuf,
     /// The stand-in for Telegram; without it there is no bot, and messages wait.
@@ -37,26 +37,26 @@ pub(crate) struct Child {
 
 /// What a child has counted.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct Counted {
+pub(crate) struct ServerCounts {
     /// Commits in which alerts were accepted.
     pub(crate) groups: u64,
 }
 
-impl Child {
+impl ChildServer {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let Some(uri) = &self.mongodb else { return self.embedded().await };
-        let store = Arc::new(MongoStore::connect(uri, &alertcast_mongo::Options::default()).await?);
+        let Some(uri) = &self.mongodb else { return self.run_embedded().await };
+        let store = Arc::new(MongoStore::connect(uri, &alertcast_mongo::MongoOptions::default()).await?);
         let app = running::prepare(store, SystemClock::new(), self.settings()?).await?;
         let running = running::start(app).await?;
         show(&running.address.to_string());
         wait_for_end().await?;
         running.stop().await;
-        show(&serde_json::to_string(&Counted { groups: 0 })?);
+        show(&serde_json::to_string(&ServerCounts { groups: 0 })?);
         Ok(())
     }
 
-    async fn embedded(self) -> anyhow::Result<()> {
-        let store = Arc::new(SqliteStore::open(&self.dir, &alertcast_sqlite::Options::default())?);
+    async fn run_embedded(self) -> anyhow::Result<()> {
+        let store = Arc::new(SqliteStore::open(&self.dir, &alertcast_sqlite::SqliteOptions::default())?);
         let app = running::prepare(Arc::clone(&store) as _, SystemClock::new(), self.settings()?).await?;
         let before = store.intake_groups();
         let running = running::start(app).await?;
@@ -64,7 +64,7 @@ impl Child {
         wait_for_end().await?;
         let groups = store.intake_groups() - before;
         running.stop().await;
-        show(&serde_json::to_string(&Counted { groups })?);
+        show(&serde_json::to_string(&ServerCounts { groups })?);
         Ok(())
     }
 
@@ -97,7 +97,7 @@ impl Child {
 
 /// The stand-in for Telegram.
 #[derive(Debug, Args)]
-pub(crate) struct Telegram {
+pub(crate) struct TelegramStandIn {
     /// Messages a second; without it, no limits.
     #[arg(long)]
     rate: Option<u32>,
@@ -105,9 +105,9 @@ pub(crate) struct Telegram {
     latency_ms: u64,
 }
 
-impl Telegram {
+impl TelegramStandIn {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let limits = self.rate.map(|rate| Limits::default().with_bot_rate(rate));
+        let limits = self.rate.map(|rate| SimLimits::default().with_bot_rate(rate));
         let config =
             SimConfig { limits, latency_ms: self.latency_ms, ..SimConfig::default().keep_last(1_000).bot(TOKEN) };
         let server = telegram_sim::start(config, "127.0.0.1:0").await?;

@@ -1,24 +1,24 @@
 //! One alert to many subscribers: how fast its trades and deliveries are committed; and what memory three open trades
 //! for each of them take.
 
-use crate::process::Process;
-use crate::report::{Figure, Goal, Report};
-use crate::world::{World, alert, symbol};
-use crate::{Scale, bare, probe};
+use crate::process::BenchProcess;
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
+use crate::world::{BenchFolder, alert, symbol};
+use crate::{BenchScale, bare, probe};
 
 const SUBSCRIBERS: usize = 100_000;
 /// Subscribers to a chunk, and so to a commit.
 const CHUNK: usize = 500;
 
 /// Adds the rows to the report.
-pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     for subscribers in [1_000, SUBSCRIBERS] {
         let subscribers = scale.of(subscribers);
         let large = subscribers > 10_000;
         let (mut committed, mut bare, mut memory) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..scale.runs {
-            let world = World::make(scale.dir(), subscribers, 3).await?;
-            let program = Process::alertcast(world.dir(), None, None).await?;
+            let world = BenchFolder::make(scale.dir(), subscribers, 3).await?;
+            let program = BenchProcess::alertcast(world.dir(), None, None).await?;
             committed.push(subscribers as f64 / enter(&world, &program, 0).await?);
             // Before more trades are opened: these rows and no others.
             bare.push(bare::insert_again(world.dir(), &[("trades", "rowid"), ("deliveries", "rowid")], CHUNK)?);
@@ -27,7 +27,7 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
             }
             program.stop().await?;
         }
-        report.add(Figure {
+        report.add(ReportFigure {
             name: format!(
                 "one alert to {subscribers} subscribers: trades with their deliveries committed, against a bare insert \
                  of the same rows, {CHUNK} of each to a commit"
@@ -36,14 +36,14 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
             measured: committed,
             probe: bare,
             probe_unit: "/s",
-            goal: Goal::RatioAtLeast(0.5),
+            goal: FigureGoal::RatioAtLeast(0.5),
         });
         if large {
-            report.add(Figure::alone(
+            report.add(ReportFigure::alone(
                 format!("memory (RSS) with {subscribers} subscribers and {} open trades", subscribers * 3),
                 "MB",
                 memory,
-                Goal::AtMost(400.0),
+                FigureGoal::AtMost(400.0),
             ));
         }
     }
@@ -51,7 +51,7 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
 }
 
 /// Posts an entry and waits until it is processed; answers the seconds.
-async fn enter(world: &World, program: &Process, config: usize) -> anyhow::Result<f64> {
+async fn enter(world: &BenchFolder, program: &BenchProcess, config: usize) -> anyhow::Result<f64> {
     let client = reqwest::Client::new();
     let begun = probe::now();
     let response = client.post(program.webhook()).body(alert(&symbol(config), "BUY", "one")).send().await?;
@@ -61,7 +61,7 @@ async fn enter(world: &World, program: &Process, config: usize) -> anyhow::Resul
 }
 
 /// Opens two more trades for everybody; answers the memory then, in MB.
-async fn three_open(world: &World, program: &Process, first: usize) -> anyhow::Result<f64> {
+async fn three_open(world: &BenchFolder, program: &BenchProcess, first: usize) -> anyhow::Result<f64> {
     for config in first + 1..first + 3 {
         enter(world, program, config).await?;
     }

@@ -2,15 +2,15 @@
 
 use alertcast::app::ObjectIds;
 use alertcast_core::id::IdSource as _;
-use alertcast_core::store::listing::listing;
-use alertcast_core::store::{Collection, Documents as _, ListQuery, Write};
+use alertcast_core::store::listing::find_listing;
+use alertcast_core::store::{Collection, DocumentStore as _, DocumentWrite, ListQuery};
 use alertcast_core::time::Time;
 use alertcast_sqlite::SqliteStore;
 use bson::{Bson, doc};
 
-use crate::report::{Figure, Goal, Report};
-use crate::world::World;
-use crate::{Scale, probe};
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
+use crate::world::BenchFolder;
+use crate::{BenchScale, probe};
 
 const ALERTS: usize = 1_000_000;
 const USERS: usize = 100_000;
@@ -20,9 +20,9 @@ const PAGE: usize = 50;
 const PAGES: usize = 20;
 
 /// Adds the rows to the report.
-pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
-    let world = World::make(scale.dir(), scale.of(USERS), 3).await?;
-    let store = SqliteStore::open(world.dir(), &alertcast_sqlite::Options::default())?;
+pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
+    let world = BenchFolder::make(scale.dir(), scale.of(USERS), 3).await?;
+    let store = SqliteStore::open(world.dir(), &alertcast_sqlite::SqliteOptions::default())?;
     fill(&store, scale.of(ALERTS)).await?;
     for (collection, count) in [(Collection::Alerts, ALERTS), (Collection::Users, USERS)] {
         let mut runs = Vec::with_capacity(scale.runs);
@@ -31,11 +31,11 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         }
         runs.sort_by(|(one, _), (other, _)| one.total_cmp(other));
         let of = runs.last().map_or("", |(_, of)| of);
-        report.add(Figure::alone(
+        report.add(ReportFigure::alone(
             format!("slowest page ({PAGE} each) of any list of {} {collection} ({of})", scale.of(count)),
             "ms",
             runs.iter().map(|(slowest, _)| *slowest).collect(),
-            Goal::AtMost(50.0),
+            FigureGoal::AtMost(50.0),
         ));
     }
     Ok(())
@@ -44,7 +44,7 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
 /// The slowest page of all lists in milliseconds, and which list's it is.
 async fn slowest_list(store: &SqliteStore, collection: Collection) -> anyhow::Result<(f64, String)> {
     let (mut slowest, mut of) = (0.0_f64, String::new());
-    for (sort, filters) in wanted(collection) {
+    for (sort, filters) in list_wanted_queries(collection) {
         for descending in [true, false] {
             let query = ListQuery { collection, filters: filters.clone(), sort, descending, after: None, limit: PAGE };
             let worst = slowest_page(store, query).await?;
@@ -59,8 +59,8 @@ async fn slowest_list(store: &SqliteStore, collection: Collection) -> anyhow::Re
 }
 
 /// Each sort without a filter, with each filter, and with all of them: values that many have, few have, none has.
-fn wanted(collection: Collection) -> Vec<(&'static str, Vec<(&'static str, Bson)>)> {
-    let Some(listing) = listing(collection) else { return Vec::new() };
+fn list_wanted_queries(collection: Collection) -> Vec<(&'static str, Vec<(&'static str, Bson)>)> {
+    let Some(listing) = find_listing(collection) else { return Vec::new() };
     let mut lists = Vec::new();
     for sort in listing.sorts {
         lists.push((*sort, Vec::new()));
@@ -129,7 +129,7 @@ async fn fill(store: &SqliteStore, alerts: usize) -> anyhow::Result<()> {
                 },
                 "alertcast": { "seq": number as i64 + 1, "settledAt": at },
             };
-            Write::Insert { collection: Collection::Alerts, document }
+            DocumentWrite::Insert { collection: Collection::Alerts, document }
         });
         store.write(writes.collect()).await?;
         written = batch.end;

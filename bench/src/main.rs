@@ -26,19 +26,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 
-use self::report::Report;
+use self::report::BenchReport;
 
 /// Measures Alertcast, and writes the report.
 #[derive(Debug, Parser)]
-struct Cli {
+struct BenchCommand {
     #[command(subcommand)]
-    part: Option<Part>,
+    part: Option<ChildRole>,
     #[command(flatten)]
-    arguments: Arguments,
+    arguments: BenchArguments,
 }
 
 #[derive(Debug, Args)]
-struct Arguments {
+struct BenchArguments {
     /// On whose disk to measure.
     #[arg(long, default_value = "target")]
     dir: PathBuf,
@@ -56,29 +56,29 @@ struct Arguments {
     #[arg(long)]
     quick: bool,
     #[command(flatten)]
-    mongodb: mongodb::Choice,
+    mongodb: mongodb::MongoChoice,
 }
 
 /// The parts that run in processes of their own.
 #[derive(Debug, Subcommand)]
-enum Part {
+enum ChildRole {
     /// Alertcast itself.
     #[command(hide = true)]
-    Child(child::Child),
+    Child(child::ChildServer),
     /// The stand-in for Telegram.
     #[command(hide = true)]
-    Telegram(child::Telegram),
+    Telegram(child::TelegramStandIn),
 }
 
 /// How much is measured.
 #[derive(Debug, Clone)]
-pub(crate) struct Scale {
+pub(crate) struct BenchScale {
     pub(crate) dir: PathBuf,
     pub(crate) runs: usize,
     quick: bool,
 }
 
-impl Scale {
+impl BenchScale {
     /// So many, or a tenth.
     pub(crate) const fn of(&self, count: usize) -> usize {
         if self.quick { count.div_ceil(10) } else { count }
@@ -91,25 +91,26 @@ impl Scale {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let cli = BenchCommand::parse();
     alertcast::tls::choose_provider();
     match cli.part {
-        Some(Part::Child(child)) => child.run().await,
-        Some(Part::Telegram(telegram)) => telegram.run().await,
+        Some(ChildRole::Child(child)) => child.run().await,
+        Some(ChildRole::Telegram(telegram)) => telegram.run().await,
         None => measure(&cli.arguments).await,
     }
 }
 
-async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+async fn measure(arguments: &BenchArguments) -> anyhow::Result<()> {
     std::fs::create_dir_all(&arguments.dir)?;
     if let Some(path) = arguments.write.as_deref().filter(|path| path.exists()) {
         // Not found out only after all has been measured.
-        let nothing = [(page::Part::Embedded, String::new()), (page::Part::MongoDb, String::new())];
-        page::renewed(Some(&std::fs::read_to_string(path)?), &nothing).with_context(|| path.display().to_string())?;
+        let nothing = [(page::PageSection::Embedded, String::new()), (page::PageSection::MongoDb, String::new())];
+        page::renew_page(Some(&std::fs::read_to_string(path)?), &nothing)
+            .with_context(|| path.display().to_string())?;
     }
-    let scale = Scale { dir: arguments.dir.clone(), runs: arguments.runs.max(1), quick: arguments.quick };
+    let scale = BenchScale { dir: arguments.dir.clone(), runs: arguments.runs.max(1), quick: arguments.quick };
     let wanted = |name: &str| arguments.only.is_empty() || arguments.only.iter().any(|only| only == name);
-    let (mut report, mut on_mongodb) = (Report::default(), Report::default());
+    let (mut report, mut on_mongodb) = (BenchReport::default(), BenchReport::default());
     if wanted("accept") {
         accept::measure(&scale, &mut report).await?;
     }
@@ -134,12 +135,12 @@ async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
     if wanted("mongodb") {
         mongodb::measure(&arguments.mongodb, &scale, &mut on_mongodb).await?;
     }
-    let parts = [(page::Part::Embedded, &report), (page::Part::MongoDb, &on_mongodb)];
+    let parts = [(page::PageSection::Embedded, &report), (page::PageSection::MongoDb, &on_mongodb)];
     let parts = parts.into_iter().filter(|(_, report)| !report.is_empty());
-    let measured: Vec<_> = parts.map(|(part, report)| (part, report.measured(scale.runs))).collect();
+    let measured: Vec<_> = parts.map(|(part, report)| (part, report.format_measured(scale.runs))).collect();
     if let Some(path) = &arguments.write {
         let kept = path.exists().then(|| std::fs::read_to_string(path)).transpose()?;
-        let text = page::renewed(kept.as_deref(), &measured);
+        let text = page::renew_page(kept.as_deref(), &measured);
         std::fs::write(path, text.with_context(|| format!("{} was not written", path.display()))?)?;
     }
     measured.iter().for_each(|(_, table)| show(table));

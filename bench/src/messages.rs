@@ -8,23 +8,23 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use crate::process::{Process, stats, wait_for_messages};
-use crate::report::{Figure, Goal, Report};
-use crate::world::{TOKEN, World, alert, symbol};
-use crate::{Scale, probe};
+use crate::process::{BenchProcess, stats, wait_for_messages};
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
+use crate::world::{BenchFolder, TOKEN, alert, symbol};
+use crate::{BenchScale, probe};
 
 /// As the program's own, for each bot.
 const CONCURRENCY: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Adds the rows about sending without limits.
-pub(crate) async fn without_limits(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn without_limits(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     let count = scale.of(20_000);
     let (mut rate, mut cost, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.runs {
-        let world = pending(scale, count).await?;
-        let telegram = Process::telegram(None, Duration::ZERO).await?;
-        let program = Process::alertcast(world.dir(), Some(&telegram), None).await?;
+        let world = prepare_pending(scale, count).await?;
+        let telegram = BenchProcess::telegram(None, Duration::ZERO).await?;
+        let program = BenchProcess::alertcast(world.dir(), Some(&telegram), None).await?;
         let first = stats(&telegram).await?.messages;
         let (begun, cpu) = (probe::now(), program.cpu()?);
         wait_for_messages(&telegram, count as u64, PATIENCE).await?;
@@ -34,7 +34,7 @@ pub(crate) async fn without_limits(scale: &Scale, report: &mut Report) -> anyhow
         bare.push(loop_of_requests(&telegram, count).await?);
         telegram.stop().await?;
     }
-    report.add(Figure {
+    report.add(ReportFigure {
         name: format!(
             "messages to a stand-in without limits, against a bare loop of requests ({CONCURRENCY} under way)"
         ),
@@ -42,44 +42,44 @@ pub(crate) async fn without_limits(scale: &Scale, report: &mut Report) -> anyhow
         measured: rate,
         probe: bare,
         probe_unit: "/s",
-        goal: Goal::RatioAtLeast(0.6),
+        goal: FigureGoal::RatioAtLeast(0.6),
     });
-    report.add(Figure::alone("processor time for 1,000 messages", "s", cost, Goal::AtMost(0.08)));
+    report.add(ReportFigure::alone("processor time for 1,000 messages", "s", cost, FigureGoal::AtMost(0.08)));
     Ok(())
 }
 
 /// Adds the rows about Telegram's limits.
-pub(crate) async fn within_limits(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn within_limits(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     for (rate, count) in [(30_u32, 900), (1_000, 20_000)] {
         let (mut reached, mut own) = (Vec::new(), Vec::new());
         for _ in 0..scale.runs {
-            let (speed, refused) = limited(scale, rate, scale.of(count)).await?;
+            let (speed, refused) = measure_limited(scale, rate, scale.of(count)).await?;
             reached.push(speed);
             own.push(refused as f64);
         }
-        report.add(Figure {
+        report.add(ReportFigure {
             name: format!("messages within a limit of {rate} a second, 1 % of the chats frozen by 429"),
             unit: "/s",
             probe: vec![f64::from(rate)],
             measured: reached,
             probe_unit: "/s allowed",
-            goal: Goal::RatioAtLeast(0.98),
+            goal: FigureGoal::RatioAtLeast(0.98),
         });
-        report.add(Figure::alone("429 of our own making then", "", own, Goal::AtMost(0.0)));
+        report.add(ReportFigure::alone("429 of our own making then", "", own, FigureGoal::AtMost(0.0)));
     }
     Ok(())
 }
 
 /// Messages a second while there is enough to send, and how many 429 were not the stand-in's own caprice.
-async fn limited(scale: &Scale, rate: u32, count: usize) -> anyhow::Result<(f64, u64)> {
-    let world = pending(scale, count).await?;
-    let telegram = Process::telegram(Some(rate), Duration::from_millis(20)).await?;
+async fn measure_limited(scale: &BenchScale, rate: u32, count: usize) -> anyhow::Result<(f64, u64)> {
+    let world = prepare_pending(scale, count).await?;
+    let telegram = BenchProcess::telegram(Some(rate), Duration::from_millis(20)).await?;
     let (client, faults) = (reqwest::Client::new(), format!("{}/sim/faults", telegram.url));
     for chat in (1..=count).step_by(100) {
         let freeze = json!({"action": "too_many_requests", "retry_after": 3, "chat": chat, "times": 1});
         client.post(&faults).json(&freeze).send().await?.error_for_status()?;
     }
-    let program = Process::alertcast(world.dir(), Some(&telegram), Some(rate)).await?;
+    let program = BenchProcess::alertcast(world.dir(), Some(&telegram), Some(rate)).await?;
     // The bucket that is full at the start would flatter the figure.
     let from = wait_for_messages(&telegram, u64::from(rate) + 5, PATIENCE).await?.messages;
     let begun = probe::now();
@@ -93,9 +93,9 @@ async fn limited(scale: &Scale, rate: u32, count: usize) -> anyhow::Result<(f64,
 }
 
 /// A world in which so many messages wait.
-async fn pending(scale: &Scale, count: usize) -> anyhow::Result<World> {
-    let world = World::make(scale.dir(), count, 1).await?;
-    let program = Process::alertcast(world.dir(), None, None).await?;
+async fn prepare_pending(scale: &BenchScale, count: usize) -> anyhow::Result<BenchFolder> {
+    let world = BenchFolder::make(scale.dir(), count, 1).await?;
+    let program = BenchProcess::alertcast(world.dir(), None, None).await?;
     let response = reqwest::Client::new().post(program.webhook()).body(alert(&symbol(0), "BUY", "one")).send().await?;
     anyhow::ensure!(response.status() == 202, "answered {}", response.status());
     world.wait_processed(1).await?;
@@ -104,7 +104,7 @@ async fn pending(scale: &Scale, count: usize) -> anyhow::Result<World> {
 }
 
 /// The same messages by nothing but an HTTP client.
-async fn loop_of_requests(telegram: &Process, count: usize) -> anyhow::Result<f64> {
+async fn loop_of_requests(telegram: &BenchProcess, count: usize) -> anyhow::Result<f64> {
     let client = reqwest::Client::builder().pool_max_idle_per_host(CONCURRENCY).build()?;
     let next = Arc::new(AtomicUsize::new(0));
     let text = "🟢 <b>BUY</b>  <b>BENCH0 · 1h</b>\nBench · trade #1\n\n📍 Entry  <b>100.5</b>\n🎯 Target  <b>110</b>  +9.45%\n🛑 Stop  <b>95</b>  −5.47%";

@@ -5,12 +5,12 @@ use anyhow::{Context as _, ensure};
 
 /// A measured part of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum PageSection {
     Embedded,
     MongoDb,
 }
 
-impl Part {
+impl PageSection {
     /// The lines before and after it.
     const fn marks(self) -> (&'static str, &'static str) {
         match self {
@@ -24,7 +24,7 @@ impl Part {
 }
 
 /// The page with these parts of it renewed; a new one where there is none.
-pub(crate) fn renewed(page: Option<&str>, measured: &[(Part, String)]) -> anyhow::Result<String> {
+pub(crate) fn renew_page(page: Option<&str>, measured: &[(PageSection, String)]) -> anyhow::Result<String> {
     let mut page = page.unwrap_or(NEW).to_owned();
     for (part, text) in measured {
         let (begin, end) = part.marks();
@@ -54,32 +54,32 @@ alone says little about another machine: beside each stands a probe of the same 
 mod tests {
     use super::*;
 
-    fn both(text: &str) -> [(Part, String); 2] {
-        [(Part::Embedded, text.to_owned()), (Part::MongoDb, format!("{text} on MongoDB"))]
+    fn both(text: &str) -> [(PageSection, String); 2] {
+        [(PageSection::Embedded, text.to_owned()), (PageSection::MongoDb, format!("{text} on MongoDB"))]
     }
 
     #[test]
     fn what_people_wrote_around_the_figures_stays() {
-        let first = renewed(None, &both("| 1 |\n")).unwrap();
+        let first = renew_page(None, &both("| 1 |\n")).unwrap();
         let written = first.replace("# Benchmarks", "# Figures") + "\n## Why\n\nBecause.\n";
-        let again = renewed(Some(&written), &both("| 2 |\n")).unwrap();
+        let again = renew_page(Some(&written), &both("| 2 |\n")).unwrap();
         assert_eq!(again, written.replace("| 1 |", "| 2 |"));
     }
 
     #[test]
     fn what_was_not_measured_stays() {
-        let first = renewed(None, &both("| 1 |\n")).unwrap();
-        let again = renewed(Some(&first), &both("| 2 |\n")[1..]).unwrap();
+        let first = renew_page(None, &both("| 1 |\n")).unwrap();
+        let again = renew_page(Some(&first), &both("| 2 |\n")[1..]).unwrap();
         assert_eq!(again, first.replace("| 1 |\n on", "| 2 |\n on"));
     }
 
     #[test]
     fn a_page_without_its_marks_is_not_written_over() {
-        for part in [Part::Embedded, Part::MongoDb] {
+        for part in [PageSection::Embedded, PageSection::MongoDb] {
             let (begin, end) = part.marks();
             let broken = ["", "# Figures\n", begin, end, &format!("{end}{begin}"), &format!("{begin}{end}").repeat(2)];
             for page in broken {
-                assert!(renewed(Some(page), &[(part, "| 1 |\n".to_owned())]).is_err(), "{page:?}");
+                assert!(renew_page(Some(page), &[(part, "| 1 |\n".to_owned())]).is_err(), "{page:?}");
             }
         }
     }

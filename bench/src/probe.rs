@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 /// A run of timed repetitions.
 #[derive(Debug, Clone)]
-pub(crate) struct Timings {
+pub(crate) struct ProbeTimings {
     /// Sorted.
     each: Vec<Duration>,
     pub(crate) total: Duration,
 }
 
-impl Timings {
+impl ProbeTimings {
     /// Timings in any order, and the time that they took together.
     pub(crate) fn new(mut each: Vec<Duration>, total: Duration) -> Self {
         each.sort_unstable();
@@ -43,7 +43,7 @@ pub(crate) fn now() -> Instant {
 ///
 /// # Errors
 /// Those of the file.
-pub(crate) fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
+pub(crate) fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<ProbeTimings> {
     let path = dir.join("fdatasync.probe");
     let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
     let block = [0x5a_u8; 512];
@@ -55,7 +55,7 @@ pub(crate) fn fdatasync(dir: &Path, times: usize) -> anyhow::Result<Timings> {
         file.sync_data()?;
         each.push(at.elapsed());
     }
-    let timings = Timings::new(each, begun.elapsed());
+    let timings = ProbeTimings::new(each, begun.elapsed());
     std::fs::remove_file(path)?;
     Ok(timings)
 }

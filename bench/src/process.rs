@@ -8,21 +8,25 @@ use anyhow::Context as _;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::child::Counted;
+use crate::child::ServerCounts;
 use crate::world::SECRET;
 
 /// A running process; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Process {
+pub(crate) struct BenchProcess {
     child: Child,
     lines: Lines<BufReader<ChildStdout>>,
     /// `http://127.0.0.1:PORT`.
     pub(crate) url: String,
 }
 
-impl Process {
+impl BenchProcess {
     /// Alertcast on this folder; with a stand-in for Telegram, at so many messages a second.
-    pub(crate) async fn alertcast(dir: &Path, telegram: Option<&Process>, rate: Option<u32>) -> anyhow::Result<Self> {
+    pub(crate) async fn alertcast(
+        dir: &Path,
+        telegram: Option<&BenchProcess>,
+        rate: Option<u32>,
+    ) -> anyhow::Result<Self> {
         let mut command = this_program("child")?;
         command.arg("--dir").arg(dir);
         if let Some(telegram) = telegram {
@@ -65,7 +69,7 @@ impl Process {
     }
 
     /// Lets it finish; answers what it counted.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<Counted> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<ServerCounts> {
         drop(self.child.stdin.take());
         let line = self.lines.next_line().await?.context("a part of the measurement ended early")?;
         self.child.wait().await?;
@@ -107,7 +111,7 @@ fn this_program(part: &str) -> anyhow::Result<Command> {
 
 /// What a stand-in for Telegram has counted.
 #[derive(Debug, Clone, Copy, serde::Deserialize)]
-pub(crate) struct Stats {
+pub(crate) struct StandInStats {
     pub(crate) messages: u64,
     pub(crate) limited_bot: u64,
     pub(crate) limited_chat: u64,
@@ -117,12 +121,16 @@ pub(crate) struct Stats {
 }
 
 /// What the stand-in has counted so far.
-pub(crate) async fn stats(telegram: &Process) -> anyhow::Result<Stats> {
+pub(crate) async fn stats(telegram: &BenchProcess) -> anyhow::Result<StandInStats> {
     Ok(reqwest::get(format!("{}/sim/stats", telegram.url)).await?.json().await?)
 }
 
 /// Waits until so many messages have arrived.
-pub(crate) async fn wait_for_messages(telegram: &Process, count: u64, patience: Duration) -> anyhow::Result<Stats> {
+pub(crate) async fn wait_for_messages(
+    telegram: &BenchProcess,
+    count: u64,
+    patience: Duration,
+) -> anyhow::Result<StandInStats> {
     let url = format!("{}/sim/wait?count={count}&timeout_ms={}", telegram.url, patience.as_millis());
     Ok(reqwest::get(url).await?.error_for_status().context("the messages did not all arrive")?.json().await?)
 }

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use crate::process::Process;
-use crate::report::{Figure, Goal, Report};
-use crate::world::{World, alert, symbol};
-use crate::{Scale, probe};
+use crate::process::BenchProcess;
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
+use crate::world::{BenchFolder, alert, symbol};
+use crate::{BenchScale, probe};
 
 const SUBSCRIBERS: usize = 10_000;
 const ALERTS: usize = 100;
 
 /// Adds the row to the report.
-pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     let subscribers = scale.of(SUBSCRIBERS);
-    let world = World::make(scale.dir(), subscribers, ALERTS).await?;
-    let mut program = Process::alertcast(world.dir(), None, None).await?;
+    let world = BenchFolder::make(scale.dir(), subscribers, ALERTS).await?;
+    let mut program = BenchProcess::alertcast(world.dir(), None, None).await?;
     let client = reqwest::Client::new();
     for number in 0..ALERTS {
         let body = alert(&symbol(number), "BUY", "one");
@@ -31,16 +31,16 @@ pub(crate) async fn measure(scale: &Scale, report: &mut Report) -> anyhow::Resul
         tokio::time::sleep(Duration::from_millis(100)).await;
         program.kill().await?;
         let begun = probe::now();
-        program = Process::alertcast(world.dir(), None, None).await?;
+        program = BenchProcess::alertcast(world.dir(), None, None).await?;
         client.get(format!("{}/readyz", program.url)).send().await?.error_for_status()?;
         ready.push(begun.elapsed().as_secs_f64());
     }
     program.stop().await?;
-    report.add(Figure::alone(
+    report.add(ReportFigure::alone(
         format!("ready after kill -9 with {} deliveries pending", subscribers * ALERTS),
         "s",
         ready,
-        Goal::AtMost(1.0),
+        FigureGoal::AtMost(1.0),
     ));
     Ok(())
 }

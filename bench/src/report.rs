@@ -5,13 +5,13 @@ use crate::show;
 
 /// The rows so far.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub(crate) struct BenchReport {
     rows: Vec<String>,
 }
 
 /// What a figure is to reach.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Goal {
+pub(crate) enum FigureGoal {
     /// The ratio to the probe.
     RatioAtLeast(f64),
     RatioAtMost(f64),
@@ -23,31 +23,31 @@ pub(crate) enum Goal {
 
 /// One figure over its runs.
 #[derive(Debug)]
-pub(crate) struct Figure {
+pub(crate) struct ReportFigure {
     pub(crate) name: String,
     pub(crate) unit: &'static str,
     pub(crate) measured: Vec<f64>,
     pub(crate) probe: Vec<f64>,
     pub(crate) probe_unit: &'static str,
-    pub(crate) goal: Goal,
+    pub(crate) goal: FigureGoal,
 }
 
-impl Figure {
+impl ReportFigure {
     /// A figure without a probe.
-    pub(crate) fn alone(name: impl Into<String>, unit: &'static str, measured: Vec<f64>, goal: Goal) -> Self {
+    pub(crate) fn alone(name: impl Into<String>, unit: &'static str, measured: Vec<f64>, goal: FigureGoal) -> Self {
         Self { name: name.into(), unit, measured, probe: Vec::new(), probe_unit: "", goal }
     }
 }
 
-impl Report {
-    pub(crate) fn add(&mut self, figure: Figure) {
+impl BenchReport {
+    pub(crate) fn add(&mut self, figure: ReportFigure) {
         let measured = median(figure.measured.clone());
         let held = (!figure.probe.is_empty()).then(|| median(figure.probe.clone()));
         let ratio = held.map(|probe| measured / probe);
         let (goal, reached) = match (figure.goal, ratio) {
-            (Goal::RatioAtLeast(goal), Some(ratio)) => (format!("≥ {goal}"), Some(ratio >= goal)),
-            (Goal::RatioAtMost(goal), Some(ratio)) => (format!("≤ {goal}"), Some(ratio <= goal)),
-            (Goal::AtMost(goal), _) => (format!("≤ {goal} {}", figure.unit), Some(measured <= goal)),
+            (FigureGoal::RatioAtLeast(goal), Some(ratio)) => (format!("≥ {goal}"), Some(ratio >= goal)),
+            (FigureGoal::RatioAtMost(goal), Some(ratio)) => (format!("≤ {goal}"), Some(ratio <= goal)),
+            (FigureGoal::AtMost(goal), _) => (format!("≤ {goal} {}", figure.unit), Some(measured <= goal)),
             _ => (String::new(), None),
         };
         let mark = reached.map_or("", |reached| if reached { "✔" } else { "✖" });
@@ -69,7 +69,7 @@ impl Report {
     }
 
     /// The table, and how it was made.
-    pub(crate) fn measured(&self, runs: usize) -> String {
+    pub(crate) fn format_measured(&self, runs: usize) -> String {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         format!(
             "{HEAD}{}\n\nMachine: {cores} cores. Medians of {runs} runs, with the lowest and the highest in brackets. \

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use alertcast::app::ObjectIds;
 use alertcast_core::id::IdSource as _;
-use alertcast_core::store::{Collection, Documents, Write};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite};
 use alertcast_core::time::Time;
 use alertcast_sqlite::SqliteStore;
 use rusqlite::{Connection, OpenFlags};
@@ -25,15 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// A folder under measurement. Dropped, it is removed.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct BenchFolder {
     folder: TempDir,
 }
 
-impl World {
+impl BenchFolder {
     /// Makes it below `dir`, whose disk is the one that is measured.
     pub(crate) async fn make(dir: &Path, subscribers: usize, configurations: usize) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(dir)?;
-        let store = SqliteStore::open(folder.path(), &alertcast_sqlite::Options::default())?;
+        let store = SqliteStore::open(folder.path(), &alertcast_sqlite::SqliteOptions::default())?;
         store.setup().await?;
         fill(&store, subscribers, configurations).await?;
         Ok(Self { folder })
@@ -73,7 +73,7 @@ pub(crate) fn alert(symbol: &str, signal: &str, id: &str) -> String {
 }
 
 /// Puts configurations, and subscribers to all of them, into a store.
-pub(crate) async fn fill(store: &dyn Documents, subscribers: usize, configurations: usize) -> anyhow::Result<()> {
+pub(crate) async fn fill(store: &dyn DocumentStore, subscribers: usize, configurations: usize) -> anyhow::Result<()> {
     let ids = ObjectIds;
     let now = date(Time::from_millis(1_700_000_000_000));
     let configs: Vec<_> = (0..configurations).map(|_| ids.next()).collect();
@@ -119,9 +119,9 @@ pub(crate) async fn fill(store: &dyn Documents, subscribers: usize, configuratio
     Ok(())
 }
 
-fn insert(collection: Collection, value: Value) -> anyhow::Result<Write> {
+fn insert(collection: Collection, value: Value) -> anyhow::Result<DocumentWrite> {
     let document = bson::Document::try_from(value.as_object().cloned().unwrap_or_default())?;
-    Ok(Write::Insert { collection, document })
+    Ok(DocumentWrite::Insert { collection, document })
 }
 
 fn oid(id: &bson::oid::ObjectId) -> Value {

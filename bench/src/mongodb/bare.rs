@@ -65,15 +65,15 @@ async fn accept(db: &Database, config: ObjectId, alert: Document, keys: Vec<Docu
 
 /// One alert's chunks.
 #[derive(Debug)]
-pub(crate) struct Chunks {
+pub(crate) struct BareChunks {
     alert: ObjectId,
     config: ObjectId,
-    chunks: Vec<Chunk>,
+    chunks: Vec<BareChunk>,
     subscribers: usize,
 }
 
 #[derive(Debug, Default)]
-struct Chunk {
+struct BareChunk {
     trades: Vec<Document>,
     deliveries: Vec<Document>,
     decisions: Vec<Document>,
@@ -81,14 +81,14 @@ struct Chunk {
     subscriptions: Vec<Bson>,
 }
 
-impl Chunks {
+impl BareChunks {
     /// Reads what the alert on this symbol wrote, and takes it out.
     pub(crate) async fn take_out(db: &Database, symbol: &str, size: usize) -> anyhow::Result<Self> {
         let found = all(db, "alerts", doc! { "alertData.symbol": symbol }).await?;
         let [alert] = &found[..] else { anyhow::bail!("{} alerts on {symbol}", found.len()) };
         let (alert, config) =
             (alert.get_object_id("_id")?, alert.get_document("processing")?.get_object_id("alertConfigId")?);
-        let mut chunks: Vec<Chunk> = Vec::new();
+        let mut chunks: Vec<BareChunk> = Vec::new();
         let mut place = HashMap::new();
         for mut one in all(db, "decisions", doc! { "alertId": alert }).await? {
             for decision in one.get_array("decisions")? {
@@ -96,7 +96,7 @@ impl Chunks {
                 place.insert(user, chunks.len());
             }
             one.insert("_id", ObjectId::new());
-            chunks.push(Chunk { decisions: vec![one], ..Chunk::default() });
+            chunks.push(BareChunk { decisions: vec![one], ..BareChunk::default() });
         }
         anyhow::ensure!(chunks.iter().len() <= place.len().div_ceil(size), "chunks of another size than {size}");
         let at = |document: &Document, field: &str| -> anyhow::Result<Option<usize>> {
@@ -146,7 +146,7 @@ fn is_transient(error: &anyhow::Error) -> bool {
 }
 
 /// The statements of a chunk's commit.
-async fn write(db: &Database, alert: ObjectId, config: ObjectId, chunk: &Chunk) -> anyhow::Result<()> {
+async fn write(db: &Database, alert: ObjectId, config: ObjectId, chunk: &BareChunk) -> anyhow::Result<()> {
     let mut session = begin(db).await?;
     let these = |name: &str| db.collection::<Document>(name);
     let leases = these("leases");

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use clap::Args;
 
-use self::world::{Server, World};
+use self::world::{BenchDatabase, BenchServer};
 use crate::accept::post;
-use crate::process::Process;
-use crate::report::{Figure, Goal, Report};
+use crate::process::BenchProcess;
+use crate::report::{BenchReport, FigureGoal, ReportFigure};
 use crate::world::{alert, symbol};
-use crate::{Scale, probe};
+use crate::{BenchScale, probe};
 
 const CONFIGURATIONS: usize = 32;
 const ALERTS: usize = 2_000;
@@ -28,7 +28,7 @@ const SUBSCRIBERS_AT_ONCE: usize = 2_000;
 
 /// Which MongoDB to measure on. Without one nothing is.
 #[derive(Debug, Args)]
-pub(crate) struct Choice {
+pub(crate) struct MongoChoice {
     /// A MongoDB to measure on, as ALERTCAST_STORE would name it; databases are made in it and dropped.
     #[arg(long, conflicts_with = "mongodb_server")]
     mongodb: Option<String>,
@@ -38,35 +38,35 @@ pub(crate) struct Choice {
 }
 
 /// Adds the rows to the report.
-pub(crate) async fn measure(choice: &Choice, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
-    let server = match (&choice.mongodb, choice.mongodb_server.clone().or_else(brought)) {
-        (Some(uri), _) => Server::at(uri),
-        (None, Some(program)) => Server::start(&program, scale.dir()).await?,
+pub(crate) async fn measure(choice: &MongoChoice, scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
+    let server = match (&choice.mongodb, choice.mongodb_server.clone().or_else(find_brought_server)) {
+        (Some(uri), _) => BenchServer::at(uri),
+        (None, Some(program)) => BenchServer::start(&program, scale.dir()).await?,
         (None, None) => {
             crate::show("MongoDB is not measured: run ./test once, or name one with --mongodb or --mongodb-server");
             return Ok(());
         }
     };
-    accepted(&server, scale, report).await?;
+    measure_accepted(&server, scale, report).await?;
     for subscribers in [10_000, 100_000] {
         fan_out(&server, scale, scale.of(subscribers), report).await?;
     }
-    shared(&server, scale, report).await
+    measure_shared(&server, scale, report).await
 }
 
 /// The mongod that `./test` keeps.
-fn brought() -> Option<PathBuf> {
+fn find_brought_server() -> Option<PathBuf> {
     let parts = concat!(env!("CARGO_MANIFEST_DIR"), "/../.parts");
     let kept = std::fs::read_dir(parts).into_iter().flatten().flatten().map(|part| part.path().join("mongod"));
     kept.filter(|program| program.is_file()).max()
 }
 
 /// Accepted alerts a second with one process, and how long the slowest waited at half of that.
-async fn accepted(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+async fn measure_accepted(server: &BenchServer, scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     let (mut full, mut bare) = (Vec::new(), Vec::new());
     let (mut p99, mut p50, mut resent) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..scale.runs {
-        let world = World::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
+        let world = BenchDatabase::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
         let program = world.start(0).await?;
         let closed = post(&[program.webhook()], scale.of(ALERTS), None).await?;
         world.wait_processed(scale.of(ALERTS)).await?;
@@ -80,7 +80,7 @@ async fn accepted(server: &Server, scale: &Scale, report: &mut Report) -> anyhow
         bare.push(bare::accept_again(world.database(), scale.of(ALERTS)).await?);
         world.drop().await?;
     }
-    report.add(Figure {
+    report.add(ReportFigure {
         name: "MongoDB: accepted alerts (64 connections, closed loop), against bare transactions of the same writes, \
                those of different configurations side by side"
             .to_owned(),
@@ -88,17 +88,27 @@ async fn accepted(server: &Server, scale: &Scale, report: &mut Report) -> anyhow
         measured: full,
         probe: bare,
         probe_unit: "transactions/s",
-        goal: Goal::RatioAtLeast(0.5),
+        goal: FigureGoal::RatioAtLeast(0.5),
     });
-    report.add(Figure::alone("MongoDB: p99 from post to answer at half that load (open loop)", "ms", p99, Goal::None));
-    report.add(Figure::alone("MongoDB: median of the same", "ms", p50, Goal::None));
-    report.add(Figure::alone("MongoDB: of all these, answered 503 and sent again", "", resent, Goal::None));
+    report.add(ReportFigure::alone(
+        "MongoDB: p99 from post to answer at half that load (open loop)",
+        "ms",
+        p99,
+        FigureGoal::None,
+    ));
+    report.add(ReportFigure::alone("MongoDB: median of the same", "ms", p50, FigureGoal::None));
+    report.add(ReportFigure::alone("MongoDB: of all these, answered 503 and sent again", "", resent, FigureGoal::None));
     Ok(())
 }
 
 /// One alert to many: an entry on a configuration of its own for each run, in one world.
-async fn fan_out(server: &Server, scale: &Scale, subscribers: usize, report: &mut Report) -> anyhow::Result<()> {
-    let world = World::make(server, scale.dir(), subscribers, scale.runs).await?;
+async fn fan_out(
+    server: &BenchServer,
+    scale: &BenchScale,
+    subscribers: usize,
+    report: &mut BenchReport,
+) -> anyhow::Result<()> {
+    let world = BenchDatabase::make(server, scale.dir(), subscribers, scale.runs).await?;
     let program = world.start(0).await?;
     let (mut committed, mut bare) = (Vec::new(), Vec::new());
     for run in 0..scale.runs {
@@ -106,12 +116,12 @@ async fn fan_out(server: &Server, scale: &Scale, subscribers: usize, report: &mu
         enter(&program, run).await?;
         world.wait_processed(run + 1).await?;
         committed.push(subscribers as f64 / begun.elapsed().as_secs_f64());
-        let again = bare::Chunks::take_out(world.database(), &symbol(run), CHUNK).await?;
+        let again = bare::BareChunks::take_out(world.database(), &symbol(run), CHUNK).await?;
         bare.push(again.commit(world.database()).await?);
     }
     program.stop().await?;
     world.drop().await?;
-    report.add(Figure {
+    report.add(ReportFigure {
         name: format!(
             "MongoDB: one alert to {subscribers} subscribers: trades with their deliveries committed, against bare \
              transactions of the same writes, {CHUNK} subscribers to each"
@@ -120,25 +130,25 @@ async fn fan_out(server: &Server, scale: &Scale, subscribers: usize, report: &mu
         measured: committed,
         probe: bare,
         probe_unit: "/s",
-        goal: Goal::RatioAtLeast(0.5),
+        goal: FigureGoal::RatioAtLeast(0.5),
     });
     Ok(())
 }
 
 /// What several processes accept, and what they work off, together.
-async fn shared(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::Result<()> {
+async fn measure_shared(server: &BenchServer, scale: &BenchScale, report: &mut BenchReport) -> anyhow::Result<()> {
     for processes in PROCESSES {
         let (mut accepted, mut worked_off) = (Vec::new(), Vec::new());
         for _ in 0..scale.runs {
-            let world = World::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
+            let world = BenchDatabase::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
             let programs = start(&world, processes).await?;
-            let webhooks: Vec<String> = programs.iter().map(Process::webhook).collect();
+            let webhooks: Vec<String> = programs.iter().map(BenchProcess::webhook).collect();
             accepted.push(post(&webhooks, scale.of(ALERTS), None).await?.timings.rate());
             stop(programs).await?;
             world.drop().await?;
 
             let subscribers = scale.of(SUBSCRIBERS_AT_ONCE);
-            let world = World::make(server, scale.dir(), subscribers, AT_ONCE).await?;
+            let world = BenchDatabase::make(server, scale.dir(), subscribers, AT_ONCE).await?;
             let programs = start(&world, processes).await?;
             let begun = probe::now();
             for config in 0..AT_ONCE {
@@ -150,19 +160,19 @@ async fn shared(server: &Server, scale: &Scale, report: &mut Report) -> anyhow::
             world.drop().await?;
         }
         let with = if processes == 1 { "1 process".to_owned() } else { format!("{processes} processes") };
-        report.add(Figure::alone(format!("MongoDB, {with}: accepted alerts"), "/s", accepted, Goal::None));
-        report.add(Figure::alone(
+        report.add(ReportFigure::alone(format!("MongoDB, {with}: accepted alerts"), "/s", accepted, FigureGoal::None));
+        report.add(ReportFigure::alone(
             format!("MongoDB, {with}: {AT_ONCE} alerts at once, each to {SUBSCRIBERS_AT_ONCE} subscribers: committed"),
             "/s",
             worked_off,
-            Goal::None,
+            FigureGoal::None,
         ));
     }
     Ok(())
 }
 
 /// Starts so many processes, and gives them the time to share the work.
-async fn start(world: &World, processes: usize) -> anyhow::Result<Vec<Process>> {
+async fn start(world: &BenchDatabase, processes: usize) -> anyhow::Result<Vec<BenchProcess>> {
     let mut programs = Vec::with_capacity(processes);
     for number in 0..processes {
         programs.push(world.start(number).await?);
@@ -173,7 +183,7 @@ async fn start(world: &World, processes: usize) -> anyhow::Result<Vec<Process>> 
     Ok(programs)
 }
 
-async fn stop(programs: Vec<Process>) -> anyhow::Result<()> {
+async fn stop(programs: Vec<BenchProcess>) -> anyhow::Result<()> {
     for program in programs {
         program.stop().await?;
     }
@@ -181,7 +191,7 @@ async fn stop(programs: Vec<Process>) -> anyhow::Result<()> {
 }
 
 /// Posts an entry on a configuration.
-async fn enter(program: &Process, config: usize) -> anyhow::Result<()> {
+async fn enter(program: &BenchProcess, config: usize) -> anyhow::Result<()> {
     let body = alert(&symbol(config), "BUY", "one");
     let response = reqwest::Client::new().post(program.webhook()).body(body).send().await?;
     anyhow::ensure!(response.status() == 202, "answered {}", response.status());

@@ -3,15 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use alertcast_core::store::Documents as _;
-use alertcast_mongo::{MongoStore, Options};
+use alertcast_core::store::DocumentStore as _;
+use alertcast_mongo::{MongoOptions, MongoStore};
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use mongodb::{Client, Database};
 use mongodb_rig::{ReplicaSet, ServerProgram};
 use tempfile::TempDir;
 
-use crate::process::Process;
+use crate::process::BenchProcess;
 use crate::world::fill;
 
 /// For the server that is started here.
@@ -23,12 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The server. One that was started here ends with it.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct BenchServer {
     uri: String,
     _started: Option<ReplicaSet>,
 }
 
-impl Server {
+impl BenchServer {
     pub(crate) fn at(uri: &str) -> Self {
         Self { uri: uri.to_owned(), _started: None }
     }
@@ -44,16 +44,16 @@ impl Server {
 
 /// A database under measurement.
 #[derive(Debug)]
-pub(crate) struct World {
+pub(crate) struct BenchDatabase {
     database: Database,
     uri: String,
     /// Each process has a data folder in it.
     folder: TempDir,
 }
 
-impl World {
+impl BenchDatabase {
     pub(crate) async fn make(
-        server: &Server,
+        server: &BenchServer,
         dir: &Path,
         subscribers: usize,
         configurations: usize,
@@ -61,7 +61,7 @@ impl World {
         let name = format!("alertcast_bench_{}", ObjectId::new());
         let (hosts, options) = server.uri.split_once("/?").unwrap_or((&server.uri, ""));
         let uri = format!("{hosts}/{name}?{options}");
-        let store = MongoStore::connect(&uri, &Options::default()).await?;
+        let store = MongoStore::connect(&uri, &MongoOptions::default()).await?;
         store.setup().await?;
         fill(&store, subscribers, configurations).await?;
         let database = Client::with_uri_str(&uri).await?.database(&name);
@@ -69,10 +69,10 @@ impl World {
     }
 
     /// Starts Alertcast on it.
-    pub(crate) async fn start(&self, number: usize) -> anyhow::Result<Process> {
+    pub(crate) async fn start(&self, number: usize) -> anyhow::Result<BenchProcess> {
         let home = self.folder.path().join(number.to_string());
         std::fs::create_dir_all(&home)?;
-        Process::alertcast_on(&self.uri, &home).await
+        BenchProcess::alertcast_on(&self.uri, &home).await
     }
 
     pub(crate) const fn database(&self) -> &Database {

@@ -47,7 +47,7 @@ pub struct Admin {
     #[serde(default = "active")]
     pub status: AdminStatus,
     #[serde(default)]
-    pub security: Security,
+    pub security: LoginSecurity,
     #[serde(default)]
     pub created_at: Time,
     #[serde(default)]
@@ -176,7 +176,7 @@ impl Default for SystemPermissions {
 /// The state of the log-in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Security {
+pub struct LoginSecurity {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_login_at: Option<Time>,
     #[serde(rename = "lastLoginIP", skip_serializing_if = "Option::is_none")]

@@ -19,14 +19,14 @@ use crate::market::{ExitReason, Side, Timeframe, words};
 use crate::money::{Amount, Count, Price};
 use crate::time::Time;
 pub use arrival::reached_nobody;
-pub use key::{Parcel, Recipient, delivery_key, digest12};
+pub use key::{DeliveryIdentity, DeliveryRecipient, delivery_key, digest12};
 use overtaking::CHAIN_MAX;
 pub use overtaking::{
-    AlsoEnded, Around, Before, NEVER_ENTERED, NOTHING_OPEN, OVER, Overtaken, Taking, Wanted, before, exit_was_untold,
-    taking, wanted, yielded,
+    AlsoEnded, DeliveryNeighbours, NEVER_ENTERED, NOTHING_OPEN, NeededNeighbours, OVER, OvertakenDelivery,
+    TakingDecision, TakingOrder, before, decide_taking, exit_was_untold, list_needed, yield_message,
 };
 pub use place::{chat_of, moved_to, place, read_place, topic_of};
-pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, Turn};
+pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, ResultTurn};
 
 /// An exit, and whatever else has no deadline of its own, is tried for this long.
 pub const EXIT_DEADLINE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -166,7 +166,7 @@ pub struct Delivery {
     pub id: DeliveryId,
     /// Unique: see [`delivery_key`].
     pub key: Binary,
-    pub cause: Cause,
+    pub cause: DeliveryCause,
     /// The alert it tells of, where it tells of one: that alert counts it, and settles when it has ended. A result is
     /// counted nowhere and waited for by nobody; its alert is its cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -254,7 +254,7 @@ pub struct Delivery {
     pub copies: Vec<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
-    pub facts: Facts,
+    pub facts: MessageFacts,
     /// With how many decimals prices are shown that stand in its alert: those of an entry, or of a notice. None: as they
     /// are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -265,7 +265,7 @@ pub struct Delivery {
 
 /// What gave rise to a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cause {
+pub struct DeliveryCause {
     pub kind: CauseKind,
     /// The alert's, subscription's or act's id; for a refusal the digest of its group and window.
     pub id: bson::oid::ObjectId,
@@ -274,7 +274,7 @@ pub struct Cause {
 /// What a message says beyond its alert and configuration, which are read when it is rendered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub enum Facts {
+pub enum MessageFacts {
     /// A trade was opened.
     Entry { number: Count },
     /// A trade was opened in an older one's place.
@@ -313,7 +313,7 @@ pub enum Facts {
     Result { closed: EndedTrade },
 }
 
-impl Facts {
+impl MessageFacts {
     /// Leaves out of a notice the trades, by their places, that are not to be kept.
     pub(crate) fn retain_trades(&mut self, keep: &[bool]) {
         let mut places = keep.iter().copied().chain(std::iter::repeat(true));
@@ -385,11 +385,11 @@ pub struct EndedTrade {
 impl Delivery {
     /// A delivery that is due at once and of use as long as an exit. Its lane and address are still to be filled in.
     #[must_use]
-    pub fn pending(id: DeliveryId, parcel: Parcel<'_>, facts: Facts, now: Time) -> Self {
-        let Parcel { cause, recipient, channel, kind, trade } = parcel;
+    pub fn new_pending(id: DeliveryId, parcel: DeliveryIdentity<'_>, facts: MessageFacts, now: Time) -> Self {
+        let DeliveryIdentity { cause, recipient, channel, kind, trade } = parcel;
         let (user_id, to) = match recipient {
-            Recipient::User(user) => (Some(user), String::new()),
-            Recipient::Chat(chat) => (None, chat.to_owned()),
+            DeliveryRecipient::User(user) => (Some(user), String::new()),
+            DeliveryRecipient::Chat(chat) => (None, chat.to_owned()),
         };
         Self {
             id,

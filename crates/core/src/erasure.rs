@@ -27,14 +27,14 @@ const PERSONAL: &[&str] = &[
 
 /// A change by field.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Change {
+pub struct FieldChange {
     pub set: Document,
     pub unset: Vec<&'static str>,
 }
 
 /// What becomes of the user's document.
-pub fn of_user(user: UserId, now: Time) -> Change {
-    Change {
+pub fn of_user(user: UserId, now: Time) -> FieldChange {
+    FieldChange {
         set: doc! {
             "email": format!("erased-{user}@erased.invalid"),
             "telegram.userId": format!("erased:{user}"),
@@ -60,7 +60,7 @@ pub fn of_user(user: UserId, now: Time) -> Change {
 }
 
 /// What becomes of a subscription; none where nothing does. By its fields: a person is erased whatever else stands in it.
-pub fn of_subscription(kept: &Document, now: Time) -> Option<Change> {
+pub fn of_subscription(kept: &Document, now: Time) -> Option<FieldChange> {
     let is_cancelled = ends_with_its_person(kept);
     let is_set = |group: &str, field: &str| {
         let value = kept.get_document(group).ok().and_then(|group| group.get(field));
@@ -73,7 +73,7 @@ pub fn of_subscription(kept: &Document, now: Time) -> Option<Change> {
     if is_cancelled {
         set.insert("subscription.status", SubscriptionStatus::Cancelled);
     }
-    Some(Change { set, unset: vec!["payment.proofUrl"] })
+    Some(FieldChange { set, unset: vec!["payment.proofUrl"] })
 }
 
 /// Whether a subscription is cancelled: one that runs or waits, as one without a status does.
@@ -92,7 +92,7 @@ pub fn ends_with_its_person(subscription: &Document) -> bool {
 
 /// What becomes of a delivery that cannot be read as one, and whether it is dropped: what waits is. Nothing is taken back
 /// for it, for it may have arrived.
-pub fn of_unread_delivery(kept: &Document, now: Time) -> (Change, bool) {
+pub fn of_unread_delivery(kept: &Document, now: Time) -> (FieldChange, bool) {
     let mut set = doc! { "to": ERASED, "updatedAt": now };
     let mut unset = Vec::new();
     if let (Ok(error), Ok(recipient)) = (kept.get_str("lastError"), kept.get_str("to"))
@@ -106,7 +106,7 @@ pub fn of_unread_delivery(kept: &Document, now: Time) -> (Change, bool) {
         set.extend(doc! { "state": DeliveryState::Dropped, "lastError": DROPPED_FOR, "endedAt": now });
         unset.push("epoch");
     }
-    (Change { set, unset }, is_dropped)
+    (FieldChange { set, unset }, is_dropped)
 }
 
 /// What becomes of the record of an act about the user or a subscription: `before` or `after` without the person. None
@@ -140,9 +140,9 @@ fn is_personal(path: &str) -> bool {
 
 /// What becomes of an answer that is kept for the repetition of a request about the user (`idempotency_keys`): that the
 /// request was done, without what it told. None where it tells nothing.
-pub fn of_answer(record: &Document) -> Option<Change> {
+pub fn of_answer(record: &Document) -> Option<FieldChange> {
     let tells = record.contains_key("body") || record.contains_key("headers");
-    tells.then(|| Change { set: doc! { "erased": true }, unset: vec!["body", "headers", "status"] })
+    tells.then(|| FieldChange { set: doc! { "erased": true }, unset: vec!["body", "headers", "status"] })
 }
 
 /// The text of an error without the recipient, whom a server may name in it.

@@ -59,13 +59,15 @@ pub fn telling_apart(decimals: u32, prices: &[Price]) -> u32 {
     let alike = |decimals: u32| {
         let pairs =
             prices.iter().enumerate().flat_map(|(n, one)| prices[n + 1..].iter().map(move |other| (one, other)));
-        pairs.into_iter().any(|(one, other)| one != other && rounded(*one, decimals) == rounded(*other, decimals))
+        pairs
+            .into_iter()
+            .any(|(one, other)| one != other && round_price(*one, decimals) == round_price(*other, decimals))
     };
     (decimals..=DECIMALS_MAX).find(|decimals| !alike(*decimals)).unwrap_or(DECIMALS_MAX)
 }
 
 /// A price with so many decimals, and at least five significant digits.
-fn rounded(price: Price, decimals: u32) -> Decimal {
+fn round_price(price: Price, decimals: u32) -> Decimal {
     let value = price.get();
     let needed = value.round_sf_with_strategy(PRICE_DIGITS_MIN, HALF_UP).map_or(0, |short| short.scale());
     value.round_dp_with_strategy(decimals.max(needed), HALF_UP)
@@ -73,9 +75,9 @@ fn rounded(price: Price, decimals: u32) -> Decimal {
 
 /// A price: `64,250.5`. Without decimals it is shown as it is.
 pub fn price(value: Price, decimals: Option<u32>, currency: &str) -> String {
-    let shown = decimals.map_or(value.get(), |decimals| rounded(value, decimals)).normalize();
+    let shown = decimals.map_or(value.get(), |decimals| round_price(value, decimals)).normalize();
     let sign = if shown.is_sign_negative() && !shown.is_zero() { "−" } else { "" };
-    format!("{sign}{}", grouped(&shown.abs().to_string(), currency))
+    format!("{sign}{}", group_digits(&shown.abs().to_string(), currency))
 }
 
 /// To two decimals, as every percentage is shown.
@@ -114,11 +116,11 @@ pub fn reward(side: Side, entry: Price, target: Price, stop: Price) -> Option<St
 pub fn money(amount: Amount, currency: &str) -> String {
     let value = amount.get();
     let rounded = match minor_units(currency) {
-        Some(decimals) => fixed(value, decimals),
-        None if value.abs() >= Decimal::ONE || value.is_zero() => fixed(value, 2),
+        Some(decimals) => fix_decimals(value, decimals),
+        None if value.abs() >= Decimal::ONE || value.is_zero() => fix_decimals(value, 2),
         None => value.round_sf_with_strategy(SMALL_DIGITS, HALF_UP).unwrap_or(value).normalize(),
     };
-    signed(rounded, currency)
+    format_signed(rounded, currency)
 }
 
 /// An amount for one unit, which is a difference of prices and has their decimals: `−0.0029 USD`. A loss that is less is
@@ -126,22 +128,22 @@ pub fn money(amount: Amount, currency: &str) -> String {
 pub fn per_unit(amount: Amount, decimals: Option<u32>, currency: &str) -> String {
     let Some(decimals) = decimals else { return money(amount, currency) };
     let value = amount.get();
-    let shown = (decimals..=DECIMALS_MAX).map(|decimals| fixed(value, decimals));
+    let shown = (decimals..=DECIMALS_MAX).map(|decimals| fix_decimals(value, decimals));
     let first = shown.into_iter().find(|shown| !shown.is_zero() || value.is_zero());
-    signed(first.unwrap_or(value), currency)
+    format_signed(first.unwrap_or(value), currency)
 }
 
 /// A number of units: `1,250.5`.
 pub fn quantity(units: Amount) -> String {
-    grouped(&units.get().normalize().to_string(), "")
+    group_digits(&units.get().normalize().to_string(), "")
 }
 
-fn signed(value: Decimal, currency: &str) -> String {
-    format!("{}{} {currency}", sign(value), grouped(&value.abs().to_string(), currency))
+fn format_signed(value: Decimal, currency: &str) -> String {
+    format!("{}{} {currency}", sign(value), group_digits(&value.abs().to_string(), currency))
 }
 
 /// With exactly so many decimals.
-fn fixed(value: Decimal, decimals: u32) -> Decimal {
+fn fix_decimals(value: Decimal, decimals: u32) -> Decimal {
     let mut rounded = value.round_dp_with_strategy(decimals, HALF_UP);
     rounded.rescale(decimals);
     rounded
@@ -157,7 +159,7 @@ fn sign(value: Decimal) -> &'static str {
 }
 
 /// Digits with separators: by thousands, in rupees by lakh and crore (`12,34,567.5`).
-fn grouped(digits: &str, currency: &str) -> String {
+fn group_digits(digits: &str, currency: &str) -> String {
     let (whole, rest) = digits.find('.').map_or((digits, ""), |point| digits.split_at(point));
     let by_lakh = currency.eq_ignore_ascii_case("INR");
     let begins_group = |left: usize| match (by_lakh, left) {

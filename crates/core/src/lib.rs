@@ -5,8 +5,8 @@
 
 pub mod admin;
 pub mod alert;
+pub mod alert_configuration;
 pub mod audit;
-pub mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod decision;

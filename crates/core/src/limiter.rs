@@ -34,7 +34,7 @@ const SWEEP_MIN: usize = 1_024;
 
 /// What is allowed. Telegram's published limits, or those of a bot with paid broadcasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct SendLimits {
     /// Messages a second from the bot.
     pub bot_per_second: NonZeroU32,
     /// Messages a second to one chat.
@@ -45,17 +45,17 @@ pub struct Limits {
 
 /// The limiter of one bot.
 #[derive(Debug)]
-pub struct Limiter {
-    limits: Limits,
+pub struct SendLimiter {
+    limits: SendLimits,
     /// When this owner's work began.
     begun: Duration,
-    bot: Bot,
-    chats: HashMap<Box<str>, Chat>,
+    bot: BotBudget,
+    chats: HashMap<Box<str>, ChatBudget>,
     sweep_at: usize,
 }
 
 #[derive(Debug)]
-struct Bot {
+struct BotBudget {
     /// When the next message would leave at the exact pace.
     pace: Duration,
     /// When the messages left that count for the present second; the oldest first.
@@ -64,7 +64,7 @@ struct Bot {
 }
 
 #[derive(Debug, Default)]
-struct Chat {
+struct ChatBudget {
     /// The pause after the last answer, and freezes.
     free_at: Duration,
     under_way: u32,
@@ -72,11 +72,11 @@ struct Chat {
     counted: VecDeque<Duration>,
 }
 
-impl Limiter {
+impl SendLimiter {
     /// The limiter of a bot that was taken on at `now`.
     #[must_use]
-    pub fn new(limits: Limits, now: Duration) -> Self {
-        let bot = Bot {
+    pub fn new(limits: SendLimits, now: Duration) -> Self {
+        let bot = BotBudget {
             pace: now.saturating_add(SLACK + interval(limits)),
             starts: VecDeque::new(),
             frozen_until: Duration::ZERO,
@@ -163,9 +163,10 @@ impl Limiter {
     }
 
     /// The chat's state. One that is met for the first time is as full as its limits allow since the beginning.
-    fn chat(&mut self, now: Duration, chat: &str) -> &mut Chat {
+    fn chat(&mut self, now: Duration, chat: &str) -> &mut ChatBudget {
         if !self.chats.contains_key(chat) {
-            let mut state = Chat { free_at: self.begun.saturating_add(self.chat_pause()), ..Chat::default() };
+            let mut state =
+                ChatBudget { free_at: self.begun.saturating_add(self.chat_pause()), ..ChatBudget::default() };
             if is_group(chat) {
                 state.counted = self.unseen_minute(now);
             }
@@ -183,7 +184,7 @@ impl Limiter {
     }
 
     /// When the minute has room for another message.
-    fn group_free_at(&self, state: &Chat) -> Duration {
+    fn group_free_at(&self, state: &ChatBudget) -> Duration {
         let oldest = state.counted.len().checked_sub(self.group_most());
         oldest.and_then(|oldest| state.counted.get(oldest)).copied().unwrap_or(Duration::ZERO)
     }
@@ -214,7 +215,7 @@ impl Limiter {
 }
 
 /// The pause between two of a bot's messages.
-fn interval(limits: Limits) -> Duration {
+fn interval(limits: SendLimits) -> Duration {
     (SECOND + MARGIN) / limits.bot_per_second.get()
 }
 

@@ -36,13 +36,13 @@ pub enum BadNumber {
 /// Whether a text is spelt as a decimal number: a sign, ASCII digits with a point among them, an exponent. The readers
 /// below it take more (`42_5` for 425), which is not what the sender meant.
 pub(crate) fn is_number(text: &str) -> bool {
-    fn unsigned(text: &str) -> &str {
+    fn strip_sign(text: &str) -> &str {
         text.strip_prefix(['+', '-']).unwrap_or(text)
     }
     let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (unsigned(mantissa), Some(unsigned(exponent))),
-        None => (unsigned(text), None),
+        Some((mantissa, exponent)) => (strip_sign(mantissa), Some(strip_sign(exponent))),
+        None => (strip_sign(text), None),
     };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     digits(whole)

@@ -4,9 +4,9 @@
 //! its type at once. Where that fails it is mended field by field, by what the store declares of its collection
 //! ([`crate::store::validator`]):
 //! - Null, and NaN, in a field with a default is the default.
-//! - A field that cannot be read is left out, and told as a [`Flaw`]; one that must be there and decides nothing has
+//! - A field that cannot be read is left out, and told as a [`FieldFlaw`]; one that must be there and decides nothing has
 //!   something stand in for it.
-//! - What is then still unreadable is set aside alone, as [`Unreadable`].
+//! - What is then still unreadable is set aside alone, as [`UnreadableDocument`].
 
 mod decoding;
 mod mending;
@@ -20,27 +20,27 @@ use bson::{Bson, Document, RawDocument, Utf8Lossy};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::validator::Weight;
+use crate::store::validator::FieldWeight;
 use crate::store::{Collection, StoreError};
 pub(crate) use decoding::{DATE, NUMBER, OBJECT};
 pub use decoding::{DecodeFailure, decode};
-use mending::mended;
+use mending::mend_document;
 pub use mending::{PartialDocument, read_partially};
 #[cfg(any(test, feature = "conformance"))]
 pub use samples::{every_bson_type, put_at};
-pub use unreadable::{Found, Unreadable, UnreadableLog};
+pub use unreadable::{ReadableDocuments, UnreadableDocument, UnreadableLog};
 
 /// A field that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Flaw {
+pub struct FieldFlaw {
     /// Its dotted path.
     pub path: String,
     /// What it is, and what it should be.
     pub what: String,
-    pub weight: Weight,
+    pub weight: FieldWeight,
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for FieldFlaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.path, self.what)
     }
@@ -48,21 +48,21 @@ impl fmt::Display for Flaw {
 
 /// A document, as far as it can be read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reading<T> {
+pub struct DocumentReading<T> {
     pub value: T,
     /// What was left out.
-    pub flaws: Vec<Flaw>,
+    pub flaws: Vec<FieldFlaw>,
 }
 
-impl<T> Reading<T> {
+impl<T> DocumentReading<T> {
     /// What was left out that decisions rest on; none where nothing was.
-    pub fn undecided(&self) -> Option<String> {
-        listed(self.flaws.iter().filter(|flaw| flaw.weight == Weight::Decides))
+    pub fn list_undecided(&self) -> Option<String> {
+        list_flaws(self.flaws.iter().filter(|flaw| flaw.weight == FieldWeight::Decides))
     }
 }
 
 /// Flaws in one line.
-pub fn listed<'a>(flaws: impl IntoIterator<Item = &'a Flaw>) -> Option<String> {
+pub fn list_flaws<'a>(flaws: impl IntoIterator<Item = &'a FieldFlaw>) -> Option<String> {
     let lines: Vec<String> = flaws.into_iter().map(ToString::to_string).collect();
     (!lines.is_empty()).then(|| lines.join("; "))
 }
@@ -71,10 +71,13 @@ pub fn listed<'a>(flaws: impl IntoIterator<Item = &'a Flaw>) -> Option<String> {
 ///
 /// # Errors
 /// What of it that must be there is not, or cannot be read.
-pub fn read_leniently<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<Reading<T>, Unreadable> {
+pub fn read_leniently<T: DeserializeOwned>(
+    collection: Collection,
+    bytes: &[u8],
+) -> Result<DocumentReading<T>, UnreadableDocument> {
     match decode(bytes) {
-        Ok(value) => Ok(Reading { value, flaws: Vec::new() }),
-        Err(error) => mended(collection, bytes, &error),
+        Ok(value) => Ok(DocumentReading { value, flaws: Vec::new() }),
+        Err(error) => mend_document(collection, bytes, &error),
     }
 }
 
@@ -85,11 +88,11 @@ const OWN: &str = "alertcast";
 ///
 /// # Errors
 /// What could not be read.
-pub fn read_bytes<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<T, Unreadable> {
+pub fn read_bytes<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Result<T, UnreadableDocument> {
     let reading = read_leniently(collection, bytes)?;
-    match reading.undecided() {
+    match reading.list_undecided() {
         None => Ok(reading.value),
-        Some(cause) => Err(Unreadable { collection, id: id_of(bytes), cause }),
+        Some(cause) => Err(UnreadableDocument { collection, id: id_of(bytes), cause }),
     }
 }
 
@@ -97,8 +100,11 @@ pub fn read_bytes<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> 
 ///
 /// # Errors
 /// What could not be read.
-pub fn read_document<T: DeserializeOwned>(collection: Collection, document: &Document) -> Result<T, Unreadable> {
-    let broken = |error: StoreError| Unreadable {
+pub fn read_document<T: DeserializeOwned>(
+    collection: Collection,
+    document: &Document,
+) -> Result<T, UnreadableDocument> {
+    let broken = |error: StoreError| UnreadableDocument {
         collection,
         id: document.get("_id").cloned().unwrap_or(Bson::Null),
         cause: error.to_string(),
@@ -107,21 +113,27 @@ pub fn read_document<T: DeserializeOwned>(collection: Collection, document: &Doc
 }
 
 /// What of a document cannot be read; none where all of it can.
-pub fn trouble_of(collection: Collection, document: &Document) -> Option<Unreadable> {
+pub fn trouble_of(collection: Collection, document: &Document) -> Option<UnreadableDocument> {
     let bytes = pack(document).ok()?;
     let trouble = |error: Option<String>| {
-        error.map(|cause| Unreadable { collection, id: document.get("_id").cloned().unwrap_or(Bson::Null), cause })
+        error.map(|cause| UnreadableDocument {
+            collection,
+            id: document.get("_id").cloned().unwrap_or(Bson::Null),
+            cause,
+        })
     };
     fn flaws_of<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Option<String> {
         match read_leniently::<T>(collection, bytes) {
-            Ok(reading) => listed(&reading.flaws),
+            Ok(reading) => list_flaws(&reading.flaws),
             Err(unreadable) => Some(unreadable.cause),
         }
     }
     trouble(match collection {
         Collection::Users => flaws_of::<crate::user::User>(collection, &bytes),
         Collection::SubscriptionPlans => flaws_of::<crate::plan::Plan>(collection, &bytes),
-        Collection::AlertConfigurations => flaws_of::<crate::config::AlertConfiguration>(collection, &bytes),
+        Collection::AlertConfigurations => {
+            flaws_of::<crate::alert_configuration::AlertConfiguration>(collection, &bytes)
+        }
         Collection::UserSubscriptions => flaws_of::<crate::subscription::Subscription>(collection, &bytes),
         Collection::UserAlertPreferences => flaws_of::<crate::preference::AlertPreference>(collection, &bytes),
         Collection::Trades => flaws_of::<crate::trade::document::Trade>(collection, &bytes),
@@ -146,9 +158,12 @@ pub fn trouble_of(collection: Collection, document: &Document) -> Option<Unreada
 ///
 /// # Errors
 /// The bytes are damaged.
-pub fn unpack(collection: Collection, bytes: &[u8]) -> Result<Document, Unreadable> {
-    let unreadable =
-        |error: &dyn fmt::Display| Unreadable { collection, id: id_of(bytes), cause: format!("is damaged: {error}") };
+pub fn unpack(collection: Collection, bytes: &[u8]) -> Result<Document, UnreadableDocument> {
+    let unreadable = |error: &dyn fmt::Display| UnreadableDocument {
+        collection,
+        id: id_of(bytes),
+        cause: format!("is damaged: {error}"),
+    };
     let raw = RawDocument::from_bytes(bytes).map_err(|error| unreadable(&error))?;
     Document::try_from(raw).or_else(|_| match Utf8Lossy::<Document>::try_from(raw) {
         Ok(Utf8Lossy(document)) => Ok(document),

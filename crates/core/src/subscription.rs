@@ -47,9 +47,9 @@ pub struct Subscription {
     pub subscription_plan_id: PlanId,
     pub payment: Payment,
     #[serde(default)]
-    pub subscription: Term,
+    pub subscription: SubscriptionTerm,
     #[serde(default)]
-    pub usage: Usage,
+    pub usage: SubscriptionUsage,
     #[serde(default)]
     pub created_at: Time,
     #[serde(default)]
@@ -72,7 +72,7 @@ pub struct Payment {
     pub method: PaymentMethod,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proof_url: Option<String>,
-    #[serde(default = "pending")]
+    #[serde(default = "pending_status")]
     pub status: PaymentStatus,
     /// The approving admin's linked user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,14 +91,14 @@ const fn upi() -> PaymentMethod {
     PaymentMethod::Upi
 }
 
-const fn pending() -> PaymentStatus {
+const fn pending_status() -> PaymentStatus {
     PaymentStatus::Pending
 }
 
 /// From when to when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Term {
+pub struct SubscriptionTerm {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_date: Option<Time>,
     /// The first moment that is not covered any more.
@@ -109,7 +109,7 @@ pub struct Term {
     pub renewal_notification_sent: bool,
 }
 
-impl Default for Term {
+impl Default for SubscriptionTerm {
     fn default() -> Self {
         Self {
             start_date: None,
@@ -124,7 +124,7 @@ impl Default for Term {
 /// Counters, kept by increments in the commits that cause them.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Usage {
+pub struct SubscriptionUsage {
     pub alerts_received: Count,
     pub trades_opened: Count,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -213,13 +213,13 @@ impl SubscriptionExtension {
 
 /// From when to when a subscription's own document entitles its holder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entitlement {
+pub struct EntitlementPeriod {
     pub start: Time,
     /// The first moment that is not covered any more; none: it runs on.
     pub end: Option<Time>,
 }
 
-impl Entitlement {
+impl EntitlementPeriod {
     /// Whether every moment of the other is one of this.
     pub fn covers(&self, other: &Self) -> bool {
         let lasts = match (self.end, other.end) {
@@ -233,17 +233,17 @@ impl Entitlement {
 
 impl Subscription {
     /// What it entitles to, whatever its plan: nothing where it is not active, has no start, or its payment is rejected.
-    pub fn entitlement(&self) -> Option<Entitlement> {
+    pub fn entitlement(&self) -> Option<EntitlementPeriod> {
         let counts =
             self.subscription.status == SubscriptionStatus::Active && self.payment.status != PaymentStatus::Rejected;
         let start = self.subscription.start_date.filter(|_| counts)?;
-        Some(Entitlement { start, end: self.subscription.end_date })
+        Some(EntitlementPeriod { start, end: self.subscription.end_date })
     }
 
     /// What it takes of its user's places.
-    pub fn place(&self) -> Place {
-        let Term { start_date: start, end_date: end, status, .. } = self.subscription;
-        Place { plan: Some(self.subscription_plan_id), status, start, end }
+    pub fn place(&self) -> SubscriptionPlace {
+        let SubscriptionTerm { start_date: start, end_date: end, status, .. } = self.subscription;
+        SubscriptionPlace { plan: Some(self.subscription_plan_id), status, start, end }
     }
 
     /// Whether it entitles to more than it did as it was; none: it is new.
@@ -255,14 +255,14 @@ impl Subscription {
 
 /// A subscription as far as the number of a user's subscriptions is concerned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct SubscriptionPlace {
     pub plan: Option<PlanId>,
     pub status: SubscriptionStatus,
     pub start: Option<Time>,
     pub end: Option<Time>,
 }
 
-impl Place {
+impl SubscriptionPlace {
     /// Whether it is active and has not ended.
     pub fn is_open(&self, now: Time) -> bool {
         self.status == SubscriptionStatus::Active && self.end.is_none_or(|end| now < end)
@@ -275,8 +275,8 @@ impl Place {
 
 /// How many of a user's [`ACTIVE_SUBSCRIPTIONS_MAX`] places these take. What has ended takes none, and neither does what
 /// is to follow a running one of the same plan.
-pub fn places_taken(held: &[Place], now: Time) -> usize {
-    let follows = |place: &&Place| {
+pub fn places_taken(held: &[SubscriptionPlace], now: Time) -> usize {
+    let follows = |place: &&SubscriptionPlace| {
         !place.is_running(now) && held.iter().any(|other| other.plan == place.plan && other.is_running(now))
     };
     held.iter().filter(|place| place.is_open(now)).filter(|place| !follows(place)).count()
@@ -292,7 +292,7 @@ mod tests {
 
     #[test]
     fn more_is_what_was_not_covered_before() {
-        let of = |start: i64, end: Option<i64>| Entitlement { start: at(start), end: end.map(at) };
+        let of = |start: i64, end: Option<i64>| EntitlementPeriod { start: at(start), end: end.map(at) };
         for (before, after, covered) in [
             (of(1, Some(9)), of(1, Some(9)), true),
             (of(1, Some(9)), of(2, Some(8)), true),
@@ -309,7 +309,7 @@ mod tests {
     #[test]
     fn what_has_ended_and_what_follows_a_running_one_take_no_place() {
         let plan = |n: u8| Some(PlanId(bson::oid::ObjectId::from_bytes([n; 12])));
-        let active = |n: u8, start: i64, end: i64| Place {
+        let active = |n: u8, start: i64, end: i64| SubscriptionPlace {
             plan: plan(n),
             status: SubscriptionStatus::Active,
             start: Some(at(start)),

@@ -58,7 +58,7 @@ words! {
 
 impl ApiToken {
     /// Why it opens nothing; none where it does.
-    pub fn ended(&self, admin: &Admin, now: Time) -> Option<TokenEnd> {
+    pub fn find_end(&self, admin: &Admin, now: Time) -> Option<TokenEnd> {
         if self.expires_at.is_some_and(|end| end <= now) {
             return Some(TokenEnd::Expired);
         }

@@ -3,7 +3,7 @@
 use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
-use crate::erasure::Change;
+use crate::erasure::FieldChange;
 use crate::id::UserId;
 use crate::market::words;
 use crate::money::Count;
@@ -27,7 +27,7 @@ pub struct User {
     pub id: UserId,
     /// Lower-case and trimmed; unique.
     pub email: String,
-    pub telegram: Telegram,
+    pub telegram: TelegramAccount,
     pub profile: Profile,
     #[serde(default = "active")]
     pub status: UserStatus,
@@ -50,7 +50,7 @@ const fn active() -> UserStatus {
 /// The subscriber's Telegram account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Telegram {
+pub struct TelegramAccount {
     /// Telegram's number for the person, as text; unique.
     pub user_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -84,20 +84,20 @@ fn utc() -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Preferences {
-    pub notifications: Notifications,
-    pub trading: Trading,
+    pub notifications: NotificationChannels,
+    pub trading: TradingLimits,
 }
 
 /// Which channels may be used at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Notifications {
+pub struct NotificationChannels {
     pub email: bool,
     pub telegram: bool,
     pub renewal_reminders: bool,
 }
 
-impl Default for Notifications {
+impl Default for NotificationChannels {
     fn default() -> Self {
         Self { email: true, telegram: true, renewal_reminders: true }
     }
@@ -106,13 +106,13 @@ impl Default for Notifications {
 /// The subscriber's limits on what they are sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Trading {
+pub struct TradingLimits {
     pub risk_level: RiskLevel,
     /// Entries a day, by the user's local day.
     pub max_daily_alerts: Count,
 }
 
-impl Default for Trading {
+impl Default for TradingLimits {
     fn default() -> Self {
         Self { risk_level: RiskLevel::Medium, max_daily_alerts: Count(50) }
     }
@@ -161,7 +161,7 @@ impl User {
 
 /// Who will not have our messages, as an attempt found.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refuser {
+pub enum RefusingRecipient {
     /// A Telegram chat.
     Chat(String),
     /// An e-mail address: there is no such mailbox.
@@ -181,16 +181,16 @@ pub const BOUNCE_FIELDS: [&str; 2] = ["alertcast.emailBouncedAt", "alertcast.bou
 
 /// What becomes of a user's document when a message was refused: a chat or an address that is not the user's any more,
 /// and one that is marked already, change nothing.
-pub fn with_refuser(user: &Document, refuser: &Refuser, now: Time) -> Option<Change> {
+pub fn with_refuser(user: &Document, refuser: &RefusingRecipient, now: Time) -> Option<FieldChange> {
     match refuser {
-        Refuser::Chat(chat) => with_chat_blocked(user, chat, now),
-        Refuser::Mailbox(address) => {
+        RefusingRecipient::Chat(chat) => with_chat_blocked(user, chat, now),
+        RefusingRecipient::Mailbox(address) => {
             let is_theirs = user.get_str("email").is_ok_and(|email| email.trim() == address);
             if !is_theirs || bounced_email(user) == Some(address) {
                 return None;
             }
             let [at, named] = BOUNCE_FIELDS;
-            Some(Change { set: doc! { at: now, named: address, "updatedAt": now }, unset: Vec::new() })
+            Some(FieldChange { set: doc! { at: now, named: address, "updatedAt": now }, unset: Vec::new() })
         }
     }
 }
@@ -203,13 +203,13 @@ pub fn bounced_email(user: &Document) -> Option<&str> {
 }
 
 /// What becomes of a user's document when their chat has another id; nothing where theirs is another chat.
-pub fn with_chat_moved(user: &Document, from: &str, to: &str, now: Time) -> Option<Change> {
+pub fn with_chat_moved(user: &Document, from: &str, to: &str, now: Time) -> Option<FieldChange> {
     let chat = chat_of(user).filter(|chat| *chat == from)?;
     let mut set = doc! { "telegram.chatId": to, "updatedAt": now };
     if blocked_chat(user) == Some(chat) {
         set.insert(CHAT_BLOCK_FIELDS[1], to);
     }
-    Some(Change { set, unset: Vec::new() })
+    Some(FieldChange { set, unset: Vec::new() })
 }
 
 /// Where a user's document says that a chat refuses us.
@@ -217,12 +217,12 @@ pub const CHAT_BLOCK_FIELDS: [&str; 2] = ["alertcast.chatBlockedAt", "alertcast.
 
 /// What becomes of a user's document when a message to `chat` was refused: a chat that is not the user's any more, and
 /// one that is marked already, change nothing.
-fn with_chat_blocked(user: &Document, chat: &str, now: Time) -> Option<Change> {
+fn with_chat_blocked(user: &Document, chat: &str, now: Time) -> Option<FieldChange> {
     if chat_of(user) != Some(chat) || blocked_chat(user) == Some(chat) {
         return None;
     }
     let [at, named] = CHAT_BLOCK_FIELDS;
-    Some(Change { set: doc! { at: now, named: chat, "updatedAt": now }, unset: Vec::new() })
+    Some(FieldChange { set: doc! { at: now, named: chat, "updatedAt": now }, unset: Vec::new() })
 }
 
 /// The chat of which a user's document says that it refuses us.

@@ -20,12 +20,12 @@ pub(crate) fn serialize<S: Serializer>(document: &Document, serializer: S) -> Re
 
 /// The document as it stands in the bytes that are read.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Document, D::Error> {
-    Ok(Verbatim::deserialize(deserializer)?.0)
+    Ok(VerbatimDocument::deserialize(deserializer)?.0)
 }
 
-struct Verbatim(Document);
+struct VerbatimDocument(Document);
 
-impl<'de> Deserialize<'de> for Verbatim {
+impl<'de> Deserialize<'de> for VerbatimDocument {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_newtype_struct(OBJECT, ObjectVisitor)
     }
@@ -34,31 +34,31 @@ impl<'de> Deserialize<'de> for Verbatim {
 struct ObjectVisitor;
 
 impl<'de> Visitor<'de> for ObjectVisitor {
-    type Value = Verbatim;
+    type Value = VerbatimDocument;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Verbatim, E> {
-        RawDocument::from_bytes(bytes).and_then(Document::try_from).map(Verbatim).map_err(E::custom)
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<VerbatimDocument, E> {
+        RawDocument::from_bytes(bytes).and_then(Document::try_from).map(VerbatimDocument).map_err(E::custom)
     }
 
     /// From any other reader than ours.
-    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<Verbatim, D::Error> {
-        Document::try_from(<&RawDocument>::deserialize(deserializer)?).map(Verbatim).map_err(de::Error::custom)
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, deserializer: D) -> Result<VerbatimDocument, D::Error> {
+        Document::try_from(<&RawDocument>::deserialize(deserializer)?).map(VerbatimDocument).map_err(de::Error::custom)
     }
 }
 
 /// The same, where there may be none.
 pub(crate) mod option {
-    use super::{Deserialize, Deserializer, Document, Serialize, Serializer, Verbatim};
+    use super::{Deserialize, Deserializer, Document, Serialize, Serializer, VerbatimDocument};
 
     pub(crate) fn serialize<S: Serializer>(document: &Option<Document>, serializer: S) -> Result<S::Ok, S::Error> {
         document.serialize(serializer)
     }
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Document>, D::Error> {
-        Ok(Option::<Verbatim>::deserialize(deserializer)?.map(|Verbatim(document)| document))
+        Ok(Option::<VerbatimDocument>::deserialize(deserializer)?.map(|VerbatimDocument(document)| document))
     }
 }

@@ -3,14 +3,14 @@
 use alertcast_core::alert::document::{Alert, AlertStatus};
 use alertcast_core::delivery::consequences::WorkingSet;
 use alertcast_core::delivery::{Delivery, DeliveryState};
-use alertcast_core::erasure::{self, Change};
+use alertcast_core::erasure::{self, FieldChange};
 use alertcast_core::id::{AlertId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::actions::acceptance;
 use alertcast_core::store::{
-    AcceptRefused, Actions, Collection, EraseUser, Erased, Resend, Resent, Result as StoreResult, StoreError,
-    TradeClose, partition_of, read,
+    AcceptRefused, Collection, EraseUser, ErasureOutcome, OperatorActions, ResendOutcome, ResendRequest, StoreError,
+    StoreResult, TradeClose, partition_of, read,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -20,21 +20,21 @@ use bson::{Bson, Document, doc};
 use crate::accept::raise_place;
 use crate::commit::{count_usage, insert_deliveries, open_status, trade_end};
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
-use crate::gates::CHANGES;
-use crate::query::{Query, at_path, put};
-use crate::transact::{Tx, Update};
+use crate::error::{MongoError, MongoResult};
+use crate::local_locks::CHANGES;
+use crate::query::{MongoQuery, at_path, put};
+use crate::transact::{BulkUpdate, MongoTransaction};
 use crate::working_set;
-use crate::write::{self, Run, as_seen};
+use crate::write::{self, WriteRun, as_seen};
 
 /// So many old deliveries lose their recipient in one transaction.
 const SLICE: usize = 500;
 
 /// What the act rests on has changed.
-const CONFLICT: Fault = Fault::Store(StoreError::Conflict);
+const CONFLICT: MongoError = MongoError::Store(StoreError::Conflict);
 
 #[async_trait]
-impl Actions for MongoStore {
+impl OperatorActions for MongoStore {
     async fn close_trade(&self, mut asked: TradeClose) -> StoreResult<()> {
         let also = write::ready(std::mem::take(&mut asked.also));
         self.transact(gates(&also), (asked, also), |tx, (asked, also)| {
@@ -46,12 +46,12 @@ impl Actions for MongoStore {
         .await
     }
 
-    async fn resend(&self, mut asked: Resend) -> StoreResult<Resent> {
+    async fn resend(&self, mut asked: ResendRequest) -> StoreResult<ResendOutcome> {
         let also = write::ready(std::mem::take(&mut asked.also));
         self.transact(gates(&also), (asked, also), |tx, (asked, also)| {
             Box::pin(async move {
                 let resent = resend(tx, asked).await?;
-                if matches!(resent, Resent::Queued(_)) {
+                if matches!(resent, ResendOutcome::Queued(_)) {
                     write::apply(tx, also).await?;
                 }
                 Ok(resent)
@@ -85,7 +85,7 @@ impl Actions for MongoStore {
             (Collection::Deliveries, "userId"),
         ];
         for (collection, field) in places {
-            let query = Query::new(doc! { field: user }).fields(doc! { "_id": 1 });
+            let query = MongoQuery::new(doc! { field: user }).fields(doc! { "_id": 1 });
             if self.find_first(collection, query).await?.is_some() {
                 return Ok(true);
             }
@@ -93,10 +93,14 @@ impl Actions for MongoStore {
         Ok(false)
     }
 
-    async fn erase_user(&self, erase: EraseUser) -> StoreResult<Erased> {
+    async fn erase_user(&self, erase: EraseUser) -> StoreResult<ErasureOutcome> {
         let EraseUser { user, now, expect, also } = erase;
         let person = as_seen(doc! { "_id": user }, expect);
-        if self.find_first(Collection::Users, Query::new(person.clone()).fields(doc! { "_id": 1 })).await?.is_none() {
+        if self
+            .find_first(Collection::Users, MongoQuery::new(person.clone()).fields(doc! { "_id": 1 }))
+            .await?
+            .is_none()
+        {
             return Err(StoreError::Conflict);
         }
         let mut cleaned = 0;
@@ -122,12 +126,12 @@ impl Actions for MongoStore {
     }
 }
 
-/// The gates that a transaction with these writes passes.
-const fn gates(also: &[Run]) -> &'static [&'static str] {
+/// The locks that a transaction with these writes passes.
+const fn gates(also: &[WriteRun]) -> &'static [&'static str] {
     if also.is_empty() { &[] } else { &[CHANGES] }
 }
 
-async fn close_trade(tx: &mut Tx, asked: &TradeClose) -> Result<()> {
+async fn close_trade(tx: &mut MongoTransaction, asked: &TradeClose) -> MongoResult<()> {
     let mut as_seen = doc! { "_id": asked.end.trade, "status": open_status(), "alertcast.rev": asked.rev_seen };
     if asked.rev_seen == 0 {
         as_seen.insert("alertcast.rev", doc! { "$in": [0, null] });
@@ -139,7 +143,7 @@ async fn close_trade(tx: &mut Tx, asked: &TradeClose) -> Result<()> {
     count_usage(tx, &asked.usage, asked.now).await
 }
 
-async fn resend(tx: &mut Tx, asked: &Resend) -> Result<Resent> {
+async fn resend(tx: &mut MongoTransaction, asked: &ResendRequest) -> MongoResult<ResendOutcome> {
     let this = doc! { "_id": asked.delivery };
     let kept = tx.find_one(Collection::Deliveries, this).await?.ok_or(CONFLICT)?;
     let delivery: Delivery = read(Collection::Deliveries, kept)?;
@@ -157,7 +161,7 @@ async fn resend(tx: &mut Tx, asked: &Resend) -> Result<Resent> {
     Ok(resent)
 }
 
-async fn accept_refused(tx: &mut Tx, alert: &Alert, now: Time) -> Result<()> {
+async fn accept_refused(tx: &mut MongoTransaction, alert: &Alert, now: Time) -> MongoResult<()> {
     let failed = doc! { "_id": alert.id, "processing.status": AlertStatus::Failed };
     let Some(kept) = tx.find_one(Collection::Alerts, failed.clone()).await? else {
         return Err(CONFLICT);
@@ -179,23 +183,28 @@ fn update_of(set: Document, unset: impl IntoIterator<Item = impl Into<String>>) 
     update
 }
 
-pub(crate) fn update_for(change: Change) -> Document {
+pub(crate) fn update_for(change: FieldChange) -> Document {
     update_of(change.set, change.unset)
 }
 
 /// Takes the recipient from some deliveries that have ended; answers from how many.
-async fn clean_ended(tx: &mut Tx, user: UserId, now: Time) -> Result<u64> {
+async fn clean_ended(tx: &mut MongoTransaction, user: UserId, now: Time) -> MongoResult<u64> {
     let ended: Vec<Bson> =
         DeliveryState::ALL.iter().filter(|state| state.is_ended()).map(|state| Bson::from(*state)).collect();
     let filter = doc! { "userId": user, "to": { "$ne": erasure::ERASED }, "state": { "$in": ended } };
-    let query = Query::new(filter).limit(SLICE);
+    let query = MongoQuery::new(filter).limit(SLICE);
     Ok(erase_deliveries(tx, user, query, now).await?.deliveries_cleaned)
 }
 
 /// Takes the recipient from these deliveries, and drops what waits.
-async fn erase_deliveries(tx: &mut Tx, user: UserId, these: Query, now: Time) -> Result<Erased> {
+async fn erase_deliveries(
+    tx: &mut MongoTransaction,
+    user: UserId,
+    these: MongoQuery,
+    now: Time,
+) -> MongoResult<ErasureOutcome> {
     let found = tx.find_each::<Delivery>(Collection::Deliveries, these).await?;
-    let mut erased = Erased { deliveries_cleaned: found.len() as u64, ..Erased::default() };
+    let mut erased = ErasureOutcome { deliveries_cleaned: found.len() as u64, ..ErasureOutcome::default() };
     let mut set = WorkingSet::new(now);
     let (mut ids, mut unread) = (Vec::new(), Vec::new());
     for (bytes, read) in found {
@@ -208,7 +217,7 @@ async fn erase_deliveries(tx: &mut Tx, user: UserId, these: Query, now: Time) ->
         let fields = unpack_what_is_there(Collection::Deliveries, bytes.as_bytes());
         let (change, is_dropped) = erasure::of_unread_delivery(&fields, now);
         erased.deliveries_dropped += u64::from(is_dropped);
-        unread.push(Update::new(doc! { "_id": fields.get("_id") }, update_for(change)));
+        unread.push(BulkUpdate::new(doc! { "_id": fields.get("_id") }, update_for(change)));
     }
     tx.updates(Collection::Deliveries.name(), unread).await?;
     working_set::load(tx, &mut set, |set| set.ask_for_erasing(&ids)).await?;
@@ -225,9 +234,9 @@ async fn erase_deliveries(tx: &mut Tx, user: UserId, these: Query, now: Time) ->
 }
 
 /// Takes the recipient from what an alert says of the user's deliveries.
-async fn clean_alert(tx: &mut Tx, alert: AlertId, user: UserId, recipient: &str) -> Result<()> {
+async fn clean_alert(tx: &mut MongoTransaction, alert: AlertId, user: UserId, recipient: &str) -> MongoResult<()> {
     let of_user = doc! { "_id": alert, "processing.matchedUsers.userId": user };
-    let query = Query::new(of_user.clone()).fields(doc! { "processing.matchedUsers": 1 }).limit(1);
+    let query = MongoQuery::new(of_user.clone()).fields(doc! { "processing.matchedUsers": 1 }).limit(1);
     let Some(kept) = tx.find(Collection::Alerts, query).await?.pop() else {
         return Ok(());
     };
@@ -242,12 +251,17 @@ async fn clean_alert(tx: &mut Tx, alert: AlertId, user: UserId, recipient: &str)
     Ok(())
 }
 
-async fn erase_user(tx: &mut Tx, user: UserId, person: &Document, now: Time) -> Result<Erased> {
+async fn erase_user(
+    tx: &mut MongoTransaction,
+    user: UserId,
+    person: &Document,
+    now: Time,
+) -> MongoResult<ErasureOutcome> {
     let change = update_for(erasure::of_user(user, now));
     if tx.update_one(Collection::Users, person.clone(), change).await? != 1 {
         return Err(CONFLICT);
     }
-    let mut erased = Erased::default();
+    let mut erased = ErasureOutcome::default();
     let mut changed = vec![(Collection::Users, user.0)];
     let subscriptions = erase_subscriptions(tx, user, now, &mut erased, &mut changed).await?;
     let about = std::iter::once(user.0).chain(subscriptions).collect();
@@ -260,20 +274,20 @@ async fn erase_user(tx: &mut Tx, user: UserId, person: &Document, now: Time) -> 
 
 /// Cancels what runs, and removes the proofs. Answers all of the user's subscriptions.
 async fn erase_subscriptions(
-    tx: &mut Tx,
+    tx: &mut MongoTransaction,
     user: UserId,
     now: Time,
-    erased: &mut Erased,
+    erased: &mut ErasureOutcome,
     changed: &mut Vec<(Collection, ObjectId)>,
-) -> Result<Vec<ObjectId>> {
+) -> MongoResult<Vec<ObjectId>> {
     let mut ids = Vec::new();
     let mut updates = Vec::new();
-    for kept in tx.find(Collection::UserSubscriptions, Query::new(doc! { "userId": user })).await? {
+    for kept in tx.find(Collection::UserSubscriptions, MongoQuery::new(doc! { "userId": user })).await? {
         let Ok(id) = kept.get_object_id("_id") else { continue };
         ids.push(id);
         if let Some(change) = erasure::of_subscription(&kept, now) {
             erased.subscriptions_cancelled += u64::from(erasure::ends_with_its_person(&kept));
-            updates.push(Update::new(doc! { "_id": id }, update_for(change)));
+            updates.push(BulkUpdate::new(doc! { "_id": id }, update_for(change)));
             changed.push((Collection::UserSubscriptions, id));
         }
     }
@@ -282,9 +296,9 @@ async fn erase_subscriptions(
 }
 
 /// Takes the person from the records of acts about these documents; answers from how many.
-async fn clean_records(tx: &mut Tx, about: Vec<ObjectId>) -> Result<u64> {
+async fn clean_records(tx: &mut MongoTransaction, about: Vec<ObjectId>) -> MongoResult<u64> {
     let mut updates = Vec::new();
-    for entry in tx.find(Collection::AuditLog, Query::new(doc! { "documentId": { "$in": about } })).await? {
+    for entry in tx.find(Collection::AuditLog, MongoQuery::new(doc! { "documentId": { "$in": about } })).await? {
         let mut set = Document::new();
         for field in ["before", "after"] {
             if let Some(record) = entry.get_document(field).ok().and_then(erasure::of_record) {
@@ -292,28 +306,33 @@ async fn clean_records(tx: &mut Tx, about: Vec<ObjectId>) -> Result<u64> {
             }
         }
         if !set.is_empty() {
-            updates.push(Update::new(doc! { "_id": entry.get("_id") }, doc! { "$set": set }));
+            updates.push(BulkUpdate::new(doc! { "_id": entry.get("_id") }, doc! { "$set": set }));
         }
     }
     Ok(tx.updates(Collection::AuditLog.name(), updates).await? as u64)
 }
 
 /// Takes from the answers kept for repeated requests what they tell of a person; answers from how many.
-async fn clean_answers(tx: &mut Tx, user: UserId) -> Result<u64> {
+async fn clean_answers(tx: &mut MongoTransaction, user: UserId) -> MongoResult<u64> {
     let mut updates = Vec::new();
-    for record in tx.find(Collection::IdempotencyKeys, Query::new(doc! { "userId": user })).await? {
+    for record in tx.find(Collection::IdempotencyKeys, MongoQuery::new(doc! { "userId": user })).await? {
         if let Some(change) = erasure::of_answer(&record) {
-            updates.push(Update::new(doc! { "_id": record.get("_id") }, update_for(change)));
+            updates.push(BulkUpdate::new(doc! { "_id": record.get("_id") }, update_for(change)));
         }
     }
     Ok(tx.updates(Collection::IdempotencyKeys.name(), updates).await? as u64)
 }
 
 /// Drops what waits, and takes the recipient from it and from what has ended since.
-async fn drop_waiting(tx: &mut Tx, user: UserId, now: Time, erased: &mut Erased) -> Result<()> {
-    let these = Query::new(doc! { "userId": user, "to": { "$ne": erasure::ERASED } });
+async fn drop_waiting(
+    tx: &mut MongoTransaction,
+    user: UserId,
+    now: Time,
+    erased: &mut ErasureOutcome,
+) -> MongoResult<()> {
+    let these = MongoQuery::new(doc! { "userId": user, "to": { "$ne": erasure::ERASED } });
     let of_deliveries = erase_deliveries(tx, user, these, now).await?;
-    *erased = Erased {
+    *erased = ErasureOutcome {
         deliveries_cleaned: of_deliveries.deliveries_cleaned,
         deliveries_dropped: of_deliveries.deliveries_dropped,
         settle: of_deliveries.settle,

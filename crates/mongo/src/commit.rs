@@ -14,20 +14,20 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::delivery::consequences::UsageCorrection;
 use alertcast_core::id::{ConfigId, TradeId};
 use alertcast_core::store::{
-    ChunkCommit, ClosedTrades, Collection, ConfigIncrement, QuotaChange, Result as StoreResult, StoreError,
-    UsageIncrement, UserSpan, document,
+    ChunkCommit, ClosedTrades, Collection, ConfigIncrement, QuotaChange, StoreError, StoreResult, UsageIncrement,
+    UserSpan, document,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{TradeEnd, TradeStatus};
 use bson::{Binary, Bson, Document, doc};
 
 use crate::connect::MongoStore;
-use crate::counters::Raise;
-use crate::error::{Fault, Result};
-use crate::gates::OPERATORS;
+use crate::counters::CounterRaise;
+use crate::error::{MongoError, MongoResult};
 use crate::intake::pending_states;
-use crate::query::{Query, at_path, between, put, whole};
-use crate::transact::{Tx, Update};
+use crate::local_locks::OPERATORS;
+use crate::query::{MongoQuery, at_path, between, put, whole};
+use crate::transact::{BulkUpdate, MongoTransaction};
 use crate::work::{open_trades, user_of};
 use crate::working_set::update_of;
 
@@ -35,10 +35,10 @@ use crate::working_set::update_of;
 const CAUSE_BYTES: usize = 13;
 
 /// What the chunk rests on has changed.
-const CONFLICT: Fault = Fault::Store(StoreError::Conflict);
+const CONFLICT: MongoError = MongoError::Store(StoreError::Conflict);
 
 /// A chunk with its documents made.
-struct Ready {
+struct PreparedChunk {
     chunk: ChunkCommit,
     seen: BTreeMap<TradeId, i64>,
     decisions: Vec<Document>,
@@ -49,14 +49,14 @@ pub(crate) async fn commit(store: &MongoStore, chunk: ChunkCommit) -> StoreResul
     let seen = chunk.open_seen.iter().flat_map(|(_, seen)| seen.iter().copied()).collect();
     let decisions = chunk.decisions.iter().map(document).collect::<StoreResult<_>>()?;
     let opened = chunk.opened.iter().map(document).collect::<StoreResult<_>>()?;
-    let ready = Ready { seen, decisions, opened, chunk };
+    let ready = PreparedChunk { seen, decisions, opened, chunk };
     let lease = ready.chunk.fence.lease.clone();
-    let gates: &[&str] = if ready.chunk.notices.is_empty() { &[&lease] } else { &[&lease, OPERATORS] };
-    store.transact(gates, ready, |tx, ready| Box::pin(apply(tx, ready))).await
+    let locks: &[&str] = if ready.chunk.notices.is_empty() { &[&lease] } else { &[&lease, OPERATORS] };
+    store.transact(locks, ready, |tx, ready| Box::pin(apply(tx, ready))).await
 }
 
 /// Checks before it writes much: a chunk that does not hold costs little.
-async fn apply(tx: &mut Tx, ready: &Ready) -> Result<()> {
+async fn apply(tx: &mut MongoTransaction, ready: &PreparedChunk) -> MongoResult<()> {
     let chunk = &ready.chunk;
     tx.fence(&chunk.fence).await?;
     move_alert_on(tx, chunk).await?;
@@ -74,7 +74,7 @@ async fn apply(tx: &mut Tx, ready: &Ready) -> Result<()> {
 }
 
 /// Moves the alert's cursor from where it was seen, and ends its processing with the last chunk.
-async fn move_alert_on(tx: &mut Tx, chunk: &ChunkCommit) -> Result<()> {
+async fn move_alert_on(tx: &mut MongoTransaction, chunk: &ChunkCommit) -> MongoResult<()> {
     let as_seen = doc! {
         "_id": chunk.alert,
         "processing.status": { "$in": pending_states() },
@@ -92,7 +92,12 @@ async fn move_alert_on(tx: &mut Tx, chunk: &ChunkCommit) -> Result<()> {
 }
 
 /// The open trades of the span must be exactly those that were seen.
-async fn check_open(tx: &mut Tx, config: ConfigId, span: UserSpan, seen: &BTreeMap<TradeId, i64>) -> Result<()> {
+async fn check_open(
+    tx: &mut MongoTransaction,
+    config: ConfigId,
+    span: UserSpan,
+    seen: &BTreeMap<TradeId, i64>,
+) -> MongoResult<()> {
     let query = open_trades(config, span).fields(doc! { "alertcast.rev": 1, "userId": 1 });
     let mut open = BTreeMap::new();
     for trade in tx.find(Collection::Trades, query).await? {
@@ -103,14 +108,14 @@ async fn check_open(tx: &mut Tx, config: ConfigId, span: UserSpan, seen: &BTreeM
     if open == *seen { Ok(()) } else { Err(CONFLICT) }
 }
 
-async fn change_quotas(tx: &mut Tx, changes: &[QuotaChange]) -> Result<()> {
+async fn change_quotas(tx: &mut MongoTransaction, changes: &[QuotaChange]) -> MongoResult<()> {
     let mut changed = Vec::new();
     let mut first = Vec::new();
     for change in changes {
         let mut after = document(&change.after)?;
         if let Some(seen) = change.rev_seen {
             after.remove("_id");
-            changed.push(Update::new(doc! { "_id": change.after.user, "rev": seen }, doc! { "$set": after }));
+            changed.push(BulkUpdate::new(doc! { "_id": change.after.user, "rev": seen }, doc! { "$set": after }));
         } else {
             first.push(after);
         }
@@ -125,13 +130,13 @@ async fn change_quotas(tx: &mut Tx, changes: &[QuotaChange]) -> Result<()> {
     }
 }
 
-async fn end_trades(tx: &mut Tx, ready: &Ready) -> Result<()> {
+async fn end_trades(tx: &mut MongoTransaction, ready: &PreparedChunk) -> MongoResult<()> {
     let now = ready.chunk.now;
     let ends = ready.chunk.ended.iter().map(|end| {
         let open = doc! { "_id": end.trade, "status": open_status() };
-        trade_end(end, now).map(|end| Update::new(open, end))
+        trade_end(end, now).map(|end| BulkUpdate::new(open, end))
     });
-    let ends = ends.collect::<StoreResult<Vec<Update>>>()?;
+    let ends = ends.collect::<StoreResult<Vec<BulkUpdate>>>()?;
     let wanted = ends.len();
     match tx.updates(Collection::Trades.name(), ends).await? {
         ended if ended == wanted => Ok(()),
@@ -151,7 +156,7 @@ pub(crate) fn trade_end(end: &TradeEnd, now: Time) -> StoreResult<Document> {
 }
 
 /// Inserts those whose keys are free. The keys of one cause stand together, so one range each tells which are not.
-pub(crate) async fn insert_deliveries(tx: &mut Tx, deliveries: &[Delivery]) -> Result<()> {
+pub(crate) async fn insert_deliveries(tx: &mut MongoTransaction, deliveries: &[Delivery]) -> MongoResult<()> {
     if deliveries.is_empty() {
         return Ok(());
     }
@@ -164,7 +169,7 @@ pub(crate) async fn insert_deliveries(tx: &mut Tx, deliveries: &[Delivery]) -> R
     }
     let ranges: Vec<Document> =
         ranges.into_values().map(|(first, last)| doc! { "key": between(first.clone(), last.clone()) }).collect();
-    let query = Query::new(doc! { "$or": ranges }).fields(doc! { "_id": 0, "key": 1 });
+    let query = MongoQuery::new(doc! { "$or": ranges }).fields(doc! { "_id": 0, "key": 1 });
     let kept = tx.find(Collection::Deliveries, query).await?;
     let mut taken: HashSet<&[u8]> = kept.iter().filter_map(|found| key_of(found)).collect();
     let mut free = Vec::with_capacity(deliveries.len());
@@ -184,7 +189,7 @@ fn key_of(delivery: &Document) -> Option<&[u8]> {
 }
 
 /// Adds to subscribers' counters. What has been deleted meanwhile is not counted.
-pub(crate) async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time) -> Result<()> {
+pub(crate) async fn count_usage(tx: &mut MongoTransaction, usage: &[UsageIncrement], now: Time) -> MongoResult<()> {
     let of_subscriptions = usage.iter().map(|one| {
         let by = [one.alerts, one.trades];
         raise(one.subscription, &OF_SUBSCRIPTION, by, Some(one.at))
@@ -198,7 +203,11 @@ pub(crate) async fn count_usage(tx: &mut Tx, usage: &[UsageIncrement], now: Time
 }
 
 /// Corrects what was counted before.
-pub(crate) async fn correct_usage(tx: &mut Tx, corrections: &[UsageCorrection], now: Time) -> Result<()> {
+pub(crate) async fn correct_usage(
+    tx: &mut MongoTransaction,
+    corrections: &[UsageCorrection],
+    now: Time,
+) -> MongoResult<()> {
     let of_subscriptions = corrections.iter().map(|one| {
         let by = [one.alerts, one.trades];
         raise(one.subscription, &OF_SUBSCRIPTION, by, None)
@@ -215,16 +224,16 @@ pub(crate) async fn correct_usage(tx: &mut Tx, corrections: &[UsageCorrection], 
 const OF_SUBSCRIPTION: [&str; 3] = ["usage.alertsReceived", "usage.tradesOpened", "usage.lastActivityAt"];
 const OF_PREFERENCE: [&str; 3] = ["statistics.alertsReceived", "statistics.tradesOpened", "statistics.lastAlertAt"];
 
-fn raise(of: impl Into<Bson>, paths: &[&'static str; 3], by: [i64; 2], at: Option<Time>) -> Raise {
+fn raise(of: impl Into<Bson>, paths: &[&'static str; 3], by: [i64; 2], at: Option<Time>) -> CounterRaise {
     let [alerts, trades, last_at] = *paths;
-    Raise { of: of.into(), counters: [(alerts, by[0]), (trades, by[1])], latest: at.map(|at| (last_at, at)) }
+    CounterRaise { of: of.into(), counters: [(alerts, by[0]), (trades, by[1])], latest: at.map(|at| (last_at, at)) }
 }
 
-async fn count_config(tx: &mut Tx, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
+async fn count_config(tx: &mut MongoTransaction, config: ConfigId, by: &ConfigIncrement, now: Time) -> MongoResult<()> {
     if *by == ConfigIncrement::default() {
         return Ok(());
     }
-    let totals = Raise {
+    let totals = CounterRaise {
         of: config.into(),
         counters: [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)],
         latest: by.last_alert_at.map(|at| ("statistics.lastAlertAt", at)),

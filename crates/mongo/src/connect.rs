@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::reading::{Found, UnreadableLog, read_bytes, unpack_what_is_there};
-use alertcast_core::store::{Collection, Result as StoreResult, StoreError};
+use alertcast_core::reading::{ReadableDocuments, UnreadableLog, read_bytes, unpack_what_is_there};
+use alertcast_core::store::{Collection, StoreError, StoreResult};
 use bson::{Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use mongodb::error::ErrorKind;
@@ -16,13 +16,13 @@ use mongodb::{Client, Database};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use crate::accept::Offers;
-use crate::error::{ConnectError, Fault, Result};
-use crate::gates::Gates;
-use crate::intake::{Floors, Marks};
-use crate::interruption::Interruptions;
+use crate::accept::AlertOffers;
+use crate::error::{ConnectError, MongoError, MongoResult};
+use crate::intake::{MarkRequests, PriceFloors};
+use crate::interruption::InterruptionCount;
 use crate::link::ServerLink;
-use crate::query::{Query, whole};
+use crate::local_locks::LocalLocks;
+use crate::query::{MongoQuery, whole};
 
 /// The seed's name for the database, where neither the connection string nor the options name one.
 const DATABASE: &str = "trading_alerts";
@@ -32,7 +32,7 @@ const WIRE_VERSION_MIN: i64 = 17;
 
 /// How the store is to be reached. The defaults suit a server that is near.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct MongoOptions {
     /// The database; none: the connection string's, else the seed's `trading_alerts`.
     pub database: Option<String>,
     /// How long an operation looks for a server that takes writes.
@@ -41,7 +41,7 @@ pub struct Options {
     pub heartbeat: Duration,
 }
 
-impl Default for Options {
+impl Default for MongoOptions {
     fn default() -> Self {
         Self { database: None, server_selection_timeout: Duration::from_secs(3), heartbeat: Duration::from_secs(1) }
     }
@@ -55,11 +55,11 @@ const CONNECTIONS_MAX: u32 = 32;
 #[derive(Clone)]
 pub struct MongoStore {
     pub(crate) link: Arc<ServerLink>,
-    pub(crate) gates: Arc<Gates>,
-    pub(crate) offers: Arc<Offers>,
-    pub(crate) marks: Arc<Marks>,
-    pub(crate) floors: Arc<Floors>,
-    pub(crate) interruptions: Interruptions,
+    pub(crate) locks: Arc<LocalLocks>,
+    pub(crate) offers: Arc<AlertOffers>,
+    pub(crate) marks: Arc<MarkRequests>,
+    pub(crate) floors: Arc<PriceFloors>,
+    pub(crate) interruptions: InterruptionCount,
     pub(crate) unreadables: UnreadableLog,
     /// Where it is, without user and password.
     hosts: Arc<str>,
@@ -82,19 +82,21 @@ impl MongoStore {
     ///
     /// # Errors
     /// See [`ConnectError`]. None of them holds the connection string.
-    pub async fn connect(uri: &str, options: &Options) -> std::result::Result<Self, ConnectError> {
+    pub async fn connect(uri: &str, options: &MongoOptions) -> std::result::Result<Self, ConnectError> {
         let mut client_options = client_options(uri, options).await?;
-        let interruptions = Interruptions::default();
+        let interruptions = InterruptionCount::default();
         interruptions.listen(&mut client_options);
         let name = options.database.clone().or_else(|| client_options.default_database.clone());
         let client = client(client_options.clone())?;
         match timeout(options.server_selection_timeout * 3, hello(&client)).await {
             Ok(Ok(answer)) => judge(&answer)?,
-            Ok(Err(Fault::Driver(error))) if is_too_old_to_speak_with(&error.kind) => return Err(ConnectError::TooOld),
-            Ok(Err(Fault::Driver(error))) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => {
+            Ok(Err(MongoError::Driver(error))) if is_too_old_to_speak_with(&error.kind) => {
+                return Err(ConnectError::TooOld);
+            }
+            Ok(Err(MongoError::Driver(error))) if matches!(&*error.kind, ErrorKind::ServerSelection { .. }) => {
                 // A server that was found, but not taken for a member of the set, says more when it is asked itself.
                 ask_each(&client_options).await?;
-                return Err(StoreError::from(Fault::Driver(error)).into());
+                return Err(StoreError::from(MongoError::Driver(error)).into());
             }
             Ok(Err(fault)) => return Err(StoreError::from(fault).into()),
             Err(_) => {
@@ -110,11 +112,11 @@ impl MongoStore {
     pub(crate) fn over(client: Client, database: &str, hosts: &str) -> Self {
         Self {
             link: ServerLink::to(client.database(database)),
-            gates: Arc::default(),
+            locks: Arc::default(),
             offers: Arc::default(),
             marks: Arc::default(),
             floors: Arc::default(),
-            interruptions: Interruptions::default(),
+            interruptions: InterruptionCount::default(),
             unreadables: UnreadableLog::default(),
             hosts: hosts.into(),
         }
@@ -131,7 +133,7 @@ impl MongoStore {
     /// # Errors
     /// `SetupRefused`: what stands in the way of making it.
     pub async fn missing(&self) -> StoreResult<Vec<String>> {
-        crate::setup::missing(self).await
+        crate::setup::list_missing(self).await
     }
 
     /// How long the server keeps locked what a process had changed that died in a transaction. None where it does not
@@ -152,7 +154,7 @@ impl MongoStore {
     }
 
     /// The documents that a query finds, as a majority has them.
-    pub(crate) async fn find(&self, collection: Collection, query: Query) -> StoreResult<Vec<Document>> {
+    pub(crate) async fn find(&self, collection: Collection, query: MongoQuery) -> StoreResult<Vec<Document>> {
         let found = self.find_raw(collection, query).await?;
         Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
     }
@@ -161,20 +163,20 @@ impl MongoStore {
     pub(crate) async fn find_as<T: DeserializeOwned>(
         &self,
         collection: Collection,
-        query: Query,
+        query: MongoQuery,
     ) -> StoreResult<Vec<T>> {
         let found = self.find_raw(collection, query).await?;
         let read = found.iter().map(|raw| read_bytes(collection, raw.as_bytes()));
-        Ok(self.unreadables.sift(read.collect::<Found<T>>()))
+        Ok(self.unreadables.sift(read.collect::<ReadableDocuments<T>>()))
     }
 
     /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.
-    pub(crate) async fn find_raw(&self, collection: Collection, query: Query) -> StoreResult<Vec<RawDocumentBuf>> {
+    pub(crate) async fn find_raw(&self, collection: Collection, query: MongoQuery) -> StoreResult<Vec<RawDocumentBuf>> {
         if query.is_void() {
             return Ok(Vec::new());
         }
         self.link
-            .bounded(async {
+            .run_bounded(async {
                 let options = query.options();
                 let these = self.collection(collection).clone_with_type::<RawDocumentBuf>();
                 Ok(these.find(query.filter).with_options(options).await?.try_collect().await?)
@@ -183,12 +185,12 @@ impl MongoStore {
     }
 
     /// The first document that a query finds.
-    pub(crate) async fn find_first(&self, collection: Collection, query: Query) -> StoreResult<Option<Document>> {
+    pub(crate) async fn find_first(&self, collection: Collection, query: MongoQuery) -> StoreResult<Option<Document>> {
         Ok(self.find(collection, query.limit(1)).await?.pop())
     }
 }
 
-async fn client_options(uri: &str, options: &Options) -> std::result::Result<ClientOptions, ConnectError> {
+async fn client_options(uri: &str, options: &MongoOptions) -> std::result::Result<ClientOptions, ConnectError> {
     let mut parsed = ClientOptions::parse(uri).await.map_err(|error| {
         // What the driver says may quote the string, and so a password.
         let why = if uri.contains('@') { String::new() } else { format!(" ({})", error.kind) };
@@ -206,10 +208,10 @@ async fn client_options(uri: &str, options: &Options) -> std::result::Result<Cli
 }
 
 fn client(options: ClientOptions) -> std::result::Result<Client, ConnectError> {
-    Client::with_options(options).map_err(|error| StoreError::from(Fault::from(error)).into())
+    Client::with_options(options).map_err(|error| StoreError::from(MongoError::from(error)).into())
 }
 
-async fn hello(client: &Client) -> Result<Document> {
+async fn hello(client: &Client) -> MongoResult<Document> {
     Ok(client.database("admin").run_command(doc! { "hello": 1 }).await?)
 }
 

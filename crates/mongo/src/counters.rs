@@ -6,13 +6,13 @@ use alertcast_core::store::Collection;
 use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
 
-use crate::error::Result;
+use crate::error::MongoResult;
 use crate::query::put;
-use crate::transact::{Tx, Update};
+use crate::transact::{BulkUpdate, MongoTransaction};
 
 /// What is added to the counters of one document.
 #[derive(Debug, Clone)]
-pub(crate) struct Raise {
+pub(crate) struct CounterRaise {
     pub(crate) of: Bson,
     /// Paths of two steps, and by how much.
     pub(crate) counters: [(&'static str, i64); 2],
@@ -20,21 +20,26 @@ pub(crate) struct Raise {
     pub(crate) latest: Option<(&'static str, Time)>,
 }
 
-impl Tx {
+impl MongoTransaction {
     /// Adds to counters. A document that is gone is left out.
     ///
     /// Where a plain increment was refused, the transaction is run again and makes them [anew](crate::forced): so the usual
     /// case costs nothing.
-    pub(crate) async fn raise(&mut self, collection: Collection, raises: Vec<Raise>, now: Time) -> Result<()> {
+    pub(crate) async fn raise(
+        &mut self,
+        collection: Collection,
+        raises: Vec<CounterRaise>,
+        now: Time,
+    ) -> MongoResult<()> {
         let updates = raises.into_iter().map(|raise| {
             let update = raise.update(now);
-            Update::new(doc! { "_id": raise.of }, update)
+            BulkUpdate::new(doc! { "_id": raise.of }, update)
         });
         self.updates(collection.name(), updates.collect()).await.map(drop)
     }
 }
 
-impl Raise {
+impl CounterRaise {
     fn update(&self, now: Time) -> Document {
         let mut update = Document::new();
         put(&mut update, "$set", "updatedAt", now);

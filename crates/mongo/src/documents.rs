@@ -5,8 +5,8 @@ use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
 use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::{
-    Change, Collection, Documents, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS, Result as StoreResult, StoreError,
-    Write, secret, secret_key,
+    AudienceChange, Collection, DocumentStore, DocumentWrite, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS,
+    StoreError, StoreResult, secret, secret_key,
 };
 use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
@@ -16,8 +16,8 @@ use bson::{Binary, Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
-use crate::query::{Query, whole};
+use crate::error::{MongoError, MongoResult};
+use crate::query::{MongoQuery, whole};
 use crate::{changes, list, setup, write};
 
 /// So many ids are asked for at once.
@@ -27,7 +27,7 @@ const IDS_MAX: usize = 1_000;
 const KEY_TAIL_BYTES: usize = 26;
 
 #[async_trait]
-impl Documents for MongoStore {
+impl DocumentStore for MongoStore {
     async fn setup(&self) -> StoreResult<()> {
         setup::setup(self).await
     }
@@ -35,29 +35,30 @@ impl Documents for MongoStore {
     async fn get(&self, collection: Collection, ids: &[ObjectId]) -> StoreResult<Vec<Document>> {
         let mut found = Vec::with_capacity(ids.len());
         for some in ids.chunks(IDS_MAX) {
-            found.extend(self.find(collection, Query::new(doc! { "_id": { "$in": some.to_vec() } })).await?);
+            found.extend(self.find(collection, MongoQuery::new(doc! { "_id": { "$in": some.to_vec() } })).await?);
         }
         Ok(found)
     }
 
     async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
         let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": after } });
-        self.find(collection, Query::new(filter).sorted(doc! { "_id": 1 }).limit(limit)).await
+        self.find(collection, MongoQuery::new(filter).sort_by(doc! { "_id": 1 }).limit(limit)).await
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
         collection.check_unique_by(fields)?;
         let filter = fields.iter().map(|(field, value)| ((*field).to_owned(), doc! { "$eq": value.clone() }.into()));
-        self.find_first(collection, Query::new(filter.collect())).await
+        self.find_first(collection, MongoQuery::new(filter.collect())).await
     }
 
     async fn find_profile(&self, telegram_user_id: &str) -> StoreResult<Option<Document>> {
         let told: Document = PROFILE_FIELDS.iter().map(|name| ((*name).to_owned(), 1.into())).collect();
-        self.find_first(Collection::Users, Query::new(doc! { "telegram.userId": telegram_user_id }).fields(told)).await
+        self.find_first(Collection::Users, MongoQuery::new(doc! { "telegram.userId": telegram_user_id }).fields(told))
+            .await
     }
 
     async fn open_trades_by_config(&self, user: UserId) -> StoreResult<Vec<OpenTrades>> {
-        self.link.bounded(open_trades_by_config(self, user)).await
+        self.link.run_bounded(open_trades_by_config(self, user)).await
     }
 
     async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
@@ -65,14 +66,14 @@ impl Documents for MongoStore {
     }
 
     async fn count(&self, collection: Collection) -> StoreResult<u64> {
-        self.link.bounded(async { Ok(self.collection(collection).count_documents(doc! {}).await?) }).await
+        self.link.run_bounded(async { Ok(self.collection(collection).count_documents(doc! {}).await?) }).await
     }
 
-    async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
+    async fn write(&self, writes: Vec<DocumentWrite>) -> StoreResult<()> {
         write::write(self, writes).await
     }
 
-    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
+    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<AudienceChange>> {
         changes::since(self, seq, limit).await
     }
 
@@ -90,14 +91,14 @@ impl Documents for MongoStore {
         if let Some(after) = after {
             // The chunk that `after` lies in may go on behind it; none before that one does.
             let within = doc! { "alertId": alert, "firstUser": { "$lte": after } };
-            let query = Query::new(within).sorted(doc! { "firstUser": -1 }).fields(doc! { "firstUser": 1 });
+            let query = MongoQuery::new(within).sort_by(doc! { "firstUser": -1 }).fields(doc! { "firstUser": 1 });
             let first = self.find_first(Collection::Decisions, query).await?;
             if let Some(first) = first.and_then(|mut chunk| chunk.remove("firstUser")) {
                 filter.insert("firstUser", doc! { "$gte": first });
             }
             filter.insert("lastUser", doc! { "$gt": after });
         }
-        let query = Query::new(filter).sorted(doc! { "firstUser": 1 }).limit(limit_chunks);
+        let query = MongoQuery::new(filter).sort_by(doc! { "firstUser": 1 }).limit(limit_chunks);
         self.find_as(Collection::Decisions, query).await
     }
 
@@ -112,17 +113,17 @@ impl Documents for MongoStore {
         if let Some(after) = after {
             range.insert("$gt", key(after.to_vec()));
         }
-        let query = Query::new(doc! { "key": range }).sorted(doc! { "key": 1 }).limit(limit);
+        let query = MongoQuery::new(doc! { "key": range }).sort_by(doc! { "key": 1 }).limit(limit);
         self.find_as(Collection::Deliveries, query).await
     }
 
     async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {
-        self.link.bounded(signing_key(self, name, fresh)).await
+        self.link.run_bounded(signing_key(self, name, fresh)).await
     }
 }
 
 /// The seed's aggregation (6.3).
-async fn open_trades_by_config(store: &MongoStore, user: UserId) -> Result<Vec<OpenTrades>> {
+async fn open_trades_by_config(store: &MongoStore, user: UserId) -> MongoResult<Vec<OpenTrades>> {
     let stages = vec![
         doc! { "$match": { "userId": user, "status": TradeStatus::Open } },
         doc! { "$group": { "_id": "$alertConfigId", "count": { "$sum": 1 } } },
@@ -154,9 +155,9 @@ fn open_trades(mut group: Document) -> StoreResult<OpenTrades> {
     Ok(OpenTrades { config, count, document })
 }
 
-async fn signing_key(store: &MongoStore, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
+async fn signing_key(store: &MongoStore, name: &str, fresh: [u8; 32]) -> MongoResult<[u8; 32]> {
     let secrets = store.collection(Collection::Secrets);
-    match secrets.insert_one(secret(name, fresh)).await.map_err(Fault::from) {
+    match secrets.insert_one(secret(name, fresh)).await.map_err(MongoError::from) {
         Ok(_) => Ok(fresh),
         Err(fault) if fault.is_duplicate(Collection::Secrets, "_id") => {
             let kept = secrets.find_one(doc! { "_id": name }).await?;

@@ -61,7 +61,7 @@ pub enum ConnectError {
 
 /// An operation's failure inside this crate.
 #[derive(Debug)]
-pub(crate) enum Fault {
+pub(crate) enum MongoError {
     /// For the caller, as it is.
     Store(StoreError),
     /// From the driver; perhaps worth another attempt.
@@ -73,9 +73,9 @@ pub(crate) enum Fault {
 }
 
 /// The result of a step of an operation.
-pub(crate) type Result<T> = std::result::Result<T, Fault>;
+pub(crate) type MongoResult<T> = std::result::Result<T, MongoError>;
 
-impl Fault {
+impl MongoError {
     /// Whether the transaction did not happen, and may if it is tried again.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
@@ -110,7 +110,7 @@ impl Fault {
 
     /// The server's code of a failed command or write.
     pub(crate) fn code_of(error: &Error) -> Option<i32> {
-        said(error).map(|(code, _)| code)
+        read_code(error).map(|(code, _)| code)
     }
 
     /// Whether what a document holds does not bear the change.
@@ -133,25 +133,25 @@ impl Fault {
     }
 }
 
-impl From<Error> for Fault {
+impl From<Error> for MongoError {
     fn from(error: Error) -> Self {
         Self::Driver(Box::new(error))
     }
 }
 
-impl From<StoreError> for Fault {
+impl From<StoreError> for MongoError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
     }
 }
 
-impl From<Fault> for StoreError {
-    fn from(fault: Fault) -> Self {
+impl From<MongoError> for StoreError {
+    fn from(fault: MongoError) -> Self {
         match fault {
-            Fault::Store(error) => error,
-            Fault::Unfit(said) => Self::Corrupt(said),
-            Fault::Again => Self::Unavailable("others kept changing the same documents".to_owned()),
-            Fault::Driver(error) => match duplicate(&error) {
+            MongoError::Store(error) => error,
+            MongoError::Unfit(said) => Self::Corrupt(said),
+            MongoError::Again => Self::Unavailable("others kept changing the same documents".to_owned()),
+            MongoError::Driver(error) => match duplicate(&error) {
                 Some((collection, field)) => Self::AlreadyExists { collection, field },
                 None => of_driver(&error),
             },
@@ -161,7 +161,7 @@ impl From<Fault> for StoreError {
 
 fn of_driver(error: &Error) -> StoreError {
     let unavailable = |why: &str| StoreError::Unavailable(why.chars().take(MESSAGE_CHARS_MAX).collect());
-    match said(error) {
+    match read_code(error) {
         Some((BAD_LOGIN, _)) => return unavailable(LOGIN_REFUSED),
         Some((UNAUTHORIZED, _)) => return unavailable(NOT_ALLOWED),
         Some((code, message)) => return of_code(code, message).into(),
@@ -216,8 +216,8 @@ pub(crate) fn is_senseless(kind: &ErrorKind) -> bool {
 }
 
 /// An answer that can be read, and does not say what it must.
-pub(crate) fn senseless(what: &str) -> Fault {
-    Fault::Store(StoreError::Unavailable(format!("MongoDB's answer makes no sense: {what}")))
+pub(crate) fn senseless(what: &str) -> MongoError {
+    MongoError::Store(StoreError::Unavailable(format!("MongoDB's answer makes no sense: {what}")))
 }
 
 /// What the driver says when it finds no server to use: it describes all that it knows of each. What is of use to people is
@@ -251,31 +251,31 @@ fn reason(error: &str) -> &str {
 }
 
 /// What a statement of several updates says of a unique index, in its own answer.
-pub(crate) fn of_write_error(code: i32, message: &str) -> Fault {
+pub(crate) fn of_write_error(code: i32, message: &str) -> MongoError {
     if code == DUPLICATE_KEY
         && let Some((collection, field)) = index_in(message)
     {
-        return Fault::Store(StoreError::AlreadyExists { collection, field });
+        return MongoError::Store(StoreError::AlreadyExists { collection, field });
     }
     of_code(code, message)
 }
 
-fn of_code(code: i32, message: &str) -> Fault {
+fn of_code(code: i32, message: &str) -> MongoError {
     if code == BAD_DOCUMENT {
         let why = "a document is not what its collection's validator asks for";
-        return Fault::Store(StoreError::Corrupt(why.to_owned()));
+        return MongoError::Store(StoreError::Corrupt(why.to_owned()));
     }
     let said = format!("{message} ({code})").chars().take(MESSAGE_CHARS_MAX).collect();
-    if UNFIT.contains(&code) { Fault::Unfit(said) } else { Fault::Store(StoreError::Unavailable(said)) }
+    if UNFIT.contains(&code) { MongoError::Unfit(said) } else { MongoError::Store(StoreError::Unavailable(said)) }
 }
 
 fn duplicate(error: &Error) -> Option<(Collection, String)> {
-    let (code, message) = said(error)?;
+    let (code, message) = read_code(error)?;
     if code == DUPLICATE_KEY { index_in(message) } else { None }
 }
 
 /// The server's code and words.
-fn said(error: &Error) -> Option<(i32, &str)> {
+fn read_code(error: &Error) -> Option<(i32, &str)> {
     match &*error.kind {
         ErrorKind::Write(WriteFailure::WriteError(write)) => Some((write.code, &write.message)),
         ErrorKind::Command(command) => Some((command.code, &command.message)),
@@ -342,7 +342,7 @@ mod tests {
             matches!(StoreError::from(fault), StoreError::Corrupt(why) if why.contains("$inc") && why.contains("14"))
         );
         assert!(of_code(28, "Cannot create field").is_unfit());
-        assert!(matches!(of_code(10_107, "not primary"), Fault::Store(StoreError::Unavailable(_))));
+        assert!(matches!(of_code(10_107, "not primary"), MongoError::Store(StoreError::Unavailable(_))));
     }
 
     #[test]
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_makes_no_sense_may_have_been_a_success_and_what_cannot_be_sent_was_none() {
-        let of = |kind: ErrorKind| StoreError::from(Fault::from(Error::from(kind)));
+        let of = |kind: ErrorKind| StoreError::from(MongoError::from(Error::from(kind)));
         let read = bson::Document::from_reader(&[1, 2, 3][..]).unwrap_err();
         assert!(matches!(of(ErrorKind::Bson(read)), StoreError::Unavailable(_)));
         let name = bson::raw::CString::try_from("a\0b").unwrap_err();

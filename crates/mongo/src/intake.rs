@@ -8,7 +8,8 @@ use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::market::Signal;
 use alertcast_core::money::{MAGNITUDE_MAX, Price};
 use alertcast_core::store::{
-    Acceptance, Collection, Intake, IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError, document,
+    AlertAcceptance, AlertIntake, Collection, IntakeKey, OperatorNotice, RejectedWebhook, StoreError, StoreResult,
+    document,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -16,23 +17,23 @@ use bson::{Bson, Document, doc};
 use mongodb::options::ReadConcern;
 
 use crate::accept;
+use crate::batcher::{BatchWaiter, RequestBatcher};
 use crate::connect::MongoStore;
-use crate::line::{Line, Waiter};
 use crate::notice;
-use crate::query::{Query, at_path, whole};
+use crate::query::{MongoQuery, at_path, whole};
 use crate::setup::COUNTERS;
 
 /// How many prices of the past a new one is held against.
 const RECENT_PRICES: usize = 8;
 
 /// Those who wait for a mark: one counter gives the places of all configurations.
-pub(crate) type Marks = Line<(), i64>;
+pub(crate) type MarkRequests = RequestBatcher<(), i64>;
 
 /// Of each configuration, the time of the oldest of its newest prices, as they were known last.
 #[derive(Debug, Default)]
-pub(crate) struct Floors(Mutex<HashMap<ConfigId, Time>>);
+pub(crate) struct PriceFloors(Mutex<HashMap<ConfigId, Time>>);
 
-impl Floors {
+impl PriceFloors {
     fn of(&self, config: ConfigId) -> Option<Time> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&config).copied()
     }
@@ -43,7 +44,7 @@ impl Floors {
 }
 
 #[async_trait]
-impl Intake for MongoStore {
+impl AlertIntake for MongoStore {
     /// One reading for all who wait for it: it begins after each of them asked.
     async fn receipt_mark(&self, _: ConfigId) -> StoreResult<i64> {
         let from = self.clone();
@@ -66,7 +67,7 @@ impl Intake for MongoStore {
 
     async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> StoreResult<Option<AlertId>> {
         let names: Vec<&str> = keys.iter().map(|key| key.key.as_str()).collect();
-        let query = Query::new(doc! { "_id": { "$in": names }, "until": { "$gt": now } });
+        let query = MongoQuery::new(doc! { "_id": { "$in": names }, "until": { "$gt": now } });
         let Some(held) = self.find_first(Collection::IntakeKeys, query).await? else {
             return Ok(None);
         };
@@ -74,16 +75,16 @@ impl Intake for MongoStore {
         holder.map(Some).map_err(|_| StoreError::Corrupt("intake_keys: a key without an alert".to_owned()))
     }
 
-    async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<Acceptance> {
+    async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<AlertAcceptance> {
         accept::accept(self, alert, keys, now).await
     }
 
-    async fn refuse_alert(&self, alert: Alert, notices: Vec<Notice>) -> StoreResult<()> {
+    async fn refuse_alert(&self, alert: Alert, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         let document = document(&alert)?;
         keep_once(self, (Collection::Alerts, document, notices)).await
     }
 
-    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> StoreResult<()> {
+    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         let document = document(&rejected)?;
         keep_once(self, (Collection::RejectedWebhooks, document, notices)).await
     }
@@ -97,14 +98,14 @@ async fn prices_since(store: &MongoStore, config: ConfigId, since: Time) -> Stor
         // What is no price does not take the place of one.
         "alertData.price": { "$gte": -MAGNITUDE_MAX, "$lte": MAGNITUDE_MAX },
     };
-    let query = Query::new(filter).sorted(doc! { "webhook.receivedAt": -1 }).limit(RECENT_PRICES);
+    let query = MongoQuery::new(filter).sort_by(doc! { "webhook.receivedAt": -1 }).limit(RECENT_PRICES);
     let fields = doc! { "webhook.receivedAt": 1, "alertData.price": 1, "alertcast.refusedFor": 1 };
     let found = store.find(Collection::Alerts, query.fields(fields)).await?;
     Ok(found.iter().filter_map(price_point).collect())
 }
 
-async fn tell_mark(store: MongoStore, waiting: Vec<Waiter<(), i64>>) {
-    let read = store.link.bounded(async {
+async fn tell_mark(store: MongoStore, waiting: Vec<BatchWaiter<(), i64>>) {
+    let read = store.link.run_bounded(async {
         // A primary that has been replaced and does not know it must not answer.
         let counters = store.db().collection::<Document>(COUNTERS);
         let counter = counters.find_one(doc! { "_id": accept::ORDER });
@@ -119,7 +120,7 @@ async fn tell_mark(store: MongoStore, waiting: Vec<Waiter<(), i64>>) {
 }
 
 /// Keeps a document and gives its notices, unless that has been done.
-async fn keep_once(store: &MongoStore, kept: (Collection, Document, Vec<Notice>)) -> StoreResult<()> {
+async fn keep_once(store: &MongoStore, kept: (Collection, Document, Vec<OperatorNotice>)) -> StoreResult<()> {
     let (of, turn) = (kept.0, notice::gates(&kept.2));
     let done = store.transact(turn, kept, |tx, (collection, document, notices)| {
         Box::pin(async move {
@@ -143,5 +144,5 @@ fn price_point(alert: &Document) -> Option<PricePoint> {
 
 /// The states of an alert that is still to be worked on.
 pub(crate) fn pending_states() -> Bson {
-    Bson::from(vec![AlertStatus::Received, AlertStatus::Processing])
+    Bson::from(vec![AlertStatus::Received, AlertStatus::AlertProcessing])
 }

@@ -20,9 +20,9 @@ const _: () = assert!(SLOW.as_millis() * 2 <= SILENCE.as_millis());
 
 /// Counts them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Interruptions(Arc<AtomicU64>);
+pub(crate) struct InterruptionCount(Arc<AtomicU64>);
 
-impl Interruptions {
+impl InterruptionCount {
     pub(crate) fn count(&self) -> u64 {
         self.0.load(Ordering::Acquire)
     }

@@ -1,28 +1,26 @@
 //! Leases: who does which share of the work. Each change is one write of one document.
 
 use alertcast_core::reading::read_bytes;
-use alertcast_core::store::{
-    BrokenLease, Collection, Lease, Leases, Result as StoreResult, StoreError, document, read,
-};
+use alertcast_core::store::{BrokenLease, Collection, Lease, LeaseStore, StoreError, StoreResult, document, read};
 use async_trait::async_trait;
 use bson::{Document, RawDocumentBuf, doc};
 use mongodb::options::ReturnDocument;
 
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
-use crate::query::Query;
-use crate::transact::Tx;
+use crate::error::{MongoError, MongoResult};
+use crate::query::MongoQuery;
+use crate::transact::MongoTransaction;
 
 #[async_trait]
-impl Leases for MongoStore {
+impl LeaseStore for MongoStore {
     async fn leases(&self, prefix: &str) -> StoreResult<Vec<Lease>> {
-        let query = Query::new(doc! { "_id": { "$gte": prefix } }).sorted(doc! { "_id": 1 });
+        let query = MongoQuery::new(doc! { "_id": { "$gte": prefix } }).sort_by(doc! { "_id": 1 });
         let all: Vec<Lease> = self.interruptions.heed(self.find_as(Collection::Leases, query)).await?;
         Ok(all.into_iter().take_while(|lease| lease.name.starts_with(prefix)).collect())
     }
 
     async fn broken_leases(&self) -> StoreResult<Vec<BrokenLease>> {
-        let query = Query::new(doc! { "_id": { "$gte": "" } }).sorted(doc! { "_id": 1 });
+        let query = MongoQuery::new(doc! { "_id": { "$gte": "" } }).sort_by(doc! { "_id": 1 });
         let all = self.interruptions.heed(self.find_raw(Collection::Leases, query)).await?;
         let broken = all.iter().filter(|raw| read_bytes::<Lease>(Collection::Leases, raw.as_bytes()).is_err());
         let named = broken.filter_map(|raw| {
@@ -54,10 +52,10 @@ impl Leases for MongoStore {
     }
 
     async fn take_lease(&self, name: &str, owner: &str, seen: Option<&Lease>) -> StoreResult<Option<Lease>> {
-        let _turn = self.gates.pass(&[name]).await;
+        let _turn = self.locks.pass(&[name]).await;
         match seen {
-            None => self.link.bounded(take_new(self, name, owner)).await,
-            Some(seen) => self.link.bounded(take_over(self, name, owner, seen)).await,
+            None => self.link.run_bounded(take_new(self, name, owner)).await,
+            Some(seen) => self.link.run_bounded(take_over(self, name, owner, seen)).await,
         }
     }
 
@@ -71,9 +69,9 @@ impl Leases for MongoStore {
     }
 
     async fn forget_lease(&self, seen: &Lease) -> StoreResult<()> {
-        let _turn = self.gates.pass(&[&seen.name]).await;
+        let _turn = self.locks.pass(&[&seen.name]).await;
         self.link
-            .bounded(async {
+            .run_bounded(async {
                 let as_seen = doc! {
                     "_id": &seen.name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal,
                 };
@@ -93,9 +91,9 @@ fn lease(document: Document) -> StoreResult<Lease> {
 }
 
 /// Whether it stood as seen; then it is gone.
-async fn remove_as_seen(tx: &mut Tx, seen: &BrokenLease) -> Result<bool> {
+async fn remove_as_seen(tx: &mut MongoTransaction, seen: &BrokenLease) -> MongoResult<bool> {
     let this = doc! { "_id": &seen.name };
-    let kept = tx.find_each::<Lease>(Collection::Leases, Query::new(this.clone()).limit(1)).await?;
+    let kept = tx.find_each::<Lease>(Collection::Leases, MongoQuery::new(this.clone()).limit(1)).await?;
     let stands = kept.first().is_some_and(|(raw, _)| raw.as_bytes() == seen.bytes);
     if stands {
         tx.delete(Collection::Leases, this).await?;
@@ -103,16 +101,16 @@ async fn remove_as_seen(tx: &mut Tx, seen: &BrokenLease) -> Result<bool> {
     Ok(stands)
 }
 
-async fn take_new(store: &MongoStore, name: &str, owner: &str) -> Result<Option<Lease>> {
+async fn take_new(store: &MongoStore, name: &str, owner: &str) -> MongoResult<Option<Lease>> {
     let first = doc! { "_id": name, "owner": owner, "epoch": 1_i64, "renewal": 1_i64 };
-    match store.collection(Collection::Leases).insert_one(&first).await.map_err(Fault::from) {
+    match store.collection(Collection::Leases).insert_one(&first).await.map_err(MongoError::from) {
         Ok(_) => Ok(Some(lease(first)?)),
         Err(fault) if fault.is_duplicate(Collection::Leases, "_id") => Ok(None),
         Err(fault) => Err(fault),
     }
 }
 
-async fn take_over(store: &MongoStore, name: &str, owner: &str, seen: &Lease) -> Result<Option<Lease>> {
+async fn take_over(store: &MongoStore, name: &str, owner: &str, seen: &Lease) -> MongoResult<Option<Lease>> {
     let as_seen = doc! { "_id": name, "owner": &seen.owner, "epoch": seen.epoch, "renewal": seen.renewal };
     let update = doc! { "$set": { "owner": owner }, "$inc": { "epoch": 1_i64, "renewal": 1_i64 } };
     let leases = store.collection(Collection::Leases).clone_with_type::<RawDocumentBuf>();
@@ -123,10 +121,10 @@ async fn take_over(store: &MongoStore, name: &str, owner: &str, seen: &Lease) ->
 
 /// Changes a lease that is still the caller's. A commit under the lease holds its document, so this takes its turn.
 async fn change_own(store: &MongoStore, lease: &Lease, update: Document) -> StoreResult<bool> {
-    let _turn = store.gates.pass(&[&lease.name]).await;
+    let _turn = store.locks.pass(&[&lease.name]).await;
     store
         .link
-        .bounded(async {
+        .run_bounded(async {
             let own = doc! { "_id": &lease.name, "owner": &lease.owner, "epoch": lease.epoch };
             Ok(store.collection(Collection::Leases).update_one(own, update).await?.matched_count == 1)
         })

@@ -3,8 +3,8 @@
 //!
 //! - [`connect`]: reaching the server and refusing one that cannot keep our promises; [`link`]: staying with it.
 //!   [`setup`]: collections, indexes.
-//! - [`transact`]: a transaction with its retries; [`gates`] keeps the tasks of one process out of each other's way,
-//!   [`line`] lets them share what they want at the same time.
+//! - [`transact`]: a transaction with its retries; [`local_locks`] keeps the tasks of one process out of each other's way,
+//!   [`batcher`] lets them share what they want at the same time.
 //! - The ports, one file each: [`intake`] (with [`accept`]), [`work`] (with [`commit`]), [`outbox`] (with [`working_set`],
 //!   [`sweep`], [`settle`]), [`actions`], [`leases`], [`watch`], [`documents`] (with [`write`]).
 //!
@@ -15,26 +15,26 @@
 
 mod accept;
 mod actions;
-mod aside;
+mod batcher;
 mod changes;
 mod commit;
 mod connect;
 mod counters;
 mod documents;
 mod error;
-mod forced;
-mod gates;
 mod intake;
 mod interruption;
 mod leases;
-mod line;
 mod link;
 mod list;
+mod literal_update;
+mod local_locks;
 mod notice;
 mod outbox;
 #[cfg(test)]
 mod plans;
 mod query;
+mod set_aside;
 mod settle;
 mod setup;
 mod sweep;
@@ -44,5 +44,5 @@ mod work;
 mod working_set;
 mod write;
 
-pub use connect::{MongoStore, Options};
+pub use connect::{MongoOptions, MongoStore};
 pub use error::ConnectError;

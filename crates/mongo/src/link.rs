@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use alertcast_core::store::{Result as StoreResult, StoreError};
+use alertcast_core::store::{StoreError, StoreResult};
 use bson::{RawDocumentBuf, doc};
 use futures::FutureExt as _;
 use mongodb::options::ClientOptions;
@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::accept::ORDER;
-use crate::error::Result;
+use crate::error::MongoResult;
 use crate::setup::COUNTERS;
 use crate::transact::OPERATION_DURATION_MAX;
 
@@ -58,7 +58,7 @@ impl ServerLink {
 
     /// Gives up after [`OPERATION_DURATION_MAX`]. Nothing that a server answers ends the caller: a defect that the driver
     /// meets in it is a failure like others.
-    pub(crate) async fn bounded<T>(&self, run: impl Future<Output = Result<T>>) -> StoreResult<T> {
+    pub(crate) async fn run_bounded<T>(&self, run: impl Future<Output = MongoResult<T>>) -> StoreResult<T> {
         match timeout(OPERATION_DURATION_MAX, AssertUnwindSafe(run).catch_unwind()).await {
             Ok(Ok(Ok(value))) => Ok(value),
             Ok(Ok(Err(fault))) => {

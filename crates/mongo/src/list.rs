@@ -4,13 +4,13 @@
 //! for its order alone, and documents of one value are put in the order of their ids here; those of a value at which an
 //! answer was cut off are asked for on their own.
 
-use alertcast_core::store::listing::{EXAMINED_MAX, ListPage, ListQuery, Mark, Way, mark};
-use alertcast_core::store::{Result as StoreResult, StoreError};
+use alertcast_core::store::listing::{EXAMINED_MAX, ListOrder, ListPage, ListQuery, PageMark, mark};
+use alertcast_core::store::{StoreError, StoreResult};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use crate::connect::MongoStore;
-use crate::query::{Query, at_path, whole};
+use crate::query::{MongoQuery, at_path, whole};
 
 /// Documents that are asked for at once, where not every one of them is wanted.
 const STEP: usize = 500;
@@ -20,7 +20,7 @@ pub(crate) async fn list(store: &MongoStore, query: &ListQuery) -> StoreResult<L
     let Some(way) = query.way() else {
         return Err(StoreError::Corrupt(format!("{} is not listed by {}", query.collection, query.sort)));
     };
-    let mut walk = Walk::new(query, way);
+    let mut walk = ListWalk::new(query, way);
     let mut page = ListPage::default();
     let mut examined = 0;
     while let Some(found) = walk.next(store).await? {
@@ -45,17 +45,17 @@ pub(crate) async fn list(store: &MongoStore, query: &ListQuery) -> StoreResult<L
 }
 
 /// A walk through the documents that a way leads to, in their order.
-struct Walk<'q> {
+struct ListWalk<'q> {
     query: &'q ListQuery,
-    way: Way,
+    way: ListOrder,
     step: usize,
-    stage: Stage,
+    stage: ListStage,
 }
 
 /// What is asked for next.
-enum Stage {
+enum ListStage {
     /// What is beyond the mark, in the whole order: by id alone, or where it is few.
-    InOrder(Option<Mark>),
+    InOrder(Option<PageMark>),
     /// What has this value, beyond the id where there is one.
     Of(Bson, Option<ObjectId>),
     /// What is beyond this value, or all that has one.
@@ -63,15 +63,15 @@ enum Stage {
     Ended,
 }
 
-impl<'q> Walk<'q> {
-    fn new(query: &'q ListQuery, way: Way) -> Self {
+impl<'q> ListWalk<'q> {
+    fn new(query: &'q ListQuery, way: ListOrder) -> Self {
         // One more tells that there is more, and the last of an answer may be the first of several.
         let step = if query.residual(way).next().is_some() { STEP } else { query.limit() + 2 };
         let after = query.after.clone();
         let stage = match (way.ordered_by, after) {
-            (None | Some("_id"), after) => Stage::InOrder(after),
-            (Some(_), Some(after)) => Stage::Of(after.value, Some(after.id)),
-            (Some(_), None) => Stage::Beyond(None),
+            (None | Some("_id"), after) => ListStage::InOrder(after),
+            (Some(_), Some(after)) => ListStage::Of(after.value, Some(after.id)),
+            (Some(_), None) => ListStage::Beyond(None),
         };
         Self { query, way, step, stage }
     }
@@ -79,34 +79,34 @@ impl<'q> Walk<'q> {
     /// The next documents; none: there are no more.
     async fn next(&mut self, store: &MongoStore) -> StoreResult<Option<Vec<Document>>> {
         let asked = match &self.stage {
-            Stage::InOrder(after) => {
-                Query::new(in_order(self.query, self.way, after.as_ref())).sorted(whole_order(self.query))
+            ListStage::InOrder(after) => {
+                MongoQuery::new(in_order(self.query, self.way, after.as_ref())).sort_by(whole_order(self.query))
             }
-            Stage::Of(value, after) => {
+            ListStage::Of(value, after) => {
                 let of_value = of_value(self.query, self.way, value, *after);
-                Query::new(of_value).sorted(doc! { "_id": direction(self.query) })
+                MongoQuery::new(of_value).sort_by(doc! { "_id": direction(self.query) })
             }
-            Stage::Beyond(after) => {
+            ListStage::Beyond(after) => {
                 let beyond = beyond(self.query, self.way, after.as_ref());
-                Query::new(beyond).sorted(doc! { self.query.sort: direction(self.query) })
+                MongoQuery::new(beyond).sort_by(doc! { self.query.sort: direction(self.query) })
             }
-            Stage::Ended => return Ok(None),
+            ListStage::Ended => return Ok(None),
         };
         let mut found = store.find(self.query.collection, asked.limit(self.step)).await?;
         let is_last = found.len() < self.step;
         let last = found.last().and_then(|last| mark(last, self.query.sort));
-        self.stage = match (std::mem::replace(&mut self.stage, Stage::Ended), last) {
-            (Stage::InOrder(_), Some(last)) if !is_last => Stage::InOrder(Some(last)),
-            (Stage::Of(value, _), Some(last)) if !is_last => Stage::Of(value, Some(last.id)),
-            (Stage::Of(value, _), _) => Stage::Beyond(Some(value)),
-            (Stage::Beyond(_), Some(last)) => {
+        self.stage = match (std::mem::replace(&mut self.stage, ListStage::Ended), last) {
+            (ListStage::InOrder(_), Some(last)) if !is_last => ListStage::InOrder(Some(last)),
+            (ListStage::Of(value, _), Some(last)) if !is_last => ListStage::Of(value, Some(last.id)),
+            (ListStage::Of(value, _), _) => ListStage::Beyond(Some(value)),
+            (ListStage::Beyond(_), Some(last)) => {
                 if !is_last {
                     found.retain(|one| at_path(one, self.query.sort) != Some(&last.value));
                 }
                 by_id_within_a_value(self.query, &mut found);
-                if is_last { Stage::Ended } else { Stage::Of(last.value, None) }
+                if is_last { ListStage::Ended } else { ListStage::Of(last.value, None) }
             }
-            _ => Stage::Ended,
+            _ => ListStage::Ended,
         };
         Ok(Some(found))
     }
@@ -123,28 +123,28 @@ fn by_id_within_a_value(query: &ListQuery, found: &mut [Document]) {
 }
 
 /// What the way's index is asked for by equality.
-fn served(query: &ListQuery, way: Way) -> Document {
-    let equal = query.served(way).map(|(path, value)| (path.to_owned(), doc! { "$eq": value.clone() }.into()));
+fn serve_filter(query: &ListQuery, way: ListOrder) -> Document {
+    let equal = query.served_fields(way).map(|(path, value)| (path.to_owned(), doc! { "$eq": value.clone() }.into()));
     equal.collect()
 }
 
-fn of_value(query: &ListQuery, way: Way, value: &Bson, after: Option<ObjectId>) -> Document {
-    let mut filter = served(query, way);
+fn of_value(query: &ListQuery, way: ListOrder, value: &Bson, after: Option<ObjectId>) -> Document {
+    let mut filter = serve_filter(query, way);
     filter.insert(query.sort, doc! { "$eq": value.clone() });
     filter.extend(after.map(|after| ("_id".to_owned(), doc! { sign(query): after }.into())));
     filter
 }
 
 /// A value beyond another is of its type, and so is not null.
-fn beyond(query: &ListQuery, way: Way, after: Option<&Bson>) -> Document {
-    let mut filter = served(query, way);
+fn beyond(query: &ListQuery, way: ListOrder, after: Option<&Bson>) -> Document {
+    let mut filter = serve_filter(query, way);
     let has_one = || doc! { "$ne": Bson::Null };
     filter.insert(query.sort, after.map_or_else(has_one, |after| doc! { sign(query): after.clone() }));
     filter
 }
 
-fn in_order(query: &ListQuery, way: Way, after: Option<&Mark>) -> Document {
-    let mut filter = served(query, way);
+fn in_order(query: &ListQuery, way: ListOrder, after: Option<&PageMark>) -> Document {
+    let mut filter = serve_filter(query, way);
     let (sort, sign) = (query.sort, sign(query));
     if sort == "_id" {
         filter.extend(after.map(|after| ("_id".to_owned(), doc! { sign: after.id }.into())));
@@ -177,7 +177,7 @@ fn whole_order(query: &ListQuery) -> Document {
     }
 }
 
-fn is_wanted(query: &ListQuery, way: Way, document: &Document) -> bool {
+fn is_wanted(query: &ListQuery, way: ListOrder, document: &Document) -> bool {
     let same = |kept: &Bson, value: &Bson| match (whole(kept), whole(value)) {
         (Some(a), Some(b)) => a == b,
         _ => kept == value,

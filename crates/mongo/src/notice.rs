@@ -2,30 +2,30 @@
 
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::money::Count;
-use alertcast_core::store::{Collection, Notice, document};
+use alertcast_core::store::{Collection, OperatorNotice, document};
 use bson::{Document, doc};
 
-use crate::error::{Fault, Result};
-use crate::gates::OPERATORS;
-use crate::query::{Query, put, whole};
-use crate::transact::Tx;
+use crate::error::{MongoError, MongoResult};
+use crate::local_locks::OPERATORS;
+use crate::query::{MongoQuery, put, whole};
+use crate::transact::MongoTransaction;
 
-/// The gates that a transaction with these notices passes.
-pub(crate) const fn gates(notices: &[Notice]) -> &'static [&'static str] {
+/// The locks that a transaction with these notices passes.
+pub(crate) const fn gates(notices: &[OperatorNotice]) -> &'static [&'static str] {
     if notices.is_empty() { &[] } else { &[OPERATORS] }
 }
 
-impl Tx {
-    pub(crate) async fn give_notices(&mut self, notices: &[Notice]) -> Result<()> {
+impl MongoTransaction {
+    pub(crate) async fn give_notices(&mut self, notices: &[OperatorNotice]) -> MongoResult<()> {
         for notice in notices {
             self.give(notice).await?;
         }
         Ok(())
     }
 
-    async fn give(&mut self, notice: &Notice) -> Result<()> {
+    async fn give(&mut self, notice: &OperatorNotice) -> MongoResult<()> {
         let keys = [&notice.first.key, &notice.more.key].map(|key| bson::Bson::from(key.clone()));
-        let query = Query::new(doc! { "key": { "$in": keys.to_vec() } }).fields(doc! { "key": 1 });
+        let query = MongoQuery::new(doc! { "key": { "$in": keys.to_vec() } }).fields(doc! { "key": 1 });
         let kept = self.find(Collection::Deliveries, query).await?;
         let is_kept = |delivery: &Delivery| {
             kept.iter().any(|found| found.get("key") == Some(&bson::Bson::from(delivery.key.clone())))
@@ -49,14 +49,14 @@ impl Tx {
     }
 
     /// Inserts a delivery whose key was free in this transaction's snapshot.
-    async fn insert_unseen(&mut self, delivery: Document) -> Result<()> {
+    async fn insert_unseen(&mut self, delivery: Document) -> MongoResult<()> {
         self.insert_new_deliveries(vec![delivery]).await
     }
 
     /// Inserts deliveries whose keys were free in this transaction's snapshot. One that is taken since: another attempt.
-    pub(crate) async fn insert_new_deliveries(&mut self, deliveries: Vec<Document>) -> Result<()> {
+    pub(crate) async fn insert_new_deliveries(&mut self, deliveries: Vec<Document>) -> MongoResult<()> {
         match self.insert(Collection::Deliveries, deliveries).await {
-            Err(fault) if fault.is_duplicate(Collection::Deliveries, "key") => Err(Fault::Again),
+            Err(fault) if fault.is_duplicate(Collection::Deliveries, "key") => Err(MongoError::Again),
             answer => answer,
         }
     }

@@ -3,52 +3,52 @@
 use alertcast_core::delivery::consequences::WorkingSet;
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::reading::{Found, read_document};
+use alertcast_core::reading::{ReadableDocuments, read_document};
 use alertcast_core::store::{
-    AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult,
+    AttemptRecord, Collection, DeliveryOutbox, LeaseFence, OperatorNotice, SettlingOutcome, StoreResult, TakeResult,
 };
 use alertcast_core::time::Time;
-use alertcast_core::user::{Refuser, with_refuser};
+use alertcast_core::user::{RefusingRecipient, with_refuser};
 use async_trait::async_trait;
 use bson::{Bson, doc};
 
 use crate::actions::update_for;
 use crate::connect::MongoStore;
-use crate::error::Result;
-use crate::gates::{CHANGES, OPERATORS};
-use crate::query::Query;
-use crate::transact::{Tx, Update};
+use crate::error::MongoResult;
+use crate::local_locks::{CHANGES, OPERATORS};
+use crate::query::MongoQuery;
+use crate::transact::{BulkUpdate, MongoTransaction};
 use crate::{settle, sweep, working_set};
 
 #[async_trait]
-impl Outbox for MongoStore {
+impl DeliveryOutbox for MongoStore {
     async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
         due(self, lane, now, limit).await
     }
 
     async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>> {
         let later = doc! { "lane": lane, "state": DeliveryState::Pending, "dueAt": { "$gt": now } };
-        let query = Query::new(later).sorted(doc! { "dueAt": 1 }).fields(doc! { "_id": 0, "dueAt": 1 });
+        let query = MongoQuery::new(later).sort_by(doc! { "dueAt": 1 }).fields(doc! { "_id": 0, "dueAt": 1 });
         let next = self.find_first(Collection::Deliveries, query).await?;
         Ok(next.and_then(|next| next.get_datetime("dueAt").ok().copied()).map(Time::from))
     }
 
-    async fn take(&self, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> StoreResult<TakeResult> {
+    async fn take(&self, fence: &LeaseFence, deliveries: &[DeliveryId], now: Time) -> StoreResult<TakeResult> {
         let asked = (fence.clone(), deliveries.to_vec(), now);
-        let gates = [fence.lease.as_str()];
-        self.transact(&gates, asked, |tx, (fence, ids, now)| Box::pin(take(tx, fence, ids, *now))).await
+        let locks = [fence.lease.as_str()];
+        self.transact(&locks, asked, |tx, (fence, ids, now)| Box::pin(take(tx, fence, ids, *now))).await
     }
 
     async fn record_attempts(
         &self,
-        fence: &Fence,
+        fence: &LeaseFence,
         records: Vec<AttemptRecord>,
         now: Time,
     ) -> StoreResult<Vec<AlertId>> {
         let blocks = |record: &AttemptRecord| record.outcome.refuser().is_some();
-        let gates: &[&str] = if records.iter().any(blocks) { &[&fence.lease, CHANGES] } else { &[&fence.lease] };
+        let locks: &[&str] = if records.iter().any(blocks) { &[&fence.lease, CHANGES] } else { &[&fence.lease] };
         let told = (fence.clone(), records, now);
-        self.transact(gates, told, |tx, (fence, records, now)| Box::pin(record(tx, fence, records, *now))).await
+        self.transact(locks, told, |tx, (fence, records, now)| Box::pin(record(tx, fence, records, *now))).await
     }
 
     async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()> {
@@ -58,7 +58,7 @@ impl Outbox for MongoStore {
                 let noted = copies.iter().map(|(id, message_id)| {
                     let unknown =
                         doc! { "_id": id, "messageId": { "$ne": message_id }, "copies": { "$ne": message_id } };
-                    Update::new(unknown, doc! { "$push": { "copies": message_id }, "$set": { "updatedAt": *now } })
+                    BulkUpdate::new(unknown, doc! { "$push": { "copies": message_id }, "$set": { "updatedAt": *now } })
                 });
                 tx.updates(Collection::Deliveries.name(), noted.collect()).await.map(drop)
             })
@@ -66,19 +66,19 @@ impl Outbox for MongoStore {
         .await
     }
 
-    async fn tell_operators(&self, notices: Vec<Notice>) -> StoreResult<()> {
+    async fn tell_operators(&self, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         self.transact(&[OPERATORS], notices, |tx, notices| Box::pin(tx.give_notices(notices))).await
     }
 
-    async fn recover(&self, fence: &Fence, now: Time) -> StoreResult<u64> {
-        let gates = [fence.lease.as_str()];
-        self.transact(&gates, (fence.clone(), now), |tx, (fence, now)| Box::pin(sweep::recover(tx, fence, *now))).await
+    async fn recover(&self, fence: &LeaseFence, now: Time) -> StoreResult<u64> {
+        let locks = [fence.lease.as_str()];
+        self.transact(&locks, (fence.clone(), now), |tx, (fence, now)| Box::pin(sweep::recover(tx, fence, *now))).await
     }
 
-    async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> StoreResult<()> {
-        let gates = [fence.lease.as_str()];
+    async fn defer_chat(&self, fence: &LeaseFence, chat: &str, until: Time) -> StoreResult<()> {
+        let locks = [fence.lease.as_str()];
         let asked = (fence.clone(), chat.to_owned(), until);
-        self.transact(&gates, asked, |tx, (fence, chat, until)| Box::pin(sweep::defer_chat(tx, fence, chat, *until)))
+        self.transact(&locks, asked, |tx, (fence, chat, until)| Box::pin(sweep::defer_chat(tx, fence, chat, *until)))
             .await
     }
 
@@ -91,12 +91,12 @@ impl Outbox for MongoStore {
         self.transact(&[], (now, limit), |tx, (now, limit)| Box::pin(sweep::expire_overdue(tx, *now, *limit))).await
     }
 
-    async fn settle(&self, alert: AlertId, now: Time) -> StoreResult<Settled> {
+    async fn settle(&self, alert: AlertId, now: Time) -> StoreResult<SettlingOutcome> {
         settle::settle(self, alert, now).await
     }
 
     async fn unsettled(&self, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
-        settle::unsettled(self, after, limit).await
+        settle::find_unsettled(self, after, limit).await
     }
 
     async fn purge(
@@ -115,7 +115,7 @@ impl Outbox for MongoStore {
 async fn due(store: &MongoStore, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
     let due = doc! { "lane": lane, "state": DeliveryState::Pending, "dueAt": { "$lte": now } };
     let order = doc! { "priority": 1, "queuedAt": 1, "rotation": 1 };
-    let query = Query::new(due.clone()).sorted(order).limit(limit.saturating_add(1));
+    let query = MongoQuery::new(due.clone()).sort_by(order).limit(limit.saturating_add(1));
     let mut found = store.find(Collection::Deliveries, query).await?;
     let place =
         |delivery: &bson::Document| ["priority", "queuedAt", "rotation"].map(|field| delivery.get(field).cloned());
@@ -127,17 +127,17 @@ async fn due(store: &MongoStore, lane: &str, now: Time, limit: usize) -> StoreRe
         let mut same = due;
         let [priority, queued_at, rotation] = cut.map(|value| value.unwrap_or(Bson::Null));
         same.extend(doc! { "priority": priority, "queuedAt": queued_at, "rotation": rotation });
-        let query = Query::new(same).sorted(doc! { "_id": 1 }).limit(limit - found.len());
+        let query = MongoQuery::new(same).sort_by(doc! { "_id": 1 }).limit(limit - found.len());
         found.extend(store.find(Collection::Deliveries, query).await?);
     }
     for same in found.chunk_by_mut(|one, next| place(one) == place(next)) {
         same.sort_by_key(|delivery| delivery.get_object_id("_id").ok());
     }
     let read = found.into_iter().map(|delivery| read_document(Collection::Deliveries, &delivery));
-    Ok(store.unreadables.sift(read.collect::<Found<Delivery>>()))
+    Ok(store.unreadables.sift(read.collect::<ReadableDocuments<Delivery>>()))
 }
 
-async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Result<TakeResult> {
+async fn take(tx: &mut MongoTransaction, fence: &LeaseFence, ids: &[DeliveryId], now: Time) -> MongoResult<TakeResult> {
     tx.fence(fence).await?;
     let mut set = WorkingSet::new(now);
     working_set::load(tx, &mut set, |set| set.ask_for_taking(ids)).await?;
@@ -150,7 +150,12 @@ async fn take(tx: &mut Tx, fence: &Fence, ids: &[DeliveryId], now: Time) -> Resu
     Ok(TakeResult { taken, settle: working_set::write(tx, set, now).await?.settle })
 }
 
-async fn record(tx: &mut Tx, fence: &Fence, records: &[AttemptRecord], now: Time) -> Result<Vec<AlertId>> {
+async fn record(
+    tx: &mut MongoTransaction,
+    fence: &LeaseFence,
+    records: &[AttemptRecord],
+    now: Time,
+) -> MongoResult<Vec<AlertId>> {
     tx.fence(fence).await?;
     let mut set = WorkingSet::new(now);
     working_set::load(tx, &mut set, |set| set.ask_for_recording(fence.epoch, records)).await?;
@@ -165,17 +170,21 @@ async fn record(tx: &mut Tx, fence: &Fence, records: &[AttemptRecord], now: Time
 }
 
 /// Notes with the users who will not have our messages.
-async fn note_refusers(tx: &mut Tx, refusers: &[(UserId, Refuser)], now: Time) -> Result<()> {
+async fn note_refusers(
+    tx: &mut MongoTransaction,
+    refusers: &[(UserId, RefusingRecipient)],
+    now: Time,
+) -> MongoResult<()> {
     if refusers.is_empty() {
         return Ok(());
     }
     let users: Vec<Bson> = refusers.iter().map(|(user, _)| Bson::from(*user)).collect();
     let (mut updates, mut changed) = (Vec::new(), Vec::new());
-    for user in tx.find(Collection::Users, Query::new(doc! { "_id": { "$in": users } })).await? {
+    for user in tx.find(Collection::Users, MongoQuery::new(doc! { "_id": { "$in": users } })).await? {
         let Ok(id) = user.get_object_id("_id") else { continue };
         for (_, refuser) in refusers.iter().filter(|(user, _)| user.0 == id) {
             if let Some(change) = with_refuser(&user, refuser, now) {
-                updates.push(Update::new(doc! { "_id": id }, update_for(change)));
+                updates.push(BulkUpdate::new(doc! { "_id": id }, update_for(change)));
                 changed.push((Collection::Users, id));
             }
         }

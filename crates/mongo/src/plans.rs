@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use alertcast_core::conformance::Harness;
+use alertcast_core::conformance::StoreHarness;
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{BOTH, Scene, dead, finished, opening, retry, sent};
+use alertcast_core::conformance::scene::{BOTH, TestScene, dead, finish_commit, opening_commit, retry, sent_outcome};
 use alertcast_core::delivery::{Channel, DeliveryState};
-use alertcast_core::store::collection::{Direction, Index};
-use alertcast_core::store::listing::{ListQuery, Mark, listing};
-use alertcast_core::store::{AttemptRecord, Collection, Documents as _, Outcome, Store, UserSpan};
+use alertcast_core::store::collection::{IndexDeclaration, SortDirection};
+use alertcast_core::store::listing::{ListQuery, PageMark, find_listing};
+use alertcast_core::store::{AttemptOutcome, AttemptRecord, Collection, DocumentStore as _, Store, UserSpan};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -23,7 +23,7 @@ use mongodb::event::command::CommandEvent;
 use mongodb::options::ClientOptions;
 
 use crate::connect::MongoStore;
-use crate::setup::{name, wanted};
+use crate::setup::{list_wanted, name};
 
 /// A statement that looks for documents.
 #[derive(Debug, Clone)]
@@ -70,7 +70,7 @@ fn said(filter: &Document, path: &str) -> Option<Said> {
 }
 
 /// Whether every document that is looked for is in a partial index.
-fn is_within(filter: &Document, index: &Index) -> bool {
+fn is_within(filter: &Document, index: &IndexDeclaration) -> bool {
     if index.above_zero.is_some_and(|path| filter.get(path) != Some(&doc! { "$gt": 0 }.into())) {
         return false;
     }
@@ -83,7 +83,7 @@ fn is_within(filter: &Document, index: &Index) -> bool {
     }
 }
 
-fn by_index(asked: &Asked, index: &Index) -> Option<Plan> {
+fn by_index(asked: &Asked, index: &IndexDeclaration) -> Option<Plan> {
     if !is_within(&asked.filter, index) {
         return None;
     }
@@ -99,11 +99,11 @@ fn by_index(asked: &Asked, index: &Index) -> Option<Plan> {
 }
 
 /// Whether what comes by these keys comes in the wanted order, forwards or backwards.
-fn is_ordered(asked: &Asked, keys: &[(&str, Direction)]) -> bool {
+fn is_ordered(asked: &Asked, keys: &[(&str, SortDirection)]) -> bool {
     let is_one = |path: &&String| !matches!(said(&asked.filter, path), Some(Said::Is(_)));
     let wanted: Vec<(&String, i32)> =
         asked.sort.iter().filter(|(path, _)| is_one(path)).map(|(path, way)| (path, way.as_i32().unwrap())).collect();
-    let sign = |way: Direction| if way == Direction::Up { 1 } else { -1 };
+    let sign = |way: SortDirection| if way == SortDirection::Up { 1 } else { -1 };
     let turns: Vec<i32> = wanted.iter().zip(keys).map(|((_, way), key)| way * sign(key.1)).collect();
     wanted.len() <= keys.len()
         && wanted.iter().zip(keys).all(|((path, _), key)| *path == key.0)
@@ -128,7 +128,7 @@ fn plan(asked: &Asked) -> Option<Plan> {
     let walks_ids = asked.filter.is_empty() && first.is_some_and(|path| path == "_id");
     let ranges_ids = by_id == Some(Said::Range) && first.is_none_or(|path| path == "_id");
     let by_ids = (walks_ids || ranges_ids).then(|| of_id(usize::from(ranges_ids), 0));
-    let all = wanted(asked.collection).filter_map(|index| by_index(asked, index)).chain(by_ids);
+    let all = list_wanted(asked.collection).filter_map(|index| by_index(asked, index)).chain(by_ids);
     all.max_by_key(|plan| (!plan.sorts_in_memory, plan.bounds, plan.exact))
 }
 
@@ -211,7 +211,7 @@ impl Watched {
 }
 
 #[async_trait]
-impl Harness for Watched {
+impl StoreHarness for Watched {
     async fn fresh(&self) -> Arc<dyn Store> {
         let store = self.open().await;
         store.setup().await.unwrap();
@@ -233,7 +233,7 @@ const HOLDERS: &str = "alertConfigId_1_status_1_userId_1";
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_operation_goes_by_its_index() {
     let watched = Watched::new();
-    let scene = Scene::new(&watched, 3).await;
+    let scene = TestScene::new(&watched, 3).await;
     let store = &*scene.store;
     watched.drain();
 
@@ -252,7 +252,7 @@ async fn every_operation_goes_by_its_index() {
     store.load_chunk(config_id(1), span, &[user_id(1), user_id(3)]).await.unwrap();
     let sorted = "alertConfigId_1_status_1_userId_1*";
     watched.went_by("load_chunk", &[sorted, "alertConfigId_1_userId_1_tradeNumber_-1"]);
-    store.commit(finished(opening(&scene.work, 1, 1, 1..=3, BOTH), at(2))).await.unwrap();
+    store.commit(finish_commit(opening_commit(&scene.work, 1, 1, 1..=3, BOTH), at(2))).await.unwrap();
     watched.went_by("commit", &[HOLDERS, "key_1"]);
 
     store.due(BOT, at(9), 2).await.unwrap();
@@ -260,7 +260,7 @@ async fn every_operation_goes_by_its_index() {
     store.next_due(BOT, at(0)).await.unwrap();
     watched.went_by("next_due", &["lane_1_dueAt_1"]);
     let [first, second, third] = [1, 2, 3].map(|user| delivery_id(Channel::Telegram, 1, user));
-    scene.attempt(Channel::Telegram, first, sent(1), 4).await;
+    scene.attempt(Channel::Telegram, first, sent_outcome(1), 4).await;
     scene.attempt(Channel::Telegram, second, dead(), 4).await;
     scene.attempt(Channel::Telegram, third, retry(9), 4).await;
     watched.went_by("take and record_attempts", &[]);
@@ -273,10 +273,10 @@ async fn every_operation_goes_by_its_index() {
     watched.went_by("expire_overdue", &["deadlineAt_1"]);
     let end = |user: u32| AttemptRecord {
         delivery: delivery_id(Channel::Email, 1, user),
-        outcome: Outcome::Dropped { reason: "suspended".to_owned() },
+        outcome: AttemptOutcome::Dropped { reason: "suspended".to_owned() },
     };
     store.record_attempts(&scene.mail, (1..=3).map(end).collect(), at(7)).await.unwrap();
-    scene.attempt(Channel::Telegram, third, sent(2), 9).await;
+    scene.attempt(Channel::Telegram, third, sent_outcome(2), 9).await;
     watched.drain();
     store.settle(alert_id(1), at(9)).await.unwrap();
     watched.went_by("settle", &["alertId_1", "combinesAlert_1", "alertId_1_firstUser_1", "key_1"]);
@@ -306,7 +306,7 @@ async fn every_operation_goes_by_its_index() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alert_takes_as_many_round_trips_for_many_subscribers_as_for_few() {
     let watched = Watched::new();
-    let scene = Scene::new(&watched, 240).await;
+    let scene = TestScene::new(&watched, 240).await;
     let mut counted = Vec::new();
     for (by, users) in [(1, 1..=3), (2, 4..=240)] {
         watched.commands.store(0, Ordering::SeqCst);
@@ -314,7 +314,11 @@ async fn an_alert_takes_as_many_round_trips_for_many_subscribers_as_for_few() {
         let asked: Vec<_> = users.clone().map(user_id).collect();
         let span = UserSpan { first: asked[0], last: asked[asked.len() - 1] };
         scene.store.load_chunk(config_id(1), span, &asked).await.unwrap();
-        scene.store.commit(finished(opening(&scene.work, by, 1, users, BOTH), at(i64::from(by) + 1))).await.unwrap();
+        scene
+            .store
+            .commit(finish_commit(opening_commit(&scene.work, by, 1, users, BOTH), at(i64::from(by) + 1)))
+            .await
+            .unwrap();
         counted.push(watched.commands.load(Ordering::SeqCst));
     }
     drop_database(&watched).await;
@@ -328,12 +332,12 @@ async fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
     let watched = Watched::new();
     let store = watched.fresh().await;
     for collection in Collection::ALL {
-        let Some(of) = listing(*collection) else { continue };
+        let Some(of) = find_listing(*collection) else { continue };
         let alone = of.filters.iter().map(|filter| vec![(*filter, Bson::from("x"))]);
         let all = of.filters.iter().map(|filter| (*filter, Bson::from("x"))).collect();
         for filters in alone.chain([Vec::new(), all]) {
             for (sort, after) in of.sorts.iter().flat_map(|sort| [(*sort, false), (*sort, true)]) {
-                let mark = Mark { value: "x".into(), id: oid(1, 0, 1) };
+                let mark = PageMark { value: "x".into(), id: oid(1, 0, 1) };
                 let mut query = ListQuery {
                     collection: *collection,
                     filters: filters.clone(),
@@ -353,7 +357,7 @@ async fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
                 for asked in watched.drain() {
                     let plan = plan(&asked);
                     let is_few = way.ordered_by.is_none() || asked.sort.keys().eq(["_id"]) && sort != "_id";
-                    let walks_few = way == alertcast_core::store::listing::Way { equal: &[], ordered_by: None };
+                    let walks_few = way == alertcast_core::store::listing::ListOrder { equal: &[], ordered_by: None };
                     let is_served = plan.as_ref().is_some_and(|plan| is_few || !plan.sorts_in_memory);
                     assert!(is_served || walks_few, "{collection} {query:?}: {asked:?} {plan:?}");
                 }

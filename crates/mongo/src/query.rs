@@ -9,19 +9,19 @@ pub(crate) const BATCH: u32 = 5_000;
 
 /// What to look for.
 #[derive(Debug, Clone)]
-pub(crate) struct Query {
+pub(crate) struct MongoQuery {
     pub(crate) filter: Document,
     sort: Option<Document>,
     projection: Option<Document>,
     limit: Option<usize>,
 }
 
-impl Query {
+impl MongoQuery {
     pub(crate) const fn new(filter: Document) -> Self {
         Self { filter, sort: None, projection: None, limit: None }
     }
 
-    pub(crate) fn sorted(self, sort: Document) -> Self {
+    pub(crate) fn sort_by(self, sort: Document) -> Self {
         Self { sort: Some(sort), ..self }
     }
 
@@ -43,14 +43,14 @@ impl Query {
         let mut options = FindOptions::default();
         options.sort.clone_from(&self.sort);
         options.projection.clone_from(&self.projection);
-        options.limit = self.limit.map(bound);
+        options.limit = self.limit.map(bound_limit);
         options.batch_size = Some(BATCH);
         options
     }
 }
 
 /// A limit as the server takes it.
-pub(crate) fn bound(limit: usize) -> i64 {
+pub(crate) fn bound_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

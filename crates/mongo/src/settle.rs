@@ -4,15 +4,15 @@
 use std::collections::{HashMap, HashSet};
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::alert::settling::{self, AlertStanding, Recipients};
+use alertcast_core::alert::settling::{self, AlertRecipients, AlertStanding};
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::store::{Collection, Documents, Result as StoreResult, Settled};
+use alertcast_core::store::{Collection, DocumentStore, SettlingOutcome, StoreResult};
 use alertcast_core::time::Time;
 use bson::{Bson, Document, doc};
 
 use crate::connect::MongoStore;
-use crate::query::{Query, at_path, whole};
+use crate::query::{MongoQuery, at_path, whole};
 use crate::working_set::update_of;
 
 /// How many deliveries are in memory at once.
@@ -21,8 +21,8 @@ const PAGE: usize = 1_000;
 /// How many decision chunks are.
 const CHUNKS: usize = 10;
 
-pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> StoreResult<Settled> {
-    let kept = match standing(store, alert).await? {
+pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> StoreResult<SettlingOutcome> {
+    let kept = match load_standing(store, alert).await? {
         Ok(kept) => kept,
         Err(settled) => return Ok(settled),
     };
@@ -34,20 +34,24 @@ pub(crate) async fn settle(store: &MongoStore, alert: AlertId, now: Time) -> Sto
     as_seen.insert("alertcast.resends", at_path(&kept, "alertcast.resends").cloned().unwrap_or(Bson::Null));
     let done = store
         .link
-        .bounded(async { Ok(store.collection(Collection::Alerts).update_one(as_seen, update).await?) })
+        .run_bounded(async { Ok(store.collection(Collection::Alerts).update_one(as_seen, update).await?) })
         .await?;
     if done.matched_count == 1 {
-        return Ok(Settled::Now);
+        return Ok(SettlingOutcome::Now);
     }
-    Ok(standing(store, alert).await?.err().unwrap_or(Settled::NotYet))
+    Ok(load_standing(store, alert).await?.err().unwrap_or(SettlingOutcome::NotYet))
 }
 
-pub(crate) async fn unsettled(store: &MongoStore, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
+pub(crate) async fn find_unsettled(
+    store: &MongoStore,
+    after: Option<AlertId>,
+    limit: usize,
+) -> StoreResult<Vec<AlertId>> {
     let mut filter = unsettled_ones();
     if let Some(after) = after {
         filter.insert("_id", doc! { "$gt": after });
     }
-    let query = Query::new(filter).sorted(doc! { "_id": 1 }).fields(doc! { "_id": 1 }).limit(limit);
+    let query = MongoQuery::new(filter).sort_by(doc! { "_id": 1 }).fields(doc! { "_id": 1 }).limit(limit);
     let found = store.find(Collection::Alerts, query).await?;
     Ok(found.iter().filter_map(|alert| alert.get_object_id("_id").ok()).map(AlertId).collect())
 }
@@ -59,14 +63,17 @@ fn unsettled_ones() -> Document {
 }
 
 /// What is kept of an alert that can be settled; else what it is.
-async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<std::result::Result<Document, Settled>> {
+async fn load_standing(
+    store: &MongoStore,
+    alert: AlertId,
+) -> StoreResult<std::result::Result<Document, SettlingOutcome>> {
     let fields = doc! {
         "processing.status": 1, "processing.matchedUsers": 1,
         "alertcast.settledAt": 1, "alertcast.resends": 1, "alertcast.seq": 1,
     };
-    let query = Query::new(doc! { "_id": alert }).fields(fields);
+    let query = MongoQuery::new(doc! { "_id": alert }).fields(fields);
     let Some(kept) = store.find_first(Collection::Alerts, query).await? else {
-        return Ok(Err(Settled::NotYet));
+        return Ok(Err(SettlingOutcome::NotYet));
     };
     let status = at_path(&kept, "processing.status").and_then(Bson::as_str);
     let standing = AlertStanding {
@@ -82,24 +89,24 @@ async fn standing(store: &MongoStore, alert: AlertId) -> StoreResult<std::result
     let open: Vec<Bson> =
         DeliveryState::ALL.iter().filter(|state| !state.is_ended()).map(|state| Bson::from(*state)).collect();
     for field in ["alertId", "combinesAlert"] {
-        let query = Query::new(doc! { field: alert, "state": { "$in": open.clone() } }).fields(doc! { "_id": 1 });
+        let query = MongoQuery::new(doc! { field: alert, "state": { "$in": open.clone() } }).fields(doc! { "_id": 1 });
         if store.find_first(Collection::Deliveries, query).await?.is_some() {
-            return Ok(Err(Settled::NotYet));
+            return Ok(Err(SettlingOutcome::NotYet));
         }
     }
     Ok(Ok(kept))
 }
 
 /// Whom the alert was for, and what they received; none where they are too many to stand in it.
-async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> StoreResult<Option<Recipients>> {
-    let mut recipients = Recipients::default();
+async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> StoreResult<Option<AlertRecipients>> {
+    let mut recipients = AlertRecipients::default();
     let mut after = None;
     loop {
         let chunks = store.decisions(alert, after, CHUNKS).await?;
         let Some(last) = chunks.last() else { break };
         after = Some(last.last_user);
         for chunk in chunks {
-            if !recipients.decided(chunk) {
+            if !recipients.note_decisions(chunk) {
                 return Ok(None);
             }
         }
@@ -109,10 +116,10 @@ async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> Stor
         let page = store.deliveries_of(alert, after.as_deref(), PAGE).await?;
         let Some(last) = page.last() else { break };
         after = Some(last.key.bytes.clone());
-        let told_by = telling(store, &page).await?;
+        let told_by = load_telling(store, &page).await?;
         for delivery in &page {
             let told_by = delivery.told_in().and_then(|by| told_by.get(&by)).unwrap_or(delivery);
-            recipients.delivered(delivery, told_by);
+            recipients.note_delivery(delivery, told_by);
         }
     }
     let before = at_path(kept, "processing.matchedUsers").and_then(Bson::as_array);
@@ -125,13 +132,13 @@ async fn recipients(store: &MongoStore, alert: AlertId, kept: &Document) -> Stor
 }
 
 /// The exits that tell some of these.
-async fn telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<DeliveryId, Delivery>> {
+async fn load_telling(store: &MongoStore, page: &[Delivery]) -> StoreResult<HashMap<DeliveryId, Delivery>> {
     let ids: HashSet<DeliveryId> = page.iter().filter_map(Delivery::told_in).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
     let ids: Vec<DeliveryId> = ids.into_iter().collect();
     let found: Vec<Delivery> =
-        store.find_as(Collection::Deliveries, Query::new(doc! { "_id": { "$in": ids } })).await?;
+        store.find_as(Collection::Deliveries, MongoQuery::new(doc! { "_id": { "$in": ids } })).await?;
     Ok(found.into_iter().map(|delivery| (delivery.id, delivery)).collect())
 }

@@ -4,19 +4,19 @@
 use alertcast_core::delivery::consequences::WorkingSet;
 use alertcast_core::delivery::{Delivery, DeliveryState, moved_to};
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::store::{Collection, Fence, Result as StoreResult};
+use alertcast_core::store::{Collection, LeaseFence, StoreResult};
 use alertcast_core::time::Time;
 use alertcast_core::user::with_chat_moved;
 use bson::{Bson, Document, doc};
 
 use crate::actions::update_for;
 use crate::connect::MongoStore;
-use crate::error::Result;
-use crate::query::Query;
-use crate::transact::{Tx, Update};
-use crate::{aside, working_set};
+use crate::error::MongoResult;
+use crate::query::MongoQuery;
+use crate::transact::{BulkUpdate, MongoTransaction};
+use crate::{set_aside, working_set};
 
-pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64> {
+pub(crate) async fn recover(tx: &mut MongoTransaction, fence: &LeaseFence, now: Time) -> MongoResult<u64> {
     tx.fence(fence).await?;
     // Of epochs only that counts which holds now: every other is over.
     let of_others = doc! {
@@ -29,7 +29,12 @@ pub(crate) async fn recover(tx: &mut Tx, fence: &Fence, now: Time) -> Result<u64
     tx.update_many(Collection::Deliveries, of_others, again).await
 }
 
-pub(crate) async fn defer_chat(tx: &mut Tx, fence: &Fence, chat: &str, until: Time) -> Result<()> {
+pub(crate) async fn defer_chat(
+    tx: &mut MongoTransaction,
+    fence: &LeaseFence,
+    chat: &str,
+    until: Time,
+) -> MongoResult<()> {
     tx.fence(fence).await?;
     let earlier = doc! {
         "to": chat, "lane": &fence.lease, "state": DeliveryState::Pending, "dueAt": { "$lt": until },
@@ -37,12 +42,12 @@ pub(crate) async fn defer_chat(tx: &mut Tx, fence: &Fence, chat: &str, until: Ti
     tx.update_many(Collection::Deliveries, earlier, doc! { "$set": { "dueAt": until } }).await.map(drop)
 }
 
-pub(crate) async fn move_chat(tx: &mut Tx, from: &str, to: &str, now: Time) -> Result<u64> {
+pub(crate) async fn move_chat(tx: &mut MongoTransaction, from: &str, to: &str, now: Time) -> MongoResult<u64> {
     let (mut updates, mut changed) = (Vec::new(), Vec::new());
-    for user in tx.find(Collection::Users, Query::new(doc! { "telegram.chatId": from })).await? {
+    for user in tx.find(Collection::Users, MongoQuery::new(doc! { "telegram.chatId": from })).await? {
         let Ok(id) = user.get_object_id("_id") else { continue };
         if let Some(change) = with_chat_moved(&user, from, to, now) {
-            updates.push(Update::new(doc! { "_id": id }, update_for(change)));
+            updates.push(BulkUpdate::new(doc! { "_id": id }, update_for(change)));
             changed.push((Collection::Users, id));
         }
     }
@@ -54,10 +59,10 @@ pub(crate) async fn move_chat(tx: &mut Tx, from: &str, to: &str, now: Time) -> R
     // Each state has an index of its own.
     for state in [DeliveryState::Pending, DeliveryState::Held] {
         let there = doc! { "state": state, "$or": [{ "to": from }, topics.clone()] };
-        for delivery in tx.find(Collection::Deliveries, Query::new(there)).await? {
+        for delivery in tx.find(Collection::Deliveries, MongoQuery::new(there)).await? {
             let Ok(place) = delivery.get_str("to") else { continue };
             let moved = doc! { "$set": { "to": moved_to(place, to), "updatedAt": now } };
-            updates.push(Update::new(doc! { "_id": delivery.get("_id") }, moved));
+            updates.push(BulkUpdate::new(doc! { "_id": delivery.get("_id") }, moved));
         }
     }
     let moved = changed.len() + updates.len();
@@ -65,9 +70,13 @@ pub(crate) async fn move_chat(tx: &mut Tx, from: &str, to: &str, now: Time) -> R
     Ok(moved as u64)
 }
 
-pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {
+pub(crate) async fn expire_overdue(
+    tx: &mut MongoTransaction,
+    now: Time,
+    limit: usize,
+) -> MongoResult<(Vec<AlertId>, bool)> {
     let overdue = doc! { "state": DeliveryState::Pending, "deadlineAt": { "$lt": now } };
-    let query = Query::new(overdue).sorted(doc! { "deadlineAt": 1 }).limit(limit.saturating_add(1));
+    let query = MongoQuery::new(overdue).sort_by(doc! { "deadlineAt": 1 }).limit(limit.saturating_add(1));
     let mut found = tx.find_each::<Delivery>(Collection::Deliveries, query).await?;
     let more = found.len() > limit;
     found.truncate(limit);
@@ -79,7 +88,7 @@ pub(crate) async fn expire_overdue(tx: &mut Tx, now: Time, limit: usize) -> Resu
                 ids.push(delivery.id);
                 set.add_delivery(delivery.id, Some(delivery));
             }
-            Err(unreadable) => aside::end_delivery(tx, &unreadable, now).await?,
+            Err(unreadable) => set_aside::end_delivery(tx, &unreadable, now).await?,
         }
     }
     working_set::load(tx, &mut set, |set| set.ask_for_expiry(&ids)).await?;
@@ -112,14 +121,14 @@ pub(crate) async fn purge(
 
 /// Removes some that match, if they still do when it comes to it: a key may be claimed anew meanwhile.
 async fn remove(store: &MongoStore, collection: Collection, filter: Document, limit: usize) -> StoreResult<bool> {
-    let query = Query::new(filter.clone()).fields(doc! { "_id": 1 }).limit(limit);
+    let query = MongoQuery::new(filter.clone()).fields(doc! { "_id": 1 }).limit(limit);
     let mut found = store.find(collection, query).await?;
     let more = limit > 0 && found.len() == limit;
     let ids: Vec<Bson> = found.iter_mut().filter_map(|document| document.remove("_id")).collect();
     if !ids.is_empty() {
         let mut these = filter;
         these.insert("_id", doc! { "$in": ids });
-        store.link.bounded(async { Ok(store.collection(collection).delete_many(these).await?) }).await?;
+        store.link.run_bounded(async { Ok(store.collection(collection).delete_many(these).await?) }).await?;
     }
     Ok(more)
 }

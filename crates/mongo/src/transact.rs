@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::reading::{Unreadable, read_bytes, unpack_what_is_there};
-use alertcast_core::store::{Collection, Fence, Result as StoreResult, StoreError};
+use alertcast_core::reading::{UnreadableDocument, read_bytes, unpack_what_is_there};
+use alertcast_core::store::{Collection, LeaseFence, StoreError, StoreResult};
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
@@ -15,10 +15,10 @@ use serde::de::DeserializeOwned;
 use tokio::time::{sleep, timeout};
 
 use crate::connect::{MongoStore, durable};
-use crate::error::{Fault, Result, is_senseless, of_write_error, senseless};
-use crate::forced::{forced, forced_bson};
+use crate::error::{MongoError, MongoResult, is_senseless, of_write_error, senseless};
 use crate::link::no_answer;
-use crate::query::{BATCH, Query, whole};
+use crate::literal_update::{force_update, forced_bson};
+use crate::query::{BATCH, MongoQuery, whole};
 
 /// No operation takes longer than this, its attempts and waits included.
 pub(crate) const OPERATION_DURATION_MAX: Duration = Duration::from_secs(30);
@@ -38,10 +38,10 @@ const COMMITS_MAX: u32 = 5;
 const UPDATES_MAX: usize = 5_000;
 
 /// What a transaction does. It may be called several times, and must not do anything outside.
-pub(crate) type Body<X, T> = for<'a> fn(&'a mut Tx, &'a X) -> BoxFuture<'a, Result<T>>;
+pub(crate) type TransactionBody<X, T> = for<'a> fn(&'a mut MongoTransaction, &'a X) -> BoxFuture<'a, MongoResult<T>>;
 
 /// An open transaction. Dropped before its commit, it is aborted in the background.
-pub(crate) struct Tx {
+pub(crate) struct MongoTransaction {
     db: Database,
     session: ClientSession,
     /// A document did not bear a change in the attempt before: a counter, say, that is no number.
@@ -50,13 +50,13 @@ pub(crate) struct Tx {
 
 /// One update in a statement of many.
 #[derive(Debug, Clone)]
-pub(crate) struct Update {
+pub(crate) struct BulkUpdate {
     pub(crate) filter: Document,
     pub(crate) update: Bson,
     pub(crate) upsert: bool,
 }
 
-impl Update {
+impl BulkUpdate {
     pub(crate) fn new(filter: Document, update: impl Into<Bson>) -> Self {
         Self { filter, update: update.into(), upsert: false }
     }
@@ -71,28 +71,28 @@ impl MongoStore {
     ///
     /// Dropping the future while it waits for its turn or between attempts cancels it; an attempt that was begun goes on
     /// to its end.
-    pub(crate) async fn transact<X, T>(&self, gates: &[&str], x: X, body: Body<X, T>) -> StoreResult<T>
+    pub(crate) async fn transact<X, T>(&self, locks: &[&str], x: X, body: TransactionBody<X, T>) -> StoreResult<T>
     where
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
         self.link
-            .bounded(async {
-                let _turn = self.gates.pass(gates).await;
-                self.retried(x, body, End::Commit, ATTEMPTS_MAX).await
+            .run_bounded(async {
+                let _turn = self.locks.pass(locks).await;
+                self.run_retried(x, body, TransactionEnd::Commit, ATTEMPTS_MAX).await
             })
             .await
     }
 
     /// Runs `body` in a transaction and commits it. None where others were in the way, and still are after a moment.
-    pub(crate) async fn transact_briefly<X, T>(&self, x: X, body: Body<X, T>) -> StoreResult<Option<T>>
+    pub(crate) async fn transact_briefly<X, T>(&self, x: X, body: TransactionBody<X, T>) -> StoreResult<Option<T>>
     where
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
         self.link
-            .bounded(async {
-                match self.retried(x, body, End::Commit, BRIEF_ATTEMPTS_MAX).await {
+            .run_bounded(async {
+                match self.run_retried(x, body, TransactionEnd::Commit, BRIEF_ATTEMPTS_MAX).await {
                     Err(fault) if fault.is_transient() => Ok(None),
                     answer => answer.map(Some),
                 }
@@ -101,17 +101,23 @@ impl MongoStore {
     }
 
     /// Runs `body`, which only reads, on one snapshot.
-    pub(crate) async fn snapshot<X, T>(&self, x: X, body: Body<X, T>) -> StoreResult<T>
+    pub(crate) async fn snapshot<X, T>(&self, x: X, body: TransactionBody<X, T>) -> StoreResult<T>
     where
         X: Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.link.bounded(self.retried(x, body, End::Abort, ATTEMPTS_MAX)).await
+        self.link.run_bounded(self.run_retried(x, body, TransactionEnd::Abort, ATTEMPTS_MAX)).await
     }
 
     /// Each attempt is a task of its own: cut off in a statement or in its commit, a transaction might stay open on the
     /// server, with its documents locked, for a minute.
-    async fn retried<X, T>(&self, x: X, body: Body<X, T>, end: End, attempts_max: u32) -> Result<T>
+    async fn run_retried<X, T>(
+        &self,
+        x: X,
+        body: TransactionBody<X, T>,
+        end: TransactionEnd,
+        attempts_max: u32,
+    ) -> MongoResult<T>
     where
         X: Send + Sync + 'static,
         T: Send + 'static,
@@ -120,7 +126,7 @@ impl MongoStore {
         let mut failed = 0;
         let mut counts_anew = false;
         loop {
-            let tx = Tx::begin(self.db(), counts_anew);
+            let tx = MongoTransaction::begin(self.db(), counts_anew);
             let attempt = timeout(ATTEMPT_DURATION_MAX, attempt(tx, Arc::clone(&x), body, end));
             let answer = tokio::spawn(async { attempt.await.unwrap_or_else(|_| Err(no_answer().into())) }).await;
             match answer {
@@ -132,18 +138,23 @@ impl MongoStore {
                 Ok(answer) => return answer,
                 Err(_) => {
                     self.link.distrust();
-                    return Err(Fault::Store(StoreError::Unavailable("the operation broke off".to_owned())));
+                    return Err(MongoError::Store(StoreError::Unavailable("the operation broke off".to_owned())));
                 }
             }
         }
     }
 }
 
-async fn attempt<X, T>(tx: impl Future<Output = Result<Tx>>, x: Arc<X>, body: Body<X, T>, end: End) -> Result<T> {
+async fn attempt<X, T>(
+    tx: impl Future<Output = MongoResult<MongoTransaction>>,
+    x: Arc<X>,
+    body: TransactionBody<X, T>,
+    end: TransactionEnd,
+) -> MongoResult<T> {
     let mut tx = tx.await?;
     match (body(&mut tx, &x).await, end) {
-        (Ok(value), End::Commit) => tx.commit().await.map(|()| value),
-        (Ok(value), End::Abort) => {
+        (Ok(value), TransactionEnd::Commit) => tx.commit().await.map(|()| value),
+        (Ok(value), TransactionEnd::Abort) => {
             tx.abort().await;
             Ok(value)
         }
@@ -153,7 +164,7 @@ async fn attempt<X, T>(tx: impl Future<Output = Result<Tx>>, x: Arc<X>, body: Bo
 
 /// How a transaction ends whose body succeeded.
 #[derive(Debug, Clone, Copy)]
-enum End {
+enum TransactionEnd {
     Commit,
     /// It has only read. Left open, it would stand in the way of whoever makes a collection or an index.
     Abort,
@@ -165,8 +176,8 @@ fn pause(failed: u32) -> Duration {
     Duration::from_millis(rand::random_range(1..=millis_max))
 }
 
-impl Tx {
-    async fn begin(db: Database, counts_anew: bool) -> Result<Self> {
+impl MongoTransaction {
+    async fn begin(db: Database, counts_anew: bool) -> MongoResult<Self> {
         let options =
             TransactionOptions::builder().read_concern(ReadConcern::snapshot()).write_concern(durable()).build();
         let mut session = db.client().start_session().await?;
@@ -176,14 +187,14 @@ impl Tx {
 
     /// An update as it is, or whatever stands in its way: where a document did not bear it in the attempt before.
     fn forced_where_unfit(&self, update: Document) -> UpdateModifications {
-        match self.counts_anew.then(|| forced(&update)).flatten() {
+        match self.counts_anew.then(|| force_update(&update)).flatten() {
             Some(stages) => UpdateModifications::Pipeline(stages),
             None => UpdateModifications::Document(update),
         }
     }
 
     /// Asks again where the answer is lost: to commit what is committed changes nothing.
-    async fn commit(mut self) -> Result<()> {
+    async fn commit(mut self) -> MongoResult<()> {
         let mut tried = 1;
         loop {
             match self.session.commit_transaction().await {
@@ -197,8 +208,8 @@ impl Tx {
     }
 
     /// Frees what the transaction holds. One that the server or the connection ended needs no word.
-    async fn abort_for(mut self, fault: Fault) -> Fault {
-        if !matches!(fault, Fault::Driver(_)) {
+    async fn abort_for(mut self, fault: MongoError) -> MongoError {
+        if !matches!(fault, MongoError::Driver(_)) {
             self.abort().await;
         }
         fault
@@ -215,16 +226,16 @@ impl Tx {
 
     /// Makes sure that work goes on under the lease's epoch. A read would not do: only a write makes this transaction and
     /// a take-over exclude each other.
-    pub(crate) async fn fence(&mut self, fence: &Fence) -> Result<()> {
+    pub(crate) async fn fence(&mut self, fence: &LeaseFence) -> MongoResult<()> {
         let filter = doc! { "_id": &fence.lease, "epoch": fence.epoch };
         let update = doc! { "$inc": { "commits": 1_i64 } };
         match self.update_one(Collection::Leases, filter, update).await? {
             1 => Ok(()),
-            _ => Err(Fault::Store(StoreError::Fenced { lease: fence.lease.clone() })),
+            _ => Err(MongoError::Store(StoreError::Fenced { lease: fence.lease.clone() })),
         }
     }
 
-    pub(crate) async fn find(&mut self, collection: Collection, query: Query) -> Result<Vec<Document>> {
+    pub(crate) async fn find(&mut self, collection: Collection, query: MongoQuery) -> MongoResult<Vec<Document>> {
         let found = self.find_raw(collection, query).await?;
         Ok(found.iter().map(|raw| unpack_what_is_there(collection, raw.as_bytes())).collect())
     }
@@ -233,8 +244,8 @@ impl Tx {
     pub(crate) async fn find_each<T: DeserializeOwned>(
         &mut self,
         collection: Collection,
-        query: Query,
-    ) -> Result<Vec<(RawDocumentBuf, std::result::Result<T, Unreadable>)>> {
+        query: MongoQuery,
+    ) -> MongoResult<Vec<(RawDocumentBuf, std::result::Result<T, UnreadableDocument>)>> {
         let found = self.find_raw(collection, query).await?;
         Ok(found
             .into_iter()
@@ -244,7 +255,7 @@ impl Tx {
     }
 
     /// As bytes: serde's way for documents would take what somebody's data look like for what they are not.
-    async fn find_raw(&mut self, collection: Collection, query: Query) -> Result<Vec<RawDocumentBuf>> {
+    async fn find_raw(&mut self, collection: Collection, query: MongoQuery) -> MongoResult<Vec<RawDocumentBuf>> {
         if query.is_void() {
             return Ok(Vec::new());
         }
@@ -254,11 +265,15 @@ impl Tx {
         Ok(cursor.stream(&mut self.session).try_collect().await?)
     }
 
-    pub(crate) async fn find_one(&mut self, collection: Collection, filter: Document) -> Result<Option<Document>> {
-        Ok(self.find(collection, Query::new(filter).limit(1)).await?.pop())
+    pub(crate) async fn find_one(&mut self, collection: Collection, filter: Document) -> MongoResult<Option<Document>> {
+        Ok(self.find(collection, MongoQuery::new(filter).limit(1)).await?.pop())
     }
 
-    pub(crate) async fn aggregate(&mut self, collection: Collection, stages: Vec<Document>) -> Result<Vec<Document>> {
+    pub(crate) async fn aggregate(
+        &mut self,
+        collection: Collection,
+        stages: Vec<Document>,
+    ) -> MongoResult<Vec<Document>> {
         let these = self.db.collection::<RawDocumentBuf>(collection.name());
         let stages = these.aggregate(stages).batch_size(BATCH).with_type::<RawDocumentBuf>();
         let mut cursor = stages.session(&mut self.session).await?;
@@ -272,7 +287,7 @@ impl Tx {
         collection: Collection,
         filter: Document,
         update: Document,
-    ) -> Result<u64> {
+    ) -> MongoResult<u64> {
         let update = self.forced_where_unfit(update);
         let done = self.collection(collection.name()).update_one(filter, update).session(&mut self.session).await?;
         Ok(done.matched_count)
@@ -284,7 +299,7 @@ impl Tx {
         collection: Collection,
         filter: Document,
         update: Document,
-    ) -> Result<u64> {
+    ) -> MongoResult<u64> {
         let done = self.collection(collection.name()).update_many(filter, update).session(&mut self.session).await?;
         Ok(done.matched_count)
     }
@@ -295,7 +310,7 @@ impl Tx {
         name: &str,
         id: &str,
         update: impl Into<mongodb::options::UpdateModifications>,
-    ) -> Result<Document> {
+    ) -> MongoResult<Document> {
         let counters = self.collection(name);
         let changed = counters.find_one_and_update(doc! { "_id": id }, update).upsert(true);
         let changed = changed.return_document(mongodb::options::ReturnDocument::After);
@@ -306,7 +321,7 @@ impl Tx {
     }
 
     /// Many updates in few statements; answers how many found their document, or made it.
-    pub(crate) async fn updates(&mut self, collection: &str, updates: Vec<Update>) -> Result<usize> {
+    pub(crate) async fn updates(&mut self, collection: &str, updates: Vec<BulkUpdate>) -> MongoResult<usize> {
         let mut matched = 0;
         let anew = self.counts_anew;
         let mut statements = updates.into_iter().map(|one| {
@@ -324,14 +339,14 @@ impl Tx {
         }
     }
 
-    pub(crate) async fn insert(&mut self, collection: Collection, documents: Vec<Document>) -> Result<()> {
+    pub(crate) async fn insert(&mut self, collection: Collection, documents: Vec<Document>) -> MongoResult<()> {
         if !documents.is_empty() {
             self.collection(collection.name()).insert_many(documents).session(&mut self.session).await?;
         }
         Ok(())
     }
 
-    pub(crate) async fn delete(&mut self, collection: Collection, filter: Document) -> Result<()> {
+    pub(crate) async fn delete(&mut self, collection: Collection, filter: Document) -> MongoResult<()> {
         self.collection(collection.name()).delete_many(filter).session(&mut self.session).await?;
         Ok(())
     }
@@ -343,7 +358,7 @@ fn is_unknown(error: &mongodb::error::Error) -> bool {
 }
 
 /// The answer to a statement of updates is a success although single ones failed.
-fn matched_in(answer: &Document) -> Result<usize> {
+fn matched_in(answer: &Document) -> MongoResult<usize> {
     if let Some(Bson::Document(error)) = answer.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
         let code = error.get("code").and_then(whole).and_then(|code| i32::try_from(code).ok()).unwrap_or(0);
         return Err(of_write_error(code, error.get_str("errmsg").unwrap_or("a write failed")));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::store::{Collection, Result as StoreResult, Stirring, Stirrings, StoreError, Watch};
+use alertcast_core::store::{Collection, StoreError, StoreEvent, StoreEvents, StoreResult, StoreWatch};
 use async_trait::async_trait;
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::StreamExt as _;
@@ -18,7 +18,7 @@ use mongodb::error::{Error, ErrorKind};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connect::MongoStore;
-use crate::error::Fault;
+use crate::error::MongoError;
 use crate::link::ServerLink;
 
 /// Where nothing is told for so long, the stream is opened anew.
@@ -34,9 +34,9 @@ const CURSOR: [&str; 2] = ["alertcast", "alertcast.cursor"];
 /// The server's label on an error after which a stream may go on where it was.
 const RESUMABLE: &str = "ResumableChangeStreamError";
 
-impl Watch for MongoStore {
-    fn watch(&self) -> Option<Box<dyn Stirrings>> {
-        Some(Box::new(Stream::of(Arc::clone(&self.link))))
+impl StoreWatch for MongoStore {
+    fn watch(&self) -> Option<Box<dyn StoreEvents>> {
+        Some(Box::new(EventStream::of(Arc::clone(&self.link))))
     }
 
     fn interruptions(&self) -> u64 {
@@ -45,7 +45,7 @@ impl Watch for MongoStore {
 }
 
 /// The stream, opened when it is first asked.
-struct Stream {
+struct EventStream {
     link: Arc<ServerLink>,
     open: Option<ChangeStream<RawDocumentBuf>>,
     /// When it is opened anew where nothing has been told until then: a connection that carries nothing any more says so
@@ -54,18 +54,18 @@ struct Stream {
     /// Behind what was told.
     token: Option<ResumeToken>,
     /// Of the last event, still to be told.
-    told: VecDeque<Stirring>,
+    told: VecDeque<StoreEvent>,
 }
 
-impl fmt::Debug for Stream {
+impl fmt::Debug for EventStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Stream").field("database", &self.link.database().name()).finish_non_exhaustive()
     }
 }
 
 #[async_trait]
-impl Stirrings for Stream {
-    async fn next(&mut self) -> StoreResult<Stirring> {
+impl StoreEvents for EventStream {
+    async fn next(&mut self) -> StoreResult<StoreEvent> {
         loop {
             if let Some(stirring) = self.told.pop_front() {
                 return Ok(stirring);
@@ -81,12 +81,12 @@ impl Stirrings for Stream {
                     self.token = stream.resume_token();
                     // What cannot be read as an event may be anything.
                     let event = Document::try_from(&event);
-                    self.told.extend(event.map_or_else(|_| vec![Stirring::Missed], |event| stirrings(&event)));
+                    self.told.extend(event.map_or_else(|_| vec![StoreEvent::Missed], |event| stirrings(&event)));
                 }
                 Ok(Some(Err(error))) => {
                     self.token = stream.resume_token().or_else(|| self.token.take());
                     self.open = None;
-                    return Err(self.failed(error));
+                    return Err(self.note_failure(error));
                 }
                 // The database was dropped, say: where it was is nowhere any more.
                 Ok(None) => (self.open, self.token) = (None, None),
@@ -95,7 +95,7 @@ impl Stirrings for Stream {
     }
 }
 
-impl Stream {
+impl EventStream {
     fn of(link: Arc<ServerLink>) -> Self {
         Self { link, open: None, fresh_until: Instant::now(), token: None, told: VecDeque::new() }
     }
@@ -103,10 +103,10 @@ impl Stream {
     /// Goes on where it was; where there is no such place, begins anew.
     async fn begin(&mut self) -> StoreResult<()> {
         let db = self.link.database();
-        let opened = self.link.bounded(async { Ok(open(&db, self.token.clone()).await) }).await?;
-        let stream = opened.map_err(|error| self.failed(error))?;
+        let opened = self.link.run_bounded(async { Ok(open(&db, self.token.clone()).await) }).await?;
+        let stream = opened.map_err(|error| self.note_failure(error))?;
         if self.token.is_none() {
-            self.told.push_back(Stirring::Missed);
+            self.told.push_back(StoreEvent::Missed);
         }
         // Of one that goes on, too: where nothing is told for long, the former place may be gone.
         self.token = stream.resume_token().or_else(|| self.token.take());
@@ -116,11 +116,11 @@ impl Stream {
     }
 
     /// What the server itself refuses, it will refuse again: then there is no going on.
-    fn failed(&mut self, error: Error) -> StoreError {
+    fn note_failure(&mut self, error: Error) -> StoreError {
         if matches!(&*error.kind, ErrorKind::Command(_)) && !error.contains_label(RESUMABLE) {
             self.token = None;
         }
-        Fault::from(error).into()
+        MongoError::from(error).into()
     }
 }
 
@@ -134,14 +134,14 @@ async fn open(db: &Database, token: Option<ResumeToken>) -> std::result::Result<
 }
 
 /// Which collections are watched.
-fn watched() -> impl Iterator<Item = Collection> {
+fn watched_collections() -> impl Iterator<Item = Collection> {
     let others = [Collection::Alerts, Collection::RejectedWebhooks, Collection::AuditLog];
     Collection::ALL.iter().copied().filter(|collection| collection.makes_audience()).chain(others)
 }
 
 /// What concerns us, and of it only what is needed to say so.
 fn pipeline() -> Vec<Document> {
-    let collections: Vec<&str> = watched().map(Collection::name).collect();
+    let collections: Vec<&str> = watched_collections().map(Collection::name).collect();
     let set = doc! { "$ifNull": ["$updateDescription.updatedFields", {}] };
     let set = doc! { "$map": { "input": { "$objectToArray": set }, "as": "field", "in": "$$field.k" } };
     let unset = doc! { "$ifNull": ["$updateDescription.removedFields", []] };
@@ -172,34 +172,34 @@ fn as_text(field: &str) -> Document {
 }
 
 /// What an event of the stream means.
-fn stirrings(event: &Document) -> Vec<Stirring> {
+fn stirrings(event: &Document) -> Vec<StoreEvent> {
     let kind = event.get_str("operationType").unwrap_or_default();
     let place = event.get_document("ns").and_then(|ns| ns.get_str("coll"));
     let Some(collection) = place.ok().and_then(Collection::from_name) else { return Vec::new() };
     match (collection, kind) {
-        (_, "drop" | "rename") => vec![Stirring::Missed],
+        (_, "drop" | "rename") => vec![StoreEvent::Missed],
         (Collection::Alerts, "delete") => Vec::new(),
         (Collection::Alerts, _) => of_alert(event, kind),
         // What an operator does, and what is told to operators.
-        (Collection::AuditLog | Collection::RejectedWebhooks, "insert") => vec![Stirring::DeliveriesCame],
+        (Collection::AuditLog | Collection::RejectedWebhooks, "insert") => vec![StoreEvent::DeliveriesCame],
         (Collection::AuditLog | Collection::RejectedWebhooks, _) => Vec::new(),
         _ => {
             let id = event.get_document("documentKey").and_then(|key| key.get_object_id("_id"));
-            id.map(|id| Stirring::Changed { collection, id }).into_iter().collect()
+            id.map(|id| StoreEvent::Changed { collection, id }).into_iter().collect()
         }
     }
 }
 
-fn of_alert(event: &Document, kind: &str) -> Vec<Stirring> {
+fn of_alert(event: &Document, kind: &str) -> Vec<StoreEvent> {
     if kind == "insert" {
         let is_work = event.get_str("status").is_ok_and(|status| status == AlertStatus::Received.as_str());
-        return vec![if is_work { Stirring::AlertsCame } else { Stirring::DeliveriesCame }];
+        return vec![if is_work { StoreEvent::AlertsCame } else { StoreEvent::DeliveriesCame }];
     }
     let mut changed = event.get_array("fields").into_iter().flatten().filter_map(Bson::as_str);
     if changed.any(|field| CURSOR.contains(&field)) {
-        vec![Stirring::DeliveriesCame]
+        vec![StoreEvent::DeliveriesCame]
     } else {
-        vec![Stirring::AlertsCame, Stirring::DeliveriesCame]
+        vec![StoreEvent::AlertsCame, StoreEvent::DeliveriesCame]
     }
 }
 
@@ -209,7 +209,7 @@ mod tests {
 
     use super::*;
 
-    fn told(collection: &str, kind: &str, more: Document) -> Vec<Stirring> {
+    fn told(collection: &str, kind: &str, more: Document) -> Vec<StoreEvent> {
         let mut event = doc! { "operationType": kind, "ns": { "db": "any", "coll": collection } };
         event.extend(more);
         stirrings(&event)
@@ -217,26 +217,26 @@ mod tests {
 
     #[test]
     fn an_accepted_alert_is_work_and_a_refused_one_has_told_the_operators() {
-        assert_eq!(told("alerts", "insert", doc! { "status": "received" }), [Stirring::AlertsCame]);
-        assert_eq!(told("alerts", "insert", doc! { "status": "failed" }), [Stirring::DeliveriesCame]);
+        assert_eq!(told("alerts", "insert", doc! { "status": "received" }), [StoreEvent::AlertsCame]);
+        assert_eq!(told("alerts", "insert", doc! { "status": "failed" }), [StoreEvent::DeliveriesCame]);
     }
 
     #[test]
     fn a_chunk_brings_deliveries_and_a_mere_change_of_status_may_bring_either() {
         let chunk = doc! { "fields": ["alertcast.cursor", "processing.status"] };
-        assert_eq!(told("alerts", "update", chunk), [Stirring::DeliveriesCame]);
+        assert_eq!(told("alerts", "update", chunk), [StoreEvent::DeliveriesCame]);
         let status = doc! { "fields": ["processing.status"] };
-        assert_eq!(told("alerts", "update", status), [Stirring::AlertsCame, Stirring::DeliveriesCame]);
+        assert_eq!(told("alerts", "update", status), [StoreEvent::AlertsCame, StoreEvent::DeliveriesCame]);
     }
 
     #[test]
     fn documents_of_the_audience_are_named_and_a_dropped_collection_is_anything() {
         let id = ObjectId::from_bytes([7; 12]);
         for kind in ["insert", "update", "replace", "delete"] {
-            let changed = Stirring::Changed { collection: Collection::Users, id };
+            let changed = StoreEvent::Changed { collection: Collection::Users, id };
             assert_eq!(told("users", kind, doc! { "documentKey": { "_id": id } }), [changed]);
         }
-        assert_eq!(told("users", "drop", doc! {}), [Stirring::Missed]);
+        assert_eq!(told("users", "drop", doc! {}), [StoreEvent::Missed]);
         assert_eq!(told("sessions", "insert", doc! { "documentKey": { "_id": id } }), []);
     }
 }

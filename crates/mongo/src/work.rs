@@ -6,10 +6,10 @@ use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::quota::Quota;
-use alertcast_core::reading::Unreadable;
+use alertcast_core::reading::UnreadableDocument;
 use alertcast_core::store::{
-    ChunkCommit, ChunkState, Collection, Fence, Notice, Result as StoreResult, StoreError, UnreadableTrade, UserSpan,
-    Work, document,
+    ChunkCommit, ChunkState, Collection, LeaseFence, OperatorNotice, ProcessorStore, StoreError, StoreResult,
+    UnreadableTrade, UserSpan, document,
 };
 use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
@@ -18,26 +18,26 @@ use futures::TryStreamExt;
 
 use crate::commit;
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
-use crate::gates::OPERATORS;
+use crate::error::{MongoError, MongoResult};
 use crate::intake::pending_states;
-use crate::query::{Query, at_path, between, put, whole};
-use crate::transact::Tx;
+use crate::local_locks::OPERATORS;
+use crate::query::{MongoQuery, at_path, between, put, whole};
+use crate::transact::MongoTransaction;
 
 #[async_trait]
-impl Work for MongoStore {
+impl ProcessorStore for MongoStore {
     async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
         let filter = doc! {
             "alertcast.partition": { "$in": partitions.to_vec() },
             "processing.status": { "$in": pending_states() },
             "processing.alertConfigId": { "$nin": except.to_vec() },
         };
-        let query = Query::new(filter).sorted(doc! { "alertcast.seq": 1 }).limit(limit);
+        let query = MongoQuery::new(filter).sort_by(doc! { "alertcast.seq": 1 }).limit(limit);
         self.find_as(Collection::Alerts, query).await
     }
 
     async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
-        self.link.bounded(holders(self, config, after, limit)).await
+        self.link.run_bounded(holders(self, config, after, limit)).await
     }
 
     async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
@@ -55,19 +55,24 @@ impl Work for MongoStore {
 
     async fn record_failure(
         &self,
-        fence: &Fence,
+        fence: &LeaseFence,
         alert: AlertId,
         error: AlertError,
         park: bool,
-        notices: Vec<Notice>,
+        notices: Vec<OperatorNotice>,
     ) -> StoreResult<()> {
-        let failure = Failure { fence: fence.clone(), alert, error, park, notices };
-        let gates = [fence.lease.as_str(), OPERATORS];
-        self.transact(&gates, failure, |tx, failure| Box::pin(record_failure(tx, failure))).await
+        let failure = WorkFailure { fence: fence.clone(), alert, error, park, notices };
+        let locks = [fence.lease.as_str(), OPERATORS];
+        self.transact(&locks, failure, |tx, failure| Box::pin(record_failure(tx, failure))).await
     }
 }
 
-async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
+async fn holders(
+    store: &MongoStore,
+    config: ConfigId,
+    after: Option<UserId>,
+    limit: usize,
+) -> MongoResult<Vec<UserId>> {
     let after = after.unwrap_or(UserId::MIN);
     let mut holders = plain_holders(store, config, after, limit).await?;
     let strays = stray_holders(store, config, after, limit).await?;
@@ -81,7 +86,12 @@ async fn holders(store: &MongoStore, config: ConfigId, after: Option<UserId>, li
 }
 
 /// Those of trades with something else for a status: there are hardly any, in any order.
-async fn stray_holders(store: &MongoStore, config: ConfigId, after: UserId, limit: usize) -> Result<BTreeSet<UserId>> {
+async fn stray_holders(
+    store: &MongoStore,
+    config: ConfigId,
+    after: UserId,
+    limit: usize,
+) -> MongoResult<BTreeSet<UserId>> {
     let filter = doc! { "alertConfigId": config, "status": no_status() };
     let trades = store.collection(Collection::Trades);
     let mut trades = trades.find(filter).projection(doc! { "_id": 0, "userId": 1 }).await?;
@@ -102,7 +112,7 @@ fn no_status() -> Bson {
 }
 
 /// Each once, although a user may hold several trades: the index gives them side by side.
-async fn plain_holders(store: &MongoStore, config: ConfigId, after: UserId, limit: usize) -> Result<Vec<UserId>> {
+async fn plain_holders(store: &MongoStore, config: ConfigId, after: UserId, limit: usize) -> MongoResult<Vec<UserId>> {
     // By the range, none but ids of ours.
     let filter = doc! { "alertConfigId": config, "status": TradeStatus::Open, "userId": { "$gt": after } };
     let trades = store.collection(Collection::Trades);
@@ -125,19 +135,19 @@ pub(crate) fn user_of(document: &Document, field: &str) -> Option<UserId> {
 }
 
 /// The trades of a configuration that are open, of the users in a span.
-pub(crate) fn open_trades(config: ConfigId, span: UserSpan) -> Query {
+pub(crate) fn open_trades(config: ConfigId, span: UserSpan) -> MongoQuery {
     let users = between(span.first, span.last);
     let of = |status: Bson| doc! { "alertConfigId": config, "status": status, "userId": users.clone() };
-    Query::new(doc! { "$or": [of(no_status()), of(TradeStatus::Open.into())] })
+    MongoQuery::new(doc! { "$or": [of(no_status()), of(TradeStatus::Open.into())] })
 }
 
 async fn load_chunk(
-    tx: &mut Tx,
+    tx: &mut MongoTransaction,
     config: ConfigId,
     span: UserSpan,
     entering: &[UserId],
-) -> Result<(ChunkState, Vec<Unreadable>)> {
-    let sorted = open_trades(config, span).sorted(doc! { "userId": 1, "tradeNumber": 1 });
+) -> MongoResult<(ChunkState, Vec<UnreadableDocument>)> {
+    let sorted = open_trades(config, span).sort_by(doc! { "userId": 1, "tradeNumber": 1 });
     let mut state = ChunkState::default();
     let mut unreadable = Vec::new();
     for (raw, trade) in tx.find_each(Collection::Trades, sorted).await? {
@@ -167,7 +177,7 @@ async fn load_chunk(
             state.last_numbers.insert(user, number);
         }
     }
-    for (raw, quota) in tx.find_each::<Quota>(Collection::Quotas, Query::new(doc! { "_id": users })).await? {
+    for (raw, quota) in tx.find_each::<Quota>(Collection::Quotas, MongoQuery::new(doc! { "_id": users })).await? {
         match quota {
             Ok(quota) if asked.contains(&quota.user) => drop(state.quotas.insert(quota.user, quota)),
             Err(quota) if raw.get_object_id("_id").is_ok_and(|user| asked.contains(&UserId(user))) => {
@@ -189,15 +199,15 @@ fn unreadable_trade(raw: &RawDocumentBuf) -> Option<UnreadableTrade> {
     Some(UnreadableTrade::of(id, user, rev.as_ref().and_then(whole).unwrap_or(0), raw.as_bytes()))
 }
 
-struct Failure {
-    fence: Fence,
+struct WorkFailure {
+    fence: LeaseFence,
     alert: AlertId,
     error: AlertError,
     park: bool,
-    notices: Vec<Notice>,
+    notices: Vec<OperatorNotice>,
 }
 
-async fn record_failure(tx: &mut Tx, failure: &Failure) -> Result<()> {
+async fn record_failure(tx: &mut MongoTransaction, failure: &WorkFailure) -> MongoResult<()> {
     tx.fence(&failure.fence).await?;
     let pending = doc! { "_id": failure.alert, "processing.status": { "$in": pending_states() } };
     let Some(alert) = tx.find_one(Collection::Alerts, pending.clone()).await? else {
@@ -218,10 +228,10 @@ async fn record_failure(tx: &mut Tx, failure: &Failure) -> Result<()> {
     tx.give_notices(&failure.notices).await
 }
 
-async fn gone_or_ended(tx: &mut Tx, alert: AlertId) -> Result<()> {
+async fn gone_or_ended(tx: &mut MongoTransaction, alert: AlertId) -> MongoResult<()> {
     match tx.find_one(Collection::Alerts, doc! { "_id": alert }).await? {
         Some(_) => Ok(()),
-        None => Err(Fault::Store(StoreError::Conflict)),
+        None => Err(MongoError::Store(StoreError::Conflict)),
     }
 }
 

@@ -2,34 +2,34 @@
 
 use std::collections::HashSet;
 
-use alertcast_core::store::collection::{Index, Reference};
-use alertcast_core::store::{Collection, Result as StoreResult, StoreError, Write};
+use alertcast_core::store::collection::{FieldReference, IndexDeclaration};
+use alertcast_core::store::{Collection, DocumentWrite, StoreError, StoreResult};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
 use crate::accept::keep_place;
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
-use crate::gates::CHANGES;
-use crate::query::{Query, at_path, whole};
-use crate::transact::{Tx, Update};
+use crate::error::{MongoError, MongoResult};
+use crate::local_locks::CHANGES;
+use crate::query::{MongoQuery, at_path, whole};
+use crate::transact::{BulkUpdate, MongoTransaction};
 
 /// Writes of one kind in one collection that stand together in the list. They go in one statement.
-pub(crate) enum Run {
+pub(crate) enum WriteRun {
     Insert(Collection, Vec<Document>),
-    Update(Collection, Vec<Change>),
+    Update(Collection, Vec<DocumentChange>),
     Delete(Collection, Vec<ObjectId>),
 }
 
 /// One document's change.
-pub(crate) struct Change {
+pub(crate) struct DocumentChange {
     id: ObjectId,
     filter: Document,
     set: Document,
     unset: Vec<String>,
 }
 
-pub(crate) async fn write(store: &MongoStore, writes: Vec<Write>) -> StoreResult<()> {
+pub(crate) async fn write(store: &MongoStore, writes: Vec<DocumentWrite>) -> StoreResult<()> {
     if writes.is_empty() {
         return Ok(());
     }
@@ -41,30 +41,34 @@ pub(crate) async fn write(store: &MongoStore, writes: Vec<Write>) -> StoreResult
 }
 
 /// Puts writes together to as few statements as may be.
-pub(crate) fn ready(writes: Vec<Write>) -> Vec<Run> {
-    let mut runs: Vec<Run> = Vec::new();
+pub(crate) fn ready(writes: Vec<DocumentWrite>) -> Vec<WriteRun> {
+    let mut runs: Vec<WriteRun> = Vec::new();
     for write in writes {
         add(&mut runs, write);
     }
     runs
 }
 
-fn add(runs: &mut Vec<Run>, write: Write) {
+fn add(runs: &mut Vec<WriteRun>, write: DocumentWrite) {
     match (write, runs.last_mut()) {
-        (Write::Insert { collection, document }, Some(Run::Insert(last, documents))) if *last == collection => {
+        (DocumentWrite::Insert { collection, document }, Some(WriteRun::Insert(last, documents)))
+            if *last == collection =>
+        {
             documents.push(document);
         }
-        (Write::Insert { collection, document }, _) => runs.push(Run::Insert(collection, vec![document])),
-        (Write::Update { collection, id, set, unset, expect }, last) => {
+        (DocumentWrite::Insert { collection, document }, _) => runs.push(WriteRun::Insert(collection, vec![document])),
+        (DocumentWrite::Update { collection, id, set, unset, expect }, last) => {
             let filter = as_seen(doc! { "_id": id }, expect);
-            let change = Change { id, filter, set, unset };
+            let change = DocumentChange { id, filter, set, unset };
             match last {
-                Some(Run::Update(last, changes)) if *last == collection => changes.push(change),
-                _ => runs.push(Run::Update(collection, vec![change])),
+                Some(WriteRun::Update(last, changes)) if *last == collection => changes.push(change),
+                _ => runs.push(WriteRun::Update(collection, vec![change])),
             }
         }
-        (Write::Delete { collection, id }, Some(Run::Delete(last, ids))) if *last == collection => ids.push(id),
-        (Write::Delete { collection, id }, _) => runs.push(Run::Delete(collection, vec![id])),
+        (DocumentWrite::Delete { collection, id }, Some(WriteRun::Delete(last, ids))) if *last == collection => {
+            ids.push(id)
+        }
+        (DocumentWrite::Delete { collection, id }, _) => runs.push(WriteRun::Delete(collection, vec![id])),
     }
 }
 
@@ -77,7 +81,7 @@ pub(crate) fn as_seen(mut filter: Document, expect: Vec<(String, Bson)>) -> Docu
 }
 
 /// Applies writes; where there are none, nothing is held up.
-pub(crate) async fn apply(tx: &mut Tx, runs: &[Run]) -> Result<()> {
+pub(crate) async fn apply(tx: &mut MongoTransaction, runs: &[WriteRun]) -> MongoResult<()> {
     if runs.is_empty() {
         return Ok(());
     }
@@ -85,17 +89,22 @@ pub(crate) async fn apply(tx: &mut Tx, runs: &[Run]) -> Result<()> {
     let mut changed = Vec::new();
     for run in runs {
         match run {
-            Run::Insert(collection, documents) => insert(tx, *collection, documents, &mut changed).await?,
-            Run::Update(collection, changes) => update(tx, *collection, changes, &mut changed).await?,
-            Run::Delete(collection, ids) => delete(tx, *collection, ids, &mut changed).await?,
+            WriteRun::Insert(collection, documents) => insert(tx, *collection, documents, &mut changed).await?,
+            WriteRun::Update(collection, changes) => update(tx, *collection, changes, &mut changed).await?,
+            WriteRun::Delete(collection, ids) => delete(tx, *collection, ids, &mut changed).await?,
         }
     }
     tx.note_changes(&changed).await
 }
 
-type Changed = Vec<(Collection, ObjectId)>;
+type ChangedDocuments = Vec<(Collection, ObjectId)>;
 
-async fn insert(tx: &mut Tx, collection: Collection, documents: &[Document], changed: &mut Changed) -> Result<()> {
+async fn insert(
+    tx: &mut MongoTransaction,
+    collection: Collection,
+    documents: &[Document],
+    changed: &mut ChangedDocuments,
+) -> MongoResult<()> {
     for reference in collection.references() {
         let ids = documents.iter().filter_map(|document| document.get(reference.field)).flat_map(ids_in);
         check_reference(tx, collection, reference, ids.collect()).await?;
@@ -112,15 +121,20 @@ async fn insert(tx: &mut Tx, collection: Collection, documents: &[Document], cha
 }
 
 /// The last place in the order of acceptance that these alerts have.
-fn last_place(runs: &[Run]) -> Option<i64> {
+fn last_place(runs: &[WriteRun]) -> Option<i64> {
     let alerts = runs.iter().filter_map(|run| match run {
-        Run::Insert(Collection::Alerts, documents) => Some(documents),
+        WriteRun::Insert(Collection::Alerts, documents) => Some(documents),
         _ => None,
     });
     alerts.flatten().filter_map(|alert| at_path(alert, "alertcast.seq").and_then(whole)).max().filter(|last| *last > 0)
 }
 
-async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed: &mut Changed) -> Result<()> {
+async fn update(
+    tx: &mut MongoTransaction,
+    collection: Collection,
+    changes: &[DocumentChange],
+    changed: &mut ChangedDocuments,
+) -> MongoResult<()> {
     let mut updates = Vec::new();
     for change in changes {
         let mut update = Document::new();
@@ -135,10 +149,10 @@ async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed
             // The server wants something to do.
             update.insert("$setOnInsert", doc! { "_id": change.id });
         }
-        updates.push(Update::new(change.filter.clone(), update));
+        updates.push(BulkUpdate::new(change.filter.clone(), update));
     }
     if tx.updates(collection.name(), updates).await? != changes.len() {
-        return Err(Fault::Store(StoreError::Conflict));
+        return Err(MongoError::Store(StoreError::Conflict));
     }
     for index in collection.indexes() {
         let (Some(_), [(key, _)]) = (index.guards, index.keys) else { continue };
@@ -160,15 +174,20 @@ async fn update(tx: &mut Tx, collection: Collection, changes: &[Change], changed
 const GUARDED: usize = 1_000;
 
 /// Refuses a second document with a value that our own writes keep unique. They exclude each other.
-async fn guard(tx: &mut Tx, collection: Collection, index: &Index, values: Vec<String>) -> Result<()> {
+async fn guard(
+    tx: &mut MongoTransaction,
+    collection: Collection,
+    index: &IndexDeclaration,
+    values: Vec<String>,
+) -> MongoResult<()> {
     let (Some(field), [(key, _)]) = (index.guards, index.keys) else { return Ok(()) };
     for values in values.chunks(GUARDED) {
-        let query = Query::new(doc! { *key: { "$in": values } }).fields(doc! { *key: 1 });
+        let query = MongoQuery::new(doc! { *key: { "$in": values } }).fields(doc! { *key: 1 });
         let mut seen = HashSet::new();
         for found in tx.find(collection, query).await? {
             let value = at_path(&found, key).and_then(Bson::as_str).unwrap_or_default();
             if !seen.insert(value.to_owned()) {
-                return Err(Fault::Store(StoreError::AlreadyExists { collection, field: field.to_owned() }));
+                return Err(MongoError::Store(StoreError::AlreadyExists { collection, field: field.to_owned() }));
             }
         }
     }
@@ -176,20 +195,26 @@ async fn guard(tx: &mut Tx, collection: Collection, index: &Index, values: Vec<S
 }
 
 /// Deletes documents that nothing refers to.
-async fn delete(tx: &mut Tx, collection: Collection, ids: &[ObjectId], changed: &mut Changed) -> Result<()> {
+async fn delete(
+    tx: &mut MongoTransaction,
+    collection: Collection,
+    ids: &[ObjectId],
+    changed: &mut ChangedDocuments,
+) -> MongoResult<()> {
     let these = doc! { "$in": ids.to_vec() };
-    let there = tx.find(collection, Query::new(doc! { "_id": these.clone() }).fields(doc! { "_id": 1 })).await?;
+    let there = tx.find(collection, MongoQuery::new(doc! { "_id": these.clone() }).fields(doc! { "_id": 1 })).await?;
     let mut there: HashSet<ObjectId> = there.iter().filter_map(|found| found.get_object_id("_id").ok()).collect();
     if there.is_empty() {
         return Ok(());
     }
     for from in Collection::ALL {
         for reference in from.references().iter().filter(|reference| reference.to == collection) {
-            let referring = Query::new(doc! { reference.field: these.clone() }).fields(doc! { reference.field: 1 });
+            let referring =
+                MongoQuery::new(doc! { reference.field: these.clone() }).fields(doc! { reference.field: 1 });
             let found = tx.find(*from, referring.limit(1)).await?;
             let mut named = found.iter().filter_map(|found| found.get(reference.field)).flat_map(ids_in);
             if let Some(id) = named.find(|id| there.contains(id)) {
-                return Err(missing(*from, reference, id));
+                return Err(missing_reference(*from, reference, id));
             }
         }
     }
@@ -198,23 +223,28 @@ async fn delete(tx: &mut Tx, collection: Collection, ids: &[ObjectId], changed: 
     Ok(())
 }
 
-async fn check_reference(tx: &mut Tx, collection: Collection, reference: &Reference, ids: Vec<ObjectId>) -> Result<()> {
+async fn check_reference(
+    tx: &mut MongoTransaction,
+    collection: Collection,
+    reference: &FieldReference,
+    ids: Vec<ObjectId>,
+) -> MongoResult<()> {
     if ids.is_empty() {
         return Ok(());
     }
     let distinct: HashSet<ObjectId> = ids.iter().copied().collect();
     let distinct: Vec<ObjectId> = distinct.into_iter().collect();
-    let query = Query::new(doc! { "_id": { "$in": distinct } }).fields(doc! { "_id": 1 });
+    let query = MongoQuery::new(doc! { "_id": { "$in": distinct } }).fields(doc! { "_id": 1 });
     let found = tx.find(reference.to, query).await?;
     let found: HashSet<ObjectId> = found.iter().filter_map(|found| found.get_object_id("_id").ok()).collect();
     match ids.into_iter().find(|id| !found.contains(id)) {
-        Some(id) => Err(missing(collection, reference, id)),
+        Some(id) => Err(missing_reference(collection, reference, id)),
         None => Ok(()),
     }
 }
 
-fn missing(collection: Collection, reference: &Reference, id: ObjectId) -> Fault {
-    Fault::Store(StoreError::MissingReference { collection, field: reference.field.to_owned(), id })
+fn missing_reference(collection: Collection, reference: &FieldReference, id: ObjectId) -> MongoError {
+    MongoError::Store(StoreError::MissingReference { collection, field: reference.field.to_owned(), id })
 }
 
 /// The ids in a field that holds one or a list of them.

@@ -9,7 +9,7 @@ mod tampering;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 pub use self::program::{ServerProgram, VARIABLE};
-pub use self::replica_set::{ReplicaSet, Spawn};
+pub use self::replica_set::{ReplicaSet, SpawnFunction};
 pub use self::tampering::{AnswerFate, ServerAnswer, TamperingProxy};
 
 /// An address on the loopback that no other process of this machine binds: ports alone are given out again and again.

@@ -19,12 +19,12 @@ const CACHE_MB: u32 = 256;
 #[derive(Debug, Clone)]
 pub struct ServerProgram {
     path: PathBuf,
-    kind: Kind,
+    kind: ProgramKind,
     cache_mb: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum ProgramKind {
     Mongod,
     Secantus,
 }
@@ -34,7 +34,7 @@ impl ServerProgram {
     #[must_use]
     pub fn at(path: &Path) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let kind = if name.starts_with("secantusd") { Kind::Secantus } else { Kind::Mongod };
+        let kind = if name.starts_with("secantusd") { ProgramKind::Secantus } else { ProgramKind::Mongod };
         // It is started in a folder of its own.
         let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         Self { path, kind, cache_mb: CACHE_MB }
@@ -60,14 +60,14 @@ impl ServerProgram {
     /// Whether it is MongoDB itself, which can form a set of several nodes.
     #[must_use]
     pub fn is_mongod(&self) -> bool {
-        self.kind == Kind::Mongod
+        self.kind == ProgramKind::Mongod
     }
 
     /// The name of the set that it is of.
     pub(crate) const fn set_name(&self) -> &'static str {
         match self.kind {
-            Kind::Mongod => SET,
-            Kind::Secantus => "secantus",
+            ProgramKind::Mongod => SET,
+            ProgramKind::Secantus => "secantus",
         }
     }
 
@@ -76,7 +76,7 @@ impl ServerProgram {
         let mut command = Command::new(&self.path);
         let (host, port) = (address.ip().to_string(), address.port().to_string());
         match self.kind {
-            Kind::Mongod => {
+            ProgramKind::Mongod => {
                 command.args(["--bind_ip", &host, "--port", &port, "--replSet", SET, "--nounixsocket"]);
                 let cache_gb = f64::from(self.cache_mb) / 1024.0;
                 command.args(["--oplogSize", "256", "--wiredTigerCacheSizeGB", &cache_gb.to_string()]);
@@ -84,7 +84,7 @@ impl ServerProgram {
                 command.args(["--setParameter", "transactionLifetimeLimitSeconds=5"]);
                 command.args(["--setParameter", "enableTestCommands=1"]).arg("--dbpath").arg(data);
             }
-            Kind::Secantus => {
+            ProgramKind::Secantus => {
                 command.args(["--host", &host, "--port", &port, "--sync-on-commit"]);
                 command.args(["--cache-size", &format!("{}M", self.cache_mb)]);
                 command.arg("--storage-path").arg(data);

@@ -19,10 +19,10 @@ use tokio::time::timeout;
 
 use crate::free_address;
 use crate::program::ServerProgram;
-use crate::switch::Switch;
+use crate::switch::NetworkSwitch;
 
 /// How a process is started: whoever has locks that a child must not inherit takes care of them.
-pub type Spawn = fn(&mut Command) -> io::Result<Child>;
+pub type SpawnFunction = fn(&mut Command) -> io::Result<Child>;
 
 /// A start reads the log of what was synced, and the machine may be busy; an election takes ten seconds or more.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -34,15 +34,15 @@ const HELLO_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct ReplicaSet {
     program: ServerProgram,
-    members: Vec<Member>,
+    members: Vec<SetMember>,
     /// Between the members and everybody. One node alone is reached directly.
-    switch: Option<Switch>,
-    spawn: Spawn,
+    switch: Option<NetworkSwitch>,
+    spawn: SpawnFunction,
     folder: TempDir,
 }
 
 #[derive(Debug)]
-struct Member {
+struct SetMember {
     /// Where it listens.
     own: SocketAddr,
     /// Where others reach it.
@@ -57,7 +57,7 @@ impl ReplicaSet {
     ///
     /// # Errors
     /// It does not start.
-    pub async fn start(program: &ServerProgram, dir: &Path, spawn: Spawn) -> anyhow::Result<Self> {
+    pub async fn start(program: &ServerProgram, dir: &Path, spawn: SpawnFunction) -> anyhow::Result<Self> {
         Self::of(1, program, dir, spawn).await
     }
 
@@ -65,12 +65,12 @@ impl ReplicaSet {
     ///
     /// # Errors
     /// They do not start, or the program forms no sets of several nodes.
-    pub async fn start_three(program: &ServerProgram, dir: &Path, spawn: Spawn) -> anyhow::Result<Self> {
+    pub async fn start_three(program: &ServerProgram, dir: &Path, spawn: SpawnFunction) -> anyhow::Result<Self> {
         anyhow::ensure!(program.is_mongod(), "only MongoDB itself forms a set of three nodes");
         Self::of(3, program, dir, spawn).await
     }
 
-    async fn of(count: usize, program: &ServerProgram, dir: &Path, spawn: Spawn) -> anyhow::Result<Self> {
+    async fn of(count: usize, program: &ServerProgram, dir: &Path, spawn: SpawnFunction) -> anyhow::Result<Self> {
         let folder = TempDir::new_in(dir)?;
         let mut members = Vec::with_capacity(count);
         for n in 0..count {
@@ -78,11 +78,11 @@ impl ReplicaSet {
             let data = folder.path().join(format!("data{n}"));
             std::fs::create_dir(&data)?;
             let log = folder.path().join(format!("log{n}"));
-            members.push(Member { own, public: own, data, log, process: None });
+            members.push(SetMember { own, public: own, data, log, process: None });
         }
         let mut set = Self { program: program.clone(), members, switch: None, spawn, folder };
         if count > 1 {
-            let switch = Switch::before(&set.members.iter().map(|member| member.own).collect::<Vec<_>>())?;
+            let switch = NetworkSwitch::before(&set.members.iter().map(|member| member.own).collect::<Vec<_>>())?;
             for (member, public) in set.members.iter_mut().zip(switch.addresses()) {
                 member.public = *public;
             }
@@ -200,7 +200,7 @@ impl ReplicaSet {
         if !self.program.is_mongod() {
             return Ok(());
         }
-        let member = |(n, member): (i32, &Member)| Bson::from(doc! { "_id": n, "host": member.public.to_string() });
+        let member = |(n, member): (i32, &SetMember)| Bson::from(doc! { "_id": n, "host": member.public.to_string() });
         let members: Vec<Bson> = (0..).zip(&self.members).map(member).collect();
         let config = doc! { "_id": self.program.set_name(), "members": members };
         self.ask(0, doc! { "replSetInitiate": config }).await.context("the servers do not form a replica set")?;

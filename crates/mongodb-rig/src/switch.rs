@@ -18,27 +18,27 @@ const BUFFER_BYTES: usize = 16 * 1024;
 
 /// The switch. It has a thread of its own: whoever waits for a server may hold up everything else meanwhile.
 #[derive(Debug)]
-pub(crate) struct Switch {
+pub(crate) struct NetworkSwitch {
     addresses: Vec<SocketAddr>,
-    wiring: Wiring,
+    wiring: SwitchWiring,
     runtime: Option<Runtime>,
 }
 
 /// What is known of the members.
 #[derive(Debug, Clone)]
-struct Wiring {
+struct SwitchWiring {
     /// Of each, whether it is cut off.
     cut: watch::Sender<Vec<bool>>,
     /// Of each, the process that runs it; 0 where none has yet.
     processes: Arc<[AtomicU32]>,
 }
 
-impl Switch {
+impl NetworkSwitch {
     /// Listens in front of these members.
     pub(crate) fn before(members: &[SocketAddr]) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let processes = members.iter().map(|_| AtomicU32::new(0)).collect();
-        let wiring = Wiring { cut: watch::Sender::new(vec![false; members.len()]), processes };
+        let wiring = SwitchWiring { cut: watch::Sender::new(vec![false; members.len()]), processes };
         let mut addresses = Vec::with_capacity(members.len());
         for (to, own) in members.iter().enumerate() {
             let listener = std::net::TcpListener::bind(free_address()?)?;
@@ -65,7 +65,7 @@ impl Switch {
     }
 }
 
-impl Drop for Switch {
+impl Drop for NetworkSwitch {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -73,11 +73,11 @@ impl Drop for Switch {
     }
 }
 
-impl Wiring {
+impl SwitchWiring {
     async fn accept(self, listener: std::net::TcpListener, to: usize, own: SocketAddr) {
         let Ok(listener) = TcpListener::from_std(listener) else { return };
         while let Ok((stream, peer)) = listener.accept().await {
-            let link = Link { from: self.opened_by(peer), to, cut: self.cut.subscribe() };
+            let link = SwitchLink { from: self.opened_by(peer), to, cut: self.cut.subscribe() };
             tokio::spawn(link.carry(stream, own));
         }
     }
@@ -107,13 +107,13 @@ fn holds(process: u32, socket: &str) -> bool {
 
 /// One connection.
 #[derive(Debug, Clone)]
-struct Link {
+struct SwitchLink {
     from: Option<usize>,
     to: usize,
     cut: watch::Receiver<Vec<bool>>,
 }
 
-impl Link {
+impl SwitchLink {
     /// Carries what is sent either way for as long as both ends have it open.
     async fn carry(mut self, near: TcpStream, own: SocketAddr) {
         self.is_whole().await;

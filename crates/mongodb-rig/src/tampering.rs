@@ -32,12 +32,12 @@ pub struct ServerAnswer {
     pub command: String,
     /// What it says.
     pub body: Document,
-    head: Head,
+    head: FrameHead,
 }
 
 /// What stands before an answer's document.
 #[derive(Debug, Clone)]
-struct Head {
+struct FrameHead {
     id: i32,
     answers: i32,
     kind: i32,
@@ -64,7 +64,7 @@ impl ServerAnswer {
         let kind = number(bytes, 12)?;
         let before = HEADER_BYTES + if kind == REPLY { 20 } else { 5 };
         let body = Document::from_reader(bytes.get(before..)?).ok()?;
-        let head = Head {
+        let head = FrameHead {
             id: number(bytes, 4)?,
             answers: number(bytes, 8)?,
             kind,
@@ -87,25 +87,25 @@ pub enum AnswerFate {
     Hang(Vec<u8>),
 }
 
-type Decide = Box<dyn FnMut(&ServerAnswer) -> AnswerFate + Send>;
+type TamperChoice = Box<dyn FnMut(&ServerAnswer) -> AnswerFate + Send>;
 
 /// The network before one server. It runs by itself: whoever waits for an answer may hold up everything else.
 #[derive(Debug)]
 pub struct TamperingProxy {
     address: SocketAddr,
-    line: Arc<Line>,
+    line: Arc<ProxyLine>,
     runtime: Option<Runtime>,
 }
 
-struct Line {
+struct ProxyLine {
     /// Where the server is, and where it is reached through here.
     server: SocketAddr,
     public: SocketAddr,
-    decide: Mutex<Option<Decide>>,
+    decide: Mutex<Option<TamperChoice>>,
     tampered: AtomicU64,
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for ProxyLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("server", &self.server).finish_non_exhaustive()
     }
@@ -121,7 +121,7 @@ impl TamperingProxy {
         let listener = std::net::TcpListener::bind(free_address()?)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let line = Line { server, public: address, decide: Mutex::default(), tampered: AtomicU64::new(0) };
+        let line = ProxyLine { server, public: address, decide: Mutex::default(), tampered: AtomicU64::new(0) };
         let line = Arc::new(line);
         runtime.spawn(Arc::clone(&line).accept(listener));
         Ok(Self { address, line, runtime: Some(runtime) })
@@ -145,7 +145,7 @@ impl TamperingProxy {
 
     /// How many answers did not arrive as they were.
     #[must_use]
-    pub fn tampered(&self) -> u64 {
+    pub fn count_tampered(&self) -> u64 {
         self.line.tampered.load(Ordering::SeqCst)
     }
 }
@@ -159,9 +159,9 @@ impl Drop for TamperingProxy {
 }
 
 /// The commands that wait for their answers, by the ids of the questions.
-type Asked = Arc<Mutex<HashMap<i32, String>>>;
+type AskedCommand = Arc<Mutex<HashMap<i32, String>>>;
 
-impl Line {
+impl ProxyLine {
     async fn accept(self: Arc<Self>, listener: std::net::TcpListener) {
         let Ok(listener) = TcpListener::from_std(listener) else { return };
         while let Ok((stream, _)) = listener.accept().await {
@@ -173,7 +173,7 @@ impl Line {
         let Ok(far) = TcpStream::connect(self.server).await else { return };
         let _ = (near.set_nodelay(true), far.set_nodelay(true));
         let ((near_in, near_out), (far_in, far_out)) = (near.into_split(), far.into_split());
-        let asked = Asked::default();
+        let asked = AskedCommand::default();
         let mut there = tokio::spawn(ask(near_in, far_out, Arc::clone(&asked)));
         tokio::select! {
             () = self.answer(far_in, near_out, &asked) => {}
@@ -183,7 +183,7 @@ impl Line {
         there.abort();
     }
 
-    async fn answer(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: &Asked) {
+    async fn answer(&self, mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: &AskedCommand) {
         while let Some(bytes) = message(&mut from).await {
             let (bytes, is_last, hangs) = match self.fate(&bytes, asked) {
                 AnswerFate::Pass => (bytes, false, false),
@@ -200,7 +200,7 @@ impl Line {
         }
     }
 
-    fn fate(&self, bytes: &[u8], asked: &Asked) -> AnswerFate {
+    fn fate(&self, bytes: &[u8], asked: &AskedCommand) -> AnswerFate {
         let Some(mut answer) = ServerAnswer::read(bytes) else { return AnswerFate::Pass };
         let command = asked.lock().unwrap_or_else(PoisonError::into_inner).remove(&answer.head.answers);
         answer.command = command.unwrap_or_else(|| "hello".to_owned());
@@ -235,7 +235,7 @@ impl Line {
 }
 
 /// Passes on what is asked, and notes what it is.
-async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: Asked) {
+async fn ask(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, asked: AskedCommand) {
     while let Some(bytes) = message(&mut from).await {
         if let (Some(id), Some(name)) = (number(&bytes, 4), command(&bytes)) {
             asked.lock().unwrap_or_else(PoisonError::into_inner).insert(id, name);

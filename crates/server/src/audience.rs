@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::walk::{self, PAGE};
+use crate::collection_walk::{self, PAGE};
 use alertcast_core::matching::audience::Audience;
 use alertcast_core::reading::UnreadableLog;
-use alertcast_core::store::{Collection, Result, Store};
+use alertcast_core::store::{Collection, Store, StoreResult};
 use bson::Document;
 use bson::oid::ObjectId;
 
@@ -23,11 +23,11 @@ pub(crate) const COLLECTIONS: [Collection; 5] = [
 /// The audience, shared. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct AudienceHandle {
-    inner: Arc<Inner>,
+    inner: Arc<AudienceState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct AudienceState {
     audience: RwLock<Audience>,
     /// Up to where the change log has been applied. Held while catching up, so that changes are applied in order.
     applied: tokio::sync::Mutex<i64>,
@@ -44,17 +44,17 @@ impl AudienceHandle {
     /// # Errors
     /// Those of the store. A document that cannot be read is noted, and what can be read of it is obeyed: one broken
     /// document must not keep the others from their alerts.
-    pub async fn load(&self, store: &dyn Store) -> Result<()> {
+    pub async fn load(&self, store: &dyn Store) -> StoreResult<()> {
         // What changes while we read is in the log behind this mark.
         let mut mark = store.last_change().await?;
         let mut fresh = Audience::default();
         for collection in COLLECTIONS {
             let visit = |document| put(&mut fresh, store.unreadables(), collection, &document);
-            walk::each(|after| store.page(collection, after, PAGE), visit).await?;
+            collection_walk::each(|after| store.page(collection, after, PAGE), visit).await?;
         }
         let mut applied = self.inner.applied.lock().await;
         // Nobody is to see less than they saw before.
-        while let Some((end, touched)) = logged(store, mark).await? {
+        while let Some((end, touched)) = read_log(store, mark).await? {
             read(store, touched).await?.put_into(&mut fresh, store.unreadables());
             mark = end;
         }
@@ -68,9 +68,9 @@ impl AudienceHandle {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn catch_up(&self, store: &dyn Store) -> Result<()> {
+    pub async fn catch_up(&self, store: &dyn Store) -> StoreResult<()> {
         let mut applied = self.inner.applied.lock().await;
-        while let Some((end, touched)) = logged(store, *applied).await? {
+        while let Some((end, touched)) = read_log(store, *applied).await? {
             let documents = read(store, touched).await?;
             let mut audience = self.inner.audience.write().unwrap_or_else(PoisonError::into_inner);
             documents.put_into(&mut audience, store.unreadables());
@@ -83,7 +83,7 @@ impl AudienceHandle {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn refresh(&self, store: &dyn Store, touched: Touched) -> Result<()> {
+    pub async fn refresh(&self, store: &dyn Store, touched: ChangedIds) -> StoreResult<()> {
         // Read in turn with those who catch up: what was read earlier never overwrites what was read later.
         let _applied = self.inner.applied.lock().await;
         let documents = read(store, touched).await?;
@@ -94,14 +94,14 @@ impl AudienceHandle {
 }
 
 /// Documents that have changed, by their ids.
-pub type Touched = BTreeMap<Collection, HashSet<ObjectId>>;
+pub type ChangedIds = BTreeMap<Collection, HashSet<ObjectId>>;
 
 /// The next part of the change log above a mark, and where it ends.
-async fn logged(store: &dyn Store, mark: i64) -> Result<Option<(i64, Touched)>> {
+async fn read_log(store: &dyn Store, mark: i64) -> StoreResult<Option<(i64, ChangedIds)>> {
     let changes = store.changes_since(mark, PAGE).await?;
     let Some(last) = changes.last() else { return Ok(None) };
     let end = last.seq;
-    let mut touched = Touched::new();
+    let mut touched = ChangedIds::new();
     for change in changes {
         touched.entry(change.collection).or_default().insert(change.id);
     }
@@ -110,13 +110,13 @@ async fn logged(store: &dyn Store, mark: i64) -> Result<Option<(i64, Touched)>> 
 
 /// Documents as they are now, and those that are gone.
 #[derive(Debug, Default)]
-struct Current {
+struct CurrentDocuments {
     documents: Vec<(Collection, Document)>,
     gone: Vec<(Collection, ObjectId)>,
 }
 
-async fn read(store: &dyn Store, touched: Touched) -> Result<Current> {
-    let mut current = Current::default();
+async fn read(store: &dyn Store, touched: ChangedIds) -> StoreResult<CurrentDocuments> {
+    let mut current = CurrentDocuments::default();
     for (collection, mut ids) in touched {
         let wanted: Vec<ObjectId> = ids.iter().copied().collect();
         for document in store.get(collection, &wanted).await? {
@@ -130,7 +130,7 @@ async fn read(store: &dyn Store, touched: Touched) -> Result<Current> {
     Ok(current)
 }
 
-impl Current {
+impl CurrentDocuments {
     fn put_into(self, audience: &mut Audience, log: &UnreadableLog) {
         for (collection, document) in &self.documents {
             put(audience, log, *collection, document);

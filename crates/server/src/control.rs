@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::app::App;
-use crate::tokens::{self, Wanted};
+use crate::tokens::{self, TokenLookup};
 
 /// The socket's name in the data folder.
 const NAME: &str = "control.sock";
@@ -29,28 +29,28 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What can be asked.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
-pub(crate) enum Ask {
-    Token(Wanted),
+pub(crate) enum ControlRequest {
+    Token(TokenLookup),
 }
 
 /// What is answered.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
-pub(crate) enum Answer {
+pub(crate) enum ControlAnswer {
     Token { token: String },
     Refused { what: String, fix: String },
 }
 
 /// The listening side.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub(crate) struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
     /// Whose process this is.
     owner: u32,
 }
 
-impl Control {
+impl ControlSocket {
     /// Makes the socket, in place of one that a dead server left: whoever calls this holds the folder's lock.
     pub(crate) fn open(data_dir: &Path) -> io::Result<Self> {
         let path = data_dir.join(NAME);
@@ -101,9 +101,9 @@ impl Control {
 async fn answer(app: &App, mut stream: UnixStream) {
     let mut line = String::new();
     let read = BufReader::new((&mut stream).take(LINE_BYTES_MAX)).read_line(&mut line).await;
-    let answer = match read.map(|_| serde_json::from_str::<Ask>(&line)) {
-        Ok(Ok(Ask::Token(wanted))) => token(app, &wanted).await,
-        _ => Answer::Refused {
+    let answer = match read.map(|_| serde_json::from_str::<ControlRequest>(&line)) {
+        Ok(Ok(ControlRequest::Token(wanted))) => token(app, &wanted).await,
+        _ => ControlAnswer::Refused {
             what: "the running alertcast does not know this command".to_owned(),
             fix: "use the same version of alertcast for both".to_owned(),
         },
@@ -115,15 +115,15 @@ async fn answer(app: &App, mut stream: UnixStream) {
     let _ = stream.shutdown().await;
 }
 
-async fn token(app: &App, wanted: &Wanted) -> Answer {
+async fn token(app: &App, wanted: &TokenLookup) -> ControlAnswer {
     match tokens::make(&*app.store, &*app.ids, app.clock.now(), wanted).await {
-        Ok(token) => Answer::Token { token: token.expose_secret().to_owned() },
-        Err(error) => Answer::Refused { what: error.to_string(), fix: error.fix().to_owned() },
+        Ok(token) => ControlAnswer::Token { token: token.expose_secret().to_owned() },
+        Err(error) => ControlAnswer::Refused { what: error.to_string(), fix: error.fix().to_owned() },
     }
 }
 
 /// Asks the server that runs on this data folder.
-pub(crate) async fn ask(data_dir: &Path, ask: &Ask) -> io::Result<Answer> {
+pub(crate) async fn ask(data_dir: &Path, ask: &ControlRequest) -> io::Result<ControlAnswer> {
     let asking = async {
         let mut stream = UnixStream::connect(data_dir.join(NAME)).await?;
         let mut line = serde_json::to_string(ask)?;

@@ -24,7 +24,7 @@ const STANDING_MAX: usize = 256;
 /// The kinds of trouble that are told. Each has a word for `/readyz` and for the label of `alertcast_degraded`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Condition {
+pub enum TroubleKind {
     /// Documents that cannot be read are set aside. About: their collection.
     UnreadableDocuments,
     /// Alerts that kept failing are set aside, or records of the spool that the store will not have.
@@ -37,7 +37,7 @@ pub enum Condition {
     FailingPart,
 }
 
-impl Condition {
+impl TroubleKind {
     /// Every one.
     pub const ALL: [Self; 5] =
         [Self::UnreadableDocuments, Self::ParkedWork, Self::LateWork, Self::StoreAway, Self::FailingPart];
@@ -57,8 +57,8 @@ impl Condition {
 
 /// One trouble that lasts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Trouble {
-    pub condition: Condition,
+pub struct LastingTrouble {
+    pub condition: TroubleKind,
     /// What it is about: a part of the program, a collection, a lane. Empty where the condition says all.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub about: String,
@@ -71,12 +71,12 @@ pub struct Trouble {
 
 /// The troubles that last. Cheap to clone; the clones share them.
 #[derive(Debug, Clone)]
-pub struct Degraded {
+pub struct DegradedState {
     clock: Arc<dyn Clock>,
-    standing: Arc<Mutex<BTreeMap<(Condition, String), Trouble>>>,
+    standing: Arc<Mutex<BTreeMap<(TroubleKind, String), LastingTrouble>>>,
 }
 
-impl Degraded {
+impl DegradedState {
     /// Nothing is wrong yet.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -85,38 +85,38 @@ impl Degraded {
 
     /// Something is wrong, or is wrong in another way than was said before. May be said again and again: only news is
     /// logged, and the time at which it began stays.
-    pub fn set(&self, condition: Condition, about: &str, text: impl Into<String>) {
+    pub fn set(&self, condition: TroubleKind, about: &str, text: impl Into<String>) {
         let (text, now) = (text.into(), self.clock.now());
-        let mut standing = self.standing();
+        let mut standing = self.lock_standing();
         let key = (condition, about.to_owned());
         if let Some(known) = standing.get_mut(&key) {
             known.text = text;
         } else if standing.len() < STANDING_MAX {
             warn!(condition = condition.word(), about, "{text}");
-            standing.insert(key, Trouble { condition, about: about.to_owned(), text, since: now });
+            standing.insert(key, LastingTrouble { condition, about: about.to_owned(), text, since: now });
         }
     }
 
     /// It is over. Does nothing where nothing was wrong.
-    pub fn clear(&self, condition: Condition, about: &str) {
-        if self.standing().remove(&(condition, about.to_owned())).is_some() {
+    pub fn clear(&self, condition: TroubleKind, about: &str) {
+        if self.lock_standing().remove(&(condition, about.to_owned())).is_some() {
             info!(condition = condition.word(), about, "no trouble any more");
         }
     }
 
     /// What is wrong now, in a fixed order.
     #[must_use]
-    pub fn all(&self) -> Vec<Trouble> {
-        self.standing().values().cloned().collect()
+    pub fn all(&self) -> Vec<LastingTrouble> {
+        self.lock_standing().values().cloned().collect()
     }
 
     /// How many troubles of each kind last.
-    pub(crate) fn counts(&self) -> [(Condition, usize); Condition::ALL.len()] {
-        let standing = self.standing();
-        Condition::ALL.map(|kind| (kind, standing.keys().filter(|(condition, _)| *condition == kind).count()))
+    pub(crate) fn counts(&self) -> [(TroubleKind, usize); TroubleKind::ALL.len()] {
+        let standing = self.lock_standing();
+        TroubleKind::ALL.map(|kind| (kind, standing.keys().filter(|(condition, _)| *condition == kind).count()))
     }
 
-    fn standing(&self) -> MutexGuard<'_, BTreeMap<(Condition, String), Trouble>> {
+    fn lock_standing(&self) -> MutexGuard<'_, BTreeMap<(TroubleKind, String), LastingTrouble>> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -135,31 +135,31 @@ mod tests {
     #[test]
     fn a_trouble_lasts_from_when_it_was_first_told_until_it_is_taken_back() {
         let clock = ManualClock::at(Time::from_millis(0));
-        let degraded = Degraded::new(clock.clone());
-        degraded.set(Condition::UnreadableDocuments, "users", "1 document");
+        let degraded = DegradedState::new(clock.clone());
+        degraded.set(TroubleKind::UnreadableDocuments, "users", "1 document");
         clock.advance(Duration::from_secs(5));
-        degraded.set(Condition::UnreadableDocuments, "users", "2 documents");
-        degraded.set(Condition::UnreadableDocuments, "alerts", "1 document");
+        degraded.set(TroubleKind::UnreadableDocuments, "users", "2 documents");
+        degraded.set(TroubleKind::UnreadableDocuments, "alerts", "1 document");
         let all = degraded.all();
         let told: Vec<_> = all.iter().map(|one| (one.about.as_str(), one.text.as_str(), one.since.millis())).collect();
         assert_eq!(told, [("alerts", "1 document", 5_000), ("users", "2 documents", 0)]);
-        degraded.clear(Condition::UnreadableDocuments, "users");
-        degraded.clear(Condition::StoreAway, "");
+        degraded.clear(TroubleKind::UnreadableDocuments, "users");
+        degraded.clear(TroubleKind::StoreAway, "");
         assert_eq!(degraded.counts().map(|(_, count)| count), [1, 0, 0, 0, 0]);
     }
 
     #[test]
     fn there_is_an_end_to_what_is_kept() {
-        let degraded = Degraded::new(ManualClock::at(Time::from_millis(0)));
+        let degraded = DegradedState::new(ManualClock::at(Time::from_millis(0)));
         for n in 0..2 * STANDING_MAX {
-            degraded.set(Condition::FailingPart, &n.to_string(), "again");
+            degraded.set(TroubleKind::FailingPart, &n.to_string(), "again");
         }
         assert_eq!(degraded.all().len(), STANDING_MAX);
     }
 
     #[test]
     fn a_condition_has_one_word_everywhere() {
-        for condition in Condition::ALL {
+        for condition in TroubleKind::ALL {
             assert_eq!(serde_json::to_value(condition).unwrap(), condition.word());
         }
     }

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use alertcast_core::delivery::{Channel, MessageKind};
-use alertcast_core::store::{Collection, Outcome, StoreError};
+use alertcast_core::store::{AttemptOutcome, Collection, StoreError};
 use alertcast_core::time::Time;
 use alertcast_core::token::TokenEnd;
 use alertcast_core::trade::document::TradeStatus;
@@ -23,17 +23,17 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::audience::AudienceHandle;
-use crate::degraded::{Condition, Degraded};
+use crate::degraded::{DegradedState, TroubleKind};
 use crate::supervise;
 
-pub use text::Format;
+pub use text::MetricsFormat;
 
 /// One word of a fixed few.
-type Word = [(&'static str, &'static str); 1];
-type Words = [(&'static str, &'static str); 2];
+type LabelPair = [(&'static str, &'static str); 1];
+type LabelPairs = [(&'static str, &'static str); 2];
 /// The name of a lane, and where in it.
 type OfLane = [(&'static str, String); 2];
-type Times = Family<Word, Histogram, fn() -> Histogram>;
+type DurationFamily = Family<LabelPair, Histogram, fn() -> Histogram>;
 
 /// From a few milliseconds to TradingView's patience.
 const ANSWER_SECONDS: [f64; 10] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0];
@@ -45,38 +45,38 @@ const DELIVERY_SECONDS: [f64; 13] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 
 /// Everything that is counted. Cheap to clone.
 #[derive(Clone)]
 pub struct Metrics {
-    inner: Arc<Inner>,
+    inner: Arc<MetricFamilies>,
 }
 
-struct Inner {
+struct MetricFamilies {
     registry: Registry,
-    webhook: Family<Words, Counter>,
-    webhook_seconds: Times,
-    alerts: Family<Word, Counter>,
+    webhook: Family<LabelPairs, Counter>,
+    webhook_seconds: DurationFamily,
+    alerts: Family<LabelPair, Counter>,
     processing_seconds: Histogram,
-    chunks: Family<Word, Counter>,
-    trades: Family<Word, Counter>,
-    deliveries: Family<Words, Counter>,
+    chunks: Family<LabelPair, Counter>,
+    trades: Family<LabelPair, Counter>,
+    deliveries: Family<LabelPairs, Counter>,
     overdue: Counter,
-    delivery_seconds: Times,
-    throttled: Family<Word, Counter>,
+    delivery_seconds: DurationFamily,
+    throttled: Family<LabelPair, Counter>,
     queued: Family<OfLane, Gauge>,
     alerts_waiting: Gauge,
-    audience: Family<Word, Gauge>,
-    store_failures: Family<Word, Counter>,
-    spooled: Family<Word, Counter>,
-    drained: Family<Word, Counter>,
-    in_spool: Family<Word, Gauge>,
-    api_refused: Family<Word, Counter>,
+    audience: Family<LabelPair, Gauge>,
+    store_failures: Family<LabelPair, Counter>,
+    spooled: Family<LabelPair, Counter>,
+    drained: Family<LabelPair, Counter>,
+    in_spool: Family<LabelPair, Gauge>,
+    api_refused: Family<LabelPair, Counter>,
     ready: Gauge,
-    degraded: Family<Word, Gauge>,
-    part_failures: Family<Word, Counter>,
-    unreadable: Family<Word, Counter>,
+    degraded: Family<LabelPair, Gauge>,
+    part_failures: Family<LabelPair, Counter>,
+    unreadable: Family<LabelPair, Counter>,
 }
 
 /// A part of the program that the store can fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum StorePart {
     Webhook,
     Processor,
     Courier,
@@ -84,7 +84,7 @@ pub enum Part {
     Spool,
 }
 
-impl Part {
+impl StorePart {
     const ALL: [Self; 5] = [Self::Webhook, Self::Processor, Self::Courier, Self::Scheduler, Self::Spool];
 
     const fn word(self) -> &'static str {
@@ -126,13 +126,13 @@ impl Metrics {
     pub fn since(start: Time) -> Self {
         let mut registry = Registry::default();
         about_process(&mut registry, start);
-        let metrics = Self { inner: Arc::new(Inner::new(registry)) };
+        let metrics = Self { inner: Arc::new(MetricFamilies::new(registry)) };
         metrics.begin_at_zero();
         metrics
     }
 
     /// A request to the webhook was answered.
-    pub(crate) fn answered(&self, outcome: &'static str, status: u16, took: Duration) {
+    pub(crate) fn count_answer(&self, outcome: &'static str, status: u16, took: Duration) {
         let class = class(status);
         self.inner.webhook.get_or_create(&[("outcome", outcome), ("status", class)]).inc();
         self.inner.webhook_seconds.get_or_create(&[("status", class)]).observe(took.as_secs_f64());
@@ -144,7 +144,7 @@ impl Metrics {
     }
 
     /// An alert's last chunk is committed.
-    pub(crate) fn processed(&self, since_receipt: Duration) {
+    pub(crate) fn count_processed(&self, since_receipt: Duration) {
         self.inner.alerts.get_or_create(&[("result", "processed")]).inc();
         self.inner.processing_seconds.observe(since_receipt.as_secs_f64());
     }
@@ -155,7 +155,7 @@ impl Metrics {
     }
 
     /// A chunk was committed, with these trades.
-    pub(crate) fn committed(&self, opened: usize, ended: impl IntoIterator<Item = TradeStatus>) {
+    pub(crate) fn count_committed(&self, opened: usize, ended: impl IntoIterator<Item = TradeStatus>) {
         self.inner.chunks.get_or_create(&[("result", "committed")]).inc();
         let trades = |action| self.inner.trades.get_or_create_owned(&[("action", action)]);
         trades("opened").inc_by(count(opened));
@@ -169,18 +169,18 @@ impl Metrics {
     }
 
     /// What a chunk rested on had changed: it is planned anew.
-    pub(crate) fn conflicted(&self) {
+    pub(crate) fn count_conflict(&self) {
         self.inner.chunks.get_or_create(&[("result", "conflict")]).inc();
     }
 
     /// What an attempt came to is recorded.
-    pub(crate) fn attempted(&self, channel: Channel, outcome: &Outcome) {
+    pub(crate) fn count_attempt(&self, channel: Channel, outcome: &AttemptOutcome) {
         let outcome = match outcome {
-            Outcome::Sent { .. } => "sent",
-            Outcome::Retry { .. } => "retried",
-            Outcome::Expired { .. } => "expired",
-            Outcome::Dead { .. } => "dead",
-            Outcome::Dropped { .. } => "dropped",
+            AttemptOutcome::Sent { .. } => "sent",
+            AttemptOutcome::Retry { .. } => "retried",
+            AttemptOutcome::Expired { .. } => "expired",
+            AttemptOutcome::Dead { .. } => "dead",
+            AttemptOutcome::Dropped { .. } => "dropped",
         };
         self.inner.deliveries.get_or_create(&[("channel", channel.as_str()), ("outcome", outcome)]).inc();
     }
@@ -191,12 +191,12 @@ impl Metrics {
     }
 
     /// A message was sent, so long after its alert was received.
-    pub(crate) fn arrived(&self, kind: MessageKind, since_receipt: Duration) {
+    pub(crate) fn count_arrival(&self, kind: MessageKind, since_receipt: Duration) {
         self.inner.delivery_seconds.get_or_create(&[("kind", kind.as_str())]).observe(since_receipt.as_secs_f64());
     }
 
     /// Telegram asked to wait: with one chat, or with all of a bot's.
-    pub(crate) fn throttled(&self, whole_bot: bool) {
+    pub(crate) fn count_throttle(&self, whole_bot: bool) {
         self.inner.throttled.get_or_create(&[("scope", if whole_bot { "bot" } else { "chat" })]).inc();
     }
 
@@ -214,12 +214,12 @@ impl Metrics {
     }
 
     /// Something was kept in the spool: `accepted` or `refused`.
-    pub(crate) fn spooled(&self, result: &'static str) {
+    pub(crate) fn count_spooled(&self, result: &'static str) {
         self.inner.spooled.get_or_create(&[("result", result)]).inc();
     }
 
     /// Something of the spool was brought to the store.
-    pub(crate) fn drained(&self, result: &'static str) {
+    pub(crate) fn count_drained(&self, result: &'static str) {
         self.inner.drained.get_or_create(&[("result", result)]).inc();
     }
 
@@ -236,14 +236,14 @@ impl Metrics {
     }
 
     /// The store failed a part of the program. What a caller has to expect (a conflict, a lost lease) is none.
-    pub(crate) fn store_failed(&self, part: Part, error: &StoreError) {
+    pub(crate) fn store_failed(&self, part: StorePart, error: &StoreError) {
         if matches!(error, StoreError::Unavailable(_) | StoreError::Corrupt(_)) {
             self.inner.store_failures.get_or_create(&[("part", part.word())]).inc();
         }
     }
 
     /// A part of the program met a defect, and is begun anew.
-    pub(crate) fn part_failed(&self, part: supervise::Part) {
+    pub(crate) fn part_failed(&self, part: supervise::SupervisedPart) {
         self.inner.part_failures.get_or_create(&[("part", part.word())]).inc();
     }
 
@@ -251,9 +251,9 @@ impl Metrics {
     pub(crate) fn render(
         &self,
         audience: &AudienceHandle,
-        degraded: &Degraded,
+        degraded: &DegradedState,
         is_ready: bool,
-        format: Format,
+        format: MetricsFormat,
     ) -> String {
         let size = audience.with(|audience| audience.size());
         let sizes = [
@@ -280,7 +280,7 @@ impl Metrics {
         begin(&inner.chunks, "result", ["committed", "conflict"]);
         begin(&inner.trades, "action", ["opened", "replaced", "closed"]);
         begin(&inner.throttled, "scope", ["chat", "bot"]);
-        begin(&inner.store_failures, "part", Part::ALL.map(Part::word));
+        begin(&inner.store_failures, "part", StorePart::ALL.map(StorePart::word));
         begin(&inner.spooled, "result", ["accepted", "refused"]);
         begin(&inner.drained, "result", ["accepted", "refused", "duplicate", "parked"]);
         begin(
@@ -298,11 +298,11 @@ impl Metrics {
             ],
         );
         begin(&inner.in_spool, "state", ["waiting", "parked"]);
-        begin(&inner.part_failures, "part", supervise::Part::ALL.map(supervise::Part::word));
+        begin(&inner.part_failures, "part", supervise::SupervisedPart::ALL.map(supervise::SupervisedPart::word));
         for collection in Collection::ALL {
             inner.unreadable.get_or_create_owned(&[("collection", collection.name())]);
         }
-        begin(&inner.degraded, "condition", Condition::ALL.map(Condition::word));
+        begin(&inner.degraded, "condition", TroubleKind::ALL.map(TroubleKind::word));
         begin(&inner.webhook_seconds, "status", ["2xx", "4xx", "5xx"]);
         for outcome in ["sent", "retried", "expired", "dead", "dropped"] {
             inner.deliveries.get_or_create_owned(&[("channel", Channel::Telegram.as_str()), ("outcome", outcome)]);
@@ -311,7 +311,7 @@ impl Metrics {
 }
 
 fn begin<M: Clone, C: MetricConstructor<M>, const N: usize>(
-    family: &Family<Word, M, C>,
+    family: &Family<LabelPair, M, C>,
     label: &'static str,
     words: [&'static str; N],
 ) {
@@ -326,7 +326,7 @@ impl fmt::Debug for Metrics {
     }
 }
 
-impl Inner {
+impl MetricFamilies {
     fn new(mut registry: Registry) -> Self {
         let mut all = MetricCatalogue(registry.sub_registry_with_prefix("alertcast"));
         Self {
@@ -334,7 +334,7 @@ impl Inner {
             webhook_seconds: all.times(
                 "webhook_answer",
                 "How long a request to the webhook took to be answered",
-                Times::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
+                DurationFamily::new_with_constructor(|| Histogram::new(ANSWER_SECONDS)),
             ),
             alerts: all.counts("alerts", "Alerts worked on: failed ones are tried again, parked ones are not"),
             processing_seconds: all.times(
@@ -352,7 +352,7 @@ impl Inner {
             delivery_seconds: all.times(
                 "delivery",
                 "From an alert's receipt to a message about it being sent",
-                Times::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS)),
+                DurationFamily::new_with_constructor(|| Histogram::new(DELIVERY_SECONDS)),
             ),
             throttled: all.counts("telegram_throttled", "Answers 429 from Telegram, by what they were about"),
             queued: all.counts(

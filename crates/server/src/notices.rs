@@ -3,10 +3,13 @@
 
 use std::time::Duration;
 
-use alertcast_core::delivery::{Cause, CauseKind, Channel, Delivery, Facts, MessageKind, Parcel, Recipient, digest12};
+use alertcast_core::delivery::{
+    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, MessageFacts, MessageKind,
+    digest12,
+};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
-use alertcast_core::store::Notice;
+use alertcast_core::store::OperatorNotice;
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 
@@ -21,7 +24,7 @@ pub const TESTING: &str = "testing:";
 
 /// Trouble that the operators should hear of.
 #[derive(Debug, Clone)]
-pub struct Trouble {
+pub struct NoticeTrouble {
     /// Equal for what is the same trouble: the configuration and the broken rules, say.
     pub group: String,
     /// One line.
@@ -35,30 +38,30 @@ pub struct Trouble {
 /// The messages about one trouble: two for each operators' chat, the first occurrence and the count of the rest. None
 /// where no chat or no bot is configured.
 #[must_use]
-pub fn notices(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
+pub fn notices(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<OperatorNotice> {
     let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
     let number = now.millis().div_euclid(window_ms);
     let end = Time::from_millis((number + 1).saturating_mul(window_ms));
-    in_window(app, trouble, &Window { name: number.to_string(), end }, now)
+    in_window(app, trouble, &NoticeWindow { name: number.to_string(), end }, now)
 }
 
 /// The messages about what stays as it is until somebody changes it: told once, and its count once more an hour later; then
 /// not again for as long as deliveries are kept.
 #[must_use]
-pub fn notices_once(app: &App, trouble: &Trouble, now: Time) -> Vec<Notice> {
-    in_window(app, trouble, &Window { name: "once".to_owned(), end: now + HOUR }, now)
+pub fn notices_once(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<OperatorNotice> {
+    in_window(app, trouble, &NoticeWindow { name: "once".to_owned(), end: now + HOUR }, now)
 }
 
 /// Well within the time for which a message to the operators is of use.
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// The time in which the same trouble is told once.
-struct Window {
+struct NoticeWindow {
     name: String,
     end: Time,
 }
 
-fn in_window(app: &App, trouble: &Trouble, window: &Window, now: Time) -> Vec<Notice> {
+fn in_window(app: &App, trouble: &NoticeTrouble, window: &NoticeWindow, now: Time) -> Vec<OperatorNotice> {
     let telegram = &app.settings.telegram;
     let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
         return Vec::new();
@@ -69,44 +72,58 @@ fn in_window(app: &App, trouble: &Trouble, window: &Window, now: Time) -> Vec<No
 
 /// A message about trouble that is told once for good, whatever the time: one for each operators' chat.
 #[must_use]
-pub fn once(app: &App, trouble: &Trouble, now: Time) -> Vec<Delivery> {
+pub fn once(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<Delivery> {
     let telegram = &app.settings.telegram;
     let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
         return Vec::new();
     };
-    let cause = Cause { kind: CauseKind::Refusal, id: ObjectId::from_bytes(digest12(&[&trouble.group])) };
+    let cause = DeliveryCause { kind: CauseKind::Refusal, id: ObjectId::from_bytes(digest12(&[&trouble.group])) };
     let told = |chat: &String| {
-        let recipient = Recipient::Chat(chat);
-        let parcel = Parcel { cause, recipient, channel: Channel::Telegram, kind: MessageKind::Operator, trade: None };
-        let facts = Facts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone(), test: false };
+        let recipient = DeliveryRecipient::Chat(chat);
+        let parcel =
+            DeliveryIdentity { cause, recipient, channel: Channel::Telegram, kind: MessageKind::Operator, trade: None };
+        let facts = MessageFacts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone(), test: false };
         let lane = format!("tg:{bot}");
-        Delivery { lane, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
+        Delivery { lane, ..Delivery::new_pending(DeliveryId(app.ids.next()), parcel, facts, now) }
     };
     telegram.operator_chats.iter().map(told).collect()
 }
 
-fn notice(app: &App, trouble: &Trouble, chat: &str, lane: &str, window: &Window, now: Time) -> Notice {
+fn notice(
+    app: &App,
+    trouble: &NoticeTrouble,
+    chat: &str,
+    lane: &str,
+    window: &NoticeWindow,
+    now: Time,
+) -> OperatorNotice {
     let cause_id = ObjectId::from_bytes(digest12(&[&trouble.group, &window.name]));
-    let cause = Cause { kind: CauseKind::Refusal, id: cause_id };
+    let cause = DeliveryCause { kind: CauseKind::Refusal, id: cause_id };
     // No alert's own delivery: an alert's numbers are about its subscribers.
     let delivery = |kind, due_at, facts| {
-        let parcel = Parcel { cause, recipient: Recipient::Chat(chat), channel: Channel::Telegram, kind, trade: None };
+        let parcel = DeliveryIdentity {
+            cause,
+            recipient: DeliveryRecipient::Chat(chat),
+            channel: Channel::Telegram,
+            kind,
+            trade: None,
+        };
         let lane = lane.to_owned();
         let to = app.moved.follow(chat);
-        Delivery { lane, to, due_at, ..Delivery::pending(DeliveryId(app.ids.next()), parcel, facts, now) }
+        Delivery { lane, to, due_at, ..Delivery::new_pending(DeliveryId(app.ids.next()), parcel, facts, now) }
     };
     let mut lines = trouble.lines.clone();
     lines.extend(trouble.alert.map(|alert| format!("Alert {alert}")));
-    Notice {
+    OperatorNotice {
         first: delivery(
             MessageKind::Operator,
             now,
-            Facts::Operator { title: trouble.title.clone(), lines, test: trouble.group.starts_with(TESTING) },
+            MessageFacts::Operator { title: trouble.title.clone(), lines, test: trouble.group.starts_with(TESTING) },
         ),
         more: delivery(
             MessageKind::OperatorMore,
             window.end,
-            Facts::OperatorMore { title: trouble.title.clone(), count: Count(0) },
+            MessageFacts::OperatorMore { title: trouble.title.clone(), count: Count(0) },
         ),
     }
 }

@@ -8,33 +8,38 @@ use alertcast_core::figures::{PRICES_MAX, PriceHistory};
 use alertcast_core::id::ConfigId;
 use alertcast_core::money::Price;
 use alertcast_core::store::listing::ListQuery;
-use alertcast_core::store::{Collection, Fence, Result, Store};
+use alertcast_core::store::{Collection, LeaseFence, Store, StoreResult};
 use bson::{Bson, Document};
 use tracing::warn;
 
 /// The histories. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Prices {
-    known: Arc<Mutex<HashMap<ConfigId, Known>>>,
+pub struct PriceHistories {
+    known: Arc<Mutex<HashMap<ConfigId, KnownPrices>>>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct KnownPrices {
     history: PriceHistory,
     /// The right to work under which it was read: under another one, others may have worked meanwhile.
-    under: Option<Fence>,
+    under: Option<LeaseFence>,
 }
 
-impl Prices {
+impl PriceHistories {
     /// A configuration's last prices, as whoever works under this right knows them. Where the store does not tell, they are
     /// none: a message is not held up for its decimals.
-    pub(crate) async fn history(&self, store: &dyn Store, config: ConfigId, under: Option<&Fence>) -> PriceHistory {
+    pub(crate) async fn history(
+        &self,
+        store: &dyn Store,
+        config: ConfigId,
+        under: Option<&LeaseFence>,
+    ) -> PriceHistory {
         if let Some(known) = self.lock().get(&config).filter(|known| under.is_none() || known.under.as_ref() == under) {
             return known.history.clone();
         }
         match read(store, config).await {
             Ok(history) => {
-                self.lock().insert(config, Known { history: history.clone(), under: under.cloned() });
+                self.lock().insert(config, KnownPrices { history: history.clone(), under: under.cloned() });
                 history
             }
             Err(error) => {
@@ -51,13 +56,13 @@ impl Prices {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<ConfigId, Known>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<ConfigId, KnownPrices>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// The prices of the newest accepted alerts.
-async fn read(store: &dyn Store, config: ConfigId) -> Result<PriceHistory> {
+async fn read(store: &dyn Store, config: ConfigId) -> StoreResult<PriceHistory> {
     let query = ListQuery {
         collection: Collection::Alerts,
         filters: vec![("processing.alertConfigId", Bson::ObjectId(config.0))],

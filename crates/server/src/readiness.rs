@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alertcast_core::store::{Collection, INTAKE_DEADLINE, Result, Store, StoreError, Write};
+use alertcast_core::store::{Collection, DocumentWrite, INTAKE_DEADLINE, Store, StoreError, StoreResult};
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
@@ -28,11 +28,11 @@ const KEPT: Duration = Duration::from_secs(60 * 60);
 /// Whether alerts can be kept. Cheap to clone; the clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Readiness {
-    inner: Arc<Inner>,
+    inner: Arc<ReadinessState>,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct ReadinessState {
     /// Why the last one could not be.
     trouble: Mutex<Option<String>>,
     turned: Notify,
@@ -46,7 +46,7 @@ impl Readiness {
     }
 
     /// Something was kept as an alert is.
-    pub(crate) fn kept(&self) {
+    pub(crate) fn note_kept(&self) {
         if self.set(None).is_some() {
             info!("alerts can be kept again");
         }
@@ -74,7 +74,7 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
         };
         match probed {
-            Ok(()) => app.readiness.kept(),
+            Ok(()) => app.readiness.note_kept(),
             Err(error) => app.readiness.not_kept(&error),
         }
         let is_well = app.readiness.trouble().is_none();
@@ -87,7 +87,7 @@ pub(crate) async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Writes what an alert would be, where an alert would be written.
-async fn probe(app: &App, id: ObjectId) -> Result<()> {
+async fn probe(app: &App, id: ObjectId) -> StoreResult<()> {
     let written = async {
         match &app.spool {
             Some(spooled) => spooled.probe(id).await,
@@ -106,14 +106,14 @@ async fn probe(app: &App, id: ObjectId) -> Result<()> {
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) async fn write_something(store: &dyn Store, id: ObjectId, now: Time) -> Result<()> {
+pub(crate) async fn write_something(store: &dyn Store, id: ObjectId, now: Time) -> StoreResult<()> {
     // Records of requests that were repeated: nobody looks for one of this name, and they pass by themselves.
     let collection = Collection::IdempotencyKeys;
     let padding = Binary { subtype: BinarySubtype::Generic, bytes: vec![0; PROBE_BYTES] };
     let document = doc! { "_id": id, "request": "readiness", "until": now + KEPT, "body": padding };
-    let remove = || vec![Write::Delete { collection, id }];
+    let remove = || vec![DocumentWrite::Delete { collection, id }];
     // What an earlier one may have left would make room for this one.
     store.write(remove()).await?;
-    store.write(vec![Write::Insert { collection, document }]).await?;
+    store.write(vec![DocumentWrite::Insert { collection, document }]).await?;
     store.write(remove()).await
 }

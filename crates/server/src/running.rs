@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::store::{Intake, Store};
+use alertcast_core::store::{AlertIntake, Store};
 use anyhow::Context as _;
 use axum::Router;
 use futures::future::BoxFuture;
@@ -12,31 +12,33 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::app::{App, ObjectIds, Wakeups};
+use crate::app::{App, ObjectIds, WakeUps};
 use crate::audience::AudienceHandle;
 use crate::clock::Clock;
-use crate::degraded::Degraded;
-use crate::inflight::InFlight;
-use crate::leases::Members;
+use crate::degraded::DegradedState;
+use crate::leases::LeaseManager;
 use crate::metrics::Metrics;
-use crate::moved::MovedChats;
-use crate::prices::Prices;
+use crate::moved_chats::MovedChats;
+use crate::prices::PriceHistories;
 use crate::readiness::{self, Readiness};
+use crate::requests_in_progress::RequestsInProgress;
 use crate::settings::Settings;
-use crate::spool::Spooling;
-use crate::supervise::{self, Part};
+use crate::spool::SpoolingFlag;
+use crate::supervise::{self, SupervisedPart};
 use crate::unsubscribe::LinkKey;
-use crate::{courier, http, leases, processor, scheduler, set_aside, spool, tokens, unsubscribe, upgrade, watching};
+use crate::{
+    courier, http, leases, processor, scheduler, set_aside, spool, store_watching, tokens, unsubscribe, upgrade,
+};
 
 /// How long workers may take to finish what they have begun.
 const STOP_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Begins a part: with what all share, what stops it, and whether it ran before.
-type Begin = fn(App, CancellationToken, bool) -> BoxFuture<'static, ()>;
+type PartStart = fn(App, CancellationToken, bool) -> BoxFuture<'static, ()>;
 
 /// A running program.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningProgram {
     pub app: App,
     /// Where it listens: with port 0 in the settings, the port that was free.
     pub address: SocketAddr,
@@ -80,20 +82,20 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     Ok(App {
         moved,
         metrics: Metrics::since(clock.now()),
-        prices: Prices::default(),
-        degraded: Degraded::new(Arc::clone(&clock)),
+        prices: PriceHistories::default(),
+        degraded: DegradedState::new(Arc::clone(&clock)),
         readiness: Readiness::default(),
-        intake: Arc::clone(&store) as Arc<dyn Intake>,
+        intake: Arc::clone(&store) as Arc<dyn AlertIntake>,
         spool: None,
-        spooling: Spooling::default(),
+        spooling: SpoolingFlag::default(),
         store,
         clock,
         ids: Arc::new(ObjectIds),
         settings: Arc::new(settings),
         audience,
-        wake: Wakeups::default(),
-        in_flight: InFlight::default(),
-        members: Members::default(),
+        wake: WakeUps::default(),
+        in_flight: RequestsInProgress::default(),
+        members: LeaseManager::default(),
         links: LinkKey::new(key),
     })
 }
@@ -103,7 +105,7 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub async fn start(app: App) -> Result<Running, StartError> {
+pub async fn start(app: App) -> Result<RunningProgram, StartError> {
     let router = http::router(app.clone());
     start_with(app, router).await
 }
@@ -112,37 +114,37 @@ pub async fn start(app: App) -> Result<Running, StartError> {
 ///
 /// # Errors
 /// When the address cannot be listened on.
-pub(crate) async fn start_with(app: App, router: Router) -> Result<Running, StartError> {
+pub(crate) async fn start_with(app: App, router: Router) -> Result<RunningProgram, StartError> {
     let listen = app.settings.listen;
     let refused = |error| StartError::Listen { listen, error };
     let listener = http::listen(listen).map_err(refused)?;
     let address = listener.local_addr().map_err(refused)?;
     let (no_more_requests, no_more_work) = (CancellationToken::new(), CancellationToken::new());
     let mut workers = JoinSet::new();
-    let mut keep = |part, begin: Begin| {
+    let mut keep = |part, begin: PartStart| {
         let (app, stop) = (app.clone(), no_more_work.clone());
         workers.spawn(async move {
             supervise::keep_at_work(&app, part, "", &stop, |again| begin(app.clone(), stop.clone(), again)).await;
         });
     };
-    keep(Part::Leases, |app, stop, _| Box::pin(leases::run(app, stop)));
-    keep(Part::Watching, |app, stop, again| Box::pin(watching::run(app, again, stop)));
-    keep(Part::Processor, |app, stop, _| Box::pin(processor::run(app, stop)));
-    keep(Part::Scheduler, |app, stop, _| Box::pin(scheduler::run(app, stop)));
-    keep(Part::SetAside, |app, stop, _| Box::pin(set_aside::run(app, stop)));
-    keep(Part::Readiness, |app, stop, _| Box::pin(readiness::run(app, stop)));
-    keep(Part::Couriers, |app, stop, _| Box::pin(courier::run(app, stop)));
+    keep(SupervisedPart::Leases, |app, stop, _| Box::pin(leases::run(app, stop)));
+    keep(SupervisedPart::Watching, |app, stop, again| Box::pin(store_watching::run(app, again, stop)));
+    keep(SupervisedPart::Processor, |app, stop, _| Box::pin(processor::run(app, stop)));
+    keep(SupervisedPart::Scheduler, |app, stop, _| Box::pin(scheduler::run(app, stop)));
+    keep(SupervisedPart::SetAside, |app, stop, _| Box::pin(set_aside::run(app, stop)));
+    keep(SupervisedPart::Readiness, |app, stop, _| Box::pin(readiness::run(app, stop)));
+    keep(SupervisedPart::Couriers, |app, stop, _| Box::pin(courier::run(app, stop)));
     if app.spool.is_some() {
-        keep(Part::Spool, |app, stop, _| Box::pin(spool::run(app, stop)));
+        keep(SupervisedPart::Spool, |app, stop, _| Box::pin(spool::run(app, stop)));
     }
     let mut http = JoinSet::new();
     http.spawn(http::serve(listener, router, no_more_requests.clone()));
-    Ok(Running { app, address, no_more_requests, no_more_work, http, workers })
+    Ok(RunningProgram { app, address, no_more_requests, no_more_work, http, workers })
 }
 
-impl Running {
+impl RunningProgram {
     /// Returns when a part has ended that should run until it is stopped.
-    pub async fn broken(&mut self) {
+    pub async fn wait_broken(&mut self) {
         let ended = tokio::select! {
             Some(ended) = self.workers.join_next() => ended,
             Some(ended) = self.http.join_next() => ended,

@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use alertcast_core::id::AlertId;
-use alertcast_core::store::{Result, StoreError};
+use alertcast_core::store::{StoreError, StoreResult};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::app::App;
 use crate::leases;
-use crate::metrics::Part;
+use crate::metrics::StorePart;
 
 const AUDIENCE_EVERY: Duration = Duration::from_secs(1);
 const DEADLINES_EVERY: Duration = Duration::from_secs(5);
@@ -31,7 +31,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 /// Does what one process does for all, whenever it falls to this one.
 async fn for_all(app: &App, stop: &CancellationToken) {
     while let Some(held) = leases::hold(app, leases::SCHEDULER, stop).await {
-        let ending = held.ending();
+        let ending = held.ending_token();
         // What is done twice here does no harm: a sweep under way when the lease is lost comes to its end.
         tokio::join!(
             every(app, DEADLINES_EVERY, ending, "ending what is overdue", || expire(app)),
@@ -43,7 +43,7 @@ async fn for_all(app: &App, stop: &CancellationToken) {
 }
 
 /// Does something at once and then in intervals. A failure is logged, and the next interval tries again.
-async fn every<F: Future<Output = Result<()>>>(
+async fn every<F: Future<Output = StoreResult<()>>>(
     app: &App,
     interval: Duration,
     stop: &CancellationToken,
@@ -52,7 +52,7 @@ async fn every<F: Future<Output = Result<()>>>(
 ) {
     loop {
         if let Err(error) = act().await {
-            app.metrics.store_failed(Part::Scheduler, &error);
+            app.metrics.store_failed(StorePart::Scheduler, &error);
             warn!(%error, "{what} failed; it is tried again");
         }
         tokio::select! {
@@ -63,7 +63,7 @@ async fn every<F: Future<Output = Result<()>>>(
 }
 
 /// Ends deliveries past their deadline, and settles their alerts.
-async fn expire(app: &App) -> Result<()> {
+async fn expire(app: &App) -> StoreResult<()> {
     fail::fail_point!("scheduler::turn");
     loop {
         let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
@@ -76,7 +76,7 @@ async fn expire(app: &App) -> Result<()> {
 }
 
 /// Settles processed alerts all of whose deliveries have ended.
-pub(crate) async fn settle_left_overs(app: &App) -> Result<()> {
+pub(crate) async fn settle_left_overs(app: &App) -> StoreResult<()> {
     let mut after: Option<AlertId> = None;
     loop {
         let alerts = app.store.unsettled(after, STEP).await?;
@@ -90,11 +90,11 @@ pub(crate) async fn settle_left_overs(app: &App) -> Result<()> {
 }
 
 /// One that cannot be read holds up no other.
-async fn settle_each(app: &App, alerts: Vec<AlertId>) -> Result<()> {
+async fn settle_each(app: &App, alerts: Vec<AlertId>) -> StoreResult<()> {
     for alert in alerts {
         match app.store.settle(alert, app.clock.now()).await {
             Err(error @ StoreError::Corrupt(_)) => {
-                app.metrics.store_failed(Part::Scheduler, &error);
+                app.metrics.store_failed(StorePart::Scheduler, &error);
                 error!(%alert, %error, "an alert cannot be settled");
             }
             settled => drop(settled?),
@@ -103,7 +103,7 @@ async fn settle_each(app: &App, alerts: Vec<AlertId>) -> Result<()> {
     Ok(())
 }
 
-async fn purge(app: &App) -> Result<()> {
+async fn purge(app: &App) -> StoreResult<()> {
     let retention = &app.settings.retention;
     let now = app.clock.now();
     while app.store.purge(now - retention.deliveries, now - retention.rejected_webhooks, now, STEP).await? {

@@ -4,16 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use alertcast_core::reading::{Unreadable, trouble_of};
-use alertcast_core::store::{Collection, Result};
+use alertcast_core::reading::{UnreadableDocument, trouble_of};
+use alertcast_core::store::{Collection, StoreResult};
 use bson::Bson;
 use bson::oid::ObjectId;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::app::App;
-use crate::degraded::Condition;
-use crate::notices::{self, Trouble};
+use crate::degraded::TroubleKind;
+use crate::notices::{self, NoticeTrouble};
 
 /// What is new is looked for so often.
 const NEWS_EVERY: Duration = Duration::from_secs(1);
@@ -44,12 +44,12 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Sets documents aside, and tells of them.
-pub(crate) async fn set_aside(app: &App, news: Vec<Unreadable>) {
+pub(crate) async fn set_aside(app: &App, news: Vec<UnreadableDocument>) {
     if news.is_empty() {
         return;
     }
     let now = app.clock.now();
-    let mut by_collection: BTreeMap<Collection, Vec<Unreadable>> = BTreeMap::new();
+    let mut by_collection: BTreeMap<Collection, Vec<UnreadableDocument>> = BTreeMap::new();
     for one in news {
         error!(collection = %one.collection, id = one.id_text(), cause = one.cause, "a document cannot be read");
         app.metrics.unreadable(one.collection);
@@ -69,28 +69,28 @@ pub(crate) async fn set_aside(app: &App, news: Vec<Unreadable>) {
 }
 
 /// What the operators are told of documents of one collection.
-fn trouble(collection: Collection, documents: &[Unreadable]) -> Trouble {
+fn trouble(collection: Collection, documents: &[UnreadableDocument]) -> NoticeTrouble {
     let mut lines: Vec<String> =
         documents.iter().take(NAMED_MAX).map(|one| format!("{}: {}", one.id_text(), one.cause)).collect();
     if documents.len() > NAMED_MAX {
         lines.push(format!("and {} more", documents.len() - NAMED_MAX));
     }
-    lines.push(meaning(collection).to_owned());
+    lines.push(explain_meaning(collection).to_owned());
     let group: Vec<String> = documents.iter().map(ToString::to_string).collect();
-    Trouble {
+    NoticeTrouble {
         group: format!("unreadable:{}", group.join("\n")),
-        title: format!("Cannot be read: {} of {collection}", counted(documents.len())),
+        title: format!("Cannot be read: {} of {collection}", count_noun(documents.len())),
         lines,
         alert: None,
     }
 }
 
-fn counted(count: usize) -> String {
+fn count_noun(count: usize) -> String {
     if count == 1 { "1 document".to_owned() } else { format!("{count} documents") }
 }
 
 /// What it means for the rest, and what to do.
-const fn meaning(collection: Collection) -> &'static str {
+const fn explain_meaning(collection: Collection) -> &'static str {
     match collection {
         Collection::Alerts => {
             "An alert that waited is set aside as failed, and subscribers did not get it. Send it anew."
@@ -123,25 +123,25 @@ const fn meaning(collection: Collection) -> &'static str {
 
 /// Keeps what `/readyz` and `doctor` show of a collection in step with what is known.
 fn show(app: &App, collection: Collection) {
-    let known: Vec<Unreadable> =
-        app.store.unreadables().known().into_iter().filter(|one| one.collection == collection).collect();
+    let known: Vec<UnreadableDocument> =
+        app.store.unreadables().list_known().into_iter().filter(|one| one.collection == collection).collect();
     if known.is_empty() {
-        return app.degraded.clear(Condition::UnreadableDocuments, collection.name());
+        return app.degraded.clear(TroubleKind::UnreadableDocuments, collection.name());
     }
-    let mut named: Vec<String> = known.iter().take(NAMED_MAX).map(Unreadable::id_text).collect();
+    let mut named: Vec<String> = known.iter().take(NAMED_MAX).map(UnreadableDocument::id_text).collect();
     if known.len() > NAMED_MAX {
         named.push("…".to_owned());
     }
     let text = format!(
         "{} of {collection} cannot be read: {}. `alertcast doctor` says what is wrong with each.",
-        counted(known.len()),
+        count_noun(known.len()),
         named.join(", ")
     );
-    app.degraded.set(Condition::UnreadableDocuments, collection.name(), text);
+    app.degraded.set(TroubleKind::UnreadableDocuments, collection.name(), text);
 }
 
 /// Whether one whose id is no `ObjectId` has been mended, or is gone. One without any id is not found again.
-async fn is_mended(app: &App, known: &Unreadable) -> Result<bool> {
+async fn is_mended(app: &App, known: &UnreadableDocument) -> StoreResult<bool> {
     if matches!(known.id, Bson::Null | Bson::Undefined) {
         return Ok(false);
     }
@@ -150,14 +150,14 @@ async fn is_mended(app: &App, known: &Unreadable) -> Result<bool> {
 }
 
 /// Forgets what has been mended, or is gone, and finds what nobody comes across.
-async fn look_again(app: &App) -> Result<()> {
+async fn look_again(app: &App) -> StoreResult<()> {
     let log = app.store.unreadables();
     app.store.stray_alerts(READ_MAX).await?.into_iter().for_each(|stray| log.note(stray));
     let mut by_collection: BTreeMap<Collection, BTreeSet<ObjectId>> = BTreeMap::new();
-    for known in log.known() {
+    for known in log.list_known() {
         by_collection.entry(known.collection).or_default().extend(known.object_id());
     }
-    for known in log.known().iter().filter(|known| known.object_id().is_none()).take(READ_MAX) {
+    for known in log.list_known().iter().filter(|known| known.object_id().is_none()).take(READ_MAX) {
         if is_mended(app, known).await? {
             log.forget(known.collection, &known.id_text());
         }

@@ -1,4 +1,6 @@
-//! What the program is told from outside, checked and typed. `config` reads it from file, environment and flags.
+//! What the program is told from outside, checked and typed. `loading` reads it from file, environment and flags.
+
+pub mod loading;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::app::App;
-use crate::degraded::Condition;
+use crate::degraded::TroubleKind;
 
 /// How long a part that failed rests; twice as long each further time.
 const REST_FIRST: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const WELL_AFTER: Duration = Duration::from_secs(60);
 
 /// What is kept at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum SupervisedPart {
     Leases,
     Watching,
     Processor,
@@ -42,7 +42,7 @@ pub(crate) enum Part {
     SetAside,
 }
 
-impl Part {
+impl SupervisedPart {
     pub(crate) const ALL: [Self; 10] = [
         Self::Leases,
         Self::Watching,
@@ -76,7 +76,7 @@ impl Part {
 /// hears whether it ran before: then anything may have happened meanwhile that it was to note.
 pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
     app: &App,
-    part: Part,
+    part: SupervisedPart,
     which: &str,
     stop: &CancellationToken,
     mut begin: impl FnMut(bool) -> F,
@@ -86,7 +86,7 @@ pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
     loop {
         let well = || {
             info!(part = about, "a part of the program works again");
-            app.degraded.clear(Condition::FailingPart, &about);
+            app.degraded.clear(TroubleKind::FailingPart, &about);
         };
         let (ended, was_well) = once(app, begin(again), again.then_some(well)).await;
         if was_well {
@@ -97,7 +97,7 @@ pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
             Ok(()) => "it ended unasked".to_owned(),
             Err(what) => what,
         };
-        failed(app, part, &about, &what, rest);
+        report_failure(app, part, &about, &what, rest);
         tokio::select! {
             () = stop.cancelled() => return,
             () = app.clock.sleep(rest) => {}
@@ -124,21 +124,21 @@ async fn once(app: &App, work: impl Future<Output = ()>, well: Option<impl FnOnc
             work.await
         }
     };
-    (ended.map_err(|panic| said(&*panic)), was_well)
+    (ended.map_err(|panic| panic_message(&*panic)), was_well)
 }
 
-fn failed(app: &App, part: Part, about: &str, what: &str, rest: Duration) {
+fn report_failure(app: &App, part: SupervisedPart, about: &str, what: &str, rest: Duration) {
     error!(part = about, what, "a part of the program met a defect; it is begun anew in {} s", rest.as_secs());
     app.metrics.part_failed(part);
     let text = format!(
         "The part {about} of the program met a defect and is begun anew; what it had in hand is taken up again. The \
          log says what it was: please report it."
     );
-    app.degraded.set(Condition::FailingPart, about, text);
+    app.degraded.set(TroubleKind::FailingPart, about, text);
 }
 
 /// What a panic said.
-pub(crate) fn said(panic: &(dyn Any + Send)) -> String {
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
 }

@@ -3,7 +3,7 @@
 use alertcast_core::admin::{Admin, AdminStatus};
 use alertcast_core::audit::AuditEntry;
 use alertcast_core::id::IdSource;
-use alertcast_core::store::{Collection, Documents, StoreError, Write, document, read};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, StoreError, document, read};
 use alertcast_core::time::Time;
 use alertcast_core::token::{ApiToken, TOKEN_BYTES, TOKEN_DAYS, TokenDigest, token_end, token_text};
 use bson::{Bson, Document, doc};
@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use crate::walk;
+use crate::collection_walk;
 
 /// The most days that a token may be given.
 pub(crate) const DAYS_MAX: u32 = 3_650;
@@ -20,7 +20,7 @@ const LABEL_CHARS_MAX: usize = 200;
 
 /// Which token is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Wanted {
+pub(crate) struct TokenLookup {
     /// Whose it will be.
     pub(crate) username: String,
     /// What it is for.
@@ -63,10 +63,10 @@ impl TokenError {
 
 /// Makes a token for an active administrator, with an entry in the audit log.
 pub(crate) async fn make(
-    store: &dyn Documents,
+    store: &dyn DocumentStore,
     ids: &dyn IdSource,
     now: Time,
-    wanted: &Wanted,
+    wanted: &TokenLookup,
 ) -> Result<SecretString, TokenError> {
     let label = wanted.label.as_deref().map(str::trim).filter(|label| !label.is_empty());
     if label.is_some_and(|label| label.chars().count() > LABEL_CHARS_MAX) {
@@ -100,7 +100,7 @@ pub(crate) async fn make(
         reason: Some("made on the command line".to_owned()),
         ip_address: None,
     };
-    let insert = |collection, document| Write::Insert { collection, document };
+    let insert = |collection, document| DocumentWrite::Insert { collection, document };
     store
         .write(vec![insert(Collection::ApiTokens, document(&token)?), insert(Collection::AuditLog, document(&entry)?)])
         .await?;
@@ -121,17 +121,17 @@ fn after(token: &ApiToken) -> Document {
 
 /// Gives an end to tokens that were made before every token had one: [`TOKEN_DAYS`] from now, so that what uses them has
 /// time to get another. Answers how many there were. May be repeated, by several processes at once.
-pub(crate) async fn end_old_ones(store: &dyn Documents, now: Time) -> Result<usize, StoreError> {
+pub(crate) async fn end_old_ones(store: &dyn DocumentStore, now: Time) -> Result<usize, StoreError> {
     let mut endless = Vec::new();
     let mut visit = |token: Document| {
         if matches!(token.get("expiresAt"), None | Some(Bson::Null)) {
             endless.extend(token.get_object_id("_id").ok());
         }
     };
-    walk::each(|after| store.page(Collection::ApiTokens, after, walk::PAGE), &mut visit).await?;
+    collection_walk::each(|after| store.page(Collection::ApiTokens, after, collection_walk::PAGE), &mut visit).await?;
     let (end, count) = (token_end(now, TOKEN_DAYS), endless.len());
     for id in endless {
-        let update = Write::Update {
+        let update = DocumentWrite::Update {
             collection: Collection::ApiTokens,
             id,
             set: doc! { "expiresAt": end },
@@ -150,7 +150,7 @@ pub(crate) async fn end_old_ones(store: &dyn Documents, now: Time) -> Result<usi
     Ok(count)
 }
 
-async fn active_admin(store: &dyn Documents, username: &str) -> Result<Admin, TokenError> {
+async fn active_admin(store: &dyn DocumentStore, username: &str) -> Result<Admin, TokenError> {
     let username = username.trim().to_lowercase();
     let found = store.find_unique(Collection::AdminUsers, &[("username", username.as_str().into())]).await?;
     let admin: Admin = read(Collection::AdminUsers, found.ok_or(TokenError::UnknownAdmin(username))?)?;

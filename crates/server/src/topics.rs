@@ -4,10 +4,10 @@
 use alertcast_core::delivery::{chat_of, topic_of};
 use alertcast_core::id::UserId;
 
-use crate::notices::Trouble;
+use crate::notices::NoticeTrouble;
 
 /// What the operators hear of such a topic. `user`: whose it is; none for their own.
-pub(crate) fn trouble(user: Option<UserId>, place: &str) -> Trouble {
+pub(crate) fn trouble(user: Option<UserId>, place: &str) -> NoticeTrouble {
     let topic = topic_of(place).map_or_else(|| "none".to_owned(), |topic| topic.to_string());
     let cure = match user {
         Some(user) => format!(
@@ -16,7 +16,7 @@ pub(crate) fn trouble(user: Option<UserId>, place: &str) -> Trouble {
         ),
         None => "Set another one in telegram.operator_chats (-100…:5), or the group's number alone".to_owned(),
     };
-    Trouble {
+    NoticeTrouble {
         group: format!("topic gone:{place}"),
         title: "A group's topic is not there".to_owned(),
         lines: vec![

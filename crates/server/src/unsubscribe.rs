@@ -45,7 +45,7 @@ impl LinkKey {
     /// What stands in the user's link.
     #[must_use]
     pub fn token(&self, user: UserId) -> Option<String> {
-        let signature = self.signing(user)?.finalize().into_bytes();
+        let signature = self.new_signature(user)?.finalize().into_bytes();
         Some(hex::encode([user.bytes().as_slice(), &signature[..SIGNATURE_BYTES]].concat()))
     }
 
@@ -55,11 +55,11 @@ impl LinkKey {
         let bytes = hex::decode(token).ok().filter(|bytes| bytes.len() == ID_BYTES + SIGNATURE_BYTES)?;
         let (id, signature) = bytes.split_at(ID_BYTES);
         let user = UserId(ObjectId::from_bytes(id.try_into().ok()?));
-        self.signing(user)?.verify_truncated_left(signature).ok()?;
+        self.new_signature(user)?.verify_truncated_left(signature).ok()?;
         Some(user)
     }
 
-    fn signing(&self, user: UserId) -> Option<Hmac<Sha256>> {
+    fn new_signature(&self, user: UserId) -> Option<Hmac<Sha256>> {
         Some(self.0.clone()?.chain_update(PURPOSE).chain_update(user.bytes()))
     }
 }

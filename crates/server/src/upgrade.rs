@@ -1,12 +1,12 @@
 //! What documents lack that an earlier version, or another application, has written: made up for at each start.
 
-use alertcast_core::store::{Collection, Documents, Result, StoreError, Write};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, StoreError, StoreResult};
 use alertcast_core::subscription::transaction_key;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use tracing::warn;
 
-use crate::walk::{self, PAGE};
+use crate::collection_walk::{self, PAGE};
 
 /// Changes written at once.
 const BATCH: usize = 200;
@@ -17,10 +17,10 @@ const KEY: &str = "transactionKey";
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) async fn transaction_keys(store: &dyn Documents) -> Result<()> {
+pub(crate) async fn transaction_keys(store: &dyn DocumentStore) -> StoreResult<()> {
     let mut lacking: Vec<(ObjectId, String)> = Vec::new();
     let visit = |subscription: Document| lacking.extend(lacking_key(&subscription));
-    walk::each(|after| store.page(Collection::UserSubscriptions, after, PAGE), visit).await?;
+    collection_walk::each(|after| store.page(Collection::UserSubscriptions, after, PAGE), visit).await?;
     for batch in lacking.chunks(BATCH) {
         let writes = batch.iter().map(|(id, transaction)| give(*id, transaction)).collect();
         match store.write(writes).await {
@@ -32,7 +32,7 @@ pub(crate) async fn transaction_keys(store: &dyn Documents) -> Result<()> {
     Ok(())
 }
 
-async fn one_by_one(store: &dyn Documents, batch: &[(ObjectId, String)]) -> Result<()> {
+async fn one_by_one(store: &dyn DocumentStore, batch: &[(ObjectId, String)]) -> StoreResult<()> {
     for (id, transaction) in batch {
         match store.write(vec![give(*id, transaction)]).await {
             // Changed meanwhile.
@@ -54,8 +54,8 @@ fn lacking_key(subscription: &Document) -> Option<(ObjectId, String)> {
     (kept != Some(&transaction_key(transaction))).then(|| (id, transaction.to_owned()))
 }
 
-fn give(id: ObjectId, transaction: &str) -> Write {
-    Write::Update {
+fn give(id: ObjectId, transaction: &str) -> DocumentWrite {
+    DocumentWrite::Update {
         collection: Collection::UserSubscriptions,
         id,
         set: doc! { format!("alertcast.{KEY}"): transaction_key(transaction) },
@@ -66,17 +66,17 @@ fn give(id: ObjectId, transaction: &str) -> Write {
 
 #[cfg(test)]
 mod tests {
-    use alertcast_sqlite::{Options, SqliteStore};
+    use alertcast_sqlite::{SqliteOptions, SqliteStore};
 
     use super::*;
 
     #[tokio::test]
     async fn transaction_ids_of_before_are_compared_without_case_from_then_on() {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("data"), &Options::default()).unwrap();
+        let store = SqliteStore::open(&folder.path().join("data"), &SqliteOptions::default()).unwrap();
         store.setup().await.unwrap();
         let id = |n: u8| ObjectId::from_bytes([n; 12]);
-        let insert = |collection, document| Write::Insert { collection, document };
+        let insert = |collection, document| DocumentWrite::Insert { collection, document };
         let mut writes = vec![
             insert(Collection::Users, doc! { "_id": id(1), "email": "a@b.de", "telegram": { "userId": "1" } }),
             insert(Collection::SubscriptionPlans, doc! { "_id": id(2), "name": "P" }),
@@ -86,7 +86,7 @@ mod tests {
             let bought = doc! { "_id": id(n), "userId": id(1), "subscriptionPlanId": id(2), "payment": payment };
             writes.push(insert(Collection::UserSubscriptions, bought));
         }
-        Documents::write(&store, writes).await.unwrap();
+        DocumentStore::write(&store, writes).await.unwrap();
         transaction_keys(&store).await.unwrap();
         transaction_keys(&store).await.unwrap();
         let kept = store.page(Collection::UserSubscriptions, None, 10).await.unwrap();

@@ -15,9 +15,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, finished, opening, people, sent};
-use alertcast_core::store::{AttemptRecord, ChunkCommit, Documents, Intake, Leases, Outbox, QuotaChange, Work};
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_core::conformance::scene::{TELEGRAM, finish_commit, opening_commit, people, sent_outcome};
+use alertcast_core::store::{
+    AlertIntake, AttemptRecord, ChunkCommit, DeliveryOutbox, DocumentStore, LeaseStore, ProcessorStore, QuotaChange,
+};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 
@@ -33,7 +35,7 @@ fn main() {
     if all {
         syncs(dir.path());
     }
-    let store = Arc::new(SqliteStore::open(&dir.path().join("data"), &Options::default()).unwrap());
+    let store = Arc::new(SqliteStore::open(&dir.path().join("data"), &SqliteOptions::default()).unwrap());
     if all {
         runtime.block_on(accepts(&store));
     }
@@ -49,7 +51,7 @@ fn main() {
     drop(store);
     println!("closing: {:?}", opened.elapsed());
     let opened = Instant::now();
-    drop(SqliteStore::open(&dir.path().join("data"), &Options::default()).unwrap());
+    drop(SqliteStore::open(&dir.path().join("data"), &SqliteOptions::default()).unwrap());
     println!("opening and closing again: {:?}", opened.elapsed());
     bare(&dir.path().join("data"), &dir.path().join("bare"), users);
 }
@@ -117,13 +119,13 @@ async fn populate(store: &SqliteStore, users: u32) {
     println!("populated: {users} users in {:?}", began.elapsed());
 }
 
-fn chunks(fence: &alertcast_core::store::Fence, by: u32, users: u32, rev: Option<i64>) -> Vec<ChunkCommit> {
+fn chunks(fence: &alertcast_core::store::LeaseFence, by: u32, users: u32, rev: Option<i64>) -> Vec<ChunkCommit> {
     let mut cursor_seen = None;
     let starts = (1..=users).step_by(CHUNK as usize);
     starts
         .map(|first| {
             let last = users.min(first + CHUNK - 1);
-            let mut chunk = opening(fence, by, 1, first..=last, TELEGRAM);
+            let mut chunk = opening_commit(fence, by, 1, first..=last, TELEGRAM);
             chunk.cursor_seen = cursor_seen.replace(user_id(last));
             if rev.is_some() {
                 chunk.open_seen.as_mut().unwrap().1 = (first..=last).map(|user| (trade_id(by - 1, user), 1)).collect();
@@ -131,7 +133,7 @@ fn chunks(fence: &alertcast_core::store::Fence, by: u32, users: u32, rev: Option
             let quotas =
                 (first..=last).map(|user| QuotaChange { rev_seen: rev, after: quota(user, rev.unwrap_or(0) + 1, 1) });
             chunk.quotas = quotas.collect();
-            if last == users { finished(chunk, at(1)) } else { chunk }
+            if last == users { finish_commit(chunk, at(1)) } else { chunk }
         })
         .collect()
 }
@@ -195,7 +197,7 @@ async fn courier(store: &SqliteStore, users: u32) {
         let taken = store.take(&lease.fence(), &due, now).await.unwrap().taken;
         taking += began.elapsed();
         let began = Instant::now();
-        let records = taken.iter().map(|taken| AttemptRecord { delivery: taken.delivery.id, outcome: sent(1) });
+        let records = taken.iter().map(|taken| AttemptRecord { delivery: taken.delivery.id, outcome: sent_outcome(1) });
         store.record_attempts(&lease.fence(), records.collect(), now).await.unwrap();
         recording += began.elapsed();
     }
@@ -209,7 +211,7 @@ async fn courier(store: &SqliteStore, users: u32) {
 
 /// The rows of the first fan-out, inserted as they are.
 fn bare(from: &Path, to: &Path, users: u32) {
-    drop(SqliteStore::open(to, &Options::default()).unwrap());
+    drop(SqliteStore::open(to, &SqliteOptions::default()).unwrap());
     let source = Connection::open(from.join("alertcast.db")).unwrap();
     let target = Connection::open(to.join("alertcast.db")).unwrap();
     target.execute_batch("PRAGMA synchronous = FULL; PRAGMA cache_size = -65536").unwrap();

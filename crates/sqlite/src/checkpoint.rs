@@ -22,7 +22,7 @@ const IDLE: Duration = Duration::from_millis(500);
 
 /// What writer and checkpointer know of the log.
 #[derive(Debug, Default)]
-pub(crate) struct Wal {
+pub(crate) struct WalState {
     /// Pages in the log after the last commit.
     pages: AtomicI64,
     /// Of these, carried over.
@@ -33,17 +33,17 @@ pub(crate) struct Wal {
     wake: Condvar,
 }
 
-impl Wal {
+impl WalState {
     /// Lets commits on this connection count the log's pages.
     pub(crate) fn watch(self: &Arc<Self>, conn: &mut Connection) -> rusqlite::Result<()> {
         let wal = Arc::clone(self);
         conn.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: std::ffi::c_int| {
-            wal.committed(i64::from(pages));
+            wal.note_commit(i64::from(pages));
             Ok(())
         }))
     }
 
-    fn committed(&self, pages: i64) {
+    fn note_commit(&self, pages: i64) {
         if pages < self.pages.swap(pages, Ordering::AcqRel) {
             // The log was started anew.
             self.carried.store(0, Ordering::Release);

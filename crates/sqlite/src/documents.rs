@@ -4,32 +4,32 @@
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
-use alertcast_core::store::collection::Reference;
+use alertcast_core::store::collection::FieldReference;
 use alertcast_core::store::{
-    Change, Collection, Documents, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS, Result as StoreResult, StoreError,
-    Write, secret, secret_key,
+    AudienceChange, Collection, DocumentStore, DocumentWrite, ListPage, ListQuery, OpenTrades, PROFILE_FIELDS,
+    StoreError, StoreResult, secret, secret_key,
 };
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
-use crate::failpoints::Op;
-use crate::fault::{Fault, Result};
+use crate::error::{SqliteError, SqliteResult};
+use crate::failpoints::WriteOperation;
 use crate::inspect;
-use crate::queue::Lane;
-use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Id, Rows, blob, decode, pack, unpack};
+use crate::queue::JobPriority;
+use crate::raw::{self, RawEdit, RawValue};
+use crate::rows::{DocumentBytes, IdBlob, RowAccess, RowId, blob, decode, pack, unpack};
 use crate::schema::table;
 use crate::store::SqliteStore;
-use crate::writer::Tx;
+use crate::writer::WriterTransaction;
 
 /// More writes than this at once wait behind the short operations.
 const SHORT_WRITES_MAX: usize = 200;
 
 #[async_trait]
-impl Documents for SqliteStore {
+impl DocumentStore for SqliteStore {
     async fn setup(&self) -> StoreResult<()> {
-        self.write(Lane::Short, Op::Write, |tx| crate::migrate::reconcile(tx.rows.conn())).await
+        self.write(JobPriority::Short, WriteOperation::Write, |tx| crate::migrate::reconcile(tx.rows.conn())).await
     }
 
     async fn get(&self, collection: Collection, ids: &[ObjectId]) -> StoreResult<Vec<Document>> {
@@ -81,16 +81,16 @@ impl Documents for SqliteStore {
         self.read(move |rows| inspect::count(rows, collection)).await
     }
 
-    async fn write(&self, writes: Vec<Write>) -> StoreResult<()> {
-        let lane = if writes.len() > SHORT_WRITES_MAX { Lane::Bulk } else { Lane::Short };
+    async fn write(&self, writes: Vec<DocumentWrite>) -> StoreResult<()> {
+        let lane = if writes.len() > SHORT_WRITES_MAX { JobPriority::Bulk } else { JobPriority::Short };
         let writes = ready(writes)?;
-        SqliteStore::write(self, lane, Op::Write, move |tx| apply_all(tx, &writes)).await
+        SqliteStore::write(self, lane, WriteOperation::Write, move |tx| apply_all(tx, &writes)).await
     }
 
-    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<Change>> {
+    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<AudienceChange>> {
         // An entry that cannot be read tells of nothing.
         let changes =
-            self.read(move |rows| rows.all(CHANGES, (seq, bound(limit)), |row| Ok(change(blob(row, 0)?).ok())));
+            self.read(move |rows| rows.all(CHANGES, (seq, bound_limit(limit)), |row| Ok(change(blob(row, 0)?).ok())));
         Ok(changes.await?.into_iter().flatten().collect())
     }
 
@@ -118,12 +118,13 @@ impl Documents for SqliteStore {
 
     async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]> {
         let name = name.to_owned();
-        SqliteStore::write(self, Lane::Short, Op::Write, move |tx| signing_key(tx, &name, fresh)).await
+        SqliteStore::write(self, JobPriority::Short, WriteOperation::Write, move |tx| signing_key(tx, &name, fresh))
+            .await
     }
 }
 
-fn signing_key(tx: &Tx<'_>, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
-    if let Some(kept) = tx.rows.find(Collection::Secrets, Id::Text(name))? {
+fn signing_key(tx: &WriterTransaction<'_>, name: &str, fresh: [u8; 32]) -> SqliteResult<[u8; 32]> {
+    if let Some(kept) = tx.rows.find(Collection::Secrets, RowId::Text(name))? {
         return Ok(secret_key(&unpack(Collection::Secrets, &kept)?)?);
     }
     tx.rows.insert(Collection::Secrets, &pack(&secret(name, fresh))?)?;
@@ -133,9 +134,9 @@ fn signing_key(tx: &Tx<'_>, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]> {
 pub(crate) const OPEN_BY_CONFIG: &str = r#"SELECT "alertConfigId", count(*) FROM trades
     WHERE "userId" = ?1 AND "status" = 'open' GROUP BY "alertConfigId" ORDER BY "alertConfigId""#;
 
-fn open_trades_by_config(rows: Rows<'_>, user: UserId) -> Result<Vec<OpenTrades>> {
-    let counts = rows.all(OPEN_BY_CONFIG, [Blob::from(user)], |row| {
-        Ok((ConfigId(row.get::<_, Blob>(0)?.id()), crate::rows::whole(row, 1)?))
+fn open_trades_by_config(rows: RowAccess<'_>, user: UserId) -> SqliteResult<Vec<OpenTrades>> {
+    let counts = rows.all(OPEN_BY_CONFIG, [IdBlob::from(user)], |row| {
+        Ok((ConfigId(row.get::<_, IdBlob>(0)?.id()), crate::rows::whole(row, 1)?))
     })?;
     let open = |(config, count): (ConfigId, i64)| {
         let kept = rows.find(Collection::AlertConfigurations, config.0)?;
@@ -149,17 +150,17 @@ pub(crate) const CHANGES: &str = r#"SELECT doc FROM changes WHERE "_id" > ?1 ORD
 
 pub(crate) const LAST_CHANGE: &str = r#"SELECT max("_id") FROM changes"#;
 
-pub(crate) fn bound(limit: usize) -> i64 {
+pub(crate) fn bound_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
-fn change(document: &[u8]) -> Result<Change> {
-    let seq = raw::lookup(document, "_id")?.and_then(Value::as_i64);
-    let collection = raw::lookup(document, "collection")?.and_then(Value::as_str).and_then(Collection::from_name);
-    let id = raw::lookup(document, "id")?.and_then(Value::as_id);
+fn change(document: &[u8]) -> SqliteResult<AudienceChange> {
+    let seq = raw::lookup(document, "_id")?.and_then(RawValue::as_i64);
+    let collection = raw::lookup(document, "collection")?.and_then(RawValue::as_str).and_then(Collection::from_name);
+    let id = raw::lookup(document, "id")?.and_then(RawValue::as_id);
     match (seq, collection, id) {
-        (Some(seq), Some(collection), Some(id)) => Ok(Change { seq, collection, id }),
-        _ => Err(Fault::corrupt("changes: an entry that cannot be read")),
+        (Some(seq), Some(collection), Some(id)) => Ok(AudienceChange { seq, collection, id }),
+        _ => Err(SqliteError::corrupt("changes: an entry that cannot be read")),
     }
 }
 
@@ -170,14 +171,14 @@ pub(crate) const DECISIONS: &str = r#"SELECT doc FROM decisions
 
 /// Chunks that reach beyond `after`: the one that `after` lies in, where it goes on, then those behind it.
 pub(crate) fn decisions(
-    rows: Rows<'_>,
+    rows: RowAccess<'_>,
     alert: AlertId,
     after: Option<UserId>,
     limit: usize,
-) -> Result<Vec<DecisionChunk>> {
+) -> SqliteResult<Vec<DecisionChunk>> {
     let after = after.unwrap_or(UserId::MIN);
     let mut statement = rows.conn().prepare_cached(DECISIONS)?;
-    let mut found = statement.query((Blob::from(alert), Blob::from(after)))?;
+    let mut found = statement.query((IdBlob::from(alert), IdBlob::from(after)))?;
     let mut chunks: Vec<DecisionChunk> = Vec::new();
     while chunks.len() < limit {
         let Some(row) = found.next()? else { break };
@@ -193,11 +194,11 @@ pub(crate) const DELIVERIES_OF: &str = "SELECT doc FROM deliveries WHERE key > ?
 
 /// The deliveries that an alert caused, in the order of their keys, which begin with the cause.
 pub(crate) fn deliveries_of(
-    rows: Rows<'_>,
+    rows: RowAccess<'_>,
     alert: AlertId,
     after: Option<&[u8]>,
     limit: usize,
-) -> Result<Vec<Delivery>> {
+) -> SqliteResult<Vec<Delivery>> {
     let mut first = vec![CauseKind::Alert as u8];
     first.extend_from_slice(&alert.bytes());
     let mut end = first.clone();
@@ -216,17 +217,17 @@ pub(crate) fn deliveries_of(
 
 /// A write, made ready for the writer.
 pub(crate) enum ReadyWrite {
-    Insert(Collection, Bytes),
-    Update { collection: Collection, id: ObjectId, edit: Edit, expect: Vec<(String, Bson)> },
+    Insert(Collection, DocumentBytes),
+    Update { collection: Collection, id: ObjectId, edit: RawEdit, expect: Vec<(String, Bson)> },
     Delete(Collection, ObjectId),
 }
 
 impl ReadyWrite {
-    fn of(write: Write) -> Result<Self> {
+    fn of(write: DocumentWrite) -> SqliteResult<Self> {
         Ok(match write {
-            Write::Insert { collection, document } => Self::Insert(collection, pack(&document)?),
-            Write::Update { collection, id, set, unset, expect } => {
-                let mut edit = Edit::new();
+            DocumentWrite::Insert { collection, document } => Self::Insert(collection, pack(&document)?),
+            DocumentWrite::Update { collection, id, set, unset, expect } => {
+                let mut edit = RawEdit::new();
                 for (path, value) in set {
                     edit.set(path, value);
                 }
@@ -235,21 +236,21 @@ impl ReadyWrite {
                 }
                 Self::Update { collection, id, edit, expect }
             }
-            Write::Delete { collection, id } => Self::Delete(collection, id),
+            DocumentWrite::Delete { collection, id } => Self::Delete(collection, id),
         })
     }
 }
 
 /// Makes writes ready for the writer.
-pub(crate) fn ready(writes: Vec<Write>) -> Result<Vec<ReadyWrite>> {
+pub(crate) fn ready(writes: Vec<DocumentWrite>) -> SqliteResult<Vec<ReadyWrite>> {
     writes.into_iter().map(ReadyWrite::of).collect()
 }
 
-pub(crate) fn apply_all(tx: &Tx<'_>, writes: &[ReadyWrite]) -> Result<()> {
+pub(crate) fn apply_all(tx: &WriterTransaction<'_>, writes: &[ReadyWrite]) -> SqliteResult<()> {
     writes.iter().try_for_each(|write| apply(tx, write))
 }
 
-fn apply(tx: &Tx<'_>, write: &ReadyWrite) -> Result<()> {
+fn apply(tx: &WriterTransaction<'_>, write: &ReadyWrite) -> SqliteResult<()> {
     match write {
         ReadyWrite::Insert(collection, document) => insert(tx, *collection, document),
         ReadyWrite::Update { collection, id, edit, expect } => update(tx, *collection, *id, edit, expect),
@@ -257,7 +258,7 @@ fn apply(tx: &Tx<'_>, write: &ReadyWrite) -> Result<()> {
     }
 }
 
-fn insert(tx: &Tx<'_>, collection: Collection, document: &[u8]) -> Result<()> {
+fn insert(tx: &WriterTransaction<'_>, collection: Collection, document: &[u8]) -> SqliteResult<()> {
     for reference in collection.references() {
         check_reference(tx.rows, collection, reference, document)?;
     }
@@ -266,18 +267,24 @@ fn insert(tx: &Tx<'_>, collection: Collection, document: &[u8]) -> Result<()> {
     if collection == Collection::Alerts {
         tx.note_seq(raw::counter(document, "alertcast.seq")?);
     }
-    match raw::lookup(document, "_id")?.and_then(Value::as_id) {
+    match raw::lookup(document, "_id")?.and_then(RawValue::as_id) {
         Some(id) => note_change(tx, collection, id),
         None => Ok(()),
     }
 }
 
-fn update(tx: &Tx<'_>, collection: Collection, id: ObjectId, edit: &Edit, expect: &[(String, Bson)]) -> Result<()> {
+fn update(
+    tx: &WriterTransaction<'_>,
+    collection: Collection,
+    id: ObjectId,
+    edit: &RawEdit,
+    expect: &[(String, Bson)],
+) -> SqliteResult<()> {
     let Some(old) = tx.rows.find(collection, id)? else {
-        return Err(Fault::conflict());
+        return Err(SqliteError::conflict());
     };
     if !holds(&old, expect)? {
-        return Err(Fault::conflict());
+        return Err(SqliteError::conflict());
     }
     let new = tx.rows.edit(collection, &old, edit)?;
     guard(tx.rows, collection, &new)?;
@@ -290,22 +297,22 @@ fn update(tx: &Tx<'_>, collection: Collection, id: ObjectId, edit: &Edit, expect
 }
 
 /// Refuses a second document with a value that our own writes keep unique.
-fn guard(rows: Rows<'_>, collection: Collection, document: &[u8]) -> Result<()> {
+fn guard(rows: RowAccess<'_>, collection: Collection, document: &[u8]) -> SqliteResult<()> {
     for index in collection.indexes() {
         let (Some(field), [(key, _)]) = (index.guards, index.keys) else { continue };
-        let value = raw::lookup(document, key)?.and_then(Value::as_str);
-        let id = raw::lookup(document, "_id")?.and_then(Value::as_id);
+        let value = raw::lookup(document, key)?.and_then(RawValue::as_str);
+        let id = raw::lookup(document, "_id")?.and_then(RawValue::as_id);
         let (Some(value), Some(id)) = (value, id) else { continue };
         let sql = format!(r#"SELECT 1 FROM {} WHERE "{key}" = ?1 AND "_id" <> ?2"#, collection.name());
-        if rows.any(&sql, (value, Blob(id.bytes())))? {
-            return Err(Fault(StoreError::AlreadyExists { collection, field: field.to_owned() }));
+        if rows.any(&sql, (value, IdBlob(id.bytes())))? {
+            return Err(SqliteError(StoreError::AlreadyExists { collection, field: field.to_owned() }));
         }
     }
     Ok(())
 }
 
 /// Whether a document has these values; null: absent or null.
-pub(crate) fn holds(document: &[u8], expect: &[(String, Bson)]) -> Result<bool> {
+pub(crate) fn holds(document: &[u8], expect: &[(String, Bson)]) -> SqliteResult<bool> {
     for (field, value) in expect {
         let holds = match raw::lookup(document, field)? {
             Some(kept) => kept.equals(value),
@@ -319,14 +326,14 @@ pub(crate) fn holds(document: &[u8], expect: &[(String, Bson)]) -> Result<bool> 
 }
 
 /// Deletes a document that nothing refers to.
-fn delete(tx: &Tx<'_>, collection: Collection, id: ObjectId) -> Result<()> {
+fn delete(tx: &WriterTransaction<'_>, collection: Collection, id: ObjectId) -> SqliteResult<()> {
     if !tx.rows.exists(collection, id)? {
         return Ok(());
     }
     for from in Collection::ALL {
         for reference in from.references().iter().filter(|reference| reference.to == collection) {
             if is_referred_to(tx.rows, *from, reference, id)? {
-                return Err(Fault(StoreError::MissingReference {
+                return Err(SqliteError(StoreError::MissingReference {
                     collection: *from,
                     field: reference.field.to_owned(),
                     id,
@@ -338,10 +345,15 @@ fn delete(tx: &Tx<'_>, collection: Collection, id: ObjectId) -> Result<()> {
     note_change(tx, collection, id)
 }
 
-fn is_referred_to(rows: Rows<'_>, from: Collection, reference: &Reference, id: ObjectId) -> Result<bool> {
+fn is_referred_to(
+    rows: RowAccess<'_>,
+    from: Collection,
+    reference: &FieldReference,
+    id: ObjectId,
+) -> SqliteResult<bool> {
     if table(from).columns.contains(&reference.field) {
         let sql = format!(r#"SELECT 1 FROM {} WHERE "{}" = ?1"#, from.name(), reference.field);
-        return rows.any(&sql, [Blob(id.bytes())]);
+        return rows.any(&sql, [IdBlob(id.bytes())]);
     }
     // A list, in a collection that is small: plans.
     let mut statement = rows.conn().prepare_cached(&format!("SELECT doc FROM {}", from.name()))?;
@@ -354,17 +366,26 @@ fn is_referred_to(rows: Rows<'_>, from: Collection, reference: &Reference, id: O
     Ok(false)
 }
 
-fn check_reference(rows: Rows<'_>, collection: Collection, reference: &Reference, document: &[u8]) -> Result<()> {
+fn check_reference(
+    rows: RowAccess<'_>,
+    collection: Collection,
+    reference: &FieldReference,
+    document: &[u8],
+) -> SqliteResult<()> {
     for id in referred_ids(document, reference.field)? {
         if !rows.exists(reference.to, id)? {
-            return Err(Fault(StoreError::MissingReference { collection, field: reference.field.to_owned(), id }));
+            return Err(SqliteError(StoreError::MissingReference {
+                collection,
+                field: reference.field.to_owned(),
+                id,
+            }));
         }
     }
     Ok(())
 }
 
 /// The ids in a field that holds one or a list of them.
-fn referred_ids(document: &[u8], field: &str) -> Result<Vec<ObjectId>> {
+fn referred_ids(document: &[u8], field: &str) -> SqliteResult<Vec<ObjectId>> {
     let Some(value) = raw::lookup(document, field)? else {
         return Ok(Vec::new());
     };
@@ -379,7 +400,7 @@ fn referred_ids(document: &[u8], field: &str) -> Result<Vec<ObjectId>> {
 }
 
 /// Appends to the change log where the audience is made of the collection.
-pub(crate) fn note_change(tx: &Tx<'_>, collection: Collection, id: ObjectId) -> Result<()> {
+pub(crate) fn note_change(tx: &WriterTransaction<'_>, collection: Collection, id: ObjectId) -> SqliteResult<()> {
     if !collection.makes_audience() {
         return Ok(());
     }

@@ -7,16 +7,16 @@
 //! - `sqlite::file::STAGE`: while a new database's file, the store's or the spool's, is made: `created`, `made`,
 //!   `carried_over`, `closed`, `synced`, `renamed`.
 //!
-//! `OP` is one of [`Op`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
+//! `OP` is one of [`WriteOperation`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
 //! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`; of the spool, `spool`
 //! and `unspool`. The action `return` makes the operation (or the whole group) `Unavailable`; `panic` is caught by the
 //! writer and becomes the same.
 
-use crate::fault::Fault;
+use crate::error::SqliteError;
 
 /// The kinds of operations that write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op {
+pub(crate) enum WriteOperation {
     Accept,
     Refuse,
     Reject,
@@ -39,7 +39,7 @@ pub(crate) enum Op {
     Unspool,
 }
 
-impl Op {
+impl WriteOperation {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Accept => "accept",
@@ -68,10 +68,10 @@ impl Op {
 
 /// Stands at `sqlite::PLACE::STAGE`.
 #[cfg(feature = "failpoints")]
-pub(crate) fn pass(place: &str, stage: &str) -> Result<(), Fault> {
+pub(crate) fn pass(place: &str, stage: &str) -> Result<(), SqliteError> {
     let name = format!("sqlite::{place}::{stage}");
     match fail::eval(&name, |_| ()) {
-        Some(()) => Err(Fault::unavailable(format!("failpoint {name}"))),
+        Some(()) => Err(SqliteError::unavailable(format!("failpoint {name}"))),
         None => Ok(()),
     }
 }
@@ -79,6 +79,6 @@ pub(crate) fn pass(place: &str, stage: &str) -> Result<(), Fault> {
 /// Nothing, without the feature.
 #[cfg(not(feature = "failpoints"))]
 #[expect(clippy::unnecessary_wraps, reason = "the same shape as with the feature")]
-pub(crate) const fn pass(_place: &str, _stage: &str) -> Result<(), Fault> {
+pub(crate) const fn pass(_place: &str, _stage: &str) -> Result<(), SqliteError> {
     Ok(())
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use alertcast_core::store::StoreError;
 use rusqlite::Connection;
 
+use crate::error::{OpenError, SqliteError};
 use crate::failpoints::pass;
-use crate::fault::{Fault, OpenError};
 use crate::store::{connect, create_private, folder_error, read_only};
 
 /// Where SQLite's header has the application's id.
@@ -70,7 +70,7 @@ pub(crate) fn check(path: &Path, application: i64) -> Result<(), OpenError> {
         Ok(Some(0)) => Err(not_ours(path, "it is a database without anything in it")),
         Ok(Some(_)) => Err(not_ours(path, "it is the database of another program")),
         // What is wrong with one of ours, whoever opens it finds out.
-        Err(Fault(StoreError::Corrupt(_))) if is_marked(path, application) => Ok(()),
+        Err(SqliteError(StoreError::Corrupt(_))) if is_marked(path, application) => Ok(()),
         Err(fault) => Err(OpenError::Store(fault.0)),
     }
 }
@@ -97,7 +97,7 @@ fn build(
         }
     }
     create_private(&new).map_err(&failed)?;
-    let broken = |fault: Fault| OpenError::Store(fault.0);
+    let broken = |fault: SqliteError| OpenError::Store(fault.0);
     let stage = |stage| pass("file", stage).map_err(broken);
     stage("created")?;
     let mut conn = connect(&new, 1024).map_err(broken)?;

@@ -6,16 +6,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use alertcast_core::store::{Collection, Result as StoreResult};
+use alertcast_core::store::{Collection, StoreResult};
 use bson::Document;
 use bson::oid::ObjectId;
 
-use crate::documents::bound;
-use crate::fault::{Fault, OpenError, Result};
+use crate::documents::bound_limit;
+use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::file;
 use crate::migrate::{APPLICATION_ID, version};
-use crate::reader::Readers;
-use crate::rows::{Rows, blob, unpack, whole};
+use crate::reader::ReaderPool;
+use crate::rows::{RowAccess, blob, unpack, whole};
 use crate::schema::{SCHEMA_VERSION, table};
 use crate::store::{DATABASE, LOCK, folder_error, read_only};
 
@@ -24,7 +24,7 @@ const STEPS_BETWEEN: i32 = 1_000;
 
 /// What there is to say about a database.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Inspection {
+pub struct DatabaseInspection {
     /// The version of its schema; 0: nothing was set up in it.
     pub schema: i64,
     /// The version that this program writes.
@@ -32,12 +32,12 @@ pub struct Inspection {
     /// The SQLite that is linked in.
     pub sqlite: &'static str,
     pub bytes: u64,
-    pub soundness: Soundness,
+    pub soundness: FileSoundness,
 }
 
 /// What SQLite's check of the file came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Soundness {
+pub enum FileSoundness {
     Sound,
     /// What is wrong, a line each.
     Broken(Vec<String>),
@@ -66,17 +66,17 @@ pub fn is_in_use(dir: &Path) -> std::result::Result<bool, OpenError> {
 ///
 /// # Errors
 /// See [`OpenError`].
-pub fn inspect(dir: &Path, stop: &Arc<AtomicBool>) -> std::result::Result<Inspection, OpenError> {
+pub fn inspect(dir: &Path, stop: &Arc<AtomicBool>) -> std::result::Result<DatabaseInspection, OpenError> {
     let path = dir.join(DATABASE);
     file::check(&path, APPLICATION_ID)?;
-    let look = || -> Result<Inspection> {
+    let look = || -> SqliteResult<DatabaseInspection> {
         let mut conn = read_only(&path)?;
         let schema = version(&conn)?;
         let pages = conn.query_row("PRAGMA page_count", [], |row| row.get::<_, i64>(0))?;
         let size = conn.query_row("PRAGMA page_size", [], |row| row.get::<_, i64>(0))?;
         let asked = Arc::clone(stop);
         conn.progress_handler(STEPS_BETWEEN, Some(move || asked.load(Ordering::Relaxed)))?;
-        Ok(Inspection {
+        Ok(DatabaseInspection {
             schema,
             schema_known: SCHEMA_VERSION,
             sqlite: rusqlite::version(),
@@ -87,19 +87,19 @@ pub fn inspect(dir: &Path, stop: &Arc<AtomicBool>) -> std::result::Result<Inspec
     look().map_err(|fault| OpenError::Store(fault.0))
 }
 
-fn check(conn: &rusqlite::Connection) -> Result<Soundness> {
+fn check(conn: &rusqlite::Connection) -> SqliteResult<FileSoundness> {
     let told: rusqlite::Result<Vec<String>> =
         conn.prepare("PRAGMA quick_check(20)").and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
     match told {
-        Ok(told) if told == ["ok"] => Ok(Soundness::Sound),
-        Ok(told) => Ok(Soundness::Broken(told)),
+        Ok(told) if told == ["ok"] => Ok(FileSoundness::Sound),
+        Ok(told) => Ok(FileSoundness::Broken(told)),
         Err(rusqlite::Error::SqliteFailure(failure, _))
             if failure.code == rusqlite::ErrorCode::OperationInterrupted =>
         {
-            Ok(Soundness::Unfinished)
+            Ok(FileSoundness::Unfinished)
         }
-        Err(error) => match Fault::from(error) {
-            Fault(alertcast_core::store::StoreError::Corrupt(what)) => Ok(Soundness::Broken(vec![what])),
+        Err(error) => match SqliteError::from(error) {
+            SqliteError(alertcast_core::store::StoreError::Corrupt(what)) => Ok(FileSoundness::Broken(vec![what])),
             other => Err(other),
         },
     }
@@ -108,7 +108,7 @@ fn check(conn: &rusqlite::Connection) -> Result<Soundness> {
 /// A store that can only be read, beside the process that it belongs to.
 #[derive(Debug)]
 pub struct ReadOnly {
-    readers: Readers,
+    readers: ReaderPool,
 }
 
 impl ReadOnly {
@@ -117,13 +117,13 @@ impl ReadOnly {
     /// # Errors
     /// See [`OpenError`]; one of another version than this program's is refused.
     pub fn open(dir: &Path) -> std::result::Result<Self, OpenError> {
-        let broken = |fault: Fault| OpenError::Store(fault.0);
+        let broken = |fault: SqliteError| OpenError::Store(fault.0);
         let conn = read_only(&dir.join(DATABASE)).map_err(broken)?;
         let found = version(&conn).map_err(broken)?;
         if found > SCHEMA_VERSION {
             return Err(OpenError::NewerSchema { found, known: SCHEMA_VERSION });
         }
-        let readers = Readers::start("sqlite-look", vec![conn]).map_err(folder_error(dir))?;
+        let readers = ReaderPool::start("sqlite-look", vec![conn]).map_err(folder_error(dir))?;
         Ok(Self { readers })
     }
 
@@ -150,18 +150,18 @@ impl ReadOnly {
 }
 
 pub(crate) fn page(
-    rows: Rows<'_>,
+    rows: RowAccess<'_>,
     collection: Collection,
     after: Option<ObjectId>,
     limit: usize,
-) -> Result<Vec<Document>> {
+) -> SqliteResult<Vec<Document>> {
     // Below every id of whatever type.
     let after =
         after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| rusqlite::types::Value::Blob(id.bytes().to_vec()));
-    rows.all(&table(collection).page, (after, bound(limit)), |row| unpack(collection, blob(row, 0)?))
+    rows.all(&table(collection).page, (after, bound_limit(limit)), |row| unpack(collection, blob(row, 0)?))
 }
 
-pub(crate) fn count(rows: Rows<'_>, collection: Collection) -> Result<u64> {
+pub(crate) fn count(rows: RowAccess<'_>, collection: Collection) -> SqliteResult<u64> {
     let count = rows.one(&table(collection).count, [], |row| whole(row, 0))?;
     Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
 }

@@ -6,26 +6,26 @@ use alertcast_core::alert::document::{Alert, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::money::{Count, Price};
 use alertcast_core::store::{
-    Acceptance, Collection, Intake, IntakeKey, Notice, RejectedWebhook, Result as StoreResult, partition_of,
+    AlertAcceptance, AlertIntake, Collection, IntakeKey, OperatorNotice, RejectedWebhook, StoreResult, partition_of,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
 use bson::doc;
 
-use crate::failpoints::Op;
-use crate::fault::{Fault, Result};
+use crate::error::{SqliteError, SqliteResult};
+use crate::failpoints::WriteOperation;
 use crate::notice::{self, ReadyNotice};
-use crate::queue::Lane;
-use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Id, Rows, blob, encode, pack};
+use crate::queue::JobPriority;
+use crate::raw::{self, RawEdit, RawValue};
+use crate::rows::{DocumentBytes, IdBlob, RowAccess, RowId, blob, encode, pack};
 use crate::store::SqliteStore;
-use crate::writer::Tx;
+use crate::writer::WriterTransaction;
 
 /// How many prices of the past a new one is held against.
 const RECENT_PRICES: usize = 8;
 
 #[async_trait]
-impl Intake for SqliteStore {
+impl AlertIntake for SqliteStore {
     async fn receipt_mark(&self, _config: ConfigId) -> StoreResult<i64> {
         // One order for all configurations.
         Ok(self.seq_committed.load(Ordering::Acquire))
@@ -40,72 +40,87 @@ impl Intake for SqliteStore {
         self.read_for_intake(move |rows| holder(rows, &keys, now)).await
     }
 
-    async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<Acceptance> {
+    async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<AlertAcceptance> {
         let partition = alert.processing.alert_config_id.map(partition_of);
         alert.alertcast.partition = alert.alertcast.partition.or(partition);
         let document = encode(&alert)?;
         let id = alert.id;
-        self.write(Lane::Intake, Op::Accept, move |tx| accept(tx, id, &document, &keys, now)).await
+        self.write(JobPriority::Intake, WriteOperation::Accept, move |tx| accept(tx, id, &document, &keys, now)).await
     }
 
-    async fn refuse_alert(&self, alert: Alert, notices: Vec<Notice>) -> StoreResult<()> {
+    async fn refuse_alert(&self, alert: Alert, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         let document = encode(&alert)?;
         let notices = notice::ready(notices)?;
-        self.write(Lane::Intake, Op::Refuse, move |tx| keep_once(tx.rows, Collection::Alerts, &document, &notices))
-            .await
+        self.write(JobPriority::Intake, WriteOperation::Refuse, move |tx| {
+            keep_once(tx.rows, Collection::Alerts, &document, &notices)
+        })
+        .await
     }
 
-    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> StoreResult<()> {
+    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         let document = encode(&rejected)?;
         let notices = notice::ready(notices)?;
-        self.write(Lane::Intake, Op::Reject, move |tx| {
+        self.write(JobPriority::Intake, WriteOperation::Reject, move |tx| {
             keep_once(tx.rows, Collection::RejectedWebhooks, &document, &notices)
         })
         .await
     }
 }
 
-fn accept(tx: &Tx<'_>, id: AlertId, document: &[u8], keys: &[IntakeKey], now: Time) -> Result<Acceptance> {
+fn accept(
+    tx: &WriterTransaction<'_>,
+    id: AlertId,
+    document: &[u8],
+    keys: &[IntakeKey],
+    now: Time,
+) -> SqliteResult<AlertAcceptance> {
     if let Some(of) = holder(tx.rows, keys, now)? {
-        return Ok(Acceptance::Duplicate { of });
+        return Ok(AlertAcceptance::Duplicate { of });
     }
     if tx.rows.exists(Collection::Alerts, id)? {
         // Offered again by a caller that had no answer.
-        return Ok(Acceptance::Stored);
+        return Ok(AlertAcceptance::Stored);
     }
-    let mut seq = Edit::new();
+    let mut seq = RawEdit::new();
     seq.set("alertcast.seq", Count(tx.next_seq()));
     tx.rows.insert(Collection::Alerts, &seq.apply(document)?)?;
     for key in keys {
         claim(tx.rows, key, id)?;
     }
-    Ok(Acceptance::Stored)
+    Ok(AlertAcceptance::Stored)
 }
 
 pub(crate) const HOLDER: &str = r#"SELECT doc FROM intake_keys WHERE "_id" = ?1 AND until > ?2"#;
 
 /// The alert that holds one of the keys at `now`.
-fn holder(rows: Rows<'_>, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
+fn holder(rows: RowAccess<'_>, keys: &[IntakeKey], now: Time) -> SqliteResult<Option<AlertId>> {
     for key in keys {
         let params = (key.key.as_str(), now.millis());
-        let held = rows.one(HOLDER, params, |row| Ok(row.get::<_, Bytes>(0)?))?;
+        let held = rows.one(HOLDER, params, |row| Ok(row.get::<_, DocumentBytes>(0)?))?;
         if let Some(held) = held {
-            let id = raw::lookup(&held, "alertId")?.and_then(Value::as_id);
-            return id.map(|id| Some(AlertId(id))).ok_or_else(|| Fault::corrupt("intake_keys: a key without an alert"));
+            let id = raw::lookup(&held, "alertId")?.and_then(RawValue::as_id);
+            return id
+                .map(|id| Some(AlertId(id)))
+                .ok_or_else(|| SqliteError::corrupt("intake_keys: a key without an alert"));
         }
     }
     Ok(None)
 }
 
 /// Takes a key that is free, or whose time is over.
-fn claim(rows: Rows<'_>, key: &IntakeKey, alert: AlertId) -> Result<()> {
+fn claim(rows: RowAccess<'_>, key: &IntakeKey, alert: AlertId) -> SqliteResult<()> {
     let document = pack(&doc! { "_id": &key.key, "alertId": alert.0, "until": key.until })?;
-    rows.delete(Collection::IntakeKeys, Id::Text(&key.key))?;
+    rows.delete(Collection::IntakeKeys, RowId::Text(&key.key))?;
     rows.insert(Collection::IntakeKeys, &document)
 }
 
 /// Keeps a document and gives its notices, unless that has been done.
-fn keep_once(rows: Rows<'_>, collection: Collection, document: &[u8], notices: &[ReadyNotice]) -> Result<()> {
+fn keep_once(
+    rows: RowAccess<'_>,
+    collection: Collection,
+    document: &[u8],
+    notices: &[ReadyNotice],
+) -> SqliteResult<()> {
     if rows.insert_missing(collection, document)? {
         notice::give(rows, notices)?;
     }
@@ -116,9 +131,9 @@ pub(crate) const PRICES: &str = r#"SELECT doc FROM alerts
     WHERE "processing.alertConfigId" = ?1 AND "webhook.receivedAt" >= ?2 AND "alertData.signal" IN ('BUY', 'SELL')
     ORDER BY "webhook.receivedAt" DESC"#;
 
-fn recent_prices(rows: Rows<'_>, config: ConfigId, since: Time) -> Result<Vec<PricePoint>> {
+fn recent_prices(rows: RowAccess<'_>, config: ConfigId, since: Time) -> SqliteResult<Vec<PricePoint>> {
     let mut statement = rows.conn().prepare_cached(PRICES)?;
-    let mut found = statement.query((Blob::from(config), since.millis()))?;
+    let mut found = statement.query((IdBlob::from(config), since.millis()))?;
     let mut prices = Vec::new();
     while let Some(row) = found.next()? {
         prices.extend(price_point(blob(row, 0)?)?);
@@ -130,16 +145,16 @@ fn recent_prices(rows: Rows<'_>, config: ConfigId, since: Time) -> Result<Vec<Pr
 }
 
 /// None for an alert that was refused for more than its price, or whose price cannot be read.
-fn price_point(alert: &[u8]) -> Result<Option<PricePoint>> {
+fn price_point(alert: &[u8]) -> SqliteResult<Option<PricePoint>> {
     let mut refused_for = Vec::new();
-    for code in raw::lookup(alert, "alertcast.refusedFor")?.map(Value::items).into_iter().flatten() {
+    for code in raw::lookup(alert, "alertcast.refusedFor")?.map(RawValue::items).into_iter().flatten() {
         refused_for.push(code?.value.as_str());
     }
     if !matches!(refused_for[..], [] | [Some("price_tolerance")]) {
         return Ok(None);
     }
-    let number = raw::lookup(alert, "alertData.price")?.and_then(Value::as_f64);
-    let at = raw::lookup(alert, "webhook.receivedAt")?.and_then(Value::as_time);
+    let number = raw::lookup(alert, "alertData.price")?.and_then(RawValue::as_f64);
+    let at = raw::lookup(alert, "webhook.receivedAt")?.and_then(RawValue::as_time);
     let price = number.and_then(|number| Price::from_f64(number).ok());
     Ok(price.zip(at).map(|(price, at)| PricePoint { price, at, accepted: refused_for.is_empty() }))
 }

@@ -13,11 +13,10 @@
 //! No rule of the business stands here: states, keys and deadlines come from core.
 
 mod actions;
-mod aside;
 mod checkpoint;
 mod documents;
+mod error;
 mod failpoints;
-mod fault;
 mod file;
 mod inspect;
 mod intake;
@@ -33,6 +32,7 @@ mod raw;
 mod reader;
 mod rows;
 mod schema;
+mod set_aside;
 mod settle;
 mod spool;
 mod store;
@@ -42,9 +42,9 @@ mod work;
 mod working_set;
 mod writer;
 
-pub use fault::OpenError;
-pub use inspect::{Inspection, ReadOnly, Soundness, inspect, is_in_use};
-pub use spool::{Entry, Record, SPOOL, Spool, SpoolContent, SpoolOptions};
+pub use error::OpenError;
+pub use inspect::{DatabaseInspection, FileSoundness, ReadOnly, inspect, is_in_use};
+pub use spool::{SPOOL, Spool, SpoolContent, SpoolEntry, SpoolOptions, SpoolRecord};
 #[cfg(feature = "test-hooks")]
-pub use store::Stall;
-pub use store::{Options, SqliteStore};
+pub use store::WriterStall;
+pub use store::{SqliteOptions, SqliteStore};

@@ -1,20 +1,20 @@
 //! Pages of lists: the way that core declares is an index here; what it does not serve is looked at row by row, up to a
 //! bound.
 
-use alertcast_core::store::collection::Index;
-use alertcast_core::store::listing::{EXAMINED_MAX, ListPage, ListQuery, Way, mark};
+use alertcast_core::store::collection::IndexDeclaration;
+use alertcast_core::store::listing::{EXAMINED_MAX, ListOrder, ListPage, ListQuery, mark};
 use bson::Bson;
 use rusqlite::types::Value as SqlValue;
 
-use crate::fault::{Fault, Result};
+use crate::error::{SqliteError, SqliteResult};
 use crate::raw::{self, sql_value};
-use crate::rows::{Rows, blob, unpack};
+use crate::rows::{RowAccess, blob, unpack};
 use crate::schema::only;
 
 /// One page.
-pub(crate) fn list(rows: Rows<'_>, query: &ListQuery) -> Result<ListPage> {
+pub(crate) fn list(rows: RowAccess<'_>, query: &ListQuery) -> SqliteResult<ListPage> {
     let Some(way) = query.way() else {
-        return Err(Fault::corrupt(format!("{} is not listed by {}", query.collection, query.sort)));
+        return Err(SqliteError::corrupt(format!("{} is not listed by {}", query.collection, query.sort)));
     };
     let (sql, values) = statement(query, way);
     let mut statement = rows.conn().prepare_cached(&sql)?;
@@ -42,10 +42,10 @@ pub(crate) fn list(rows: Rows<'_>, query: &ListQuery) -> Result<ListPage> {
 }
 
 /// The statement, and what it is given.
-pub(crate) fn statement(query: &ListQuery, way: Way) -> (String, Vec<SqlValue>) {
+pub(crate) fn statement(query: &ListQuery, way: ListOrder) -> (String, Vec<SqlValue>) {
     let mut terms = Vec::new();
     let mut values = Vec::new();
-    for (path, value) in query.served(way) {
+    for (path, value) in query.served_fields(way) {
         // As partial indexes spell it: the planner compares texts, and does not know a parameter's value.
         match value {
             Bson::String(word) if is_word(word) => terms.push(format!(r#""{path}" = '{word}'"#)),
@@ -82,9 +82,10 @@ pub(crate) fn statement(query: &ListQuery, way: Way) -> (String, Vec<SqlValue>) 
 }
 
 /// The condition of the partial index that serves the way, where it is one.
-fn partial(query: &ListQuery, way: Way) -> Option<String> {
+fn partial(query: &ListQuery, way: ListOrder) -> Option<String> {
     let keys = || way.equal.iter().copied().chain(way.ordered_by);
-    let serving = |index: &&Index| index.covered_by.is_none() && index.keys.iter().map(|key| key.0).eq(keys());
+    let serving =
+        |index: &&IndexDeclaration| index.covered_by.is_none() && index.keys.iter().map(|key| key.0).eq(keys());
     let (field, values) = query.collection.indexes().iter().find(serving)?.only?;
     Some(only(field, values))
 }
@@ -94,7 +95,7 @@ fn is_word(text: &str) -> bool {
     !text.is_empty() && text.len() <= 20 && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
-fn is_wanted(query: &ListQuery, way: Way, document: &[u8]) -> Result<bool> {
+fn is_wanted(query: &ListQuery, way: ListOrder, document: &[u8]) -> SqliteResult<bool> {
     for (path, value) in query.residual(way) {
         if !raw::lookup(document, path)?.is_some_and(|kept| kept.equals(value)) {
             return Ok(false);

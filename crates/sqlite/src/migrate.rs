@@ -4,13 +4,13 @@
 
 use rusqlite::Connection;
 
-use crate::fault::{OpenError, Result};
+use crate::error::{OpenError, SqliteResult};
 use crate::raw;
-use crate::rows::Rows;
-use crate::schema::{SCHEMA_VERSION, Table, tables};
+use crate::rows::RowAccess;
+use crate::schema::{SCHEMA_VERSION, TableDeclaration, tables};
 
 /// One step each from a version to the next: `STEPS[0]` leads from 1 to 2.
-const STEPS: &[fn(&Connection) -> Result<()>] = &[];
+const STEPS: &[fn(&Connection) -> SqliteResult<()>] = &[];
 
 /// Marks the file as ours (`PRAGMA application_id`): the letters "Acst".
 pub(crate) const APPLICATION_ID: i64 = 0x4163_7374;
@@ -24,11 +24,11 @@ pub(crate) fn migrate(conn: &mut Connection) -> std::result::Result<(), OpenErro
     upgrade(conn, found).map_err(|e| OpenError::Store(e.0))
 }
 
-pub(crate) fn version(conn: &Connection) -> Result<i64> {
+pub(crate) fn version(conn: &Connection) -> SqliteResult<i64> {
     Ok(conn.query_row("PRAGMA user_version", [], |row| row.get(0))?)
 }
 
-fn upgrade(conn: &mut Connection, found: i64) -> Result<()> {
+fn upgrade(conn: &mut Connection, found: i64) -> SqliteResult<()> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     for step in STEPS.iter().skip(usize::try_from(found.max(1) - 1).unwrap_or(0)) {
         step(&tx)?;
@@ -43,8 +43,8 @@ fn upgrade(conn: &mut Connection, found: i64) -> Result<()> {
 }
 
 /// Makes what the declarations ask for and the file lacks; removes indexes that are not declared any more.
-pub(crate) fn reconcile(conn: &Connection) -> Result<()> {
-    let rows = Rows::new(conn);
+pub(crate) fn reconcile(conn: &Connection) -> SqliteResult<()> {
+    let rows = RowAccess::new(conn);
     for table in tables() {
         let name = table.collection.name();
         if rows.any("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?1", [name])? {
@@ -57,8 +57,8 @@ pub(crate) fn reconcile(conn: &Connection) -> Result<()> {
     Ok(())
 }
 
-fn reconcile_indexes(conn: &Connection, table: &Table) -> Result<()> {
-    let standing: Vec<(String, String)> = Rows::new(conn).all(
+fn reconcile_indexes(conn: &Connection, table: &TableDeclaration) -> SqliteResult<()> {
+    let standing: Vec<(String, String)> = RowAccess::new(conn).all(
         "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND tbl_name = ?1 AND sql IS NOT NULL",
         [table.collection.name()],
         |row| Ok((row.get(0)?, row.get(1)?)),
@@ -78,10 +78,10 @@ fn reconcile_indexes(conn: &Connection, table: &Table) -> Result<()> {
 }
 
 /// Adds the columns that a later version indexes, and fills them from the documents.
-fn add_columns(conn: &Connection, table: &Table) -> Result<()> {
+fn add_columns(conn: &Connection, table: &TableDeclaration) -> SqliteResult<()> {
     let name = table.collection.name();
     let standing: Vec<String> =
-        Rows::new(conn).all("SELECT name FROM pragma_table_info(?1)", [name], |row| Ok(row.get(0)?))?;
+        RowAccess::new(conn).all("SELECT name FROM pragma_table_info(?1)", [name], |row| Ok(row.get(0)?))?;
     let missing = table.columns.iter().copied().filter(|path| !standing.iter().any(|name| name == path));
     for path in missing {
         conn.execute_batch(&format!(r#"ALTER TABLE {name} ADD COLUMN "{path}""#))?;
@@ -90,7 +90,7 @@ fn add_columns(conn: &Connection, table: &Table) -> Result<()> {
     Ok(())
 }
 
-fn fill_column(conn: &Connection, table: &str, path: &str) -> Result<()> {
+fn fill_column(conn: &Connection, table: &str, path: &str) -> SqliteResult<()> {
     let mut all = conn.prepare(&format!(r#"SELECT "_id", doc FROM {table}"#))?;
     let mut update = conn.prepare(&format!(r#"UPDATE {table} SET "{path}" = ?2 WHERE "_id" = ?1"#))?;
     let mut rows = all.query([])?;

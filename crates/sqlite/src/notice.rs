@@ -1,28 +1,28 @@
 //! Messages to the operators that are sent once and then counted.
 
 use alertcast_core::delivery::DeliveryState;
-use alertcast_core::store::{Collection, Notice};
+use alertcast_core::store::{Collection, OperatorNotice};
 
-use crate::fault::Result;
-use crate::raw::{self, Edit};
-use crate::rows::{Bytes, Rows, encode};
+use crate::error::SqliteResult;
+use crate::raw::{self, RawEdit};
+use crate::rows::{DocumentBytes, RowAccess, encode};
 
 /// A notice, made ready for the writer.
 #[derive(Debug)]
 pub(crate) struct ReadyNotice {
-    first: Bytes,
-    more: Bytes,
-    notice: Notice,
+    first: DocumentBytes,
+    more: DocumentBytes,
+    notice: OperatorNotice,
 }
 
-pub(crate) fn ready(notices: Vec<Notice>) -> Result<Vec<ReadyNotice>> {
+pub(crate) fn ready(notices: Vec<OperatorNotice>) -> SqliteResult<Vec<ReadyNotice>> {
     notices
         .into_iter()
         .map(|notice| Ok(ReadyNotice { first: encode(&notice.first)?, more: encode(&notice.more)?, notice }))
         .collect()
 }
 
-pub(crate) fn give(rows: Rows<'_>, notices: &[ReadyNotice]) -> Result<()> {
+pub(crate) fn give(rows: RowAccess<'_>, notices: &[ReadyNotice]) -> SqliteResult<()> {
     for notice in notices {
         if !rows.insert_missing(Collection::Deliveries, &notice.first)? {
             rows.insert_missing(Collection::Deliveries, &notice.more)?;
@@ -33,16 +33,16 @@ pub(crate) fn give(rows: Rows<'_>, notices: &[ReadyNotice]) -> Result<()> {
 }
 
 /// One more of the same, where the message that tells the count has not left yet.
-fn count_up(rows: Rows<'_>, notice: &Notice) -> Result<()> {
+fn count_up(rows: RowAccess<'_>, notice: &OperatorNotice) -> SqliteResult<()> {
     let more = &notice.more;
     let Some(kept) = by_key(rows, &more.key.bytes)? else {
         return Ok(());
     };
-    let state = raw::lookup(&kept, "state")?.and_then(raw::Value::as_str);
+    let state = raw::lookup(&kept, "state")?.and_then(raw::RawValue::as_str);
     if state != Some(DeliveryState::Pending.as_str()) {
         return Ok(());
     }
-    let mut edit = Edit::new();
+    let mut edit = RawEdit::new();
     edit.set("facts.count", alertcast_core::money::Count(raw::counter(&kept, "facts.count")?.saturating_add(1)));
     edit.set("updatedAt", more.updated_at);
     rows.edit(Collection::Deliveries, &kept, &edit)?;
@@ -51,6 +51,6 @@ fn count_up(rows: Rows<'_>, notice: &Notice) -> Result<()> {
 
 pub(crate) const BY_KEY: &str = "SELECT doc FROM deliveries WHERE key = ?1";
 
-fn by_key(rows: Rows<'_>, key: &[u8]) -> Result<Option<Bytes>> {
+fn by_key(rows: RowAccess<'_>, key: &[u8]) -> SqliteResult<Option<DocumentBytes>> {
     rows.one(BY_KEY, [key], |row| Ok(row.get(0)?))
 }

@@ -2,26 +2,27 @@
 
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
-use alertcast_core::reading::Found;
+use alertcast_core::reading::ReadableDocuments;
 use alertcast_core::store::{
-    Aside, AttemptRecord, Collection, Fence, Notice, Outbox, Result as StoreResult, Settled, TakeResult,
+    AttemptRecord, Collection, DeliveryOutbox, LeaseFence, OperatorNotice, SetAsideDocuments, SettlingOutcome,
+    StoreResult, TakeResult,
 };
 use alertcast_core::time::Time;
-use alertcast_core::user::{Refuser, with_refuser};
+use alertcast_core::user::{RefusingRecipient, with_refuser};
 use async_trait::async_trait;
 use bson::Bson;
 
 use crate::actions::edit_for;
-use crate::documents::{bound, note_change};
-use crate::failpoints::Op;
-use crate::fault::Result;
+use crate::documents::{bound_limit, note_change};
+use crate::error::SqliteResult;
+use crate::failpoints::WriteOperation;
 use crate::leases;
-use crate::queue::Lane;
-use crate::raw::Edit;
-use crate::rows::{Rows, blob, decode, read_row, unpack};
+use crate::queue::JobPriority;
+use crate::raw::RawEdit;
+use crate::rows::{RowAccess, blob, decode, read_row, unpack};
 use crate::store::SqliteStore;
 use crate::working_set::LoadedRows;
-use crate::writer::Tx;
+use crate::writer::WriterTransaction;
 use crate::{notice, settle, sweep};
 
 /// Up to this many due deliveries of a lane are sorted; of more, the queue's own order is walked.
@@ -31,7 +32,7 @@ const SORTED_MAX: i64 = 1_000;
 const SLICE: usize = 500;
 
 #[async_trait]
-impl Outbox for SqliteStore {
+impl DeliveryOutbox for SqliteStore {
     async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
         let lane = lane.to_owned();
         let found = self.read(move |rows| due(rows, &lane, now, limit)).await?;
@@ -47,55 +48,58 @@ impl Outbox for SqliteStore {
         .await
     }
 
-    async fn take(&self, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> StoreResult<TakeResult> {
+    async fn take(&self, fence: &LeaseFence, deliveries: &[DeliveryId], now: Time) -> StoreResult<TakeResult> {
         let (fence, deliveries) = (fence.clone(), deliveries.to_vec());
-        self.write(Lane::Short, Op::Take, move |tx| take(tx, &fence, &deliveries, now)).await
+        self.write(JobPriority::Short, WriteOperation::Take, move |tx| take(tx, &fence, &deliveries, now)).await
     }
 
     async fn record_attempts(
         &self,
-        fence: &Fence,
+        fence: &LeaseFence,
         records: Vec<AttemptRecord>,
         now: Time,
     ) -> StoreResult<Vec<AlertId>> {
         let fence = fence.clone();
-        self.write(Lane::Short, Op::Attempts, move |tx| record(tx, &fence, &records, now)).await
+        self.write(JobPriority::Short, WriteOperation::Attempts, move |tx| record(tx, &fence, &records, now)).await
     }
 
     async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()> {
         let copies = copies.to_vec();
-        self.write(Lane::Short, Op::Attempts, move |tx| {
+        self.write(JobPriority::Short, WriteOperation::Attempts, move |tx| {
             copies.iter().try_for_each(|(id, message_id)| note_copy(tx.rows, *id, *message_id, now))
         })
         .await
     }
 
-    async fn tell_operators(&self, notices: Vec<Notice>) -> StoreResult<()> {
+    async fn tell_operators(&self, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         let notices = notice::ready(notices)?;
-        self.write(Lane::Short, Op::Attempts, move |tx| notice::give(tx.rows, &notices)).await
+        self.write(JobPriority::Short, WriteOperation::Attempts, move |tx| notice::give(tx.rows, &notices)).await
     }
 
-    async fn recover(&self, fence: &Fence, now: Time) -> StoreResult<u64> {
+    async fn recover(&self, fence: &LeaseFence, now: Time) -> StoreResult<u64> {
         let fence = fence.clone();
-        self.write(Lane::Short, Op::Recover, move |tx| sweep::recover(tx.rows, &fence, now)).await
+        self.write(JobPriority::Short, WriteOperation::Recover, move |tx| sweep::recover(tx.rows, &fence, now)).await
     }
 
-    async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> StoreResult<()> {
+    async fn defer_chat(&self, fence: &LeaseFence, chat: &str, until: Time) -> StoreResult<()> {
         let (fence, chat) = (fence.clone(), chat.to_owned());
-        self.write(Lane::Short, Op::Defer, move |tx| sweep::defer_chat(tx.rows, &fence, &chat, until)).await
+        self.write(JobPriority::Short, WriteOperation::Defer, move |tx| {
+            sweep::defer_chat(tx.rows, &fence, &chat, until)
+        })
+        .await
     }
 
     async fn move_chat(&self, from: &str, to: &str, now: Time) -> StoreResult<u64> {
         let (from, to) = (from.to_owned(), to.to_owned());
-        self.write(Lane::Short, Op::Defer, move |tx| sweep::move_chat(tx, &from, &to, now)).await
+        self.write(JobPriority::Short, WriteOperation::Defer, move |tx| sweep::move_chat(tx, &from, &to, now)).await
     }
 
     async fn expire_overdue(&self, now: Time, limit: usize) -> StoreResult<(Vec<AlertId>, bool)> {
         let (mut alerts, mut left) = (Vec::new(), limit);
         loop {
             let slice = left.min(SLICE);
-            let sweep = move |tx: &Tx<'_>| sweep::expire_overdue(tx.rows, now, slice);
-            let (ended, more) = self.write(Lane::Bulk, Op::Expire, sweep).await?;
+            let sweep = move |tx: &WriterTransaction<'_>| sweep::expire_overdue(tx.rows, now, slice);
+            let (ended, more) = self.write(JobPriority::Bulk, WriteOperation::Expire, sweep).await?;
             alerts.extend(ended);
             left -= slice;
             if !more || left == 0 {
@@ -106,12 +110,12 @@ impl Outbox for SqliteStore {
         }
     }
 
-    async fn settle(&self, alert: AlertId, now: Time) -> StoreResult<Settled> {
+    async fn settle(&self, alert: AlertId, now: Time) -> StoreResult<SettlingOutcome> {
         settle::settle(self, alert, now).await
     }
 
     async fn unsettled(&self, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>> {
-        self.read(move |rows| settle::unsettled(rows, after, limit)).await
+        self.read(move |rows| settle::find_unsettled(rows, after, limit)).await
     }
 
     async fn purge(
@@ -124,8 +128,9 @@ impl Outbox for SqliteStore {
         let mut left = limit;
         loop {
             let slice = left.min(SLICE);
-            let sweep = move |tx: &Tx<'_>| sweep::purge(tx.rows, deliveries_before, rejected_before, now, slice);
-            let more = self.write(Lane::Bulk, Op::Purge, sweep).await?;
+            let sweep =
+                move |tx: &WriterTransaction<'_>| sweep::purge(tx.rows, deliveries_before, rejected_before, now, slice);
+            let more = self.write(JobPriority::Bulk, WriteOperation::Purge, sweep).await?;
             left -= slice;
             if !more || left == 0 {
                 return Ok(more);
@@ -154,18 +159,23 @@ pub(crate) const NEXT_DUE: &str =
     r#"SELECT min("dueAt") FROM deliveries WHERE "lane" = ?1 AND "dueAt" > ?2 AND "state" = 'pending'"#;
 
 /// In the order of sending, whether few of a long queue are due (after a pause that Telegram asked for) or nearly all.
-fn due(rows: Rows<'_>, lane: &str, now: Time, limit: usize) -> Result<Found<Delivery>> {
+fn due(rows: RowAccess<'_>, lane: &str, now: Time, limit: usize) -> SqliteResult<ReadableDocuments<Delivery>> {
     let due = rows.one(COUNT_DUE, (lane, now.millis(), SORTED_MAX + 1), |row| Ok(row.get::<_, i64>(0)?))?;
     let sql = if due.unwrap_or(0) > SORTED_MAX { DUE_MANY } else { DUE_FEW };
-    let mut found = Found::default();
-    rows.all(sql, (lane, now.millis(), bound(limit)), |row| {
+    let mut found = ReadableDocuments::default();
+    rows.all(sql, (lane, now.millis(), bound_limit(limit)), |row| {
         found.add(read_row(Collection::Deliveries, row.get(1).ok(), blob(row, 0)?));
         Ok(())
     })?;
     Ok(found)
 }
 
-fn take(tx: &Tx<'_>, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Result<TakeResult> {
+fn take(
+    tx: &WriterTransaction<'_>,
+    fence: &LeaseFence,
+    deliveries: &[DeliveryId],
+    now: Time,
+) -> SqliteResult<TakeResult> {
     leases::check(tx.rows, fence)?;
     let mut loaded = LoadedRows::new(tx.rows, now);
     let mut taken = Vec::with_capacity(deliveries.len());
@@ -176,7 +186,12 @@ fn take(tx: &Tx<'_>, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Res
     Ok(TakeResult { taken, settle: loaded.write()?.settle })
 }
 
-fn record(tx: &Tx<'_>, fence: &Fence, records: &[AttemptRecord], now: Time) -> Result<Vec<AlertId>> {
+fn record(
+    tx: &WriterTransaction<'_>,
+    fence: &LeaseFence,
+    records: &[AttemptRecord],
+    now: Time,
+) -> SqliteResult<Vec<AlertId>> {
     leases::check(tx.rows, fence)?;
     let mut loaded = LoadedRows::new(tx.rows, now);
     for record in records {
@@ -190,21 +205,21 @@ fn record(tx: &Tx<'_>, fence: &Fence, records: &[AttemptRecord], now: Time) -> R
     Ok(edits.settle)
 }
 
-fn note_copy(rows: Rows<'_>, id: DeliveryId, message_id: i64, now: Time) -> Result<()> {
+fn note_copy(rows: RowAccess<'_>, id: DeliveryId, message_id: i64, now: Time) -> SqliteResult<()> {
     let Some(bytes) = rows.find(Collection::Deliveries, id)? else { return Ok(()) };
     let Ok(delivery) = decode::<Delivery>(Collection::Deliveries, &bytes) else { return Ok(()) };
-    if delivery.standing().any(|known| known == message_id) {
+    if delivery.standing_messages().any(|known| known == message_id) {
         return Ok(());
     }
     let noted = delivery.copies.into_iter().chain([message_id]);
-    let mut edit = Edit::new();
+    let mut edit = RawEdit::new();
     edit.set("copies", noted.map(Bson::from).collect::<Vec<_>>());
     edit.set("updatedAt", now);
     rows.edit(Collection::Deliveries, &bytes, &edit).map(drop)
 }
 
 /// Notes with the user who will not have our messages.
-fn note_refuser(tx: &Tx<'_>, user: UserId, refuser: &Refuser, now: Time) -> Result<()> {
+fn note_refuser(tx: &WriterTransaction<'_>, user: UserId, refuser: &RefusingRecipient, now: Time) -> SqliteResult<()> {
     let Some(kept) = tx.rows.find(Collection::Users, user)? else {
         return Ok(());
     };

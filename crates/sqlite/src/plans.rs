@@ -2,13 +2,13 @@
 //! what is few. No statistics are gathered, so that the plans are those of an empty database for good.
 
 use alertcast_core::store::Collection;
-use alertcast_core::store::listing::{ListQuery, Listing, Mark, listing};
+use alertcast_core::store::listing::{ListDeclaration, ListQuery, PageMark, find_listing};
 use bson::Bson;
 use bson::oid::ObjectId;
 use rusqlite::Connection;
 
 use crate::migrate::migrate;
-use crate::{actions, aside, documents, intake, list, notice, outbox, settle, store, sweep, work};
+use crate::{actions, documents, intake, list, notice, outbox, set_aside, settle, store, sweep, work};
 
 fn plan(sql: &str) -> String {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -79,7 +79,7 @@ fn pending_alerts_are_found_in_their_order() {
 fn settling_looks_at_open_deliveries_alone() {
     goes_by_in_order("deliveries.alertId_1.pending+sending+held", settle::HAS_OPEN);
     goes_by_in_order("deliveries.combinesAlert", settle::IS_TOLD_BY_OPEN);
-    goes_by("alerts.processing.status_1_webhook.receivedAt_1", aside::STRAY_ALERTS);
+    goes_by("alerts.processing.status_1_webhook.receivedAt_1", set_aside::STRAY_ALERTS);
     goes_by_in_order("alerts.unsettled", &settle::unsettled_sql());
     goes_by_in_order("deliveries.key_1", documents::DELIVERIES_OF);
     goes_by_in_order("decisions.alertId_1_firstUser_1", documents::DECISIONS);
@@ -120,9 +120,9 @@ fn opening_reads_no_table_through() {
 #[test]
 fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
     for collection in Collection::ALL {
-        let Some(listing) = listing(*collection) else { continue };
+        let Some(listing) = find_listing(*collection) else { continue };
         for (sort, filters) in listing.sorts.iter().flat_map(|sort| wanted(listing).map(move |some| (*sort, some))) {
-            for after in [None, Some(Mark { value: "x".into(), id: ObjectId::from_bytes([7; 12]) })] {
+            for after in [None, Some(PageMark { value: "x".into(), id: ObjectId::from_bytes([7; 12]) })] {
                 let query = ListQuery {
                     collection: *collection,
                     filters: filters.clone(),
@@ -147,7 +147,7 @@ fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
 }
 
 /// No filter, each of them alone, and all of them together.
-fn wanted(listing: &'static Listing) -> impl Iterator<Item = Vec<(&'static str, Bson)>> {
+fn wanted(listing: &'static ListDeclaration) -> impl Iterator<Item = Vec<(&'static str, Bson)>> {
     let value = |path: &'static str| (path, Bson::from(if path == "state" { "dead" } else { "V" }));
     let one = listing.filters.iter().map(move |path| vec![value(path)]);
     one.chain([Vec::new(), listing.filters.iter().map(|path| value(path)).collect()])

@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lane {
+pub(crate) enum JobPriority {
     /// Alerts coming in.
     Intake,
     /// What takes a millisecond or less.
@@ -23,14 +23,14 @@ const ROOM: [usize; LANES] = [4096, 4096, 64];
 
 /// A waiting line of jobs.
 #[derive(Debug)]
-pub(crate) struct Queue<J> {
-    state: Mutex<State<J>>,
+pub(crate) struct JobQueue<J> {
+    state: Mutex<QueueState<J>>,
     wake: Condvar,
     room: [Arc<Semaphore>; LANES],
 }
 
 #[derive(Debug)]
-struct State<J> {
+struct QueueState<J> {
     lanes: [VecDeque<J>; LANES],
     closed: bool,
     /// How many hold the writer up (tests only).
@@ -39,13 +39,13 @@ struct State<J> {
 
 /// A place in a lane; given back when the job is done.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct JobSlot {
     _permit: OwnedSemaphorePermit,
 }
 
 /// What waiting came to.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Woken {
+pub(crate) enum WaitOutcome {
     /// There is a job.
     Work,
     /// Nothing came in that time.
@@ -54,23 +54,27 @@ pub(crate) enum Woken {
     Closed,
 }
 
-impl<J> Queue<J> {
+impl<J> JobQueue<J> {
     pub(crate) fn new() -> Self {
         Self {
-            state: Mutex::new(State { lanes: std::array::from_fn(|_| VecDeque::new()), closed: false, stalled: 0 }),
+            state: Mutex::new(QueueState {
+                lanes: std::array::from_fn(|_| VecDeque::new()),
+                closed: false,
+                stalled: 0,
+            }),
             wake: Condvar::new(),
             room: ROOM.map(|room| Arc::new(Semaphore::new(room))),
         }
     }
 
     /// Waits for room in a lane. None where the queue is closed.
-    pub(crate) async fn place(&self, lane: Lane) -> Option<Place> {
+    pub(crate) async fn place(&self, lane: JobPriority) -> Option<JobSlot> {
         let permit = Arc::clone(&self.room[lane as usize]).acquire_owned().await.ok()?;
-        Some(Place { _permit: permit })
+        Some(JobSlot { _permit: permit })
     }
 
     /// Puts a job at the end of its lane; gives it back where the queue is closed.
-    pub(crate) fn push(&self, lane: Lane, job: J) -> Result<(), J> {
+    pub(crate) fn push(&self, lane: JobPriority, job: J) -> Result<(), J> {
         let mut state = self.lock();
         if state.closed {
             return Err(job);
@@ -82,7 +86,7 @@ impl<J> Queue<J> {
     }
 
     /// The next job of a lane.
-    pub(crate) fn pop(&self, lane: Lane) -> Option<J> {
+    pub(crate) fn pop(&self, lane: JobPriority) -> Option<J> {
         let mut state = self.lock();
         if state.stalled > 0 {
             return None;
@@ -91,13 +95,13 @@ impl<J> Queue<J> {
     }
 
     /// Whether a job waits in a lane.
-    pub(crate) fn waits(&self, lane: Lane) -> bool {
+    pub(crate) fn waits(&self, lane: JobPriority) -> bool {
         !self.lock().lanes[lane as usize].is_empty()
     }
 
     /// Waits until there is something to do, at most so long.
-    pub(crate) fn wait(&self, at_most: Duration) -> Woken {
-        let idle = |state: &mut State<J>| {
+    pub(crate) fn wait(&self, at_most: Duration) -> WaitOutcome {
+        let idle = |state: &mut QueueState<J>| {
             let empty = state.lanes.iter().all(VecDeque::is_empty);
             state.stalled > 0 || (empty && !state.closed)
         };
@@ -105,9 +109,9 @@ impl<J> Queue<J> {
             self.wake.wait_timeout_while(self.lock(), at_most, idle).unwrap_or_else(PoisonError::into_inner);
         let empty = state.lanes.iter().all(VecDeque::is_empty);
         match (state.stalled > 0, empty, state.closed) {
-            (true, ..) | (false, true, false) => Woken::Idle,
-            (false, false, _) => Woken::Work,
-            (false, true, true) => Woken::Closed,
+            (true, ..) | (false, true, false) => WaitOutcome::Idle,
+            (false, false, _) => WaitOutcome::Work,
+            (false, true, true) => WaitOutcome::Closed,
         }
     }
 
@@ -132,7 +136,7 @@ impl<J> Queue<J> {
         self.wake.notify_all();
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<J>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! Documents as bytes: finding a value by its path, and changing values by their paths ([`Edit`]), without unpacking the
+//! Documents as bytes: finding a value by its path, and changing values by their paths ([`RawEdit`]), without unpacking the
 //! rest.
 
 mod edit;
@@ -9,8 +9,8 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 use rusqlite::types::ValueRef;
 
-use crate::fault::{Fault, Result};
-pub(crate) use edit::Edit;
+use crate::error::{SqliteError, SqliteResult};
+pub(crate) use edit::RawEdit;
 
 const DOUBLE: u8 = 0x01;
 const STRING: u8 = 0x02;
@@ -28,18 +28,18 @@ const DECIMAL128: u8 = 0x13;
 
 const EMPTY: &[u8] = &[5, 0, 0, 0, 0];
 
-fn damaged() -> Fault {
-    Fault::corrupt("a document's bytes are damaged")
+fn damage_error() -> SqliteError {
+    SqliteError::corrupt("a document's bytes are damaged")
 }
 
 /// A value inside a document: its BSON type and its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Value<'a> {
+pub(crate) struct RawValue<'a> {
     kind: u8,
     bytes: &'a [u8],
 }
 
-impl<'a> Value<'a> {
+impl<'a> RawValue<'a> {
     /// The whole number it is, bounded as counts are; of a double its whole part. None where it is no number.
     pub(crate) fn as_i64(self) -> Option<i64> {
         let count = match self.as_sql() {
@@ -54,8 +54,8 @@ impl<'a> Value<'a> {
     #[expect(clippy::cast_precision_loss, reason = "prices written as whole numbers")]
     pub(crate) fn as_f64(self) -> Option<f64> {
         match self.as_number()? {
-            Number::Whole(number) => Some(number as f64),
-            Number::Real(number) => Some(number),
+            RawNumber::Whole(number) => Some(number as f64),
+            RawNumber::Real(number) => Some(number),
         }
     }
 
@@ -79,12 +79,12 @@ impl<'a> Value<'a> {
     }
 
     /// The elements of a list (or the fields of a document).
-    pub(crate) fn items(self) -> Elements<'a> {
+    pub(crate) fn items(self) -> RawElements<'a> {
         elements(if matches!(self.kind, DOCUMENT | ARRAY) { self.bytes } else { EMPTY })
     }
 
     /// The value at a dotted path inside a document.
-    pub(crate) fn field(self, path: &str) -> Result<Option<Self>> {
+    pub(crate) fn field(self, path: &str) -> SqliteResult<Option<Self>> {
         if self.is_nested() { lookup(self.bytes, path) } else { Ok(None) }
     }
 
@@ -123,30 +123,30 @@ impl<'a> Value<'a> {
 
     /// Whether it equals `other` as MongoDB compares: numbers by value, whatever their types.
     pub(crate) fn equals(self, other: &Bson) -> bool {
-        let (kind, bytes) = packed(other.clone());
-        let other = Value { kind, bytes: &bytes };
+        let (kind, bytes) = pack_value(other.clone());
+        let other = RawValue { kind, bytes: &bytes };
         match (self.as_number(), other.as_number()) {
             (Some(a), Some(b)) => a == b || self == other,
             _ => self == other,
         }
     }
 
-    fn as_number(self) -> Option<Number> {
+    fn as_number(self) -> Option<RawNumber> {
         match (self.kind, self.as_sql()) {
-            (INT32 | INT64, ValueRef::Integer(whole)) => Some(Number::Whole(whole)),
-            (DOUBLE | DECIMAL128, ValueRef::Real(real)) => Some(Number::Real(real)),
+            (INT32 | INT64, ValueRef::Integer(whole)) => Some(RawNumber::Whole(whole)),
+            (DOUBLE | DECIMAL128, ValueRef::Real(real)) => Some(RawNumber::Real(real)),
             _ => None,
         }
     }
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Number {
+enum RawNumber {
     Whole(i64),
     Real(f64),
 }
 
-impl PartialEq for Number {
+impl PartialEq for RawNumber {
     #[expect(clippy::cast_precision_loss, reason = "a double is compared as a double")]
     fn eq(&self, other: &Self) -> bool {
         match (*self, *other) {
@@ -163,32 +163,32 @@ fn number<const N: usize, T>(bytes: &[u8], read: impl FnOnce([u8; N]) -> T) -> O
 
 /// One field of a document.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Element<'a> {
+pub(crate) struct RawElement<'a> {
     key: &'a [u8],
-    pub(crate) value: Value<'a>,
+    pub(crate) value: RawValue<'a>,
     /// Type, key and value.
     whole: &'a [u8],
 }
 
 /// The fields of a document, in its order.
 #[derive(Debug)]
-pub(crate) struct Elements<'a> {
+pub(crate) struct RawElements<'a> {
     rest: &'a [u8],
 }
 
 /// The fields of a document.
-pub(crate) fn elements(document: &[u8]) -> Elements<'_> {
+pub(crate) fn elements(document: &[u8]) -> RawElements<'_> {
     let whole = length(document).is_some_and(|length| length == document.len());
     // A document that is cut short shows as an element that cannot be read.
     let rest = match document {
         [_, _, _, _, rest @ .., 0] if whole => rest,
         _ => &[0xff],
     };
-    Elements { rest }
+    RawElements { rest }
 }
 
-impl<'a> Iterator for Elements<'a> {
-    type Item = Result<Element<'a>>;
+impl<'a> Iterator for RawElements<'a> {
+    type Item = SqliteResult<RawElement<'a>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
@@ -196,17 +196,21 @@ impl<'a> Iterator for Elements<'a> {
         }
         let element = element(self.rest);
         self.rest = element.map_or(&[], |element| &self.rest[element.whole.len()..]);
-        Some(element.ok_or_else(damaged))
+        Some(element.ok_or_else(damage_error))
     }
 }
 
-fn element(bytes: &[u8]) -> Option<Element<'_>> {
+fn element(bytes: &[u8]) -> Option<RawElement<'_>> {
     let (kind, rest) = bytes.split_first()?;
     let key_len = rest.iter().position(|byte| *byte == 0)?;
     let (key, rest) = rest.split_at(key_len);
     let rest = rest.get(1..)?;
     let len = value_length(*kind, rest)?;
-    Some(Element { key, value: Value { kind: *kind, bytes: rest.get(..len)? }, whole: bytes.get(..2 + key_len + len)? })
+    Some(RawElement {
+        key,
+        value: RawValue { kind: *kind, bytes: rest.get(..len)? },
+        whole: bytes.get(..2 + key_len + len)?,
+    })
 }
 
 fn value_length(kind: u8, bytes: &[u8]) -> Option<usize> {
@@ -236,10 +240,10 @@ fn length(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The value at a dotted path.
-pub(crate) fn lookup<'a>(document: &'a [u8], path: &str) -> Result<Option<Value<'a>>> {
+pub(crate) fn lookup<'a>(document: &'a [u8], path: &str) -> SqliteResult<Option<RawValue<'a>>> {
     let (head, rest) = split(path);
     for element in elements(document) {
-        let Element { key, value, .. } = element?;
+        let RawElement { key, value, .. } = element?;
         if key == head.as_bytes() {
             return match rest {
                 None => Ok(Some(value)),
@@ -252,8 +256,8 @@ pub(crate) fn lookup<'a>(document: &'a [u8], path: &str) -> Result<Option<Value<
 }
 
 /// The counter at a dotted path; zero where there is none.
-pub(crate) fn counter(document: &[u8], path: &str) -> Result<i64> {
-    Ok(lookup(document, path)?.and_then(Value::as_i64).unwrap_or(0))
+pub(crate) fn counter(document: &[u8], path: &str) -> SqliteResult<i64> {
+    Ok(lookup(document, path)?.and_then(RawValue::as_i64).unwrap_or(0))
 }
 
 fn split(path: &str) -> (&str, Option<&str>) {
@@ -262,12 +266,12 @@ fn split(path: &str) -> (&str, Option<&str>) {
 
 /// A value as a column holds it.
 pub(crate) fn sql_value(value: &Bson) -> rusqlite::types::Value {
-    let (kind, bytes) = packed(value.clone());
-    Value { kind, bytes: &bytes }.as_sql().try_into().unwrap_or(rusqlite::types::Value::Null)
+    let (kind, bytes) = pack_value(value.clone());
+    RawValue { kind, bytes: &bytes }.as_sql().try_into().unwrap_or(rusqlite::types::Value::Null)
 }
 
 /// A value's type and bytes.
-fn packed(value: Bson) -> (u8, Vec<u8>) {
+fn pack_value(value: Bson) -> (u8, Vec<u8>) {
     let mut holder = Document::new();
     holder.insert("v", value);
     // The bytes of {v: value}: a length, the type, "v" and its end, the value, an end.
@@ -279,19 +283,19 @@ fn packed(value: Bson) -> (u8, Vec<u8>) {
 
 /// Paths that are looked up together, in one walk through a document.
 #[derive(Debug)]
-pub(crate) struct Paths {
-    fields: Vec<Field>,
+pub(crate) struct PathSet {
+    fields: Vec<PathNode>,
 }
 
 #[derive(Debug)]
-struct Field {
+struct PathNode {
     key: &'static str,
     /// Where its value goes.
     place: Option<usize>,
-    inside: Paths,
+    inside: PathSet,
 }
 
-impl Paths {
+impl PathSet {
     /// The values of these paths go to the places of their order.
     pub(crate) fn new(paths: &[&'static str]) -> Self {
         let mut all = Self { fields: Vec::new() };
@@ -304,7 +308,7 @@ impl Paths {
     fn add(&mut self, path: &'static str, place: usize) {
         let (key, rest) = split(path);
         let at = self.fields.iter().position(|field| field.key == key).unwrap_or_else(|| {
-            self.fields.push(Field { key, place: None, inside: Self { fields: Vec::new() } });
+            self.fields.push(PathNode { key, place: None, inside: Self { fields: Vec::new() } });
             self.fields.len() - 1
         });
         match rest {
@@ -319,10 +323,10 @@ impl Paths {
     }
 
     /// Fills in the values that are there.
-    pub(crate) fn find<'d>(&self, document: &'d [u8], values: &mut [ValueRef<'d>]) -> Result<()> {
+    pub(crate) fn find<'d>(&self, document: &'d [u8], values: &mut [ValueRef<'d>]) -> SqliteResult<()> {
         let mut missing = self.fields.len();
         for element in elements(document) {
-            let Element { key, value, .. } = element?;
+            let RawElement { key, value, .. } = element?;
             let Some(field) = self.fields.iter().find(|field| field.key.as_bytes() == key) else {
                 continue;
             };
@@ -350,7 +354,7 @@ mod tests {
     #[test]
     fn paths_are_found_in_one_walk() {
         let bytes = doc! { "x": 0, "a": { "b": 1, "c": { "d": "t" } }, "e": true, "f": { "g": 2 } }.to_vec().unwrap();
-        let paths = Paths::new(&["e", "a.c.d", "a.b", "f", "f.g", "x.y", "none"]);
+        let paths = PathSet::new(&["e", "a.c.d", "a.b", "f", "f.g", "x.y", "none"]);
         let mut values = [ValueRef::Null; 7];
         paths.find(&bytes, &mut values).unwrap();
         let text = ValueRef::Text(b"t");
@@ -365,7 +369,7 @@ mod tests {
             let bytes = kept.to_vec().unwrap();
             assert!(lookup(&bytes, "a").unwrap().unwrap().equals(&value), "{value:?}");
             assert_eq!(counter(&bytes, "in.b").unwrap(), 1, "{value:?}");
-            let mut edit = Edit::new();
+            let mut edit = RawEdit::new();
             edit.set("b", value.clone());
             edit.unset("in.b");
             let edited = edit.apply(&bytes).unwrap();

@@ -10,44 +10,44 @@ use alertcast_core::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::fault::{Fault, Result};
-use crate::rows::Rows;
+use crate::error::{SqliteError, SqliteResult};
+use crate::rows::RowAccess;
 
 /// More reads than this wait outside.
 const WAITING_MAX: usize = 1024;
 
-type Read = Box<dyn FnOnce(&Connection) + Send>;
+type ReadJob = Box<dyn FnOnce(&Connection) + Send>;
 
 /// Threads that read.
 #[derive(Debug)]
-pub(crate) struct Readers {
-    line: Arc<Line>,
+pub(crate) struct ReaderPool {
+    line: Arc<ReadQueue>,
     room: Semaphore,
     threads: Vec<JoinHandle<()>>,
 }
 
 #[derive(Default)]
-struct Line {
-    state: Mutex<(VecDeque<Read>, bool)>,
+struct ReadQueue {
+    state: Mutex<(VecDeque<ReadJob>, bool)>,
     wake: Condvar,
 }
 
-impl std::fmt::Debug for Line {
+impl std::fmt::Debug for ReadQueue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Line").finish_non_exhaustive()
     }
 }
 
-impl Line {
-    fn push(&self, read: Read) {
+impl ReadQueue {
+    fn push(&self, read: ReadJob) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.0.push_back(read);
         drop(state);
         self.wake.notify_one();
     }
 
-    fn next(&self) -> Option<Read> {
-        let idle = |(waiting, closed): &mut (VecDeque<Read>, bool)| waiting.is_empty() && !*closed;
+    fn next(&self) -> Option<ReadJob> {
+        let idle = |(waiting, closed): &mut (VecDeque<ReadJob>, bool)| waiting.is_empty() && !*closed;
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         self.wake.wait_while(state, idle).unwrap_or_else(PoisonError::into_inner).0.pop_front()
     }
@@ -58,10 +58,10 @@ impl Line {
     }
 }
 
-impl Readers {
+impl ReaderPool {
     /// Starts a thread for each connection.
     pub(crate) fn start(name: &str, connections: Vec<Connection>) -> std::io::Result<Self> {
-        let line = Arc::new(Line::default());
+        let line = Arc::new(ReadQueue::default());
         let mut threads = Vec::with_capacity(connections.len());
         for conn in connections {
             let line = Arc::clone(&line);
@@ -79,7 +79,7 @@ impl Readers {
     /// Runs a read in one snapshot of the database.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(Rows<'_>) -> Result<T> + Send + 'static,
+        read: impl FnOnce(RowAccess<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
         let gone = || StoreError::Unavailable("a read was broken off".to_owned());
         let _place = self.room.acquire().await.map_err(|_| gone())?;
@@ -103,15 +103,15 @@ impl Readers {
     }
 }
 
-impl Drop for Readers {
+impl Drop for ReaderPool {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-fn in_snapshot<T>(conn: &Connection, read: impl FnOnce(Rows<'_>) -> Result<T>) -> Result<T> {
-    let snapshot = conn.unchecked_transaction().map_err(Fault::from)?;
-    let value = read(Rows::new(conn))?;
+fn in_snapshot<T>(conn: &Connection, read: impl FnOnce(RowAccess<'_>) -> SqliteResult<T>) -> SqliteResult<T> {
+    let snapshot = conn.unchecked_transaction().map_err(SqliteError::from)?;
+    let value = read(RowAccess::new(conn))?;
     snapshot.finish()?;
     Ok(value)
 }

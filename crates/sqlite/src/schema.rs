@@ -8,9 +8,9 @@
 use std::sync::LazyLock;
 
 use alertcast_core::store::Collection;
-use alertcast_core::store::collection::{Direction, Index};
+use alertcast_core::store::collection::{IndexDeclaration, SortDirection};
 
-use crate::raw::Paths;
+use crate::raw::PathSet;
 
 /// Raised with every change that [`crate::migrate`] cannot see from the declarations.
 pub(crate) const SCHEMA_VERSION: i64 = 1;
@@ -20,7 +20,7 @@ pub(crate) const COLUMNS_MAX: usize = 24;
 
 /// How a table keeps its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Layout {
+pub(crate) enum TableLayout {
     /// By a rowid, with an index of ids.
     Rowid,
     /// In the tree of ids.
@@ -31,12 +31,12 @@ pub(crate) enum Layout {
 
 /// One table, and the statements that concern it as a whole.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub(crate) struct TableDeclaration {
     pub(crate) collection: Collection,
     /// Dotted paths, in the order of their columns.
     pub(crate) columns: Vec<&'static str>,
     /// The id and the columns.
-    pub(crate) paths: Paths,
+    pub(crate) paths: PathSet,
     pub(crate) indexes: Vec<TableIndex>,
     pub(crate) create: String,
     pub(crate) insert: String,
@@ -56,24 +56,25 @@ pub(crate) struct TableIndex {
     pub(crate) create: String,
 }
 
-static TABLES: LazyLock<Vec<Table>> = LazyLock::new(|| Collection::ALL.iter().copied().map(Table::of).collect());
+static TABLES: LazyLock<Vec<TableDeclaration>> =
+    LazyLock::new(|| Collection::ALL.iter().copied().map(TableDeclaration::of).collect());
 
 /// All tables.
-pub(crate) fn tables() -> &'static [Table] {
+pub(crate) fn tables() -> &'static [TableDeclaration] {
     &TABLES
 }
 
 /// A collection's table.
-pub(crate) fn table(collection: Collection) -> &'static Table {
+pub(crate) fn table(collection: Collection) -> &'static TableDeclaration {
     // `Collection::ALL` lists them in the order of their declaration; a test keeps it so.
     &TABLES[collection as usize]
 }
 
-const fn layout(collection: Collection) -> Layout {
+const fn layout(collection: Collection) -> TableLayout {
     match collection {
-        Collection::Quotas | Collection::IntakeKeys | Collection::Leases | Collection::Secrets => Layout::Keyed,
-        Collection::Changes => Layout::Counted,
-        _ => Layout::Rowid,
+        Collection::Quotas | Collection::IntakeKeys | Collection::Leases | Collection::Secrets => TableLayout::Keyed,
+        Collection::Changes => TableLayout::Counted,
+        _ => TableLayout::Rowid,
     }
 }
 
@@ -132,7 +133,7 @@ pub(crate) fn only(field: &str, values: &[&str]) -> String {
     }
 }
 
-impl Table {
+impl TableDeclaration {
     fn of(collection: Collection) -> Self {
         let name = collection.name();
         let columns = columns(collection);
@@ -141,9 +142,9 @@ impl Table {
         let quoted = quoted.concat();
         let insert = format!(r#"INSERT INTO {name} ("_id"{quoted}, doc) VALUES (?1{places})"#);
         let (id, options) = match layout(collection) {
-            Layout::Rowid => (r#""_id" NOT NULL PRIMARY KEY"#, ""),
-            Layout::Keyed => (r#""_id" NOT NULL PRIMARY KEY"#, " WITHOUT ROWID"),
-            Layout::Counted => (r#""_id" INTEGER PRIMARY KEY"#, ""),
+            TableLayout::Rowid => (r#""_id" NOT NULL PRIMARY KEY"#, ""),
+            TableLayout::Keyed => (r#""_id" NOT NULL PRIMARY KEY"#, " WITHOUT ROWID"),
+            TableLayout::Counted => (r#""_id" INTEGER PRIMARY KEY"#, ""),
         };
         Self {
             create: format!("CREATE TABLE {name} ({id}{quoted}, doc BLOB NOT NULL){options}"),
@@ -156,7 +157,7 @@ impl Table {
             page: format!(r#"SELECT doc FROM {name} WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#),
             count: format!("SELECT count(*) FROM {name}"),
             indexes: indexes(collection),
-            paths: Paths::new(&[&["_id"], columns.as_slice()].concat()),
+            paths: PathSet::new(&[&["_id"], columns.as_slice()].concat()),
             collection,
             columns,
         }
@@ -212,21 +213,21 @@ fn indexes(collection: Collection) -> Vec<TableIndex> {
 }
 
 /// The table, then the keys as MongoDB names them, then the values that a partial index is about.
-pub(crate) fn index_name(collection: Collection, index: &Index) -> String {
+pub(crate) fn index_name(collection: Collection, index: &IndexDeclaration) -> String {
     let keys: Vec<String> = index
         .keys
         .iter()
-        .map(|(path, direction)| format!("{path}_{}", if *direction == Direction::Up { 1 } else { -1 }))
+        .map(|(path, direction)| format!("{path}_{}", if *direction == SortDirection::Up { 1 } else { -1 }))
         .collect();
     let only = index.only.map_or_else(String::new, |(_, values)| format!(".{}", values.join("+")));
     format!("{}.{}{only}", collection.name(), keys.join("_"))
 }
 
-fn create_index(collection: Collection, index: &Index) -> String {
+fn create_index(collection: Collection, index: &IndexDeclaration) -> String {
     let keys: Vec<String> = index
         .keys
         .iter()
-        .map(|(path, direction)| format!(r#""{path}"{}"#, if *direction == Direction::Up { "" } else { " DESC" }))
+        .map(|(path, direction)| format!(r#""{path}"{}"#, if *direction == SortDirection::Up { "" } else { " DESC" }))
         .collect();
     format!(
         r#"CREATE {}INDEX "{}" ON {} ({}){}"#,

@@ -16,22 +16,22 @@ use std::thread::JoinHandle;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::id::AlertId;
-use alertcast_core::store::{Acceptance, IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError};
+use alertcast_core::store::{AlertAcceptance, IntakeKey, OperatorNotice, RejectedWebhook, StoreError, StoreResult};
 use alertcast_core::time::Time;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use self::row::{Row, decode};
-use crate::checkpoint::Wal;
-use crate::failpoints::Op;
-use crate::fault::{Fault, OpenError, Result};
+use self::row::{SpoolRow, decode};
+use crate::checkpoint::WalState;
+use crate::error::{OpenError, SqliteError, SqliteResult};
+use crate::failpoints::WriteOperation;
 use crate::file;
 use crate::migrate::version;
-use crate::queue::{Lane, Queue};
-use crate::reader::Readers;
-use crate::rows::{Blob, Rows, blob, whole};
+use crate::queue::{JobPriority, JobQueue};
+use crate::reader::ReaderPool;
+use crate::rows::{IdBlob, RowAccess, blob, whole};
 use crate::store::{check_version, connect, lock_folder, read_only, spawn};
-use crate::writer::{Call, Jobs, Tx, Writer};
+use crate::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
 
 /// The spool's file in the data folder.
 pub const SPOOL: &str = "spool.db";
@@ -70,7 +70,7 @@ impl Default for SpoolOptions {
 
 /// What is kept until the store has it: an operation of intake, with its arguments.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Entry {
+pub enum SpoolEntry {
     /// `tried`: the store was offered it before, and its answer did not come; it may have it.
     Accept {
         alert: Box<Alert>,
@@ -80,20 +80,20 @@ pub enum Entry {
     },
     Refuse {
         alert: Box<Alert>,
-        notices: Vec<Notice>,
+        notices: Vec<OperatorNotice>,
     },
     Reject {
         rejected: Box<RejectedWebhook>,
-        notices: Vec<Notice>,
+        notices: Vec<OperatorNotice>,
     },
 }
 
 /// An entry and its place.
 #[derive(Debug, PartialEq)]
-pub struct Record {
+pub struct SpoolRecord {
     pub position: i64,
     /// `Corrupt` where its bytes cannot be read.
-    pub entry: StoreResult<Entry>,
+    pub entry: StoreResult<SpoolEntry>,
 }
 
 /// What a spool holds, seen from outside.
@@ -106,9 +106,9 @@ pub struct SpoolContent {
 /// The spool. Dropping it finishes what waits to be written, then closes.
 #[derive(Debug)]
 pub struct Spool {
-    jobs: Arc<Jobs>,
-    readers: Readers,
-    held: Arc<Held>,
+    jobs: Arc<WriterJobs>,
+    readers: ReaderPool,
+    held: Arc<RecordCount>,
     records_max: u64,
     writer: Option<JoinHandle<()>>,
     /// Held as long as the spool is open.
@@ -117,7 +117,7 @@ pub struct Spool {
 
 /// How many records there are. Counted as they are written; one whose COMMIT failed stays counted until [`Spool::recount`].
 #[derive(Debug, Default)]
-struct Held {
+struct RecordCount {
     waiting: AtomicU64,
     parked: AtomicU64,
 }
@@ -132,8 +132,8 @@ impl Spool {
         if !path.exists() {
             return Ok(None);
         }
-        let held = Held::default();
-        let counted = read_only(&path).and_then(|conn| held.count(Rows::new(&conn)));
+        let held = RecordCount::default();
+        let counted = read_only(&path).and_then(|conn| held.count(RowAccess::new(&conn)));
         counted.map_err(|fault| damaged_or(&path, fault))?;
         let number = |count: &AtomicU64| count.load(Ordering::Acquire);
         Ok(Some(SpoolContent { waiting: number(&held.waiting), parked: number(&held.parked) }))
@@ -148,7 +148,7 @@ impl Spool {
         check_version()?;
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(SPOOL);
-        let broken = |fault: Fault| damaged_or(&path, fault);
+        let broken = |fault: SqliteError| damaged_or(&path, fault);
         file::make_whole(dir, SPOOL, APPLICATION_ID, |conn| prepare(conn, &path)).map_err(|error| match error {
             OpenError::Store(error) => damaged_or(&path, error.into()),
             other => other,
@@ -158,19 +158,19 @@ impl Spool {
         Self::start(&path, conn, options, lock).map_err(broken)
     }
 
-    fn start(path: &Path, conn: Connection, options: &SpoolOptions, lock: File) -> Result<Self> {
+    fn start(path: &Path, conn: Connection, options: &SpoolOptions, lock: File) -> SqliteResult<Self> {
         // Small beside the store's: what is written may be carried over at once.
         conn.pragma_update(None, "wal_autocheckpoint", 1000)?;
         conn.pragma_update(None, "max_page_count", options.pages_max)?;
-        let held = Arc::new(Held::default());
-        held.count(Rows::new(&conn))?;
-        let thread = |e: std::io::Error| Fault::unavailable(format!("no thread can be started: {e}"));
-        let readers = Readers::start("spool-read", vec![read_only(path)?]).map_err(thread)?;
-        let jobs = Arc::new(Queue::new());
+        let held = Arc::new(RecordCount::default());
+        held.count(RowAccess::new(&conn))?;
+        let thread = |e: std::io::Error| SqliteError::unavailable(format!("no thread can be started: {e}"));
+        let readers = ReaderPool::start("spool-read", vec![read_only(path)?]).map_err(thread)?;
+        let jobs = Arc::new(JobQueue::new());
         let writer = Writer {
             conn,
             jobs: Arc::clone(&jobs),
-            wal: Arc::new(Wal::default()),
+            wal: Arc::new(WalState::default()),
             seq_committed: Arc::new(AtomicI64::new(0)),
             intake_groups: Arc::new(AtomicU64::new(0)),
             last_change: 0,
@@ -185,10 +185,11 @@ impl Spool {
     ///
     /// # Errors
     /// `Unavailable` where the spool or the disk is full.
-    pub async fn append(&self, entry: Entry) -> StoreResult<Acceptance> {
-        let row = Row::of(&entry)?;
+    pub async fn append(&self, entry: SpoolEntry) -> StoreResult<AlertAcceptance> {
+        let row = SpoolRow::of(&entry)?;
         let (held, records_max) = (Arc::clone(&self.held), self.records_max);
-        self.write(Lane::Intake, Op::Spool, move |tx| append(tx.rows, &held, records_max, &row)).await
+        self.write(JobPriority::Intake, WriteOperation::Spool, move |tx| append(tx.rows, &held, records_max, &row))
+            .await
     }
 
     /// Writes something as large as the largest alert, synced, and removes it again.
@@ -197,28 +198,28 @@ impl Spool {
     /// `Unavailable` where the spool or the disk is full.
     pub async fn probe(&self) -> StoreResult<()> {
         let (held, records_max) = (Arc::clone(&self.held), self.records_max);
-        self.write(Lane::Intake, Op::Spool, move |tx| {
+        self.write(JobPriority::Intake, WriteOperation::Spool, move |tx| {
             must_have_room(&held, records_max)?;
             let sql = "INSERT OR REPLACE INTO keys (key, alert, until, position) VALUES (?1, zeroblob(65536), 0, -1)";
             tx.rows.run(sql, [PROBE]).map(drop)
         })
         .await?;
-        let remove = |tx: &Tx<'_>| tx.rows.run("DELETE FROM keys WHERE key = ?1", [PROBE]).map(drop);
-        self.write(Lane::Short, Op::Unspool, remove).await
+        let remove = |tx: &WriterTransaction<'_>| tx.rows.run("DELETE FROM keys WHERE key = ?1", [PROBE]).map(drop);
+        self.write(JobPriority::Short, WriteOperation::Unspool, remove).await
     }
 
     /// The records that came first, of those that are not parked.
     ///
     /// # Errors
     /// The file cannot be read.
-    pub async fn oldest(&self, limit: usize) -> StoreResult<Vec<Record>> {
+    pub async fn oldest(&self, limit: usize) -> StoreResult<Vec<SpoolRecord>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         self.readers
             .read(move |rows| {
                 let sql = "SELECT position, kind, body FROM records WHERE parked IS NULL ORDER BY position LIMIT ?1";
                 rows.all(sql, [limit], |row| {
                     let kind: String = row.get(1)?;
-                    Ok(Record { position: row.get(0)?, entry: decode(&kind, blob(row, 2)?) })
+                    Ok(SpoolRecord { position: row.get(0)?, entry: decode(&kind, blob(row, 2)?) })
                 })
             })
             .await
@@ -239,7 +240,7 @@ impl Spool {
     /// They stay where the file cannot be written.
     pub async fn remove(&self, positions: Vec<i64>) -> StoreResult<()> {
         let held = Arc::clone(&self.held);
-        self.write(Lane::Short, Op::Unspool, move |tx| {
+        self.write(JobPriority::Short, WriteOperation::Unspool, move |tx| {
             for position in &positions {
                 let removed = tx.rows.run("DELETE FROM records WHERE position = ?1 AND parked IS NULL", [position])?;
                 if removed > 0 {
@@ -258,7 +259,7 @@ impl Spool {
     /// The file cannot be written.
     pub async fn park(&self, position: i64, why: String) -> StoreResult<()> {
         let held = Arc::clone(&self.held);
-        self.write(Lane::Short, Op::Unspool, move |tx| {
+        self.write(JobPriority::Short, WriteOperation::Unspool, move |tx| {
             let sql = "UPDATE records SET parked = ?2 WHERE position = ?1 AND parked IS NULL";
             let parked = tx.rows.run(sql, (position, why))? as u64;
             held.take(parked);
@@ -270,13 +271,13 @@ impl Spool {
 
     /// How many records wait to be brought to the store; never fewer than there are.
     #[must_use]
-    pub fn waiting(&self) -> u64 {
+    pub fn count_waiting(&self) -> u64 {
         self.held.waiting.load(Ordering::Acquire)
     }
 
     /// How many records are set aside.
     #[must_use]
-    pub fn parked(&self) -> u64 {
+    pub fn count_parked(&self) -> u64 {
         self.held.parked.load(Ordering::Acquire)
     }
 
@@ -286,28 +287,28 @@ impl Spool {
     /// The file cannot be read.
     pub async fn recount(&self) -> StoreResult<u64> {
         let held = Arc::clone(&self.held);
-        self.write(Lane::Short, Op::Unspool, move |tx| held.count(tx.rows)).await?;
-        Ok(self.waiting())
+        self.write(JobPriority::Short, WriteOperation::Unspool, move |tx| held.count(tx.rows)).await?;
+        Ok(self.count_waiting())
     }
 
     async fn write<T: Send + 'static>(
         &self,
-        lane: Lane,
-        op: Op,
-        apply: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        lane: JobPriority,
+        op: WriteOperation,
+        apply: impl FnOnce(&WriterTransaction<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         let closed = || StoreError::Unavailable("the spool is closing".to_owned());
         let place = self.jobs.place(lane).await.ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
-        let call = Call { op, apply: Some(apply), value: None, reply, _place: place };
+        let call = ClosureJob { op, apply: Some(apply), value: None, reply, _place: place };
         self.jobs.push(lane, Box::new(call)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
     /// Holds the writer up until the guard is dropped.
     #[cfg(feature = "test-hooks")]
-    pub fn stall_for_tests(&self) -> crate::Stall {
-        crate::Stall::of(&self.jobs)
+    pub fn stall_for_tests(&self) -> crate::WriterStall {
+        crate::WriterStall::of(&self.jobs)
     }
 }
 
@@ -320,8 +321,8 @@ impl Drop for Spool {
     }
 }
 
-impl Held {
-    fn count(&self, rows: Rows<'_>) -> Result<()> {
+impl RecordCount {
+    fn count(&self, rows: RowAccess<'_>) -> SqliteResult<()> {
         let sql =
             "SELECT count(*) FILTER (WHERE parked IS NULL), count(*) FILTER (WHERE parked IS NOT NULL) FROM records";
         let counted = rows.one(sql, [], |row| Ok((whole(row, 0)?.unsigned_abs(), whole(row, 1)?.unsigned_abs())))?;
@@ -337,7 +338,7 @@ impl Held {
     }
 }
 
-fn damaged_or(path: &Path, fault: Fault) -> OpenError {
+fn damaged_or(path: &Path, fault: SqliteError) -> OpenError {
     match fault.0 {
         StoreError::Corrupt(why) => OpenError::DamagedSpool { file: path.to_owned(), why },
         other => OpenError::Store(other),
@@ -354,12 +355,12 @@ fn prepare(conn: &mut Connection, path: &Path) -> std::result::Result<(), OpenEr
         .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
         .map_err(|error| damaged_or(path, error.into()))?;
     if sound != "ok" {
-        return Err(damaged_or(path, Fault::corrupt(sound)));
+        return Err(damaged_or(path, SqliteError::corrupt(sound)));
     }
     migrate(conn, found).map_err(|fault| damaged_or(path, fault))
 }
 
-fn migrate(conn: &mut Connection, found: i64) -> Result<()> {
+fn migrate(conn: &mut Connection, found: i64) -> SqliteResult<()> {
     let tx = conn.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     if found == 0 {
         tx.execute_batch(TABLES)?;
@@ -371,11 +372,11 @@ fn migrate(conn: &mut Connection, found: i64) -> Result<()> {
     Ok(())
 }
 
-fn append(rows: Rows<'_>, held: &Held, records_max: u64, row: &Row) -> Result<Acceptance> {
+fn append(rows: RowAccess<'_>, held: &RecordCount, records_max: u64, row: &SpoolRow) -> SqliteResult<AlertAcceptance> {
     if let Some((id, keys, now)) = &row.claim
         && let Some(of) = holder(rows, keys.iter().map(|key| key.key.as_str()), *now)?
     {
-        return Ok(if of == *id { Acceptance::Stored } else { Acceptance::Duplicate { of } });
+        return Ok(if of == *id { AlertAcceptance::Stored } else { AlertAcceptance::Duplicate { of } });
     }
     let waiting = must_have_room(held, records_max)?;
     rows.run("INSERT INTO records (kind, body) VALUES (?1, ?2)", (row.kind, &row.body))?;
@@ -383,27 +384,27 @@ fn append(rows: Rows<'_>, held: &Held, records_max: u64, row: &Row) -> Result<Ac
     if let Some((id, keys, _)) = &row.claim {
         for key in keys {
             let sql = "INSERT OR REPLACE INTO keys (key, alert, until, position) VALUES (?1, ?2, ?3, ?4)";
-            rows.run(sql, (&key.key, Blob(id.bytes()), key.until.millis(), position))?;
+            rows.run(sql, (&key.key, IdBlob(id.bytes()), key.until.millis(), position))?;
         }
     }
     held.waiting.store(waiting + 1, Ordering::Release);
-    Ok(Acceptance::Stored)
+    Ok(AlertAcceptance::Stored)
 }
 
 /// How many records wait, where there is room for another.
-fn must_have_room(held: &Held, records_max: u64) -> Result<u64> {
+fn must_have_room(held: &RecordCount, records_max: u64) -> SqliteResult<u64> {
     let waiting = held.waiting.load(Ordering::Acquire);
     let count = waiting.saturating_add(held.parked.load(Ordering::Acquire));
     if count >= records_max {
-        return Err(Fault::unavailable(format!("the spool is full: it holds {count} records")));
+        return Err(SqliteError::unavailable(format!("the spool is full: it holds {count} records")));
     }
     Ok(waiting)
 }
 
-fn holder<'k>(rows: Rows<'_>, keys: impl Iterator<Item = &'k str>, now: Time) -> Result<Option<AlertId>> {
+fn holder<'k>(rows: RowAccess<'_>, keys: impl Iterator<Item = &'k str>, now: Time) -> SqliteResult<Option<AlertId>> {
     for key in keys {
         let sql = "SELECT alert FROM keys WHERE key = ?1 AND until > ?2";
-        let held = rows.one(sql, (key, now.millis()), |row| Ok(row.get::<_, Blob>(0)?.id()))?;
+        let held = rows.one(sql, (key, now.millis()), |row| Ok(row.get::<_, IdBlob>(0)?.id()))?;
         if held.is_some() {
             return Ok(held.map(AlertId));
         }

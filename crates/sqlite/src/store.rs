@@ -14,17 +14,17 @@ use alertcast_core::store::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 
-use crate::checkpoint::Wal;
+use crate::checkpoint::WalState;
 use crate::documents::LAST_CHANGE;
-use crate::failpoints::Op;
-use crate::fault::{Fault, OpenError, Result};
+use crate::error::{OpenError, SqliteError, SqliteResult};
+use crate::failpoints::WriteOperation;
 use crate::file;
 use crate::migrate::{APPLICATION_ID, migrate};
-use crate::queue::{Lane, Queue};
-use crate::reader::Readers;
-use crate::rows::{Rows, whole};
+use crate::queue::{JobPriority, JobQueue};
+use crate::reader::ReaderPool;
+use crate::rows::{RowAccess, whole};
 use crate::usage;
-use crate::writer::{Call, Jobs, Tx, Writer};
+use crate::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
 
 pub(crate) const DATABASE: &str = "alertcast.db";
 pub(crate) const LOCK: &str = "alertcast.lock";
@@ -39,7 +39,7 @@ pub(crate) const BUSY: Duration = Duration::from_secs(5);
 
 /// How the store is to be run. The defaults suit a small machine.
 #[derive(Debug, Clone)]
-pub struct Options {
+pub struct SqliteOptions {
     /// Threads that read, beside those for intake.
     pub readers: usize,
     /// The writer's page cache, in KiB.
@@ -48,7 +48,7 @@ pub struct Options {
     pub pages_max: Option<u32>,
 }
 
-impl Default for Options {
+impl Default for SqliteOptions {
     fn default() -> Self {
         Self { readers: 3, cache_kib: 64 * 1024, pages_max: None }
     }
@@ -57,13 +57,13 @@ impl Default for Options {
 /// The embedded store. Dropping it finishes what waits to be written, then closes.
 #[derive(Debug)]
 pub struct SqliteStore {
-    jobs: Arc<Jobs>,
+    jobs: Arc<WriterJobs>,
     pub(crate) seq_committed: Arc<AtomicI64>,
     intake_groups: Arc<AtomicU64>,
     pub(crate) unreadables: UnreadableLog,
-    wal: Arc<Wal>,
-    readers: Readers,
-    intake_readers: Readers,
+    wal: Arc<WalState>,
+    readers: ReaderPool,
+    intake_readers: ReaderPool,
     writer: Option<JoinHandle<()>>,
     checkpointer: Option<JoinHandle<()>>,
     /// Held as long as the store is open; the system gives it back when the process ends, however it ends.
@@ -75,11 +75,11 @@ impl SqliteStore {
     ///
     /// # Errors
     /// See [`OpenError`].
-    pub fn open(dir: &Path, options: &Options) -> std::result::Result<Self, OpenError> {
+    pub fn open(dir: &Path, options: &SqliteOptions) -> std::result::Result<Self, OpenError> {
         check_version()?;
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(DATABASE);
-        let broken = |fault: Fault| OpenError::Store(fault.0);
+        let broken = |fault: SqliteError| OpenError::Store(fault.0);
         file::make_whole(dir, DATABASE, APPLICATION_ID, migrate).map_err(|error| match error {
             OpenError::Store(StoreError::Corrupt(why)) => OpenError::NotOurs {
                 file: path.clone(),
@@ -92,21 +92,21 @@ impl SqliteStore {
         Self::start(&path, conn, options, lock).map_err(broken)
     }
 
-    fn start(path: &Path, mut conn: Connection, options: &Options, lock: File) -> Result<Self> {
+    fn start(path: &Path, mut conn: Connection, options: &SqliteOptions, lock: File) -> SqliteResult<Self> {
         if let Some(pages) = options.pages_max {
             conn.pragma_update(None, "max_page_count", pages)?;
         }
-        let wal = Arc::new(Wal::default());
+        let wal = Arc::new(WalState::default());
         wal.watch(&mut conn)?;
         usage::define(&conn)?;
-        let seq = Rows::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
+        let seq = RowAccess::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
         let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
-        let last_change = Rows::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
-        let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<Result<Vec<_>>>();
-        let thread = |e: io::Error| Fault::unavailable(format!("no thread can be started: {e}"));
-        let readers = Readers::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
-        let intake_readers = Readers::start("sqlite-intake", connections(2)?).map_err(thread)?;
-        let jobs = Arc::new(Queue::new());
+        let last_change = RowAccess::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
+        let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<SqliteResult<Vec<_>>>();
+        let thread = |e: io::Error| SqliteError::unavailable(format!("no thread can be started: {e}"));
+        let readers = ReaderPool::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
+        let intake_readers = ReaderPool::start("sqlite-intake", connections(2)?).map_err(thread)?;
+        let jobs = Arc::new(JobQueue::new());
         let intake_groups = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             conn,
@@ -138,14 +138,14 @@ impl SqliteStore {
     /// turn cancels it.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        lane: Lane,
-        op: Op,
-        apply: impl FnOnce(&Tx<'_>) -> Result<T> + Send + 'static,
+        lane: JobPriority,
+        op: WriteOperation,
+        apply: impl FnOnce(&WriterTransaction<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
         let closed = || StoreError::Unavailable("the store is closing".to_owned());
         let place = self.jobs.place(lane).await.ok_or_else(closed)?;
         let (reply, answer) = oneshot::channel();
-        let call = Call { op, apply: Some(apply), value: None, reply, _place: place };
+        let call = ClosureJob { op, apply: Some(apply), value: None, reply, _place: place };
         self.jobs.push(lane, Box::new(call)).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
@@ -159,7 +159,7 @@ impl SqliteStore {
     /// Reads in one snapshot.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(Rows<'_>) -> Result<T> + Send + 'static,
+        read: impl FnOnce(RowAccess<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
         self.readers.read(read).await
     }
@@ -167,35 +167,35 @@ impl SqliteStore {
     /// Reads for a webhook that waits.
     pub(crate) async fn read_for_intake<T: Send + 'static>(
         &self,
-        read: impl FnOnce(Rows<'_>) -> Result<T> + Send + 'static,
+        read: impl FnOnce(RowAccess<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
         self.intake_readers.read(read).await
     }
 
     /// Holds the writer up until the guard is dropped: what is under way is finished, nothing more is begun.
     #[cfg(feature = "test-hooks")]
-    pub fn stall_for_tests(&self) -> Stall {
-        Stall::of(&self.jobs)
+    pub fn stall_for_tests(&self) -> WriterStall {
+        WriterStall::of(&self.jobs)
     }
 }
 
 /// Holds the writer up while it lives.
 #[cfg(feature = "test-hooks")]
 #[derive(Debug)]
-pub struct Stall {
-    jobs: Arc<Jobs>,
+pub struct WriterStall {
+    jobs: Arc<WriterJobs>,
 }
 
 #[cfg(feature = "test-hooks")]
-impl Stall {
-    pub(crate) fn of(jobs: &Arc<Jobs>) -> Self {
+impl WriterStall {
+    pub(crate) fn of(jobs: &Arc<WriterJobs>) -> Self {
         jobs.stall(true);
         Self { jobs: Arc::clone(jobs) }
     }
 }
 
 #[cfg(feature = "test-hooks")]
-impl Drop for Stall {
+impl Drop for WriterStall {
     fn drop(&mut self) {
         self.jobs.stall(false);
     }
@@ -253,7 +253,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-pub(crate) fn connect(path: &Path, cache_kib: u32) -> Result<Connection> {
+pub(crate) fn connect(path: &Path, cache_kib: u32) -> SqliteResult<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     // Before the first table: it cannot be changed later.
     conn.pragma_update(None, "page_size", 4096)?;
@@ -266,14 +266,14 @@ pub(crate) fn connect(path: &Path, cache_kib: u32) -> Result<Connection> {
     Ok(conn)
 }
 
-pub(crate) fn read_only(path: &Path) -> Result<Connection> {
+pub(crate) fn read_only(path: &Path) -> SqliteResult<Connection> {
     let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     tune(&conn, 16 * 1024)?;
     Ok(conn)
 }
 
 /// No memory map: an error of the disk would end the process instead of the operation.
-fn tune(conn: &Connection, cache_kib: u32) -> Result<()> {
+fn tune(conn: &Connection, cache_kib: u32) -> SqliteResult<()> {
     conn.busy_timeout(BUSY)?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     conn.pragma_update(None, "mmap_size", 0)?;

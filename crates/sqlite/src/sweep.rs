@@ -4,39 +4,39 @@
 use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, moved_to};
 use alertcast_core::id::AlertId;
 use alertcast_core::reading;
-use alertcast_core::store::{Collection, Fence};
+use alertcast_core::store::{Collection, LeaseFence};
 use alertcast_core::time::Time;
 use alertcast_core::user::with_chat_moved;
 use rusqlite::Params;
 
 use crate::actions::edit_for;
-use crate::aside;
-use crate::documents::{bound, note_change};
-use crate::fault::Result;
+use crate::documents::{bound_limit, note_change};
+use crate::error::SqliteResult;
 use crate::leases;
-use crate::raw::{self, Edit, Value};
-use crate::rows::{Bytes, Rows, unpack};
+use crate::raw::{self, RawEdit, RawValue};
+use crate::rows::{DocumentBytes, RowAccess, unpack};
+use crate::set_aside;
 use crate::working_set::LoadedRows;
-use crate::writer::Tx;
+use crate::writer::WriterTransaction;
 
 /// Documents are collected before they are changed: a query does not walk an index that is rewritten under it.
-fn collect(rows: Rows<'_>, sql: &str, params: impl Params) -> Result<Vec<Bytes>> {
+fn collect(rows: RowAccess<'_>, sql: &str, params: impl Params) -> SqliteResult<Vec<DocumentBytes>> {
     rows.all(sql, params, |row| Ok(row.get(0)?))
 }
 
 pub(crate) const SENDING: &str = r#"SELECT doc FROM deliveries WHERE "lane" = ?1 AND "state" = 'sending'"#;
 
-pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
+pub(crate) fn recover(rows: RowAccess<'_>, fence: &LeaseFence, now: Time) -> SqliteResult<u64> {
     leases::check(rows, fence)?;
     let mut recovered = 0;
     for bytes in collect(rows, SENDING, [&fence.lease])? {
         // By fields: one that cannot be read is found so when it is due.
-        let epoch = raw::lookup(&bytes, "epoch")?.and_then(Value::as_i64);
+        let epoch = raw::lookup(&bytes, "epoch")?.and_then(RawValue::as_i64);
         let is_of_others = epoch != Some(fence.epoch);
         let (true, Ok(state)) = (is_of_others, DeliveryState::Sending.after(DeliveryEvent::Recover)) else {
             continue;
         };
-        let mut edit = Edit::new();
+        let mut edit = RawEdit::new();
         edit.set("state", state);
         edit.set("dueAt", now);
         edit.set("possibleRepeat", true);
@@ -52,10 +52,10 @@ pub(crate) fn recover(rows: Rows<'_>, fence: &Fence, now: Time) -> Result<u64> {
 pub(crate) const OF_CHAT: &str = r#"SELECT doc FROM deliveries INDEXED BY "deliveries.to_1.pending"
     WHERE "to" = ?1 AND "lane" = ?2 AND "state" = 'pending' AND "dueAt" < ?3"#;
 
-pub(crate) fn defer_chat(rows: Rows<'_>, fence: &Fence, chat: &str, until: Time) -> Result<()> {
+pub(crate) fn defer_chat(rows: RowAccess<'_>, fence: &LeaseFence, chat: &str, until: Time) -> SqliteResult<()> {
     leases::check(rows, fence)?;
     for bytes in collect(rows, OF_CHAT, (chat, &fence.lease, until.millis()))? {
-        let mut edit = Edit::new();
+        let mut edit = RawEdit::new();
         edit.set("dueAt", until);
         rows.edit(Collection::Deliveries, &bytes, &edit)?;
     }
@@ -76,7 +76,7 @@ pub(crate) const WAITING_IN_CHAT: &str = r#"
     SELECT doc FROM deliveries INDEXED BY "deliveries.state_1_to_1.held"
     WHERE "state" = 'held' AND "to" > ?1 || ':' AND "to" < ?1 || ';'"#;
 
-pub(crate) fn move_chat(tx: &Tx<'_>, from: &str, to: &str, now: Time) -> Result<u64> {
+pub(crate) fn move_chat(tx: &WriterTransaction<'_>, from: &str, to: &str, now: Time) -> SqliteResult<u64> {
     let rows = tx.rows;
     let mut moved = 0;
     for kept in collect(rows, USERS_OF_CHAT, [from])? {
@@ -88,8 +88,8 @@ pub(crate) fn move_chat(tx: &Tx<'_>, from: &str, to: &str, now: Time) -> Result<
     }
     for kept in collect(rows, WAITING_IN_CHAT, [from])? {
         // By fields: one that cannot be read moves too.
-        let Ok(Some(place)) = raw::lookup(&kept, "to").map(|place| place.and_then(Value::as_str)) else { continue };
-        let mut edit = Edit::new();
+        let Ok(Some(place)) = raw::lookup(&kept, "to").map(|place| place.and_then(RawValue::as_str)) else { continue };
+        let mut edit = RawEdit::new();
         edit.set("to", moved_to(place, to));
         edit.set("updatedAt", now);
         rows.edit(Collection::Deliveries, &kept, &edit)?;
@@ -101,8 +101,8 @@ pub(crate) fn move_chat(tx: &Tx<'_>, from: &str, to: &str, now: Time) -> Result<
 pub(crate) const OVERDUE: &str =
     r#"SELECT doc FROM deliveries WHERE "state" = 'pending' AND "deadlineAt" < ?1 ORDER BY "deadlineAt" LIMIT ?2"#;
 
-pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)> {
-    let overdue = collect(rows, OVERDUE, (now.millis(), bound(limit.saturating_add(1))))?;
+pub(crate) fn expire_overdue(rows: RowAccess<'_>, now: Time, limit: usize) -> SqliteResult<(Vec<AlertId>, bool)> {
+    let overdue = collect(rows, OVERDUE, (now.millis(), bound_limit(limit.saturating_add(1))))?;
     let more = overdue.len() > limit;
     let mut loaded = LoadedRows::new(rows, now);
     for bytes in overdue.into_iter().take(limit) {
@@ -113,7 +113,7 @@ pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<
                 loaded.load(|set| set.ask_for_expiry(&[id]))?;
                 loaded.set.expire(id);
             }
-            Err(unreadable) => aside::end_delivery(rows, &bytes, &unreadable, now)?,
+            Err(unreadable) => set_aside::end_delivery(rows, &bytes, &unreadable, now)?,
         }
     }
     Ok((loaded.write()?.settle, more))
@@ -121,19 +121,19 @@ pub(crate) fn expire_overdue(rows: Rows<'_>, now: Time, limit: usize) -> Result<
 
 /// At most `limit` of each kind; whether there is more.
 pub(crate) fn purge(
-    rows: Rows<'_>,
+    rows: RowAccess<'_>,
     deliveries_before: Time,
     rejected_before: Time,
     now: Time,
     limit: usize,
-) -> Result<bool> {
+) -> SqliteResult<bool> {
     let mut room = limit;
     for state in DeliveryState::ALL.iter().filter(|state| state.is_ended()) {
-        room -= rows.run(PURGE_DELIVERIES, (state.as_str(), deliveries_before.millis(), bound(room)))?.min(room);
+        room -= rows.run(PURGE_DELIVERIES, (state.as_str(), deliveries_before.millis(), bound_limit(room)))?.min(room);
     }
-    let rejected = rows.run(PURGE_REJECTED, (rejected_before.millis(), bound(limit)))?;
-    let keys = rows.run(PURGE_KEYS, (now.millis(), bound(limit)))?;
-    let answers = rows.run(PURGE_IDEMPOTENCY, (now.millis(), bound(limit)))?;
+    let rejected = rows.run(PURGE_REJECTED, (rejected_before.millis(), bound_limit(limit)))?;
+    let keys = rows.run(PURGE_KEYS, (now.millis(), bound_limit(limit)))?;
+    let answers = rows.run(PURGE_IDEMPOTENCY, (now.millis(), bound_limit(limit)))?;
     Ok(limit > 0 && (room == 0 || [rejected, keys, answers].contains(&limit)))
 }
 

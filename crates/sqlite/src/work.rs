@@ -6,10 +6,10 @@ use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
 use alertcast_core::money::Count;
 use alertcast_core::quota::Quota;
-use alertcast_core::reading::{Found, Unreadable};
+use alertcast_core::reading::{ReadableDocuments, UnreadableDocument};
 use alertcast_core::store::{
-    Aside, ChunkCommit, ChunkState, ClosedTrades, Collection, ConfigIncrement, Fence, FieldEdits, Notice,
-    Result as StoreResult, UnreadableTrade, UsageIncrement, UserSpan, Work,
+    ChunkCommit, ChunkState, ClosedTrades, Collection, ConfigIncrement, FieldEdits, LeaseFence, OperatorNotice,
+    ProcessorStore, SetAsideDocuments, StoreResult, UnreadableTrade, UsageIncrement, UserSpan,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -19,21 +19,21 @@ use bson::oid::ObjectId;
 use rusqlite::Row;
 use serde::Serialize;
 
-use crate::documents::bound;
-use crate::failpoints::Op;
-use crate::fault::{Fault, Result};
+use crate::documents::bound_limit;
+use crate::error::{SqliteError, SqliteResult};
+use crate::failpoints::WriteOperation;
 use crate::leases;
 use crate::notice::{self, ReadyNotice};
-use crate::queue::Lane;
-use crate::raw::{self, Edit, Value};
-use crate::rows::{Blob, Bytes, Rows, blob, encode, read_row, whole};
+use crate::queue::JobPriority;
+use crate::raw::{self, RawEdit, RawValue};
+use crate::rows::{DocumentBytes, IdBlob, RowAccess, blob, encode, read_row, whole};
 use crate::store::SqliteStore;
 use crate::usage;
 use crate::working_set::edit_of;
-use crate::writer::Tx;
+use crate::writer::WriterTransaction;
 
 #[async_trait]
-impl Work for SqliteStore {
+impl ProcessorStore for SqliteStore {
     async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
         let (partitions, except) = (partitions.to_vec(), except.to_vec());
         let found = self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await?;
@@ -53,20 +53,20 @@ impl Work for SqliteStore {
 
     async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
         let ready = ReadyChunk::pack(chunk).await?;
-        self.write(Lane::Bulk, Op::Chunk, move |tx| ready.commit(tx)).await
+        self.write(JobPriority::Bulk, WriteOperation::Chunk, move |tx| ready.commit(tx)).await
     }
 
     async fn record_failure(
         &self,
-        fence: &Fence,
+        fence: &LeaseFence,
         alert: AlertId,
         error: AlertError,
         park: bool,
-        notices: Vec<Notice>,
+        notices: Vec<OperatorNotice>,
     ) -> StoreResult<()> {
         let fence = fence.clone();
         let notices = notice::ready(notices)?;
-        self.write(Lane::Short, Op::Failure, move |tx| {
+        self.write(JobPriority::Short, WriteOperation::Failure, move |tx| {
             leases::check(tx.rows, &fence)?;
             record_failure(tx.rows, alert, &error, park, &notices)
         })
@@ -75,8 +75,13 @@ impl Work for SqliteStore {
 }
 
 /// Of each partition the first that are not excepted; then the first of all.
-fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Found<Alert>> {
-    let mut candidates: Vec<(i64, Blob)> = Vec::new();
+fn pending_alerts(
+    rows: RowAccess<'_>,
+    partitions: &[i32],
+    except: &[ConfigId],
+    limit: usize,
+) -> SqliteResult<ReadableDocuments<Alert>> {
+    let mut candidates: Vec<(i64, IdBlob)> = Vec::new();
     for partition in partitions {
         let mut statement = rows.conn().prepare_cached(PENDING)?;
         let mut found = statement.query([partition])?;
@@ -85,8 +90,8 @@ fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit
             let Some(row) = found.next()? else { break };
             // What has no id of ours cannot be worked on. One that does not say of which configuration it is, is read all
             // the same: that is how it is found out.
-            let Ok(id) = row.get::<_, Blob>(1) else { continue };
-            let config = row.get::<_, Blob>(2).ok();
+            let Ok(id) = row.get::<_, IdBlob>(1) else { continue };
+            let config = row.get::<_, IdBlob>(2).ok();
             if config.is_some_and(|config| except.contains(&ConfigId(config.id()))) {
                 continue;
             }
@@ -95,7 +100,7 @@ fn pending_alerts(rows: Rows<'_>, partitions: &[i32], except: &[ConfigId], limit
         }
     }
     candidates.sort_unstable_by_key(|(seq, _)| *seq);
-    let mut alerts = Found::default();
+    let mut alerts = ReadableDocuments::default();
     for (_, id) in candidates.into_iter().take(limit) {
         if let Some(alert) = rows.find(Collection::Alerts, id.id())? {
             alerts.add(read_row(Collection::Alerts, Some(id), &alert));
@@ -117,12 +122,12 @@ pub(crate) const STRAY_HOLDERS: &str = r#"SELECT "userId", "_id" FROM trades
         OR ("status" > 'open' AND "status" < 'replaced') OR "status" > 'replaced')
     AND +"alertConfigId" = ?1 AND +"userId" > ?2 AND length("userId") = 12"#;
 
-fn holders(rows: Rows<'_>, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>> {
+fn holders(rows: RowAccess<'_>, config: ConfigId, after: Option<UserId>, limit: usize) -> SqliteResult<Vec<UserId>> {
     // Every id is above the empty one.
     let after = after.map_or_else(Vec::new, |user| user.bytes().to_vec());
-    let user = |row: &Row<'_>| Ok(row.get::<_, Blob>(0).ok());
-    let mut found = rows.all(HOLDERS, (Blob::from(config), &after, bound(limit)), user)?;
-    let strays = rows.all(STRAY_HOLDERS, (Blob::from(config), &after), user)?;
+    let user = |row: &Row<'_>| Ok(row.get::<_, IdBlob>(0).ok());
+    let mut found = rows.all(HOLDERS, (IdBlob::from(config), &after, bound_limit(limit)), user)?;
+    let strays = rows.all(STRAY_HOLDERS, (IdBlob::from(config), &after), user)?;
     let is_sorted = strays.is_empty();
     found.extend(strays);
     let mut holders: Vec<UserId> = found.into_iter().flatten().map(|user| UserId(user.id())).collect();
@@ -147,20 +152,20 @@ pub(crate) const LAST_NUMBER: &str = r#"SELECT "tradeNumber" FROM trades
     WHERE "alertConfigId" = ?1 AND "userId" = ?2 AND "tradeNumber" < 9007199254740991 ORDER BY "tradeNumber" DESC LIMIT 1"#;
 
 fn load_chunk(
-    rows: Rows<'_>,
+    rows: RowAccess<'_>,
     config: ConfigId,
     span: UserSpan,
     entering: &[UserId],
-) -> Result<(ChunkState, Vec<Unreadable>)> {
-    let config = Blob::from(config);
+) -> SqliteResult<(ChunkState, Vec<UnreadableDocument>)> {
+    let config = IdBlob::from(config);
     let mut state = ChunkState::default();
     let mut unreadable = Vec::new();
-    let mut take = |row: &Row<'_>| -> Result<()> {
-        let (bytes, id) = (blob(row, 0)?, row.get::<_, Blob>(1).ok());
+    let mut take = |row: &Row<'_>| -> SqliteResult<()> {
+        let (bytes, id) = (blob(row, 0)?, row.get::<_, IdBlob>(1).ok());
         match read_row::<Trade>(Collection::Trades, id, bytes) {
             Ok(trade) => state.open_trades.push(trade),
             Err(trade) => {
-                if let Ok(user) = row.get::<_, Blob>(2) {
+                if let Ok(user) = row.get::<_, IdBlob>(2) {
                     let (id, user) = (id.map(|id| TradeId(id.id())), UserId(user.id()));
                     state.unreadable_trades.push(UnreadableTrade::of(id, user, whole(row, 3)?, bytes));
                 }
@@ -169,7 +174,7 @@ fn load_chunk(
         }
         Ok(())
     };
-    let asked = (config, Blob::from(span.first), Blob::from(span.last));
+    let asked = (config, IdBlob::from(span.first), IdBlob::from(span.last));
     rows.all(OPEN_TRADES, asked, &mut take)?;
     if !rows.all(STRAY_TRADES, asked, &mut take)?.is_empty() {
         state.open_trades.sort_by_key(|trade| (trade.user_id, trade.trade_number));
@@ -177,11 +182,11 @@ fn load_chunk(
     state.last_numbers = HashMap::with_capacity(entering.len());
     state.quotas = HashMap::with_capacity(entering.len());
     for user in entering {
-        if let Some(number) = rows.one(LAST_NUMBER, (config, Blob::from(*user)), |row| whole(row, 0))? {
+        if let Some(number) = rows.one(LAST_NUMBER, (config, IdBlob::from(*user)), |row| whole(row, 0))? {
             state.last_numbers.insert(*user, number);
         }
         if let Some(quota) = rows.find(Collection::Quotas, *user)? {
-            match read_row::<Quota>(Collection::Quotas, Some(Blob::from(*user)), &quota) {
+            match read_row::<Quota>(Collection::Quotas, Some(IdBlob::from(*user)), &quota) {
                 Ok(quota) => drop(state.quotas.insert(*user, quota)),
                 Err(quota) => state.unreadable_quotas.push(quota),
             }
@@ -197,18 +202,18 @@ const PACKED_AT_ONCE_MAX: usize = 100;
 /// A chunk with its documents packed, so that the writer only writes.
 #[derive(Debug)]
 struct ReadyChunk {
-    fence: Fence,
+    fence: LeaseFence,
     alert: AlertId,
     config: ConfigId,
     now: Time,
     cursor_seen: Option<UserId>,
     /// Sorted.
     open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
-    quotas: Vec<(Option<i64>, Quota, Bytes)>,
-    decisions: Option<Bytes>,
-    opened: Vec<Bytes>,
+    quotas: Vec<(Option<i64>, Quota, DocumentBytes)>,
+    decisions: Option<DocumentBytes>,
+    opened: Vec<DocumentBytes>,
     ended: Vec<TradeEnd>,
-    deliveries: Vec<Bytes>,
+    deliveries: Vec<DocumentBytes>,
     usage: Vec<UsageIncrement>,
     config_increment: ConfigIncrement,
     notices: Vec<ReadyNotice>,
@@ -225,13 +230,13 @@ impl ReadyChunk {
         let deliveries = std::mem::take(&mut chunk.deliveries);
         let deliveries = tokio::task::spawn_blocking(move || encode_all(&deliveries));
         let rest = tokio::task::spawn_blocking(move || Self::of(chunk));
-        let broken = |_| Fault::unavailable("a chunk could not be packed");
+        let broken = |_| SqliteError::unavailable("a chunk could not be packed");
         let mut ready = rest.await.map_err(broken)??;
         ready.deliveries = deliveries.await.map_err(broken)??;
         Ok(ready)
     }
 
-    fn of(chunk: ChunkCommit) -> Result<Self> {
+    fn of(chunk: ChunkCommit) -> SqliteResult<Self> {
         let alert_edits = chunk.edit_alert();
         let mut open_seen = chunk.open_seen;
         if let Some((_, trades)) = &mut open_seen {
@@ -248,7 +253,7 @@ impl ReadyChunk {
             now: chunk.now,
             cursor_seen: chunk.cursor_seen,
             open_seen,
-            quotas: quotas.collect::<Result<_>>()?,
+            quotas: quotas.collect::<SqliteResult<_>>()?,
             decisions: chunk.decisions.map(|decisions| with_id(&decisions)).transpose()?,
             opened: encode_all(&chunk.opened)?,
             ended: chunk.ended,
@@ -262,7 +267,7 @@ impl ReadyChunk {
     }
 
     /// Checks first, then writes: a chunk that does not hold costs nothing.
-    fn commit(&self, tx: &Tx<'_>) -> Result<()> {
+    fn commit(&self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
         let rows = tx.rows;
         leases::check(rows, &self.fence)?;
         let alert = self.check_alert(rows)?;
@@ -286,19 +291,19 @@ impl ReadyChunk {
         self.move_on(rows, &alert)
     }
 
-    fn check_alert(&self, rows: Rows<'_>) -> Result<Bytes> {
+    fn check_alert(&self, rows: RowAccess<'_>) -> SqliteResult<DocumentBytes> {
         let Some(alert) = rows.find(Collection::Alerts, self.alert)? else {
-            return Err(Fault::conflict());
+            return Err(SqliteError::conflict());
         };
-        let cursor = raw::lookup(&alert, "alertcast.cursor")?.and_then(Value::as_id).map(UserId);
+        let cursor = raw::lookup(&alert, "alertcast.cursor")?.and_then(RawValue::as_id).map(UserId);
         if !is_pending(&alert)? || cursor != self.cursor_seen {
-            return Err(Fault::conflict());
+            return Err(SqliteError::conflict());
         }
         Ok(alert)
     }
 
     /// Moves the alert's cursor, and ends its processing with the last chunk.
-    fn move_on(&self, rows: Rows<'_>, alert: &[u8]) -> Result<()> {
+    fn move_on(&self, rows: RowAccess<'_>, alert: &[u8]) -> SqliteResult<()> {
         let mut edit = edit_of(&self.alert_edits);
         push_errors(&mut edit, alert, &self.errors)?;
         rows.edit(Collection::Alerts, alert, &edit)?;
@@ -306,12 +311,12 @@ impl ReadyChunk {
     }
 }
 
-pub(crate) fn encode_all<T: Serialize>(values: &[T]) -> Result<Vec<Bytes>> {
+pub(crate) fn encode_all<T: Serialize>(values: &[T]) -> SqliteResult<Vec<DocumentBytes>> {
     values.iter().map(encode).collect()
 }
 
 /// A document that has no id of its own gets one, as MongoDB's driver would give it.
-fn with_id<T: Serialize>(value: &T) -> Result<Bytes> {
+fn with_id<T: Serialize>(value: &T) -> SqliteResult<DocumentBytes> {
     #[derive(Serialize)]
     struct WithId<'v, T> {
         #[serde(rename = "_id")]
@@ -322,12 +327,12 @@ fn with_id<T: Serialize>(value: &T) -> Result<Bytes> {
     encode(&WithId { id: ObjectId::new(), value })
 }
 
-pub(crate) fn is_pending(alert: &[u8]) -> Result<bool> {
-    let status = raw::lookup(alert, "processing.status")?.and_then(Value::as_str).and_then(AlertStatus::from_exact);
-    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::Processing)))
+pub(crate) fn is_pending(alert: &[u8]) -> SqliteResult<bool> {
+    let status = raw::lookup(alert, "processing.status")?.and_then(RawValue::as_str).and_then(AlertStatus::from_exact);
+    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::AlertProcessing)))
 }
 
-pub(crate) fn push_errors(edit: &mut Edit, alert: &[u8], errors: &[AlertError]) -> Result<()> {
+pub(crate) fn push_errors(edit: &mut RawEdit, alert: &[u8], errors: &[AlertError]) -> SqliteResult<()> {
     let new = errors.iter().map(alertcast_core::store::document).collect::<StoreResult<Vec<_>>>()?;
     match raw::lookup(alert, "processing.errors")?.filter(|kept| kept.is_list()) {
         Some(kept) => {
@@ -347,47 +352,47 @@ pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev" FROM trades
     WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3"#;
 
 /// The open trades of the span must be exactly those that were seen.
-fn check_open(rows: Rows<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> Result<()> {
-    let params = (Blob::from(config), Blob::from(span.first), Blob::from(span.last));
+fn check_open(rows: RowAccess<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> SqliteResult<()> {
+    let params = (IdBlob::from(config), IdBlob::from(span.first), IdBlob::from(span.last));
     // What is no id of ours was not seen either.
-    let seen_by = |row: &Row<'_>, (id, rev): (usize, usize)| -> Result<Option<(TradeId, i64)>> {
-        let Ok(id) = row.get::<_, Blob>(id) else { return Ok(None) };
+    let seen_by = |row: &Row<'_>, (id, rev): (usize, usize)| -> SqliteResult<Option<(TradeId, i64)>> {
+        let Ok(id) = row.get::<_, IdBlob>(id) else { return Ok(None) };
         Ok(Some((TradeId(id.id()), whole(row, rev)?)))
     };
     let mut found = rows.all(OPEN_REVS, params, |row| seen_by(row, (0, 1)))?;
     found.extend(rows.all(STRAY_TRADES, params, |row| seen_by(row, (1, 3)))?);
     let mut open: Vec<(TradeId, i64)> = found.into_iter().flatten().collect();
     open.sort_unstable();
-    if open == seen { Ok(()) } else { Err(Fault::conflict()) }
+    if open == seen { Ok(()) } else { Err(SqliteError::conflict()) }
 }
 
-fn change_quota(rows: Rows<'_>, rev_seen: Option<i64>, quota: &Quota, bytes: &[u8]) -> Result<()> {
+fn change_quota(rows: RowAccess<'_>, rev_seen: Option<i64>, quota: &Quota, bytes: &[u8]) -> SqliteResult<()> {
     let changed = match rev_seen {
         None => rows.insert_missing(Collection::Quotas, bytes)?,
         Some(seen) => {
             let sql = r#"UPDATE quotas SET doc = ?2, rev = ?3 WHERE "_id" = ?1 AND rev = ?4"#;
-            rows.run(sql, (Blob::from(quota.user), bytes, quota.rev.0, seen))? == 1
+            rows.run(sql, (IdBlob::from(quota.user), bytes, quota.rev.0, seen))? == 1
         }
     };
-    if changed { Ok(()) } else { Err(Fault::conflict()) }
+    if changed { Ok(()) } else { Err(SqliteError::conflict()) }
 }
 
 /// Ends an open trade, by field.
-pub(crate) fn end_trade(rows: Rows<'_>, end: &TradeEnd, now: Time) -> Result<()> {
+pub(crate) fn end_trade(rows: RowAccess<'_>, end: &TradeEnd, now: Time) -> SqliteResult<()> {
     let Some(trade) = rows.find(Collection::Trades, end.trade)? else {
-        return Err(Fault::conflict());
+        return Err(SqliteError::conflict());
     };
     // Nothing there is the default.
-    let is_open = |status: Value<'_>| status.is_nothing() || status.as_str() == Some(TradeStatus::Open.as_str());
+    let is_open = |status: RawValue<'_>| status.is_nothing() || status.as_str() == Some(TradeStatus::Open.as_str());
     if !raw::lookup(&trade, "status")?.is_none_or(is_open) {
-        return Err(Fault::conflict());
+        return Err(SqliteError::conflict());
     }
     let mut edit = edit_of(&end.edit_trade(now)?);
     edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")?.saturating_add(1)));
     rows.edit(Collection::Trades, &trade, &edit).map(drop)
 }
 
-fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Time) -> Result<()> {
+fn count_config(rows: RowAccess<'_>, config: ConfigId, by: &ConfigIncrement, now: Time) -> SqliteResult<()> {
     if *by == ConfigIncrement::default() {
         return Ok(());
     }
@@ -400,7 +405,7 @@ fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Tim
     for (path, by) in [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)] {
         edit.set(path, Count(count(path)? + by));
     }
-    let last = raw::lookup(&document, "statistics.lastAlertAt")?.and_then(Value::as_time);
+    let last = raw::lookup(&document, "statistics.lastAlertAt")?.and_then(RawValue::as_time);
     if last < by.last_alert_at {
         edit.set_some("statistics.lastAlertAt", by.last_alert_at);
     }
@@ -409,14 +414,20 @@ fn count_config(rows: Rows<'_>, config: ConfigId, by: &ConfigIncrement, now: Tim
     Ok(())
 }
 
-fn record_failure(rows: Rows<'_>, id: AlertId, error: &AlertError, park: bool, notices: &[ReadyNotice]) -> Result<()> {
+fn record_failure(
+    rows: RowAccess<'_>,
+    id: AlertId,
+    error: &AlertError,
+    park: bool,
+    notices: &[ReadyNotice],
+) -> SqliteResult<()> {
     let Some(alert) = rows.find(Collection::Alerts, id)? else {
-        return Err(Fault::conflict());
+        return Err(SqliteError::conflict());
     };
     if !is_pending(&alert)? || is_recorded(&alert, error)? {
         return Ok(());
     }
-    let mut edit = Edit::new();
+    let mut edit = RawEdit::new();
     push_errors(&mut edit, &alert, std::slice::from_ref(error))?;
     edit.set("alertcast.attempts", Count(raw::counter(&alert, "alertcast.attempts")?.saturating_add(1)));
     if park {
@@ -428,9 +439,9 @@ fn record_failure(rows: Rows<'_>, id: AlertId, error: &AlertError, park: bool, n
 }
 
 /// Whether this very failure is noted: the caller had no answer and says it again.
-fn is_recorded(alert: &[u8], error: &AlertError) -> Result<bool> {
+fn is_recorded(alert: &[u8], error: &AlertError) -> SqliteResult<bool> {
     let last = raw::lookup(alert, "processing.errors")?.and_then(|errors| errors.items().last());
     let Some(last) = last.transpose()? else { return Ok(false) };
-    Ok(last.value.field("message")?.and_then(Value::as_str) == Some(error.message.as_str())
-        && last.value.field("timestamp")?.and_then(Value::as_time) == Some(error.timestamp))
+    Ok(last.value.field("message")?.and_then(RawValue::as_str) == Some(error.message.as_str())
+        && last.value.field("timestamp")?.and_then(RawValue::as_time) == Some(error.timestamp))
 }

@@ -3,38 +3,38 @@
 
 use std::collections::HashMap;
 
-use alertcast_core::alert::settling::Outcomes;
+use alertcast_core::alert::settling::OutcomeCounts;
 use alertcast_core::delivery::consequences::{CauseRecipient, ConsequenceEdits, WorkingSet};
-use alertcast_core::delivery::{Delivery, Wanted};
+use alertcast_core::delivery::{Delivery, NeededNeighbours};
 use alertcast_core::id::{AlertId, DeliveryId, TradeId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{Collection, FieldEdits};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 
-use crate::fault::Result;
-use crate::raw::{self, Edit};
-use crate::rows::{Bytes, Rows, blob, decode};
+use crate::error::SqliteResult;
+use crate::raw::{self, RawEdit};
+use crate::rows::{DocumentBytes, RowAccess, blob, decode};
 use crate::settle::RESENDS;
 use crate::usage;
 
 /// The working set of one operation, with the rows that it came from.
 #[derive(Debug)]
 pub(crate) struct LoadedRows<'c> {
-    rows: Rows<'c>,
+    rows: RowAccess<'c>,
     now: Time,
     pub(crate) set: WorkingSet,
-    deliveries: HashMap<DeliveryId, Bytes>,
-    trades: HashMap<TradeId, Bytes>,
+    deliveries: HashMap<DeliveryId, DocumentBytes>,
+    trades: HashMap<TradeId, DocumentBytes>,
 }
 
 impl<'c> LoadedRows<'c> {
-    pub(crate) fn new(rows: Rows<'c>, now: Time) -> Self {
+    pub(crate) fn new(rows: RowAccess<'c>, now: Time) -> Self {
         Self { rows, now, set: WorkingSet::new(now), deliveries: HashMap::new(), trades: HashMap::new() }
     }
 
     /// Loads what an event needs, until it needs nothing more.
-    pub(crate) fn load(&mut self, needed: impl Fn(&WorkingSet) -> Wanted) -> Result<()> {
+    pub(crate) fn load(&mut self, needed: impl Fn(&WorkingSet) -> NeededNeighbours) -> SqliteResult<()> {
         loop {
             let wanted = needed(&self.set);
             if wanted.is_empty() {
@@ -45,7 +45,7 @@ impl<'c> LoadedRows<'c> {
     }
 
     /// What cannot be read is as if it were not there: it is in doubt, and holds nothing up.
-    fn find(&mut self, wanted: &Wanted) -> Result<()> {
+    fn find(&mut self, wanted: &NeededNeighbours) -> SqliteResult<()> {
         for id in &wanted.deliveries {
             let found = self.rows.find(Collection::Deliveries, *id)?;
             let read = found.and_then(|bytes| Some((decode(Collection::Deliveries, &bytes).ok()?, bytes)));
@@ -65,18 +65,18 @@ impl<'c> LoadedRows<'c> {
         Ok(())
     }
 
-    pub(crate) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery, bytes: Bytes) {
+    pub(crate) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery, bytes: DocumentBytes) {
         self.set.add_delivery(id, Some(delivery));
         self.deliveries.entry(id).or_insert(bytes);
     }
 
-    pub(crate) fn add_trade(&mut self, id: TradeId, trade: Trade, bytes: Bytes) {
+    pub(crate) fn add_trade(&mut self, id: TradeId, trade: Trade, bytes: DocumentBytes) {
         self.set.add_trade(id, Some(trade));
         self.trades.entry(id).or_insert(bytes);
     }
 
     /// Writes what the events came to; answers it.
-    pub(crate) fn write(mut self) -> Result<ConsequenceEdits> {
+    pub(crate) fn write(mut self) -> SqliteResult<ConsequenceEdits> {
         let (wanted, causes) = self.set.ask_for_untold();
         self.find(&wanted)?;
         for cause in causes {
@@ -104,8 +104,8 @@ impl<'c> LoadedRows<'c> {
     }
 }
 
-pub(crate) fn edit_of(fields: &FieldEdits) -> Edit {
-    let mut edit = Edit::new();
+pub(crate) fn edit_of(fields: &FieldEdits) -> RawEdit {
+    let mut edit = RawEdit::new();
     for (path, value) in &fields.set {
         edit.set(*path, value.clone());
     }
@@ -118,7 +118,7 @@ pub(crate) fn edit_of(fields: &FieldEdits) -> Edit {
 pub(crate) const SAME_CAUSE: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key";
 
 /// The keys of what one cause sends to one user begin alike.
-fn find_siblings(rows: Rows<'_>, of: &CauseRecipient) -> Result<Vec<Delivery>> {
+fn find_siblings(rows: RowAccess<'_>, of: &CauseRecipient) -> SqliteResult<Vec<Delivery>> {
     let mut first = vec![of.cause_kind as u8];
     first.extend_from_slice(&of.cause.bytes());
     first.extend_from_slice(&of.user.bytes());
@@ -130,12 +130,12 @@ fn find_siblings(rows: Rows<'_>, of: &CauseRecipient) -> Result<Vec<Delivery>> {
     Ok(found.into_iter().flatten().collect())
 }
 
-fn count_outcomes(rows: Rows<'_>, alert: AlertId, outcomes: Outcomes, now: Time) -> Result<()> {
+fn count_outcomes(rows: RowAccess<'_>, alert: AlertId, outcomes: OutcomeCounts, now: Time) -> SqliteResult<()> {
     let Some(document) = rows.find(Collection::Alerts, alert)? else {
         return Ok(());
     };
     let grown = [("statistics.deliveryCount", outcomes.sent), ("statistics.failureCount", outcomes.failed)];
-    let mut edit = Edit::new();
+    let mut edit = RawEdit::new();
     for (path, by) in grown {
         edit.set(path, Count(raw::counter(&document, path)? + by.0));
     }
@@ -144,11 +144,11 @@ fn count_outcomes(rows: Rows<'_>, alert: AlertId, outcomes: Outcomes, now: Time)
 }
 
 /// The alert is settled anew; so many of its deliveries have not failed after all.
-fn reopen(rows: Rows<'_>, alert: AlertId, not_failed: i64, now: Time) -> Result<()> {
+fn reopen(rows: RowAccess<'_>, alert: AlertId, not_failed: i64, now: Time) -> SqliteResult<()> {
     let Some(document) = rows.find(Collection::Alerts, alert)? else {
         return Ok(());
     };
-    let mut edit = Edit::new();
+    let mut edit = RawEdit::new();
     let failed = raw::counter(&document, "statistics.failureCount")? - not_failed;
     edit.set("statistics.failureCount", Count(failed));
     edit.set(RESENDS, Count(raw::counter(&document, RESENDS)?.saturating_add(1)));

@@ -15,11 +15,11 @@ use alertcast_core::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::checkpoint::Wal;
-use crate::failpoints::{self, Op};
-use crate::fault::{Fault, Result};
-use crate::queue::{Lane, Place, Queue, Woken};
-use crate::rows::Rows;
+use crate::checkpoint::WalState;
+use crate::error::{SqliteError, SqliteResult};
+use crate::failpoints::{self, WriteOperation};
+use crate::queue::{JobPriority, JobQueue, JobSlot, WaitOutcome};
+use crate::rows::RowAccess;
 
 /// A group takes short jobs for so long.
 const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
@@ -28,21 +28,21 @@ const GROUP_JOBS_MAX: usize = 1024;
 
 /// What a job works with.
 #[derive(Debug)]
-pub(crate) struct Tx<'c> {
-    pub(crate) rows: Rows<'c>,
-    counters: &'c Counters,
+pub(crate) struct WriterTransaction<'c> {
+    pub(crate) rows: RowAccess<'c>,
+    counters: &'c WriterCounters,
 }
 
 /// Numbers that only the writer gives out. One that is given to a job that fails is not given again.
 #[derive(Debug)]
-struct Counters {
+struct WriterCounters {
     /// The highest `alertcast.seq`.
     seq: Cell<i64>,
     /// The highest number in the change log.
     change: Cell<i64>,
 }
 
-impl Tx<'_> {
+impl WriterTransaction<'_> {
     /// The next alert's place in the order of acceptance.
     pub(crate) fn next_seq(&self) -> i64 {
         self.counters.seq.set(self.counters.seq.get().saturating_add(1));
@@ -62,36 +62,36 @@ impl Tx<'_> {
 }
 
 /// One operation, waiting or applied.
-pub(crate) trait Job: Send {
-    fn op(&self) -> Op;
+pub(crate) trait WriterJob: Send {
+    fn op(&self) -> WriteOperation;
     /// Whether nobody waits for it any more.
     fn is_abandoned(&self) -> bool;
-    fn apply(&mut self, tx: &Tx<'_>) -> Result<()>;
+    fn apply(&mut self, tx: &WriterTransaction<'_>) -> SqliteResult<()>;
     /// Tells the caller.
     fn answer(self: Box<Self>, outcome: std::result::Result<(), StoreError>);
 }
 
-impl std::fmt::Debug for dyn Job {
+impl std::fmt::Debug for dyn WriterJob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.op().name())
     }
 }
 
 /// A closure as a job.
-pub(crate) struct Call<T, F> {
-    pub(crate) op: Op,
+pub(crate) struct ClosureJob<T, F> {
+    pub(crate) op: WriteOperation,
     pub(crate) apply: Option<F>,
     pub(crate) value: Option<T>,
     pub(crate) reply: oneshot::Sender<std::result::Result<T, StoreError>>,
-    pub(crate) _place: Place,
+    pub(crate) _place: JobSlot,
 }
 
-impl<T, F> Job for Call<T, F>
+impl<T, F> WriterJob for ClosureJob<T, F>
 where
     T: Send,
-    F: FnOnce(&Tx<'_>) -> Result<T> + Send,
+    F: FnOnce(&WriterTransaction<'_>) -> SqliteResult<T> + Send,
 {
-    fn op(&self) -> Op {
+    fn op(&self) -> WriteOperation {
         self.op
     }
 
@@ -99,7 +99,7 @@ where
         self.reply.is_closed()
     }
 
-    fn apply(&mut self, tx: &Tx<'_>) -> Result<()> {
+    fn apply(&mut self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
         if let Some(apply) = self.apply.take() {
             self.value = Some(apply(tx)?);
         }
@@ -115,14 +115,14 @@ where
 }
 
 /// The queue of jobs, as the callers see it.
-pub(crate) type Jobs = Queue<Box<dyn Job>>;
+pub(crate) type WriterJobs = JobQueue<Box<dyn WriterJob>>;
 
 /// The writing thread's state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
-    pub(crate) jobs: Arc<Jobs>,
-    pub(crate) wal: Arc<Wal>,
+    pub(crate) jobs: Arc<WriterJobs>,
+    pub(crate) wal: Arc<WalState>,
     /// `alertcast.seq` of the highest alert whose acceptance is committed.
     pub(crate) seq_committed: Arc<AtomicI64>,
     /// Groups committed since the start in which alerts were accepted.
@@ -131,31 +131,31 @@ pub(crate) struct Writer {
     pub(crate) last_change: i64,
 }
 
-type Outcome = std::result::Result<(), StoreError>;
+type JobOutcome = std::result::Result<(), StoreError>;
 
 /// Jobs that were applied, with what each came to, waiting for the COMMIT.
-type Applied = Vec<(Box<dyn Job>, Outcome)>;
+type AppliedJobs = Vec<(Box<dyn WriterJob>, JobOutcome)>;
 
 impl Writer {
     /// Works until the queue is closed and empty.
     pub(crate) fn run(self) {
-        let counters = Counters {
+        let counters = WriterCounters {
             seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
             change: Cell::new(self.last_change),
         };
         let mut bulk_had_its_turn = false;
         loop {
             match self.jobs.wait(Duration::from_secs(1)) {
-                Woken::Work => bulk_had_its_turn = self.guarded_group(&counters, bulk_had_its_turn),
-                Woken::Idle => {}
-                Woken::Closed => return,
+                WaitOutcome::Work => bulk_had_its_turn = self.guarded_group(&counters, bulk_had_its_turn),
+                WaitOutcome::Idle => {}
+                WaitOutcome::Closed => return,
             }
             self.wal.restart_if_wanted(&self.conn);
         }
     }
 
     /// One group; a defect in it is the end of the group and no more. Whoever was in it hears that it broke off.
-    fn guarded_group(&self, counters: &Counters, had_bulk: bool) -> bool {
+    fn guarded_group(&self, counters: &WriterCounters, had_bulk: bool) -> bool {
         let group = catch_unwind(AssertUnwindSafe(|| self.group(counters, had_bulk)));
         group.unwrap_or_else(|_| {
             if !self.conn.is_autocommit() {
@@ -168,11 +168,11 @@ impl Writer {
 
     /// One group, from BEGIN to the answers. Answers whether a bulk job was in it.
     #[expect(clippy::disallowed_methods, reason = "how long the group has been at work, not a time of the domain")]
-    fn group(&self, counters: &Counters, had_bulk: bool) -> bool {
-        let mut applied = Applied::new();
-        let intake_turn = had_bulk && self.jobs.waits(Lane::Intake);
+    fn group(&self, counters: &WriterCounters, had_bulk: bool) -> bool {
+        let mut applied = AppliedJobs::new();
+        let intake_turn = had_bulk && self.jobs.waits(JobPriority::Intake);
         // A bulk job goes first in its group: what comes in meanwhile shares its COMMIT.
-        let bulk = if intake_turn { None } else { self.pop_wanted(Lane::Bulk) };
+        let bulk = if intake_turn { None } else { self.pop_wanted(JobPriority::Bulk) };
         let has_bulk = bulk.is_some();
         let mut lost = bulk.and_then(|job| self.take_in(job, &mut applied, counters).err());
         let began = Instant::now();
@@ -186,23 +186,28 @@ impl Writer {
     }
 
     /// The next job that is not bulk: intake first, then short ones while there is time.
-    fn next_small(&self, applied: &Applied, began: Instant) -> Option<Box<dyn Job>> {
+    fn next_small(&self, applied: &AppliedJobs, began: Instant) -> Option<Box<dyn WriterJob>> {
         if applied.len() >= GROUP_JOBS_MAX {
             return None;
         }
-        self.pop_wanted(Lane::Intake).or_else(|| {
+        self.pop_wanted(JobPriority::Intake).or_else(|| {
             let time_is_left = began.elapsed() < GROUP_TIME_MAX;
-            time_is_left.then(|| self.pop_wanted(Lane::Short)).flatten()
+            time_is_left.then(|| self.pop_wanted(JobPriority::Short)).flatten()
         })
     }
 
     /// The next job of a lane that somebody still waits for.
-    fn pop_wanted(&self, lane: Lane) -> Option<Box<dyn Job>> {
+    fn pop_wanted(&self, lane: JobPriority) -> Option<Box<dyn WriterJob>> {
         std::iter::from_fn(|| self.jobs.pop(lane)).find(|job| !job.is_abandoned())
     }
 
     /// Applies one job within the group's transaction. `Err`: the transaction is gone, and with it the whole group.
-    fn take_in(&self, mut job: Box<dyn Job>, applied: &mut Applied, counters: &Counters) -> Result<()> {
+    fn take_in(
+        &self,
+        mut job: Box<dyn WriterJob>,
+        applied: &mut AppliedJobs,
+        counters: &WriterCounters,
+    ) -> SqliteResult<()> {
         let outcome = self.apply(job.as_mut(), applied.is_empty(), counters);
         let (outcome, lost) = match outcome {
             Ok(outcome) => (outcome, Ok(())),
@@ -212,15 +217,15 @@ impl Writer {
         lost
     }
 
-    fn apply(&self, job: &mut dyn Job, first: bool, counters: &Counters) -> Result<Outcome> {
+    fn apply(&self, job: &mut dyn WriterJob, first: bool, counters: &WriterCounters) -> SqliteResult<JobOutcome> {
         if first {
             self.execute("BEGIN IMMEDIATE")?;
         } else {
             self.execute("SAVEPOINT job")?;
         }
-        let tx = Tx { rows: Rows::new(&self.conn), counters };
+        let tx = WriterTransaction { rows: RowAccess::new(&self.conn), counters };
         let op = job.op().name();
-        let outcome = guarded(|| {
+        let outcome = run_guarded(|| {
             failpoints::pass(op, "begin")?;
             job.apply(&tx)?;
             failpoints::pass(op, "applied")
@@ -245,7 +250,7 @@ impl Writer {
     }
 
     /// Commits and answers.
-    fn finish(&self, applied: Applied, lost: Option<Fault>, counters: &Counters) {
+    fn finish(&self, applied: AppliedJobs, lost: Option<SqliteError>, counters: &WriterCounters) {
         if applied.is_empty() {
             return;
         }
@@ -260,14 +265,14 @@ impl Writer {
         for (job, outcome) in applied {
             job.answer(match &committed {
                 Ok(()) => outcome,
-                Err(Fault(StoreError::Corrupt(why))) => Err(StoreError::Corrupt(why.clone())),
+                Err(SqliteError(StoreError::Corrupt(why))) => Err(StoreError::Corrupt(why.clone())),
                 Err(fault) => Err(StoreError::Unavailable(fault.0.to_string())),
             });
         }
     }
 
-    fn commit(&self, counters: &Counters) -> Result<()> {
-        guarded(|| {
+    fn commit(&self, counters: &WriterCounters) -> SqliteResult<()> {
+        run_guarded(|| {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;
             let accepted = counters.seq.get();
@@ -278,20 +283,20 @@ impl Writer {
         })
     }
 
-    fn execute(&self, sql: &str) -> Result<()> {
+    fn execute(&self, sql: &str) -> SqliteResult<()> {
         self.conn.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
 }
 
 /// Runs a step; a panic in it is a failure of that step and no more.
-fn guarded(step: impl FnOnce() -> Result<()>) -> Result<()> {
+fn run_guarded(step: impl FnOnce() -> SqliteResult<()>) -> SqliteResult<()> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
         let said = panic
             .downcast_ref::<&str>()
             .map(|text| (*text).to_owned())
             .or_else(|| panic.downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        Err(Fault::unavailable(format!("an operation panicked: {said}")))
+        Err(SqliteError::unavailable(format!("an operation panicked: {said}")))
     })
 }

@@ -9,21 +9,21 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use alertcast_core::conformance::actions::{accept as accept_refused, close, record, resend};
 use alertcast_core::conformance::dump::every;
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, dead, finished, opening, people};
+use alertcast_core::conformance::scene::{TELEGRAM, dead, finish_commit, opening_commit, people};
 use alertcast_core::delivery::Channel::Telegram;
 use alertcast_core::store::{
-    Acceptance, Actions, AttemptRecord, Collection, Documents, EraseUser, Fence, Intake, Leases, Outbox, StoreError,
-    Work,
+    AlertAcceptance, AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, EraseUser, LeaseFence,
+    LeaseStore, OperatorActions, ProcessorStore, StoreError,
 };
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use fail::FailScenario;
 use tempfile::TempDir;
 
 fn open(dir: &TempDir) -> SqliteStore {
-    SqliteStore::open(dir.path(), &Options::default()).unwrap()
+    SqliteStore::open(dir.path(), &SqliteOptions::default()).unwrap()
 }
 
-async fn accept(store: &SqliteStore, n: u32) -> Result<Acceptance, StoreError> {
+async fn accept(store: &SqliteStore, n: u32) -> Result<AlertAcceptance, StoreError> {
     store.accept_alert(alert(n, 1), vec![own_key(n)], at(i64::from(n))).await
 }
 
@@ -54,7 +54,7 @@ async fn a_failure_is_told_as_unavailable_and_the_writer_lives_on() {
         assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{place}: {answer:?}");
         assert_eq!(is_kept(&store, n).await, *is_stored, "{place}");
         // Offered again, it is kept once.
-        let again = if *is_stored { Acceptance::Duplicate { of: alert_id(n) } } else { Acceptance::Stored };
+        let again = if *is_stored { AlertAcceptance::Duplicate { of: alert_id(n) } } else { AlertAcceptance::Stored };
         assert_eq!(accept(&store, n).await, Ok(again), "{place}");
     }
     assert_eq!(store.count(Collection::Alerts).await, Ok(FAILURES.len() as u64));
@@ -100,7 +100,7 @@ async fn who_waits_together_shares_a_commit() {
     }
     drop(stall);
     for task in tasks {
-        assert_eq!(task.await.unwrap(), Ok(Acceptance::Stored));
+        assert_eq!(task.await.unwrap(), Ok(AlertAcceptance::Stored));
     }
     scenario.teardown();
     assert!(commits.load(Ordering::Relaxed) <= 2, "{commits:?}");
@@ -111,9 +111,9 @@ async fn a_chunk_that_fails_halfway_leaves_nothing() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
     store.write(people(3, 1)).await.unwrap();
-    let fence: Fence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
+    let fence: LeaseFence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
     accept(&store, 1).await.unwrap();
-    let chunk = finished(opening(&fence, 1, 1, 1..=3, TELEGRAM), at(2));
+    let chunk = finish_commit(opening_commit(&fence, 1, 1, 1..=3, TELEGRAM), at(2));
     for place in ["sqlite::chunk::begin", "sqlite::chunk::applied", "sqlite::commit::before_commit"] {
         let scenario = FailScenario::setup();
         fail::cfg(place, "return").unwrap();
@@ -150,14 +150,14 @@ async fn an_act_by_hand_that_fails_halfway_leaves_nothing() {
     let dir = TempDir::new().unwrap();
     let store = open(&dir);
     store.write(people(3, 1)).await.unwrap();
-    let work: Fence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
-    let bot: Fence = store.take_lease(BOT, "us", None).await.unwrap().unwrap().fence();
+    let work: LeaseFence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
+    let bot: LeaseFence = store.take_lease(BOT, "us", None).await.unwrap().unwrap().fence();
     accept(&store, 1).await.unwrap();
-    store.commit(finished(opening(&work, 1, 1, 1..=2, TELEGRAM), at(2))).await.unwrap();
+    store.commit(finish_commit(opening_commit(&work, 1, 1, 1..=2, TELEGRAM), at(2))).await.unwrap();
     let delivery = delivery_id(Telegram, 1, 2);
     store.take(&bot, &[delivery], at(3)).await.unwrap();
     store.record_attempts(&bot, vec![AttemptRecord { delivery, outcome: dead() }], at(4)).await.unwrap();
-    store.refuse_alert(refused(3, 1, &["too_old"]), Vec::new()).await.unwrap();
+    store.refuse_alert(refused_alert(3, 1, &["too_old"]), Vec::new()).await.unwrap();
     let erase = || EraseUser { user: user_id(2), now: at(50), expect: Vec::new(), also: record(4) };
     let before = kept(&store).await;
     for stage in ["begin", "applied"] {

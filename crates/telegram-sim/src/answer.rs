@@ -5,20 +5,20 @@ use axum::http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::limiter::Refusal;
+use crate::limiter::LimitRefusal;
 
 /// An answer with `"ok": false`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ApiError {
+pub(crate) struct BotApiError {
     pub(crate) code: u16,
     pub(crate) description: String,
     /// Of a 429, what brought it about.
-    pub(crate) refusal: Option<Refusal>,
+    pub(crate) refusal: Option<LimitRefusal>,
     /// The id that a group has now.
     pub(crate) moved_to: Option<i64>,
 }
 
-impl ApiError {
+impl BotApiError {
     fn new(code: u16, description: impl Into<String>) -> Self {
         Self { code, description: description.into(), refusal: None, moved_to: None }
     }
@@ -28,7 +28,7 @@ impl ApiError {
         Self::new(400, format!("Bad Request: {what}"))
     }
 
-    pub(crate) fn migrated(to: i64) -> Self {
+    pub(crate) fn migrated_to(to: i64) -> Self {
         Self { moved_to: Some(to), ..Self::bad_request("group chat was upgraded to a supergroup chat") }
     }
 
@@ -36,7 +36,7 @@ impl ApiError {
         Self::bad_request(format_args!("can't parse entities: {why}"))
     }
 
-    pub(crate) fn unauthorized() -> Self {
+    pub(crate) fn unauthorized_answer() -> Self {
         Self::new(401, "Unauthorized")
     }
 
@@ -44,7 +44,7 @@ impl ApiError {
         Self::new(403, format!("Forbidden: {why}"))
     }
 
-    pub(crate) fn blocked() -> Self {
+    pub(crate) fn blocked_answer() -> Self {
         Self::forbidden("bot was blocked by the user")
     }
 
@@ -65,7 +65,7 @@ impl ApiError {
         Self::new(413, "Request Entity Too Large")
     }
 
-    pub(crate) fn too_many_requests(refusal: Refusal) -> Self {
+    pub(crate) fn too_many_requests(refusal: LimitRefusal) -> Self {
         let description = format!("Too Many Requests: retry after {}", refusal.retry_after_s);
         Self { refusal: Some(refusal), ..Self::new(429, description) }
     }
@@ -78,15 +78,15 @@ impl ApiError {
 }
 
 /// A result already written as JSON, or an error.
-pub(crate) type ApiResult = Result<String, ApiError>;
+pub(crate) type BotApiResult = Result<String, BotApiError>;
 
 /// Writes a result as JSON.
-pub(crate) fn result(value: &impl Serialize) -> ApiResult {
-    serde_json::to_string(value).map_err(|_| ApiError::server(500))
+pub(crate) fn result(value: &impl Serialize) -> BotApiResult {
+    serde_json::to_string(value).map_err(|_| BotApiError::server(500))
 }
 
 /// Wraps an outcome into its envelope.
-pub(crate) fn envelope(outcome: &ApiResult) -> Response<Body> {
+pub(crate) fn envelope(outcome: &BotApiResult) -> Response<Body> {
     match outcome {
         Ok(result) => json_response(200, format!(r#"{{"ok":true,"result":{result}}}"#)),
         Err(error) => {

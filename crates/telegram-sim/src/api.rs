@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::answer::{ApiError, ApiResult, result};
-use crate::bot::Bot;
+use crate::answer::{BotApiError, BotApiResult, result};
+use crate::bot::SimBot;
 use crate::files::FileKind;
-use crate::params::Params;
-use crate::record::Answered;
-use crate::sim::State;
+use crate::params::CallParams;
+use crate::record::SenderView;
+use crate::sim::SimState;
 
 mod edit;
 pub(crate) mod message;
@@ -19,16 +19,16 @@ mod updates;
 
 /// One call of a method, read from a request.
 #[derive(Debug)]
-pub(crate) struct Call {
-    pub(crate) bot: Arc<Bot>,
+pub(crate) struct MethodCall {
+    pub(crate) bot: Arc<SimBot>,
     /// In lower case.
     pub(crate) method: String,
-    pub(crate) params: Params,
+    pub(crate) params: CallParams,
 }
 
 /// Carries a call out. `answered` is what its sender will get to see, for the record.
-pub(crate) async fn carry_out(state: &Arc<State>, call: &Call, answered: Answered) -> ApiResult {
-    let Call { bot, params, .. } = call;
+pub(crate) async fn carry_out(state: &Arc<SimState>, call: &MethodCall, answered: SenderView) -> BotApiResult {
+    let MethodCall { bot, params, .. } = call;
     match call.method.as_str() {
         "sendmessage" => send::send_message(state, bot, params, answered),
         "sendphoto" => send::send_file(state, bot, params, answered, FileKind::Photo),
@@ -45,12 +45,12 @@ pub(crate) async fn carry_out(state: &Arc<State>, call: &Call, answered: Answere
         "answercallbackquery" => updates::answer_callback_query(state, bot, params),
         // Taken without effect, as their effect is nothing that a chat shows.
         "setmycommands" | "deletemycommands" | "sendchataction" => result(&json!(true)),
-        _ => Err(ApiError::method_not_found()),
+        _ => Err(BotApiError::method_not_found()),
     }
 }
 
-fn get_file(state: &State, params: &Params) -> ApiResult {
+fn get_file(state: &SimState, params: &CallParams) -> BotApiResult {
     let file_id = params.text("file_id").unwrap_or_default();
-    let file = state.files.info(&file_id).ok_or_else(|| ApiError::bad_request("invalid file_id"))?;
+    let file = state.files.info(&file_id).ok_or_else(|| BotApiError::bad_request("invalid file_id"))?;
     result(&file.file_with_path())
 }

@@ -6,29 +6,29 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::limiter::Meter;
+use crate::limiter::LimitMeter;
 use crate::sync::lock;
 
 /// Unconfirmed updates beyond this many push out the oldest.
 const QUEUE_MAX: usize = 100_000;
 
 #[derive(Debug)]
-pub(crate) struct Bot {
+pub(crate) struct SimBot {
     pub(crate) id: i64,
     pub(crate) username: String,
-    pub(crate) meter: Mutex<Meter>,
-    updates: Mutex<Updates>,
+    pub(crate) meter: Mutex<LimitMeter>,
+    updates: Mutex<UpdateQueue>,
     /// Raised with every change that a waiting reader must look at.
     changed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
-struct Updates {
+struct UpdateQueue {
     last_id: i64,
-    queue: VecDeque<Update>,
+    queue: VecDeque<QueuedUpdate>,
     /// Empty: all kinds.
     allowed: Vec<String>,
-    webhook: Option<Webhook>,
+    webhook: Option<BotWebhook>,
     /// Raised by every getUpdates; an older one that still waits gives up.
     poll: u64,
     /// Open presses by their id.
@@ -36,13 +36,13 @@ struct Updates {
 }
 
 #[derive(Debug, Clone)]
-pub(crate) struct Update {
+pub(crate) struct QueuedUpdate {
     pub(crate) id: i64,
     pub(crate) json: Arc<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Webhook {
+pub(crate) struct BotWebhook {
     pub(crate) url: String,
     pub(crate) secret: Option<String>,
     pub(crate) last_error: Option<(i64, String)>,
@@ -58,13 +58,13 @@ pub(crate) fn bot_id_of(token: &str) -> Option<i64> {
     (well_formed && digits).then(|| id.parse().ok())?.filter(|id| *id > 0)
 }
 
-impl Bot {
+impl SimBot {
     pub(crate) fn new(id: i64) -> Self {
         Self {
             id,
             username: format!("sim_{id}_bot"),
             meter: Mutex::default(),
-            updates: Mutex::new(Updates { last_id: 1_000_000, ..Updates::default() }),
+            updates: Mutex::new(UpdateQueue { last_id: 1_000_000, ..UpdateQueue::default() }),
             changed: watch::Sender::new(0),
         }
     }
@@ -99,7 +99,7 @@ impl Bot {
             updates.last_id += 1;
             let id = updates.last_id;
             let json = Arc::new(json!({ "update_id": id, kind: body }));
-            updates.queue.push_back(Update { id, json });
+            updates.queue.push_back(QueuedUpdate { id, json });
             if updates.queue.len() > QUEUE_MAX {
                 updates.queue.pop_front();
             }
@@ -144,7 +144,7 @@ impl Bot {
         }
     }
 
-    pub(crate) fn pending(&self, limit: usize) -> Vec<Update> {
+    pub(crate) fn pending_updates(&self, limit: usize) -> Vec<QueuedUpdate> {
         lock(&self.updates).queue.iter().take(limit).cloned().collect()
     }
 
@@ -160,7 +160,7 @@ impl Bot {
         lock(&self.updates).allowed = kinds;
     }
 
-    pub(crate) fn webhook(&self) -> Option<Webhook> {
+    pub(crate) fn webhook(&self) -> Option<BotWebhook> {
         lock(&self.updates).webhook.clone()
     }
 
@@ -170,7 +170,7 @@ impl Bot {
             let mut updates = lock(&self.updates);
             updates.poll += 1;
             let epoch = updates.poll;
-            updates.webhook = target.map(|(url, secret)| Webhook { url, secret, last_error: None, epoch });
+            updates.webhook = target.map(|(url, secret)| BotWebhook { url, secret, last_error: None, epoch });
             epoch
         };
         self.wake();
@@ -194,7 +194,7 @@ impl Bot {
 
     /// Back to the state of a new bot; the webhook stays.
     pub(crate) fn reset(&self) {
-        *lock(&self.meter) = Meter::default();
+        *lock(&self.meter) = LimitMeter::default();
         let mut updates = lock(&self.updates);
         updates.queue.clear();
         updates.presses.clear();

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::config::ChatMode;
-use crate::html::Entity;
+use crate::html::TextEntity;
 use crate::limiter::ChatMeters;
-use crate::record::Row;
+use crate::record::TranscriptRow;
 use crate::sync::lock;
 
 /// What a chat is.
@@ -60,19 +60,19 @@ pub struct ChatInfo {
 
 /// A message that a chat holds, a bot's or a user's.
 #[derive(Debug)]
-pub(crate) struct Held {
-    pub(crate) row: Arc<Row>,
-    pub(crate) edit: Option<Arc<Row>>,
-    pub(crate) entities: Vec<Entity>,
+pub(crate) struct HeldMessage {
+    pub(crate) row: Arc<TranscriptRow>,
+    pub(crate) edit: Option<Arc<TranscriptRow>>,
+    pub(crate) entities: Vec<TextEntity>,
 }
 
-impl Held {
+impl HeldMessage {
     /// The row that says what is shown now.
-    pub(crate) fn current(&self) -> &Row {
+    pub(crate) fn current(&self) -> &TranscriptRow {
         self.edit.as_deref().unwrap_or(&self.row)
     }
 
-    pub(crate) fn shows_same(&self, plain: &str, entities: &[Entity], markup: Option<&Value>) -> bool {
+    pub(crate) fn shows_same(&self, plain: &str, entities: &[TextEntity], markup: Option<&Value>) -> bool {
         let current = self.current();
         current.plain == plain && self.entities == entities && current.reply_markup.as_ref() == markup
     }
@@ -80,7 +80,7 @@ impl Held {
 
 /// One bot's standing in a chat.
 #[derive(Debug, Default)]
-pub(crate) struct Member {
+pub(crate) struct BotMembership {
     pub(crate) bot: i64,
     pub(crate) started: bool,
     pub(crate) blocked: bool,
@@ -89,14 +89,14 @@ pub(crate) struct Member {
 
 /// Why a bot may not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Closed {
+pub(crate) enum ChatClosure {
     Unknown,
     NotStarted,
     Blocked,
 }
 
 #[derive(Debug)]
-pub(crate) struct Chat {
+pub(crate) struct SimChat {
     pub(crate) id: i64,
     pub(crate) kind: ChatKind,
     pub(crate) title: Option<String>,
@@ -105,12 +105,12 @@ pub(crate) struct Chat {
     /// Its topics, where it has any: then the general one is without a number.
     pub(crate) topics: BTreeSet<i64>,
     pub(crate) last_message_id: i64,
-    pub(crate) held: VecDeque<Held>,
-    pub(crate) rows: VecDeque<Arc<Row>>,
-    members: Vec<Member>,
+    pub(crate) held: VecDeque<HeldMessage>,
+    pub(crate) rows: VecDeque<Arc<TranscriptRow>>,
+    members: Vec<BotMembership>,
 }
 
-impl Chat {
+impl SimChat {
     fn new(id: i64) -> Self {
         Self {
             id,
@@ -129,11 +129,11 @@ impl Chat {
         ChatInfo { kind: self.kind, title: self.title.clone() }
     }
 
-    pub(crate) fn member(&mut self, bot: i64) -> &mut Member {
+    pub(crate) fn member(&mut self, bot: i64) -> &mut BotMembership {
         let at = match self.members.iter().position(|member| member.bot == bot) {
             Some(at) => at,
             None => {
-                self.members.push(Member { bot, ..Member::default() });
+                self.members.push(BotMembership { bot, ..BotMembership::default() });
                 self.members.len() - 1
             }
         };
@@ -146,15 +146,15 @@ impl Chat {
     }
 
     /// Whether the bot may write here.
-    pub(crate) fn open_for(&mut self, bot: i64, mode: ChatMode) -> Result<(), Closed> {
+    pub(crate) fn open_for(&mut self, bot: i64, mode: ChatMode) -> Result<(), ChatClosure> {
         let kind = self.kind;
         let member = self.member(bot);
         match (kind, mode) {
-            (_, _) if member.blocked => Err(Closed::Blocked),
+            (_, _) if member.blocked => Err(ChatClosure::Blocked),
             (ChatKind::Private, ChatMode::Lenient) => Ok(()),
             (_, _) if member.started => Ok(()),
-            (ChatKind::Private, ChatMode::Strict) => Err(Closed::NotStarted),
-            (_, _) => Err(Closed::Unknown),
+            (ChatKind::Private, ChatMode::Strict) => Err(ChatClosure::NotStarted),
+            (_, _) => Err(ChatClosure::Unknown),
         }
     }
 
@@ -163,21 +163,21 @@ impl Chat {
     }
 
     /// The message as this bot sees it: another bot's private messages are not there for it.
-    pub(crate) fn find(&self, bot: i64, message_id: i64) -> Option<&Held> {
+    pub(crate) fn find(&self, bot: i64, message_id: i64) -> Option<&HeldMessage> {
         let held = &self.held[self.position(message_id)?];
         (self.kind != ChatKind::Private || held.row.bot == bot).then_some(held)
     }
 
-    pub(crate) fn find_mut(&mut self, message_id: i64) -> Option<&mut Held> {
+    pub(crate) fn find_mut(&mut self, message_id: i64) -> Option<&mut HeldMessage> {
         let at = self.position(message_id)?;
         self.held.get_mut(at)
     }
 
     /// Takes a message in.
-    pub(crate) fn hold(&mut self, row: Arc<Row>, entities: Vec<Entity>) {
+    pub(crate) fn hold(&mut self, row: Arc<TranscriptRow>, entities: Vec<TextEntity>) {
         self.last_message_id = self.last_message_id.max(row.message_id);
         self.rows.push_back(Arc::clone(&row));
-        self.held.push_back(Held { row, edit: None, entities });
+        self.held.push_back(HeldMessage { row, edit: None, entities });
     }
 
     /// Forgets what the bounded log has let go.
@@ -189,35 +189,35 @@ impl Chat {
 
 const SHARDS: usize = 64;
 
-type Shard = HashMap<i64, Chat>;
+type ChatShard = HashMap<i64, SimChat>;
 
 /// All chats by id.
 #[derive(Debug)]
-pub(crate) struct Chats(Vec<Mutex<Shard>>);
+pub(crate) struct ChatStore(Vec<Mutex<ChatShard>>);
 
-impl Chats {
+impl ChatStore {
     pub(crate) fn new() -> Self {
         Self((0..SHARDS).map(|_| Mutex::default()).collect())
     }
 
     /// Locks the part of the chats that this one is in.
-    pub(crate) fn shard(&self, chat_id: i64) -> MutexGuard<'_, Shard> {
+    pub(crate) fn shard(&self, chat_id: i64) -> MutexGuard<'_, ChatShard> {
         // Fibonacci hashing: neighbouring ids fall into different shards.
         let at = (chat_id as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58;
         lock(&self.0[at as usize % SHARDS])
     }
 
     /// Runs `f` on a chat, which is made if it is not there.
-    pub(crate) fn with<T>(&self, chat_id: i64, f: impl FnOnce(&mut Chat) -> T) -> T {
-        f(self.shard(chat_id).entry(chat_id).or_insert_with(|| Chat::new(chat_id)))
+    pub(crate) fn with<T>(&self, chat_id: i64, f: impl FnOnce(&mut SimChat) -> T) -> T {
+        f(self.shard(chat_id).entry(chat_id).or_insert_with(|| SimChat::new(chat_id)))
     }
 
     /// Runs `f` on a chat if it is there.
-    pub(crate) fn with_known<T>(&self, chat_id: i64, f: impl FnOnce(&mut Chat) -> T) -> Option<T> {
+    pub(crate) fn with_known<T>(&self, chat_id: i64, f: impl FnOnce(&mut SimChat) -> T) -> Option<T> {
         self.shard(chat_id).get_mut(&chat_id).map(f)
     }
 
-    pub(crate) fn forget(&self, rows: &[Arc<Row>]) {
+    pub(crate) fn forget(&self, rows: &[Arc<TranscriptRow>]) {
         for row in rows {
             self.with_known(row.chat_id, |chat| chat.forget_up_to(row.seq));
         }

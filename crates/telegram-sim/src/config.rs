@@ -31,7 +31,7 @@ pub enum ChatMode {
 
 /// How much of the transcript stays in memory. The ledger file is not shortened by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum TranscriptRetention {
     /// Everything.
     All,
     /// The latest entries only; an older message can then be neither edited nor replied to.
@@ -41,7 +41,7 @@ pub enum Keep {
 /// Telegram's published limits. All of them count accepted messages and edits of one bot.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Limits {
+pub struct SimLimits {
     /// Messages a second, over all chats of the bot. Paid broadcasts have 1,000.
     pub bot_per_second: u32,
     /// How many messages may come at once before the rate counts.
@@ -55,13 +55,13 @@ pub struct Limits {
     pub group_per_minute: u32,
 }
 
-impl Default for Limits {
+impl Default for SimLimits {
     fn default() -> Self {
         Self { bot_per_second: 30, bot_burst: 30, chat_interval_ms: 1_000, chat_jitter_ms: 100, group_per_minute: 20 }
     }
 }
 
-impl Limits {
+impl SimLimits {
     /// The same limits with another rate for the whole bot; the bucket's size follows it.
     pub fn with_bot_rate(self, per_second: u32) -> Self {
         Self { bot_per_second: per_second, bot_burst: per_second, ..self }
@@ -76,9 +76,9 @@ pub struct SimConfig {
     /// See [`ChatMode`].
     pub mode: ChatMode,
     /// `None` switches the limits off.
-    pub limits: Option<Limits>,
-    /// See [`Keep`].
-    pub keep: Keep,
+    pub limits: Option<SimLimits>,
+    /// See [`TranscriptRetention`].
+    pub keep: TranscriptRetention,
     /// Added to every answer, in real milliseconds.
     pub latency_ms: u64,
     /// Where accepted messages and edits are appended, one JSON line each; what it holds already is loaded.
@@ -94,8 +94,8 @@ impl Default for SimConfig {
         Self {
             bots: Vec::new(),
             mode: ChatMode::Lenient,
-            limits: Some(Limits::default()),
-            keep: Keep::All,
+            limits: Some(SimLimits::default()),
+            keep: TranscriptRetention::All,
             latency_ms: 0,
             ledger: None,
             clock: system_clock(),
@@ -118,7 +118,7 @@ impl SimConfig {
     }
 
     /// Sets the limits.
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: SimLimits) -> Self {
         self.limits = Some(limits);
         self
     }
@@ -131,7 +131,7 @@ impl SimConfig {
 
     /// Bounds the transcript in memory.
     pub fn keep_last(mut self, entries: usize) -> Self {
-        self.keep = Keep::Last(entries);
+        self.keep = TranscriptRetention::Last(entries);
         self
     }
 

@@ -13,14 +13,14 @@ use serde_json::{Value, json};
 use crate::SimError;
 use crate::answer::json_response;
 use crate::chat::ChatKind;
-use crate::config::{ChatMode, Limits};
-use crate::fault::{Fault, FaultAction, FaultId};
+use crate::config::{ChatMode, SimLimits};
+use crate::fault::{FaultAction, FaultId, InjectedFault};
 use crate::files::FileKind;
 use crate::inbound::UserFile;
-use crate::sim::Sim;
+use crate::sim::SimHandle;
 
 /// All control routes.
-pub(crate) fn routes() -> Router<Sim> {
+pub(crate) fn routes() -> Router<SimHandle> {
     Router::new()
         .route("/bots", get(list_bots).post(add_bot))
         .route("/faults", get(list_faults).post(add_fault).delete(clear_faults))
@@ -39,20 +39,20 @@ pub(crate) fn routes() -> Router<Sim> {
         .route("/reset", post(reset))
 }
 
-fn done(value: impl Serialize) -> Response<Body> {
+fn reply_done(value: impl Serialize) -> Response<Body> {
     json_response(200, json!(value).to_string())
 }
 
-fn failed(status: u16, why: impl std::fmt::Display) -> Response<Body> {
+fn reply_failed(status: u16, why: impl std::fmt::Display) -> Response<Body> {
     json_response(status, json!({ "error": why.to_string() }).to_string())
 }
 
 fn outcome(result: Result<impl Serialize, SimError>) -> Response<Body> {
     match result {
-        Ok(value) => done(value),
-        Err(error @ (SimError::UnknownBot(_) | SimError::UnknownMessage { .. })) => failed(404, error),
-        Err(error @ SimError::TimedOut { .. }) => failed(408, error),
-        Err(error) => failed(400, error),
+        Ok(value) => reply_done(value),
+        Err(error @ (SimError::UnknownBot(_) | SimError::UnknownMessage { .. })) => reply_failed(404, error),
+        Err(error @ SimError::TimedOut { .. }) => reply_failed(408, error),
+        Err(error) => reply_failed(400, error),
     }
 }
 
@@ -61,45 +61,45 @@ struct NewBot {
     token: String,
 }
 
-async fn list_bots(State(sim): State<Sim>) -> Response<Body> {
-    done(sim.bot_ids())
+async fn list_bots(State(sim): State<SimHandle>) -> Response<Body> {
+    reply_done(sim.bot_ids())
 }
 
-async fn add_bot(State(sim): State<Sim>, Json(bot): Json<NewBot>) -> Response<Body> {
+async fn add_bot(State(sim): State<SimHandle>, Json(bot): Json<NewBot>) -> Response<Body> {
     outcome(sim.add_bot(&bot.token).map(|id| json!({ "id": id })))
 }
 
-async fn list_faults(State(sim): State<Sim>) -> Response<Body> {
+async fn list_faults(State(sim): State<SimHandle>) -> Response<Body> {
     let faults: Vec<Value> = sim.faults().into_iter().map(|(id, fault)| json!({ "id": id, "fault": fault })).collect();
-    done(faults)
+    reply_done(faults)
 }
 
-async fn add_fault(State(sim): State<Sim>, Json(fault): Json<Fault>) -> Response<Body> {
+async fn add_fault(State(sim): State<SimHandle>, Json(fault): Json<InjectedFault>) -> Response<Body> {
     if let FaultAction::ErrorBefore { status } | FaultAction::ErrorAfter { status } = fault.action
         && !(500..=599).contains(&status)
     {
-        return failed(400, "a server error has a status from 500 to 599");
+        return reply_failed(400, "a server error has a status from 500 to 599");
     }
-    done(json!({ "id": sim.inject_fault(fault) }))
+    reply_done(json!({ "id": sim.inject_fault(fault) }))
 }
 
-async fn clear_faults(State(sim): State<Sim>) -> Response<Body> {
+async fn clear_faults(State(sim): State<SimHandle>) -> Response<Body> {
     sim.clear_faults();
-    done(true)
+    reply_done(true)
 }
 
-async fn remove_fault(State(sim): State<Sim>, Path(id): Path<u64>) -> Response<Body> {
-    if sim.remove_fault(FaultId(id)) { done(true) } else { failed(404, "there is no such fault") }
+async fn remove_fault(State(sim): State<SimHandle>, Path(id): Path<u64>) -> Response<Body> {
+    if sim.remove_fault(FaultId(id)) { reply_done(true) } else { reply_failed(404, "there is no such fault") }
 }
 
-async fn get_limits(State(sim): State<Sim>) -> Response<Body> {
-    done(sim.limits())
+async fn get_limits(State(sim): State<SimHandle>) -> Response<Body> {
+    reply_done(sim.limits())
 }
 
 /// `null` switches the limits off; what an object leaves out is as published.
-async fn set_limits(State(sim): State<Sim>, Json(limits): Json<Option<Limits>>) -> Response<Body> {
+async fn set_limits(State(sim): State<SimHandle>, Json(limits): Json<Option<SimLimits>>) -> Response<Body> {
     sim.set_limits(limits);
-    done(sim.limits())
+    reply_done(sim.limits())
 }
 
 #[derive(Deserialize)]
@@ -109,14 +109,14 @@ struct NewSettings {
     latency_ms: Option<u64>,
 }
 
-async fn set_settings(State(sim): State<Sim>, Json(settings): Json<NewSettings>) -> Response<Body> {
+async fn set_settings(State(sim): State<SimHandle>, Json(settings): Json<NewSettings>) -> Response<Body> {
     if let Some(mode) = settings.mode {
         sim.set_mode(mode);
     }
     if let Some(latency_ms) = settings.latency_ms {
         sim.set_latency_ms(latency_ms);
     }
-    done(true)
+    reply_done(true)
 }
 
 /// Without a bot, every bot is meant.
@@ -129,7 +129,7 @@ struct ChatChange {
 }
 
 async fn change_chat(
-    State(sim): State<Sim>,
+    State(sim): State<SimHandle>,
     Path((chat, change)): Path<(i64, String)>,
     body: Option<Json<ChatChange>>,
 ) -> Response<Body> {
@@ -141,10 +141,10 @@ async fn change_chat(
             }
             "block" => sim.block_bot(bot, chat),
             "unblock" => sim.unblock_bot(bot, chat),
-            _ => return failed(404, "a chat can be changed by start, block or unblock"),
+            _ => return reply_failed(404, "a chat can be changed by start, block or unblock"),
         }
     }
-    done(true)
+    reply_done(true)
 }
 
 /// What a user does. `chat` is the user's own where it is left out.
@@ -156,7 +156,7 @@ enum NewUpdate {
     Raw { bot: i64, kind: String, body: Value },
 }
 
-async fn add_update(State(sim): State<Sim>, Json(update): Json<NewUpdate>) -> Response<Body> {
+async fn add_update(State(sim): State<SimHandle>, Json(update): Json<NewUpdate>) -> Response<Body> {
     match update {
         NewUpdate::Press { bot, from, chat, message_id, data } => outcome(
             sim.press_button(bot, chat.unwrap_or(from), from, message_id, &data)
@@ -184,39 +184,39 @@ struct NewFile {
     caption: String,
 }
 
-async fn add_file(State(sim): State<Sim>, Query(new): Query<NewFile>, body: Bytes) -> Response<Body> {
+async fn add_file(State(sim): State<SimHandle>, Query(new): Query<NewFile>, body: Bytes) -> Response<Body> {
     let file = UserFile { kind: new.kind, name: new.name, bytes: body.to_vec(), caption: new.caption };
     let sent = sim.send_user_file(new.bot, new.chat.unwrap_or(new.from), new.from, file);
     outcome(sent.map(|id| json!({ "message_id": id })))
 }
 
-async fn file(State(sim): State<Sim>, Path(id): Path<String>) -> Response<Body> {
+async fn file(State(sim): State<SimHandle>, Path(id): Path<String>) -> Response<Body> {
     match sim.file_bytes(&id) {
         Some(bytes) => Response::new(Body::from(bytes)),
-        None => failed(404, "there is no such file"),
+        None => reply_failed(404, "there is no such file"),
     }
 }
 
 #[derive(Deserialize)]
-struct Page {
+struct TranscriptPage {
     chat: Option<i64>,
     #[serde(default)]
     after: u64,
     limit: Option<usize>,
 }
 
-async fn messages(State(sim): State<Sim>, Query(page): Query<Page>) -> Response<Body> {
+async fn messages(State(sim): State<SimHandle>, Query(page): Query<TranscriptPage>) -> Response<Body> {
     let mut messages = page.chat.map_or_else(|| sim.messages(), |chat| sim.messages_to(chat));
     messages.retain(|message| message.seq > page.after);
     messages.truncate(page.limit.unwrap_or(usize::MAX));
-    done(messages)
+    reply_done(messages)
 }
 
-async fn transcript(State(sim): State<Sim>, Query(page): Query<Page>) -> Response<Body> {
-    done(sim.transcript(page.chat, page.after, page.limit.unwrap_or(1_000)))
+async fn transcript(State(sim): State<SimHandle>, Query(page): Query<TranscriptPage>) -> Response<Body> {
+    reply_done(sim.transcript(page.chat, page.after, page.limit.unwrap_or(1_000)))
 }
 
-async fn chat_text(State(sim): State<Sim>, Path(name): Path<String>) -> Response<Body> {
+async fn chat_text(State(sim): State<SimHandle>, Path(name): Path<String>) -> Response<Body> {
     match name.strip_suffix(".txt").and_then(|chat| chat.parse().ok()) {
         Some(chat) => {
             let mut response = Response::new(Body::from(sim.chat_text(chat)));
@@ -224,16 +224,16 @@ async fn chat_text(State(sim): State<Sim>, Path(name): Path<String>) -> Response
             response.headers_mut().insert(header::CONTENT_TYPE, plain);
             response
         }
-        None => failed(404, "a transcript is named by its chat: 12345.txt"),
+        None => reply_failed(404, "a transcript is named by its chat: 12345.txt"),
     }
 }
 
-async fn stats(State(sim): State<Sim>) -> Response<Body> {
-    done(sim.stats())
+async fn stats(State(sim): State<SimHandle>) -> Response<Body> {
+    reply_done(sim.stats())
 }
 
 #[derive(Deserialize)]
-struct Wait {
+struct WaitQuery {
     count: u64,
     chat: Option<i64>,
     #[serde(default = "ten_seconds")]
@@ -244,7 +244,7 @@ fn ten_seconds() -> u64 {
     10_000
 }
 
-async fn wait(State(sim): State<Sim>, Query(wait): Query<Wait>) -> Response<Body> {
+async fn wait(State(sim): State<SimHandle>, Query(wait): Query<WaitQuery>) -> Response<Body> {
     let timeout = Duration::from_millis(wait.timeout_ms);
     let reached = match wait.chat {
         Some(chat) => sim.wait_for_chat(chat, usize::try_from(wait.count).unwrap_or(usize::MAX), timeout).await,
@@ -254,12 +254,12 @@ async fn wait(State(sim): State<Sim>, Query(wait): Query<Wait>) -> Response<Body
 }
 
 #[derive(Deserialize, Default)]
-struct Reset {
+struct ResetQuery {
     #[serde(default)]
     chats: bool,
 }
 
-async fn reset(State(sim): State<Sim>, body: Option<Json<Reset>>) -> Response<Body> {
+async fn reset(State(sim): State<SimHandle>, body: Option<Json<ResetQuery>>) -> Response<Body> {
     sim.reset(body.unwrap_or_default().chats);
-    done(true)
+    reply_done(true)
 }

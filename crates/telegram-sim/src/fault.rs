@@ -88,7 +88,7 @@ const WRITING_METHODS: [&str; 5] =
 
 /// A fault and whom it strikes. Of several that match a request, the one injected first strikes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Fault {
+pub struct InjectedFault {
     /// What goes wrong.
     #[serde(flatten)]
     pub action: FaultAction,
@@ -112,13 +112,13 @@ pub struct Fault {
     pub probability: Option<f64>,
 }
 
-impl From<FaultAction> for Fault {
+impl From<FaultAction> for InjectedFault {
     fn from(action: FaultAction) -> Self {
         Self::new(action)
     }
 }
 
-impl Fault {
+impl InjectedFault {
     /// Strikes everything that any bot puts into a chat.
     pub fn new(action: FaultAction) -> Self {
         Self { action, bot: None, chat: None, methods: Vec::new(), skip: 0, times: None, probability: None }
@@ -179,30 +179,30 @@ pub struct FaultId(pub u64);
 
 /// A fault that strikes one request.
 #[derive(Debug, Clone)]
-pub(crate) struct Strike {
+pub(crate) struct FaultStrike {
     pub(crate) action: FaultAction,
     /// Closed or true once the fault is removed.
     pub(crate) removed: watch::Receiver<bool>,
 }
 
 #[derive(Debug)]
-struct Injected {
+struct FaultEntry {
     id: FaultId,
-    fault: Fault,
+    fault: InjectedFault,
     removed: watch::Sender<bool>,
 }
 
 /// All faults in force.
 #[derive(Debug)]
-pub(crate) struct Faults {
-    list: Mutex<Vec<Injected>>,
+pub(crate) struct FaultSet {
+    list: Mutex<Vec<FaultEntry>>,
     /// So that a simulator without faults pays nothing for them.
     count: AtomicUsize,
     last_id: AtomicU64,
     random: Mutex<u64>,
 }
 
-impl Faults {
+impl FaultSet {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             list: Mutex::default(),
@@ -213,10 +213,10 @@ impl Faults {
         }
     }
 
-    pub(crate) fn inject(&self, fault: Fault) -> FaultId {
+    pub(crate) fn inject(&self, fault: InjectedFault) -> FaultId {
         let id = FaultId(self.last_id.fetch_add(1, Relaxed) + 1);
         let mut list = lock(&self.list);
-        list.push(Injected { id, fault, removed: watch::Sender::new(false) });
+        list.push(FaultEntry { id, fault, removed: watch::Sender::new(false) });
         self.count.store(list.len(), Relaxed);
         id
     }
@@ -246,12 +246,12 @@ impl Faults {
     }
 
     /// Those that can still strike.
-    pub(crate) fn list(&self) -> Vec<(FaultId, Fault)> {
+    pub(crate) fn list(&self) -> Vec<(FaultId, InjectedFault)> {
         lock(&self.list).iter().map(|injected| (injected.id, injected.fault.clone())).collect()
     }
 
     /// The fault that strikes this request, if one does. `method` is in lower case.
-    pub(crate) fn strike(&self, bot: i64, chat: Option<i64>, method: &str) -> Option<Strike> {
+    pub(crate) fn strike(&self, bot: i64, chat: Option<i64>, method: &str) -> Option<FaultStrike> {
         if self.count.load(Relaxed) == 0 {
             return None;
         }
@@ -266,7 +266,7 @@ impl Faults {
                 continue;
             }
             fault.times = fault.times.map(|times| times - 1);
-            return Some(Strike { action: fault.action.clone(), removed: injected.removed.subscribe() });
+            return Some(FaultStrike { action: fault.action.clone(), removed: injected.removed.subscribe() });
         }
         None
     }

@@ -76,21 +76,21 @@ impl FileInfo {
 
 /// A file as it is uploaded.
 #[derive(Debug, Clone)]
-pub(crate) struct Upload {
+pub(crate) struct FileUpload {
     pub(crate) name: String,
     pub(crate) mime: String,
     pub(crate) bytes: Vec<u8>,
 }
 
 #[derive(Debug)]
-struct Stored {
+struct StoredFile {
     info: FileInfo,
     bytes: Arc<[u8]>,
 }
 
 #[derive(Debug, Default)]
-struct Shelf {
-    by_id: HashMap<String, Stored>,
+struct FileShelf {
+    by_id: HashMap<String, StoredFile>,
     order: VecDeque<String>,
     bytes: usize,
     last: u64,
@@ -98,10 +98,10 @@ struct Shelf {
 
 /// All files.
 #[derive(Debug, Default)]
-pub(crate) struct Files(Mutex<Shelf>);
+pub(crate) struct FileStore(Mutex<FileShelf>);
 
-impl Files {
-    pub(crate) fn store(&self, kind: FileKind, upload: Upload) -> FileInfo {
+impl FileStore {
+    pub(crate) fn store(&self, kind: FileKind, upload: FileUpload) -> FileInfo {
         let mut shelf = lock(&self.0);
         shelf.last += 1;
         let info = FileInfo {
@@ -114,7 +114,7 @@ impl Files {
         };
         shelf.bytes += info.size;
         shelf.order.push_back(info.file_id.clone());
-        shelf.by_id.insert(info.file_id.clone(), Stored { info: info.clone(), bytes: upload.bytes.into() });
+        shelf.by_id.insert(info.file_id.clone(), StoredFile { info: info.clone(), bytes: upload.bytes.into() });
         while shelf.bytes > BYTES_MAX && shelf.order.len() > 1 {
             let Some(oldest) = shelf.order.pop_front() else { break };
             let freed = shelf.by_id.remove(&oldest).map_or(0, |stored| stored.info.size);

@@ -10,7 +10,7 @@ mod tests;
 
 /// A stretch of formatted text, as the Bot API describes it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Entity {
+pub struct TextEntity {
     /// `bold`, `italic`, `text_link`, …
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -29,7 +29,7 @@ pub struct Entity {
     pub custom_emoji_id: Option<String>,
 }
 
-impl Entity {
+impl TextEntity {
     pub(crate) fn new(kind: &'static str, offset: usize, length: usize) -> Self {
         Self { kind, offset, length, url: None, language: None, custom_emoji_id: None }
     }
@@ -37,16 +37,16 @@ impl Entity {
 
 /// Text after its markup has been read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parsed {
+pub struct ParsedText {
     /// What a chat shows.
     pub plain: String,
     /// How it shows it, ordered by offset.
-    pub entities: Vec<Entity>,
+    pub entities: Vec<TextEntity>,
 }
 
-impl Parsed {
+impl ParsedText {
     /// As Telegram keeps it: without white space at either end.
-    pub fn trimmed(mut self) -> Self {
+    pub fn trim_text(mut self) -> Self {
         let end = self.plain.trim_end().len();
         let start = end - self.plain[..end].trim_start().len();
         if start == 0 && end == self.plain.len() {
@@ -69,8 +69,8 @@ impl Parsed {
 ///
 /// # Errors
 /// The part of Telegram's message that follows `Bad Request: can't parse entities: `.
-pub fn parse(markup: &str) -> Result<Parsed, String> {
-    let mut reader = Reader {
+pub fn parse(markup: &str) -> Result<ParsedText, String> {
+    let mut reader = MarkupReader {
         markup,
         at: 0,
         plain: String::with_capacity(markup.len()),
@@ -89,11 +89,11 @@ pub fn parse(markup: &str) -> Result<Parsed, String> {
         return Err(format!("Can't find end tag corresponding to start tag \"{}\"", tag.name));
     }
     reader.entities.sort_by_key(|entity| (entity.offset, std::cmp::Reverse(entity.length)));
-    Ok(Parsed { plain: reader.plain, entities: reader.entities })
+    Ok(ParsedText { plain: reader.plain, entities: reader.entities })
 }
 
 /// A start tag whose end has not come yet.
-struct Open {
+struct OpenTag {
     name: String,
     /// `href`, language, emoji id or `expandable`, by the tag's name.
     argument: Option<String>,
@@ -101,16 +101,16 @@ struct Open {
     units_at: usize,
 }
 
-struct Reader<'a> {
+struct MarkupReader<'a> {
     markup: &'a str,
     at: usize,
     plain: String,
     plain_units: usize,
-    open: Vec<Open>,
-    entities: Vec<Entity>,
+    open: Vec<OpenTag>,
+    entities: Vec<TextEntity>,
 }
 
-impl Reader<'_> {
+impl MarkupReader<'_> {
     fn peek(&self) -> Option<char> {
         self.markup[self.at..].chars().next()
     }
@@ -137,7 +137,7 @@ impl Reader<'_> {
     fn start_tag(&mut self, begin: usize) -> Result<(), String> {
         let (tag, end) = tag::read_start(self.markup, begin)?;
         self.at = end;
-        self.open.push(Open {
+        self.open.push(OpenTag {
             name: tag.name,
             argument: tag.argument,
             plain_at: self.plain.len(),
@@ -167,12 +167,12 @@ impl Reader<'_> {
         self.close(open)
     }
 
-    fn close(&mut self, open: Open) -> Result<(), String> {
+    fn close(&mut self, open: OpenTag) -> Result<(), String> {
         let length = self.plain_units - open.units_at;
         if length == 0 {
             return Ok(());
         }
-        let mut entity = Entity::new("", open.units_at, length);
+        let mut entity = TextEntity::new("", open.units_at, length);
         match open.name.as_str() {
             "b" | "strong" => entity.kind = "bold",
             "i" | "em" => entity.kind = "italic",

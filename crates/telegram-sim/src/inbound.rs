@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 
 use crate::SimError;
 use crate::api::message::{message_json, user_json};
-use crate::bot::Bot;
-use crate::files::{FileInfo, FileKind, Upload};
-use crate::html::Entity;
-use crate::record::{Row, RowKind};
-use crate::sim::Sim;
+use crate::bot::SimBot;
+use crate::files::{FileInfo, FileKind, FileUpload};
+use crate::html::TextEntity;
+use crate::record::{RowKind, TranscriptRow};
+use crate::sim::SimHandle;
 
 /// What a user uploads.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +26,7 @@ pub struct UserFile {
     pub caption: String,
 }
 
-impl Sim {
+impl SimHandle {
     /// A user writes to a bot, which counts as starting it and lifts a block; gives the message's id.
     ///
     /// # Errors
@@ -40,9 +40,9 @@ impl Sim {
     /// # Errors
     /// [`SimError::UnknownBot`].
     pub fn send_user_file(&self, bot: i64, chat: i64, from: i64, file: UserFile) -> Result<i64, SimError> {
-        self.known(bot)?;
+        self.find_bot(bot)?;
         let mime = mime_of(&file.name).to_owned();
-        let info = self.0.files.store(file.kind, Upload { name: file.name, mime, bytes: file.bytes });
+        let info = self.0.files.store(file.kind, FileUpload { name: file.name, mime, bytes: file.bytes });
         self.send_from_user(bot, chat, from, &file.caption, Some(info))
     }
 
@@ -55,18 +55,18 @@ impl Sim {
         file: Option<FileInfo>,
     ) -> Result<i64, SimError> {
         let state = &self.0;
-        let bot = self.known(bot)?;
+        let bot = self.find_bot(bot)?;
         let entities = command_entity(text);
         let (message, message_id, evicted) = state.chats.with(chat, |chat| {
             let member = chat.member(bot.id);
             (member.started, member.blocked) = (true, false);
-            let row = Row {
+            let row = TranscriptRow {
                 message_id: chat.last_message_id + 1,
                 text: text.to_owned(),
                 plain: text.to_owned(),
                 from,
                 file,
-                ..Row::new(RowKind::User, state.now_ms(), bot.id, chat.id)
+                ..TranscriptRow::new(RowKind::User, state.now_ms(), bot.id, chat.id)
             };
             let (row, evicted) = state.append_within_chat(row);
             let message_id = row.message_id;
@@ -74,7 +74,7 @@ impl Sim {
             let message = chat.held.back().map(|held| message_json(state, &bot, chat, held)).unwrap_or(Value::Null);
             (message, message_id, evicted)
         });
-        state.appended(&evicted);
+        state.note_appended(&evicted);
         bot.queue("message", message);
         Ok(message_id)
     }
@@ -92,18 +92,18 @@ impl Sim {
         data: &str,
     ) -> Result<String, SimError> {
         let state = &self.0;
-        let bot = self.known(bot)?;
+        let bot = self.find_bot(bot)?;
         let message = state
             .chats
             .with_known(chat, |chat| chat.find(bot.id, message_id).map(|held| message_json(state, &bot, chat, held)))
             .flatten()
             .ok_or(SimError::UnknownMessage { chat, message_id })?;
         let id = (4_000_000_000_000 + state.last_press.fetch_add(1, Relaxed)).to_string();
-        state.append(Row {
+        state.append(TranscriptRow {
             message_id,
             text: data.to_owned(),
             from,
-            ..Row::new(RowKind::Press, state.now_ms(), bot.id, chat)
+            ..TranscriptRow::new(RowKind::Press, state.now_ms(), bot.id, chat)
         });
         bot.open_press(id.clone(), chat);
         let press = json!({
@@ -123,7 +123,7 @@ impl Sim {
     /// # Errors
     /// [`SimError::UnknownBot`].
     pub fn inject_update(&self, bot: i64, kind: &str, body: Value) -> Result<Option<i64>, SimError> {
-        Ok(self.known(bot)?.queue(kind, body))
+        Ok(self.find_bot(bot)?.queue(kind, body))
     }
 
     /// How many updates a bot has not confirmed yet.
@@ -131,21 +131,21 @@ impl Sim {
     /// # Errors
     /// [`SimError::UnknownBot`].
     pub fn pending_updates(&self, bot: i64) -> Result<usize, SimError> {
-        Ok(self.known(bot)?.pending_count())
+        Ok(self.find_bot(bot)?.pending_count())
     }
 
-    fn known(&self, bot: i64) -> Result<Arc<Bot>, SimError> {
+    fn find_bot(&self, bot: i64) -> Result<Arc<SimBot>, SimError> {
         self.0.bot_by_id(bot).ok_or(SimError::UnknownBot(bot))
     }
 }
 
 /// Telegram marks a leading `/word` as a command.
-fn command_entity(text: &str) -> Vec<Entity> {
+fn command_entity(text: &str) -> Vec<TextEntity> {
     let Some(rest) = text.strip_prefix('/') else {
         return Vec::new();
     };
     let name_len = rest.find(|c: char| !(c.is_ascii_alphanumeric() || "_@".contains(c))).unwrap_or(rest.len());
-    if name_len == 0 { Vec::new() } else { vec![Entity::new("bot_command", 0, name_len + 1)] }
+    if name_len == 0 { Vec::new() } else { vec![TextEntity::new("bot_command", 0, name_len + 1)] }
 }
 
 fn mime_of(name: &str) -> &'static str {

@@ -46,14 +46,14 @@ mod transcript;
 mod webhook;
 
 pub use chat::{ChatInfo, ChatKind};
-pub use config::{ChatMode, Keep, Limits, SimClock, SimConfig, system_clock};
-pub use fault::{Fault, FaultAction, FaultId, FreezeScope};
+pub use config::{ChatMode, SimClock, SimConfig, SimLimits, TranscriptRetention, system_clock};
+pub use fault::{FaultAction, FaultId, FreezeScope, InjectedFault};
 pub use files::{FileInfo, FileKind};
 pub use inbound::UserFile;
 pub use limiter::LimitCause;
-pub use record::{Answered, Outcome, Row, RowKind, SentMessage};
+pub use record::{RequestOutcome, RowKind, SenderView, SentMessage, TranscriptRow};
 pub use server::{SimServer, start};
-pub use sim::Sim;
+pub use sim::SimHandle;
 pub use stats::Stats;
 
 /// What can go wrong with the simulator itself.

@@ -1,11 +1,11 @@
-//! The limits, as pure arithmetic on a clock that is passed in: one [`Meter`] for a bot, a chat, a group.
+//! The limits, as pure arithmetic on a clock that is passed in: one [`LimitMeter`] for a bot, a chat, a group.
 //!
 //! A meter is a generic cell rate algorithm (a token bucket that stores one number). Whoever goes over it is frozen
 //! for the announced `retry_after`; what is refused meanwhile neither costs an allowance nor lengthens the freeze.
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Limits;
+use crate::config::SimLimits;
 
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ pub enum LimitCause {
 
 /// A refusal by the limiter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
+pub(crate) struct LimitRefusal {
     pub(crate) cause: LimitCause,
     pub(crate) retry_after_s: u32,
     /// The request came during a freeze that had been announced before: the sender did not obey `retry_after`.
@@ -38,12 +38,12 @@ pub(crate) struct Refusal {
 
 /// One limit: a message every `interval_ns`, and how far ahead of that pace a sender may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Rule {
+pub(crate) struct LimitRule {
     interval_ns: i64,
     ahead_ns: i64,
 }
 
-impl Rule {
+impl LimitRule {
     /// `count` messages in `period_ns`, of which `burst` may come at once.
     fn bucket(count: u32, period_ns: i64, burst: u32) -> Self {
         // Rounded up, so that the rate is never above the limit.
@@ -52,30 +52,30 @@ impl Rule {
         Self { interval_ns, ahead_ns: interval_ns.saturating_mul(i64::from(burst.max(1)) - 1) }
     }
 
-    fn bot(limits: &Limits) -> Self {
+    fn bot(limits: &SimLimits) -> Self {
         Self::bucket(limits.bot_per_second, NS_PER_S, limits.bot_burst)
     }
 
-    fn chat(limits: &Limits) -> Self {
+    fn chat(limits: &SimLimits) -> Self {
         let ms = |ms: u32| i64::from(ms) * NS_PER_MS;
         Self { interval_ns: ms(limits.chat_interval_ms), ahead_ns: ms(limits.chat_jitter_ms) }
     }
 
-    fn group(limits: &Limits) -> Self {
+    fn group(limits: &SimLimits) -> Self {
         Self::bucket(limits.group_per_minute, 60 * NS_PER_S, limits.group_per_minute)
     }
 }
 
 /// The state of one limit for one subject.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Meter {
+pub(crate) struct LimitMeter {
     /// When the next message would be due at the exact pace.
     due_ns: i64,
     frozen_until_ms: i64,
     frozen_by: Option<LimitCause>,
 }
 
-impl Meter {
+impl LimitMeter {
     /// Refuses everything until `until_ms`, unless it is frozen for longer already.
     pub(crate) fn freeze(&mut self, until_ms: i64, cause: LimitCause) {
         if until_ms > self.frozen_until_ms {
@@ -84,19 +84,23 @@ impl Meter {
         }
     }
 
-    fn frozen(&self, now_ms: i64) -> Option<Refusal> {
+    fn frozen(&self, now_ms: i64) -> Option<LimitRefusal> {
         let cause = self.frozen_by?;
         let left_ms = self.frozen_until_ms - now_ms;
-        (left_ms > 0).then(|| Refusal { cause, retry_after_s: whole_seconds(left_ms * NS_PER_MS), while_frozen: true })
+        (left_ms > 0).then(|| LimitRefusal {
+            cause,
+            retry_after_s: whole_seconds(left_ms * NS_PER_MS),
+            while_frozen: true,
+        })
     }
 
     /// How long a message would have to wait, `None` if it may go.
-    fn wait_ns(&self, now_ms: i64, rule: Rule) -> Option<i64> {
+    fn wait_ns(&self, now_ms: i64, rule: LimitRule) -> Option<i64> {
         let wait_ns = self.due_ns - rule.ahead_ns - now_ms * NS_PER_MS;
         (wait_ns > 0).then_some(wait_ns)
     }
 
-    fn take(&mut self, now_ms: i64, rule: Rule) {
+    fn take(&mut self, now_ms: i64, rule: LimitRule) {
         self.due_ns = self.due_ns.max(now_ms * NS_PER_MS) + rule.interval_ns;
     }
 }
@@ -104,27 +108,27 @@ impl Meter {
 /// The meters of one bot in one chat.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct ChatMeters {
-    pub(crate) chat: Meter,
-    pub(crate) group: Meter,
+    pub(crate) chat: LimitMeter,
+    pub(crate) group: LimitMeter,
 }
 
 /// Admits one message, or says why not. Only an admitted message costs anything, and then it costs on every meter.
 pub(crate) fn admit(
-    limits: Option<&Limits>,
-    bot: &mut Meter,
+    limits: Option<&SimLimits>,
+    bot: &mut LimitMeter,
     chat: &mut ChatMeters,
     is_group: bool,
     now_ms: i64,
-) -> Result<(), Refusal> {
+) -> Result<(), LimitRefusal> {
     let frozen = [chat.chat.frozen(now_ms), chat.group.frozen(now_ms), bot.frozen(now_ms)];
     if let Some(refusal) = frozen.into_iter().flatten().max_by_key(|refusal| refusal.retry_after_s) {
         return Err(refusal);
     }
     let Some(limits) = limits else { return Ok(()) };
     let mut all = [
-        (LimitCause::Chat, Rule::chat(limits), &mut chat.chat),
-        (LimitCause::Bot, Rule::bot(limits), bot),
-        (LimitCause::Group, Rule::group(limits), &mut chat.group),
+        (LimitCause::Chat, LimitRule::chat(limits), &mut chat.chat),
+        (LimitCause::Bot, LimitRule::bot(limits), bot),
+        (LimitCause::Group, LimitRule::group(limits), &mut chat.group),
     ];
     let meters = if is_group { &mut all[..] } else { &mut all[..2] };
     // Whoever breaks several limits is told of the one that lasts longest.
@@ -133,7 +137,7 @@ pub(crate) fn admit(
     if let Some((wait_ns, cause, meter)) = waits.max_by_key(|(wait_ns, _, _)| *wait_ns) {
         let retry_after_s = whole_seconds(wait_ns);
         meter.freeze(now_ms + i64::from(retry_after_s) * 1_000, cause);
-        return Err(Refusal { cause, retry_after_s, while_frozen: false });
+        return Err(LimitRefusal { cause, retry_after_s, while_frozen: false });
     }
     for (_, rule, meter) in meters {
         meter.take(now_ms, *rule);

@@ -1,6 +1,6 @@
 //! The transcript in memory and the ledger on disk: one order of events for all chats.
 //!
-//! The lock around [`Log`] is held for an append only. A line of the ledger is one `write` to the file, made before
+//! The lock around [`TranscriptLog`] is held for an append only. A line of the ledger is one `write` to the file, made before
 //! the sender is answered: it outlives the process (not the machine; there is no `fsync`).
 
 use std::collections::VecDeque;
@@ -9,8 +9,8 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::Keep;
-use crate::record::{Row, RowKind};
+use crate::config::TranscriptRetention;
+use crate::record::{RowKind, TranscriptRow};
 
 #[cfg(test)]
 mod tests;
@@ -19,27 +19,27 @@ mod tests;
 const REFUSED_MAX: usize = 100_000;
 
 #[derive(Debug)]
-pub(crate) struct Log {
-    keep: Keep,
+pub(crate) struct TranscriptLog {
+    keep: TranscriptRetention,
     last_seq: u64,
-    rows: VecDeque<Arc<Row>>,
-    refused: VecDeque<Arc<Row>>,
+    rows: VecDeque<Arc<TranscriptRow>>,
+    refused: VecDeque<Arc<TranscriptRow>>,
     ledger: Option<File>,
     line: Vec<u8>,
 }
 
 /// What an append did.
-pub(crate) struct Appended {
-    pub(crate) row: Arc<Row>,
+pub(crate) struct AppendOutcome {
+    pub(crate) row: Arc<TranscriptRow>,
     /// Rows that fell out of the bounded memory.
-    pub(crate) evicted: Vec<Arc<Row>>,
+    pub(crate) evicted: Vec<Arc<TranscriptRow>>,
     /// The ledger could not be written.
     pub(crate) ledger_failed: bool,
 }
 
-impl Log {
+impl TranscriptLog {
     /// An empty log, or the one that the ledger file holds.
-    pub(crate) fn open(keep: Keep, ledger: Option<&Path>) -> io::Result<(Self, Vec<Row>)> {
+    pub(crate) fn open(keep: TranscriptRetention, ledger: Option<&Path>) -> io::Result<(Self, Vec<TranscriptRow>)> {
         let mut log =
             Self { keep, last_seq: 0, rows: VecDeque::new(), refused: VecDeque::new(), ledger: None, line: Vec::new() };
         let Some(path) = ledger else {
@@ -56,28 +56,28 @@ impl Log {
     }
 
     /// Gives the row its number, keeps it and writes it down.
-    pub(crate) fn append(&mut self, mut row: Row) -> Appended {
+    pub(crate) fn append(&mut self, mut row: TranscriptRow) -> AppendOutcome {
         self.last_seq += 1;
         row.seq = self.last_seq;
         let refused = row.kind == RowKind::Refused;
         let ledger_failed = !refused && self.write_down(&row).is_err();
         let row = Arc::new(row);
         let evicted = if refused { self.keep_refused(&row) } else { self.keep(Arc::clone(&row)) };
-        Appended { row, evicted, ledger_failed }
+        AppendOutcome { row, evicted, ledger_failed }
     }
 
     /// Keeps a row that was read from the ledger.
-    pub(crate) fn keep(&mut self, row: Arc<Row>) -> Vec<Arc<Row>> {
+    pub(crate) fn keep(&mut self, row: Arc<TranscriptRow>) -> Vec<Arc<TranscriptRow>> {
         self.rows.push_back(row);
         let rows_max = match self.keep {
-            Keep::All => usize::MAX,
-            Keep::Last(rows_max) => rows_max,
+            TranscriptRetention::All => usize::MAX,
+            TranscriptRetention::Last(rows_max) => rows_max,
         };
         let surplus = self.rows.len().saturating_sub(rows_max);
         self.rows.drain(..surplus).collect()
     }
 
-    fn keep_refused(&mut self, row: &Arc<Row>) -> Vec<Arc<Row>> {
+    fn keep_refused(&mut self, row: &Arc<TranscriptRow>) -> Vec<Arc<TranscriptRow>> {
         if self.refused.len() == REFUSED_MAX {
             self.refused.pop_front();
         }
@@ -85,7 +85,7 @@ impl Log {
         Vec::new()
     }
 
-    fn write_down(&mut self, row: &Row) -> io::Result<()> {
+    fn write_down(&mut self, row: &TranscriptRow) -> io::Result<()> {
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
         self.line.clear();
         serde_json::to_writer(&mut self.line, row)?;
@@ -100,19 +100,19 @@ impl Log {
     }
 
     /// All rows but the refused ones, in order.
-    pub(crate) fn rows(&self) -> Vec<Arc<Row>> {
+    pub(crate) fn rows(&self) -> Vec<Arc<TranscriptRow>> {
         self.rows.iter().cloned().collect()
     }
 
     /// Refused requests after a number, in order.
-    pub(crate) fn refused_after(&self, after: u64) -> Vec<Arc<Row>> {
+    pub(crate) fn refused_after(&self, after: u64) -> Vec<Arc<TranscriptRow>> {
         let from = self.refused.partition_point(|row| row.seq <= after);
         self.refused.range(from..).cloned().collect()
     }
 
     /// The first `limit` rows of every kind after a number, in order.
-    pub(crate) fn after(&self, after: u64, limit: usize) -> Vec<Arc<Row>> {
-        let tail = |rows: &VecDeque<Arc<Row>>| -> Vec<Arc<Row>> {
+    pub(crate) fn after(&self, after: u64, limit: usize) -> Vec<Arc<TranscriptRow>> {
+        let tail = |rows: &VecDeque<Arc<TranscriptRow>>| -> Vec<Arc<TranscriptRow>> {
             let from = rows.partition_point(|row| row.seq <= after);
             rows.range(from..).take(limit).cloned().collect()
         };
@@ -125,7 +125,7 @@ impl Log {
 }
 
 /// All whole lines, and how many bytes they take.
-fn read_ledger(file: &mut File) -> io::Result<(Vec<Row>, u64)> {
+fn read_ledger(file: &mut File) -> io::Result<(Vec<TranscriptRow>, u64)> {
     let mut reader = BufReader::new(file);
     let (mut rows, mut whole_len, mut line) = (Vec::new(), 0_u64, Vec::new());
     loop {

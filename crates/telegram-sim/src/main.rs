@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
-use telegram_sim::{ChatMode, Keep, Limits, SimConfig};
+use telegram_sim::{ChatMode, SimConfig, SimLimits, TranscriptRetention};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// A stand-in Telegram Bot API server.
 #[derive(Debug, Parser)]
 #[command(version)]
-struct Args {
+struct SimArguments {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:0")]
     listen: SocketAddr,
@@ -49,16 +49,16 @@ struct Args {
     seed: Option<u64>,
 }
 
-impl Args {
+impl SimArguments {
     fn config(&self) -> SimConfig {
-        let published = Limits::default();
+        let published = SimLimits::default();
         let limits = self.bot_rate.map_or(published, |rate| published.with_bot_rate(rate));
         let defaults = SimConfig::default();
         SimConfig {
             bots: self.tokens.clone(),
             mode: if self.strict { ChatMode::Strict } else { ChatMode::Lenient },
             limits: (!self.no_limits).then_some(limits),
-            keep: self.keep_last.map_or(Keep::All, Keep::Last),
+            keep: self.keep_last.map_or(TranscriptRetention::All, TranscriptRetention::Last),
             latency_ms: self.latency_ms,
             ledger: self.ledger.clone(),
             seed: self.seed.unwrap_or(defaults.seed),
@@ -70,7 +70,7 @@ impl Args {
 #[tokio::main]
 async fn main() -> ExitCode {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
-    match run(&Args::parse()).await {
+    match run(&SimArguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -79,7 +79,7 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(args: &SimArguments) -> Result<(), Box<dyn std::error::Error>> {
     // Before anything can be waited for: a signal that comes early must not be lost.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -7,19 +7,19 @@ use axum::extract::multipart::MultipartError;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
 
-use crate::answer::ApiError;
-use crate::files::Upload;
+use crate::answer::BotApiError;
+use crate::files::FileUpload;
 
 /// The parameters of one call by name.
 #[derive(Debug, Default)]
-pub(crate) struct Params {
+pub(crate) struct CallParams {
     fields: Map<String, Value>,
-    uploads: HashMap<String, Upload>,
+    uploads: HashMap<String, FileUpload>,
 }
 
-impl Params {
+impl CallParams {
     /// Merges query and body; the body wins.
-    pub(crate) fn read(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Self, ApiError> {
+    pub(crate) fn read(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Result<Self, BotApiError> {
         let mut params = Map::new();
         if let Some(query) = query {
             extend_from_form(&mut params, query.as_bytes());
@@ -29,7 +29,7 @@ impl Params {
         } else if content_type.starts_with("application/json") {
             match serde_json::from_slice(body) {
                 Ok(Value::Object(fields)) => params.extend(fields),
-                _ => return Err(ApiError::bad_request("can't parse JSON object")),
+                _ => return Err(BotApiError::bad_request("can't parse JSON object")),
             }
         } else if content_type.starts_with("application/x-www-form-urlencoded") {
             extend_from_form(&mut params, body);
@@ -38,10 +38,10 @@ impl Params {
     }
 
     /// Reads a form with files.
-    pub(crate) async fn read_multipart(query: Option<&str>, mut form: Multipart) -> Result<Self, ApiError> {
+    pub(crate) async fn read_multipart(query: Option<&str>, mut form: Multipart) -> Result<Self, BotApiError> {
         let unreadable = |error: MultipartError| match error.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large(),
-            _ => ApiError::bad_request("can't read the form"),
+            StatusCode::PAYLOAD_TOO_LARGE => BotApiError::too_large(),
+            _ => BotApiError::bad_request("can't read the form"),
         };
         let mut params = Self::read(query, &HeaderMap::new(), &[])?;
         while let Some(field) = form.next_field().await.map_err(unreadable)? {
@@ -50,7 +50,7 @@ impl Params {
                 Some(file_name) => {
                     let mime = field.content_type().unwrap_or("application/octet-stream").to_owned();
                     let bytes = field.bytes().await.map_err(unreadable)?.to_vec();
-                    params.uploads.insert(name, Upload { name: file_name, mime, bytes });
+                    params.uploads.insert(name, FileUpload { name: file_name, mime, bytes });
                 }
                 None => {
                     let text = field.text().await.map_err(unreadable)?;
@@ -62,7 +62,7 @@ impl Params {
     }
 
     /// The file that came as this field, or that the field names with `attach://`.
-    pub(crate) fn upload(&self, name: &str) -> Option<&Upload> {
+    pub(crate) fn upload(&self, name: &str) -> Option<&FileUpload> {
         let attached = self.present(name).and_then(Value::as_str).and_then(|text| text.strip_prefix("attach://"));
         self.uploads.get(attached.unwrap_or(name))
     }
@@ -92,7 +92,7 @@ impl Params {
     }
 
     /// An object or array; in forms it comes as a string of JSON.
-    pub(crate) fn json(&self, name: &str, what: &str) -> Result<Option<Value>, ApiError> {
+    pub(crate) fn json(&self, name: &str, what: &str) -> Result<Option<Value>, BotApiError> {
         let value = match self.present(name) {
             None => return Ok(None),
             Some(Value::String(text)) if text.is_empty() => return Ok(None),
@@ -102,7 +102,7 @@ impl Params {
         if value.is_object() || value.is_array() {
             Ok(Some(value))
         } else {
-            Err(ApiError::bad_request(format_args!("can't parse {what} JSON object")))
+            Err(BotApiError::bad_request(format_args!("can't parse {what} JSON object")))
         }
     }
 }

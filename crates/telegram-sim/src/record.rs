@@ -1,4 +1,4 @@
-//! What happened, one [`Row`] each: the line of the ledger, of the transcript, and the record behind a message.
+//! What happened, one [`TranscriptRow`] each: the line of the ledger, of the transcript, and the record behind a message.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,7 +32,7 @@ pub enum RowKind {
 /// What the sender of a processed request got to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Answered {
+pub enum SenderView {
     /// The result.
     #[default]
     Ok,
@@ -48,7 +48,7 @@ pub enum Answered {
 
 /// How a request ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Outcome {
+pub struct RequestOutcome {
     /// 200, or the error code; 0 where the connection was dropped before processing.
     pub status: u16,
     /// The error's description.
@@ -59,12 +59,12 @@ pub struct Outcome {
     pub limit: Option<LimitCause>,
     /// What the sender got to see; anything but `ok` leaves it in doubt.
     #[serde(default)]
-    pub answered: Answered,
+    pub answered: SenderView,
 }
 
 /// One line of the transcript.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Row {
+pub struct TranscriptRow {
     /// Order of events, over all chats, from 1.
     pub seq: u64,
     /// The simulator's clock.
@@ -113,14 +113,14 @@ pub struct Row {
     pub chat: Option<ChatInfo>,
     /// How the request ended.
     #[serde(default)]
-    pub outcome: Outcome,
+    pub outcome: RequestOutcome,
 }
 
 fn is_zero(n: &i64) -> bool {
     *n == 0
 }
 
-impl Row {
+impl TranscriptRow {
     /// A row without text; `seq` is set when it is appended.
     pub(crate) fn new(kind: RowKind, at_ms: i64, bot: i64, chat_id: i64) -> Self {
         Self {
@@ -141,7 +141,7 @@ impl Row {
             silent: false,
             from: 0,
             chat: None,
-            outcome: Outcome { status: 200, ..Outcome::default() },
+            outcome: RequestOutcome { status: 200, ..RequestOutcome::default() },
         }
     }
 }
@@ -176,7 +176,7 @@ pub struct SentMessage {
     /// Sent with `disable_notification`.
     pub silent: bool,
     /// What the sender got to see.
-    pub answered: Answered,
+    pub answered: SenderView,
     /// As shown after each edit, in order.
     pub edits: Vec<String>,
     /// Each edit's place in the order of events over all chats.
@@ -184,7 +184,7 @@ pub struct SentMessage {
 }
 
 impl SentMessage {
-    pub(crate) fn of(row: &Row) -> Self {
+    pub(crate) fn of(row: &TranscriptRow) -> Self {
         Self {
             seq: row.seq,
             at_ms: row.at_ms,
@@ -206,7 +206,7 @@ impl SentMessage {
     }
 
     /// What the chat shows now.
-    pub fn shown(&self) -> &str {
+    pub fn show_text(&self) -> &str {
         self.edits.last().unwrap_or(&self.plain)
     }
 }

@@ -9,15 +9,15 @@ use axum::extract::{ConnectInfo, FromRequest, Multipart, Path, Request, State as
 use axum::http::{Response, StatusCode, header};
 use httpdate::fmt_http_date;
 
-use crate::answer::{ApiError, ApiResult, envelope};
-use crate::api::{Call, carry_out};
-use crate::bot::{Bot, bot_id_of};
-use crate::fault::{FaultAction, FreezeScope, Strike};
-use crate::limiter::{LimitCause, Refusal};
-use crate::params::Params;
-use crate::record::{Answered, Outcome, Row, RowKind};
-use crate::server::Connection;
-use crate::sim::{Sim, State};
+use crate::answer::{BotApiError, BotApiResult, envelope};
+use crate::api::{MethodCall, carry_out};
+use crate::bot::{SimBot, bot_id_of};
+use crate::fault::{FaultAction, FaultStrike, FreezeScope};
+use crate::limiter::{LimitCause, LimitRefusal};
+use crate::params::CallParams;
+use crate::record::{RequestOutcome, RowKind, SenderView, TranscriptRow};
+use crate::server::ConnectionInfo;
+use crate::sim::{SimHandle, SimState};
 use crate::sync::lock;
 
 /// Of a request without files.
@@ -30,8 +30,8 @@ pub(crate) const FORM_BYTES_MAX: usize = 51 << 20;
 const SECONDS_MAX: u64 = 253_370_764_800;
 
 /// What goes back over the connection.
-enum Reply {
-    Envelope(ApiResult),
+enum ConnectionReply {
+    Envelope(BotApiResult),
     Raw(Response<Body>),
     /// Nothing: the connection is cut.
     Cut,
@@ -39,20 +39,20 @@ enum Reply {
 
 /// Answers everything outside of `/sim`.
 pub(crate) async fn handle(
-    Shared(sim): Shared<Sim>,
-    ConnectInfo(connection): ConnectInfo<Connection>,
+    Shared(sim): Shared<SimHandle>,
+    ConnectInfo(connection): ConnectInfo<ConnectionInfo>,
     request: Request,
 ) -> Response<Body> {
     let state = &sim.0;
     state.stats.requests.fetch_add(1, Relaxed);
     let call = read(state, request).await;
     let is_long_poll = call.as_ref().is_ok_and(|call| call.method == "getupdates");
-    let in_flight = (!is_long_poll).then(|| InFlight::enter(state));
+    let in_flight = (!is_long_poll).then(|| RequestGuard::enter(state));
     let reply = match call {
         Ok(call) => respond(state, &call).await,
         Err(error) => {
             state.stats.count_error(&error);
-            Reply::Envelope(Err(error))
+            ConnectionReply::Envelope(Err(error))
         }
     };
     let latency_ms = state.settings().latency_ms;
@@ -63,9 +63,9 @@ pub(crate) async fn handle(
         in_flight.finish();
     }
     match reply {
-        Reply::Envelope(outcome) => dated(state, envelope(&outcome)),
-        Reply::Raw(response) => response,
-        Reply::Cut => {
+        ConnectionReply::Envelope(outcome) => add_date(state, envelope(&outcome)),
+        ConnectionReply::Raw(response) => response,
+        ConnectionReply::Cut => {
             state.stats.dropped.fetch_add(1, Relaxed);
             connection.cut();
             Response::new(Body::empty())
@@ -74,7 +74,7 @@ pub(crate) async fn handle(
 }
 
 /// The answer with the time by the simulator's clock.
-fn dated(state: &State, mut response: Response<Body>) -> Response<Body> {
+fn add_date(state: &SimState, mut response: Response<Body>) -> Response<Body> {
     let now = Duration::from_millis(u64::try_from(state.now_ms()).unwrap_or_default());
     // What the clock cannot be written as is left to the server, which goes by the machine's.
     if let Some(date) = SystemTime::UNIX_EPOCH.checked_add(now).filter(|_| now.as_secs() < SECONDS_MAX)
@@ -85,14 +85,14 @@ fn dated(state: &State, mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Counts a request as under way. Dropped without [`InFlight::finish`], its sender has gone.
-struct InFlight<'a> {
-    state: &'a State,
+/// Counts a request as under way. Dropped without [`RequestGuard::finish`], its sender has gone.
+struct RequestGuard<'a> {
+    state: &'a SimState,
     finished: bool,
 }
 
-impl<'a> InFlight<'a> {
-    fn enter(state: &'a State) -> Self {
+impl<'a> RequestGuard<'a> {
+    fn enter(state: &'a SimState) -> Self {
         let now = state.stats.in_flight.fetch_add(1, Relaxed) + 1;
         state.stats.max_in_flight.fetch_max(now, Relaxed);
         Self { state, finished: false }
@@ -103,7 +103,7 @@ impl<'a> InFlight<'a> {
     }
 }
 
-impl Drop for InFlight<'_> {
+impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         self.state.stats.in_flight.fetch_sub(1, Relaxed);
         if !self.finished {
@@ -114,9 +114,10 @@ impl Drop for InFlight<'_> {
 }
 
 /// Finds the bot and reads the parameters: `/bot<token>/<method>`.
-async fn read(state: &State, request: Request) -> Result<Call, ApiError> {
+async fn read(state: &SimState, request: Request) -> Result<MethodCall, BotApiError> {
     let path = request.uri().path().replace("%3A", ":").replace("%3a", ":");
-    let (bot, method) = path.strip_prefix("/bot").map(|rest| bot_of(state, rest)).ok_or_else(ApiError::not_found)??;
+    let (bot, method) =
+        path.strip_prefix("/bot").map(|rest| bot_of(state, rest)).ok_or_else(BotApiError::not_found)??;
     let is_multipart = request
         .headers()
         .get(header::CONTENT_TYPE)
@@ -124,33 +125,33 @@ async fn read(state: &State, request: Request) -> Result<Call, ApiError> {
     let params = if is_multipart {
         let query = request.uri().query().map(str::to_owned);
         let form = Multipart::from_request(request, &()).await;
-        let form = form.map_err(|_| ApiError::bad_request("can't read the form"))?;
-        Params::read_multipart(query.as_deref(), form).await?
+        let form = form.map_err(|_| BotApiError::bad_request("can't read the form"))?;
+        CallParams::read_multipart(query.as_deref(), form).await?
     } else {
         let (parts, body) = request.into_parts();
-        let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| ApiError::too_large())?;
-        Params::read(parts.uri.query(), &parts.headers, &body)?
+        let body = to_bytes(body, BODY_BYTES_MAX).await.map_err(|_| BotApiError::too_large())?;
+        CallParams::read(parts.uri.query(), &parts.headers, &body)?
     };
-    Ok(Call { bot, method: method.to_ascii_lowercase(), params })
+    Ok(MethodCall { bot, method: method.to_ascii_lowercase(), params })
 }
 
 /// Splits `<token>/<rest>`.
-fn bot_of<'a>(state: &State, path: &'a str) -> Result<(Arc<Bot>, &'a str), ApiError> {
-    let (token, rest) = path.split_once('/').ok_or_else(ApiError::not_found)?;
+fn bot_of<'a>(state: &SimState, path: &'a str) -> Result<(Arc<SimBot>, &'a str), BotApiError> {
+    let (token, rest) = path.split_once('/').ok_or_else(BotApiError::not_found)?;
     match state.bot(token) {
         Some(bot) => Ok((bot, rest)),
-        None if bot_id_of(token).is_some() => Err(ApiError::unauthorized()),
-        None => Err(ApiError::not_found()),
+        None if bot_id_of(token).is_some() => Err(BotApiError::unauthorized_answer()),
+        None => Err(BotApiError::not_found()),
     }
 }
 
 /// Answers `/file/bot<token>/<file_path>`.
-pub(crate) async fn download(Shared(sim): Shared<Sim>, Path(path): Path<String>) -> Response<Body> {
+pub(crate) async fn download(Shared(sim): Shared<SimHandle>, Path(path): Path<String>) -> Response<Body> {
     let found = path
         .strip_prefix("bot")
-        .ok_or_else(ApiError::not_found)
+        .ok_or_else(BotApiError::not_found)
         .and_then(|rest| bot_of(&sim.0, rest))
-        .and_then(|(_, file_path)| sim.0.files.download(file_path).ok_or_else(ApiError::not_found));
+        .and_then(|(_, file_path)| sim.0.files.download(file_path).ok_or_else(BotApiError::not_found));
     match found {
         Ok((mime, bytes)) => {
             let mut response = Response::new(Body::from(bytes.to_vec()));
@@ -163,73 +164,73 @@ pub(crate) async fn download(Shared(sim): Shared<Sim>, Path(path): Path<String>)
     }
 }
 
-async fn respond(state: &Arc<State>, call: &Call) -> Reply {
+async fn respond(state: &Arc<SimState>, call: &MethodCall) -> ConnectionReply {
     match state.faults.strike(call.bot.id, call.params.int("chat_id"), &call.method) {
-        None => plain(state, call, Answered::Ok).await,
-        Some(strike) => struck(state, call, strike).await,
+        None => plain(state, call, SenderView::Ok).await,
+        Some(strike) => apply_strike(state, call, strike).await,
     }
 }
 
-async fn plain(state: &Arc<State>, call: &Call, answered: Answered) -> Reply {
+async fn plain(state: &Arc<SimState>, call: &MethodCall, answered: SenderView) -> ConnectionReply {
     let outcome = carry_out(state, call, answered).await;
     if let Err(error) = &outcome {
-        state.refused(call, error);
+        state.note_refusal(call, error);
     }
-    Reply::Envelope(outcome)
+    ConnectionReply::Envelope(outcome)
 }
 
-async fn struck(state: &Arc<State>, call: &Call, strike: Strike) -> Reply {
+async fn apply_strike(state: &Arc<SimState>, call: &MethodCall, strike: FaultStrike) -> ConnectionReply {
     match strike.action {
         FaultAction::StallAnswer { ms } => {
-            let reply = plain(state, call, Answered::Late).await;
+            let reply = plain(state, call, SenderView::Late).await;
             stall(state, ms, strike.removed).await;
             reply
         }
         FaultAction::StallRequest { ms } => {
             stall(state, ms, strike.removed).await;
-            plain(state, call, Answered::Ok).await
+            plain(state, call, SenderView::Ok).await
         }
         FaultAction::DropBefore => {
-            state.note_refused(call, Outcome { answered: Answered::Dropped, ..Outcome::default() });
-            Reply::Cut
+            state.note_refused(call, RequestOutcome { answered: SenderView::Dropped, ..RequestOutcome::default() });
+            ConnectionReply::Cut
         }
         FaultAction::DropAfter => {
-            plain(state, call, Answered::Dropped).await;
-            Reply::Cut
+            plain(state, call, SenderView::Dropped).await;
+            ConnectionReply::Cut
         }
-        FaultAction::ErrorBefore { status } => refuse(state, call, ApiError::server(status)),
+        FaultAction::ErrorBefore { status } => refuse(state, call, BotApiError::server(status)),
         FaultAction::ErrorAfter { status } => {
-            plain(state, call, Answered::ServerError).await;
-            let error = ApiError::server(status);
+            plain(state, call, SenderView::ServerError).await;
+            let error = BotApiError::server(status);
             state.stats.count_error(&error);
-            Reply::Envelope(Err(error))
+            ConnectionReply::Envelope(Err(error))
         }
         FaultAction::TooManyRequests { retry_after, scope } => {
             refuse(state, call, freeze(state, call, retry_after.max(1), scope))
         }
-        FaultAction::Forbidden => refuse(state, call, ApiError::blocked()),
+        FaultAction::Forbidden => refuse(state, call, BotApiError::blocked_answer()),
         FaultAction::CannotParse => {
             let why = "Can't find end tag corresponding to start tag \"b\"";
-            refuse(state, call, ApiError::cannot_parse_entities(why))
+            refuse(state, call, BotApiError::cannot_parse_entities(why))
         }
         FaultAction::Garbage { delivered } => {
             if delivered {
-                plain(state, call, Answered::Garbage).await;
+                plain(state, call, SenderView::Garbage).await;
             } else {
-                state.note_refused(call, Outcome { answered: Answered::Garbage, ..Outcome::default() });
+                state.note_refused(call, RequestOutcome { answered: SenderView::Garbage, ..RequestOutcome::default() });
             }
-            Reply::Raw(garbage())
+            ConnectionReply::Raw(garbage())
         }
     }
 }
 
-fn refuse(state: &State, call: &Call, error: ApiError) -> Reply {
-    state.refused(call, &error);
-    Reply::Envelope(Err(error))
+fn refuse(state: &SimState, call: &MethodCall, error: BotApiError) -> ConnectionReply {
+    state.note_refusal(call, &error);
+    ConnectionReply::Envelope(Err(error))
 }
 
 /// Holds until the time is up, the fault is removed or the simulator stops.
-async fn stall(state: &State, ms: Option<u64>, mut removed: tokio::sync::watch::Receiver<bool>) {
+async fn stall(state: &SimState, ms: Option<u64>, mut removed: tokio::sync::watch::Receiver<bool>) {
     state.stats.stalled.fetch_add(1, Relaxed);
     let mut shutdown = state.shutdown.subscribe();
     let time_is_up = async {
@@ -245,7 +246,7 @@ async fn stall(state: &State, ms: Option<u64>, mut removed: tokio::sync::watch::
     }
 }
 
-fn freeze(state: &State, call: &Call, retry_after_s: u32, scope: FreezeScope) -> ApiError {
+fn freeze(state: &SimState, call: &MethodCall, retry_after_s: u32, scope: FreezeScope) -> BotApiError {
     let until_ms = state.now_ms() + i64::from(retry_after_s) * 1_000;
     match (scope, call.params.int("chat_id")) {
         (FreezeScope::Bot, _) => lock(&call.bot.meter).freeze(until_ms, LimitCause::Injected),
@@ -254,7 +255,7 @@ fn freeze(state: &State, call: &Call, retry_after_s: u32, scope: FreezeScope) ->
             .with(chat_id, |chat| chat.member(call.bot.id).meters.chat.freeze(until_ms, LimitCause::Injected)),
         (FreezeScope::Chat, None) => {}
     }
-    ApiError::too_many_requests(Refusal { cause: LimitCause::Injected, retry_after_s, while_frozen: false })
+    BotApiError::too_many_requests(LimitRefusal { cause: LimitCause::Injected, retry_after_s, while_frozen: false })
 }
 
 fn garbage() -> Response<Body> {
@@ -263,36 +264,36 @@ fn garbage() -> Response<Body> {
     response
 }
 
-impl State {
+impl SimState {
     /// Counts an error and puts it into the transcript.
-    pub(crate) fn refused(&self, call: &Call, error: &ApiError) {
+    pub(crate) fn note_refusal(&self, call: &MethodCall, error: &BotApiError) {
         self.stats.count_error(error);
-        let outcome = Outcome {
+        let outcome = RequestOutcome {
             status: error.code,
             description: Some(error.description.clone()),
             limit: error.refusal.map(|refusal| refusal.cause),
-            answered: Answered::Ok,
+            answered: SenderView::Ok,
         };
         self.note_refused(call, outcome);
     }
 
-    fn note_refused(&self, call: &Call, outcome: Outcome) {
+    fn note_refused(&self, call: &MethodCall, outcome: RequestOutcome) {
         let chat_id = call.params.int("chat_id").unwrap_or(0);
-        self.append(Row {
+        self.append(TranscriptRow {
             message_id: call.params.int("message_id").unwrap_or(0),
             method: call.method.clone(),
             text: call.params.text("text").or_else(|| call.params.text("caption")).unwrap_or_default(),
             parse_mode: call.params.text("parse_mode"),
             outcome,
-            ..Row::new(RowKind::Refused, self.now_ms(), call.bot.id, chat_id)
+            ..TranscriptRow::new(RowKind::Refused, self.now_ms(), call.bot.id, chat_id)
         });
     }
 
     /// Counts a message or an edit that arrived.
-    pub(crate) fn count_accepted(&self, kind: RowKind, answered: Answered) {
+    pub(crate) fn count_accepted(&self, kind: RowKind, answered: SenderView) {
         let counter = if kind == RowKind::Edit { &self.stats.edits } else { &self.stats.messages };
         counter.fetch_add(1, Relaxed);
-        if matches!(answered, Answered::Dropped | Answered::ServerError | Answered::Garbage) {
+        if matches!(answered, SenderView::Dropped | SenderView::ServerError | SenderView::Garbage) {
             self.stats.in_doubt.fetch_add(1, Relaxed);
         }
     }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use crate::html;
-use crate::record::{Answered, Row, RowKind};
-use crate::sim::State;
+use crate::record::{RowKind, SenderView, TranscriptRow};
+use crate::sim::SimState;
 use crate::sync::lock;
 
 /// Puts one row of the ledger back where it was.
-pub(crate) fn replay(state: &State, row: Row) {
+pub(crate) fn replay(state: &SimState, row: TranscriptRow) {
     let row = Arc::new(row);
     let evicted = lock(&state.log).keep(Arc::clone(&row));
     if row.chat_id != 0 {
@@ -20,15 +20,15 @@ pub(crate) fn replay(state: &State, row: Row) {
         RowKind::Edit => state.stats.edits.fetch_add(1, Relaxed),
         _ => 0,
     };
-    if matches!(row.outcome.answered, Answered::Dropped | Answered::ServerError | Answered::Garbage) {
+    if matches!(row.outcome.answered, SenderView::Dropped | SenderView::ServerError | SenderView::Garbage) {
         state.stats.in_doubt.fetch_add(1, Relaxed);
     }
     state.chats.forget(&evicted);
 }
 
-fn replay_in_chat(state: &State, row: &Arc<Row>) {
+fn replay_in_chat(state: &SimState, row: &Arc<TranscriptRow>) {
     let entities = || match row.parse_mode {
-        Some(_) => html::parse(&row.text).map(|parsed| parsed.trimmed().entities).unwrap_or_default(),
+        Some(_) => html::parse(&row.text).map(|parsed| parsed.trim_text().entities).unwrap_or_default(),
         None => Vec::new(),
     };
     state.chats.with(row.chat_id, |chat| match row.kind {

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::SimError;
 use crate::config::SimConfig;
-use crate::sim::Sim;
+use crate::sim::SimHandle;
 use crate::sync::write;
 use crate::{control, request};
 
@@ -29,7 +29,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 /// A running simulator. Dropping it stops it without waiting.
 #[derive(Debug)]
 pub struct SimServer {
-    sim: Sim,
+    sim: SimHandle,
     addr: SocketAddr,
     task: JoinHandle<io::Result<()>>,
 }
@@ -41,7 +41,7 @@ pub struct SimServer {
 pub async fn start(config: SimConfig, addr: impl ToSocketAddrs) -> Result<SimServer, SimError> {
     let listener = TcpListener::bind(addr).await.map_err(SimError::Listen)?;
     let addr = listener.local_addr().map_err(SimError::Listen)?;
-    let sim = Sim::new(config)?;
+    let sim = SimHandle::new(config)?;
     *write(&sim.0.listening) = Some(addr);
     let app = Router::new()
         .nest("/sim", control::routes())
@@ -49,7 +49,7 @@ pub async fn start(config: SimConfig, addr: impl ToSocketAddrs) -> Result<SimSer
         .fallback(request::handle)
         .layer(DefaultBodyLimit::max(request::FORM_BYTES_MAX))
         .with_state(sim.clone());
-    let service = app.into_make_service_with_connect_info::<Connection>();
+    let service = app.into_make_service_with_connect_info::<ConnectionInfo>();
     let mut shutdown = sim.0.shutdown.subscribe();
     let stopping = async move {
         let _ = shutdown.wait_for(|stopping| *stopping).await;
@@ -71,7 +71,7 @@ impl SimServer {
     }
 
     /// The handle that drives it.
-    pub fn sim(&self) -> Sim {
+    pub fn sim(&self) -> SimHandle {
         self.sim.clone()
     }
 
@@ -92,18 +92,18 @@ impl Drop for SimServer {
 
 /// What a handler knows of its connection.
 #[derive(Debug, Clone)]
-pub(crate) struct Connection {
+pub(crate) struct ConnectionInfo {
     cut: Arc<AtomicBool>,
 }
 
-impl Connection {
+impl ConnectionInfo {
     /// From now on nothing is written to it any more; the server gives it up at the next attempt.
     pub(crate) fn cut(&self) {
         self.cut.store(true, Relaxed);
     }
 }
 
-impl Connected<IncomingStream<'_, CuttingListener>> for Connection {
+impl Connected<IncomingStream<'_, CuttingListener>> for ConnectionInfo {
     fn connect_info(stream: IncomingStream<'_, CuttingListener>) -> Self {
         Self { cut: Arc::clone(&stream.io().cut) }
     }

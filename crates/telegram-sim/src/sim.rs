@@ -10,33 +10,33 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::SimError;
-use crate::bot::{Bot, bot_id_of};
-use crate::chat::{ChatKind, Chats};
-use crate::config::{ChatMode, Limits, SimClock, SimConfig};
-use crate::fault::{Fault, FaultId, Faults};
-use crate::files::Files;
-use crate::log::Log;
-use crate::record::{Row, RowKind, SentMessage};
+use crate::bot::{SimBot, bot_id_of};
+use crate::chat::{ChatKind, ChatStore};
+use crate::config::{ChatMode, SimClock, SimConfig, SimLimits};
+use crate::fault::{FaultId, FaultSet, InjectedFault};
+use crate::files::FileStore;
+use crate::log::TranscriptLog;
+use crate::record::{RowKind, SentMessage, TranscriptRow};
 use crate::stats::{Counters, Stats};
 use crate::sync::{lock, read, write};
 use crate::transcript;
 
 /// Settings that can change while it runs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Settings {
+pub(crate) struct SimSettings {
     pub(crate) mode: ChatMode,
-    pub(crate) limits: Option<Limits>,
+    pub(crate) limits: Option<SimLimits>,
     pub(crate) latency_ms: u64,
 }
 
-pub(crate) struct State {
+pub(crate) struct SimState {
     pub(crate) clock: SimClock,
-    pub(crate) settings: RwLock<Settings>,
-    bots: RwLock<HashMap<String, Arc<Bot>>>,
-    pub(crate) chats: Chats,
-    pub(crate) log: Mutex<Log>,
-    pub(crate) faults: Faults,
-    pub(crate) files: Files,
+    pub(crate) settings: RwLock<SimSettings>,
+    bots: RwLock<HashMap<String, Arc<SimBot>>>,
+    pub(crate) chats: ChatStore,
+    pub(crate) log: Mutex<TranscriptLog>,
+    pub(crate) faults: FaultSet,
+    pub(crate) files: FileStore,
     pub(crate) stats: Counters,
     /// Rows appended since the start; waiting tests watch it.
     pub(crate) progress: watch::Sender<u64>,
@@ -48,28 +48,32 @@ pub(crate) struct State {
 
 /// A handle to a running simulator. Cloning it is cheap.
 #[derive(Clone)]
-pub struct Sim(pub(crate) Arc<State>);
+pub struct SimHandle(pub(crate) Arc<SimState>);
 
-impl fmt::Debug for Sim {
+impl fmt::Debug for SimHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sim").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
 
-impl Sim {
+impl SimHandle {
     pub(crate) fn new(config: SimConfig) -> Result<Self, SimError> {
-        let (log, rows) = Log::open(config.keep, config.ledger.as_deref()).map_err(SimError::Ledger)?;
+        let (log, rows) = TranscriptLog::open(config.keep, config.ledger.as_deref()).map_err(SimError::Ledger)?;
         // In a build with others, reqwest may have been told to leave the choice to us. Who has chosen before stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().map_err(SimError::HttpClient)?;
-        let sim = Self(Arc::new(State {
+        let sim = Self(Arc::new(SimState {
             clock: config.clock,
-            settings: RwLock::new(Settings { mode: config.mode, limits: config.limits, latency_ms: config.latency_ms }),
+            settings: RwLock::new(SimSettings {
+                mode: config.mode,
+                limits: config.limits,
+                latency_ms: config.latency_ms,
+            }),
             bots: RwLock::default(),
-            chats: Chats::new(),
+            chats: ChatStore::new(),
             log: Mutex::new(log),
-            faults: Faults::new(config.seed),
-            files: Files::default(),
+            faults: FaultSet::new(config.seed),
+            files: FileStore::default(),
             stats: Counters::default(),
             progress: watch::Sender::new(0),
             shutdown: watch::Sender::new(false),
@@ -92,7 +96,7 @@ impl Sim {
     /// [`SimError::Token`] if the token does not have that form.
     pub fn add_bot(&self, token: &str) -> Result<i64, SimError> {
         let id = bot_id_of(token).ok_or(SimError::Token)?;
-        write(&self.0.bots).entry(token.to_owned()).or_insert_with(|| Arc::new(Bot::new(id)));
+        write(&self.0.bots).entry(token.to_owned()).or_insert_with(|| Arc::new(SimBot::new(id)));
         Ok(id)
     }
 
@@ -105,7 +109,7 @@ impl Sim {
         self.note_chat(bot, chat, "started");
     }
 
-    /// As [`Sim::start_chat`], and says what kind of chat it is and what it is called.
+    /// As [`SimHandle::start_chat`], and says what kind of chat it is and what it is called.
     pub fn start_chat_as(&self, bot: i64, chat: i64, kind: ChatKind, title: Option<&str>) {
         self.0.chats.with(chat, |chat| {
             chat.kind = kind;
@@ -163,19 +167,19 @@ impl Sim {
     }
 
     fn note_chat(&self, bot: i64, chat: i64, what: &str) {
-        let mut row = Row::new(RowKind::Chat, self.0.now_ms(), bot, chat);
+        let mut row = TranscriptRow::new(RowKind::Chat, self.0.now_ms(), bot, chat);
         what.clone_into(&mut row.text);
         row.chat = self.0.chats.with(chat, |chat| Some(chat.info()));
         self.0.append(row);
     }
 
     /// Sets the limits anew; `None` switches them off.
-    pub fn set_limits(&self, limits: Option<Limits>) {
+    pub fn set_limits(&self, limits: Option<SimLimits>) {
         write(&self.0.settings).limits = limits;
     }
 
     /// The limits in force.
-    pub fn limits(&self) -> Option<Limits> {
+    pub fn limits(&self) -> Option<SimLimits> {
         self.0.settings().limits
     }
 
@@ -190,7 +194,7 @@ impl Sim {
     }
 
     /// Puts a fault in force.
-    pub fn inject_fault(&self, fault: impl Into<Fault>) -> FaultId {
+    pub fn inject_fault(&self, fault: impl Into<InjectedFault>) -> FaultId {
         self.0.faults.inject(fault.into())
     }
 
@@ -205,7 +209,7 @@ impl Sim {
     }
 
     /// The faults in force.
-    pub fn faults(&self) -> Vec<(FaultId, Fault)> {
+    pub fn faults(&self) -> Vec<(FaultId, InjectedFault)> {
         self.0.faults.list()
     }
 
@@ -231,12 +235,12 @@ impl Sim {
     }
 
     /// Every event of the transcript after a number, oldest first, refused requests among them.
-    pub fn transcript(&self, chat: Option<i64>, after: u64, limit: usize) -> Vec<Row> {
+    pub fn transcript(&self, chat: Option<i64>, after: u64, limit: usize) -> Vec<TranscriptRow> {
         let rows = match chat {
             Some(chat) => transcript::of_chat(&self.0, chat, after, limit),
             None => lock(&self.0.log).after(after, limit),
         };
-        rows.into_iter().map(|row| Row::clone(&row)).collect()
+        rows.into_iter().map(|row| TranscriptRow::clone(&row)).collect()
     }
 
     /// A chat as its user sees it.
@@ -257,7 +261,7 @@ impl Sim {
     /// # Errors
     /// [`SimError::TimedOut`].
     pub async fn wait_for_chat(&self, chat: i64, count: usize, timeout: Duration) -> Result<(), SimError> {
-        let is_message = |row: &&Arc<Row>| row.kind == RowKind::Message;
+        let is_message = |row: &&Arc<TranscriptRow>| row.kind == RowKind::Message;
         self.wait_until(timeout, |sim| sim.0.rows_of(chat).iter().filter(is_message).count() >= count).await
     }
 
@@ -292,7 +296,7 @@ impl Sim {
         for bot in self.0.all_bots() {
             bot.reset();
         }
-        self.0.append(Row::new(RowKind::Reset, self.0.now_ms(), 0, 0));
+        self.0.append(TranscriptRow::new(RowKind::Reset, self.0.now_ms(), 0, 0));
         lock(&self.0.log).clear();
         self.0.stats.reset();
         self.0.progress.send_modify(|n| *n += 1);
@@ -307,33 +311,33 @@ impl Sim {
     }
 }
 
-impl State {
+impl SimState {
     pub(crate) fn now_ms(&self) -> i64 {
         (self.clock)()
     }
 
-    pub(crate) fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> SimSettings {
         *read(&self.settings)
     }
 
-    pub(crate) fn bot(&self, token: &str) -> Option<Arc<Bot>> {
+    pub(crate) fn bot(&self, token: &str) -> Option<Arc<SimBot>> {
         read(&self.bots).get(token).cloned()
     }
 
-    pub(crate) fn bot_by_id(&self, id: i64) -> Option<Arc<Bot>> {
+    pub(crate) fn bot_by_id(&self, id: i64) -> Option<Arc<SimBot>> {
         read(&self.bots).values().find(|bot| bot.id == id).cloned()
     }
 
-    pub(crate) fn all_bots(&self) -> Vec<Arc<Bot>> {
+    pub(crate) fn all_bots(&self) -> Vec<Arc<SimBot>> {
         read(&self.bots).values().cloned().collect()
     }
 
-    pub(crate) fn rows_of(&self, chat: i64) -> Vec<Arc<Row>> {
+    pub(crate) fn rows_of(&self, chat: i64) -> Vec<Arc<TranscriptRow>> {
         self.chats.with_known(chat, |chat| chat.rows.iter().cloned().collect()).unwrap_or_default()
     }
 
     /// Writes a row down and wakes those who wait.
-    pub(crate) fn append(&self, row: Row) -> Arc<Row> {
+    pub(crate) fn append(&self, row: TranscriptRow) -> Arc<TranscriptRow> {
         let belongs_to_chat = row.chat_id != 0 && row.kind != RowKind::Refused;
         let (row, evicted) = if belongs_to_chat {
             self.chats.with(row.chat_id, |chat| {
@@ -344,12 +348,12 @@ impl State {
         } else {
             self.append_within_chat(row)
         };
-        self.appended(&evicted);
+        self.note_appended(&evicted);
         row
     }
 
-    /// Writes a row down while its chat is locked. [`State::appended`] must follow once it is not.
-    pub(crate) fn append_within_chat(&self, row: Row) -> (Arc<Row>, Vec<Arc<Row>>) {
+    /// Writes a row down while its chat is locked. [`SimState::appended`] must follow once it is not.
+    pub(crate) fn append_within_chat(&self, row: TranscriptRow) -> (Arc<TranscriptRow>, Vec<Arc<TranscriptRow>>) {
         let appended = lock(&self.log).append(row);
         if appended.ledger_failed && self.stats.ledger_errors.fetch_add(1, Relaxed) == 0 {
             tracing::error!("the ledger cannot be written; what arrives from now on is in memory only");
@@ -357,7 +361,7 @@ impl State {
         (appended.row, appended.evicted)
     }
 
-    pub(crate) fn appended(&self, evicted: &[Arc<Row>]) {
+    pub(crate) fn note_appended(&self, evicted: &[Arc<TranscriptRow>]) {
         self.chats.forget(evicted);
         self.progress.send_modify(|n| *n += 1);
     }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::ApiError;
-use crate::limiter::{LimitCause, Refusal};
+use crate::answer::BotApiError;
+use crate::limiter::{LimitCause, LimitRefusal};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
@@ -79,18 +79,18 @@ counters! {
 
 impl Stats {
     /// 429 that the sender brought upon itself.
-    pub fn limited(&self) -> u64 {
+    pub fn count_limited(&self) -> u64 {
         self.limited_bot + self.limited_chat + self.limited_group
     }
 
     /// All 429.
     pub fn too_many_requests(&self) -> u64 {
-        self.limited() + self.limited_injected
+        self.count_limited() + self.limited_injected
     }
 }
 
 impl Counters {
-    fn count_refusal(&self, refusal: &Refusal) {
+    fn count_refusal(&self, refusal: &LimitRefusal) {
         let counter = match refusal.cause {
             LimitCause::Bot => &self.limited_bot,
             LimitCause::Chat => &self.limited_chat,
@@ -103,7 +103,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn count_error(&self, error: &ApiError) {
+    pub(crate) fn count_error(&self, error: &BotApiError) {
         if let Some(refusal) = &error.refusal {
             return self.count_refusal(refusal);
         }

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::record::{Row, RowKind, SentMessage};
-use crate::sim::State;
+use crate::record::{RowKind, SentMessage, TranscriptRow};
+use crate::sim::SimState;
 use crate::sync::lock;
 
 /// Messages with their edits, in order of arrival.
-pub(crate) fn messages(rows: &[Arc<Row>]) -> Vec<SentMessage> {
+pub(crate) fn messages(rows: &[Arc<TranscriptRow>]) -> Vec<SentMessage> {
     let mut messages: Vec<SentMessage> = Vec::new();
     let mut places: HashMap<(i64, i64), usize> = HashMap::new();
     for row in rows {
@@ -33,7 +33,7 @@ pub(crate) fn messages(rows: &[Arc<Row>]) -> Vec<SentMessage> {
 }
 
 /// The rows of one chat after a number, refused requests among them.
-pub(crate) fn of_chat(state: &State, chat: i64, after: u64, limit: usize) -> Vec<Arc<Row>> {
+pub(crate) fn of_chat(state: &SimState, chat: i64, after: u64, limit: usize) -> Vec<Arc<TranscriptRow>> {
     let mut rows = state.rows_of(chat);
     rows.retain(|row| row.seq > after);
     rows.extend(lock(&state.log).refused_after(after).into_iter().filter(|row| row.chat_id == chat));
@@ -43,9 +43,9 @@ pub(crate) fn of_chat(state: &State, chat: i64, after: u64, limit: usize) -> Vec
 }
 
 /// A chat as its user sees it, with times in UTC.
-pub(crate) fn readable(state: &State, chat: i64) -> String {
+pub(crate) fn readable(state: &SimState, chat: i64) -> String {
     let rows = state.rows_of(chat);
-    let mut shown: HashMap<i64, &Row> = HashMap::new();
+    let mut shown: HashMap<i64, &TranscriptRow> = HashMap::new();
     for row in rows.iter().filter(|row| matches!(row.kind, RowKind::Message | RowKind::User | RowKind::Edit)) {
         shown.insert(row.message_id, row);
     }
@@ -84,7 +84,7 @@ pub(crate) fn readable(state: &State, chat: i64) -> String {
     text
 }
 
-fn buttons(row: &Row) -> Vec<String> {
+fn buttons(row: &TranscriptRow) -> Vec<String> {
     let rows = row.reply_markup.as_ref().and_then(|markup| markup.get("inline_keyboard")?.as_array());
     let label = |button: &serde_json::Value| button.get("text").and_then(|t| t.as_str()).map(|t| format!("[ {t} ]"));
     rows.into_iter()

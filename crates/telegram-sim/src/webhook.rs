@@ -6,22 +6,22 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::api::{Call, carry_out};
-use crate::bot::{Bot, Update, Webhook};
-use crate::params::Params;
-use crate::record::Answered;
-use crate::sim::State;
+use crate::api::{MethodCall, carry_out};
+use crate::bot::{BotWebhook, QueuedUpdate, SimBot};
+use crate::params::CallParams;
+use crate::record::SenderView;
+use crate::sim::SimState;
 
 /// Shorter than Telegram's, so that tests of a receiver that comes back need not wait long.
 const RETRY_MS_FIRST: u64 = 100;
 const RETRY_MS_MAX: u64 = 5_000;
 
 /// Starts the sender for a webhook; it ends when the webhook is replaced or the simulator stops.
-pub(crate) fn start(state: &Arc<State>, bot: &Arc<Bot>, epoch: u64) {
+pub(crate) fn start(state: &Arc<SimState>, bot: &Arc<SimBot>, epoch: u64) {
     tokio::spawn(run(Arc::clone(state), Arc::clone(bot), epoch));
 }
 
-async fn run(state: Arc<State>, bot: Arc<Bot>, epoch: u64) {
+async fn run(state: Arc<SimState>, bot: Arc<SimBot>, epoch: u64) {
     let (mut changed, mut shutdown) = (bot.watch(), state.shutdown.subscribe());
     let mut retry_ms = RETRY_MS_FIRST;
     loop {
@@ -32,7 +32,7 @@ async fn run(state: Arc<State>, bot: Arc<Bot>, epoch: u64) {
         if *shutdown.borrow() {
             return;
         }
-        let Some(update) = bot.pending(1).pop() else {
+        let Some(update) = bot.pending_updates(1).pop() else {
             tokio::select! {
                 _ = changed.changed() => {}
                 _ = shutdown.changed() => {}
@@ -61,7 +61,7 @@ async fn run(state: Arc<State>, bot: Arc<Bot>, epoch: u64) {
     }
 }
 
-async fn post(state: &State, webhook: &Webhook, update: &Update) -> Result<Vec<u8>, String> {
+async fn post(state: &SimState, webhook: &BotWebhook, update: &QueuedUpdate) -> Result<Vec<u8>, String> {
     let mut request = state.http.post(&webhook.url).json(&*update.json);
     if let Some(secret) = &webhook.secret {
         request = request.header("X-Telegram-Bot-Api-Secret-Token", secret);
@@ -76,15 +76,16 @@ async fn post(state: &State, webhook: &Webhook, update: &Update) -> Result<Vec<u
 }
 
 /// A receiver may answer with a method call; its result is not told.
-async fn carry_out_reply(state: &Arc<State>, bot: &Arc<Bot>, reply: Vec<u8>) {
+async fn carry_out_reply(state: &Arc<SimState>, bot: &Arc<SimBot>, reply: Vec<u8>) {
     let Ok(Value::Object(mut params)) = serde_json::from_slice(&reply) else {
         return;
     };
     let Some(Value::String(method)) = params.remove("method") else {
         return;
     };
-    let call = Call { bot: Arc::clone(bot), method: method.to_ascii_lowercase(), params: Params::from_map(params) };
-    if let Err(error) = Box::pin(carry_out(state, &call, Answered::Ok)).await {
-        state.refused(&call, &error);
+    let call =
+        MethodCall { bot: Arc::clone(bot), method: method.to_ascii_lowercase(), params: CallParams::from_map(params) };
+    if let Err(error) = Box::pin(carry_out(state, &call, SenderView::Ok)).await {
+        state.note_refusal(&call, &error);
     }
 }

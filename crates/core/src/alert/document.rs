@@ -23,7 +23,7 @@ words! {
 words! {
     /// Where an alert stands (seed 2.7 `processing.status`). `processed` means that its trades and deliveries are
     /// committed.
-    AlertStatus { Received = "received", Processing = "processing", Processed = "processed", Failed = "failed" }
+    AlertStatus { Received = "received", AlertProcessing = "processing", Processed = "processed", Failed = "failed" }
 }
 
 words! {
@@ -39,10 +39,10 @@ pub struct Alert {
     pub id: AlertId,
     #[serde(default = "tradingview")]
     pub source: Source,
-    pub webhook: Webhook,
+    pub webhook: WebhookReceipt,
     pub alert_data: AlertData,
     #[serde(default)]
-    pub processing: Processing,
+    pub processing: AlertProcessing,
     #[serde(default)]
     pub statistics: AlertStatistics,
     #[serde(default)]
@@ -60,7 +60,7 @@ const fn tradingview() -> Source {
 /// How it came in.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Webhook {
+pub struct WebhookReceipt {
     /// Entitlement is judged as of this moment.
     pub received_at: Time,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +102,7 @@ impl fmt::Display for AlertData {
 /// What became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Processing {
+pub struct AlertProcessing {
     pub status: AlertStatus,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub alert_config_id: Option<ConfigId>,
@@ -113,7 +113,7 @@ pub struct Processing {
     pub errors: Vec<AlertError>,
 }
 
-impl Default for Processing {
+impl Default for AlertProcessing {
     fn default() -> Self {
         Self {
             status: AlertStatus::Received,
@@ -198,7 +198,7 @@ pub struct AlertExtension {
     pub quantity: Option<Amount>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trade_ref: Option<String>,
-    /// The name stood as `trade_id`, not as an order's id: see [`crate::trade::ask::TradeRef`].
+    /// The name stood as `trade_id`, not as an order's id: see [`crate::trade::request::TradeRef`].
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub trade_ref_explicit: bool,
     /// `low`, `medium` or `high`.

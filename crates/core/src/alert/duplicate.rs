@@ -29,7 +29,7 @@ pub const ALERT_ID_WINDOW: Duration = Duration::from_secs(24 * 60 * 60);
 ///
 /// `signal` is that of the checked alert.
 pub fn keys(
-    request: &Request<'_>,
+    request: &WebhookRequest<'_>,
     payload: &Payload,
     config: ConfigId,
     signal: Signal,
@@ -46,7 +46,7 @@ pub fn keys(
 
 /// The keys by which a request is known that breaks a rule by now: it may be a resend of an alert that was accepted.
 pub fn keys_of_refused(
-    request: &Request<'_>,
+    request: &WebhookRequest<'_>,
     payload: &Payload,
     config: Option<ConfigId>,
     received_at: Time,
@@ -68,7 +68,7 @@ pub fn secret_id(secret: &str) -> SecretId {
 
 /// A request to the webhook, as it came.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct WebhookRequest<'a> {
     /// Which of the webhook's secrets was used, so that two providers who send the same words do not hide each other's
     /// alerts.
     pub secret_id: &'a [u8],
@@ -78,14 +78,14 @@ pub struct Request<'a> {
 }
 
 /// Shows nothing but sizes: query and body may hold secrets.
-impl fmt::Debug for Request<'_> {
+impl fmt::Debug for WebhookRequest<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Request({} bytes of query, {} of body)", self.query.len(), self.body.len())
     }
 }
 
 /// The key of a request: 64 hexadecimal digits.
-fn fingerprint(request: &Request<'_>) -> String {
+fn fingerprint(request: &WebhookRequest<'_>) -> String {
     hash("request", &[request.secret_id, request.query.as_bytes(), request.body])
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_fingerprint_changes_with_each_of_its_parts_and_with_where_they_meet() {
-        let fingerprint = |secret_id, query, body| fingerprint(&Request { secret_id, query, body });
+        let fingerprint = |secret_id, query, body| fingerprint(&WebhookRequest { secret_id, query, body });
         let all = [
             fingerprint(b"0", "a=1", b"body"),
             fingerprint(b"1", "a=1", b"body"),
@@ -141,7 +141,7 @@ mod tests {
         let body = br#"{"timestamp":"2026-11-22T10:00:00Z"}"#;
         let windows = |body: &[u8], query: &str| {
             let payload = super::super::payload::read(body, query).unwrap();
-            let request = Request { secret_id: b"0", query, body };
+            let request = WebhookRequest { secret_id: b"0", query, body };
             let keys = keys(&request, &payload, config, Signal::Buy, Time::default());
             keys.into_iter().map(|key| key.until.since(Time::default())).collect::<Vec<_>>()
         };

@@ -28,7 +28,7 @@ pub(super) fn has_quotes(text: &str) -> bool {
 }
 
 /// The text with its entities decoded, where its quotes are entities; else as it is.
-pub(super) fn decoded(text: &str) -> Cow<'_, str> {
+pub(super) fn decode_entities(text: &str) -> Cow<'_, str> {
     let mut decoded = Cow::Borrowed(text);
     for _ in 0..ROUNDS {
         if !has_quotes(&decoded) {
@@ -96,7 +96,7 @@ mod tests {
             ("", ""),
         ];
         for (text, expected) in table {
-            assert_eq!(decoded(text), expected, "{text}");
+            assert_eq!(decode_entities(text), expected, "{text}");
         }
     }
 }

@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 use super::json;
 use super::levels;
 use super::names;
-use super::problem::{Problem, ProblemCode};
-use super::values::Reading;
+use super::rule_violation::{ProblemCode, RuleViolation};
+use super::values::ValueReading;
 
 /// How many levels of groups are looked into: `strategy.order.action`.
 const GROUP_LEVELS_MAX: usize = 2;
@@ -16,12 +16,12 @@ const TEXT_LEVELS_MAX: usize = 3;
 
 /// Where a field stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Origin {
+pub(super) enum FieldOrigin {
     Body,
     Query,
 }
 
-impl Origin {
+impl FieldOrigin {
     /// What a message says of the place, behind the field's name.
     pub(super) const fn place(self) -> &'static str {
         match self {
@@ -33,48 +33,48 @@ impl Origin {
 
 /// What looking for a field came to.
 #[derive(Debug)]
-pub(super) enum Found<T> {
+pub(super) enum FieldLookup<T> {
     /// The first name with a usable value.
-    Value(T, Origin),
+    Value(T, FieldOrigin),
     /// There are values, none usable; this is the first.
-    Unusable(Fault),
+    Unusable(FieldFault),
     /// Nothing, or nothing but null and empty texts.
     Nothing,
 }
 
 /// A value that cannot be used.
 #[derive(Debug)]
-pub(super) struct Fault {
+pub(super) struct FieldFault {
     written: String,
-    origin: Origin,
+    origin: FieldOrigin,
     pub(super) code: ProblemCode,
     reason: String,
     /// The value, as text.
     pub(super) text: String,
 }
 
-impl Fault {
+impl FieldFault {
     /// The problem, under the field's canonical name; its message uses the name that the sender wrote.
-    pub(super) fn problem(&self, field: &str) -> Problem {
-        Problem::new(field, self.code, format!("{}{} {}", self.written, self.origin.place(), self.reason))
+    pub(super) fn problem(&self, field: &str) -> RuleViolation {
+        RuleViolation::new(field, self.code, format!("{}{} {}", self.written, self.origin.place(), self.reason))
     }
 }
 
 /// A single value of the body or the query.
 #[derive(Debug)]
-struct Entry {
+struct FieldValue {
     /// Its normal name, and that with its group's before it: `id` in `order` is `id` and `orderid`.
     names: [String; 2],
     path: Vec<String>,
-    origin: Origin,
+    origin: FieldOrigin,
     value: Value,
     used: bool,
 }
 
 /// The fields of a request, secrets already taken out.
 #[derive(Debug)]
-pub(super) struct Fields {
-    entries: Vec<Entry>,
+pub(super) struct RequestFields {
+    entries: Vec<FieldValue>,
     body: Map<String, Value>,
     query: Map<String, Value>,
     /// What was used up by its place in the body.
@@ -83,16 +83,16 @@ pub(super) struct Fields {
     kept: Vec<String>,
 }
 
-impl Fields {
+impl RequestFields {
     pub(super) fn new(mut body: Map<String, Value>, query: Map<String, Value>) -> Self {
         unfold(&mut body, 0);
         let mut entries = Vec::new();
         index(&body, &[], &mut entries);
         entries.sort_by_key(|entry| entry.path.len());
-        entries.extend(query.iter().map(|(name, value)| Entry {
+        entries.extend(query.iter().map(|(name, value)| FieldValue {
             names: [names::normal(name), String::new()],
             path: vec![name.clone()],
-            origin: Origin::Query,
+            origin: FieldOrigin::Query,
             value: value.clone(),
             used: false,
         }));
@@ -100,19 +100,19 @@ impl Fields {
     }
 
     /// The levels. Those that the alert keeps as its own count as used up.
-    pub(super) fn take_levels(&mut self) -> (levels::Given, Vec<Problem>) {
-        let levels::Found { given, problems, used, used_of_query, further_of_query } =
+    pub(super) fn take_levels(&mut self) -> (levels::GivenLevels, Vec<RuleViolation>) {
+        let levels::FoundLevels { given, problems, used, used_of_query, further_of_query } =
             levels::read(&self.body, &self.query);
         self.used.extend(used);
         self.kept = further_of_query;
-        for entry in self.entries.iter_mut().filter(|entry| entry.origin == Origin::Query) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.origin == FieldOrigin::Query) {
             entry.used |= entry.path.first().is_some_and(|name| used_of_query.contains(name));
         }
         (given, problems)
     }
 
     /// The value of the first of `names` that has a usable one; the body's before the query's. It counts as used up.
-    pub(super) fn take<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> Found<T> {
+    pub(super) fn take<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> ValueReading<T>) -> FieldLookup<T> {
         let (found, place) = self.find(names, read);
         if let Some(entry) = place.and_then(|place| self.entries.get_mut(place)) {
             entry.used = true;
@@ -121,28 +121,28 @@ impl Fields {
     }
 
     /// The same, without using it up.
-    pub(super) fn look<T>(&self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> Found<T> {
+    pub(super) fn look<T>(&self, names: &[&str], read: impl Fn(&Value) -> ValueReading<T>) -> FieldLookup<T> {
         self.find(names, read).0
     }
 
     /// What was found, and where.
-    fn find<T>(&self, names: &[&str], read: impl Fn(&Value) -> Reading<T>) -> (Found<T>, Option<usize>) {
+    fn find<T>(&self, names: &[&str], read: impl Fn(&Value) -> ValueReading<T>) -> (FieldLookup<T>, Option<usize>) {
         let mut fault = None;
-        for origin in [Origin::Body, Origin::Query] {
+        for origin in [FieldOrigin::Body, FieldOrigin::Query] {
             for name in names {
-                let named = |entry: &Entry| entry.origin == origin && entry.names.iter().any(|n| n == name);
+                let named = |entry: &FieldValue| entry.origin == origin && entry.names.iter().any(|n| n == name);
                 for (place, entry) in self.entries.iter().enumerate().filter(|(_, entry)| named(entry)) {
                     match read(&entry.value) {
-                        Reading::Absent => {}
-                        Reading::Usable(value) => return (Found::Value(value, origin), Some(place)),
-                        Reading::Unusable(code, reason) => {
+                        ValueReading::Absent => {}
+                        ValueReading::Usable(value) => return (FieldLookup::Value(value, origin), Some(place)),
+                        ValueReading::Unusable(code, reason) => {
                             fault.get_or_insert_with(|| entry.fault(code, reason));
                         }
                     }
                 }
             }
         }
-        (fault.map_or(Found::Nothing, Found::Unusable), None)
+        (fault.map_or(FieldLookup::Nothing, FieldLookup::Unusable), None)
     }
 
     /// The body, as it was sent.
@@ -164,14 +164,14 @@ impl Fields {
     /// field that the body had are left out, as are nulls, empty texts and groups of which nothing is left.
     pub(super) fn left_over(self) -> Map<String, Value> {
         let mut body = self.body;
-        for entry in self.entries.iter().filter(|entry| entry.used && entry.origin == Origin::Body) {
+        for entry in self.entries.iter().filter(|entry| entry.used && entry.origin == FieldOrigin::Body) {
             remove(&mut body, &entry.path);
         }
         for path in &self.used {
             remove(&mut body, path);
         }
         prune(&mut body);
-        for entry in self.entries.into_iter().filter(|entry| !entry.used && entry.origin == Origin::Query) {
+        for entry in self.entries.into_iter().filter(|entry| !entry.used && entry.origin == FieldOrigin::Query) {
             let [normal, _] = entry.names;
             let empty = matches!(&entry.value, Value::Null) || entry.value == "";
             let lacks = || !names::is_read(&normal) && !body.keys().any(|key| names::normal(key) == normal);
@@ -184,19 +184,19 @@ impl Fields {
     }
 }
 
-impl Entry {
-    fn fault(&self, code: ProblemCode, reason: String) -> Fault {
+impl FieldValue {
+    fn fault(&self, code: ProblemCode, reason: String) -> FieldFault {
         let text = match &self.value {
             Value::String(text) => text.clone(),
             other => other.to_string(),
         };
-        let written = super::problem::plain(&self.path.join("."));
-        Fault { written, origin: self.origin, code, reason, text }
+        let written = super::rule_violation::plain(&self.path.join("."));
+        FieldFault { written, origin: self.origin, code, reason, text }
     }
 }
 
 /// Lists the single values of an object and of the groups in it.
-fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>) {
+fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<FieldValue>) {
     let group = path.last().map(|name| names::normal(name)).unwrap_or_default();
     for (name, value) in fields {
         let normal = names::normal(name);
@@ -209,7 +209,7 @@ fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>)
             Value::Object(_) | Value::Array(_) if !names::is_read(&normal) => {}
             _ => {
                 // `strategy.order.price` is the price of the group, as if that were an object.
-                let (group, normal) = match names::dotted(name) {
+                let (group, normal) = match names::split_dotted(name) {
                     Some((of, last)) => (names::normal(of), names::normal(last)),
                     None => (group.clone(), normal),
                 };
@@ -218,10 +218,10 @@ fn index(fields: &Map<String, Value>, path: &[String], entries: &mut Vec<Entry>)
                     continue;
                 }
                 let qualified = if group.is_empty() { String::new() } else { format!("{group}{normal}") };
-                entries.push(Entry {
+                entries.push(FieldValue {
                     names: [normal, qualified],
                     path,
-                    origin: Origin::Body,
+                    origin: FieldOrigin::Body,
                     value: value.clone(),
                     used: false,
                 });

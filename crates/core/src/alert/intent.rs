@@ -275,12 +275,12 @@ impl std::fmt::Display for OperatorReading {
 
 /// A strategy's position: `{{strategy.market_position}}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Position {
+pub(super) enum StrategyPosition {
     Flat,
     Held(Side),
 }
 
-impl Position {
+impl StrategyPosition {
     pub(super) fn from_word(word: &str) -> Option<Self> {
         match names::normal(word).as_str() {
             "flat" | "0" => Some(Self::Flat),
@@ -301,13 +301,13 @@ impl Position {
 
 /// What an alert says of an order and the position around it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Order {
+pub(super) struct OrderSigns {
     /// `action` and its like: BUY and SELL are the order's direction, TP_HIT and SL_HIT its reason.
     pub(super) signal: Option<Signal>,
     /// The position after the order.
-    pub(super) now: Option<Position>,
+    pub(super) now: Option<StrategyPosition>,
     /// The position before it.
-    pub(super) prev: Option<Position>,
+    pub(super) prev: Option<StrategyPosition>,
     /// The position's size after the order, compared with that before; unless both are told, none.
     pub(super) growth: Option<Ordering>,
     /// What the order's comment or id says of the reason.
@@ -316,7 +316,7 @@ pub(super) struct Order {
 
 /// Why an order cannot be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unclear {
+pub(super) enum UnclearOrder {
     /// Neither signal nor positions say what to do.
     NoSignal,
     /// An order against the previous position: whether that ended, shrank or turned, only the new one says.
@@ -327,7 +327,7 @@ pub(super) enum Unclear {
 
 /// What the signal says of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum OrderClaim {
     Direction(Side),
     Reason(ExitSignal),
     Nothing,
@@ -337,9 +337,9 @@ enum Told {
 ///
 /// The order's direction is certain (a buy never makes a long position smaller); sizes settle what direction and
 /// positions leave open, and may contradict them. Equal sizes say nothing: they come rounded.
-pub(super) fn resolve(order: &Order) -> Result<Intent, Unclear> {
-    use Position::{Flat, Held};
-    use Told::{Direction, Nothing, Reason};
+pub(super) fn resolve(order: &OrderSigns) -> Result<Intent, UnclearOrder> {
+    use OrderClaim::{Direction, Nothing, Reason};
+    use StrategyPosition::{Flat, Held};
 
     let told = match order.signal {
         Some(Signal::Buy) => Direction(Side::Buy),
@@ -355,22 +355,22 @@ pub(super) fn resolve(order: &Order) -> Result<Intent, Unclear> {
     match (order.now, order.prev, told) {
         // No position after the order: the signal is all there is.
         (None, _, Reason(reason)) => Ok(Intent::exit(reason)),
-        (None, _, Nothing) => Err(Unclear::NoSignal),
+        (None, _, Nothing) => Err(UnclearOrder::NoSignal),
         (None, None | Some(Flat), Direction(side)) => Ok(Intent::Entry { side }),
         (None, Some(Held(held)), Direction(side)) if held == side => Ok(Intent::Entry { side }),
-        (None, Some(Held(_)), Direction(_)) => Err(Unclear::NoPosition),
+        (None, Some(Held(_)), Direction(_)) => Err(UnclearOrder::NoPosition),
 
         // The position has ended.
-        (Some(Flat), Some(Held(held)), Direction(side)) if held == side => Err(Unclear::Contradiction),
+        (Some(Flat), Some(Held(held)), Direction(side)) if held == side => Err(UnclearOrder::Contradiction),
         (Some(Flat), Some(Held(held)), _) => Ok(Intent::Flat { side: Some(held), reason }),
         (Some(Flat), None, Direction(side)) => Ok(Intent::Flat { side: Some(side.opposite()), reason }),
         (Some(Flat), None, Reason(_) | Nothing) => Ok(Intent::Flat { side: None, reason }),
-        (Some(Flat), Some(Flat), _) => Err(Unclear::Contradiction),
+        (Some(Flat), Some(Flat), _) => Err(UnclearOrder::Contradiction),
 
         // A position where none was.
         (Some(Held(held)), Some(Flat), Direction(side)) if held == side => Ok(Intent::Entry { side }),
         (Some(Held(held)), Some(Flat), Nothing) => Ok(Intent::Entry { side: held }),
-        (Some(Held(_)), Some(Flat), Direction(_) | Reason(_)) => Err(Unclear::Contradiction),
+        (Some(Held(_)), Some(Flat), Direction(_) | Reason(_)) => Err(UnclearOrder::Contradiction),
 
         // The position was turned round.
         (Some(Held(held)), Some(Held(old)), Direction(side)) if held != old && held == side => {
@@ -379,20 +379,20 @@ pub(super) fn resolve(order: &Order) -> Result<Intent, Unclear> {
         (Some(Held(held)), Some(Held(old)), Nothing) if held != old => {
             Ok(Intent::Turn { closes: old, reason, opens: held })
         }
-        (Some(Held(held)), Some(Held(old)), _) if held != old => Err(Unclear::Contradiction),
+        (Some(Held(held)), Some(Held(old)), _) if held != old => Err(UnclearOrder::Contradiction),
 
         // The same position before and after, or nothing told of before.
         (Some(Held(held)), _, Direction(side)) if held == side && !shrank => Ok(Intent::Entry { side }),
-        (Some(Held(held)), _, Direction(side)) if held != side && !grew => Ok(reduced(held, reason)),
-        (Some(Held(held)), _, Reason(_)) if !grew => Ok(reduced(held, reason)),
-        (Some(Held(_)), _, Direction(_) | Reason(_)) => Err(Unclear::Contradiction),
+        (Some(Held(held)), _, Direction(side)) if held != side && !grew => Ok(reduce_intent(held, reason)),
+        (Some(Held(held)), _, Reason(_)) if !grew => Ok(reduce_intent(held, reason)),
+        (Some(Held(_)), _, Direction(_) | Reason(_)) => Err(UnclearOrder::Contradiction),
         (Some(Held(held)), _, Nothing) if grew => Ok(Intent::Entry { side: held }),
-        (Some(Held(held)), _, Nothing) if shrank => Ok(reduced(held, reason)),
-        (Some(Held(_)), _, Nothing) => Err(Unclear::NoSignal),
+        (Some(Held(held)), _, Nothing) if shrank => Ok(reduce_intent(held, reason)),
+        (Some(Held(_)), _, Nothing) => Err(UnclearOrder::NoSignal),
     }
 }
 
-fn reduced(side: Side, reason: Option<ExitSignal>) -> Intent {
+fn reduce_intent(side: Side, reason: Option<ExitSignal>) -> Intent {
     Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced }
 }
 

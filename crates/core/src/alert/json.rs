@@ -20,19 +20,19 @@ impl ToldTwice {
 /// An object in the making. Of two fields of one name that decide nothing the last counts, and of an empty one and
 /// another the other.
 #[derive(Default)]
-pub(super) struct Members {
+pub(super) struct ObjectMembers {
     fields: Map<String, Value>,
     /// The first field that is not empty, by its name in any spelling.
     first: HashMap<String, String>,
 }
 
-impl Members {
+impl ObjectMembers {
     /// Puts a field among the others.
     ///
     /// # Errors
     /// It decides, and stands there with another value.
     pub(super) fn put(&mut self, name: String, value: Value) -> Result<(), ToldTwice> {
-        let spelt = spelling(&name);
+        let spelt = normalize_name(&name);
         if is_blank(&value) {
             self.fields.entry(name).or_insert(value);
             return Ok(());
@@ -51,9 +51,9 @@ impl Members {
     fn differs(&self, before: &str, name: &str, value: &Value) -> bool {
         let Some(other) = self.fields.get(before).filter(|other| *other != value) else { return false };
         if before == name {
-            return decides(&spelling(name));
+            return decides(&normalize_name(name));
         }
-        other.is_object() == value.is_object() && is_read_once(&spelling(name))
+        other.is_object() == value.is_object() && is_read_once(&normalize_name(name))
     }
 
     pub(super) fn finish(self) -> Map<String, Value> {
@@ -62,7 +62,7 @@ impl Members {
 }
 
 /// One name in every spelling; `sl` and `sl%` are two.
-fn spelling(name: &str) -> String {
+fn normalize_name(name: &str) -> String {
     let normal = names::normal(name);
     if name.contains('%') { normal + "%" } else { normal }
 }
@@ -172,7 +172,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Members::default();
+        let mut object = ObjectMembers::default();
         while let Some((name, ToldOnce(value))) = members.next_entry()? {
             object.put(name, value).map_err(|ToldTwice| A::Error::custom(ToldTwice::MESSAGE))?;
         }

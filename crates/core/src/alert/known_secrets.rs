@@ -37,8 +37,8 @@ impl KnownSecrets {
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a str>) -> Self {
         let mut known: Vec<Vec<u8>> = Vec::new();
         for secret in secrets {
-            let plain = Layer::of(secret.as_bytes());
-            let decoded = plain.decoded();
+            let plain = DecodedLayer::of(secret.as_bytes());
+            let decoded = plain.decode();
             for form in [plain.bytes, decoded.bytes] {
                 let in_base64 = base64_forms(&form);
                 for form in std::iter::once(form).chain(in_base64) {
@@ -53,14 +53,14 @@ impl KnownSecrets {
 
     /// The text with every one of them cut out, and whatever has the form of a token of the API or of a bot.
     pub fn cut<'a>(&self, text: &'a [u8]) -> Cow<'a, [u8]> {
-        let mut layer = Layer::of(text);
+        let mut layer = DecodedLayer::of(text);
         let mut found = Vec::new();
         for round in 0..=ROUNDS {
             self.find(&layer, &mut found);
             if round == ROUNDS || !layer.bytes.iter().any(|byte| matches!(byte, b'%' | b'\\' | b'&')) {
                 break;
             }
-            layer = layer.decoded();
+            layer = layer.decode();
         }
         if found.is_empty() {
             return Cow::Borrowed(text);
@@ -79,7 +79,7 @@ impl KnownSecrets {
     }
 
     /// Adds where in the text secrets stand.
-    fn find(&self, layer: &Layer, found: &mut Vec<(usize, usize)>) {
+    fn find(&self, layer: &DecodedLayer, found: &mut Vec<(usize, usize)>) {
         let bytes = &layer.bytes;
         for secret in &self.0 {
             // In capitals it gives as much away.
@@ -140,13 +140,13 @@ fn run(bytes: &[u8], of: impl Fn(&u8) -> bool) -> usize {
 }
 
 /// A text, decoded some times, and where each byte of it comes from.
-struct Layer {
+struct DecodedLayer {
     bytes: Vec<u8>,
     /// Where in the original each byte begins; and where the last one ends.
     starts: Vec<usize>,
 }
 
-impl Layer {
+impl DecodedLayer {
     fn of(text: &[u8]) -> Self {
         Self { bytes: text.to_vec(), starts: (0..=text.len()).collect() }
     }
@@ -156,15 +156,15 @@ impl Layer {
         (self.starts[start], self.starts[end])
     }
 
-    fn decoded(&self) -> Self {
+    fn decode(&self) -> Self {
         let mut next = Self { bytes: Vec::with_capacity(self.bytes.len()), starts: Vec::new() };
         let mut at = 0;
         while at < self.bytes.len() {
-            let (decoded, length) = escape(&self.bytes[at..]).unwrap_or((Decoded::Byte(self.bytes[at]), 1));
+            let (decoded, length) = escape(&self.bytes[at..]).unwrap_or((DecodedByte::Byte(self.bytes[at]), 1));
             let before = next.bytes.len();
             match decoded {
-                Decoded::Byte(byte) => next.bytes.push(byte),
-                Decoded::Char(c) => next.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+                DecodedByte::Byte(byte) => next.bytes.push(byte),
+                DecodedByte::Char(c) => next.bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
             }
             next.starts.resize(next.starts.len() + next.bytes.len() - before, self.starts[at]);
             at += length;
@@ -174,24 +174,24 @@ impl Layer {
     }
 }
 
-enum Decoded {
+enum DecodedByte {
     Byte(u8),
     Char(char),
 }
 
 /// What an escape at the start of `rest` stands for, and its length.
-fn escape(rest: &[u8]) -> Option<(Decoded, usize)> {
+fn escape(rest: &[u8]) -> Option<(DecodedByte, usize)> {
     let hex = |range: std::ops::Range<usize>| {
         let digits = std::str::from_utf8(rest.get(range)?).ok()?;
         digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then(|| u32::from_str_radix(digits, 16).ok())?
     };
     match (rest[0], rest.get(1)) {
-        (b'%', _) => Some((Decoded::Byte(u8::try_from(hex(1..3)?).ok()?), 3)),
-        (b'\\', Some(b'u')) => Some((Decoded::Char(char::from_u32(hex(2..6)?)?), 6)),
-        (b'\\', Some(mark @ (b'"' | b'\\' | b'/'))) => Some((Decoded::Byte(*mark), 2)),
+        (b'%', _) => Some((DecodedByte::Byte(u8::try_from(hex(1..3)?).ok()?), 3)),
+        (b'\\', Some(b'u')) => Some((DecodedByte::Char(char::from_u32(hex(2..6)?)?), 6)),
+        (b'\\', Some(mark @ (b'"' | b'\\' | b'/'))) => Some((DecodedByte::Byte(*mark), 2)),
         (b'&', _) => {
             let end = rest.iter().take(ENTITY_BYTES_MAX).position(|byte| *byte == b';')?;
-            Some((Decoded::Char(entities::character(std::str::from_utf8(&rest[1..end]).ok()?)?), end + 1))
+            Some((DecodedByte::Char(entities::character(std::str::from_utf8(&rest[1..end]).ok()?)?), end + 1))
         }
         _ => None,
     }

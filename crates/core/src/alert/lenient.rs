@@ -12,8 +12,8 @@ use std::str::{CharIndices, FromStr};
 
 use serde_json::{Map, Number, Value};
 
-use super::json::Members;
-use super::source::{DEPTH_MAX, FIELDS_MAX, Unreadable};
+use super::json::ObjectMembers;
+use super::source::{DEPTH_MAX, FIELDS_MAX, UnreadableBody};
 
 /// A name longer than this is a missing quote.
 const NAME_CHARS_MAX: usize = 200;
@@ -22,13 +22,13 @@ const NAME_CHARS_MAX: usize = 200;
 const PLACEHOLDER_BYTES_MAX: usize = 200;
 
 /// Reads a text that starts with `{`.
-pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
+pub(super) fn read(text: &str) -> Result<Map<String, Value>, UnreadableBody> {
     read_from(text, 0)
 }
 
 /// Reads the object that starts at a byte of the text, and ends with it.
-pub(super) fn read_from(text: &str, start: usize) -> Result<Map<String, Value>, Unreadable> {
-    let mut reader = Reader { text, chars: text.char_indices().peekable(), fields: 0 };
+pub(super) fn read_from(text: &str, start: usize) -> Result<Map<String, Value>, UnreadableBody> {
+    let mut reader = LenientReader { text, chars: text.char_indices().peekable(), fields: 0 };
     while reader.chars.next_if(|(at, _)| *at < start).is_some() {}
     reader.blank()?;
     let fields = reader.object(1)?;
@@ -38,13 +38,13 @@ pub(super) fn read_from(text: &str, start: usize) -> Result<Map<String, Value>, 
     }
     match reader.peek() {
         None => Ok(fields),
-        Some('{') => Err(Unreadable::SeveralOrders("one object stands behind another")),
+        Some('{') => Err(UnreadableBody::SeveralOrders("one object stands behind another")),
         Some(_) => Err(reader.wrong("the text after the closing } does not belong to the alert")),
     }
 }
 
 /// A value without quotes: null, true, false, a number that is spelt as JSON spells it, else a text.
-pub(super) fn typed(text: &str) -> Value {
+pub(super) fn read_typed(text: &str) -> Value {
     match text {
         "" | "null" | "undefined" | "None" => Value::Null,
         "true" | "True" => Value::Bool(true),
@@ -78,13 +78,13 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200e}' | '\u{200f}')
 }
 
-struct Reader<'a> {
+struct LenientReader<'a> {
     text: &'a str,
     chars: Peekable<CharIndices<'a>>,
     fields: usize,
 }
 
-impl Reader<'_> {
+impl LenientReader<'_> {
     fn peek(&mut self) -> Option<char> {
         self.chars.peek().map(|(_, c)| *c)
     }
@@ -106,10 +106,10 @@ impl Reader<'_> {
         self.chars.next_if(|(_, c)| wanted(*c)).is_some()
     }
 
-    fn wrong(&mut self, expected: &'static str) -> Unreadable {
+    fn wrong(&mut self, expected: &'static str) -> UnreadableBody {
         let before = &self.text[..self.at()];
         let line_start = before.rfind('\n').map_or(0, |i| i + 1);
-        Unreadable::Syntax {
+        UnreadableBody::Syntax {
             line: before.matches('\n').count() + 1,
             column: before[line_start..].chars().count() + 1,
             expected,
@@ -117,7 +117,7 @@ impl Reader<'_> {
     }
 
     /// Passes over white space and comments; tells whether a line ended.
-    fn blank(&mut self) -> Result<bool, Unreadable> {
+    fn blank(&mut self) -> Result<bool, UnreadableBody> {
         let mut newline = false;
         loop {
             while let Some((_, c)) = self.chars.next_if(|(_, c)| is_blank(*c)) {
@@ -133,7 +133,7 @@ impl Reader<'_> {
         }
     }
 
-    fn block_comment(&mut self) -> Result<(), Unreadable> {
+    fn block_comment(&mut self) -> Result<(), UnreadableBody> {
         let mut star = false;
         self.take();
         self.take();
@@ -146,17 +146,17 @@ impl Reader<'_> {
         Err(self.wrong("the comment that starts with /* does not end"))
     }
 
-    fn count_field(&mut self) -> Result<(), Unreadable> {
+    fn count_field(&mut self) -> Result<(), UnreadableBody> {
         self.fields += 1;
-        if self.fields > FIELDS_MAX { Err(Unreadable::TooManyFields) } else { Ok(()) }
+        if self.fields > FIELDS_MAX { Err(UnreadableBody::TooManyFields) } else { Ok(()) }
     }
 
     /// An object, from its `{` on.
-    fn object(&mut self, depth: usize) -> Result<Map<String, Value>, Unreadable> {
+    fn object(&mut self, depth: usize) -> Result<Map<String, Value>, UnreadableBody> {
         if depth > DEPTH_MAX {
-            return Err(Unreadable::TooDeep);
+            return Err(UnreadableBody::TooDeep);
         }
-        let mut members = Members::default();
+        let mut members = ObjectMembers::default();
         self.take();
         loop {
             self.commas()?;
@@ -169,15 +169,15 @@ impl Reader<'_> {
             let name = self.name()?;
             let value = self.value(depth)?;
             members.put(name, value)?;
-            self.separated('}')?;
+            self.read_separator('}')?;
         }
         self.take();
         Ok(members.finish())
     }
 
-    fn list(&mut self, depth: usize) -> Result<Vec<Value>, Unreadable> {
+    fn list(&mut self, depth: usize) -> Result<Vec<Value>, UnreadableBody> {
         if depth > DEPTH_MAX {
-            return Err(Unreadable::TooDeep);
+            return Err(UnreadableBody::TooDeep);
         }
         let mut items = Vec::new();
         self.take();
@@ -190,14 +190,14 @@ impl Reader<'_> {
             }
             self.count_field()?;
             items.push(self.value(depth)?);
-            self.separated(']')?;
+            self.read_separator(']')?;
         }
         self.take();
         Ok(items)
     }
 
     /// White space and any number of commas, or semicolons: doubled ones and a trailing one mean nothing.
-    fn commas(&mut self) -> Result<(), Unreadable> {
+    fn commas(&mut self) -> Result<(), UnreadableBody> {
         self.blank()?;
         while self.take_if(|c| matches!(c, ',' | ';')) {
             self.blank()?;
@@ -206,7 +206,7 @@ impl Reader<'_> {
     }
 
     /// After a member: a comma, the end, or at least the end of the line.
-    fn separated(&mut self, close: char) -> Result<(), Unreadable> {
+    fn read_separator(&mut self, close: char) -> Result<(), UnreadableBody> {
         let newline = self.blank()?;
         match self.peek() {
             Some(c) if matches!(c, ',' | ';') || c == close || newline => Ok(()),
@@ -215,9 +215,9 @@ impl Reader<'_> {
         }
     }
 
-    fn name(&mut self) -> Result<String, Unreadable> {
+    fn name(&mut self) -> Result<String, UnreadableBody> {
         let name = match self.peek() {
-            Some(c) if is_quote(c) => self.quoted(c)?,
+            Some(c) if is_quote(c) => self.read_quoted(c)?,
             _ => self.bare_name()?,
         };
         self.blank()?;
@@ -227,7 +227,7 @@ impl Reader<'_> {
         Ok(name)
     }
 
-    fn bare_name(&mut self) -> Result<String, Unreadable> {
+    fn bare_name(&mut self) -> Result<String, UnreadableBody> {
         let mut name = String::new();
         while let Some((_, c)) =
             self.chars.next_if(|(_, c)| !matches!(c, ':' | '=' | ',' | '{' | '}' | '[' | ']' | '\n'))
@@ -241,19 +241,19 @@ impl Reader<'_> {
         if name.is_empty() { Err(self.wrong("a field's name is missing")) } else { Ok(name.to_owned()) }
     }
 
-    fn value(&mut self, depth: usize) -> Result<Value, Unreadable> {
+    fn value(&mut self, depth: usize) -> Result<Value, UnreadableBody> {
         self.blank()?;
         match self.peek() {
             Some('{') if !self.rest().starts_with("{{") => self.object(depth + 1).map(Value::Object),
             Some('[') => self.list(depth + 1).map(Value::Array),
-            Some(c) if is_quote(c) => self.quoted(c).map(Value::String),
+            Some(c) if is_quote(c) => self.read_quoted(c).map(Value::String),
             _ => self.bare_value(),
         }
     }
 
     /// A value without quotes, up to a comma, a closing bracket or the line's end. It may hold placeholders, and
     /// apostrophes, but no double quotes: there a comma would be missing.
-    fn bare_value(&mut self) -> Result<Value, Unreadable> {
+    fn bare_value(&mut self) -> Result<Value, UnreadableBody> {
         let start = self.at();
         while let Some(c) = self.peek() {
             let comment = c == '/' && self.at() > start && self.comment_follows();
@@ -267,7 +267,7 @@ impl Reader<'_> {
             }
         }
         let end = self.at();
-        Ok(typed(self.text[start..end].trim_matches(is_blank)))
+        Ok(read_typed(self.text[start..end].trim_matches(is_blank)))
     }
 
     /// Whether a comment starts here: behind a space only, so that `https://` is none.
@@ -281,7 +281,7 @@ impl Reader<'_> {
         self.rest().trim_start_matches(';').trim_start().starts_with(is_quote)
     }
 
-    fn placeholder(&mut self) -> Result<(), Unreadable> {
+    fn placeholder(&mut self) -> Result<(), UnreadableBody> {
         let at = self.at();
         let rest = &self.text.as_bytes()[at..];
         let window = &rest[..rest.len().min(PLACEHOLDER_BYTES_MAX)];
@@ -296,7 +296,7 @@ impl Reader<'_> {
     }
 
     /// A text in quotes. A quote closes it only where something may follow a text: so `'trader's pick'` is one text.
-    fn quoted(&mut self, open: char) -> Result<String, Unreadable> {
+    fn read_quoted(&mut self, open: char) -> Result<String, UnreadableBody> {
         let mut text = String::new();
         self.take();
         while let Some(c) = self.take() {

@@ -2,7 +2,7 @@
 //! nobody sees. They are the letters that they look like.
 
 /// The letter or digit that `c` is a form of; none for what is not seen, and for accents that stand apart.
-pub(super) fn unstyled(c: char) -> Option<char> {
+pub(super) fn unstyle(c: char) -> Option<char> {
     let code = u32::from(c);
     match code {
         0xad | 0x300..=0x36f | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x2064 | 0xfe00..=0xfe0f | 0xfeff => None,
@@ -22,7 +22,7 @@ fn letter(place: u32) -> Option<char> {
 
 /// The text in such letters.
 pub(super) fn unstyled_text(text: &str) -> String {
-    text.chars().filter_map(unstyled).collect()
+    text.chars().filter_map(unstyle).collect()
 }
 
 #[cfg(test)]

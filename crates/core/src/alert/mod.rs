@@ -11,8 +11,8 @@ pub mod duplicate;
 pub mod intent;
 pub mod known_secrets;
 pub mod payload;
-pub mod problem;
 pub mod render;
+pub mod rule_violation;
 pub mod rules;
 pub mod settling;
 

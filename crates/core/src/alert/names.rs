@@ -73,7 +73,7 @@ pub(super) const ORDERS: &[&str] = &["orders", "alerts", "signals", "trades"];
 
 /// A name's normal form.
 pub(super) fn normal(name: &str) -> String {
-    let letters = name.chars().filter_map(letters::unstyled).filter(|c| c.is_alphanumeric());
+    let letters = name.chars().filter_map(letters::unstyle).filter(|c| c.is_alphanumeric());
     letters.flat_map(char::to_lowercase).collect()
 }
 
@@ -84,7 +84,7 @@ pub(super) fn is_group(normal: &str) -> bool {
 
 /// What stands before the last dot of a name (`order` of `strategy.order.id`), and the name itself; none where that is no
 /// group.
-pub(super) fn dotted(name: &str) -> Option<(&str, &str)> {
+pub(super) fn split_dotted(name: &str) -> Option<(&str, &str)> {
     let (before, last) = name.rsplit_once('.')?;
     let groups = before.split('.').all(|part| is_group(&normal(part)));
     (groups && !normal(last).is_empty()).then(|| (before.rsplit('.').next().unwrap_or_default(), last))

@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::json::Members;
-use super::lenient::{self, typed};
-use super::source::{FIELDS_MAX, Unreadable};
+use super::json::ObjectMembers;
+use super::lenient::{self, read_typed};
+use super::source::{FIELDS_MAX, UnreadableBody};
 
 /// What may stand between two pairs of a line.
 const BETWEEN: [char; 4] = [',', ';', '|', '\t'];
@@ -20,14 +20,14 @@ const NAME_CHARS_MAX: usize = 40;
 const QUOTED_BYTES_MAX: usize = 4_096;
 
 /// Reads the pairs of a text. Lines without a pair are passed over. Two symbols, or two signals, are those of two orders.
-pub(super) fn read(text: &str) -> Result<Map<String, Value>, Unreadable> {
-    let mut fields = Members::default();
+pub(super) fn read(text: &str) -> Result<Map<String, Value>, UnreadableBody> {
+    let mut fields = ObjectMembers::default();
     let mut count = 0;
     for line in text.split(['\n', '\r']) {
         for (name, value) in line_pairs(line) {
             count += 1;
             if count > FIELDS_MAX {
-                return Err(Unreadable::TooManyFields);
+                return Err(UnreadableBody::TooManyFields);
             }
             fields.put(name.to_owned(), value_of(value))?;
         }
@@ -93,6 +93,6 @@ fn value_of(text: &str) -> Value {
         (Some(open), Some(close)) if lenient::is_quote(open) && lenient::closes(open, close) => {
             Value::String(chars.as_str().to_owned())
         }
-        _ => typed(text),
+        _ => read_typed(text),
     }
 }

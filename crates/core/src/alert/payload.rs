@@ -1,10 +1,10 @@
 //! What a request to the webhook says: its body and query, read into an alert's fields (product, "Intake").
 //!
-//! Reading never fails for a field: what is wrong with one is a [`Problem`], so that all of them can be named at once.
-//! Only a body of which nothing can be made is [`Unreadable`]. The rules that need a configuration or the time are in
+//! Reading never fails for a field: what is wrong with one is a [`RuleViolation`], so that all of them can be named at once.
+//! Only a body of which nothing can be made is [`UnreadableBody`]. The rules that need a configuration or the time are in
 //! [`super::rules`].
 
-mod again;
+mod reread;
 mod unread;
 
 use std::borrow::Cow;
@@ -13,24 +13,24 @@ use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 use super::document::AlertData;
-use super::fields::{Fields, Found, Origin};
+use super::fields::{FieldLookup, FieldOrigin, RequestFields};
 use super::intent::signs::collect;
 use super::intent::{Intent, reading};
-use super::levels::{Given, Levels};
+pub use super::levels::GivenLevels;
+use super::levels::PriceLevels;
 use super::names;
-use super::problem::{Problem, ProblemCode, plain};
-use super::redact::Secrets;
+use super::redact::RedactedSecrets;
+use super::rule_violation::{ProblemCode, RuleViolation, plain};
 use super::{query, source, values};
 use crate::market::{Signal, Symbol, Timeframe};
 use crate::money::{Amount, Price};
 use crate::time::Time;
 use crate::user::RiskLevel;
 
-pub(super) use self::again::json;
-pub use self::again::{Otherwise, body_text, is_about_intent, read_again, read_otherwise};
-pub use super::levels::Given as GivenLevels;
+pub(super) use self::reread::json;
+pub use self::reread::{ChangedReading, body_text, is_about_intent, read_again, read_otherwise};
 pub use super::redact::{scrub, scrub_query};
-pub use super::source::Unreadable;
+pub use super::source::UnreadableBody;
 
 /// The most characters of a strategy's name, an alert's id or a trade's.
 pub const NAME_CHARS_MAX: usize = 200;
@@ -79,7 +79,7 @@ pub struct Payload {
     /// The take profits behind the first, in their order.
     pub targets: Vec<Price>,
     /// The levels as they are given: of those in percent the intent makes prices.
-    pub levels: Given,
+    pub levels: GivenLevels,
     pub timestamp: Option<Time>,
     /// Whether the timestamp stands in the body. One in the query is the same in every alert.
     pub timestamp_in_body: bool,
@@ -97,7 +97,7 @@ pub struct Payload {
     /// The body as it was read, without secrets: `webhook.rawPayload`.
     pub raw: Document,
     /// Everything wrong with the fields themselves, each field at most once.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<RuleViolation>,
 }
 
 impl Payload {
@@ -110,7 +110,7 @@ impl Payload {
 
     /// Makes prices of the levels.
     fn resolve_levels(&mut self) {
-        let Levels { take_profit, stop_loss, targets } =
+        let PriceLevels { take_profit, stop_loss, targets } =
             self.levels.resolve(self.intent.and_then(Intent::opens), self.price);
         (self.take_profit, self.stop_loss, self.targets) = (take_profit, stop_loss, targets);
     }
@@ -161,19 +161,19 @@ impl Payload {
 /// # Errors
 /// Nothing can be made of the body: it is no UTF-8 text, no JSON object (nor near enough to one), has no fields, too
 /// many, or too deep ones.
-pub fn read(body: &[u8], query: &str) -> Result<Payload, Unreadable> {
+pub fn read(body: &[u8], query: &str) -> Result<Payload, UnreadableBody> {
     let source = source::read(body)?;
     let (mut fields, mut query) = (source.fields, query::read(query)?);
     if fields.is_empty() && query.is_empty() {
         let blank = source.text.is_some_and(|text| text.is_empty());
-        return Err(if blank { Unreadable::Empty } else { Unreadable::NoFields });
+        return Err(if blank { UnreadableBody::Empty } else { UnreadableBody::NoFields });
     }
-    let mut secrets = Secrets::default();
+    let mut secrets = RedactedSecrets::default();
     secrets.strip(&mut fields);
     secrets.strip(&mut query);
     secrets.learn(&fields);
     secrets.clean(&mut fields);
-    let unwrapped = source::unwrapped(&fields)?.map(|mut inner| {
+    let unwrapped = source::unwrap_fields(&fields)?.map(|mut inner| {
         secrets.strip(&mut inner);
         secrets.clean(&mut inner);
         secrets.clean(&mut fields);
@@ -185,23 +185,23 @@ pub fn read(body: &[u8], query: &str) -> Result<Payload, Unreadable> {
     if let Some(text) = source.text {
         raw.insert(TEXT_KEY, secrets.clean_text(&text).into_owned());
     }
-    Ok(Reader { fields: Fields::new(fields, query), problems: Vec::new() }.payload(raw))
+    Ok(PayloadReader { fields: RequestFields::new(fields, query), problems: Vec::new() }.payload(raw))
 }
 
-struct Reader {
-    fields: Fields,
-    problems: Vec<Problem>,
+struct PayloadReader {
+    fields: RequestFields,
+    problems: Vec<RuleViolation>,
 }
 
-impl Reader {
+impl PayloadReader {
     fn payload(mut self, raw: Document) -> Payload {
-        let symbol = self.required("symbol", names::SYMBOL, values::symbol, "\"{{ticker}}\"");
+        let symbol = self.read_required("symbol", names::SYMBOL, values::symbol, "\"{{ticker}}\"");
         let exchange = match self.fields.look(names::EXCHANGE, values::symbol) {
-            Found::Value(exchange, _) => Some(exchange.as_str().to_owned()),
-            Found::Unusable(_) | Found::Nothing => None,
+            FieldLookup::Value(exchange, _) => Some(exchange.as_str().to_owned()),
+            FieldLookup::Unusable(_) | FieldLookup::Nothing => None,
         };
         let timeframe = self.timeframe();
-        let strategy = self.required(
+        let strategy = self.read_required(
             "strategy",
             names::STRATEGY,
             values::words(NAME_CHARS_MAX),
@@ -209,7 +209,7 @@ impl Reader {
         );
         let comment = self.optional(names::COMMENT, values::words(usize::MAX));
         let (signal, intent) = self.intent();
-        let price = self.required("price", names::PRICE, values::price, "{{close}}");
+        let price = self.read_required("price", names::PRICE, values::price, "{{close}}");
         let (levels, problems) = self.fields.take_levels();
         self.problems.extend(problems);
         let timestamp = self.allowed_with_origin("timestamp", names::TIMESTAMP, values::timestamp);
@@ -232,7 +232,7 @@ impl Reader {
             targets: Vec::new(),
             levels,
             timestamp: timestamp.map(|(at, _)| at),
-            timestamp_in_body: timestamp.is_some_and(|(_, origin)| origin == Origin::Body),
+            timestamp_in_body: timestamp.is_some_and(|(_, origin)| origin == FieldOrigin::Body),
             alert_id,
             quantity,
             trade_ref,
@@ -248,28 +248,33 @@ impl Reader {
     }
 
     /// A field that every alert must have (seed 2.7). `example` says what to write.
-    fn required<T>(
+    fn read_required<T>(
         &mut self,
         field: &str,
         names: &[&str],
-        read: impl Fn(&Value) -> values::Reading<T>,
+        read: impl Fn(&Value) -> values::ValueReading<T>,
         example: &str,
     ) -> Option<T> {
         match self.fields.take(names, read) {
-            Found::Value(value, _) => Some(value),
-            Found::Unusable(fault) => {
+            FieldLookup::Value(value, _) => Some(value),
+            FieldLookup::Unusable(fault) => {
                 self.problems.push(fault.problem(field));
                 None
             }
-            Found::Nothing => {
-                self.problems.push(missing(field, example));
+            FieldLookup::Nothing => {
+                self.problems.push(missing_field(field, example));
                 None
             }
         }
     }
 
     /// A field that may be absent, but not wrong.
-    fn allowed<T>(&mut self, field: &str, names: &[&str], read: impl Fn(&Value) -> values::Reading<T>) -> Option<T> {
+    fn read_allowed<T>(
+        &mut self,
+        field: &str,
+        names: &[&str],
+        read: impl Fn(&Value) -> values::ValueReading<T>,
+    ) -> Option<T> {
         self.allowed_with_origin(field, names, read).map(|(value, _)| value)
     }
 
@@ -277,23 +282,23 @@ impl Reader {
         &mut self,
         field: &str,
         names: &[&str],
-        read: impl Fn(&Value) -> values::Reading<T>,
-    ) -> Option<(T, Origin)> {
+        read: impl Fn(&Value) -> values::ValueReading<T>,
+    ) -> Option<(T, FieldOrigin)> {
         match self.fields.take(names, read) {
-            Found::Value(value, origin) => Some((value, origin)),
-            Found::Unusable(fault) => {
+            FieldLookup::Value(value, origin) => Some((value, origin)),
+            FieldLookup::Unusable(fault) => {
                 self.problems.push(fault.problem(field));
                 None
             }
-            Found::Nothing => None,
+            FieldLookup::Nothing => None,
         }
     }
 
     /// A field that an alert can do without: where it is wrong, it is left among the additional data.
-    fn optional<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> values::Reading<T>) -> Option<T> {
+    fn optional<T>(&mut self, names: &[&str], read: impl Fn(&Value) -> values::ValueReading<T>) -> Option<T> {
         match self.fields.take(names, values::optional(read)) {
-            Found::Value(value, _) => Some(value),
-            Found::Unusable(_) | Found::Nothing => None,
+            FieldLookup::Value(value, _) => Some(value),
+            FieldLookup::Unusable(_) | FieldLookup::Nothing => None,
         }
     }
 
@@ -301,25 +306,25 @@ impl Reader {
     /// counts as absent.
     fn identifier(&mut self, field: &str, names: &[&str]) -> Option<String> {
         match self.fields.take(names, values::words(NAME_CHARS_MAX)) {
-            Found::Value(name, _) => Some(name),
-            Found::Unusable(fault) => {
+            FieldLookup::Value(name, _) => Some(name),
+            FieldLookup::Unusable(fault) => {
                 let long = (fault.code == ProblemCode::TooLong).then(|| fault.problem(field));
                 self.problems.extend(long);
                 None
             }
-            Found::Nothing => None,
+            FieldLookup::Nothing => None,
         }
     }
 
     fn timeframe(&mut self) -> Option<GivenTimeframe> {
         match self.fields.take(names::TIMEFRAME, values::timeframe) {
-            Found::Value(timeframe, _) => Some(timeframe),
-            Found::Unusable(fault) => {
+            FieldLookup::Value(timeframe, _) => Some(timeframe),
+            FieldLookup::Unusable(fault) => {
                 self.problems.push(fault.problem("timeframe"));
                 (fault.code == ProblemCode::UnknownTimeframe).then(|| GivenTimeframe::Unknown(plain(&fault.text)))
             }
-            Found::Nothing => {
-                self.problems.push(missing("timeframe", "\"{{interval}}\""));
+            FieldLookup::Nothing => {
+                self.problems.push(missing_field("timeframe", "\"{{interval}}\""));
                 None
             }
         }
@@ -328,17 +333,18 @@ impl Reader {
     /// What the alert asks for, from all that bears on it.
     fn intent(&mut self) -> (Option<Signal>, Option<Intent>) {
         let mut signs = collect(&self.fields);
-        signs.now = self.allowed("market_position", names::POSITION, values::position);
-        let prev = self.allowed("prev_market_position", names::PREV_POSITION, values::position);
+        signs.now = self.read_allowed("market_position", names::POSITION, values::position);
+        let prev = self.read_allowed("prev_market_position", names::PREV_POSITION, values::position);
         signs.prev = prev.or(signs.prev);
         signs.growth = self.growth();
         signs.price = match self.fields.look(names::PRICE, values::price) {
-            Found::Value(price, _) => Some(price),
-            Found::Unusable(_) | Found::Nothing => None,
+            FieldLookup::Value(price, _) => Some(price),
+            FieldLookup::Unusable(_) | FieldLookup::Nothing => None,
         };
         let read = reading::read(&signs);
         // What stands in the URL is kept among the rest: the URL itself is not.
-        let of_body = read.read_from.iter().map(|heard| heard.place()).filter(|(_, origin)| *origin == Origin::Body);
+        let of_body =
+            read.read_from.iter().map(|heard| heard.place()).filter(|(_, origin)| *origin == FieldOrigin::Body);
         of_body.for_each(|(path, _)| self.fields.use_up_of_body(path));
         match read.intent {
             Ok(intent) => (Some(intent.signal()), Some(intent)),
@@ -357,8 +363,12 @@ impl Reader {
     }
 }
 
-fn missing(field: &str, example: &str) -> Problem {
-    Problem::new(field, ProblemCode::Missing, format!("{field} is missing: add {field} to the message, with {example}"))
+fn missing_field(field: &str, example: &str) -> RuleViolation {
+    RuleViolation::new(
+        field,
+        ProblemCode::Missing,
+        format!("{field} is missing: add {field} to the message, with {example}"),
+    )
 }
 
 /// Fields as BSON, as the JavaScript driver would store them.

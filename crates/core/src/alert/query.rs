@@ -2,20 +2,20 @@
 
 use serde_json::{Map, Value};
 
-use super::json::{self, Members};
-use super::lenient::typed;
-use super::source::{FIELDS_MAX, Unreadable};
+use super::json::{self, ObjectMembers};
+use super::lenient::read_typed;
+use super::source::{FIELDS_MAX, UnreadableBody};
 
 /// Reads a query, `a=b&c=d`, percent-encoded. Of a name that stands there twice the last counts, but for those that
 /// decide.
-pub(super) fn read(query: &str) -> Result<Map<String, Value>, Unreadable> {
+pub(super) fn read(query: &str) -> Result<Map<String, Value>, UnreadableBody> {
     let pairs = pairs(query);
     if pairs.len() > FIELDS_MAX {
-        return Err(Unreadable::TooManyFields);
+        return Err(UnreadableBody::TooManyFields);
     }
-    let mut fields = Members::default();
+    let mut fields = ObjectMembers::default();
     for (name, value) in pairs {
-        fields.put(name, typed(value.trim()))?;
+        fields.put(name, read_typed(value.trim()))?;
     }
     let fields = fields.finish();
     json::check_texts(fields.values())?;
@@ -53,6 +53,6 @@ mod tests {
 
     #[test]
     fn a_query_is_bounded() {
-        assert_eq!(read(&"a=1&".repeat(300)), Err(Unreadable::TooManyFields));
+        assert_eq!(read(&"a=1&".repeat(300)), Err(UnreadableBody::TooManyFields));
     }
 }

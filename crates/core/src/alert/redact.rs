@@ -22,9 +22,9 @@ const NAME_BYTES_MAX: usize = 64;
 /// A text with the values of everything in it that is named like a secret cut out. For bodies that could not be read
 /// and are kept for the operators.
 pub fn scrub(text: &str) -> String {
-    let mut secrets = Secrets::default();
-    let text = entities::decoded(text);
-    let scrubbed = scrubbed(&text, |value, sure| secrets.remember_text(value, sure));
+    let mut secrets = RedactedSecrets::default();
+    let text = entities::decode_entities(text);
+    let scrubbed = scrub_text(&text, |value, sure| secrets.remember_text(value, sure));
     secrets.without_remembered(scrubbed).into_owned()
 }
 
@@ -33,7 +33,7 @@ pub fn scrub(text: &str) -> String {
 pub fn scrub_query(query: &str) -> String {
     let pairs = super::query::pairs(query);
     let (secrets, others): (Vec<_>, Vec<_>) = pairs.into_iter().partition(|(name, _)| names::names_a_secret(name));
-    let mut known = Secrets::default();
+    let mut known = RedactedSecrets::default();
     for (name, value) in &secrets {
         known.remember_text(value, names::is_surely_secret(&names::normal(name)));
     }
@@ -44,9 +44,9 @@ pub fn scrub_query(query: &str) -> String {
 
 /// The secrets that a request's fields held.
 #[derive(Debug, Default)]
-pub(super) struct Secrets(Vec<String>);
+pub(super) struct RedactedSecrets(Vec<String>);
 
-impl Secrets {
+impl RedactedSecrets {
     /// Takes every field named like a secret out of `fields`, at any depth, and remembers its value.
     pub(super) fn strip(&mut self, fields: &mut Map<String, Value>) {
         let by_label = is_labelled_as_secret(fields);
@@ -76,7 +76,7 @@ impl Secrets {
     pub(super) fn learn(&mut self, fields: &Map<String, Value>) {
         for text in fields.values().filter_map(Value::as_str) {
             let mut found = Vec::new();
-            scrubbed(text, |value, sure| found.push((value.to_owned(), sure)));
+            scrub_text(text, |value, sure| found.push((value.to_owned(), sure)));
             found.iter().for_each(|(value, sure)| self.remember_text(value, *sure));
         }
     }
@@ -120,7 +120,7 @@ impl Secrets {
 
     /// The text without secrets.
     pub(super) fn clean_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.without_remembered(scrubbed(text, |_, _| {}))
+        self.without_remembered(scrub_text(text, |_, _| {}))
     }
 
     fn without_remembered<'a>(&self, mut cleaned: Cow<'a, str>) -> Cow<'a, str> {
@@ -153,7 +153,7 @@ fn is_no_word(text: &str) -> bool {
 
 /// Cuts out what follows `secret:`, `"api_key" = ` and the like. Rather too much than too little: the text is for
 /// people to read, nothing is read from it.
-fn scrubbed(text: &str, mut found: impl FnMut(&str, bool)) -> Cow<'_, str> {
+fn scrub_text(text: &str, mut found: impl FnMut(&str, bool)) -> Cow<'_, str> {
     let mut out = String::new();
     let mut kept = 0;
     let mut from = 0;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::intent::{ExitSignal, Intent, Position, PositionChange};
+use super::intent::{ExitSignal, Intent, PositionChange, StrategyPosition};
 use super::payload::Payload;
 use crate::market::Side;
 use crate::money::Price;
@@ -47,8 +47,8 @@ fn number(price: Price) -> Value {
 /// The fields of which `intent::reading` makes this intent.
 pub(super) fn words(intent: Intent) -> Vec<(&'static str, String)> {
     let word = |name, word: &str| (name, word.to_owned());
-    let side = |side: Option<Side>| side.map(|side| word("side", Position::Held(side).as_str()));
-    let position = |name, position: Position| word(name, position.as_str());
+    let side = |side: Option<Side>| side.map(|side| word("side", StrategyPosition::Held(side).as_str()));
+    let position = |name, position: StrategyPosition| word(name, position.as_str());
     let signal = |reason: Option<ExitSignal>| reason.map(|reason| word("signal", reason.as_str()));
     match intent {
         Intent::Entry { side } => vec![word("signal", side.as_str())],
@@ -57,15 +57,19 @@ pub(super) fn words(intent: Intent) -> Vec<(&'static str, String)> {
         }
         Intent::Exit { reason, side: of, .. } => signal(Some(reason)).into_iter().chain(side(of)).collect(),
         Intent::Flat { side: of, reason } => {
-            let prev = of.map(|of| position("prev_market_position", Position::Held(of)));
-            signal(reason).into_iter().chain([position("market_position", Position::Flat)]).chain(prev).collect()
+            let prev = of.map(|of| position("prev_market_position", StrategyPosition::Held(of)));
+            signal(reason)
+                .into_iter()
+                .chain([position("market_position", StrategyPosition::Flat)])
+                .chain(prev)
+                .collect()
         }
         Intent::Turn { closes, reason, opens } => {
             let comment = reason.map(|reason| word("comment", reason.as_str()));
             let turn = [
                 word("signal", opens.as_str()),
-                position("market_position", Position::Held(opens)),
-                position("prev_market_position", Position::Held(closes)),
+                position("market_position", StrategyPosition::Held(opens)),
+                position("prev_market_position", StrategyPosition::Held(closes)),
             ];
             turn.into_iter().chain(comment).collect()
         }

@@ -11,11 +11,13 @@ mod price;
 
 use bson::Document;
 
-use super::document::{Alert, AlertData, AlertExtension, AlertStatistics, PricePoint, Processing, Source, Webhook};
+use super::document::{
+    Alert, AlertData, AlertExtension, AlertProcessing, AlertStatistics, PricePoint, Source, WebhookReceipt,
+};
 use super::intent::Intent;
 use super::payload::{GivenTimeframe, Payload};
-use super::problem::{Problem, ProblemCode, shown};
-use crate::config::{AlertConfiguration, AlertTypes, ConfigStatus, RequiredField, SignalSet};
+use super::rule_violation::{ProblemCode, RuleViolation, show_value};
+use crate::alert_configuration::{AlertConfiguration, AlertTypes, ConfigStatus, RequiredField, SignalSet};
 use crate::id::{AlertId, ConfigId};
 use crate::market::{Side, Signal, Symbol, Timeframe};
 use crate::money::{Amount, Price};
@@ -57,7 +59,7 @@ pub struct CheckedAlert {
     /// Its configuration is `testing`: no trade, no counter, and only the operators hear of it.
     pub testing: bool,
     /// Why one half of a turn is left out; empty otherwise. For the operators: the alert itself is accepted.
-    pub left_out: Vec<Problem>,
+    pub left_out: Vec<RuleViolation>,
 }
 
 impl CheckedAlert {
@@ -77,14 +79,15 @@ impl CheckedAlert {
     }
 
     /// The alert as it would be stored, by itself: what a rehearsal works out.
-    pub fn rehearsed(&self, id: AlertId, config: ConfigId, received_at: Time, raw_payload: Document) -> Alert {
-        let webhook = Webhook { received_at, processed_at: None, raw_payload, signature: None, ip_address: None };
+    pub fn rehearse_alert(&self, id: AlertId, config: ConfigId, received_at: Time, raw_payload: Document) -> Alert {
+        let webhook =
+            WebhookReceipt { received_at, processed_at: None, raw_payload, signature: None, ip_address: None };
         Alert {
             id,
             source: Source::TradingView,
             webhook,
             alert_data: self.alert_data(),
-            processing: Processing { alert_config_id: Some(config), ..Processing::default() },
+            processing: AlertProcessing { alert_config_id: Some(config), ..AlertProcessing::default() },
             statistics: AlertStatistics::default(),
             created_at: received_at,
             updated_at: received_at,
@@ -121,7 +124,7 @@ pub fn check(
     received_at: Time,
     recent: &[PricePoint],
     waive_age: bool,
-) -> Result<CheckedAlert, Vec<Problem>> {
+) -> Result<CheckedAlert, Vec<RuleViolation>> {
     let (mut common, mut entry) = own_problems(payload);
     common.extend(age::check(payload.timestamp, received_at, config.timeframe, waive_age));
     let (Some(asked), Some(price)) = (payload.intent, payload.price) else {
@@ -164,7 +167,7 @@ pub fn without_configuration(
     received_at: Time,
     waive_age: bool,
     meant: Option<&str>,
-) -> Vec<Problem> {
+) -> Vec<RuleViolation> {
     let (mut problems, entry) = own_problems(payload);
     if payload.intent.is_none_or(|intent| intent.opens().is_some()) {
         problems.extend(entry);
@@ -173,24 +176,24 @@ pub fn without_configuration(
         (&payload.symbol, &payload.timeframe, &payload.strategy)
     {
         problems.extend(age::check(payload.timestamp, received_at, *timeframe, waive_age));
-        let others: Vec<String> = payload.symbols().iter().skip(1).map(|other| shown(other.as_str())).collect();
+        let others: Vec<String> = payload.symbols().iter().skip(1).map(|other| show_value(other.as_str())).collect();
         let bare = if others.is_empty() { String::new() } else { format!(" (or {})", others.join(", ")) };
         let advice = meant.map_or_else(
             || "add one, or put the words of one that you have into the message".to_owned(),
-            |meant| format!("did you mean {}? Write it exactly so, capitals, blanks and marks too", shown(meant)),
+            |meant| format!("did you mean {}? Write it exactly so, capitals, blanks and marks too", show_value(meant)),
         );
         let message = format!(
             "no configuration has symbol {}{bare}, timeframe {timeframe} and strategy {}: {advice}",
-            shown(symbol.as_str()),
-            shown(strategy)
+            show_value(symbol.as_str()),
+            show_value(strategy)
         );
-        problems.push(Problem::new("configuration", ProblemCode::UnknownConfiguration, message));
+        problems.push(RuleViolation::new("configuration", ProblemCode::UnknownConfiguration, message));
     }
     problems
 }
 
 /// The payload's own problems: those that concern every alert, and those that only an entry is refused for.
-fn own_problems(payload: &Payload) -> (Vec<Problem>, Vec<Problem>) {
+fn own_problems(payload: &Payload) -> (Vec<RuleViolation>, Vec<RuleViolation>) {
     payload.problems.iter().cloned().partition(|problem| !is_level(&problem.field))
 }
 
@@ -202,11 +205,11 @@ fn is_level(field: &str) -> bool {
 /// What is to be done, and what of it is left out, when these problems stand against all of it, its entry, its exit.
 fn settle(
     asked: Intent,
-    common: Vec<Problem>,
-    entry: Vec<Problem>,
-    exit: Vec<Problem>,
-) -> Result<(Intent, Vec<Problem>), Vec<Problem>> {
-    let against: Vec<Problem> = match asked {
+    common: Vec<RuleViolation>,
+    entry: Vec<RuleViolation>,
+    exit: Vec<RuleViolation>,
+) -> Result<(Intent, Vec<RuleViolation>), Vec<RuleViolation>> {
+    let against: Vec<RuleViolation> = match asked {
         Intent::Entry { .. } => entry,
         Intent::Exit { .. } | Intent::Flat { .. } | Intent::Partial { .. } => exit,
         Intent::Turn { closes, reason, opens } if common.is_empty() => match (entry.is_empty(), exit.is_empty()) {
@@ -217,35 +220,35 @@ fn settle(
         },
         Intent::Turn { .. } => entry.into_iter().chain(exit).collect(),
     };
-    let problems: Vec<Problem> = common.into_iter().chain(against).collect();
+    let problems: Vec<RuleViolation> = common.into_iter().chain(against).collect();
     if problems.is_empty() { Ok((asked, Vec::new())) } else { Err(problems) }
 }
 
 /// What an entry must keep beyond what every alert must, except for its nearness to the last price.
-fn entry_problems(payload: &Payload, config: &AlertConfiguration, side: Side, price: Price) -> Vec<Problem> {
+fn entry_problems(payload: &Payload, config: &AlertConfiguration, side: Side, price: Price) -> Vec<RuleViolation> {
     let mut problems = Vec::new();
     if config.status == ConfigStatus::Inactive {
         let message = format!(
             "the configuration {} is inactive and takes exits only: set it to active for new trades",
-            shown(&config.name)
+            show_value(&config.name)
         );
-        problems.push(Problem::new("configuration", ProblemCode::ConfigurationInactive, message));
+        problems.push(RuleViolation::new("configuration", ProblemCode::ConfigurationInactive, message));
     }
     if !takes(&config.alert_types.entry, Some(side.into())) {
-        problems.push(disabled(side.as_str(), "entry"));
+        problems.push(disabled_signal(side.as_str(), "entry"));
     }
     problems.extend(required_levels(payload, config));
     if price.is_positive() {
         problems.extend(price::levels(payload, side, price));
     } else {
         let message = format!("price is {price}; the price of an entry is above zero");
-        problems.push(Problem::new("price", ProblemCode::NotPositive, message));
+        problems.push(RuleViolation::new("price", ProblemCode::NotPositive, message));
     }
     problems
 }
 
 /// The levels that the configuration requires. Of its other `requiredFields` no alert is without.
-fn required_levels(payload: &Payload, config: &AlertConfiguration) -> Vec<Problem> {
+fn required_levels(payload: &Payload, config: &AlertConfiguration) -> Vec<RuleViolation> {
     let levels = [
         (RequiredField::TakeProfit, payload.take_profit, "the take profit's price"),
         (RequiredField::StopLoss, payload.stop_loss, "the stop loss's price"),
@@ -260,20 +263,23 @@ fn required_levels(payload: &Payload, config: &AlertConfiguration) -> Vec<Proble
                 "{field} is missing, which the configuration requires: add {field} to the message, with {what}, or take \
                  it out of the required fields"
             );
-            Problem::new(field.as_str(), ProblemCode::Missing, message)
+            RuleViolation::new(field.as_str(), ProblemCode::Missing, message)
         })
         .collect()
 }
 
 /// Whether the configuration leaves this exit out. One whose reason is not told is let through by the switch alone.
-fn exit_disabled(types: &AlertTypes, asked: Intent) -> Vec<Problem> {
+fn exit_disabled(types: &AlertTypes, asked: Intent) -> Vec<RuleViolation> {
     let left_out = asked.exits() && !takes(&types.exit, asked.reason().map(Signal::from));
-    left_out.then(|| disabled(asked.reason().map_or("an exit", |reason| reason.as_str()), "exit")).into_iter().collect()
+    left_out
+        .then(|| disabled_signal(asked.reason().map_or("an exit", |reason| reason.as_str()), "exit"))
+        .into_iter()
+        .collect()
 }
 
 /// An exit needs no price where it says which level was hit: each trade then ends at its own. One that says neither has
 /// nothing to close anything at. (Nothing is closed at the price of a notice.)
-fn nothing_to_close_at(asked: Intent, price: Price) -> Option<Problem> {
+fn nothing_to_close_at(asked: Intent, price: Price) -> Option<RuleViolation> {
     let ends = matches!(asked, Intent::Exit { .. } | Intent::Flat { .. } | Intent::Turn { .. });
     let closes = ends && !price.is_positive() && asked.reason().is_none();
     let message = || {
@@ -282,7 +288,7 @@ fn nothing_to_close_at(asked: Intent, price: Price) -> Option<Problem> {
              TP_HIT or SL_HIT, and each trade is closed at its own level"
         )
     };
-    closes.then(|| Problem::new("price", ProblemCode::NotPositive, message()))
+    closes.then(|| RuleViolation::new("price", ProblemCode::NotPositive, message()))
 }
 
 /// Whether a switch lets a signal through; an empty list means all of its kind.
@@ -290,9 +296,9 @@ fn takes(set: &SignalSet, signal: Option<Signal>) -> bool {
     set.enabled && signal.is_none_or(|signal| set.signals.is_empty() || set.signals.contains(&signal))
 }
 
-fn disabled(signal: &str, kind: &str) -> Problem {
+fn disabled_signal(signal: &str, kind: &str) -> RuleViolation {
     let message = format!("the configuration does not take {signal}: allow it under its {kind} signals");
-    Problem::new("signal", ProblemCode::SignalDisabled, message)
+    RuleViolation::new("signal", ProblemCode::SignalDisabled, message)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::decision::{Decision, DecisionChunk, Verdict};
 use crate::delivery::{Delivery, DeliveryState, MessageKind};
 use crate::id::{AlertId, SubscriptionId, UserId};
 use crate::money::Count;
-use crate::store::{self, FieldEdits, Settled, document};
+use crate::store::{self, FieldEdits, SettlingOutcome, document};
 use crate::time::Time;
 
 /// What is kept of an alert that decides whether it can be settled.
@@ -23,11 +23,11 @@ impl AlertStanding {
     /// Why it is not settled, whatever its deliveries are; none where these decide. One that came with an import was not
     /// distributed here.
     #[must_use]
-    pub fn refusal(self) -> Option<Settled> {
+    pub fn refusal(self) -> Option<SettlingOutcome> {
         if self.settled_at.is_some() || self.seq <= 0 {
-            return Some(Settled::Before);
+            return Some(SettlingOutcome::Before);
         }
-        (self.status != Some(AlertStatus::Processed)).then_some(Settled::NotYet)
+        (self.status != Some(AlertStatus::Processed)).then_some(SettlingOutcome::NotYet)
     }
 }
 
@@ -35,7 +35,7 @@ impl AlertStanding {
 ///
 /// # Errors
 /// `Corrupt` where something has no form as a document, which is a defect.
-pub fn settle(recipients: Option<&Recipients>, now: Time) -> store::Result<FieldEdits> {
+pub fn settle(recipients: Option<&AlertRecipients>, now: Time) -> store::StoreResult<FieldEdits> {
     let mut edits = FieldEdits::default();
     edits.set("alertcast.settledAt", now);
     edits.set("updatedAt", now);
@@ -44,27 +44,27 @@ pub fn settle(recipients: Option<&Recipients>, now: Time) -> store::Result<Field
         return Ok(edits);
     };
     let (users, actions) = recipients.lists();
-    edits.set("processing.matchedUsers", users.iter().map(document).collect::<store::Result<Vec<_>>>()?);
-    edits.set("processing.tradeActions", actions.iter().map(document).collect::<store::Result<Vec<_>>>()?);
+    edits.set("processing.matchedUsers", users.iter().map(document).collect::<store::StoreResult<Vec<_>>>()?);
+    edits.set("processing.tradeActions", actions.iter().map(document).collect::<store::StoreResult<Vec<_>>>()?);
     Ok(edits)
 }
 
 /// The alerts some of whose deliveries ended within one operation.
 #[derive(Debug, Default)]
-pub struct Ended {
+pub struct EndedAlerts {
     /// In the order of the ends, once each.
     alerts: Vec<AlertId>,
-    outcomes: BTreeMap<AlertId, Outcomes>,
+    outcomes: BTreeMap<AlertId, OutcomeCounts>,
 }
 
 /// What an alert's counters grow by (seed: `statistics.deliveryCount` and `statistics.failureCount`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Outcomes {
+pub struct OutcomeCounts {
     pub sent: Count,
     pub failed: Count,
 }
 
-impl Ended {
+impl EndedAlerts {
     /// Takes in an alert of which something ended that does not count.
     pub fn touch(&mut self, alert: AlertId) {
         if !self.alerts.contains(&alert) {
@@ -84,8 +84,8 @@ impl Ended {
     }
 
     /// By alert; those alone whose counters grow.
-    pub fn outcomes(&self) -> impl Iterator<Item = (AlertId, Outcomes)> {
-        let grown = self.outcomes.iter().filter(|(_, outcomes)| **outcomes != Outcomes::default());
+    pub fn outcomes(&self) -> impl Iterator<Item = (AlertId, OutcomeCounts)> {
+        let grown = self.outcomes.iter().filter(|(_, outcomes)| **outcomes != OutcomeCounts::default());
         grown.map(|(alert, outcomes)| (*alert, *outcomes))
     }
 
@@ -98,23 +98,23 @@ impl Ended {
 
 /// Those whom an alert was for, and what they received.
 #[derive(Debug, Default)]
-pub struct Recipients {
+pub struct AlertRecipients {
     matched: Vec<Decision>,
-    received: HashMap<UserId, Received>,
+    received: HashMap<UserId, UserReceipt>,
 }
 
 /// What a user's deliveries of one alert came to.
 #[derive(Debug, Default)]
-struct Received {
+struct UserReceipt {
     subscription: Option<SubscriptionId>,
     /// The first time that any channel delivered.
     delivered_at: Option<Time>,
     error: Option<String>,
 }
 
-impl Recipients {
+impl AlertRecipients {
     /// Takes in decisions. False once those whom the alert was for are too many to stand in it.
-    pub fn decided(&mut self, chunk: DecisionChunk) -> bool {
+    pub fn note_decisions(&mut self, chunk: DecisionChunk) -> bool {
         let is_for = |decision: &Decision| decision.verdict == Verdict::Sent || !decision.actions.is_empty();
         self.matched.extend(chunk.decisions.into_iter().filter(is_for));
         self.matched.len() <= RECIPIENTS_INLINE_MAX
@@ -122,7 +122,7 @@ impl Recipients {
 
     /// Takes in a delivery. `told_by`: the message that told it; itself, or the exit that its entry was combined with. A
     /// result that was edited into an entry is no delivery of its own.
-    pub fn delivered(&mut self, delivery: &Delivery, told_by: &Delivery) {
+    pub fn note_delivery(&mut self, delivery: &Delivery, told_by: &Delivery) {
         let Some(user) = delivery.user_id else { return };
         if delivery.kind == MessageKind::Result {
             return;
@@ -130,7 +130,7 @@ impl Recipients {
         let received = self.received.entry(user).or_default();
         received.subscription = received.subscription.or(delivery.subscription_id);
         if told_by.state == DeliveryState::Sent {
-            received.arrived(told_by.ended_at.unwrap_or(told_by.updated_at));
+            received.note_arrival(told_by.ended_at.unwrap_or(told_by.updated_at));
         } else if received.error.is_none() {
             received.error.clone_from(&told_by.last_error);
         }
@@ -138,13 +138,13 @@ impl Recipients {
 
     /// What was delivered when the alert was settled before stays so: its deliveries may not be kept any more.
     pub fn delivered_before(&mut self, user: UserId, at: Time) {
-        self.received.entry(user).or_default().arrived(at);
+        self.received.entry(user).or_default().note_arrival(at);
     }
 
     /// The two lists.
     #[must_use]
     pub fn lists(&self) -> (Vec<MatchedUser>, Vec<TradeActionTaken>) {
-        let nothing = Received::default();
+        let nothing = UserReceipt::default();
         let user = |decision: &Decision| {
             let received = self.received.get(&decision.user).unwrap_or(&nothing);
             MatchedUser {
@@ -166,8 +166,8 @@ impl Recipients {
     }
 }
 
-impl Received {
-    fn arrived(&mut self, at: Time) {
+impl UserReceipt {
+    fn note_arrival(&mut self, at: Time) {
         self.delivered_at = Some(self.delivered_at.map_or(at, |first| first.min(at)));
     }
 }
@@ -182,11 +182,11 @@ mod tests {
         use AlertStatus as A;
         for (seq, settled_at, status, refusal) in [
             (1, None, Some(A::Processed), None),
-            (1, Some(at(1)), Some(A::Processed), Some(Settled::Before)),
-            (0, None, Some(A::Processed), Some(Settled::Before)),
-            (1, None, Some(A::Processing), Some(Settled::NotYet)),
-            (1, None, Some(A::Failed), Some(Settled::NotYet)),
-            (1, None, None, Some(Settled::NotYet)),
+            (1, Some(at(1)), Some(A::Processed), Some(SettlingOutcome::Before)),
+            (0, None, Some(A::Processed), Some(SettlingOutcome::Before)),
+            (1, None, Some(A::AlertProcessing), Some(SettlingOutcome::NotYet)),
+            (1, None, Some(A::Failed), Some(SettlingOutcome::NotYet)),
+            (1, None, None, Some(SettlingOutcome::NotYet)),
         ] {
             assert_eq!(AlertStanding { seq, settled_at, status }.refusal(), refusal, "{seq} {settled_at:?} {status:?}");
         }
@@ -194,11 +194,14 @@ mod tests {
 
     #[test]
     fn recipients_who_are_too_many_are_said_to_stand_in_the_deliveries() {
-        let paths = |recipients: Option<&Recipients>| {
+        let paths = |recipients: Option<&AlertRecipients>| {
             settle(recipients, at(5)).unwrap().set.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
         };
         let lists = ["processing.matchedUsers", "processing.tradeActions"];
-        assert_eq!(paths(Some(&Recipients::default())), [&["alertcast.settledAt", "updatedAt"], &lists[..]].concat());
+        assert_eq!(
+            paths(Some(&AlertRecipients::default())),
+            [&["alertcast.settledAt", "updatedAt"], &lists[..]].concat()
+        );
         assert_eq!(paths(None), ["alertcast.settledAt", "updatedAt", "alertcast.recipientsIn"]);
     }
 }

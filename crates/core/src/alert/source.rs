@@ -20,7 +20,7 @@ pub(super) const DEPTH_MAX: usize = 16;
 /// Why nothing could be made of a body. Its message goes to the sender and the operators; it repeats nothing of the
 /// body, which may hold secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unreadable {
+pub enum UnreadableBody {
     /// Not text.
     #[error("the body is not UTF-8 text (at byte {at}): send the message as UTF-8")]
     NotUtf8 {
@@ -59,7 +59,7 @@ pub enum Unreadable {
 
 /// A body's fields.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct BodySource {
     pub(super) fields: Map<String, Value>,
     /// The body's text, where it was not JSON; its entities decoded.
     pub(super) text: Option<String>,
@@ -68,41 +68,41 @@ pub(super) struct Source {
 }
 
 /// Reads a body. An empty one, and a text without fields, have no fields: the query may have them all.
-pub(super) fn read(body: &[u8]) -> Result<Source, Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|e| Unreadable::NotUtf8 { at: e.valid_up_to() })?;
+pub(super) fn read(body: &[u8]) -> Result<BodySource, UnreadableBody> {
+    let text = std::str::from_utf8(body).map_err(|e| UnreadableBody::NotUtf8 { at: e.valid_up_to() })?;
     let source = read_text(text)?;
     one_order(&source.fields)?;
     Ok(source)
 }
 
-fn read_text(text: &str) -> Result<Source, Unreadable> {
+fn read_text(text: &str) -> Result<BodySource, UnreadableBody> {
     let source = shape_of(text)?;
     json::check_texts(source.fields.values())?;
     Ok(source)
 }
 
-fn shape_of(text: &str) -> Result<Source, Unreadable> {
+fn shape_of(text: &str) -> Result<BodySource, UnreadableBody> {
     let trim = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\0');
     let text = text.trim_matches(trim);
     match serde_json::from_str(text).map(|ToldOnce(value)| value) {
         Ok(Value::Object(fields)) => {
             measure(&fields)?;
-            Ok(Source { fields, text: None, is_object: true })
+            Ok(BodySource { fields, text: None, is_object: true })
         }
         // JSON that was encoded once more.
         Ok(Value::String(inner)) if inner.trim_start().starts_with('{') => near_json_or_pairs(inner.trim_matches(trim)),
         Ok(other) => Err(no_object(&other)),
-        Err(_) => near_json_or_pairs(entities::decoded(text).trim_matches(trim)),
+        Err(_) => near_json_or_pairs(entities::decode_entities(text).trim_matches(trim)),
     }
 }
 
-impl From<ToldTwice> for Unreadable {
+impl From<ToldTwice> for UnreadableBody {
     fn from(_: ToldTwice) -> Self {
         Self::SeveralOrders(ToldTwice::MESSAGE)
     }
 }
 
-fn near_json_or_pairs(written: &str) -> Result<Source, Unreadable> {
+fn near_json_or_pairs(written: &str) -> Result<BodySource, UnreadableBody> {
     let text = &*plain_marks(written);
     if let Some(decoded) = percent_decoded(text) {
         return read_text(&decoded);
@@ -111,7 +111,7 @@ fn near_json_or_pairs(written: &str) -> Result<Source, Unreadable> {
         Some('{') if !text.starts_with("{{") => (lenient::read(text)?, true),
         Some('[') if !text[1..].trim_start().starts_with(|c: char| c.is_alphabetic()) => {
             let list = lenient::read(&format!("{{list: {text}\n}}")).ok().and_then(|mut list| list.remove("list"));
-            return Err(list.map_or(Unreadable::NotAnObject("a list"), |list| no_object(&list)));
+            return Err(list.map_or(UnreadableBody::NotAnObject("a list"), |list| no_object(&list)));
         }
         _ if is_form(text) => (query::read(text)?, false),
         _ => match behind_text(text)? {
@@ -119,7 +119,7 @@ fn near_json_or_pairs(written: &str) -> Result<Source, Unreadable> {
             None => (pairs::read(text)?, false),
         },
     };
-    Ok(Source { fields, text: Some(written.to_owned()), is_object })
+    Ok(BodySource { fields, text: Some(written.to_owned()), is_object })
 }
 
 /// The text with the marks that JSON and pairs are made of as they have them: not wide, not escaped once more, and
@@ -160,16 +160,20 @@ fn percent_decoded(text: &str) -> Option<String> {
     query::pairs(text).into_iter().next().map(|(name, _)| name).filter(|name| name.starts_with('{'))
 }
 
-fn no_object(value: &Value) -> Unreadable {
+fn no_object(value: &Value) -> UnreadableBody {
     let several = value.as_array().is_some_and(|items| items.iter().filter(|item| item.is_object()).count() > 1);
-    if several { Unreadable::SeveralOrders("it is a list of objects") } else { Unreadable::NotAnObject(kind(value)) }
+    if several {
+        UnreadableBody::SeveralOrders("it is a list of objects")
+    } else {
+        UnreadableBody::NotAnObject(kind(value))
+    }
 }
 
 /// The object in a code fence, or behind a text that says nothing itself: `Alert on AAPL: {…}`.
 ///
 /// # Errors
 /// It begins like one and cannot be read: it is not read as pairs then, because what is gone may be its stop loss.
-fn behind_text(text: &str) -> Result<Option<Map<String, Value>>, Unreadable> {
+fn behind_text(text: &str) -> Result<Option<Map<String, Value>>, UnreadableBody> {
     let Some(start) = object_start(text) else { return Ok(None) };
     let said = pairs::read(&text[..start]).is_ok_and(|said| is_any_read(&said));
     if said {
@@ -179,7 +183,7 @@ fn behind_text(text: &str) -> Result<Option<Map<String, Value>>, Unreadable> {
     let fenced = text[..start].contains("```");
     let end = text[start..].find("```").filter(|_| fenced).map_or(text.len(), |end| start + end);
     if fenced && object_start(&text[end..]).is_some() {
-        return Err(Unreadable::SeveralOrders("one object stands behind another"));
+        return Err(UnreadableBody::SeveralOrders("one object stands behind another"));
     }
     let whole = text[..end].trim_end_matches(|c: char| c.is_whitespace() || c == '`');
     let quoted = text[start + 1..].trim_start().starts_with(lenient::is_quote);
@@ -211,7 +215,7 @@ fn is_blank(value: &Value) -> bool {
 }
 
 /// An object's list of orders is more than one order, and so is a single one of which the object itself says nothing.
-fn one_order(fields: &Map<String, Value>) -> Result<(), Unreadable> {
+fn one_order(fields: &Map<String, Value>) -> Result<(), UnreadableBody> {
     let is_order =
         |item: &&Value| item.as_object().is_some_and(|item| says(item, names::SYMBOL) || says(item, DIRECTIONS));
     let says_itself = says(fields, DIRECTIONS);
@@ -220,14 +224,14 @@ fn one_order(fields: &Map<String, Value>) -> Result<(), Unreadable> {
         let orders = items.iter().filter(is_order).count();
         let listed = names::ORDERS.contains(&names::normal(name).as_str());
         if listed && (orders > 1 || (orders == 1 && !says_itself)) || orders > 1 && !says_itself {
-            return Err(Unreadable::SeveralOrders("they stand in a list"));
+            return Err(UnreadableBody::SeveralOrders("they stand in a list"));
         }
     }
     let directed = |value: &&Value| value.as_object().is_some_and(|members| says(members, DIRECTIONS));
     let of_its_own = |name: &str| !names::is_group(&names::normal(name));
     let orders = fields.iter().filter(|(name, _)| of_its_own(name)).map(|(_, value)| value).filter(directed).count();
     if orders > 1 && !says_itself {
-        return Err(Unreadable::SeveralOrders("they stand side by side"));
+        return Err(UnreadableBody::SeveralOrders("they stand side by side"));
     }
     Ok(())
 }
@@ -254,7 +258,7 @@ fn says_itself(fields: &Map<String, Value>, wanted: &[&str]) -> bool {
 ///
 /// # Errors
 /// The text begins like an object and cannot be read, or holds several orders.
-pub(super) fn unwrapped(fields: &Map<String, Value>) -> Result<Option<Map<String, Value>>, Unreadable> {
+pub(super) fn unwrap_fields(fields: &Map<String, Value>) -> Result<Option<Map<String, Value>>, UnreadableBody> {
     if [names::SYMBOL, DIRECTIONS, names::PRICE].iter().any(|wanted| says(fields, wanted)) {
         return Ok(None);
     }
@@ -268,7 +272,7 @@ pub(super) fn unwrapped(fields: &Map<String, Value>) -> Result<Option<Map<String
         };
         let inner = match read_text(text) {
             Ok(inner) => inner,
-            Err(wrong @ (Unreadable::SeveralOrders(_) | Unreadable::Syntax { .. })) => return Err(wrong),
+            Err(wrong @ (UnreadableBody::SeveralOrders(_) | UnreadableBody::Syntax { .. })) => return Err(wrong),
             Err(_) => continue,
         };
         if inner.is_object {
@@ -318,16 +322,16 @@ fn kind(value: &Value) -> &'static str {
 }
 
 /// Holds strict JSON to the bounds that near-JSON is read within. (The JSON reader stops at 128 levels by itself.)
-fn measure(fields: &Map<String, Value>) -> Result<(), Unreadable> {
+fn measure(fields: &Map<String, Value>) -> Result<(), UnreadableBody> {
     let mut count = 0;
     let mut open: Vec<(&Value, usize)> = fields.values().map(|value| (value, 1)).collect();
     while let Some((value, depth)) = open.pop() {
         count += 1;
         if count > FIELDS_MAX {
-            return Err(Unreadable::TooManyFields);
+            return Err(UnreadableBody::TooManyFields);
         }
         if depth >= DEPTH_MAX && matches!(value, Value::Array(_) | Value::Object(_)) {
-            return Err(Unreadable::TooDeep);
+            return Err(UnreadableBody::TooDeep);
         }
         match value {
             Value::Array(items) => open.extend(items.iter().map(|item| (item, depth + 1))),

@@ -6,9 +6,9 @@ use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive;
 use serde_json::Value;
 
-use super::intent::Position;
+use super::intent::StrategyPosition;
 use super::payload::GivenTimeframe;
-use super::problem::{ProblemCode, shown};
+use super::rule_violation::{ProblemCode, show_value};
 use crate::market::{Symbol, Timeframe};
 use crate::money::{Amount, BadNumber, Price, is_number};
 use crate::time::Time;
@@ -16,7 +16,7 @@ use crate::user::RiskLevel;
 
 /// What a value is good for.
 #[derive(Debug)]
-pub(super) enum Reading<T> {
+pub(super) enum ValueReading<T> {
     /// As good as not there.
     Absent,
     /// A value.
@@ -35,18 +35,18 @@ fn text(value: &Value) -> Option<String> {
 }
 
 /// A single value as text, trimmed. Null and an empty text are absent.
-pub(super) fn scalar(value: &Value) -> Reading<String> {
+pub(super) fn scalar(value: &Value) -> ValueReading<String> {
     let what = match value {
-        Value::Null => return Reading::Absent,
-        Value::String(text) if text.trim().is_empty() => return Reading::Absent,
-        Value::String(text) => return Reading::Usable(text.trim().to_owned()),
-        Value::Number(number) => return Reading::Usable(number.to_string()),
+        Value::Null => return ValueReading::Absent,
+        Value::String(text) if text.trim().is_empty() => return ValueReading::Absent,
+        Value::String(text) => return ValueReading::Usable(text.trim().to_owned()),
+        Value::Number(number) => return ValueReading::Usable(number.to_string()),
         Value::Bool(true) => "true",
         Value::Bool(false) => "false",
         Value::Array(_) => "a list",
         Value::Object(_) => "an object",
     };
-    Reading::Unusable(ProblemCode::WrongType, format!("is {what}, where one value belongs"))
+    ValueReading::Unusable(ProblemCode::WrongType, format!("is {what}, where one value belongs"))
 }
 
 /// The `{{…}}` in a text, if TradingView left one.
@@ -56,7 +56,7 @@ pub(super) fn placeholder(text: &str) -> Option<&str> {
     Some(&text[start..start + end + 2])
 }
 
-pub(super) fn unfilled<T>(placeholder: &str) -> Reading<T> {
+pub(super) fn unfilled_reading<T>(placeholder: &str) -> ValueReading<T> {
     let name = placeholder.trim_matches(['{', '}', ' ']);
     let advice = if name.starts_with("strategy.") {
         "it is filled only in the message of an alert on a strategy (order fills)"
@@ -65,76 +65,85 @@ pub(super) fn unfilled<T>(placeholder: &str) -> Reading<T> {
     } else {
         "check its spelling, and that it stands in the alert's message"
     };
-    let shown = super::problem::plain(placeholder);
-    Reading::Unusable(
+    let shown = super::rule_violation::plain(placeholder);
+    ValueReading::Unusable(
         ProblemCode::Placeholder,
         format!("is still the placeholder {shown}: TradingView did not fill it; {advice}"),
     )
 }
 
 /// Reads a text, which is no placeholder.
-fn read<T>(value: &Value, of: impl FnOnce(String) -> Reading<T>) -> Reading<T> {
+fn read<T>(value: &Value, of: impl FnOnce(String) -> ValueReading<T>) -> ValueReading<T> {
     match scalar(value) {
-        Reading::Usable(text) => match placeholder(&text) {
-            Some(placeholder) => unfilled(placeholder),
+        ValueReading::Usable(text) => match placeholder(&text) {
+            Some(placeholder) => unfilled_reading(placeholder),
             None => of(text),
         },
-        Reading::Absent => Reading::Absent,
-        Reading::Unusable(code, reason) => Reading::Unusable(code, reason),
+        ValueReading::Absent => ValueReading::Absent,
+        ValueReading::Unusable(code, reason) => ValueReading::Unusable(code, reason),
     }
 }
 
 /// A text of at most `chars_max` characters.
-pub(super) fn words(chars_max: usize) -> impl Fn(&Value) -> Reading<String> {
+pub(super) fn words(chars_max: usize) -> impl Fn(&Value) -> ValueReading<String> {
     move |value| {
         read(value, |text| match text.chars().count() {
-            count if count > chars_max => Reading::Unusable(
+            count if count > chars_max => ValueReading::Unusable(
                 ProblemCode::TooLong,
                 format!("has {count} characters; at most {chars_max} are allowed"),
             ),
-            _ => Reading::Usable(text),
+            _ => ValueReading::Usable(text),
         })
     }
 }
 
 /// A text that an alert can do without: what cannot be used counts as absent.
-pub(super) fn optional<T>(read: impl Fn(&Value) -> Reading<T>) -> impl Fn(&Value) -> Reading<T> {
+pub(super) fn optional<T>(read: impl Fn(&Value) -> ValueReading<T>) -> impl Fn(&Value) -> ValueReading<T> {
     move |value| match read(value) {
-        Reading::Usable(value) => Reading::Usable(value),
-        _ => Reading::Absent,
+        ValueReading::Usable(value) => ValueReading::Usable(value),
+        _ => ValueReading::Absent,
     }
 }
 
-pub(super) fn symbol(value: &Value) -> Reading<Symbol> {
+pub(super) fn symbol(value: &Value) -> ValueReading<Symbol> {
     read(value, |text| match Symbol::new(&text).filter(|_| !text.contains(char::is_control)) {
-        Some(symbol) => Reading::Usable(symbol),
-        None => Reading::Unusable(
+        Some(symbol) => ValueReading::Usable(symbol),
+        None => ValueReading::Unusable(
             ProblemCode::BadSymbol,
-            format!("is {}, which is no symbol: at most {} characters, on one line", shown(&text), Symbol::LENGTH_MAX),
+            format!(
+                "is {}, which is no symbol: at most {} characters, on one line",
+                show_value(&text),
+                Symbol::LENGTH_MAX
+            ),
         ),
     })
 }
 
-pub(super) fn timeframe(value: &Value) -> Reading<GivenTimeframe> {
+pub(super) fn timeframe(value: &Value) -> ValueReading<GivenTimeframe> {
     read(value, |text| match Timeframe::from_str(&text) {
-        Ok(timeframe) => Reading::Usable(GivenTimeframe::Known(timeframe)),
-        Err(bad) => Reading::Unusable(ProblemCode::UnknownTimeframe, format!("is {}, which {bad}", shown(&text))),
-    })
-}
-
-pub(super) fn position(value: &Value) -> Reading<Position> {
-    read(value, |text| match Position::from_word(&text) {
-        Some(position) => Reading::Usable(position),
-        None => {
-            Reading::Unusable(ProblemCode::UnknownPosition, format!("is {}: use long, short or flat", shown(&text)))
+        Ok(timeframe) => ValueReading::Usable(GivenTimeframe::Known(timeframe)),
+        Err(bad) => {
+            ValueReading::Unusable(ProblemCode::UnknownTimeframe, format!("is {}, which {bad}", show_value(&text)))
         }
     })
 }
 
+pub(super) fn position(value: &Value) -> ValueReading<StrategyPosition> {
+    read(value, |text| match StrategyPosition::from_word(&text) {
+        Some(position) => ValueReading::Usable(position),
+        None => ValueReading::Unusable(
+            ProblemCode::UnknownPosition,
+            format!("is {}: use long, short or flat", show_value(&text)),
+        ),
+    })
+}
+
 /// The entry's price. Zero and below are numbers too: whether they will do is a rule.
-pub(super) fn price(value: &Value) -> Reading<Price> {
+pub(super) fn price(value: &Value) -> ValueReading<Price> {
     match read(value, |text| number(&text)) {
-        Reading::Unusable(ProblemCode::WrongType, reason) => Reading::Unusable(ProblemCode::NotANumber, reason),
+        ValueReading::Unusable(ProblemCode::WrongType, reason) => {
+            ValueReading::Unusable(ProblemCode::NotANumber, reason)
+        }
         reading => reading,
     }
 }
@@ -145,13 +154,13 @@ pub(super) fn says_none(text: &str) -> bool {
 }
 
 /// A number, or what is wrong with it.
-pub(super) fn number(text: &str) -> Reading<Price> {
+pub(super) fn number(text: &str) -> ValueReading<Price> {
     let wrong = match Price::parse(text) {
-        Ok(price) => return Reading::Usable(price),
+        Ok(price) => return ValueReading::Usable(price),
         Err(wrong) => wrong,
     };
     let hint = if wrong == BadNumber::NotANumber { advice(text) } else { "" };
-    Reading::Unusable(ProblemCode::NotANumber, format!("is {}, which {wrong}{hint}", shown(text)))
+    ValueReading::Unusable(ProblemCode::NotANumber, format!("is {}, which {wrong}{hint}", show_value(text)))
 }
 
 /// What to change about a text that is nearly a number. It says what is wrong with it, never which number is meant.
@@ -205,38 +214,38 @@ fn is_range(text: &str) -> bool {
 }
 
 /// A quantity above zero.
-pub(super) fn quantity(value: &Value) -> Reading<Amount> {
+pub(super) fn quantity(value: &Value) -> ValueReading<Amount> {
     let amount = text(value).and_then(|text| Amount::parse(&text).ok());
-    amount.filter(|amount| amount.is_positive()).map_or(Reading::Absent, Reading::Usable)
+    amount.filter(|amount| amount.is_positive()).map_or(ValueReading::Absent, ValueReading::Usable)
 }
 
 /// The size of a position; zero is one too.
-pub(super) fn size(value: &Value) -> Reading<Amount> {
-    text(value).and_then(|text| Amount::parse(&text).ok()).map_or(Reading::Absent, Reading::Usable)
+pub(super) fn size(value: &Value) -> ValueReading<Amount> {
+    text(value).and_then(|text| Amount::parse(&text).ok()).map_or(ValueReading::Absent, ValueReading::Usable)
 }
 
 /// A level of risk in words. Numbers are percentages or lots elsewhere, and so no level.
-pub(super) fn risk(value: &Value) -> Reading<RiskLevel> {
+pub(super) fn risk(value: &Value) -> ValueReading<RiskLevel> {
     let word = text(value).map(|text| super::names::normal(&text)).unwrap_or_default();
     let level = word.strip_suffix("risk").or_else(|| word.strip_prefix("risk")).unwrap_or(&word);
     match level.strip_suffix("level").unwrap_or(level) {
-        "low" | "lo" | "l" | "conservative" | "safe" => Reading::Usable(RiskLevel::Low),
-        "medium" | "med" | "mid" | "m" | "moderate" | "normal" => Reading::Usable(RiskLevel::Medium),
-        "high" | "hi" | "h" | "aggressive" => Reading::Usable(RiskLevel::High),
-        _ => Reading::Absent,
+        "low" | "lo" | "l" | "conservative" | "safe" => ValueReading::Usable(RiskLevel::Low),
+        "medium" | "med" | "mid" | "m" | "moderate" | "normal" => ValueReading::Usable(RiskLevel::Medium),
+        "high" | "hi" | "h" | "aggressive" => ValueReading::Usable(RiskLevel::High),
+        _ => ValueReading::Absent,
     }
 }
 
 /// RFC 3339, or seconds or milliseconds since the epoch.
-pub(super) fn timestamp(value: &Value) -> Reading<Time> {
+pub(super) fn timestamp(value: &Value) -> ValueReading<Time> {
     read(value, |text| {
         let number = || Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok();
         if let Some(number) = Some(&text).filter(|text| is_number(text)).and_then(|_| number()) {
             return epoch(number, &text);
         }
         match text.parse::<jiff::Timestamp>() {
-            Ok(at) => Reading::Usable(at.into()),
-            Err(_) => Reading::Unusable(ProblemCode::BadTimestamp, bad_timestamp(&text)),
+            Ok(at) => ValueReading::Usable(at.into()),
+            Err(_) => ValueReading::Unusable(ProblemCode::BadTimestamp, bad_timestamp(&text)),
         }
     })
 }
@@ -247,20 +256,20 @@ fn bad_timestamp(text: &str) -> String {
     } else {
         "is not a time: use {{timenow}}, which reads 2026-11-22T10:00:00Z, or seconds or milliseconds since 1970"
     };
-    format!("is {}, which {advice}", shown(text))
+    format!("is {}, which {advice}", show_value(text))
 }
 
 /// Twelve digits and more are milliseconds (seconds would lie beyond the year 5000), up to the year 5138.
-fn epoch(number: Decimal, text: &str) -> Reading<Time> {
+fn epoch(number: Decimal, text: &str) -> ValueReading<Time> {
     let limit = Decimal::from(100_000_000_000_i64);
     let thousand = Decimal::from(1_000);
     let millis = if number < limit { number * thousand } else { number };
     let millis = Some(millis).filter(|m| *m >= Decimal::ZERO && *m < limit * thousand).and_then(|m| m.trunc().to_i64());
     millis.map(Time::from_millis).map_or_else(
         || {
-            let reason = format!("is {}, which is neither seconds nor milliseconds since 1970", shown(text));
-            Reading::Unusable(ProblemCode::BadTimestamp, reason)
+            let reason = format!("is {}, which is neither seconds nor milliseconds since 1970", show_value(text));
+            ValueReading::Unusable(ProblemCode::BadTimestamp, reason)
         },
-        Reading::Usable,
+        ValueReading::Usable,
     )
 }

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bson::doc;
 use bson::oid::ObjectId;
 
-use super::Harness;
+use super::StoreHarness;
 use super::fixtures::*;
-use super::scene::{Scene, TELEGRAM, at_once, blocked, dead, doors, insert, opening, people, sent, set};
+use super::scene::{
+    TELEGRAM, TestScene, at_once, blocked_outcome, dead, doors, insert, opening_commit, people, sent_outcome, set,
+};
 use crate::delivery::Channel;
-use crate::store::{Change, Collection, Store, Write};
+use crate::store::{AudienceChange, Collection, DocumentWrite, Store};
 
-pub async fn changes_of_the_audience_are_logged_in_their_order(harness: &dyn Harness) {
+pub async fn changes_of_the_audience_are_logged_in_their_order(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let start = store.last_change().await.unwrap();
     assert_eq!(store.changes_since(start, 10).await, Ok(Vec::new()));
     store.write(people(1, 1)).await.unwrap();
-    let delete = Write::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 1).0 };
+    let delete = DocumentWrite::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 1).0 };
     store.write(vec![set(Collection::Users, user_id(1), doc! { "status": "inactive" })]).await.unwrap();
     store.write(vec![delete]).await.unwrap();
     let changes = store.changes_since(start, 100).await.unwrap();
@@ -41,7 +43,7 @@ pub async fn changes_of_the_audience_are_logged_in_their_order(harness: &dyn Har
     assert_eq!(tail, changes[3..5]);
 }
 
-pub async fn changes_of_other_documents_are_not_logged(harness: &dyn Harness) {
+pub async fn changes_of_other_documents_are_not_logged(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     let end = store.last_change().await;
@@ -56,28 +58,28 @@ pub async fn changes_of_other_documents_are_not_logged(harness: &dyn Harness) {
     assert_eq!(store.last_change().await, end);
 }
 
-pub async fn counters_are_no_change_of_the_audience(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn counters_are_no_change_of_the_audience(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     let end = scene.store.last_change().await;
     scene.open(1, 1..=2, TELEGRAM).await;
     let id = |user| delivery_id(Channel::Telegram, 1, user);
-    scene.attempt(Channel::Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Channel::Telegram, id(1), sent_outcome(1), 3).await;
     scene.attempt(Channel::Telegram, id(2), dead(), 3).await;
     scene.store.settle(alert_id(1), at(4)).await.unwrap();
     assert_eq!(scene.store.last_change().await, end);
 }
 
-pub async fn a_blocked_chat_is_a_change_of_the_user(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_blocked_chat_is_a_change_of_the_user(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let end = scene.store.last_change().await.unwrap();
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 1), blocked(1), 3).await;
+    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 1), blocked_outcome(1), 3).await;
     let changes = scene.store.changes_since(end, 10).await.unwrap();
     let named: Vec<_> = changes.iter().map(|change| (change.collection, change.id)).collect();
     assert_eq!(named, [(Collection::Users, user_id(1).0)]);
 }
 
-pub async fn the_log_goes_on_after_a_crash(harness: &dyn Harness) {
+pub async fn the_log_goes_on_after_a_crash(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(2, 1)).await.unwrap();
     let end = store.last_change().await.unwrap();
@@ -89,7 +91,7 @@ pub async fn the_log_goes_on_after_a_crash(harness: &dyn Harness) {
 }
 
 /// Who tails the log by the last number seen must not miss a change that becomes visible late.
-pub async fn who_tails_the_log_misses_nothing(harness: &dyn Harness) {
+pub async fn who_tails_the_log_misses_nothing(harness: &dyn StoreHarness) {
     const WRITERS: u32 = 6;
     const WRITES: u32 = 12;
     let store = harness.fresh().await;
@@ -110,11 +112,11 @@ pub async fn who_tails_the_log_misses_nothing(harness: &dyn Harness) {
 }
 
 /// A commit between two writes of others leaves no hole either.
-pub async fn a_chunk_that_fails_leaves_nothing_in_the_log(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_chunk_that_fails_leaves_nothing_in_the_log(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.accept(1, 1).await;
     let end = scene.store.last_change().await;
-    let mut chunk = opening(&scene.work, 1, 1, 1..=1, TELEGRAM);
+    let mut chunk = opening_commit(&scene.work, 1, 1, 1..=1, TELEGRAM);
     chunk.cursor_seen = Some(user_id(5));
     assert!(scene.store.commit(chunk).await.is_err());
     let mut same = user(2);
@@ -124,8 +126,8 @@ pub async fn a_chunk_that_fails_leaves_nothing_in_the_log(harness: &dyn Harness)
 }
 
 /// Reads on from the last number seen, until the writers are done and nothing more comes.
-async fn tail(store: Arc<dyn Store>, done: Arc<AtomicBool>) -> Vec<Change> {
-    let mut seen: Vec<Change> = Vec::new();
+async fn tail(store: Arc<dyn Store>, done: Arc<AtomicBool>) -> Vec<AudienceChange> {
+    let mut seen: Vec<AudienceChange> = Vec::new();
     loop {
         let was_done = done.load(Ordering::SeqCst);
         let after = seen.last().map_or(i64::MIN, |change| change.seq);

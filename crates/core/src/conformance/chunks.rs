@@ -2,12 +2,15 @@
 
 use bson::{Bson, Document, doc};
 
-use super::Harness;
-use super::dump::{Dump, decisions_of, one, raw};
+use super::StoreHarness;
+use super::dump::{StoreDump, decisions_of, one, raw};
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, closing, empty_chunk, ended, finished, insert, opening, set, span, used};
+use super::scene::{
+    BOTH, TELEGRAM, TestScene, closing_commit, empty_chunk, ended_trade, finish_commit, insert, opening_commit, set,
+    span, usage_increment,
+};
 use crate::alert::document::{AlertError, AlertStatus};
-use crate::config::AlertConfiguration;
+use crate::alert_configuration::AlertConfiguration;
 use crate::delivery::{Channel, Delivery};
 use crate::market::ExitReason;
 use crate::money::Count;
@@ -16,10 +19,10 @@ use crate::quota::Quota;
 use crate::store::{Collection, ConfigIncrement, QuotaChange, document};
 use crate::trade::document::{TradeEnd, TradeStatus};
 
-pub async fn a_chunk_writes_its_trades_deliveries_decisions_and_cursor(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 4).await;
+pub async fn a_chunk_writes_its_trades_deliveries_decisions_and_cursor(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 4).await;
     scene.accept(1, 1).await;
-    let chunk = opening(&scene.work, 1, 1, 1..=3, BOTH);
+    let chunk = opening_commit(&scene.work, 1, 1, 1..=3, BOTH);
     scene.store.commit(chunk.clone()).await.unwrap();
     for trade in &chunk.opened {
         assert_eq!(scene.trade(1, number(trade.user_id.0)).await, *trade);
@@ -35,11 +38,11 @@ pub async fn a_chunk_writes_its_trades_deliveries_decisions_and_cursor(harness: 
     assert_eq!(alert.webhook.processed_at, None, "there is more to come");
 }
 
-pub async fn the_last_chunk_ends_the_processing(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 4).await;
+pub async fn the_last_chunk_ends_the_processing(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 4).await;
     scene.accept(1, 1).await;
-    scene.store.commit(opening(&scene.work, 1, 1, 1..=2, TELEGRAM)).await.unwrap();
-    let mut last = finished(opening(&scene.work, 1, 1, 3..=4, TELEGRAM), at(7));
+    scene.store.commit(opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM)).await.unwrap();
+    let mut last = finish_commit(opening_commit(&scene.work, 1, 1, 3..=4, TELEGRAM), at(7));
     last.cursor_seen = Some(user_id(2));
     last.config_increment.alerts = 0;
     let error = AlertError { message: "no_matching_trade".to_owned(), timestamp: at(6), stack: None };
@@ -57,23 +60,23 @@ pub async fn the_last_chunk_ends_the_processing(harness: &dyn Harness) {
     assert_eq!(users, [2, 4].map(user_id));
 }
 
-pub async fn an_alert_for_nobody_is_ended_by_an_empty_chunk(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn an_alert_for_nobody_is_ended_by_an_empty_chunk(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.accept(1, 1).await;
-    scene.store.commit(finished(empty_chunk(&scene.work, 1, 1), at(2))).await.unwrap();
+    scene.store.commit(finish_commit(empty_chunk(&scene.work, 1, 1), at(2))).await.unwrap();
     let alert = scene.alert(1).await;
     assert_eq!(alert.processing.status, AlertStatus::Processed);
     assert_eq!(alert.alertcast.cursor, None);
 }
 
-pub async fn a_closed_trade_has_its_end_and_keeps_the_rest(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_closed_trade_has_its_end_and_keeps_the_rest(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     let foreign_fields = doc! { "__v": 3, "foreign": foreign(), "tradeData.foreign": 1, "metadata.notes": "mine" };
     scene.store.write(vec![set(Collection::Trades, trade_id(1, 1), foreign_fields)]).await.unwrap();
     let mut want = raw(&*scene.store, Collection::Trades, trade_id(1, 1)).await;
     scene.accept(5, 1).await;
-    let mut chunk = closing(&scene.work, 5, 1, 1, 1..=1, TELEGRAM);
+    let mut chunk = closing_commit(&scene.work, 5, 1, 1, 1..=1, TELEGRAM);
     chunk.ended[0].reason = ExitReason::SlHit;
     chunk.ended[0].exit_price = price(94.25);
     chunk.ended[0].pnl_amount = amount(-5.75);
@@ -95,11 +98,11 @@ pub async fn a_closed_trade_has_its_end_and_keeps_the_rest(harness: &dyn Harness
     assert_eq!(raw(&*scene.store, Collection::Trades, trade_id(1, 1)).await, want);
 }
 
-pub async fn a_replaced_trade_names_its_successor(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_replaced_trade_names_its_successor(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.accept(5, 1).await;
-    let mut chunk = opening(&scene.work, 5, 1, 1..=1, TELEGRAM);
+    let mut chunk = opening_commit(&scene.work, 5, 1, 1..=1, TELEGRAM);
     chunk.opened[0].trade_number = Count(2);
     chunk.open_seen = Some((span(&(1..=1)), vec![(trade_id(1, 1), 1)]));
     chunk.ended = vec![TradeEnd {
@@ -107,7 +110,7 @@ pub async fn a_replaced_trade_names_its_successor(harness: &dyn Harness) {
         reason: ExitReason::Replaced,
         replaced_by: Some(trade_id(5, 1)),
         replacement_reason: Some("a new signal at the limit".to_owned()),
-        ..ended(1, 1, 5)
+        ..ended_trade(1, 1, 5)
     }];
     scene.store.commit(chunk).await.unwrap();
     let old = scene.trade(1, 1).await;
@@ -121,12 +124,12 @@ pub async fn a_replaced_trade_names_its_successor(harness: &dyn Harness) {
     assert_eq!(state.last_numbers[&user_id(1)], 2);
 }
 
-pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     scene.accept(10, 1).await;
-    let mut chunk = opening(&scene.work, 10, 1, 1..=2, TELEGRAM);
+    let mut chunk = opening_commit(&scene.work, 10, 1, 1..=2, TELEGRAM);
     // One without preferences for the configuration, one with two messages.
-    chunk.usage = vec![used(1, 1, 2, 1, 10), used(1, 2, 1, 1, 10)];
+    chunk.usage = vec![usage_increment(1, 1, 2, 1, 10), usage_increment(1, 2, 1, 1, 10)];
     chunk.usage[1].preference = None;
     scene.store.commit(chunk).await.unwrap();
     let counted = async |user: u32| {
@@ -148,9 +151,9 @@ pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn Harness) {
 
     // Counters go down too; moments do not go back.
     scene.accept(11, 1).await;
-    let mut chunk = finished(empty_chunk(&scene.work, 11, 1), at(12));
+    let mut chunk = finish_commit(empty_chunk(&scene.work, 11, 1), at(12));
     chunk.config_increment = ConfigIncrement { alerts: 1, last_alert_at: Some(at(4)), ..ConfigIncrement::default() };
-    chunk.usage = vec![used(1, 1, -1, -1, 4), used(1, 2, 1, 0, 30)];
+    chunk.usage = vec![usage_increment(1, 1, -1, -1, 4), usage_increment(1, 2, 1, 0, 30)];
     scene.store.commit(chunk).await.unwrap();
     assert_eq!(counted(1).await, ((1, 0, moment), (1, 0, moment)));
     assert_eq!(counted(2).await, ((2, 1, Some(at(30))), (1, 0, Some(at(30)))));
@@ -158,9 +161,9 @@ pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn Harness) {
     assert_eq!((config.statistics.total_alerts.0, config.statistics.last_alert_at), (2, moment));
 }
 
-pub async fn counters_begin_at_zero_where_a_document_has_none(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
-    let bare = |collection, id: Bson, paths: &[&str]| crate::store::Write::Update {
+pub async fn counters_begin_at_zero_where_a_document_has_none(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
+    let bare = |collection, id: Bson, paths: &[&str]| crate::store::DocumentWrite::Update {
         collection,
         id: id.as_object_id().unwrap(),
         set: doc! {},
@@ -184,13 +187,13 @@ pub async fn counters_begin_at_zero_where_a_document_has_none(harness: &dyn Harn
     assert_eq!((preference.statistics.alerts_received.0, preference.statistics.trades_opened.0), (6, 1));
 }
 
-pub async fn the_success_rate_is_that_of_all_closes_so_far(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn the_success_rate_is_that_of_all_closes_so_far(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let mut n = 0;
     let mut closes = async |by_tp: i64, by_sl: i64| {
         n += 1;
         scene.accept(n, 1).await;
-        let mut chunk = finished(empty_chunk(&scene.work, n, 1), at(99));
+        let mut chunk = finish_commit(empty_chunk(&scene.work, n, 1), at(99));
         chunk.config_increment = ConfigIncrement {
             alerts: 1,
             closed_by_tp: by_tp,
@@ -212,20 +215,20 @@ pub async fn the_success_rate_is_that_of_all_closes_so_far(harness: &dyn Harness
     near(closes(15, 0).await, 90.0);
 }
 
-pub async fn a_quota_is_kept_as_the_chunk_says(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_quota_is_kept_as_the_chunk_says(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     for (n, rev_seen) in [(1, None), (2, Some(1)), (3, Some(2))] {
         scene.accept(n, 1).await;
         let after = quota(1, i64::from(n), i64::from(n) * 10);
-        let mut chunk = finished(empty_chunk(&scene.work, n, 1), at(9));
+        let mut chunk = finish_commit(empty_chunk(&scene.work, n, 1), at(9));
         chunk.quotas = vec![QuotaChange { rev_seen, after: after.clone() }];
         scene.store.commit(chunk).await.unwrap();
         assert_eq!(one::<Quota>(&*scene.store, Collection::Quotas, user_id(1)).await, after);
     }
 }
 
-pub async fn a_delivery_whose_key_exists_is_left_out(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn a_delivery_whose_key_exists_is_left_out(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     let mut earlier = entry(Channel::Telegram, 1, 1, 2);
     earlier.id = delivery_id(Channel::Telegram, 99, 2);
     earlier.last_error = Some("the earlier one".to_owned());
@@ -238,11 +241,11 @@ pub async fn a_delivery_whose_key_exists_is_left_out(harness: &dyn Harness) {
     assert_eq!(kept[2], earlier);
 }
 
-pub async fn a_chunk_tells_the_operators_once_and_then_counts(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_chunk_tells_the_operators_once_and_then_counts(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     for n in 1..=3 {
         scene.accept(n, 1).await;
-        let mut chunk = finished(empty_chunk(&scene.work, n, 1), at(9));
+        let mut chunk = finish_commit(empty_chunk(&scene.work, n, 1), at(9));
         chunk.notices = vec![notice(1, n)];
         scene.store.commit(chunk).await.unwrap();
     }
@@ -252,13 +255,13 @@ pub async fn a_chunk_tells_the_operators_once_and_then_counts(harness: &dyn Harn
     assert_eq!(more.get_document("facts").unwrap().get("count"), Some(&Bson::Int32(2)));
 }
 
-pub async fn a_chunk_keeps_what_others_wrote(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn a_chunk_keeps_what_others_wrote(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     scene.accept(1, 1).await;
     let foreign_fields = doc! { "__v": 0, "foreign": foreign(), "processing.foreign": true };
     scene.store.write(vec![set(Collection::Alerts, alert_id(1), foreign_fields)]).await.unwrap();
     let before = scene.dump().await;
-    scene.store.commit(finished(opening(&scene.work, 1, 1, 1..=2, TELEGRAM), at(3))).await.unwrap();
+    scene.store.commit(finish_commit(opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM), at(3))).await.unwrap();
     let after = scene.dump().await;
     assert_ne!(before, after);
     keeps_foreign_fields(&after);
@@ -266,11 +269,11 @@ pub async fn a_chunk_keeps_what_others_wrote(harness: &dyn Harness) {
     assert_eq!(alert.get_document("processing").unwrap().get("foreign"), Some(&Bson::Boolean(true)));
 }
 
-pub async fn a_chunk_dates_what_it_changes(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn a_chunk_dates_what_it_changes(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.accept(50, 1).await;
-    scene.store.commit(finished(closing(&scene.work, 50, 1, 1, 1..=1, TELEGRAM), at(51))).await.unwrap();
+    scene.store.commit(finish_commit(closing_commit(&scene.work, 50, 1, 1, 1..=1, TELEGRAM), at(51))).await.unwrap();
     for (collection, id) in [
         (Collection::Alerts, Bson::from(alert_id(50))),
         (Collection::Trades, trade_id(1, 1).into()),
@@ -285,8 +288,8 @@ pub async fn a_chunk_dates_what_it_changes(harness: &dyn Harness) {
     assert_eq!(other.updated_at, subscription(2).updated_at);
 }
 
-pub async fn what_the_commit_does_not_name_stays_as_it_is(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn what_the_commit_does_not_name_stays_as_it_is(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     let bystander = trade(90, 2, 1, 1, TELEGRAM);
     let writes = vec![insert(Collection::Trades, &bystander), insert(Collection::Quotas, &quota(3, 1, 1))];
     scene.store.write(writes).await.unwrap();
@@ -299,7 +302,7 @@ pub async fn what_the_commit_does_not_name_stays_as_it_is(harness: &dyn Harness)
 }
 
 /// Fails where a document that had fields of others has lost them.
-pub(super) fn keeps_foreign_fields(dump: &Dump) {
+pub(super) fn keeps_foreign_fields(dump: &StoreDump) {
     for collection in [
         Collection::Users,
         Collection::SubscriptionPlans,

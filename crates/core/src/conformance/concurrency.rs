@@ -3,30 +3,30 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::Harness;
-use super::dump::Dump;
+use super::StoreHarness;
+use super::dump::StoreDump;
 use super::fixtures::*;
-use super::history::History;
+use super::history::UserHistory;
 use super::invariants;
-use super::scene::{Scene, TELEGRAM, at_once, closing, doors, finished, opening};
+use super::scene::{TELEGRAM, TestScene, at_once, closing_commit, doors, finish_commit, opening_commit};
 use crate::delivery::Channel::Telegram;
 use crate::id::AlertId;
 use crate::store::{AttemptRecord, Collection, StoreError};
 use crate::trade::document::TradeStatus;
 
-pub async fn histories_side_by_side_keep_the_documents_true(harness: &dyn Harness) {
+pub async fn histories_side_by_side_keep_the_documents_true(harness: &dyn StoreHarness) {
     side_by_side(harness, false).await;
 }
 
-pub async fn histories_side_by_side_that_are_cut_off_keep_the_documents_true(harness: &dyn Harness) {
+pub async fn histories_side_by_side_that_are_cut_off_keep_the_documents_true(harness: &dyn StoreHarness) {
     side_by_side(harness, true).await;
 }
 
-async fn side_by_side(harness: &dyn Harness, cuts: bool) {
-    let scene = Scene::new(harness, 6).await;
+async fn side_by_side(harness: &dyn StoreHarness, cuts: bool) {
+    let scene = TestScene::new(harness, 6).await;
     let doors = doors(harness, &scene.store, 2).await;
     let histories = (1..=4).zip(doors.into_iter().cycle()).map(|(seed, store)| {
-        let mut history = History::begin(Scene { store, ..scene.clone() }, seed, cuts);
+        let mut history = UserHistory::begin(TestScene { store, ..scene.clone() }, seed, cuts);
         async move {
             history.play(60).await;
             history.settled
@@ -37,15 +37,15 @@ async fn side_by_side(harness: &dyn Harness, cuts: bool) {
         *settled.entry(alert).or_default() += times;
     }
     assert!(settled.values().all(|&times| times == 1), "settled once: {settled:?}");
-    let dump = Dump::when_quiet(&*scene.store).await;
+    let dump = StoreDump::when_quiet(&*scene.store).await;
     invariants::check(&dump);
     assert!(!dump.documents(Collection::Trades).is_empty(), "the histories did something");
 }
 
 /// A trade's entry dies while an exit closes it: whichever comes first, the other sees it.
-pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn Harness) {
+pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn StoreHarness) {
     const USERS: u32 = 6;
-    let scene = Scene::new(harness, USERS).await;
+    let scene = TestScene::new(harness, USERS).await;
     scene.open(1, 1..=USERS, TELEGRAM).await;
     scene.accept(5, 1).await;
     let ids: Vec<_> = (1..=USERS).map(|user| delivery_id(Telegram, 1, user)).collect();
@@ -54,7 +54,7 @@ pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn H
     let fence = scene.bot.clone();
     let deaths = async move {
         for delivery in ids {
-            let outcome = super::scene::blocked(number(delivery.0));
+            let outcome = super::scene::blocked_outcome(number(delivery.0));
             store.record_attempts(&fence, vec![AttemptRecord { delivery, outcome }], at(7)).await.unwrap();
         }
     };
@@ -66,7 +66,7 @@ pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn H
         loop {
             let state = store.load_chunk(config_id(1), span, &[]).await.unwrap();
             let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0)).collect();
-            let mut chunk = finished(closing(&fence, 5, 1, 1, users.clone(), TELEGRAM), at(8));
+            let mut chunk = finish_commit(closing_commit(&fence, 5, 1, 1, users.clone(), TELEGRAM), at(8));
             chunk.open_seen = Some((span, seen));
             match store.commit(chunk).await {
                 Ok(()) => break,
@@ -84,23 +84,23 @@ pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn H
 }
 
 /// One subscriber's counters are raised by commits and taken back by the courier, all at once.
-pub async fn counters_of_one_subscriber_are_exact_whoever_changes_them(harness: &dyn Harness) {
+pub async fn counters_of_one_subscriber_are_exact_whoever_changes_them(harness: &dyn StoreHarness) {
     const ALERTS: u32 = 8;
-    let scene = Scene::with_configs(harness, 1, ALERTS).await;
+    let scene = TestScene::with_configs(harness, 1, ALERTS).await;
     for by in 1..=ALERTS {
         scene.accept(by, by).await;
     }
     for by in 1..=ALERTS / 2 {
-        scene.store.commit(finished(opening(&scene.work, by, by, 1..=1, TELEGRAM), at(20))).await.unwrap();
+        scene.store.commit(finish_commit(opening_commit(&scene.work, by, by, 1..=1, TELEGRAM), at(20))).await.unwrap();
     }
     let doors = doors(harness, &scene.store, 2).await;
     let steps = (1..=ALERTS).zip(doors.into_iter().cycle()).map(|(by, store)| {
-        let scene = Scene { store, ..scene.clone() };
+        let scene = TestScene { store, ..scene.clone() };
         async move {
             if by <= ALERTS / 2 {
-                scene.record(Telegram, delivery_id(Telegram, by, 1), super::scene::expired(), 21).await;
+                scene.record(Telegram, delivery_id(Telegram, by, 1), super::scene::expired_outcome(), 21).await;
             } else {
-                let chunk = finished(opening(&scene.work, by, by, 1..=1, TELEGRAM), at(22));
+                let chunk = finish_commit(opening_commit(&scene.work, by, by, 1..=1, TELEGRAM), at(22));
                 scene.store.commit(chunk).await.unwrap();
             }
         }

@@ -2,15 +2,15 @@
 
 use bson::{Document, doc};
 
-use super::Harness;
-use super::dump::Dump;
+use super::StoreHarness;
+use super::dump::StoreDump;
 use super::fixtures::*;
 use super::scene::{at_once, doors, insert, people, set};
-use crate::admin::{Admin, AdminProfile, AdminStatus, PasswordHash, Permissions, Security};
+use crate::admin::{Admin, AdminProfile, AdminStatus, LoginSecurity, PasswordHash, Permissions};
 use crate::delivery::Channel;
-use crate::store::{Collection, StoreError, Write, document};
+use crate::store::{Collection, DocumentWrite, StoreError, document};
 
-pub async fn an_id_is_given_once(harness: &dyn Harness) {
+pub async fn an_id_is_given_once(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     let mut other = user(2);
@@ -19,33 +19,33 @@ pub async fn an_id_is_given_once(harness: &dyn Harness) {
     assert!(matches!(answer, Err(StoreError::AlreadyExists { collection: Collection::Users, .. })), "{answer:?}");
 }
 
-pub async fn every_unique_index_refuses_a_second_document_and_names_its_field(harness: &dyn Harness) {
+pub async fn every_unique_index_refuses_a_second_document_and_names_its_field(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut writes = people_and_others();
     writes.extend(pairs().into_iter().map(|pair| pair.first));
     store.write(writes).await.unwrap();
     for pair in pairs() {
-        let before = Dump::of(&*store).await;
+        let before = StoreDump::of(&*store).await;
         for index in pair.collection.indexes().iter().filter(|index| index.unique) {
             let mut second = pair.second.clone();
             for (path, _) in index.keys {
                 copy_path(first_of(&pair.first), &mut second, path);
             }
-            let write = Write::Insert { collection: pair.collection, document: second };
+            let write = DocumentWrite::Insert { collection: pair.collection, document: second };
             refused_for(store.write(vec![write]).await, pair.collection, index.keys[0].0);
-            before.assert_same(&Dump::of(&*store).await);
+            before.assert_same(&StoreDump::of(&*store).await);
         }
         let count = store.count(pair.collection).await.unwrap();
-        let write = Write::Insert { collection: pair.collection, document: pair.second };
+        let write = DocumentWrite::Insert { collection: pair.collection, document: pair.second };
         store.write(vec![write]).await.unwrap();
         assert_eq!(store.count(pair.collection).await, Ok(count + 1), "unlike in all of them");
     }
 }
 
-pub async fn an_update_to_a_taken_value_is_refused(harness: &dyn Harness) {
+pub async fn an_update_to_a_taken_value_is_refused(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(2, 2)).await.unwrap();
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     for (write, collection, field) in [
         (set(Collection::Users, user_id(1), doc! { "email": email(2) }), Collection::Users, "email"),
         (set(Collection::Users, user_id(1), doc! { "telegram.userId": chat(2) }), Collection::Users, "telegram.userId"),
@@ -61,18 +61,18 @@ pub async fn an_update_to_a_taken_value_is_refused(harness: &dyn Harness) {
         ),
     ] {
         refused_for(store.write(vec![write]).await, collection, field);
-        before.assert_same(&Dump::of(&*store).await);
+        before.assert_same(&StoreDump::of(&*store).await);
     }
 }
 
-pub async fn a_document_does_not_stand_in_its_own_way(harness: &dyn Harness) {
+pub async fn a_document_does_not_stand_in_its_own_way(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     let same = doc! { "email": email(1), "telegram.userId": chat(1), "status": "inactive" };
     store.write(vec![set(Collection::Users, user_id(1), same)]).await.unwrap();
 }
 
-pub async fn a_value_is_unique_within_one_list_of_writes(harness: &dyn Harness) {
+pub async fn a_value_is_unique_within_one_list_of_writes(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut second = user(2);
     second.email = email(1);
@@ -81,17 +81,17 @@ pub async fn a_value_is_unique_within_one_list_of_writes(harness: &dyn Harness) 
     assert_eq!(store.count(Collection::Users).await, Ok(0));
 }
 
-pub async fn a_deleted_documents_values_are_free_in_the_same_list(harness: &dyn Harness) {
+pub async fn a_deleted_documents_values_are_free_in_the_same_list(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(vec![insert(Collection::Users, &user(1))]).await.unwrap();
     let mut successor = user(2);
     successor.email = email(1);
-    let delete = Write::Delete { collection: Collection::Users, id: user_id(1).0 };
+    let delete = DocumentWrite::Delete { collection: Collection::Users, id: user_id(1).0 };
     store.write(vec![delete, insert(Collection::Users, &successor)]).await.unwrap();
     assert_eq!(store.count(Collection::Users).await, Ok(1));
 }
 
-pub async fn of_inserts_with_one_value_at_once_one_succeeds(harness: &dyn Harness) {
+pub async fn of_inserts_with_one_value_at_once_one_succeeds(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let doors = doors(harness, &store, 2).await;
     let inserts = (1..=8).zip(doors.into_iter().cycle()).map(|(n, store)| async move {
@@ -106,12 +106,12 @@ pub async fn of_inserts_with_one_value_at_once_one_succeeds(harness: &dyn Harnes
     }
 }
 
-pub async fn a_transaction_id_is_used_once_whatever_its_case(harness: &dyn Harness) {
+pub async fn a_transaction_id_is_used_once_whatever_its_case(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(3, 1)).await.unwrap();
     let key = |key: &str| doc! { "alertcast.transactionKey": key };
     store.write(vec![set(Collection::UserSubscriptions, subscription_id(1), key("upi-1"))]).await.unwrap();
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     // Of another document, of two in one list, and of a new one.
     let taken = vec![set(Collection::UserSubscriptions, subscription_id(2), key("upi-1"))];
     let both = [2, 3].map(|n| set(Collection::UserSubscriptions, subscription_id(n), key("upi-2"))).to_vec();
@@ -120,7 +120,7 @@ pub async fn a_transaction_id_is_used_once_whatever_its_case(harness: &dyn Harne
     new.alertcast.transaction_key = Some("upi-1".to_owned());
     for writes in [taken, both, vec![insert(Collection::UserSubscriptions, &new)]] {
         refused_for(store.write(writes).await, Collection::UserSubscriptions, "payment.transactionId");
-        before.assert_same(&Dump::of(&*store).await);
+        before.assert_same(&StoreDump::of(&*store).await);
     }
     let found = store.find_unique(Collection::UserSubscriptions, &[("alertcast.transactionKey", "upi-1".into())]).await;
     assert_eq!(found.unwrap().unwrap().get_object_id("_id").unwrap(), subscription_id(1).0);
@@ -130,7 +130,7 @@ pub async fn a_transaction_id_is_used_once_whatever_its_case(harness: &dyn Harne
     store.write(vec![insert(Collection::UserSubscriptions, &new)]).await.unwrap();
 }
 
-pub async fn of_two_uses_of_a_transaction_id_at_once_one_succeeds(harness: &dyn Harness) {
+pub async fn of_two_uses_of_a_transaction_id_at_once_one_succeeds(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(6, 1)).await.unwrap();
     let doors = doors(harness, &store, 2).await;
@@ -145,10 +145,10 @@ pub async fn of_two_uses_of_a_transaction_id_at_once_one_succeeds(harness: &dyn 
     }
 }
 
-pub async fn every_reference_must_lead_somewhere(harness: &dyn Harness) {
+pub async fn every_reference_must_lead_somewhere(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people_and_others()).await.unwrap();
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     let nowhere = oid(99, 0, 1);
     let mut seen = 0;
     for pair in pairs() {
@@ -159,24 +159,24 @@ pub async fn every_reference_must_lead_somewhere(harness: &dyn Harness) {
             } else {
                 dangling.insert(reference.field, nowhere);
             }
-            let write = Write::Insert { collection: pair.collection, document: dangling };
+            let write = DocumentWrite::Insert { collection: pair.collection, document: dangling };
             let missing = StoreError::MissingReference {
                 collection: pair.collection,
                 field: reference.field.to_owned(),
                 id: nowhere,
             };
             assert_eq!(store.write(vec![write]).await, Err(missing));
-            before.assert_same(&Dump::of(&*store).await);
+            before.assert_same(&StoreDump::of(&*store).await);
             seen += 1;
         }
     }
     assert_eq!(seen, 8, "the suite has a document for each collection with references");
 }
 
-pub async fn an_update_to_a_reference_that_leads_nowhere_is_refused(harness: &dyn Harness) {
+pub async fn an_update_to_a_reference_that_leads_nowhere_is_refused(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     let nowhere = oid(99, 0, 1);
     for (collection, id, field, value) in [
         (Collection::UserSubscriptions, subscription_id(1).0, "subscriptionPlanId", bson::Bson::from(nowhere)),
@@ -190,11 +190,11 @@ pub async fn an_update_to_a_reference_that_leads_nowhere_is_refused(harness: &dy
         let answer = store.write(vec![set(collection, id, doc! { field: value })]).await;
         let missing = StoreError::MissingReference { collection, field: field.to_owned(), id: nowhere };
         assert_eq!(answer, Err(missing));
-        before.assert_same(&Dump::of(&*store).await);
+        before.assert_same(&StoreDump::of(&*store).await);
     }
 }
 
-pub async fn references_may_lead_to_earlier_writes_but_not_to_later_ones(harness: &dyn Harness) {
+pub async fn references_may_lead_to_earlier_writes_but_not_to_later_ones(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut writes = people(1, 1);
     // The subscription before its user.
@@ -211,11 +211,11 @@ pub async fn references_may_lead_to_earlier_writes_but_not_to_later_ones(harness
     store.write(people(1, 1)).await.unwrap();
 }
 
-pub async fn a_reference_to_what_an_earlier_write_deleted_is_refused(harness: &dyn Harness) {
+pub async fn a_reference_to_what_an_earlier_write_deleted_is_refused(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     store.write(vec![insert(Collection::Users, &user(2))]).await.unwrap();
-    let delete = Write::Delete { collection: Collection::Users, id: user_id(2).0 };
+    let delete = DocumentWrite::Delete { collection: Collection::Users, id: user_id(2).0 };
     let writes = vec![delete, insert(Collection::UserSubscriptions, &subscription(2))];
     let missing = StoreError::MissingReference {
         collection: Collection::UserSubscriptions,
@@ -226,11 +226,11 @@ pub async fn a_reference_to_what_an_earlier_write_deleted_is_refused(harness: &d
     assert_eq!(store.count(Collection::Users).await, Ok(2));
 }
 
-pub async fn what_is_referred_to_is_not_deleted(harness: &dyn Harness) {
+pub async fn what_is_referred_to_is_not_deleted(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 2)).await.unwrap();
-    let delete = |collection, id: bson::oid::ObjectId| Write::Delete { collection, id };
-    let before = Dump::of(&*store).await;
+    let delete = |collection, id: bson::oid::ObjectId| DocumentWrite::Delete { collection, id };
+    let before = StoreDump::of(&*store).await;
     for (collection, id, by, field) in [
         (Collection::Users, user_id(1).0, Collection::UserSubscriptions, "userId"),
         (Collection::SubscriptionPlans, plan_id(1).0, Collection::UserSubscriptions, "subscriptionPlanId"),
@@ -248,20 +248,20 @@ pub async fn what_is_referred_to_is_not_deleted(harness: &dyn Harness) {
         id: config_id(2).0,
     };
     assert_eq!(store.write(vec![preference.clone(), config.clone()]).await, Err(refused));
-    before.assert_same(&Dump::of(&*store).await);
+    before.assert_same(&StoreDump::of(&*store).await);
     let plan = set(Collection::SubscriptionPlans, plan_id(1), doc! { "alertConfigurations": [config_id(1)] });
     store.write(vec![preference, plan, config]).await.unwrap();
     assert_eq!(store.count(Collection::AlertConfigurations).await, Ok(1));
 }
 
-pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn Harness) {
+pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(2, 1)).await.unwrap();
     let good = || {
         vec![
             insert(Collection::Users, &user(5)),
             set(Collection::Users, user_id(1), doc! { "status": "suspended" }),
-            Write::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 2).0 },
+            DocumentWrite::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 2).0 },
             insert(Collection::Alerts, &alert(1, 1)),
         ]
     };
@@ -269,14 +269,14 @@ pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn Harness)
     same_email.email = email(1);
     let mut nowhere = subscription(5);
     nowhere.subscription_plan_id = plan_id(99);
-    let failed_expectation = Write::Update {
+    let failed_expectation = DocumentWrite::Update {
         collection: Collection::Users,
         id: user_id(2).0,
         set: doc! { "status": "active" },
         unset: Vec::new(),
         expect: vec![("status".to_owned(), "suspended".into())],
     };
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     for bad in [
         insert(Collection::Users, &same_email),
         insert(Collection::UserSubscriptions, &nowhere),
@@ -288,30 +288,30 @@ pub async fn of_a_list_with_one_bad_write_nothing_happens(harness: &dyn Harness)
         writes.push(bad.clone());
         let answer = store.write(writes).await;
         assert!(answer.is_err(), "{bad:?}");
-        before.assert_same(&Dump::of(&*store).await);
+        before.assert_same(&StoreDump::of(&*store).await);
     }
     store.write(good()).await.unwrap();
 }
 
 /// A document that is kept, and one unlike it in every unique field.
-struct Pair {
+struct DocumentPair {
     collection: Collection,
-    first: Write,
+    first: DocumentWrite,
     second: Document,
 }
 
 /// Two users with everything, and two who have nothing yet.
-fn people_and_others() -> Vec<Write> {
+fn people_and_others() -> Vec<DocumentWrite> {
     let mut writes = people(2, 2);
     writes.extend((3..=4).map(|n| insert(Collection::Users, &user(n))));
     writes
 }
 
 /// One pair for each collection with unique fields or references. They refer to [`people_and_others`].
-fn pairs() -> Vec<Pair> {
-    let pair = |collection, first: Document, second: Document| Pair {
+fn pairs() -> Vec<DocumentPair> {
+    let pair = |collection, first: Document, second: Document| DocumentPair {
         collection,
-        first: Write::Insert { collection, document: first },
+        first: DocumentWrite::Insert { collection, document: first },
         second,
     };
     let subscribed = |n: u32| {
@@ -330,19 +330,19 @@ fn pairs() -> Vec<Pair> {
     let of = |n: u32| document(&user(n)).unwrap();
     vec![
         pair(Collection::Users, of(11), of(12)),
-        pair(Collection::SubscriptionPlans, planned(11), planned(12)),
-        pair(Collection::AlertConfigurations, configured(11), configured(12)),
+        pair(Collection::SubscriptionPlans, plan_document(11), plan_document(12)),
+        pair(Collection::AlertConfigurations, configuration_document(11), configuration_document(12)),
         pair(Collection::UserSubscriptions, subscribed(11), subscribed(12)),
         pair(Collection::UserAlertPreferences, preferred(1, 1, 3), preferred(2, 2, 4)),
         pair(Collection::Trades, traded(11), traded(12)),
         pair(Collection::AdminUsers, administrator(1), administrator(2)),
         pair(Collection::Deliveries, delivered(11), delivered(12)),
-        pair(Collection::Decisions, decided(11), decided(12)),
+        pair(Collection::Decisions, decision_document(11), decision_document(12)),
     ]
 }
 
 /// A chunk of decisions as a backup brings it back.
-fn decided(n: u32) -> Document {
+fn decision_document(n: u32) -> Document {
     let users = (user_id(n), user_id(n + 5));
     doc! {
         "_id": oid(15, 0, n), "alertId": alert_id(n), "firstUser": users.0, "lastUser": users.1,
@@ -350,12 +350,12 @@ fn decided(n: u32) -> Document {
     }
 }
 
-fn planned(n: u32) -> Document {
+fn plan_document(n: u32) -> Document {
     document(&plan(n, &[config_id(1)])).unwrap()
 }
 
 /// Unlike the others in each of its three names.
-fn configured(n: u32) -> Document {
+fn configuration_document(n: u32) -> Document {
     let mut configuration = document(&config(n)).unwrap();
     configuration.insert("strategy", format!("Strategy {n}"));
     configuration
@@ -370,22 +370,23 @@ fn administrator(n: u32) -> Document {
         profile: AdminProfile { first_name: "Ada".to_owned(), last_name: "Min".to_owned(), phone: None },
         permissions: Permissions::default(),
         status: AdminStatus::Active,
-        security: Security::default(),
+        security: LoginSecurity::default(),
         created_at: at(0),
         updated_at: at(0),
     };
     document(&admin).unwrap()
 }
 
-fn first_of(write: &Write) -> &Document {
+fn first_of(write: &DocumentWrite) -> &Document {
     match write {
-        Write::Insert { document, .. } => document,
+        DocumentWrite::Insert { document, .. } => document,
         other => panic!("{other:?} inserts nothing"),
     }
 }
 
-fn position(writes: &[Write], of: Collection) -> usize {
-    let inserts = |write: &Write| matches!(write, Write::Insert { collection, .. } if *collection == of);
+fn position(writes: &[DocumentWrite], of: Collection) -> usize {
+    let inserts =
+        |write: &DocumentWrite| matches!(write, DocumentWrite::Insert { collection, .. } if *collection == of);
     writes.iter().position(inserts).unwrap()
 }
 

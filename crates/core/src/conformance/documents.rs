@@ -3,27 +3,27 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
-use super::Harness;
-use super::dump::{Dump, find, one, raw};
+use super::StoreHarness;
+use super::dump::{StoreDump, find, one, raw};
 use super::fixtures::*;
 use super::scene::{insert, insert_with_foreign, people, set};
 use crate::alert::document::Alert;
-use crate::config::AlertConfiguration;
+use crate::alert_configuration::AlertConfiguration;
 use crate::plan::Plan;
-use crate::store::{Collection, StoreError, Write, document};
+use crate::store::{Collection, DocumentWrite, StoreError, document};
 use crate::subscription::Subscription;
 use crate::trade::document::Trade;
 
-pub async fn setting_up_again_changes_nothing(harness: &dyn Harness) {
+pub async fn setting_up_again_changes_nothing(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.setup().await.unwrap();
     store.write(people(2, 1)).await.unwrap();
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     store.setup().await.unwrap();
-    before.assert_same(&Dump::of(&*store).await);
+    before.assert_same(&StoreDump::of(&*store).await);
 }
 
-pub async fn a_document_comes_back_as_it_went_in(harness: &dyn Harness) {
+pub async fn a_document_comes_back_as_it_went_in(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut written = with_foreign_fields(document(&user(1)).unwrap());
     written.insert("int", 1);
@@ -33,12 +33,12 @@ pub async fn a_document_comes_back_as_it_went_in(harness: &dyn Harness) {
     written.insert("binary", bson::Binary { subtype: bson::spec::BinarySubtype::Generic, bytes: vec![0, 1, 255] });
     written.insert("id", oid(99, 1, 2));
     written.insert("text", "a\u{0}b ☕");
-    let write = Write::Insert { collection: Collection::Users, document: written.clone() };
+    let write = DocumentWrite::Insert { collection: Collection::Users, document: written.clone() };
     store.write(vec![write]).await.unwrap();
     assert_eq!(raw(&*store, Collection::Users, user_id(1)).await, written);
 }
 
-pub async fn get_leaves_out_what_is_not_there(harness: &dyn Harness) {
+pub async fn get_leaves_out_what_is_not_there(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(3, 1)).await.unwrap();
     let ids: Vec<ObjectId> = [3, 9, 1].map(|n| user_id(n).0).to_vec();
@@ -49,7 +49,7 @@ pub async fn get_leaves_out_what_is_not_there(harness: &dyn Harness) {
     assert_eq!(store.get(Collection::Trades, &ids).await, Ok(Vec::new()));
 }
 
-pub async fn many_documents_are_got_at_once(harness: &dyn Harness) {
+pub async fn many_documents_are_got_at_once(harness: &dyn StoreHarness) {
     const MANY: u32 = 3_000;
     let store = harness.fresh().await;
     let writes = (1..=MANY).map(|n| insert(Collection::Users, &user(n))).collect();
@@ -58,7 +58,7 @@ pub async fn many_documents_are_got_at_once(harness: &dyn Harness) {
     assert_eq!(store.get(Collection::Users, &ids).await.unwrap().len(), 3_000);
 }
 
-pub async fn pages_follow_each_other_by_id(harness: &dyn Harness) {
+pub async fn pages_follow_each_other_by_id(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let order = [5, 2, 7, 1, 6, 3, 4];
     let writes = order.iter().map(|&n| insert(Collection::Users, &user(n))).collect();
@@ -77,7 +77,7 @@ pub async fn pages_follow_each_other_by_id(harness: &dyn Harness) {
     assert_eq!(ids_of(&between), [user_id(7).0]);
 }
 
-pub async fn documents_are_counted(harness: &dyn Harness) {
+pub async fn documents_are_counted(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     assert_eq!(store.count(Collection::Users).await, Ok(0));
     store.write(people(3, 2)).await.unwrap();
@@ -85,7 +85,7 @@ pub async fn documents_are_counted(harness: &dyn Harness) {
     assert_eq!(store.count(Collection::UserAlertPreferences).await, Ok(6));
 }
 
-pub async fn a_document_is_found_by_its_unique_fields(harness: &dyn Harness) {
+pub async fn a_document_is_found_by_its_unique_fields(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(3, 2)).await.unwrap();
     let id_of = async |collection: Collection, fields: &[(&str, Bson)]| {
@@ -109,7 +109,7 @@ pub async fn a_document_is_found_by_its_unique_fields(harness: &dyn Harness) {
     assert_eq!(id_of(Collection::Users, &unknown).await, None);
 }
 
-pub async fn numbers_are_read_whatever_bson_number_they_are(harness: &dyn Harness) {
+pub async fn numbers_are_read_whatever_bson_number_they_are(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let forms: [fn(i32) -> Bson; 3] = [Bson::from, |n| Bson::from(i64::from(n)), |n| Bson::from(f64::from(n))];
     for (form, n) in forms.iter().zip(1_u32..) {
@@ -119,7 +119,7 @@ pub async fn numbers_are_read_whatever_bson_number_they_are(harness: &dyn Harnes
             for (path, value) in path {
                 set_path(&mut document, path, form(*value));
             }
-            writes.push(Write::Insert { collection, document });
+            writes.push(DocumentWrite::Insert { collection, document });
         };
         put(
             Collection::AlertConfigurations,
@@ -157,11 +157,11 @@ pub async fn numbers_are_read_whatever_bson_number_they_are(harness: &dyn Harnes
     }
 }
 
-pub async fn an_update_sets_and_unsets_paths_and_keeps_the_rest(harness: &dyn Harness) {
+pub async fn an_update_sets_and_unsets_paths_and_keeps_the_rest(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(vec![insert_with_foreign(Collection::Users, &user(1))]).await.unwrap();
     let mut want = raw(&*store, Collection::Users, user_id(1)).await;
-    let update = Write::Update {
+    let update = DocumentWrite::Update {
         collection: Collection::Users,
         id: user_id(1).0,
         set: doc! {
@@ -183,7 +183,7 @@ pub async fn an_update_sets_and_unsets_paths_and_keeps_the_rest(harness: &dyn Ha
     assert_eq!(raw(&*store, Collection::Users, user_id(1)).await, want);
 }
 
-pub async fn an_update_is_seen_by_every_way_of_looking(harness: &dyn Harness) {
+pub async fn an_update_is_seen_by_every_way_of_looking(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(2, 1)).await.unwrap();
     let moved = set(Collection::Users, user_id(1), doc! { "email": "moved@example.com" });
@@ -196,10 +196,10 @@ pub async fn an_update_is_seen_by_every_way_of_looking(harness: &dyn Harness) {
     store.write(vec![taken]).await.unwrap();
 }
 
-pub async fn an_update_happens_only_where_its_expectation_holds(harness: &dyn Harness) {
+pub async fn an_update_happens_only_where_its_expectation_holds(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
-    let update = |id: ObjectId, field: &str, value: Bson| Write::Update {
+    let update = |id: ObjectId, field: &str, value: Bson| DocumentWrite::Update {
         collection: Collection::UserSubscriptions,
         id,
         set: doc! { "payment.status": "rejected" },
@@ -207,7 +207,7 @@ pub async fn an_update_happens_only_where_its_expectation_holds(harness: &dyn Ha
         expect: vec![(field.to_owned(), value)],
     };
     let id = subscription_id(1).0;
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     for (id, field, value) in [
         (id, "payment.status", Bson::from("pending")),
         (id, "payment.nothing", Bson::from("approved")),
@@ -216,19 +216,19 @@ pub async fn an_update_happens_only_where_its_expectation_holds(harness: &dyn Ha
     ] {
         let answer = store.write(vec![update(id, field, value)]).await;
         assert_eq!(answer, Err(StoreError::Conflict), "{field}");
-        before.assert_same(&Dump::of(&*store).await);
+        before.assert_same(&StoreDump::of(&*store).await);
     }
     let held = update(id, "payment.status", Bson::from("approved"));
     store.write(vec![held.clone()]).await.unwrap();
     assert_eq!(store.write(vec![held]).await, Err(StoreError::Conflict), "it holds no more");
 }
 
-pub async fn of_updates_with_one_expectation_at_once_one_succeeds(harness: &dyn Harness) {
+pub async fn of_updates_with_one_expectation_at_once_one_succeeds(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     let doors = super::scene::doors(harness, &store, 2).await;
     let updates = (0..8).zip(doors.into_iter().cycle()).map(|(n, store)| async move {
-        let update = Write::Update {
+        let update = DocumentWrite::Update {
             collection: Collection::UserSubscriptions,
             id: subscription_id(1).0,
             set: doc! { "payment.status": "rejected", "payment.rejectionReason": format!("by {n}") },
@@ -243,17 +243,17 @@ pub async fn of_updates_with_one_expectation_at_once_one_succeeds(harness: &dyn 
     assert_eq!(lost.count(), 7, "{answers:?}");
 }
 
-pub async fn an_update_of_what_is_not_there_is_a_conflict(harness: &dyn Harness) {
+pub async fn an_update_of_what_is_not_there_is_a_conflict(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let answer = store.write(vec![set(Collection::Users, user_id(1), doc! { "status": "active" })]).await;
     assert_eq!(answer, Err(StoreError::Conflict));
     assert_eq!(store.count(Collection::Users).await, Ok(0));
 }
 
-pub async fn a_deleted_document_is_gone_and_deleting_it_again_is_nothing(harness: &dyn Harness) {
+pub async fn a_deleted_document_is_gone_and_deleting_it_again_is_nothing(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(2, 1)).await.unwrap();
-    let delete = Write::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 1).0 };
+    let delete = DocumentWrite::Delete { collection: Collection::UserAlertPreferences, id: preference_id(1, 1).0 };
     for _ in 0..2 {
         store.write(vec![delete.clone()]).await.unwrap();
         assert_eq!(find(&*store, Collection::UserAlertPreferences, preference_id(1, 1)).await, None);

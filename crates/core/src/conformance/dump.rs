@@ -29,9 +29,9 @@ pub const PAGED: &[Collection] = &[
 
 /// What a store holds, by collection.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Dump(BTreeMap<&'static str, Vec<Document>>);
+pub struct StoreDump(BTreeMap<&'static str, Vec<Document>>);
 
-impl Dump {
+impl StoreDump {
     /// Reads everything. It is no snapshot: nothing else may be at work.
     pub async fn of(store: &dyn Store) -> Self {
         let mut all = BTreeMap::new();

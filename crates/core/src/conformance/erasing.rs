@@ -5,20 +5,20 @@ use std::fmt::Write as _;
 
 use bson::{Document, doc};
 
-use super::Harness;
+use super::StoreHarness;
 use super::actions::{audit, record};
-use super::dump::{Dump, find, one, raw};
+use super::dump::{StoreDump, find, one, raw};
 use super::fixtures::*;
 use super::invariants;
-use super::random::{Sequence, cut_off};
-use super::scene::{BOTH, Scene, TELEGRAM, dead, insert, retry, sent, set};
+use super::random::{RandomSequence, cut_off};
+use super::scene::{BOTH, TELEGRAM, TestScene, dead, insert, retry, sent_outcome, set};
 use super::unreadable::spoil;
 use crate::delivery::Channel::{Email, Telegram};
 use crate::delivery::{Delivery, DeliveryState as S, delivery_key};
 use crate::erasure::ERASED;
 use crate::id::DeliveryId;
 use crate::money::Count;
-use crate::store::{Collection, DeathCause, EraseUser, Erased, Outcome, StoreError, Write};
+use crate::store::{AttemptOutcome, Collection, DeathCause, DocumentWrite, EraseUser, ErasureOutcome, StoreError};
 use crate::subscription::SubscriptionStatus;
 use crate::trade::document::TradeStatus;
 use crate::user::{User, UserStatus};
@@ -37,7 +37,7 @@ fn personal() -> Vec<String> {
 
 /// Fails where any of it is kept.
 #[track_caller]
-fn is_gone(dump: &Dump) {
+fn is_gone(dump: &StoreDump) {
     let mut all = String::new();
     for collection in super::dump::PAGED {
         for document in dump.documents(*collection) {
@@ -51,7 +51,7 @@ fn is_gone(dump: &Dump) {
 }
 
 /// User 1 in full, with proofs and records of acts about them.
-async fn person(scene: &Scene) {
+async fn person(scene: &TestScene) {
     let of_user = doc! {
         "profile.name": "Asha Rao", "profile.phone": "+91 98", "telegram.username": "asha_rao",
         "telegram.firstName": "Ashita", "telegram.lastName": "Raonova", "alertcast.botId": "bot-66",
@@ -65,12 +65,12 @@ async fn person(scene: &Scene) {
     dotted.after = Some(doc! { "profile.phone": "+91 98", "telegram": { "chatId": chat(1) }, "status": "active" });
     let mut of_payment = audit(3, Collection::UserSubscriptions, subscription_id(1).0);
     of_payment.before = Some(doc! { "payment": { "proofUrl": "proof-77", "amount": 999.0 } });
-    let mut writes: Vec<Write> =
+    let mut writes: Vec<DocumentWrite> =
         [nested, dotted, of_payment].iter().map(|entry| insert(Collection::AuditLog, entry)).collect();
     writes.push(set(Collection::Users, user_id(1), of_user));
     writes.push(set(Collection::UserSubscriptions, subscription_id(1), of_subscription));
-    writes.push(Write::Insert { collection: Collection::IdempotencyKeys, document: answer(1, 1) });
-    writes.push(Write::Insert { collection: Collection::IdempotencyKeys, document: answer(2, 2) });
+    writes.push(DocumentWrite::Insert { collection: Collection::IdempotencyKeys, document: answer(1, 1) });
+    writes.push(DocumentWrite::Insert { collection: Collection::IdempotencyKeys, document: answer(2, 2) });
     scene.store.write(writes).await.unwrap();
 }
 
@@ -82,18 +82,18 @@ fn answer(n: u32, user: u32) -> Document {
     }
 }
 
-pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn an_erased_person_leaves_the_numbers(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     person(&scene).await;
     let before_user = scene.store.get(Collection::Users, &[user_id(2).0]).await.unwrap();
     // Alert 1 reached both; 2 failed with an error that names the address; 3 waits, and 4 is held.
     scene.open(1, 1..=2, BOTH).await;
     for user in 1..=2 {
-        scene.attempt(Telegram, delivery_id(Telegram, 1, user), sent(1), 3).await;
-        scene.attempt(Email, delivery_id(Email, 1, user), sent(1), 3).await;
+        scene.attempt(Telegram, delivery_id(Telegram, 1, user), sent_outcome(1), 3).await;
+        scene.attempt(Email, delivery_id(Email, 1, user), sent_outcome(1), 3).await;
     }
     scene.close(5, 1, 1..=1, BOTH).await;
-    let refused = Outcome::Dead { error: format!("550 <{}> is unknown", email(1)), cause: DeathCause::Refused };
+    let refused = AttemptOutcome::Dead { error: format!("550 <{}> is unknown", email(1)), cause: DeathCause::Refused };
     scene.attempt(Email, delivery_id(Email, 5, 1), refused, 7).await;
     scene.attempt(Telegram, delivery_id(Telegram, 5, 1), dead(), 7).await;
     scene.store.settle(alert_id(5), at(8)).await.unwrap();
@@ -106,7 +106,7 @@ pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
     let act = EraseUser { also: record(7), ..erase(1, 50) };
     let mut erased = scene.store.erase_user(act).await.unwrap();
     erased.settle.sort();
-    let expected = Erased {
+    let expected = ErasureOutcome {
         subscriptions_cancelled: 1,
         deliveries_dropped: 2,
         deliveries_cleaned: 6,
@@ -152,8 +152,8 @@ pub async fn an_erased_person_leaves_the_numbers(harness: &dyn Harness) {
     invariants::check(&dump);
 }
 
-pub async fn a_person_who_is_not_as_the_caller_saw_them_is_not_erased(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_person_who_is_not_as_the_caller_saw_them_is_not_erased(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let kept = raw(&*scene.store, Collection::Users, user_id(1)).await;
     let seen = vec![("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap())];
     scene.store.write(vec![set(Collection::Users, user_id(1), doc! { "updatedAt": at(40) })]).await.unwrap();
@@ -167,7 +167,7 @@ pub async fn a_person_who_is_not_as_the_caller_saw_them_is_not_erased(harness: &
 }
 
 /// Ended messages to user 1, as many as one asks for.
-async fn old_messages(scene: &Scene, count: u32) {
+async fn old_messages(scene: &TestScene, count: u32) {
     let message = |n: u32| {
         let mut message: Delivery = entry(Telegram, 100 + n, 1, 1);
         message.state = S::Sent;
@@ -175,7 +175,7 @@ async fn old_messages(scene: &Scene, count: u32) {
         message.attempts = Count(1);
         message.key = delivery_key(
             message.cause,
-            crate::delivery::Recipient::User(user_id(1)),
+            crate::delivery::DeliveryRecipient::User(user_id(1)),
             Telegram,
             message.kind,
             message.trade_id,
@@ -186,8 +186,8 @@ async fn old_messages(scene: &Scene, count: u32) {
     scene.put_deliveries(&messages).await;
 }
 
-pub async fn many_old_messages_lose_their_recipient(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn many_old_messages_lose_their_recipient(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     old_messages(&scene, 1_203).await;
     let erased = scene.store.erase_user(erase(1, 50)).await.unwrap();
     assert_eq!((erased.deliveries_cleaned, erased.deliveries_dropped), (1_203, 0));
@@ -196,8 +196,8 @@ pub async fn many_old_messages_lose_their_recipient(harness: &dyn Harness) {
     assert!(kept.iter().all(|message| message.to == ERASED && message.state == S::Sent));
 }
 
-pub async fn erasing_again_takes_away_what_has_come_since(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn erasing_again_takes_away_what_has_come_since(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.store.erase_user(erase(1, 50)).await.unwrap();
     // A chunk that was planned before it knew.
     scene.open(60, 1..=1, TELEGRAM).await;
@@ -208,9 +208,9 @@ pub async fn erasing_again_takes_away_what_has_come_since(harness: &dyn Harness)
     is_gone(&scene.dump().await);
 }
 
-pub async fn an_erasure_that_is_cut_off_goes_on_when_it_is_repeated(harness: &dyn Harness) {
-    let mut sequence = Sequence::new(31);
-    let mut scene = Scene::new(harness, 1).await;
+pub async fn an_erasure_that_is_cut_off_goes_on_when_it_is_repeated(harness: &dyn StoreHarness) {
+    let mut sequence = RandomSequence::new(31);
+    let mut scene = TestScene::new(harness, 1).await;
     person(&scene).await;
     old_messages(&scene, 603).await;
     scene.open(1, 1..=1, BOTH).await;
@@ -220,7 +220,7 @@ pub async fn an_erasure_that_is_cut_off_goes_on_when_it_is_repeated(harness: &dy
         if n % 4 == 0 {
             scene.store = harness.reopen(scene.store).await;
         }
-        let dump = Dump::when_quiet(&*scene.store).await;
+        let dump = StoreDump::when_quiet(&*scene.store).await;
         let user: User = one(&*scene.store, Collection::Users, user_id(1)).await;
         let is_erased = user.status == UserStatus::Inactive;
         assert_eq!(is_erased, scene.subscription(1).await.subscription.status == SubscriptionStatus::Cancelled);
@@ -235,32 +235,32 @@ pub async fn an_erasure_that_is_cut_off_goes_on_when_it_is_repeated(harness: &dy
     is_gone(&scene.dump().await);
 }
 
-pub async fn nobody_is_erased_who_is_not_there(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn nobody_is_erased_who_is_not_there(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let before = scene.dump().await;
     let act = EraseUser { also: record(1), ..erase(99, 50) };
     assert_eq!(scene.store.erase_user(act).await, Err(StoreError::Conflict));
     before.assert_same(&scene.dump().await);
 }
 
-pub async fn a_message_that_is_being_sent_goes_on_without_its_recipient(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_message_that_is_being_sent_goes_on_without_its_recipient(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, BOTH).await;
     let ids: [DeliveryId; 2] = [Telegram, Email].map(|channel| delivery_id(channel, 1, 1));
     scene.take(Telegram, &ids[..1], 5).await;
     scene.take(Email, &ids[1..], 5).await;
     scene.store.erase_user(erase(1, 6)).await.unwrap();
     is_gone(&scene.dump().await);
-    scene.record(Telegram, ids[0], sent(1), 7).await;
+    scene.record(Telegram, ids[0], sent_outcome(1), 7).await;
     scene.record(Email, ids[1], retry(9), 7).await;
     assert_eq!(scene.delivery(Telegram, 1, 1).await.state, S::Sent);
     let waiting = scene.delivery(Email, 1, 1).await;
     assert_eq!((waiting.state, waiting.to.as_str()), (S::Pending, ERASED));
 }
 
-pub async fn a_person_has_a_history_as_soon_as_something_is_kept(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
-    let users: Vec<Write> = (2..=6).map(|n| insert(Collection::Users, &user(n))).collect();
+pub async fn a_person_has_a_history_as_soon_as_something_is_kept(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
+    let users: Vec<DocumentWrite> = (2..=6).map(|n| insert(Collection::Users, &user(n))).collect();
     scene.store.write(users).await.unwrap();
     let has = async |n: u32| scene.store.has_history(user_id(n)).await.unwrap();
     assert!(has(1).await, "a subscription");
@@ -277,13 +277,13 @@ pub async fn a_person_has_a_history_as_soon_as_something_is_kept(harness: &dyn H
     scene.store.write(writes).await.unwrap();
     assert!(has(2).await && has(3).await && has(4).await);
     assert!(!has(5).await && !has(99).await);
-    let gone = vec![Write::Delete { collection: Collection::Users, id: user_id(5).0 }];
+    let gone = vec![DocumentWrite::Delete { collection: Collection::Users, id: user_id(5).0 }];
     scene.store.write(gone).await.unwrap();
     assert_eq!(find(&*scene.store, Collection::Users, user_id(5)).await, None::<Document>);
 }
 
-pub async fn a_person_is_erased_whatever_of_theirs_cannot_be_read(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_person_is_erased_whatever_of_theirs_cannot_be_read(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let named = |by: u32, state: S| {
         let error = Some(format!("550 <{}> is unknown", email(1)));
         Delivery { state, last_error: error, ..entry(Email, by, 1, 1) }
@@ -295,7 +295,7 @@ pub async fn a_person_is_erased_whatever_of_theirs_cannot_be_read(harness: &dyn 
     }
     // An alert that names the address, and cannot be read either.
     scene.open(1, 1..=1, &[Email]).await;
-    let refused = Outcome::Dead { error: format!("550 <{}> is unknown", email(1)), cause: DeathCause::Refused };
+    let refused = AttemptOutcome::Dead { error: format!("550 <{}> is unknown", email(1)), cause: DeathCause::Refused };
     scene.attempt(Email, delivery_id(Email, 1, 1), refused, 3).await;
     scene.store.settle(alert_id(1), at(4)).await.unwrap();
     spoil(&scene, Collection::Alerts, alert_id(1), "alertcast.cursor", "nobody").await;
@@ -310,8 +310,8 @@ pub async fn a_person_is_erased_whatever_of_theirs_cannot_be_read(harness: &dyn 
     }
 }
 
-pub async fn what_was_taken_back_is_not_taken_back_again_with_the_person(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn what_was_taken_back_is_not_taken_back_again_with_the_person(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.take(Telegram, &[delivery_id(Telegram, 1, 1)], 3).await;
     scene.close(5, 1, 1..=1, TELEGRAM).await;

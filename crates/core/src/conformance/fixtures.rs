@@ -4,12 +4,12 @@ use bson::oid::ObjectId;
 use bson::{Document, doc};
 
 use crate::alert::document::{
-    Alert, AlertData, AlertExtension, AlertStatistics, AlertStatus, Processing, Source, Webhook,
+    Alert, AlertData, AlertExtension, AlertProcessing, AlertStatistics, AlertStatus, Source, WebhookReceipt,
 };
-use crate::config::{AlertConfiguration, ConfigStatus};
+use crate::alert_configuration::{AlertConfiguration, ConfigStatus};
 use crate::delivery::{
-    Cause, CauseKind, Channel, Delivery, EndedTrade, Facts, MessageKind, Parcel, Recipient, delivery_key, priority,
-    rotation,
+    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, EndedTrade, MessageFacts,
+    MessageKind, delivery_key, priority, rotation,
 };
 use crate::id::{AdminId, AlertId, ConfigId, DeliveryId, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Signal, Symbol, Timeframe};
@@ -17,15 +17,16 @@ use crate::money::{Amount, Count, Price};
 use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
 use crate::quota::Quota;
-use crate::store::{IntakeKey, Notice, partition_of};
+use crate::store::{IntakeKey, OperatorNotice, partition_of};
 use crate::subscription::{
-    Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, Term, Usage,
+    Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, SubscriptionTerm,
+    SubscriptionUsage,
 };
 use crate::time::Time;
 use crate::trade::document::{
     EntryDelivery, Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes,
 };
-use crate::user::{Preferences, Profile, Telegram, User, UserExtension, UserStatus};
+use crate::user::{Preferences, Profile, TelegramAccount, User, UserExtension, UserStatus};
 
 /// The lane of the first bot.
 pub const BOT: &str = "tg:1";
@@ -145,7 +146,7 @@ pub fn user(n: u32) -> User {
     User {
         id: user_id(n),
         email: email(n),
-        telegram: Telegram {
+        telegram: TelegramAccount {
             user_id: chat(n),
             username: None,
             first_name: Some(format!("First{n}")),
@@ -189,14 +190,14 @@ pub fn config(n: u32) -> AlertConfiguration {
         symbol: Symbol::new(&format!("SYM{n}")).unwrap(),
         timeframe: Timeframe::H1,
         strategy: "EMA".to_owned(),
-        trade_management: crate::config::TradeManagement::default(),
-        alert_types: crate::config::AlertTypes::default(),
-        validation: crate::config::Validation::default(),
+        trade_management: crate::alert_configuration::TradeManagement::default(),
+        alert_types: crate::alert_configuration::AlertTypes::default(),
+        validation: crate::alert_configuration::AlertValidation::default(),
         status: ConfigStatus::Active,
-        statistics: crate::config::ConfigStatistics::default(),
+        statistics: crate::alert_configuration::ConfigStatistics::default(),
         created_at: at(-1_000),
         updated_at: at(-1_000),
-        alertcast: crate::config::ConfigExtension::default(),
+        alertcast: crate::alert_configuration::ConfigExtension::default(),
     }
 }
 
@@ -217,14 +218,14 @@ pub fn subscription(n: u32) -> Subscription {
             approved_at: Some(at(-900)),
             rejection_reason: None,
         },
-        subscription: Term {
+        subscription: SubscriptionTerm {
             start_date: Some(at(-900)),
             end_date: Some(at(2_592_000)),
             status: SubscriptionStatus::Active,
             auto_renew: false,
             renewal_notification_sent: false,
         },
-        usage: Usage::default(),
+        usage: SubscriptionUsage::default(),
         created_at: at(-1_000),
         updated_at: at(-1_000),
         alertcast: SubscriptionExtension::default(),
@@ -249,7 +250,7 @@ pub fn alert(n: u32, config: u32) -> Alert {
     Alert {
         id: alert_id(n),
         source: Source::TradingView,
-        webhook: Webhook {
+        webhook: WebhookReceipt {
             received_at: at(i64::from(n)),
             processed_at: None,
             raw_payload: doc! { "ticker": format!("SYM{config}"), "price": 100.0, "n": i64::from(n) },
@@ -267,7 +268,7 @@ pub fn alert(n: u32, config: u32) -> Alert {
             timestamp: at(i64::from(n)),
             additional_data: None,
         },
-        processing: Processing { alert_config_id: Some(config_id(config)), ..Processing::default() },
+        processing: AlertProcessing { alert_config_id: Some(config_id(config)), ..AlertProcessing::default() },
         statistics: AlertStatistics::default(),
         created_at: at(i64::from(n)),
         updated_at: at(i64::from(n)),
@@ -276,7 +277,7 @@ pub fn alert(n: u32, config: u32) -> Alert {
 }
 
 /// An alert that broke rules.
-pub fn refused(n: u32, config: u32, codes: &[&str]) -> Alert {
+pub fn refused_alert(n: u32, config: u32, codes: &[&str]) -> Alert {
     let mut alert = alert(n, config);
     alert.processing.status = AlertStatus::Failed;
     alert.alertcast.refused_for = codes.iter().map(|&code| code.to_owned()).collect();
@@ -332,14 +333,14 @@ pub fn trade(by: u32, config: u32, user: u32, trade_number: i64, channels: &[Cha
 
 /// The announcement of the trade that alert `by` opened; pending, due at once, of use for an hour.
 pub fn entry(channel: Channel, by: u32, config: u32, user: u32) -> Delivery {
-    let parcel = Parcel {
-        cause: Cause { kind: CauseKind::Alert, id: alert_id(by).0 },
-        recipient: Recipient::User(user_id(user)),
+    let parcel = DeliveryIdentity {
+        cause: DeliveryCause { kind: CauseKind::Alert, id: alert_id(by).0 },
+        recipient: DeliveryRecipient::User(user_id(user)),
         channel,
         kind: MessageKind::Entry,
         trade: Some(trade_id(by, user)),
     };
-    let facts = Facts::Entry { number: Count(1) };
+    let facts = MessageFacts::Entry { number: Count(1) };
     Delivery {
         alert_id: Some(alert_id(by)),
         alert_config_id: Some(config_id(config)),
@@ -351,7 +352,7 @@ pub fn entry(channel: Channel, by: u32, config: u32, user: u32) -> Delivery {
         },
         rotation: rotation(alert_id(by), user_id(user)),
         deadline_at: at(i64::from(by) + 3_600),
-        ..Delivery::pending(delivery_id(channel, by, user), parcel, facts, at(i64::from(by)))
+        ..Delivery::new_pending(delivery_id(channel, by, user), parcel, facts, at(i64::from(by)))
     }
 }
 
@@ -360,13 +361,13 @@ pub fn exit(channel: Channel, by: u32, config: u32, user: u32, entry_by: u32) ->
     let entry = entry(channel, by, config, user);
     let trade = trade_id(entry_by, user);
     Delivery {
-        key: delivery_key(entry.cause, Recipient::User(user_id(user)), channel, MessageKind::Exit, Some(trade)),
+        key: delivery_key(entry.cause, DeliveryRecipient::User(user_id(user)), channel, MessageKind::Exit, Some(trade)),
         trade_id: Some(trade),
         kind: MessageKind::Exit,
         priority: priority(MessageKind::Exit, false),
         deadline_at: at(i64::from(by) + 86_400),
         entry_delivery: Some(delivery_id(channel, entry_by, user)),
-        facts: Facts::LevelReached { numbers: vec![Count(1)] },
+        facts: MessageFacts::LevelReached { numbers: vec![Count(1)] },
         ..entry
     }
 }
@@ -376,7 +377,7 @@ pub fn exit(channel: Channel, by: u32, config: u32, user: u32, entry_by: u32) ->
 pub fn result(by: u32, config: u32, user: u32, entry_by: u32) -> Delivery {
     let told = exit(Channel::Telegram, by, config, user, entry_by);
     let entry = delivery_id(Channel::Telegram, entry_by, user);
-    told.result(result_id(by, user), trade_id(entry_by, user), entry, closed(), false).unwrap()
+    told.result(result_id(by, user), trade_id(entry_by, user), entry, closed_trade(), false).unwrap()
 }
 
 /// The result that alert `by` caused for a user.
@@ -385,7 +386,7 @@ pub const fn result_id(by: u32, user: u32) -> DeliveryId {
 }
 
 /// A trade from 100 to 110, by take profit.
-pub fn closed() -> EndedTrade {
+pub fn closed_trade() -> EndedTrade {
     EndedTrade {
         number: Count(1),
         side: Side::Buy,
@@ -412,17 +413,20 @@ pub const fn lane(channel: Channel) -> &'static str {
 }
 
 /// A word to the operators: said once, then counted. `n` names the occurrence, `group` what is the same.
-pub fn notice(group: u32, n: u32) -> Notice {
-    Notice { first: operator(MessageKind::Operator, group, n), more: operator(MessageKind::OperatorMore, group, n) }
+pub fn notice(group: u32, n: u32) -> OperatorNotice {
+    OperatorNotice {
+        first: operator(MessageKind::Operator, group, n),
+        more: operator(MessageKind::OperatorMore, group, n),
+    }
 }
 
 /// The key of a notice's delivery, by which the suite finds it.
 pub fn operator(kind: MessageKind, group: u32, n: u32) -> Delivery {
-    let cause = Cause { kind: CauseKind::Refusal, id: oid(12, 0, group) };
+    let cause = DeliveryCause { kind: CauseKind::Refusal, id: oid(12, 0, group) };
     let title = format!("Refusals {group}");
     Delivery {
         id: DeliveryId(oid(13, u32::from(kind == MessageKind::OperatorMore), n)),
-        key: delivery_key(cause, Recipient::Chat("operators"), Channel::Telegram, kind, None),
+        key: delivery_key(cause, DeliveryRecipient::Chat("operators"), Channel::Telegram, kind, None),
         cause,
         alert_id: None,
         alert_config_id: None,
@@ -434,9 +438,9 @@ pub fn operator(kind: MessageKind, group: u32, n: u32) -> Delivery {
         priority: priority(kind, false),
         rotation: 0,
         facts: if kind == MessageKind::OperatorMore {
-            Facts::OperatorMore { title, count: Count(0) }
+            MessageFacts::OperatorMore { title, count: Count(0) }
         } else {
-            Facts::Operator { title, lines: vec![format!("line {n}")], test: false }
+            MessageFacts::Operator { title, lines: vec![format!("line {n}")], test: false }
         },
         ..entry(Channel::Telegram, 0, 1, 0)
     }

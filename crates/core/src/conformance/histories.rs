@@ -1,21 +1,23 @@
-//! Random histories, the same in every run, played on the store and on the [`Model`]: every answer and every document
+//! Random histories, the same in every run, played on the store and on the [`StoreModel`]: every answer and every document
 //! must be the same.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Harness;
+use super::StoreHarness;
 use super::fixtures::*;
-use super::model::Model;
-use super::random::Sequence;
-use super::scene::{BOTH, Scene, TELEGRAM, closing, ended, finished, opening, span, told_by};
+use super::model::StoreModel;
+use super::random::RandomSequence;
+use super::scene::{
+    BOTH, TELEGRAM, TestScene, closing_commit, ended_trade, finish_commit, opening_commit, span, told_by,
+};
 use crate::alert::document::{Alert, TradeAction};
 use crate::delivery::Channel::{self, Email, Telegram};
-use crate::delivery::{Delivery, DeliveryState, Facts, MessageKind};
+use crate::delivery::{Delivery, DeliveryState, MessageFacts, MessageKind};
 use crate::id::{AlertId, DeliveryId, TradeId};
 use crate::market::ExitReason;
 use crate::money::Count;
 use crate::preference::AlertPreference;
-use crate::store::{AttemptRecord, ChunkCommit, Collection, DeathCause, Outcome};
+use crate::store::{AttemptOutcome, AttemptRecord, ChunkCommit, Collection, DeathCause};
 use crate::subscription::Subscription;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -25,25 +27,25 @@ const USERS: u32 = 3;
 /// Documents are compared after so many steps.
 const COMPARED_EVERY: u32 = 8;
 
-pub async fn a_history_with_one_channel_is_as_the_model_has_it(harness: &dyn Harness) {
-    History::begin(harness, 21, TELEGRAM, 12).await.play(240).await;
+pub async fn a_history_with_one_channel_is_as_the_model_has_it(harness: &dyn StoreHarness) {
+    ModelHistory::begin(harness, 21, TELEGRAM, 12).await.play(240).await;
 }
 
-pub async fn a_history_with_two_channels_is_as_the_model_has_it(harness: &dyn Harness) {
-    History::begin(harness, 22, BOTH, 12).await.play(240).await;
+pub async fn a_history_with_two_channels_is_as_the_model_has_it(harness: &dyn StoreHarness) {
+    ModelHistory::begin(harness, 22, BOTH, 12).await.play(240).await;
 }
 
 /// Time goes fast: much is late, and much is given up.
-pub async fn a_history_in_a_hurry_is_as_the_model_has_it(harness: &dyn Harness) {
-    History::begin(harness, 23, BOTH, 1_500).await.play(240).await;
+pub async fn a_history_in_a_hurry_is_as_the_model_has_it(harness: &dyn StoreHarness) {
+    ModelHistory::begin(harness, 23, BOTH, 1_500).await.play(240).await;
 }
 
 /// A store, the model of it, and what is done to both.
 #[derive(Debug)]
-struct History {
-    scene: Scene,
-    model: Model,
-    sequence: Sequence,
+struct ModelHistory {
+    scene: TestScene,
+    model: StoreModel,
+    sequence: RandomSequence,
     channels: &'static [Channel],
     /// Seconds that a step takes at most.
     pace: u32,
@@ -51,12 +53,20 @@ struct History {
     alerts: u32,
 }
 
-impl History {
-    async fn begin(harness: &dyn Harness, seed: u64, channels: &'static [Channel], pace: u32) -> Self {
-        let scene = Scene::new(harness, USERS).await;
+impl ModelHistory {
+    async fn begin(harness: &dyn StoreHarness, seed: u64, channels: &'static [Channel], pace: u32) -> Self {
+        let scene = TestScene::new(harness, USERS).await;
         // Half a second off: nothing is decided at the very moment of a deadline.
         let now = at(0) + std::time::Duration::from_millis(500);
-        Self { scene, model: Model::default(), sequence: Sequence::new(seed), channels, pace, now, alerts: 0 }
+        Self {
+            scene,
+            model: StoreModel::default(),
+            sequence: RandomSequence::new(seed),
+            channels,
+            pace,
+            now,
+            alerts: 0,
+        }
     }
 
     async fn play(mut self, steps: u32) {
@@ -108,16 +118,18 @@ impl History {
         let seen = open.iter().map(|trade| (trade.id, trade.alertcast.rev.0)).collect();
         let opened_by = |trade: &Trade| number(trade.alerts.entry_alert_id.unwrap().0);
         let mut chunk = match open.first() {
-            None => opening(&self.scene.work, by, config, users.clone(), self.channels),
+            None => opening_commit(&self.scene.work, by, config, users.clone(), self.channels),
             Some(_) if self.sequence.one_in(3) => {
-                let mut chunk = opening(&self.scene.work, by, config, users.clone(), self.channels);
-                chunk.ended = open.iter().map(|trade| replaced(opened_by(trade), by, trade, self.channels)).collect();
+                let mut chunk = opening_commit(&self.scene.work, by, config, users.clone(), self.channels);
+                chunk.ended =
+                    open.iter().map(|trade| replace_trade(opened_by(trade), by, trade, self.channels)).collect();
                 for delivery in &mut chunk.deliveries {
                     (delivery.kind, delivery.deadline_at) = (MessageKind::Replacement, at(second + 86_400));
                     delivery.entry_deadline_at = Some(at(second + 3_600));
                     let old = open.iter().find(|trade| Some(trade.user_id) == delivery.user_id);
                     delivery.entry_delivery = old.and_then(|old| old.announced_by(delivery.channel));
-                    delivery.facts = Facts::Replacement { number: Count(i64::from(by)), replaced: closed() };
+                    delivery.facts =
+                        MessageFacts::Replacement { number: Count(i64::from(by)), replaced: closed_trade() };
                 }
                 let decisions = &mut chunk.decisions.as_mut().unwrap().decisions;
                 for action in decisions.iter_mut().flat_map(|decision| &mut decision.actions) {
@@ -125,7 +137,7 @@ impl History {
                 }
                 chunk
             }
-            Some(first) => closing(&self.scene.work, by, config, opened_by(first), users.clone(), self.channels),
+            Some(first) => closing_commit(&self.scene.work, by, config, opened_by(first), users.clone(), self.channels),
         };
         for delivery in &mut chunk.deliveries {
             (delivery.due_at, delivery.queued_at) = (at(second), at(second));
@@ -142,7 +154,7 @@ impl History {
             chunk.deliveries.push(result);
         }
         chunk.open_seen = Some((span(&users), seen));
-        finished(chunk, self.now)
+        finish_commit(chunk, self.now)
     }
 
     async fn take(&mut self) {
@@ -188,11 +200,13 @@ impl History {
         let is_replacement = self.model.deliveries[&delivery].kind == MessageKind::Replacement;
         let lapses = is_replacement && self.sequence.one_in(3);
         let outcome = match self.sequence.below(9) {
-            0..=3 => Outcome::Sent { message_id: Some(7), entry_lapsed: lapses, topic_gone: lapses },
-            4..=5 => Outcome::Retry { due_at: later, error: "502".to_owned(), in_doubt: self.sequence.one_in(2) },
-            6 => Outcome::Dead { error: "403".to_owned(), cause: self.cause(delivery) },
-            7 => Outcome::Expired { in_doubt: self.sequence.one_in(2) },
-            _ => Outcome::Dropped { reason: "suspended".to_owned() },
+            0..=3 => AttemptOutcome::Sent { message_id: Some(7), entry_lapsed: lapses, topic_gone: lapses },
+            4..=5 => {
+                AttemptOutcome::Retry { due_at: later, error: "502".to_owned(), in_doubt: self.sequence.one_in(2) }
+            }
+            6 => AttemptOutcome::Dead { error: "403".to_owned(), cause: self.cause(delivery) },
+            7 => AttemptOutcome::Expired { in_doubt: self.sequence.one_in(2) },
+            _ => AttemptOutcome::Dropped { reason: "suspended".to_owned() },
         };
         AttemptRecord { delivery, outcome }
     }
@@ -310,13 +324,13 @@ fn comparable(delivery: &Delivery) -> Delivery {
     delivery
 }
 
-fn replaced(opened_by: u32, by: u32, trade: &Trade, channels: &[Channel]) -> TradeEnd {
+fn replace_trade(opened_by: u32, by: u32, trade: &Trade, channels: &[Channel]) -> TradeEnd {
     TradeEnd {
         status: TradeStatus::Replaced,
         reason: ExitReason::Replaced,
         replaced_by: Some(trade_id(by, number(trade.user_id.0))),
         replacement_reason: Some("a new signal at the limit".to_owned()),
         told_by: told_by(by, number(trade.user_id.0), channels),
-        ..ended(opened_by, number(trade.user_id.0), by)
+        ..ended_trade(opened_by, number(trade.user_id.0), by)
     }
 }

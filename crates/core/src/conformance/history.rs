@@ -3,23 +3,27 @@
 
 use std::collections::HashMap;
 
-use super::Harness;
-use super::dump::{Dump, every};
+use super::StoreHarness;
+use super::dump::{StoreDump, every};
 use super::fixtures::*;
 use super::invariants;
-use super::random::{Sequence, cut_off};
-use super::scene::{BOTH, Scene, closing, dead, finished, opening, retry, sent, span, with_results};
+use super::random::{RandomSequence, cut_off};
+use super::scene::{
+    BOTH, TestScene, closing_commit, dead, finish_commit, opening_commit, retry, sent_outcome, span, with_results,
+};
 use crate::alert::document::Alert;
 use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::{Delivery, DeliveryState};
 use crate::id::{AlertId, DeliveryId};
-use crate::store::{AttemptRecord, ChunkCommit, Collection, Outcome, PARTITIONS, Settled, StoreError, read};
+use crate::store::{
+    AttemptOutcome, AttemptRecord, ChunkCommit, Collection, PARTITIONS, SettlingOutcome, StoreError, read,
+};
 
 /// A history for six users; it leaves alone what it finds changed by others.
 #[derive(Debug)]
-pub struct History {
-    pub scene: Scene,
-    sequence: Sequence,
+pub struct UserHistory {
+    pub scene: TestScene,
+    sequence: RandomSequence,
     /// Whether operations are dropped on their way.
     cuts: bool,
     now: i64,
@@ -29,9 +33,9 @@ pub struct History {
     pub settled: HashMap<AlertId, u32>,
 }
 
-impl History {
-    pub fn begin(scene: Scene, seed: u32, cuts: bool) -> Self {
-        let sequence = Sequence::new(u64::from(seed));
+impl UserHistory {
+    pub fn begin(scene: TestScene, seed: u32, cuts: bool) -> Self {
+        let sequence = RandomSequence::new(u64::from(seed));
         Self { scene, sequence, cuts, now: 0, offered: seed * 1_000, settled: HashMap::new() }
     }
 
@@ -57,9 +61,9 @@ impl History {
     }
 
     /// The process is gone: the next one takes the lanes over and finds what was left.
-    pub async fn crash(mut self, harness: &dyn Harness) -> Self {
+    pub async fn crash(mut self, harness: &dyn StoreHarness) -> Self {
         self.scene.store = harness.reopen(self.scene.store).await;
-        invariants::check(&Dump::when_quiet(&*self.scene.store).await);
+        invariants::check(&StoreDump::when_quiet(&*self.scene.store).await);
         for name in [WORK, BOT, MAIL] {
             let seen = self.scene.store.leases(name).await.unwrap().remove(0);
             let next = self.scene.store.take_lease(name, "next", Some(&seen)).await.unwrap().unwrap().fence();
@@ -108,9 +112,9 @@ impl History {
         let state = self.scene.store.load_chunk(config_id(config), span, &[]).await.unwrap();
         let open = |user: u32| state.open_trades.iter().any(|trade| trade.id == trade_id(by - 1, user));
         let mut chunk = if by % 2 == 1 || !users.clone().all(open) {
-            opening(&self.scene.work, by, config, users, BOTH)
+            opening_commit(&self.scene.work, by, config, users, BOTH)
         } else {
-            with_results(closing(&self.scene.work, by, config, by - 1, users, BOTH), by, config, by - 1)
+            with_results(closing_commit(&self.scene.work, by, config, by - 1, users, BOTH), by, config, by - 1)
         };
         for delivery in &mut chunk.deliveries {
             delivery.deadline_at = at(self.now + 900);
@@ -119,7 +123,7 @@ impl History {
         chunk.open_seen = Some((span, seen.collect()));
         chunk.cursor_seen = alert.alertcast.cursor;
         chunk.now = at(self.now);
-        if first == 4 { finished(chunk, at(self.now)) } else { chunk }
+        if first == 4 { finish_commit(chunk, at(self.now)) } else { chunk }
     }
 
     async fn take(&mut self) {
@@ -148,11 +152,11 @@ impl History {
 
     fn outcome(&mut self, delivery: DeliveryId) -> AttemptRecord {
         let outcome = match self.sequence.below(8) {
-            0..=3 => sent(i64::from(self.sequence.below(1_000))),
+            0..=3 => sent_outcome(i64::from(self.sequence.below(1_000))),
             4 => retry(self.now + 10),
             5 => dead(),
-            6 => super::scene::expired(),
-            _ => Outcome::Dropped { reason: "suspended".to_owned() },
+            6 => super::scene::expired_outcome(),
+            _ => AttemptOutcome::Dropped { reason: "suspended".to_owned() },
         };
         AttemptRecord { delivery, outcome }
     }
@@ -161,7 +165,7 @@ impl History {
         let unsettled = self.scene.store.unsettled(None, 20).await.unwrap();
         let Some(&alert) = self.sequence.pick(&unsettled) else { return };
         let settle = self.scene.store.settle(alert, at(self.now));
-        if perform(&mut self.sequence, self.cuts, settle).await == Some(Settled::Now) {
+        if perform(&mut self.sequence, self.cuts, settle).await == Some(SettlingOutcome::Now) {
             *self.settled.entry(alert).or_default() += 1;
         }
     }
@@ -173,7 +177,7 @@ impl History {
 
 /// Performs an operation, or some of it. None where it was cut off, or what it rested on had changed.
 async fn perform<T>(
-    sequence: &mut Sequence,
+    sequence: &mut RandomSequence,
     cuts: bool,
     operation: impl Future<Output = Result<T, StoreError>>,
 ) -> Option<T> {

@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use bson::doc;
 
-use super::Harness;
-use super::dump::{Dump, find, one};
+use super::StoreHarness;
+use super::dump::{StoreDump, find, one};
 use super::fixtures::*;
-use super::scene::{Scene, accept, at_once, doors, insert, people, set};
+use super::scene::{TestScene, accept, at_once, doors, insert, people, set};
 use crate::alert::document::{Alert, AlertStatus, PricePoint};
-use crate::delivery::{Delivery, DeliveryState, Facts, MessageKind};
+use crate::delivery::{Delivery, DeliveryState, MessageFacts, MessageKind};
 use crate::market::Signal;
 use crate::money::Count;
-use crate::store::{Acceptance, Collection, RejectedWebhook, Store, Write};
+use crate::store::{AlertAcceptance, Collection, DocumentWrite, RejectedWebhook, Store};
 
-pub async fn an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order(harness: &dyn Harness) {
+pub async fn an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut offered = alert(1, 1);
     offered.webhook.raw_payload = doc! {
@@ -24,14 +24,14 @@ pub async fn an_accepted_alert_is_kept_as_it_came_with_its_place_in_the_order(ha
     };
     offered.alert_data.additional_data = Some(doc! { "tp2": 120.0, "comment": "Größe ☕" });
     let answer = store.accept_alert(offered.clone(), vec![own_key(1)], at(1)).await;
-    assert_eq!(answer, Ok(Acceptance::Stored));
+    assert_eq!(answer, Ok(AlertAcceptance::Stored));
     let kept: Alert = one(&*store, Collection::Alerts, offered.id).await;
     offered.alertcast.seq = kept.alertcast.seq;
     assert_eq!(kept, offered);
     assert_eq!(kept.processing.status, AlertStatus::Received);
 }
 
-pub async fn an_alert_of_the_greatest_size_is_kept(harness: &dyn Harness) {
+pub async fn an_alert_of_the_greatest_size_is_kept(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut offered = alert(1, 1);
     offered.webhook.raw_payload.insert("_text", "☕".repeat(64 * 1_024 / 3));
@@ -39,64 +39,64 @@ pub async fn an_alert_of_the_greatest_size_is_kept(harness: &dyn Harness) {
     assert_eq!(kept.webhook.raw_payload, offered.webhook.raw_payload);
 }
 
-pub async fn a_second_alert_with_either_key_is_a_duplicate_and_writes_nothing(harness: &dyn Harness) {
+pub async fn a_second_alert_with_either_key_is_a_duplicate_and_writes_nothing(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let until = at(600);
     let keys = |names: &[&str]| names.iter().map(|name| key(name, until)).collect::<Vec<_>>();
     let first = store.accept_alert(alert(1, 1), keys(&["a", "b"]), at(1)).await;
-    assert_eq!(first, Ok(Acceptance::Stored));
-    let before = Dump::of(&*store).await;
+    assert_eq!(first, Ok(AlertAcceptance::Stored));
+    let before = StoreDump::of(&*store).await;
     for names in [&["a"][..], &["b"], &["b", "c"], &["c", "a"], &["a", "b"]] {
         let answer = store.accept_alert(alert(2, 1), keys(names), at(2)).await;
-        assert_eq!(answer, Ok(Acceptance::Duplicate { of: alert_id(1) }), "{names:?}");
+        assert_eq!(answer, Ok(AlertAcceptance::Duplicate { of: alert_id(1) }), "{names:?}");
     }
-    before.assert_same(&Dump::of(&*store).await);
+    before.assert_same(&StoreDump::of(&*store).await);
     let answer = store.accept_alert(alert(2, 1), keys(&["c"]), at(3)).await;
-    assert_eq!(answer, Ok(Acceptance::Stored), "a duplicate's other key stays free");
+    assert_eq!(answer, Ok(AlertAcceptance::Stored), "a duplicate's other key stays free");
 }
 
-pub async fn a_key_is_free_again_from_its_end_on(harness: &dyn Harness) {
+pub async fn a_key_is_free_again_from_its_end_on(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let offer = async |n: u32, until: i64, now: i64| {
         let keys = vec![key("same", at(until))];
         store.accept_alert(alert(n, 1), keys, at(now)).await.unwrap()
     };
-    assert_eq!(offer(1, 45, 1).await, Acceptance::Stored);
-    assert_eq!(offer(2, 80, 44).await, Acceptance::Duplicate { of: alert_id(1) });
-    assert_eq!(offer(3, 90, 45).await, Acceptance::Stored);
-    assert_eq!(offer(4, 99, 46).await, Acceptance::Duplicate { of: alert_id(3) });
+    assert_eq!(offer(1, 45, 1).await, AlertAcceptance::Stored);
+    assert_eq!(offer(2, 80, 44).await, AlertAcceptance::Duplicate { of: alert_id(1) });
+    assert_eq!(offer(3, 90, 45).await, AlertAcceptance::Stored);
+    assert_eq!(offer(4, 99, 46).await, AlertAcceptance::Duplicate { of: alert_id(3) });
 }
 
-pub async fn keys_of_two_alerts_make_a_duplicate_of_one_of_them(harness: &dyn Harness) {
+pub async fn keys_of_two_alerts_make_a_duplicate_of_one_of_them(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     for n in 1..=2 {
         accept(&*store, alert(n, 1)).await;
     }
     let answer = store.accept_alert(alert(3, 1), vec![own_key(1), own_key(2)], at(3)).await;
-    let Ok(Acceptance::Duplicate { of }) = answer else {
+    let Ok(AlertAcceptance::Duplicate { of }) = answer else {
         panic!("{answer:?}");
     };
     assert!(of == alert_id(1) || of == alert_id(2));
     assert_eq!(find(&*store, Collection::Alerts, alert_id(3)).await, None);
 }
 
-pub async fn an_alert_without_keys_is_stored(harness: &dyn Harness) {
+pub async fn an_alert_without_keys_is_stored(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let answer = store.accept_alert(alert(1, 1), Vec::new(), at(1)).await;
-    assert_eq!(answer, Ok(Acceptance::Stored));
+    assert_eq!(answer, Ok(AlertAcceptance::Stored));
     assert_eq!(store.count(Collection::Alerts).await, Ok(1));
 }
 
-pub async fn offering_an_accepted_alert_again_answers_itself(harness: &dyn Harness) {
+pub async fn offering_an_accepted_alert_again_answers_itself(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     accept(&*store, alert(1, 1)).await;
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     let answer = store.accept_alert(alert(1, 1), vec![own_key(1)], at(2)).await;
-    assert_eq!(answer, Ok(Acceptance::Duplicate { of: alert_id(1) }));
-    before.assert_same(&Dump::of(&*store).await);
+    assert_eq!(answer, Ok(AlertAcceptance::Duplicate { of: alert_id(1) }));
+    before.assert_same(&StoreDump::of(&*store).await);
 }
 
-pub async fn of_many_alerts_with_a_common_key_at_once_one_is_stored(harness: &dyn Harness) {
+pub async fn of_many_alerts_with_a_common_key_at_once_one_is_stored(harness: &dyn StoreHarness) {
     const OFFERS: u32 = 32;
     let store = harness.fresh().await;
     let doors = doors(harness, &store, 2).await;
@@ -106,20 +106,20 @@ pub async fn of_many_alerts_with_a_common_key_at_once_one_is_stored(harness: &dy
     });
     let answers = at_once(offers).await;
     let stored: Vec<_> =
-        answers.iter().filter_map(|&(n, answer)| (answer == Acceptance::Stored).then_some(n)).collect();
+        answers.iter().filter_map(|&(n, answer)| (answer == AlertAcceptance::Stored).then_some(n)).collect();
     let [winner] = stored[..] else {
         panic!("stored: {stored:?}");
     };
     let of = alert_id(winner);
     for (n, answer) in answers {
-        assert!(n == winner || answer == Acceptance::Duplicate { of }, "{n}: {answer:?}");
+        assert!(n == winner || answer == AlertAcceptance::Duplicate { of }, "{n}: {answer:?}");
     }
     assert_eq!(store.count(Collection::Alerts).await, Ok(1));
     let losers_key = own_key(if winner == 1 { 2 } else { 1 });
     assert_eq!(store.find_duplicate(&[losers_key], at(2)).await, Ok(None));
 }
 
-pub async fn alerts_that_cross_their_keys_at_once_come_to_an_end(harness: &dyn Harness) {
+pub async fn alerts_that_cross_their_keys_at_once_come_to_an_end(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let doors = doors(harness, &store, 2).await;
     for round in 0..8 {
@@ -134,12 +134,12 @@ pub async fn alerts_that_cross_their_keys_at_once_come_to_an_end(harness: &dyn H
             async move { store.accept_alert(alert(n, 1), keys, at(1)).await.unwrap() }
         });
         let answers = at_once(offers).await;
-        let stored = answers.iter().filter(|&&answer| answer == Acceptance::Stored).count();
+        let stored = answers.iter().filter(|&&answer| answer == AlertAcceptance::Stored).count();
         assert_eq!(stored, 1, "{answers:?}");
     }
 }
 
-pub async fn the_place_in_the_order_grows_with_every_acceptance(harness: &dyn Harness) {
+pub async fn the_place_in_the_order_grows_with_every_acceptance(harness: &dyn StoreHarness) {
     let mut store = harness.fresh().await;
     let mut last = 0;
     for n in 1..=9 {
@@ -151,11 +151,11 @@ pub async fn the_place_in_the_order_grows_with_every_acceptance(harness: &dyn Ha
         assert!(kept.alertcast.seq.0 > last, "{} after {last}", kept.alertcast.seq.0);
         last = kept.alertcast.seq.0;
         let again = store.accept_alert(alert(200, 1), vec![own_key(100 - n)], at(1)).await;
-        assert_eq!(again, Ok(Acceptance::Duplicate { of: kept.id }));
+        assert_eq!(again, Ok(AlertAcceptance::Duplicate { of: kept.id }));
     }
 }
 
-pub async fn alerts_accepted_at_once_have_places_of_their_own(harness: &dyn Harness) {
+pub async fn alerts_accepted_at_once_have_places_of_their_own(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let doors = doors(harness, &store, 2).await;
     let before = accept(&*store, alert(100, 1)).await.alertcast.seq.0;
@@ -169,7 +169,7 @@ pub async fn alerts_accepted_at_once_have_places_of_their_own(harness: &dyn Harn
     assert!(later.map(|alert| alert.alertcast.seq.0).all(|seq| seq > before));
 }
 
-pub async fn a_receipt_mark_divides_what_was_answered_from_what_comes(harness: &dyn Harness) {
+pub async fn a_receipt_mark_divides_what_was_answered_from_what_comes(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.receipt_mark(config_id(1)).await.unwrap();
     let doors = doors(harness, &store, 2).await;
@@ -185,13 +185,13 @@ pub async fn a_receipt_mark_divides_what_was_answered_from_what_comes(harness: &
         }
     });
     at_once(workers).await;
-    let highest = Dump::of(&*store).await.all::<Alert>(Collection::Alerts);
+    let highest = StoreDump::of(&*store).await.all::<Alert>(Collection::Alerts);
     let highest = highest.iter().map(|alert| alert.alertcast.seq.0).max();
     let store = harness.reopen(store).await;
     assert!(Some(store.receipt_mark(config_id(1)).await.unwrap()) >= highest);
 }
 
-pub async fn find_duplicate_names_who_holds_a_key_at_the_moment(harness: &dyn Harness) {
+pub async fn find_duplicate_names_who_holds_a_key_at_the_moment(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let keys = vec![key("a", at(45)), key("b", at(600))];
     store.accept_alert(alert(1, 1), keys, at(1)).await.unwrap();
@@ -207,7 +207,7 @@ pub async fn find_duplicate_names_who_holds_a_key_at_the_moment(harness: &dyn Ha
     assert_eq!(find(&[], 2).await, None);
 }
 
-pub async fn recent_prices_are_those_of_entries_newest_first_and_at_most_eight(harness: &dyn Harness) {
+pub async fn recent_prices_are_those_of_entries_newest_first_and_at_most_eight(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let offer = async |n: u32, config: u32, signal: Signal| {
         let mut offered = alert(n, config);
@@ -230,7 +230,7 @@ pub async fn recent_prices_are_those_of_entries_newest_first_and_at_most_eight(h
     assert_eq!(store.recent_prices(config_id(3), at(-100)).await, Ok(Vec::new()));
 }
 
-pub async fn recent_prices_are_the_newest_of_now_whatever_came_and_went(harness: &dyn Harness) {
+pub async fn recent_prices_are_the_newest_of_now_whatever_came_and_went(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let beside = harness.beside(&store).await;
     let newest = async || {
@@ -252,20 +252,20 @@ pub async fn recent_prices_are_the_newest_of_now_whatever_came_and_went(harness:
         offer(&*beside, n).await;
     }
     assert_eq!(newest().await, expected(&[30, 9, 8, 7, 6, 5, 4, 3]));
-    let delete = |n: u32| Write::Delete { collection: Collection::Alerts, id: alert_id(n).0 };
+    let delete = |n: u32| DocumentWrite::Delete { collection: Collection::Alerts, id: alert_id(n).0 };
     store.write(vec![delete(30), delete(5)]).await.unwrap();
     assert_eq!(newest().await, expected(&[9, 8, 7, 6, 4, 3, 2, 1]), "what had fallen out is among them again");
     offer(&*beside, 31).await;
     assert_eq!(newest().await, expected(&[31, 9, 8, 7, 6, 4, 3, 2]));
 }
 
-pub async fn recent_prices_have_of_the_refused_those_refused_only_for_their_price(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn recent_prices_have_of_the_refused_those_refused_only_for_their_price(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.accept(1, 1).await;
     let refusals: [(u32, &[&str]); 4] =
         [(2, &["price_tolerance"]), (3, &["price_tolerance", "too_old"]), (4, &["too_old"]), (5, &["price_tolerance"])];
     for (n, codes) in refusals {
-        scene.store.refuse_alert(refused(n, 1, codes), Vec::new()).await.unwrap();
+        scene.store.refuse_alert(refused_alert(n, 1, codes), Vec::new()).await.unwrap();
     }
     // One that was accepted, and failed later, was accepted.
     scene.accept(6, 1).await;
@@ -277,8 +277,8 @@ pub async fn recent_prices_have_of_the_refused_those_refused_only_for_their_pric
     assert_eq!(seen, [(at(6), true), (at(5), false), (at(2), false), (at(1), true)]);
 }
 
-pub async fn recent_prices_leave_out_what_is_no_price(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn recent_prices_leave_out_what_is_no_price(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     for n in 1..=12 {
         scene.accept(n, 1).await;
     }
@@ -293,9 +293,9 @@ pub async fn recent_prices_leave_out_what_is_no_price(harness: &dyn Harness) {
     }
 }
 
-pub async fn a_refused_alert_is_kept_and_is_no_work(harness: &dyn Harness) {
+pub async fn a_refused_alert_is_kept_and_is_no_work(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
-    let mut offered = refused(1, 1, &["too_old"]);
+    let mut offered = refused_alert(1, 1, &["too_old"]);
     store.refuse_alert(offered.clone(), Vec::new()).await.unwrap();
     let kept: Alert = one(&*store, Collection::Alerts, offered.id).await;
     offered.alertcast.seq = kept.alertcast.seq;
@@ -305,30 +305,30 @@ pub async fn a_refused_alert_is_kept_and_is_no_work(harness: &dyn Harness) {
     assert_eq!(store.count(Collection::IntakeKeys).await, Ok(0), "a refused alert claims no key");
 }
 
-pub async fn refusing_the_same_alert_again_changes_nothing(harness: &dyn Harness) {
+pub async fn refusing_the_same_alert_again_changes_nothing(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
-    let offered = refused(1, 1, &["too_old"]);
+    let offered = refused_alert(1, 1, &["too_old"]);
     store.refuse_alert(offered.clone(), vec![notice(1, 1)]).await.unwrap();
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     store.refuse_alert(offered, vec![notice(1, 1)]).await.unwrap();
-    before.assert_same(&Dump::of(&*store).await);
+    before.assert_same(&StoreDump::of(&*store).await);
 }
 
-pub async fn a_rejected_webhook_is_kept_once(harness: &dyn Harness) {
+pub async fn a_rejected_webhook_is_kept_once(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
-    let rejected = rejected(1);
+    let rejected = rejected_webhook(1);
     store.reject_webhook(rejected.clone(), vec![notice(1, 1)]).await.unwrap();
     let kept: RejectedWebhook = one(&*store, Collection::RejectedWebhooks, rejected.id).await;
     assert_eq!(kept, rejected);
-    let before = Dump::of(&*store).await;
+    let before = StoreDump::of(&*store).await;
     store.reject_webhook(rejected, vec![notice(1, 1)]).await.unwrap();
-    before.assert_same(&Dump::of(&*store).await);
+    before.assert_same(&StoreDump::of(&*store).await);
 }
 
-pub async fn operators_hear_once_and_then_a_count(harness: &dyn Harness) {
+pub async fn operators_hear_once_and_then_a_count(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let refuse = async |n: u32| {
-        let told = store.refuse_alert(refused(n, 1, &["too_old"]), vec![notice(1, n)]).await;
+        let told = store.refuse_alert(refused_alert(n, 1, &["too_old"]), vec![notice(1, n)]).await;
         told.unwrap();
         operator_deliveries(&*store).await
     };
@@ -338,71 +338,71 @@ pub async fn operators_hear_once_and_then_a_count(harness: &dyn Harness) {
         assert_eq!(told.len(), 2);
         assert_eq!(told[0], operator(MessageKind::Operator, 1, 1));
         assert_eq!(told[1].id, operator(MessageKind::OperatorMore, 1, 2).id);
-        assert_eq!(counted(&told), Some(count), "after refusal {n}");
+        assert_eq!(read_count(&told), Some(count), "after refusal {n}");
     }
-    store.reject_webhook(rejected(1), vec![notice(1, 4)]).await.unwrap();
-    assert_eq!(counted(&operator_deliveries(&*store).await), Some(3));
-    store.reject_webhook(rejected(2), vec![notice(2, 5)]).await.unwrap();
+    store.reject_webhook(rejected_webhook(1), vec![notice(1, 4)]).await.unwrap();
+    assert_eq!(read_count(&operator_deliveries(&*store).await), Some(3));
+    store.reject_webhook(rejected_webhook(2), vec![notice(2, 5)]).await.unwrap();
     assert_eq!(operator_deliveries(&*store).await.len(), 3, "another group is told of anew");
 }
 
-pub async fn a_count_that_has_left_is_not_raised_any_more(harness: &dyn Harness) {
+pub async fn a_count_that_has_left_is_not_raised_any_more(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     for n in 1..=2 {
-        let told = store.refuse_alert(refused(n, 1, &["too_old"]), vec![notice(1, n)]).await;
+        let told = store.refuse_alert(refused_alert(n, 1, &["too_old"]), vec![notice(1, n)]).await;
         told.unwrap();
     }
     let more = operator(MessageKind::OperatorMore, 1, 2).id;
     for state in [DeliveryState::Sending, DeliveryState::Sent] {
         let gone = set(Collection::Deliveries, more, doc! { "state": state });
         store.write(vec![gone]).await.unwrap();
-        let before = Dump::of(&*store).await;
-        let again = store.reject_webhook(rejected(state as u32), vec![notice(1, 9)]).await;
+        let before = StoreDump::of(&*store).await;
+        let again = store.reject_webhook(rejected_webhook(state as u32), vec![notice(1, 9)]).await;
         again.unwrap();
-        let after = Dump::of(&*store).await;
+        let after = StoreDump::of(&*store).await;
         assert_eq!(before.documents(Collection::Deliveries), after.documents(Collection::Deliveries));
     }
 }
 
-pub async fn refusals_at_once_are_all_counted(harness: &dyn Harness) {
+pub async fn refusals_at_once_are_all_counted(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     let doors = doors(harness, &store, 2).await;
     let refusals = (1..=16).zip(doors.into_iter().cycle()).map(|(n, store)| async move {
-        let told = store.refuse_alert(refused(n, 1, &["too_old"]), vec![notice(1, n)]).await;
+        let told = store.refuse_alert(refused_alert(n, 1, &["too_old"]), vec![notice(1, n)]).await;
         told.unwrap();
     });
     at_once(refusals).await;
     let told = operator_deliveries(&*store).await;
     assert_eq!(told.len(), 2);
-    assert_eq!(counted(&told), Some(15));
+    assert_eq!(read_count(&told), Some(15));
     assert_eq!(store.count(Collection::Alerts).await, Ok(16));
 }
 
-pub async fn a_count_restored_from_a_backup_is_raised_whatever_number_it_is(harness: &dyn Harness) {
+pub async fn a_count_restored_from_a_backup_is_raised_whatever_number_it_is(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     let mut more = crate::store::document(&operator(MessageKind::OperatorMore, 1, 1)).unwrap();
     more.get_document_mut("facts").unwrap().insert("count", 4.0);
     let first = insert(Collection::Deliveries, &operator(MessageKind::Operator, 1, 1));
-    let more = crate::store::Write::Insert { collection: Collection::Deliveries, document: more };
+    let more = crate::store::DocumentWrite::Insert { collection: Collection::Deliveries, document: more };
     store.write(vec![first, more]).await.unwrap();
-    store.reject_webhook(rejected(1), vec![notice(1, 2)]).await.unwrap();
-    assert_eq!(counted(&operator_deliveries(&*store).await), Some(5));
+    store.reject_webhook(rejected_webhook(1), vec![notice(1, 2)]).await.unwrap();
+    assert_eq!(read_count(&operator_deliveries(&*store).await), Some(5));
 }
 
 /// What is kept for the operators; the first word before the counts.
 async fn operator_deliveries(store: &dyn Store) -> Vec<Delivery> {
-    Dump::of(store).await.all(Collection::Deliveries)
+    StoreDump::of(store).await.all(Collection::Deliveries)
 }
 
-fn counted(deliveries: &[Delivery]) -> Option<i64> {
+fn read_count(deliveries: &[Delivery]) -> Option<i64> {
     deliveries.iter().find_map(|delivery| match delivery.facts {
-        Facts::OperatorMore { count: Count(count), .. } => Some(count),
+        MessageFacts::OperatorMore { count: Count(count), .. } => Some(count),
         _ => None,
     })
 }
 
-pub(super) fn rejected(n: u32) -> RejectedWebhook {
+pub(super) fn rejected_webhook(n: u32) -> RejectedWebhook {
     RejectedWebhook {
         id: oid(14, 0, n),
         received_at: at(i64::from(n)),

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::dump::Dump;
+use super::dump::StoreDump;
 use super::fixtures::{config_id, number};
 use crate::alert::document::{Alert, AlertStatus};
-use crate::config::AlertConfiguration;
+use crate::alert_configuration::AlertConfiguration;
 use crate::decision::DecisionChunk;
 use crate::delivery::{Delivery, DeliveryState, MessageKind, exit_was_untold};
 use crate::id::{AlertId, DeliveryId};
@@ -17,15 +17,15 @@ use crate::trade::document::{Trade, TradeStatus};
 
 /// Everything that the invariants are about.
 #[derive(Debug)]
-pub struct Whole {
+pub struct WholeStore {
     pub alerts: Vec<Alert>,
     pub trades: Vec<Trade>,
     pub deliveries: HashMap<DeliveryId, Delivery>,
     pub decisions: Vec<DecisionChunk>,
 }
 
-impl Whole {
-    pub fn of(dump: &Dump) -> Self {
+impl WholeStore {
+    pub fn of(dump: &StoreDump) -> Self {
         Self {
             alerts: dump.all(Collection::Alerts),
             trades: dump.all(Collection::Trades),
@@ -45,8 +45,8 @@ impl Whole {
 }
 
 /// Fails, saying which, where one of them does not hold.
-pub fn check(dump: &Dump) {
-    let whole = Whole::of(dump);
+pub fn check(dump: &StoreDump) {
+    let whole = WholeStore::of(dump);
     for alert in &whole.alerts {
         alert_stands(&whole, alert);
     }
@@ -65,7 +65,7 @@ pub fn check(dump: &Dump) {
 }
 
 /// What stands behind the cursor is there, and nothing else; its counters are those of its deliveries.
-fn alert_stands(whole: &Whole, alert: &Alert) {
+fn alert_stands(whole: &WholeStore, alert: &Alert) {
     let id = alert.id;
     let done: HashSet<_> = whole
         .decisions
@@ -105,7 +105,7 @@ fn alert_stands(whole: &Whole, alert: &Alert) {
     }
 }
 
-fn delivery_stands(whole: &Whole, delivery: &Delivery) {
+fn delivery_stands(whole: &WholeStore, delivery: &Delivery) {
     let id = delivery.id;
     assert_eq!(delivery.ended_at.is_some(), delivery.state.is_ended(), "{id}: {}", delivery.state);
     if matches!(delivery.state, DeliveryState::Sending | DeliveryState::Sent) {
@@ -136,7 +136,7 @@ fn delivery_stands(whole: &Whole, delivery: &Delivery) {
 }
 
 /// Unreached exactly where every announcement ended unsent, without any doubt.
-fn trade_stands(whole: &Whole, trade: &Trade) {
+fn trade_stands(whole: &WholeStore, trade: &Trade) {
     let announcements = &trade.alertcast.entry_deliveries;
     let unsent = |delivery: &Delivery| {
         let teller = whole.teller(delivery);
@@ -152,7 +152,7 @@ fn trade_stands(whole: &Whole, trade: &Trade) {
     assert_eq!(trade.alertcast.rev.0, changes, "{}: each change raised it", trade.id);
 }
 
-fn counters_match(dump: &Dump, whole: &Whole) {
+fn counters_match(dump: &StoreDump, whole: &WholeStore) {
     // By user and configuration: messages, trades.
     let mut used: BTreeMap<(u32, u32), (i64, i64)> = BTreeMap::new();
     for trade in &whole.trades {

@@ -3,11 +3,11 @@
 use bson::oid::ObjectId;
 use bson::{Bson, doc};
 
-use super::Harness;
+use super::StoreHarness;
 use super::fixtures::*;
 use super::scene::{insert, people, set};
 use crate::store::listing::EXAMINED_MAX;
-use crate::store::{Collection, ListQuery, Store, Write};
+use crate::store::{Collection, DocumentWrite, ListQuery, Store};
 
 fn users(sort: &'static str, descending: bool, limit: usize) -> ListQuery {
     ListQuery { collection: Collection::Users, filters: Vec::new(), sort, descending, after: None, limit }
@@ -28,13 +28,13 @@ async fn pages(store: &dyn Store, mut query: ListQuery) -> Vec<Vec<ObjectId>> {
     }
 }
 
-async fn store_of(harness: &dyn Harness, count: u32) -> std::sync::Arc<dyn Store> {
+async fn store_of(harness: &dyn StoreHarness, count: u32) -> std::sync::Arc<dyn Store> {
     let store = harness.fresh().await;
     store.write((1..=count).map(|n| insert(Collection::Users, &user(n))).collect()).await.unwrap();
     store
 }
 
-pub async fn the_pages_of_a_list_hold_every_document_once_in_order(harness: &dyn Harness) {
+pub async fn the_pages_of_a_list_hold_every_document_once_in_order(harness: &dyn StoreHarness) {
     let store = store_of(harness, 7).await;
     let up: Vec<ObjectId> = (1..=7).map(|n| user_id(n).0).collect();
     for limit in [1, 3, 7, 8] {
@@ -46,7 +46,7 @@ pub async fn the_pages_of_a_list_hold_every_document_once_in_order(harness: &dyn
     }
 }
 
-pub async fn documents_of_one_moment_are_listed_by_id(harness: &dyn Harness) {
+pub async fn documents_of_one_moment_are_listed_by_id(harness: &dyn StoreHarness) {
     let store = store_of(harness, 9).await;
     for n in 1..=9 {
         let moment = doc! { "createdAt": Bson::from(at(i64::from(n / 4))) };
@@ -60,7 +60,7 @@ pub async fn documents_of_one_moment_are_listed_by_id(harness: &dyn Harness) {
     }
 }
 
-pub async fn a_list_holds_what_all_its_filters_let_through(harness: &dyn Harness) {
+pub async fn a_list_holds_what_all_its_filters_let_through(harness: &dyn StoreHarness) {
     let store = store_of(harness, 6).await;
     for n in [2, 4, 5] {
         let change = doc! { "status": "suspended", "telegram.chatId": if n == 4 { "a" } else { "b" } };
@@ -76,10 +76,10 @@ pub async fn a_list_holds_what_all_its_filters_let_through(harness: &dyn Harness
     assert_eq!(pages(&*store, none).await.concat(), []);
 }
 
-pub async fn a_list_by_a_moment_leaves_out_what_has_none(harness: &dyn Harness) {
+pub async fn a_list_by_a_moment_leaves_out_what_has_none(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(3, 1)).await.unwrap();
-    let unset = Write::Update {
+    let unset = DocumentWrite::Update {
         collection: Collection::UserSubscriptions,
         id: subscription_id(2).0,
         set: doc! {},
@@ -98,7 +98,7 @@ pub async fn a_list_by_a_moment_leaves_out_what_has_none(harness: &dyn Harness) 
     assert_eq!(pages(&*store, query).await.concat(), [1, 3].map(|n| subscription_id(n).0));
 }
 
-pub async fn a_page_looks_at_a_bounded_number_of_documents(harness: &dyn Harness) {
+pub async fn a_page_looks_at_a_bounded_number_of_documents(harness: &dyn StoreHarness) {
     let count = u32::try_from(EXAMINED_MAX).unwrap() + 10;
     let store = store_of(harness, count).await;
     let last = set(Collection::Users, user_id(count), doc! { "telegram.username": "x", "status": "inactive" });
@@ -111,7 +111,7 @@ pub async fn a_page_looks_at_a_bounded_number_of_documents(harness: &dyn Harness
     assert_eq!(pages(&*store, query).await.concat(), [user_id(count).0]);
 }
 
-pub async fn a_list_that_is_not_declared_is_an_error(harness: &dyn Harness) {
+pub async fn a_list_that_is_not_declared_is_an_error(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     assert!(store.list(&users("profile.name", false, 5)).await.is_err());
 }

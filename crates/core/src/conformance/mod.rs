@@ -2,7 +2,7 @@
 //! its own. What the ports' comments say is the specification; nothing here knows an engine.
 //!
 //! An adapter's integration tests say `alertcast_core::conformance_tests!(harness)`, where the expression makes a new
-//! [`Harness`] for each rule; each rule is then a test of its own. They need `tokio` with its macros.
+//! [`StoreHarness`] for each rule; each rule is then a test of its own. They need `tokio` with its macros.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test suite: a rule that does not hold ends its test")]
 
@@ -52,7 +52,7 @@ use crate::store::Store;
 
 /// How an adapter lends its store to the suite. One value serves one rule.
 #[async_trait]
-pub trait Harness: Send + Sync {
+pub trait StoreHarness: Send + Sync {
     /// A store of its own, empty and set up. Called once.
     async fn fresh(&self) -> Arc<dyn Store>;
 

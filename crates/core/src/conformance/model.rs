@@ -7,18 +7,18 @@ use std::time::Duration;
 use crate::alert::document::{Alert, AlertStatus, MatchedUser, TradeActionTaken};
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{
-    Around, Before, Delivery, DeliveryState as S, MessageKind, Overtaken, Taking, before, exit_was_untold, taking,
-    yielded,
+    Delivery, DeliveryNeighbours, DeliveryState as S, MessageKind, OvertakenDelivery, TakingDecision, TakingOrder,
+    before, decide_taking, exit_was_untold, yield_message,
 };
 use crate::id::{AlertId, ConfigId, DeliveryId, TradeId, UserId};
 use crate::money::Count;
-use crate::store::{AttemptRecord, ChunkCommit, DeathCause, Fence, Outcome, Settled};
+use crate::store::{AttemptOutcome, AttemptRecord, ChunkCommit, DeathCause, LeaseFence, SettlingOutcome};
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeStatus};
 
 /// What the store should hold.
 #[derive(Debug, Default)]
-pub struct Model {
+pub struct StoreModel {
     pub alerts: BTreeMap<AlertId, Alert>,
     pub trades: BTreeMap<TradeId, Trade>,
     pub deliveries: BTreeMap<DeliveryId, Delivery>,
@@ -31,9 +31,9 @@ pub struct Model {
 }
 
 /// One that was taken, and its entry.
-pub type Pair = (DeliveryId, Option<DeliveryId>);
+pub type TakenPair = (DeliveryId, Option<DeliveryId>);
 
-impl Model {
+impl StoreModel {
     /// The whole of an alert in one chunk.
     pub fn commit(&mut self, chunk: &ChunkCommit) {
         for end in &chunk.ended {
@@ -71,16 +71,16 @@ impl Model {
     }
 
     pub fn due(&self, lane: &str, now: Time) -> Vec<DeliveryId> {
-        let mut due: Vec<_> = self.pending(lane).filter(|delivery| delivery.due_at <= now).collect();
+        let mut due: Vec<_> = self.pending_deliveries(lane).filter(|delivery| delivery.due_at <= now).collect();
         due.sort_by_key(|delivery| (delivery.priority, delivery.queued_at, delivery.rotation, delivery.id));
         due.into_iter().map(|delivery| delivery.id).collect()
     }
 
     pub fn next_due(&self, lane: &str, now: Time) -> Option<Time> {
-        self.pending(lane).map(|delivery| delivery.due_at).filter(|&due_at| due_at > now).min()
+        self.pending_deliveries(lane).map(|delivery| delivery.due_at).filter(|&due_at| due_at > now).min()
     }
 
-    pub fn take(&mut self, fence: &Fence, ids: &[DeliveryId], now: Time) -> (Vec<Pair>, BTreeSet<AlertId>) {
+    pub fn take(&mut self, fence: &LeaseFence, ids: &[DeliveryId], now: Time) -> (Vec<TakenPair>, BTreeSet<AlertId>) {
         let mut settle = BTreeSet::new();
         let mut taken = Vec::new();
         for &id in ids {
@@ -91,25 +91,25 @@ impl Model {
         (taken, settle)
     }
 
-    fn take_one(&mut self, fence: &Fence, id: DeliveryId, now: Time, settle: &mut BTreeSet<AlertId>) -> bool {
+    fn take_one(&mut self, fence: &LeaseFence, id: DeliveryId, now: Time, settle: &mut BTreeSet<AlertId>) -> bool {
         if self.deliveries[&id].kind == MessageKind::Result && !self.is_its_turn(id, now, settle) {
             return false;
         }
         let centre = self.deliveries[&id].clone();
         match before(&centre, self, now) {
-            Before::Wait(due_at) => return self.put_off(id, due_at, now),
-            Before::Ends(overtaken) => self.end_all(&overtaken, now, settle),
-            Before::Yields { to, overtaken } => {
+            TakingOrder::Wait(due_at) => return self.put_off(id, due_at, now),
+            TakingOrder::Ends(overtaken) => self.end_all(&overtaken, now, settle),
+            TakingOrder::Yields { to, overtaken } => {
                 self.end_all(&overtaken, now, settle);
-                let told = yielded(&self.deliveries[&to], &centre, &overtaken, self);
+                let told = yield_message(&self.deliveries[&to], &centre, &overtaken, self);
                 self.deliveries.insert(to, told);
                 return false;
             }
         }
-        match taking(&centre, self, now) {
-            Taking::Goes(after) => drop(self.deliveries.insert(id, *after)),
-            Taking::Waits(due_at) => return self.put_off(id, due_at, now),
-            Taking::Ends(event, why) => {
+        match decide_taking(&centre, self, now) {
+            TakingDecision::Goes(after) => drop(self.deliveries.insert(id, *after)),
+            TakingDecision::Waits(due_at) => return self.put_off(id, due_at, now),
+            TakingDecision::Ends(event, why) => {
                 self.change(id, now, |delivery| delivery.last_error = Some(why.to_owned()));
                 self.end(id, centre.state.after(event).unwrap(), now, settle);
                 return false;
@@ -127,7 +127,7 @@ impl Model {
         false
     }
 
-    fn end_all(&mut self, overtaken: &[Overtaken], now: Time, settle: &mut BTreeSet<AlertId>) {
+    fn end_all(&mut self, overtaken: &[OvertakenDelivery], now: Time, settle: &mut BTreeSet<AlertId>) {
         for one in overtaken {
             self.change(one.id, now, |delivery| {
                 delivery.superseded_by = one.by.or(delivery.superseded_by);
@@ -159,12 +159,12 @@ impl Model {
         false
     }
 
-    pub fn record(&mut self, fence: &Fence, records: &[AttemptRecord], now: Time) -> BTreeSet<AlertId> {
+    pub fn record(&mut self, fence: &LeaseFence, records: &[AttemptRecord], now: Time) -> BTreeSet<AlertId> {
         let mut settle = BTreeSet::new();
         for AttemptRecord { delivery: id, outcome } in records {
             let delivery = &self.deliveries[id];
             let is_ours = delivery.state == S::Sending && delivery.epoch == Some(fence.epoch);
-            let may_wait = matches!(outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
+            let may_wait = matches!(outcome, AttemptOutcome::Expired { .. } | AttemptOutcome::Dropped { .. });
             if is_ours || (may_wait && delivery.state == S::Pending) {
                 self.apply(*id, outcome, now, &mut settle);
             }
@@ -172,9 +172,9 @@ impl Model {
         settle
     }
 
-    fn apply(&mut self, id: DeliveryId, outcome: &Outcome, now: Time, settle: &mut BTreeSet<AlertId>) {
+    fn apply(&mut self, id: DeliveryId, outcome: &AttemptOutcome, now: Time, settle: &mut BTreeSet<AlertId>) {
         match outcome {
-            Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
+            AttemptOutcome::Sent { message_id, entry_lapsed, topic_gone } => {
                 self.change(id, now, |delivery| {
                     (delivery.message_id, delivery.topic_gone) = (*message_id, *topic_gone);
                 });
@@ -184,16 +184,16 @@ impl Model {
                 }
                 self.end(id, S::Sent, now, settle);
             }
-            Outcome::Retry { due_at, error, in_doubt } => self.change(id, now, |delivery| {
+            AttemptOutcome::Retry { due_at, error, in_doubt } => self.change(id, now, |delivery| {
                 (delivery.state, delivery.due_at, delivery.epoch) = (S::Pending, *due_at, None);
                 delivery.last_error = Some(error.clone());
                 delivery.possible_repeat |= in_doubt;
             }),
-            Outcome::Expired { in_doubt } => {
+            AttemptOutcome::Expired { in_doubt } => {
                 self.change(id, now, |delivery| delivery.possible_repeat |= in_doubt);
                 self.end(id, S::Expired, now, settle);
             }
-            Outcome::Dead { error, cause } => {
+            AttemptOutcome::Dead { error, cause } => {
                 let in_doubt = *cause == DeathCause::InVain { in_doubt: true };
                 self.change(id, now, |delivery| {
                     delivery.last_error = Some(error.clone());
@@ -204,11 +204,11 @@ impl Model {
                 }
                 self.end(id, S::Dead, now, settle);
             }
-            Outcome::Dropped { .. } => self.end(id, S::Dropped, now, settle),
+            AttemptOutcome::Dropped { .. } => self.end(id, S::Dropped, now, settle),
         }
     }
 
-    pub fn recover(&mut self, fence: &Fence, now: Time) -> u64 {
+    pub fn recover(&mut self, fence: &LeaseFence, now: Time) -> u64 {
         let left: Vec<_> = self
             .deliveries
             .values()
@@ -224,7 +224,7 @@ impl Model {
         left.len() as u64
     }
 
-    pub fn defer(&mut self, fence: &Fence, chat: &str, until: Time) {
+    pub fn defer(&mut self, fence: &LeaseFence, chat: &str, until: Time) {
         for delivery in self.deliveries.values_mut() {
             if delivery.lane == fence.lease && delivery.to == chat && delivery.state == S::Pending {
                 delivery.due_at = delivery.due_at.max(until);
@@ -244,15 +244,15 @@ impl Model {
         settle
     }
 
-    pub fn settle(&mut self, id: AlertId, now: Time) -> Settled {
+    pub fn settle(&mut self, id: AlertId, now: Time) -> SettlingOutcome {
         let alert = &self.alerts[&id];
         if alert.alertcast.settled_at.is_some() {
-            return Settled::Before;
+            return SettlingOutcome::Before;
         }
         let of_alert = || self.deliveries.values().filter(|delivery| delivery.alert_id == Some(id));
         let is_open = of_alert().any(|delivery| !self.teller(delivery).state.is_ended());
         if alert.processing.status != AlertStatus::Processed || is_open {
-            return Settled::NotYet;
+            return SettlingOutcome::NotYet;
         }
         let mut matched = Vec::new();
         let mut actions = Vec::new();
@@ -279,7 +279,7 @@ impl Model {
         let alert = self.alerts.get_mut(&id).unwrap();
         (alert.processing.matched_users, alert.processing.trade_actions) = (matched, actions);
         (alert.alertcast.settled_at, alert.updated_at) = (Some(now), now);
-        Settled::Now
+        SettlingOutcome::Now
     }
 
     /// Ends a delivery, with what follows from it.
@@ -350,7 +350,7 @@ impl Model {
         self.deliveries[&id].state
     }
 
-    fn pending(&self, lane: &str) -> impl Iterator<Item = &Delivery> {
+    fn pending_deliveries(&self, lane: &str) -> impl Iterator<Item = &Delivery> {
         self.deliveries.values().filter(move |delivery| delivery.lane == lane && delivery.state == S::Pending)
     }
 
@@ -360,7 +360,7 @@ impl Model {
     }
 }
 
-impl Around for Model {
+impl DeliveryNeighbours for StoreModel {
     fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
         self.deliveries.get(&id)
     }

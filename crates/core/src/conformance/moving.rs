@@ -2,10 +2,10 @@
 
 use bson::doc;
 
-use super::Harness;
+use super::StoreHarness;
 use super::dump::{one, raw};
 use super::fixtures::*;
-use super::scene::{Scene, TELEGRAM, set};
+use super::scene::{TELEGRAM, TestScene, set};
 use super::unreadable::spoil;
 use crate::delivery::Channel::Telegram;
 use crate::delivery::{Delivery, DeliveryState as S};
@@ -15,7 +15,7 @@ use crate::user::User;
 const OLD: &str = "-77";
 const NEW: &str = "-1000077";
 
-async fn chats(scene: &Scene, users: u32) -> Vec<String> {
+async fn chats(scene: &TestScene, users: u32) -> Vec<String> {
     let mut chats = Vec::new();
     for n in 1..=users {
         let user: User = one(&*scene.store, Collection::Users, user_id(n)).await;
@@ -24,8 +24,8 @@ async fn chats(scene: &Scene, users: u32) -> Vec<String> {
     chats
 }
 
-pub async fn a_group_with_another_id_is_followed_everywhere(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 4).await;
+pub async fn a_group_with_another_id_is_followed_everywhere(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 4).await;
     let group = |topic: Option<i64>| match topic {
         None => doc! { "telegram.chatId": OLD },
         Some(topic) => doc! { "telegram.chatId": OLD, "alertcast.topicId": topic },
@@ -63,16 +63,16 @@ pub async fn a_group_with_another_id_is_followed_everywhere(harness: &dyn Harnes
     assert_eq!(changed, [user_id(1).0, user_id(2).0]);
 }
 
-pub async fn a_chat_that_is_nobodys_moves_nobody(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn a_chat_that_is_nobodys_moves_nobody(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     scene.open(1, 1..=2, TELEGRAM).await;
     let before = scene.dump().await;
     assert_eq!(scene.store.move_chat(OLD, NEW, at(3)).await, Ok(0));
     before.assert_same(&scene.dump().await);
 }
 
-pub async fn a_message_that_cannot_be_read_moves_with_its_group(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_message_that_cannot_be_read_moves_with_its_group(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let to = |by: u32, to: &str| Delivery { to: to.to_owned(), ..entry(Telegram, by, 1, 1) };
     let put = [to(11, OLD), to(12, "-77:5"), to(13, OLD)];
     scene.put_deliveries(&put).await;

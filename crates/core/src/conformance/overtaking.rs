@@ -1,16 +1,18 @@
 //! Rules of taking: nobody reads an entry after its end. Whoever tells of an end takes over what still waits of the trade,
 //! and an entry whose trade has ended is not sent alone.
 
-use super::Harness;
+use super::StoreHarness;
 use super::dump::one;
 use super::fixtures::*;
-use super::scene::{Scene, TELEGRAM, doubted, expired, finished, replacing, retry, sent};
+use super::scene::{
+    TELEGRAM, TestScene, doubted_outcome, expired_outcome, finish_commit, replacing_commit, retry, sent_outcome,
+};
 use crate::alert::intent::PositionChange;
 use crate::delivery::Channel::{self, Email, Telegram};
-use crate::delivery::{Delivery, DeliveryState as S, Facts, MessageKind, OVER};
+use crate::delivery::{Delivery, DeliveryState as S, MessageFacts, MessageKind, OVER};
 use crate::id::DeliveryId;
 use crate::money::Count;
-use crate::store::{Collection, Outcome};
+use crate::store::{AttemptOutcome, Collection};
 
 /// The Telegram message of alert `by` to user 1.
 fn id(by: u32) -> DeliveryId {
@@ -18,16 +20,16 @@ fn id(by: u32) -> DeliveryId {
 }
 
 /// Alert 1 opened a trade for user 1, and alert 2 replaced it, by this channel.
-async fn replaced(harness: &dyn Harness, channel: Channel) -> Scene {
-    let scene = Scene::new(harness, 1).await;
+async fn scene_replaced(harness: &dyn StoreHarness, channel: Channel) -> TestScene {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, &[channel]).await;
     scene.replace(2, 1, 1..=1, &[channel]).await;
     scene
 }
 
 /// The same, and alert 3 replaced that, and alert 5 closed it.
-async fn chain(harness: &dyn Harness) -> Scene {
-    let scene = replaced(harness, Telegram).await;
+async fn chain(harness: &dyn StoreHarness) -> TestScene {
+    let scene = scene_replaced(harness, Telegram).await;
     scene.replace(3, 2, 1..=1, TELEGRAM).await;
     scene.close(5, 3, 1..=1, TELEGRAM).await;
     scene
@@ -39,13 +41,13 @@ fn also(delivery: &Delivery) -> Vec<i64> {
 }
 
 /// Takes one, which must not be taken: where it stands then.
-async fn not_taken(scene: &Scene, channel: Channel, by: u32, seconds: i64) -> Delivery {
+async fn not_taken(scene: &TestScene, channel: Channel, by: u32, seconds: i64) -> Delivery {
     assert_eq!(scene.take(channel, &[delivery_id(channel, by, 1)], seconds).await, []);
     scene.delivery(channel, by, 1).await
 }
 
-async fn takes_the_place(harness: &dyn Harness, channel: Channel) {
-    let scene = replaced(harness, channel).await;
+async fn takes_the_place(harness: &dyn StoreHarness, channel: Channel) {
+    let scene = scene_replaced(harness, channel).await;
     let taken = scene.take(channel, &[delivery_id(channel, 2, 1)], 4).await.remove(0);
     assert_eq!((taken.delivery.state, taken.delivery.old_unknown), (S::Sending, true));
     assert_eq!(taken.delivery, scene.delivery(channel, 2, 1).await, "as it is kept");
@@ -58,18 +60,18 @@ async fn takes_the_place(harness: &dyn Harness, channel: Channel) {
     assert_eq!(scene.take(channel, &[delivery_id(channel, 1, 1)], 5).await, []);
 }
 
-pub async fn a_replacement_takes_the_place_of_an_entry_that_waits(harness: &dyn Harness) {
+pub async fn a_replacement_takes_the_place_of_an_entry_that_waits(harness: &dyn StoreHarness) {
     takes_the_place(harness, Telegram).await;
 }
 
-pub async fn an_email_that_waits_gives_way_to_its_replacement(harness: &dyn Harness) {
+pub async fn an_email_that_waits_gives_way_to_its_replacement(harness: &dyn StoreHarness) {
     takes_the_place(harness, Email).await;
 }
 
-pub async fn a_replacement_tells_the_end_of_an_entry_in_doubt(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_replacement_tells_the_end_of_an_entry_in_doubt(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), doubted(60), 3).await;
+    scene.attempt(Telegram, id(1), doubted_outcome(60), 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
     let taken = scene.take(Telegram, &[id(2)], 4).await.remove(0);
     assert!(!taken.delivery.old_unknown, "it may have been read");
@@ -77,24 +79,24 @@ pub async fn a_replacement_tells_the_end_of_an_entry_in_doubt(harness: &dyn Harn
     assert!(!scene.trade(1, 1).await.alertcast.unreached);
 }
 
-pub async fn a_replacement_waits_for_an_entry_that_is_being_sent(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_replacement_waits_for_an_entry_that_is_being_sent(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.take(Telegram, &[id(1)], 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
     let waiting = not_taken(&scene, Telegram, 2, 4).await;
     assert_eq!((waiting.state, waiting.due_at, waiting.attempts.0), (S::Pending, at(5), 0));
-    scene.record(Telegram, id(1), sent(1), 5).await;
+    scene.record(Telegram, id(1), sent_outcome(1), 5).await;
     let taken = scene.take(Telegram, &[id(2)], 5).await.remove(0);
     assert!(!taken.delivery.old_unknown);
 }
 
-pub async fn an_entry_whose_trade_has_ended_leaves_its_place_to_the_exit(harness: &dyn Harness) {
+pub async fn an_entry_whose_trade_has_ended_leaves_its_place_to_the_exit(harness: &dyn StoreHarness) {
     for_each_channel(harness).await;
 }
 
-async fn for_each_channel(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+async fn for_each_channel(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, &[Telegram, Email]).await;
     scene.close(5, 1, 1..=1, &[Telegram, Email]).await;
     for channel in [Telegram, Email] {
@@ -107,8 +109,8 @@ async fn for_each_channel(harness: &dyn Harness) {
     }
 }
 
-pub async fn an_entry_whose_trade_was_replaced_leaves_its_place_to_the_replacement(harness: &dyn Harness) {
-    let scene = replaced(harness, Telegram).await;
+pub async fn an_entry_whose_trade_was_replaced_leaves_its_place_to_the_replacement(harness: &dyn StoreHarness) {
+    let scene = scene_replaced(harness, Telegram).await;
     let before = scene.delivery(Telegram, 1, 1).await;
     assert_eq!(not_taken(&scene, Telegram, 1, 4).await.state, S::Dropped);
     let replacement = scene.delivery(Telegram, 2, 1).await;
@@ -117,8 +119,8 @@ pub async fn an_entry_whose_trade_was_replaced_leaves_its_place_to_the_replaceme
     assert!(scene.take(Telegram, &[id(2)], 4).await.remove(0).delivery.old_unknown);
 }
 
-pub async fn an_entry_whose_trade_ended_silently_is_left_out(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn an_entry_whose_trade_ended_silently_is_left_out(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, &[Telegram, Email]).await;
     scene.close(5, 1, 1..=1, &[]).await;
     for channel in [Telegram, Email] {
@@ -128,20 +130,20 @@ pub async fn an_entry_whose_trade_ended_silently_is_left_out(harness: &dyn Harne
     assert!(scene.trade(1, 1).await.alertcast.unreached);
 }
 
-pub async fn a_replacement_whose_trade_ended_silently_tells_of_the_old_one_alone(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_replacement_whose_trade_ended_silently_tells_of_the_old_one_alone(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
     scene.close(5, 2, 1..=1, &[]).await;
     let taken = scene.take(Telegram, &[id(2)], 7).await.remove(0);
     assert!(taken.delivery.entry_over);
-    let lapsed = Outcome::Sent { message_id: Some(2), entry_lapsed: true, topic_gone: false };
+    let lapsed = AttemptOutcome::Sent { message_id: Some(2), entry_lapsed: true, topic_gone: false };
     scene.record(Telegram, id(2), lapsed, 8).await;
     assert!(scene.trade(2, 1).await.alertcast.unreached);
 }
 
-pub async fn an_exit_takes_over_the_whole_chain_of_replacements(harness: &dyn Harness) {
+pub async fn an_exit_takes_over_the_whole_chain_of_replacements(harness: &dyn StoreHarness) {
     let scene = chain(harness).await;
     let taken = scene.take(Telegram, &[id(5)], 7).await.remove(0);
     assert_eq!((taken.delivery.combines, also(&taken.delivery)), (Some(id(3)), vec![]));
@@ -153,12 +155,12 @@ pub async fn an_exit_takes_over_the_whole_chain_of_replacements(harness: &dyn Ha
     assert_eq!(scene.take(Telegram, &[id(1), id(2), id(3)], 8).await, []);
 }
 
-pub async fn an_exit_tells_the_ends_that_nobody_told(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn an_exit_tells_the_ends_that_nobody_told(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(2), doubted(60), 4).await;
+    scene.attempt(Telegram, id(2), doubted_outcome(60), 4).await;
     scene.replace(3, 2, 1..=1, TELEGRAM).await;
     scene.close(5, 3, 1..=1, TELEGRAM).await;
     let taken = scene.take(Telegram, &[id(5)], 7).await.remove(0);
@@ -170,10 +172,10 @@ pub async fn an_exit_tells_the_ends_that_nobody_told(harness: &dyn Harness) {
     assert_eq!((again.delivery.combines, also(&again.delivery)), (Some(id(3)), vec![2, 1]));
 }
 
-pub async fn a_chain_in_retry_keeps_what_it_has_to_tell(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_chain_in_retry_keeps_what_it_has_to_tell(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
     scene.replace(3, 2, 1..=1, TELEGRAM).await;
     // The third takes the second over, and fails; then comes the exit.
@@ -185,10 +187,10 @@ pub async fn a_chain_in_retry_keeps_what_it_has_to_tell(harness: &dyn Harness) {
     assert_eq!((taken.delivery.combines, also(&taken.delivery)), (Some(id(3)), vec![1]));
 }
 
-pub async fn what_an_entry_left_to_another_is_told_by_whoever_takes_that_over(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn what_an_entry_left_to_another_is_told_by_whoever_takes_that_over(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
     scene.replace(3, 2, 1..=1, TELEGRAM).await;
     assert_eq!(not_taken(&scene, Telegram, 2, 5).await.state, S::Dropped, "it left its place to the third");
@@ -199,24 +201,24 @@ pub async fn what_an_entry_left_to_another_is_told_by_whoever_takes_that_over(ha
     assert_eq!((taken.delivery.old_unknown, also(&taken.delivery)), (true, vec![1]));
 }
 
-pub async fn a_replacement_of_what_nobody_heard_of_is_of_use_as_long_as_an_entry(harness: &dyn Harness) {
-    let scene = replaced(harness, Telegram).await;
-    scene.record(Telegram, id(1), expired(), 3).await;
+pub async fn a_replacement_of_what_nobody_heard_of_is_of_use_as_long_as_an_entry(harness: &dyn StoreHarness) {
+    let scene = scene_replaced(harness, Telegram).await;
+    scene.record(Telegram, id(1), expired_outcome(), 3).await;
     let late = not_taken(&scene, Telegram, 2, 4_000).await;
     assert_eq!(late.state, S::Expired);
     assert!(scene.trade(2, 1).await.alertcast.unreached);
 }
 
-pub async fn a_result_waits_for_whoever_tells_the_end_at_last(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_result_waits_for_whoever_tells_the_end_at_last(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.accept(2, 1).await;
-    let mut chunk = replacing(&scene.work, 2, 1, 1, 1..=1, TELEGRAM);
+    let mut chunk = replacing_commit(&scene.work, 2, 1, 1, 1..=1, TELEGRAM);
     let told = chunk.deliveries[0].clone();
-    let edit = told.result(result_id(2, 1), trade_id(1, 1), id(1), closed(), false).unwrap();
+    let edit = told.result(result_id(2, 1), trade_id(1, 1), id(1), closed_trade(), false).unwrap();
     chunk.deliveries.push(edit);
-    scene.store.commit(finished(chunk, at(3))).await.unwrap();
+    scene.store.commit(finish_commit(chunk, at(3))).await.unwrap();
     scene.replace(3, 2, 1..=1, TELEGRAM).await;
     scene.attempt(Telegram, id(3), retry(60), 5).await;
     scene.close(5, 3, 1..=1, TELEGRAM).await;
@@ -224,12 +226,12 @@ pub async fn a_result_waits_for_whoever_tells_the_end_at_last(harness: &dyn Harn
     assert_eq!(scene.take(Telegram, &[result_id(2, 1)], 9).await, []);
     let waiting: Delivery = one(&*scene.store, Collection::Deliveries, result_id(2, 1)).await;
     assert_eq!((waiting.state, waiting.due_at), (S::Pending, at(90)));
-    scene.attempt(Telegram, id(5), sent(9), 90).await;
+    scene.attempt(Telegram, id(5), sent_outcome(9), 90).await;
     assert_eq!(scene.take(Telegram, &[result_id(2, 1)], 91).await.len(), 1);
 }
 
-const fn partial(numbers: Vec<Count>) -> Facts {
-    Facts::PartialExit { numbers, change: PositionChange::Reduced }
+const fn partial(numbers: Vec<Count>) -> MessageFacts {
+    MessageFacts::PartialExit { numbers, change: PositionChange::Reduced }
 }
 
 /// A notice by alert `by` about the trades that these alerts opened for user 1.
@@ -244,12 +246,12 @@ fn notice(by: u32, of: &[u32]) -> Delivery {
     }
 }
 
-pub async fn a_notice_tells_of_open_trades_alone(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_notice_tells_of_open_trades_alone(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(1), 3).await;
+    scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.replace(2, 1, 1..=1, TELEGRAM).await;
-    scene.attempt(Telegram, id(2), sent(2), 3).await;
+    scene.attempt(Telegram, id(2), sent_outcome(2), 3).await;
     scene.put_deliveries(&[notice(7, &[1, 2]), notice(8, &[1])]).await;
     let taken = scene.take(Telegram, &[id(7), id(8)], 9).await;
     let told: Vec<_> = taken.iter().map(|taken| (taken.delivery.id, taken.delivery.facts.clone())).collect();
@@ -258,19 +260,19 @@ pub async fn a_notice_tells_of_open_trades_alone(harness: &dyn Harness) {
     assert_eq!(scene.delivery(Telegram, 8, 1).await.state, S::Dropped);
 }
 
-pub async fn a_notice_waits_for_the_entry(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_notice_waits_for_the_entry(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.attempt(Telegram, id(1), retry(60), 3).await;
     scene.put_deliveries(&[notice(7, &[1])]).await;
     assert_eq!(not_taken(&scene, Telegram, 7, 9).await.due_at, at(60));
-    scene.attempt(Telegram, id(1), expired(), 60).await;
+    scene.attempt(Telegram, id(1), expired_outcome(), 60).await;
     assert_eq!(not_taken(&scene, Telegram, 7, 61).await.state, S::Dropped, "nobody heard of the trade");
 }
 
-pub async fn an_unread_chain_counts_as_never_opened(harness: &dyn Harness) {
+pub async fn an_unread_chain_counts_as_never_opened(harness: &dyn StoreHarness) {
     let scene = chain(harness).await;
-    scene.attempt(Telegram, id(5), sent(9), 7).await;
+    scene.attempt(Telegram, id(5), sent_outcome(9), 7).await;
     for (by, unreached) in [(1, true), (2, true), (3, false)] {
         assert_eq!(scene.trade(by, 1).await.alertcast.unreached, unreached, "{by}");
     }
@@ -278,6 +280,6 @@ pub async fn an_unread_chain_counts_as_never_opened(harness: &dyn Harness) {
     assert_eq!((usage.alerts_received.0, usage.trades_opened.0), (2, 1), "the last, told with its end");
     for alert in [1, 2, 3, 5] {
         let settled = scene.store.settle(alert_id(alert), at(20)).await.unwrap();
-        assert_eq!(settled, crate::store::Settled::Now, "{alert}");
+        assert_eq!(settled, crate::store::SettlingOutcome::Now, "{alert}");
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 /// A sequence of numbers from a seed (SplitMix64).
 #[derive(Debug, Clone)]
-pub struct Sequence(u64);
+pub struct RandomSequence(u64);
 
-impl Sequence {
+impl RandomSequence {
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
@@ -52,10 +52,10 @@ impl Sequence {
 
 /// Runs an operation and drops it somewhere on its way: after a number of polls, after a tiny time, or not at all.
 /// None where it was dropped.
-pub async fn cut_off<T>(sequence: &mut Sequence, operation: impl Future<Output = T>) -> Option<T> {
+pub async fn cut_off<T>(sequence: &mut RandomSequence, operation: impl Future<Output = T>) -> Option<T> {
     match sequence.below(4) {
         0 => Some(operation.await),
-        1 => Polled { inner: Box::pin(operation), left: sequence.below(4) }.await,
+        1 => PolledFuture { inner: Box::pin(operation), left: sequence.below(4) }.await,
         _ => {
             let micros = u64::from(sequence.below(3_000));
             tokio::time::timeout(Duration::from_micros(micros), operation).await.ok()
@@ -65,12 +65,12 @@ pub async fn cut_off<T>(sequence: &mut Sequence, operation: impl Future<Output =
 
 /// Polls a future so many times, and gives up.
 #[derive(Debug)]
-struct Polled<F> {
+struct PolledFuture<F> {
     inner: Pin<Box<F>>,
     left: u32,
 }
 
-impl<F: Future> Future for Polled<F> {
+impl<F: Future> Future for PolledFuture<F> {
     type Output = Option<F::Output>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {

@@ -1,31 +1,31 @@
 //! Rules of [`Documents`](crate::store::Documents): reading one alert's decisions and deliveries, and the seed's two
 //! queries (6.3).
 
-use super::Harness;
+use super::StoreHarness;
 use super::dump::raw;
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, finished, insert, opening, people};
+use super::scene::{BOTH, TELEGRAM, TestScene, finish_commit, insert, opening_commit, people};
 use crate::delivery::Delivery;
 use crate::id::UserId;
 use crate::store::Collection;
 use crate::trade::document::TradeStatus;
 
 /// Alert 1 in three chunks of two users each; alert 2 in one.
-async fn decided(harness: &dyn Harness) -> Scene {
-    let scene = Scene::new(harness, 6).await;
+async fn scene_decided(harness: &dyn StoreHarness) -> TestScene {
+    let scene = TestScene::new(harness, 6).await;
     scene.accept(1, 1).await;
     for (users, seen) in [(1..=2, None), (3..=4, Some(2)), (5..=6, Some(4))] {
-        let mut chunk = opening(&scene.work, 1, 1, users, BOTH);
+        let mut chunk = opening_commit(&scene.work, 1, 1, users, BOTH);
         chunk.cursor_seen = seen.map(user_id);
         scene.store.commit(chunk).await.unwrap();
     }
     scene.accept(2, 2).await;
-    scene.store.commit(finished(opening(&scene.work, 2, 2, 1..=6, TELEGRAM), at(9))).await.unwrap();
+    scene.store.commit(finish_commit(opening_commit(&scene.work, 2, 2, 1..=6, TELEGRAM), at(9))).await.unwrap();
     scene
 }
 
-pub async fn decisions_come_by_user_chunk_by_chunk(harness: &dyn Harness) {
-    let scene = decided(harness).await;
+pub async fn decisions_come_by_user_chunk_by_chunk(harness: &dyn StoreHarness) {
+    let scene = scene_decided(harness).await;
     let users = async |by: u32, after: Option<UserId>, limit: usize| {
         let chunks = scene.store.decisions(alert_id(by), after, limit).await.unwrap();
         assert!(chunks.len() <= limit);
@@ -42,8 +42,8 @@ pub async fn decisions_come_by_user_chunk_by_chunk(harness: &dyn Harness) {
     assert_eq!(users(1, Some(user_id(3)), 1).await, [4]);
 }
 
-pub async fn an_alerts_deliveries_come_in_the_order_of_their_keys(harness: &dyn Harness) {
-    let scene = decided(harness).await;
+pub async fn an_alerts_deliveries_come_in_the_order_of_their_keys(harness: &dyn StoreHarness) {
+    let scene = scene_decided(harness).await;
     let mut want: Vec<Delivery> = scene.dump().await.all(crate::store::Collection::Deliveries);
     want.retain(|delivery| delivery.alert_id == Some(alert_id(1)));
     want.sort_by(|a, b| a.key.bytes.cmp(&b.key.bytes));
@@ -63,7 +63,7 @@ pub async fn an_alerts_deliveries_come_in_the_order_of_their_keys(harness: &dyn 
     assert_eq!(scene.store.deliveries_of(alert_id(3), None, 100).await, Ok(Vec::new()));
 }
 
-pub async fn a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone(harness: &dyn Harness) {
+pub async fn a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(3, 1)).await.unwrap();
     let found = store.find_profile(&chat(2)).await.unwrap().unwrap();
@@ -75,8 +75,8 @@ pub async fn a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone(h
     assert_eq!(store.find_profile("nobody").await, Ok(None));
 }
 
-pub async fn a_users_open_trades_are_counted_by_configuration(harness: &dyn Harness) {
-    let scene = Scene::with_configs(harness, 2, 3).await;
+pub async fn a_users_open_trades_are_counted_by_configuration(harness: &dyn StoreHarness) {
+    let scene = TestScene::with_configs(harness, 2, 3).await;
     let mut trades = vec![trade(91, 3, 1, 1, &[]), trade(92, 1, 1, 1, &[]), trade(93, 3, 1, 2, &[])];
     trades.extend([trade(94, 3, 2, 1, &[]), trade(95, 2, 1, 1, &[])]);
     trades[4].status = TradeStatus::Closed;

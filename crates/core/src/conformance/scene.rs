@@ -10,19 +10,19 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 
-use super::Harness;
-use super::dump::{self, Dump};
+use super::StoreHarness;
+use super::dump::{self, StoreDump};
 use super::fixtures::*;
 use crate::alert::document::{Alert, TradeAction};
 use crate::decision::{DecidedAction, Decision, DecisionChunk, Verdict};
-use crate::delivery::{Channel, Delivery, EndedTrade, Facts, MessageKind};
+use crate::delivery::{Channel, Delivery, EndedTrade, MessageFacts, MessageKind};
 use crate::id::DeliveryId;
 use crate::market::ExitReason;
 use crate::money::Count;
 use crate::reading::unpack;
 use crate::store::{
-    Acceptance, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, DeathCause, Fence, Finish, Outcome, Store,
-    Taken, UsageIncrement, UserSpan, Write, document,
+    AlertAcceptance, AttemptOutcome, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, DeathCause,
+    DocumentWrite, LeaseFence, ProcessingEnd, Store, TakenEntry, UsageIncrement, UserSpan, document,
 };
 use crate::subscription::Subscription;
 use crate::trade::document::{EntryDelivery, Trade, TradeEnd, TradeStatus};
@@ -35,20 +35,20 @@ pub const BOTH: &[Channel] = &[Channel::Telegram, Channel::Email];
 /// A store with configurations 1 and 2, one plan that has both, users from 1 who subscribe to it and have preferences
 /// for each configuration, and the leases of the work, the bot and the mail in our hands.
 #[derive(Debug, Clone)]
-pub struct Scene {
+pub struct TestScene {
     pub store: Arc<dyn Store>,
-    pub work: Fence,
-    pub bot: Fence,
-    pub mail: Fence,
+    pub work: LeaseFence,
+    pub bot: LeaseFence,
+    pub mail: LeaseFence,
 }
 
-impl Scene {
+impl TestScene {
     /// With users 1 to `users`.
-    pub async fn new(harness: &dyn Harness, users: u32) -> Self {
+    pub async fn new(harness: &dyn StoreHarness, users: u32) -> Self {
         Self::with_configs(harness, users, 2).await
     }
 
-    pub async fn with_configs(harness: &dyn Harness, users: u32, configs: u32) -> Self {
+    pub async fn with_configs(harness: &dyn StoreHarness, users: u32, configs: u32) -> Self {
         let store = harness.fresh().await;
         store.write(people(users, configs)).await.unwrap();
         let [work, bot, mail] = [WORK, BOT, MAIL].map(|name| (name, Arc::clone(&store)));
@@ -59,7 +59,7 @@ impl Scene {
     }
 
     /// The fence of a channel's lane.
-    pub const fn fence(&self, channel: Channel) -> &Fence {
+    pub const fn fence(&self, channel: Channel) -> &LeaseFence {
         match channel {
             Channel::Telegram => &self.bot,
             Channel::Email => &self.mail,
@@ -75,7 +75,7 @@ impl Scene {
     /// and ends its processing.
     pub async fn open(&self, by: u32, users: RangeInclusive<u32>, channels: &[Channel]) -> ChunkCommit {
         self.accept(by, 1).await;
-        let chunk = finished(opening(&self.work, by, 1, users, channels), at(i64::from(by) + 1));
+        let chunk = finish_commit(opening_commit(&self.work, by, 1, users, channels), at(i64::from(by) + 1));
         self.store.commit(chunk.clone()).await.unwrap();
         chunk
     }
@@ -83,8 +83,8 @@ impl Scene {
     /// Accepts alert `by` of configuration 1, which closes the trades that `entry_by` opened, and ends its processing.
     pub async fn close(&self, by: u32, entry_by: u32, users: RangeInclusive<u32>, channels: &[Channel]) -> ChunkCommit {
         self.accept(by, 1).await;
-        let chunk = closing(&self.work, by, 1, entry_by, users, channels);
-        let chunk = finished(chunk, at(i64::from(by) + 1));
+        let chunk = closing_commit(&self.work, by, 1, entry_by, users, channels);
+        let chunk = finish_commit(chunk, at(i64::from(by) + 1));
         self.store.commit(chunk.clone()).await.unwrap();
         chunk
     }
@@ -92,25 +92,25 @@ impl Scene {
     /// Accepts alert `by` of configuration 1, which replaces the trades that `entry_by` opened, and ends its processing.
     pub async fn replace(&self, by: u32, entry_by: u32, users: RangeInclusive<u32>, channels: &[Channel]) {
         self.accept(by, 1).await;
-        let chunk = replacing(&self.work, by, 1, entry_by, users, channels);
-        self.store.commit(finished(chunk, at(i64::from(by) + 1))).await.unwrap();
+        let chunk = replacing_commit(&self.work, by, 1, entry_by, users, channels);
+        self.store.commit(finish_commit(chunk, at(i64::from(by) + 1))).await.unwrap();
     }
 
     /// Takes these deliveries of a channel.
-    pub async fn take(&self, channel: Channel, deliveries: &[DeliveryId], seconds: i64) -> Vec<Taken> {
+    pub async fn take(&self, channel: Channel, deliveries: &[DeliveryId], seconds: i64) -> Vec<TakenEntry> {
         let taken = self.store.take(self.fence(channel), deliveries, at(seconds)).await;
         taken.unwrap().taken
     }
 
     /// Records one outcome of a delivery.
-    pub async fn record(&self, channel: Channel, delivery: DeliveryId, outcome: Outcome, seconds: i64) {
+    pub async fn record(&self, channel: Channel, delivery: DeliveryId, outcome: AttemptOutcome, seconds: i64) {
         let records = vec![AttemptRecord { delivery, outcome }];
         let fence = self.fence(channel);
         self.store.record_attempts(fence, records, at(seconds)).await.unwrap();
     }
 
     /// Takes a delivery and records what its attempt came to, both at the same second.
-    pub async fn attempt(&self, channel: Channel, delivery: DeliveryId, outcome: Outcome, seconds: i64) {
+    pub async fn attempt(&self, channel: Channel, delivery: DeliveryId, outcome: AttemptOutcome, seconds: i64) {
         assert_eq!(self.take(channel, &[delivery], seconds).await.len(), 1, "not taken");
         self.record(channel, delivery, outcome, seconds).await;
     }
@@ -121,8 +121,8 @@ impl Scene {
         self.store.write(writes.collect()).await.unwrap();
     }
 
-    pub async fn dump(&self) -> Dump {
-        Dump::of(&*self.store).await
+    pub async fn dump(&self) -> StoreDump {
+        StoreDump::of(&*self.store).await
     }
 
     pub async fn delivery(&self, channel: Channel, by: u32, user: u32) -> Delivery {
@@ -147,7 +147,7 @@ impl Scene {
 }
 
 /// Configurations, a plan that has them, users with subscriptions and preferences; each with fields of others.
-pub fn people(users: u32, configs: u32) -> Vec<Write> {
+pub fn people(users: u32, configs: u32) -> Vec<DocumentWrite> {
     let of_plan: Vec<_> = (1..=configs).map(config_id).collect();
     let mut writes: Vec<_> =
         (1..=configs).map(|n| insert_with_foreign(Collection::AlertConfigurations, &config(n))).collect();
@@ -162,17 +162,23 @@ pub fn people(users: u32, configs: u32) -> Vec<Write> {
     writes
 }
 
-pub fn insert<T: Serialize>(collection: Collection, value: &T) -> Write {
-    Write::Insert { collection, document: document(value).unwrap() }
+pub fn insert<T: Serialize>(collection: Collection, value: &T) -> DocumentWrite {
+    DocumentWrite::Insert { collection, document: document(value).unwrap() }
 }
 
-pub fn insert_with_foreign<T: Serialize>(collection: Collection, value: &T) -> Write {
-    Write::Insert { collection, document: with_foreign_fields(document(value).unwrap()) }
+pub fn insert_with_foreign<T: Serialize>(collection: Collection, value: &T) -> DocumentWrite {
+    DocumentWrite::Insert { collection, document: with_foreign_fields(document(value).unwrap()) }
 }
 
 /// Sets fields of a document that must be there.
-pub fn set(collection: Collection, id: impl Into<bson::Bson>, set: Document) -> Write {
-    Write::Update { collection, id: id.into().as_object_id().unwrap(), set, unset: Vec::new(), expect: Vec::new() }
+pub fn set(collection: Collection, id: impl Into<bson::Bson>, set: Document) -> DocumentWrite {
+    DocumentWrite::Update {
+        collection,
+        id: id.into().as_object_id().unwrap(),
+        set,
+        unset: Vec::new(),
+        expect: Vec::new(),
+    }
 }
 
 /// Spoils a lease as somebody else's tool might.
@@ -188,7 +194,7 @@ pub async fn spoil_lease(store: &dyn Store, name: &str, field: &str, value: impl
     };
     kept.insert(field, value);
     // Whoever works under it may have taken it meanwhile: then it is not there to be spoilt.
-    let _ = store.write(vec![Write::Insert { collection: Collection::Leases, document: kept }]).await;
+    let _ = store.write(vec![DocumentWrite::Insert { collection: Collection::Leases, document: kept }]).await;
 }
 
 /// Accepts an alert under its own key, and answers it as it is kept.
@@ -196,12 +202,12 @@ pub async fn accept(store: &dyn Store, alert: Alert) -> Alert {
     let id = alert.id;
     let now = alert.webhook.received_at;
     let accepted = store.accept_alert(alert, vec![own_key(number(id.0))], now).await;
-    assert_eq!(accepted, Ok(Acceptance::Stored));
+    assert_eq!(accepted, Ok(AlertAcceptance::Stored));
     dump::one(store, Collection::Alerts, id).await
 }
 
 /// A chunk that changes nothing yet.
-pub fn empty_chunk(fence: &Fence, by: u32, config: u32) -> ChunkCommit {
+pub fn empty_chunk(fence: &LeaseFence, by: u32, config: u32) -> ChunkCommit {
     ChunkCommit {
         fence: fence.clone(),
         alert: alert_id(by),
@@ -223,7 +229,13 @@ pub fn empty_chunk(fence: &Fence, by: u32, config: u32) -> ChunkCommit {
 }
 
 /// The chunk of alert `by` that opens each of these users' first trade in a configuration.
-pub fn opening(fence: &Fence, by: u32, config: u32, users: RangeInclusive<u32>, channels: &[Channel]) -> ChunkCommit {
+pub fn opening_commit(
+    fence: &LeaseFence,
+    by: u32,
+    config: u32,
+    users: RangeInclusive<u32>,
+    channels: &[Channel],
+) -> ChunkCommit {
     let count = i64::from(users.end() - users.start()) + 1;
     ChunkCommit {
         cursor: Some(user_id(*users.end())),
@@ -234,7 +246,7 @@ pub fn opening(fence: &Fence, by: u32, config: u32, users: RangeInclusive<u32>, 
             .clone()
             .flat_map(|user| channels.iter().map(move |&channel| entry(channel, by, config, user)))
             .collect(),
-        usage: users.map(|user| used(config, user, 1, 1, by)).collect(),
+        usage: users.map(|user| usage_increment(config, user, 1, 1, by)).collect(),
         config_increment: ConfigIncrement {
             alerts: 1,
             trades: count,
@@ -246,8 +258,8 @@ pub fn opening(fence: &Fence, by: u32, config: u32, users: RangeInclusive<u32>, 
 }
 
 /// The chunk of alert `by` that closes, by take profit, the trades that alert `entry_by` opened, whose `rev` is 1.
-pub fn closing(
-    fence: &Fence,
+pub fn closing_commit(
+    fence: &LeaseFence,
     by: u32,
     config: u32,
     entry_by: u32,
@@ -261,13 +273,13 @@ pub fn closing(
         decisions: Some(decisions(by, &users, TradeAction::Close, entry_by)),
         ended: users
             .clone()
-            .map(|user| TradeEnd { told_by: told_by(by, user, channels), ..ended(entry_by, user, by) })
+            .map(|user| TradeEnd { told_by: told_by(by, user, channels), ..ended_trade(entry_by, user, by) })
             .collect(),
         deliveries: users
             .clone()
             .flat_map(|user| channels.iter().map(move |&channel| exit(channel, by, config, user, entry_by)))
             .collect(),
-        usage: users.clone().map(|user| used(config, user, 1, 0, by)).collect(),
+        usage: users.clone().map(|user| usage_increment(config, user, 1, 0, by)).collect(),
         config_increment: ConfigIncrement {
             alerts: 1,
             closed_by_tp: i64::from(users.end() - users.start()) + 1,
@@ -287,16 +299,21 @@ pub fn with_results(mut chunk: ChunkCommit, by: u32, config: u32, entry_by: u32)
 }
 
 /// The chunk as the last one of its alert.
-pub fn finished(chunk: ChunkCommit, now: crate::time::Time) -> ChunkCommit {
+pub fn finish_commit(chunk: ChunkCommit, now: crate::time::Time) -> ChunkCommit {
     ChunkCommit {
         now,
-        finish: Some(Finish { processed_at: now, processing_time: Count(250), errors: Vec::new(), settles: false }),
+        finish: Some(ProcessingEnd {
+            processed_at: now,
+            processing_time: Count(250),
+            errors: Vec::new(),
+            settles: false,
+        }),
         ..chunk
     }
 }
 
 /// The end of a trade at 110, by the take profit that alert `by` told of.
-pub fn ended(entry_by: u32, user: u32, by: u32) -> TradeEnd {
+pub fn ended_trade(entry_by: u32, user: u32, by: u32) -> TradeEnd {
     TradeEnd {
         trade: trade_id(entry_by, user),
         status: TradeStatus::Closed,
@@ -321,15 +338,15 @@ pub fn told_by(by: u32, user: u32, channels: &[Channel]) -> Vec<EntryDelivery> {
 
 /// The chunk of alert `by` that opens a trade for each of these users in the place of the one that alert `entry_by`
 /// opened, whose `rev` is 1.
-pub fn replacing(
-    fence: &Fence,
+pub fn replacing_commit(
+    fence: &LeaseFence,
     by: u32,
     config: u32,
     entry_by: u32,
     users: RangeInclusive<u32>,
     channels: &[Channel],
 ) -> ChunkCommit {
-    let mut chunk = opening(fence, by, config, users.clone(), channels);
+    let mut chunk = opening_commit(fence, by, config, users.clone(), channels);
     let seen = users.clone().map(|user| (trade_id(entry_by, user), 1)).collect();
     chunk.open_seen = Some((span(&users), seen));
     chunk.ended = users
@@ -339,7 +356,7 @@ pub fn replacing(
             replaced_by: Some(trade_id(by, user)),
             replacement_reason: Some("a new signal at the limit".to_owned()),
             told_by: told_by(by, user, channels),
-            ..ended(entry_by, user, by)
+            ..ended_trade(entry_by, user, by)
         })
         .collect();
     for trade in &mut chunk.opened {
@@ -347,9 +364,10 @@ pub fn replacing(
     }
     for delivery in &mut chunk.deliveries {
         let user = number(delivery.user_id.unwrap().0);
-        let replaced = EndedTrade { number: Count(i64::from(entry_by)), reason: ExitReason::Replaced, ..closed() };
+        let replaced =
+            EndedTrade { number: Count(i64::from(entry_by)), reason: ExitReason::Replaced, ..closed_trade() };
         delivery.kind = MessageKind::Replacement;
-        delivery.facts = Facts::Replacement { number: Count(i64::from(by)), replaced };
+        delivery.facts = MessageFacts::Replacement { number: Count(i64::from(by)), replaced };
         delivery.entry_deadline_at = Some(delivery.deadline_at);
         delivery.deadline_at = at(i64::from(by) + 86_400);
         delivery.entry_delivery = Some(delivery_id(delivery.channel, entry_by, user));
@@ -357,7 +375,7 @@ pub fn replacing(
     chunk
 }
 
-pub fn used(config: u32, user: u32, alerts: i64, trades: i64, second: u32) -> UsageIncrement {
+pub fn usage_increment(config: u32, user: u32, alerts: i64, trades: i64, second: u32) -> UsageIncrement {
     UsageIncrement {
         subscription: subscription_id(user),
         preference: Some(preference_id(config, user)),
@@ -389,31 +407,31 @@ fn decisions(by: u32, users: &RangeInclusive<u32>, action: TradeAction, entry_by
     }
 }
 
-pub fn sent(message_id: i64) -> Outcome {
-    Outcome::Sent { message_id: Some(message_id), entry_lapsed: false, topic_gone: false }
+pub fn sent_outcome(message_id: i64) -> AttemptOutcome {
+    AttemptOutcome::Sent { message_id: Some(message_id), entry_lapsed: false, topic_gone: false }
 }
 
-pub fn dead() -> Outcome {
-    Outcome::Dead { error: "Bad Request: chat not found".to_owned(), cause: DeathCause::Refused }
+pub fn dead() -> AttemptOutcome {
+    AttemptOutcome::Dead { error: "Bad Request: chat not found".to_owned(), cause: DeathCause::Refused }
 }
 
 /// The chat of user `n` refuses us.
-pub fn blocked(n: u32) -> Outcome {
-    Outcome::Dead { error: "Forbidden".to_owned(), cause: DeathCause::ChatBlocked { chat: chat(n) } }
+pub fn blocked_outcome(n: u32) -> AttemptOutcome {
+    AttemptOutcome::Dead { error: "Forbidden".to_owned(), cause: DeathCause::ChatBlocked { chat: chat(n) } }
 }
 
 /// Its time is over, without any doubt.
-pub const fn expired() -> Outcome {
-    Outcome::Expired { in_doubt: false }
+pub const fn expired_outcome() -> AttemptOutcome {
+    AttemptOutcome::Expired { in_doubt: false }
 }
 
 /// To be tried again, though this attempt may have arrived.
-pub fn doubted(seconds: i64) -> Outcome {
-    Outcome::Retry { due_at: at(seconds), error: "timeout".to_owned(), in_doubt: true }
+pub fn doubted_outcome(seconds: i64) -> AttemptOutcome {
+    AttemptOutcome::Retry { due_at: at(seconds), error: "timeout".to_owned(), in_doubt: true }
 }
 
-pub fn retry(seconds: i64) -> Outcome {
-    Outcome::Retry { due_at: at(seconds), error: "Too Many Requests".to_owned(), in_doubt: false }
+pub fn retry(seconds: i64) -> AttemptOutcome {
+    AttemptOutcome::Retry { due_at: at(seconds), error: "Too Many Requests".to_owned(), in_doubt: false }
 }
 
 /// Starts all of them at one moment and answers what they came to.
@@ -436,7 +454,7 @@ where
 }
 
 /// The store, and other doors to it where there are any: `count` in all.
-pub async fn doors(harness: &dyn Harness, store: &Arc<dyn Store>, count: usize) -> Vec<Arc<dyn Store>> {
+pub async fn doors(harness: &dyn StoreHarness, store: &Arc<dyn Store>, count: usize) -> Vec<Arc<dyn Store>> {
     let mut doors = vec![Arc::clone(store)];
     while doors.len() < count {
         doors.push(harness.beside(store).await);

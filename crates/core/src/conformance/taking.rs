@@ -1,8 +1,8 @@
 //! Rules of [`Outbox::take`](crate::store::Outbox::take): who sends what, and how an exit meets its entry.
 
-use super::Harness;
+use super::StoreHarness;
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, at_once, dead, doors, retry, sent};
+use super::scene::{BOTH, TELEGRAM, TestScene, at_once, dead, doors, retry, sent_outcome};
 use crate::delivery::Channel::{Email, Telegram};
 use crate::delivery::DeliveryState as S;
 use crate::id::DeliveryId;
@@ -13,21 +13,21 @@ fn id(by: u32) -> DeliveryId {
 }
 
 /// User 1 has a trade that alert 1 opened, announced by these channels.
-async fn opened(harness: &dyn Harness, channels: &[crate::delivery::Channel]) -> Scene {
-    let scene = Scene::new(harness, 2).await;
+async fn scene_opened(harness: &dyn StoreHarness, channels: &[crate::delivery::Channel]) -> TestScene {
+    let scene = TestScene::new(harness, 2).await;
     scene.open(1, 1..=1, channels).await;
     scene
 }
 
 /// The same, and alert 5 closed it, announced likewise.
-async fn with_exit(harness: &dyn Harness, channels: &[crate::delivery::Channel]) -> Scene {
-    let scene = opened(harness, channels).await;
+async fn with_exit(harness: &dyn StoreHarness, channels: &[crate::delivery::Channel]) -> TestScene {
+    let scene = scene_opened(harness, channels).await;
     scene.close(5, 1, 1..=1, channels).await;
     scene
 }
 
-pub async fn a_taken_delivery_is_being_sent_under_the_fences_epoch(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn a_taken_delivery_is_being_sent_under_the_fences_epoch(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     scene.open(1, 1..=3, TELEGRAM).await;
     let of = |user| delivery_id(Telegram, 1, user);
     let result = scene.store.take(&scene.bot, &[of(3), of(1)], at(4)).await.unwrap();
@@ -45,8 +45,8 @@ pub async fn a_taken_delivery_is_being_sent_under_the_fences_epoch(harness: &dyn
     assert_eq!(scene.delivery(Telegram, 1, 2).await.state, S::Pending);
 }
 
-pub async fn only_what_is_pending_is_taken(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn only_what_is_pending_is_taken(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     let states = S::ALL.iter().zip(1..);
     let put: Vec<_> = states
         .map(|(&state, n)| {
@@ -65,17 +65,17 @@ pub async fn only_what_is_pending_is_taken(harness: &dyn Harness) {
     before.assert_same(&scene.dump().await);
 }
 
-pub async fn a_delivery_named_twice_is_taken_once(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_delivery_named_twice_is_taken_once(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     let taken = scene.take(Telegram, &[id(1), id(1)], 3).await;
     assert_eq!(taken.len(), 1);
     assert_eq!(scene.delivery(Telegram, 1, 1).await.attempts.0, 1);
 }
 
-pub async fn of_many_who_take_at_once_each_delivery_goes_to_one(harness: &dyn Harness) {
+pub async fn of_many_who_take_at_once_each_delivery_goes_to_one(harness: &dyn StoreHarness) {
     const USERS: u32 = 20;
-    let scene = Scene::new(harness, USERS).await;
+    let scene = TestScene::new(harness, USERS).await;
     scene.open(1, 1..=USERS, TELEGRAM).await;
     let ids: Vec<_> = (1..=USERS).map(|user| delivery_id(Telegram, 1, user)).collect();
     let doors = doors(harness, &scene.store, 2).await;
@@ -92,7 +92,7 @@ pub async fn of_many_who_take_at_once_each_delivery_goes_to_one(harness: &dyn Ha
     }
 }
 
-pub async fn an_exit_tells_its_pending_entry_too(harness: &dyn Harness) {
+pub async fn an_exit_tells_its_pending_entry_too(harness: &dyn StoreHarness) {
     let scene = with_exit(harness, TELEGRAM).await;
     let result = scene.store.take(&scene.bot, &[id(5)], at(7)).await.unwrap();
     let [taken] = &result.taken[..] else { panic!("{result:?}") };
@@ -106,7 +106,7 @@ pub async fn an_exit_tells_its_pending_entry_too(harness: &dyn Harness) {
     assert!(!scene.trade(1, 1).await.alertcast.unreached);
 }
 
-pub async fn an_exit_that_is_tried_again_still_tells_its_entry(harness: &dyn Harness) {
+pub async fn an_exit_that_is_tried_again_still_tells_its_entry(harness: &dyn StoreHarness) {
     let scene = with_exit(harness, TELEGRAM).await;
     scene.attempt(Telegram, id(5), retry(20), 7).await;
     assert_eq!(scene.delivery(Telegram, 5, 1).await.combines, Some(id(1)));
@@ -116,8 +116,8 @@ pub async fn an_exit_that_is_tried_again_still_tells_its_entry(harness: &dyn Har
     assert_eq!(taken.delivery.attempts.0, 2);
 }
 
-pub async fn an_exit_waits_a_second_for_an_entry_that_is_being_sent(harness: &dyn Harness) {
-    let scene = opened(harness, TELEGRAM).await;
+pub async fn an_exit_waits_a_second_for_an_entry_that_is_being_sent(harness: &dyn StoreHarness) {
+    let scene = scene_opened(harness, TELEGRAM).await;
     scene.take(Telegram, &[id(1)], 3).await;
     scene.close(5, 1, 1..=1, TELEGRAM).await;
     let result = scene.store.take(&scene.bot, &[id(5)], at(8)).await.unwrap();
@@ -127,9 +127,9 @@ pub async fn an_exit_waits_a_second_for_an_entry_that_is_being_sent(harness: &dy
     assert_eq!(scene.delivery(Telegram, 1, 1).await.state, S::Sending);
 }
 
-pub async fn an_exit_replies_to_the_entry_that_was_sent(harness: &dyn Harness) {
-    let scene = opened(harness, TELEGRAM).await;
-    scene.attempt(Telegram, id(1), sent(4_711), 3).await;
+pub async fn an_exit_replies_to_the_entry_that_was_sent(harness: &dyn StoreHarness) {
+    let scene = scene_opened(harness, TELEGRAM).await;
+    scene.attempt(Telegram, id(1), sent_outcome(4_711), 3).await;
     scene.close(5, 1, 1..=1, TELEGRAM).await;
     let taken = scene.take(Telegram, &[id(5)], 7).await.remove(0);
     assert_eq!(taken.delivery.combines, None);
@@ -137,9 +137,9 @@ pub async fn an_exit_replies_to_the_entry_that_was_sent(harness: &dyn Harness) {
     assert_eq!((entry.id, entry.state, entry.message_id), (id(1), S::Sent, Some(4_711)));
 }
 
-pub async fn an_exit_goes_alone_where_only_another_channels_entry_arrived(harness: &dyn Harness) {
-    let scene = opened(harness, BOTH).await;
-    scene.attempt(Email, delivery_id(Email, 1, 1), sent(0), 3).await;
+pub async fn an_exit_goes_alone_where_only_another_channels_entry_arrived(harness: &dyn StoreHarness) {
+    let scene = scene_opened(harness, BOTH).await;
+    scene.attempt(Email, delivery_id(Email, 1, 1), sent_outcome(0), 3).await;
     scene.attempt(Telegram, id(1), dead(), 3).await;
     scene.close(5, 1, 1..=1, BOTH).await;
     let taken = scene.take(Telegram, &[id(5)], 7).await.remove(0);
@@ -147,9 +147,9 @@ pub async fn an_exit_goes_alone_where_only_another_channels_entry_arrived(harnes
     assert!(taken.entry.is_none_or(|entry| entry.state == S::Dead));
 }
 
-pub async fn an_exit_finds_its_entry_past_the_deadline_and_ends_it(harness: &dyn Harness) {
-    let scene = opened(harness, BOTH).await;
-    scene.attempt(Email, delivery_id(Email, 1, 1), sent(0), 3).await;
+pub async fn an_exit_finds_its_entry_past_the_deadline_and_ends_it(harness: &dyn StoreHarness) {
+    let scene = scene_opened(harness, BOTH).await;
+    scene.attempt(Email, delivery_id(Email, 1, 1), sent_outcome(0), 3).await;
     scene.close(5, 1, 1..=1, BOTH).await;
     let result = scene.store.take(&scene.bot, &[id(5)], at(3_700)).await.unwrap();
     assert_eq!(result.settle, [alert_id(1)]);
@@ -162,7 +162,7 @@ pub async fn an_exit_finds_its_entry_past_the_deadline_and_ends_it(harness: &dyn
     assert!(!scene.trade(1, 1).await.alertcast.unreached);
 }
 
-pub async fn an_exit_whose_entry_expires_unread_is_dropped(harness: &dyn Harness) {
+pub async fn an_exit_whose_entry_expires_unread_is_dropped(harness: &dyn StoreHarness) {
     let scene = with_exit(harness, TELEGRAM).await;
     let mut result = scene.store.take(&scene.bot, &[id(5)], at(3_700)).await.unwrap();
     assert_eq!(result.taken, []);
@@ -180,8 +180,8 @@ pub async fn an_exit_whose_entry_expires_unread_is_dropped(harness: &dyn Harness
     assert_eq!((of_exit.delivery_count.0, of_exit.failure_count.0), (0, 0), "dropped is neither");
 }
 
-pub async fn an_exit_of_an_unreached_trade_is_dropped(harness: &dyn Harness) {
-    let scene = opened(harness, TELEGRAM).await;
+pub async fn an_exit_of_an_unreached_trade_is_dropped(harness: &dyn StoreHarness) {
+    let scene = scene_opened(harness, TELEGRAM).await;
     scene.take(Telegram, &[id(1)], 3).await;
     scene.close(5, 1, 1..=1, TELEGRAM).await;
     scene.record(Telegram, id(1), dead(), 6).await;
@@ -190,7 +190,7 @@ pub async fn an_exit_of_an_unreached_trade_is_dropped(harness: &dyn Harness) {
     assert_eq!(scene.delivery(Telegram, 5, 1).await.state, S::Dropped);
 }
 
-pub async fn an_exit_taken_with_its_entry_meets_it_in_the_order_given(harness: &dyn Harness) {
+pub async fn an_exit_taken_with_its_entry_meets_it_in_the_order_given(harness: &dyn StoreHarness) {
     let scene = with_exit(harness, TELEGRAM).await;
     scene.open(2, 2..=2, TELEGRAM).await;
     scene.close(6, 2, 2..=2, TELEGRAM).await;
@@ -202,8 +202,8 @@ pub async fn an_exit_taken_with_its_entry_meets_it_in_the_order_given(harness: &
     assert_eq!(scene.delivery(Telegram, 2, 2).await.state, S::Superseded, "it leaves its place to its exit");
 }
 
-pub async fn an_exit_without_an_entry_to_meet_is_taken(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn an_exit_without_an_entry_to_meet_is_taken(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let mut without = exit(Telegram, 5, 1, 1, 1);
     without.entry_delivery = None;
     // Its entry was removed by a purge.
@@ -214,9 +214,9 @@ pub async fn an_exit_without_an_entry_to_meet_is_taken(harness: &dyn Harness) {
     assert!(taken.iter().all(|taken| taken.entry.is_none() && taken.delivery.combines.is_none()));
 }
 
-pub async fn of_an_exit_and_its_entry_taken_at_once_the_entry_is_told_once(harness: &dyn Harness) {
+pub async fn of_an_exit_and_its_entry_taken_at_once_the_entry_is_told_once(harness: &dyn StoreHarness) {
     const USERS: u32 = 12;
-    let scene = Scene::new(harness, USERS).await;
+    let scene = TestScene::new(harness, USERS).await;
     scene.open(1, 1..=USERS, TELEGRAM).await;
     scene.close(5, 1, 1..=USERS, TELEGRAM).await;
     let doors = doors(harness, &scene.store, 2).await;
@@ -234,11 +234,11 @@ pub async fn of_an_exit_and_its_entry_taken_at_once_the_entry_is_told_once(harne
     }
 }
 
-pub async fn an_entry_told_by_its_exit_is_not_taken_any_more(harness: &dyn Harness) {
+pub async fn an_entry_told_by_its_exit_is_not_taken_any_more(harness: &dyn StoreHarness) {
     let scene = with_exit(harness, TELEGRAM).await;
-    scene.attempt(Telegram, id(5), sent(1), 7).await;
+    scene.attempt(Telegram, id(5), sent_outcome(1), 7).await;
     assert_eq!(scene.take(Telegram, &[id(1)], 8).await, []);
     let before = scene.dump().await;
-    scene.record(Telegram, id(1), super::scene::expired(), 9).await;
+    scene.record(Telegram, id(1), super::scene::expired_outcome(), 9).await;
     before.assert_same(&scene.dump().await);
 }

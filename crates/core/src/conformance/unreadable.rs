@@ -5,15 +5,17 @@ use std::collections::BTreeSet;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
-use super::Harness;
+use super::StoreHarness;
 use super::dump::raw;
 use super::fixtures::*;
-use super::scene::{BOTH, Scene, TELEGRAM, closing, finished, insert, opening, people, set, span};
+use super::scene::{
+    BOTH, TELEGRAM, TestScene, closing_commit, finish_commit, insert, opening_commit, people, set, span,
+};
 use crate::alert::document::Alert;
 use crate::delivery::{Channel, DeliveryState};
-use crate::reading::{Unreadable, every_bson_type, put_at, trouble_of};
-use crate::store::validator::{Kind, Presence, fields};
-use crate::store::{Collection, PARTITIONS, Store, Write};
+use crate::reading::{UnreadableDocument, every_bson_type, put_at, trouble_of};
+use crate::store::validator::{FieldKind, FieldPresence, fields};
+use crate::store::{Collection, DocumentWrite, PARTITIONS, Store};
 
 fn everywhere() -> Vec<i32> {
     (0..PARTITIONS).collect()
@@ -25,7 +27,7 @@ fn numbers(alerts: &[Alert]) -> Vec<u32> {
 
 /// Spoils a field of a document; no engine checks what is under `alertcast`, nor the collections that are ours.
 pub(super) async fn spoil(
-    scene: &Scene,
+    scene: &TestScene,
     collection: Collection,
     id: impl Into<Bson>,
     path: &str,
@@ -37,14 +39,14 @@ pub(super) async fn spoil(
 }
 
 /// What is news, which must be of one document.
-fn only_news(store: &dyn Store) -> Unreadable {
+fn only_news(store: &dyn Store) -> UnreadableDocument {
     let news = store.unreadables().take_news();
     assert_eq!(news.len(), 1, "{news:?}");
     news.into_iter().next().unwrap()
 }
 
-pub async fn a_waiting_alert_that_cannot_be_read_is_left_out_and_set_aside(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_waiting_alert_that_cannot_be_read_is_left_out_and_set_aside(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     for n in 1..=3 {
         scene.accept(n, 1).await;
     }
@@ -66,13 +68,13 @@ pub async fn a_waiting_alert_that_cannot_be_read_is_left_out_and_set_aside(harne
     }
     assert_eq!(scene.store.count(Collection::Deliveries).await, Ok(1), "told once");
     // What has been mended meanwhile is left alone.
-    let other = Unreadable { id: alert_id(1).into(), ..news };
+    let other = UnreadableDocument { id: alert_id(1).into(), ..news };
     scene.store.set_aside(&other, at(9), Vec::new()).await.unwrap();
     assert_eq!(numbers(&scene.store.pending_alerts(&everywhere(), &[], 10).await.unwrap()), [1, 3]);
 }
 
-pub async fn a_due_delivery_that_cannot_be_read_is_left_out_and_set_aside(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn a_due_delivery_that_cannot_be_read_is_left_out_and_set_aside(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     let all: Vec<_> = (1..=3).map(|user| entry(Channel::Telegram, 1, 1, user)).collect();
     scene.put_deliveries(&all).await;
     spoil(&scene, Collection::Deliveries, all[1].id, "facts", "none").await;
@@ -90,8 +92,8 @@ pub async fn a_due_delivery_that_cannot_be_read_is_left_out_and_set_aside(harnes
     assert_eq!(scene.take(Channel::Telegram, &ids, 60).await.len(), 2);
 }
 
-pub async fn a_delivery_that_cannot_be_read_is_recovered_and_ends_past_its_deadline(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn a_delivery_that_cannot_be_read_is_recovered_and_ends_past_its_deadline(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     let mut sending = entry(Channel::Telegram, 1, 1, 1);
     (sending.state, sending.epoch) = (DeliveryState::Sending, Some(0));
     let mut late = entry(Channel::Telegram, 1, 1, 2);
@@ -112,10 +114,10 @@ pub async fn a_delivery_that_cannot_be_read_is_recovered_and_ends_past_its_deadl
     assert_eq!(state(late.id).await, "dead");
 }
 
-pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     scene.accept(1, 1).await;
-    scene.store.commit(finished(opening(&scene.work, 1, 1, 1..=3, TELEGRAM), at(2))).await.unwrap();
+    scene.store.commit(finish_commit(opening_commit(&scene.work, 1, 1, 1..=3, TELEGRAM), at(2))).await.unwrap();
     spoil(&scene, Collection::Trades, trade_id(1, 2), "alertcast.tradeRef", 5).await;
     let asked: Vec<_> = (1..=3).map(user_id).collect();
     let state = scene.store.load_chunk(config_id(1), span(&(1..=3)), &asked).await.unwrap();
@@ -129,7 +131,7 @@ pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(h
     assert_eq!(scene.store.holders(config_id(1), None, 10).await.unwrap(), asked);
     // The others' trades end, and what was seen of it is what is checked.
     scene.accept(2, 1).await;
-    let mut chunk = finished(closing(&scene.work, 2, 1, 1, 1..=1, TELEGRAM), at(3));
+    let mut chunk = finish_commit(closing_commit(&scene.work, 2, 1, 1, 1..=1, TELEGRAM), at(3));
     let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0));
     let unread = (trade_id(1, 2), unread.rev);
     chunk.open_seen = Some((span(&(1..=3)), seen.chain([unread]).collect()));
@@ -137,14 +139,14 @@ pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(h
 }
 
 /// Takes the status away, as an application may that writes whole documents.
-async fn without_status(scene: &Scene, collection: Collection, id: impl Into<ObjectId>, path: &str) {
+async fn without_status(scene: &TestScene, collection: Collection, id: impl Into<ObjectId>, path: &str) {
     let (id, unset) = (id.into(), vec![path.to_owned()]);
-    let write = Write::Update { collection, id, set: Document::new(), unset, expect: Vec::new() };
+    let write = DocumentWrite::Update { collection, id, set: Document::new(), unset, expect: Vec::new() };
     scene.store.write(vec![write]).await.unwrap();
 }
 
-pub async fn an_accepted_alert_without_a_status_is_found_and_set_aside(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn an_accepted_alert_without_a_status_is_found_and_set_aside(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.open(1, 1..=1, TELEGRAM).await;
     for n in 2..=3 {
         scene.accept(n, 1).await;
@@ -154,7 +156,7 @@ pub async fn an_accepted_alert_without_a_status_is_found_and_set_aside(harness: 
         without_status(&scene, Collection::Alerts, alert_id(n), "processing.status").await;
     }
     let strays = scene.store.stray_alerts(10).await.unwrap();
-    let found: BTreeSet<_> = strays.iter().filter_map(Unreadable::object_id).collect();
+    let found: BTreeSet<_> = strays.iter().filter_map(UnreadableDocument::object_id).collect();
     assert_eq!(found, BTreeSet::from([alert_id(1).0, alert_id(2).0]), "one that was not accepted here is not ours");
     for stray in &strays {
         scene.store.set_aside(stray, at(9), Vec::new()).await.unwrap();
@@ -169,8 +171,8 @@ pub async fn an_accepted_alert_without_a_status_is_found_and_set_aside(harness: 
     assert_eq!(numbers(&scene.store.pending_alerts(&everywhere(), &[], 10).await.unwrap()), [3]);
 }
 
-pub async fn an_open_trade_without_a_status_is_open(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn an_open_trade_without_a_status_is_open(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     scene.open(1, 1..=3, TELEGRAM).await;
     without_status(&scene, Collection::Trades, trade_id(1, 2), "status").await;
     let all: Vec<_> = (1..=3).map(user_id).collect();
@@ -181,14 +183,14 @@ pub async fn an_open_trade_without_a_status_is_open(harness: &dyn Harness) {
     let users: Vec<_> = state.open_trades.iter().map(|trade| trade.user_id).collect();
     assert_eq!((users, state.unreadable_trades.len()), (all, 0));
     scene.accept(2, 1).await;
-    scene.store.commit(finished(closing(&scene.work, 2, 1, 1, 1..=3, TELEGRAM), at(3))).await.unwrap();
+    scene.store.commit(finish_commit(closing_commit(&scene.work, 2, 1, 1, 1..=3, TELEGRAM), at(3))).await.unwrap();
     assert_eq!(scene.store.holders(config_id(1), None, 10).await, Ok(Vec::new()));
     let kept = raw(&*scene.store, Collection::Trades, trade_id(1, 2)).await;
     assert_eq!(kept.get_str("status").unwrap(), "closed");
 }
 
-pub async fn a_quota_that_cannot_be_read_is_removed_and_counted_anew(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 2).await;
+pub async fn a_quota_that_cannot_be_read_is_removed_and_counted_anew(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 2).await;
     scene
         .store
         .write(vec![insert(Collection::Quotas, &quota(1, 1, 3)), insert(Collection::Quotas, &quota(2, 1, 3))])
@@ -204,10 +206,10 @@ pub async fn a_quota_that_cannot_be_read_is_removed_and_counted_anew(harness: &d
     assert_eq!((state.quotas.len(), state.unreadable_quotas.len()), (1, 0));
 }
 
-pub async fn decisions_and_deliveries_that_cannot_be_read_are_left_out(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn decisions_and_deliveries_that_cannot_be_read_are_left_out(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     scene.accept(1, 1).await;
-    scene.store.commit(finished(opening(&scene.work, 1, 1, 1..=3, BOTH), at(2))).await.unwrap();
+    scene.store.commit(finish_commit(opening_commit(&scene.work, 1, 1, 1..=3, BOTH), at(2))).await.unwrap();
     let before = scene.store.deliveries_of(alert_id(1), None, 100).await.unwrap();
     spoil(&scene, Collection::Deliveries, before[0].id, "deadlineAt", "soon").await;
     let after = scene.store.deliveries_of(alert_id(1), None, 100).await.unwrap();
@@ -217,10 +219,10 @@ pub async fn decisions_and_deliveries_that_cannot_be_read_are_left_out(harness: 
 }
 
 /// What the program writes into is not always what it wrote: others hold the same documents.
-pub async fn a_chunk_holds_whatever_stands_where_it_writes(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn a_chunk_holds_whatever_stands_where_it_writes(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     scene.accept(1, 1).await;
-    scene.store.commit(finished(opening(&scene.work, 1, 1, 1..=1, TELEGRAM), at(2))).await.unwrap();
+    scene.store.commit(finish_commit(opening_commit(&scene.work, 1, 1, 1..=1, TELEGRAM), at(2))).await.unwrap();
     scene.accept(2, 1).await;
     // As far as the engine lets it be written.
     for (path, value) in [
@@ -236,7 +238,7 @@ pub async fn a_chunk_holds_whatever_stands_where_it_writes(harness: &dyn Harness
         let write = set(Collection::Alerts, alert_id(2), doc! { path: value });
         let _ = scene.store.write(vec![write]).await;
     }
-    let chunk = finished(closing(&scene.work, 2, 1, 1, 1..=1, TELEGRAM), at(3));
+    let chunk = finish_commit(closing_commit(&scene.work, 2, 1, 1, 1..=1, TELEGRAM), at(3));
     scene.store.commit(chunk).await.unwrap();
     let kept = raw(&*scene.store, Collection::Trades, trade_id(1, 1)).await;
     assert_eq!(kept.get_str("status").unwrap(), "closed");
@@ -245,24 +247,24 @@ pub async fn a_chunk_holds_whatever_stands_where_it_writes(harness: &dyn Harness
 }
 
 /// Whether a value is what the declaration asks for, as a validator sees it; none where that depends on more.
-fn is_declared(kind: Kind, presence: Presence, value: &Bson) -> Option<bool> {
+fn is_declared(kind: FieldKind, presence: FieldPresence, value: &Bson) -> Option<bool> {
     if *value == Bson::Null {
-        return Some(presence != Presence::Required);
+        return Some(presence != FieldPresence::Required);
     }
     let is_number = matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_));
     Some(match kind {
-        Kind::Text => matches!(value, Bson::String(_)),
-        Kind::Name => matches!(value, Bson::String(text) if !text.is_empty()),
-        Kind::Email => return None,
-        Kind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-        Kind::Number => is_number,
-        Kind::AtLeast(_) | Kind::Within(..) if is_number => return None,
-        Kind::AtLeast(_) | Kind::Within(..) => false,
-        Kind::Flag => matches!(value, Bson::Boolean(_)),
-        Kind::Date => matches!(value, Bson::DateTime(_)),
-        Kind::Id => matches!(value, Bson::ObjectId(_)),
-        Kind::Document => matches!(value, Bson::Document(_)),
-        Kind::List(_) | Kind::Documents(_) => match value {
+        FieldKind::Text => matches!(value, Bson::String(_)),
+        FieldKind::Name => matches!(value, Bson::String(text) if !text.is_empty()),
+        FieldKind::Email => return None,
+        FieldKind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        FieldKind::Number => is_number,
+        FieldKind::AtLeast(_) | FieldKind::Within(..) if is_number => return None,
+        FieldKind::AtLeast(_) | FieldKind::Within(..) => false,
+        FieldKind::Flag => matches!(value, Bson::Boolean(_)),
+        FieldKind::Date => matches!(value, Bson::DateTime(_)),
+        FieldKind::Id => matches!(value, Bson::ObjectId(_)),
+        FieldKind::Document => matches!(value, Bson::Document(_)),
+        FieldKind::List(_) | FieldKind::Documents(_) => match value {
             Bson::Array(items) if items.is_empty() => true,
             Bson::Array(_) => return None,
             _ => false,
@@ -279,7 +281,7 @@ fn is_nan(value: &Bson) -> bool {
 /// So many values are tried at each field, others at each, where there is no time for all.
 const SAMPLE: usize = 6;
 
-pub async fn what_the_declaration_allows_is_taken_and_read_whole(harness: &dyn Harness) {
+pub async fn what_the_declaration_allows_is_taken_and_read_whole(harness: &dyn StoreHarness) {
     let store = harness.fresh().await;
     store.write(people(1, 1)).await.unwrap();
     let whole = std::env::var_os("ALERTCAST_TEST_LONG").is_some();
@@ -319,7 +321,7 @@ pub async fn what_the_declaration_allows_is_taken_and_read_whole(harness: &dyn H
                     let back = if before.contains_key(level) {
                         set_to(&before)
                     } else {
-                        Write::Update {
+                        DocumentWrite::Update {
                             collection,
                             id,
                             set: Document::new(),

@@ -3,13 +3,13 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
-use super::Harness;
+use super::StoreHarness;
 use super::actions::audit;
 use super::dump::{find, raw};
 use super::fixtures::*;
-use super::scene::{Scene, insert, set};
+use super::scene::{TestScene, insert, set};
 use crate::alert::document::{Alert, AlertStatus};
-use crate::store::{AcceptRefused, Collection, EraseUser, PARTITIONS, Write};
+use crate::store::{AcceptRefused, Collection, DocumentWrite, EraseUser, PARTITIONS};
 
 /// What extended JSON has a name for: as it would be a value of that type, and as it would be none.
 fn lookalikes() -> Vec<Document> {
@@ -67,8 +67,8 @@ fn everywhere() -> Vec<i32> {
     (0..PARTITIONS).collect()
 }
 
-pub async fn data_is_kept_as_it_came_and_read_as_it_stands(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn data_is_kept_as_it_came_and_read_as_it_stands(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let sent = with_data(alert(1, 1));
     scene.store.accept_alert(sent.clone(), Vec::new(), at(1)).await.unwrap();
     let pending = scene.store.pending_alerts(&everywhere(), &[], 10).await.unwrap();
@@ -82,9 +82,9 @@ pub async fn data_is_kept_as_it_came_and_read_as_it_stands(harness: &dyn Harness
     assert_eq!(page, [kept]);
 }
 
-pub async fn of_a_refused_alert_data_stay_data_through_its_acceptance(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
-    let refused = with_data(refused(1, 1, &["age"]));
+pub async fn of_a_refused_alert_data_stay_data_through_its_acceptance(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
+    let refused = with_data(refused_alert(1, 1, &["age"]));
     scene.store.refuse_alert(refused.clone(), Vec::new()).await.unwrap();
     let mut accepted = refused.clone();
     accepted.processing.status = AlertStatus::Received;
@@ -98,8 +98,8 @@ pub async fn of_a_refused_alert_data_stay_data_through_its_acceptance(harness: &
     assert_eq!(pending[0].alert_data, refused.alert_data);
 }
 
-pub async fn what_an_act_changed_is_recorded_as_it_was(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn what_an_act_changed_is_recorded_as_it_was(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let mut entry = audit(1, Collection::Users, user_id(1).0);
     let mut before = data();
     before.insert("email", "a@b.cd");
@@ -118,8 +118,8 @@ pub async fn what_an_act_changed_is_recorded_as_it_was(harness: &dyn Harness) {
     assert_eq!(kept.get_document("after").unwrap(), &data());
 }
 
-pub async fn what_an_update_sets_is_data(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn what_an_update_sets_is_data(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     for one in lookalikes() {
         let write = set(Collection::Users, user_id(1), doc! { "others": one.clone() });
         scene.store.write(vec![write]).await.unwrap();
@@ -134,7 +134,7 @@ pub async fn what_an_update_sets_is_data(harness: &dyn Harness) {
     }
     let id = ObjectId::from_bytes([77; 12]);
     let document = doc! { "_id": id, "receivedAt": at(1), "body": data() };
-    let write = Write::Insert { collection: Collection::RejectedWebhooks, document: document.clone() };
+    let write = DocumentWrite::Insert { collection: Collection::RejectedWebhooks, document: document.clone() };
     scene.store.write(vec![write]).await.unwrap();
     assert_eq!(find(&*scene.store, Collection::RejectedWebhooks, id).await.unwrap(), document);
 }

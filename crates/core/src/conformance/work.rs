@@ -2,20 +2,20 @@
 
 use bson::doc;
 
-use super::Harness;
+use super::StoreHarness;
 use super::fixtures::*;
-use super::scene::{Scene, TELEGRAM, empty_chunk, finished, insert, opening, set};
+use super::scene::{TELEGRAM, TestScene, empty_chunk, finish_commit, insert, opening_commit, set};
 use crate::alert::document::{Alert, AlertError};
 use crate::id::{ConfigId, UserId};
-use crate::store::{Collection, PARTITIONS, Write, document, partition_of};
+use crate::store::{Collection, DocumentWrite, PARTITIONS, document, partition_of};
 
 /// All partitions.
 fn everywhere() -> Vec<i32> {
     (0..PARTITIONS).collect()
 }
 
-pub async fn pending_alerts_come_in_the_order_of_acceptance(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn pending_alerts_come_in_the_order_of_acceptance(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     for (n, config) in [(5, 1), (2, 2), (9, 1), (1, 2)] {
         scene.accept(n, config).await;
     }
@@ -35,14 +35,14 @@ pub async fn pending_alerts_come_in_the_order_of_acceptance(harness: &dyn Harnes
     assert_eq!(first, pending[..3]);
 }
 
-pub async fn pending_alerts_are_those_of_the_asked_partitions(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn pending_alerts_are_those_of_the_asked_partitions(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let (one, two) = (partition_of(config_id(1)), partition_of(config_id(2)));
     assert_ne!(one, two, "the suite needs configurations in different partitions");
     for (n, config) in [(1, 1), (2, 2), (3, 1)] {
         scene.accept(n, config).await;
     }
-    let of = async |partitions: &[i32]| sorted(&scene.store.pending_alerts(partitions, &[], 10).await.unwrap());
+    let of = async |partitions: &[i32]| sort_numbers(&scene.store.pending_alerts(partitions, &[], 10).await.unwrap());
     assert_eq!(of(&[one]).await, [1, 3]);
     assert_eq!(of(&[two]).await, [2]);
     assert_eq!(of(&[two, one]).await, [1, 2, 3]);
@@ -51,13 +51,13 @@ pub async fn pending_alerts_are_those_of_the_asked_partitions(harness: &dyn Harn
     assert_eq!(of(&[]).await, [0; 0]);
 }
 
-pub async fn pending_alerts_leave_out_configurations_that_are_worked_on(harness: &dyn Harness) {
-    let scene = Scene::with_configs(harness, 1, 3).await;
+pub async fn pending_alerts_leave_out_configurations_that_are_worked_on(harness: &dyn StoreHarness) {
+    let scene = TestScene::with_configs(harness, 1, 3).await;
     for (n, config) in [(1, 1), (2, 1), (3, 2), (4, 3), (5, 1)] {
         scene.accept(n, config).await;
     }
     let without = async |except: &[ConfigId], limit: usize| {
-        sorted(&scene.store.pending_alerts(&everywhere(), except, limit).await.unwrap())
+        sort_numbers(&scene.store.pending_alerts(&everywhere(), except, limit).await.unwrap())
     };
     // The limit counts what is answered, not what is left out.
     assert_eq!(without(&[config_id(1)], 2).await, [3, 4]);
@@ -65,15 +65,15 @@ pub async fn pending_alerts_leave_out_configurations_that_are_worked_on(harness:
     assert_eq!(without(&[config_id(2), config_id(3), config_id(9)], 2).await, [1, 2]);
 }
 
-pub async fn pending_alerts_are_received_or_processing(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 4).await;
+pub async fn pending_alerts_are_received_or_processing(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 4).await;
     for n in 1..=4 {
         scene.accept(n, 1).await;
     }
     let store = &scene.store;
-    store.refuse_alert(refused(5, 1, &["too_old"]), Vec::new()).await.unwrap();
-    store.commit(opening(&scene.work, 1, 1, 1..=2, TELEGRAM)).await.unwrap();
-    store.commit(finished(empty_chunk(&scene.work, 2, 1), at(9))).await.unwrap();
+    store.refuse_alert(refused_alert(5, 1, &["too_old"]), Vec::new()).await.unwrap();
+    store.commit(opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM)).await.unwrap();
+    store.commit(finish_commit(empty_chunk(&scene.work, 2, 1), at(9))).await.unwrap();
     let error = AlertError { message: "broken".to_owned(), timestamp: at(9), stack: None };
     store.record_failure(&scene.work, alert_id(3), error, true, Vec::new()).await.unwrap();
     let processing = set(Collection::Alerts, alert_id(4), doc! { "processing.status": "processing" });
@@ -83,8 +83,8 @@ pub async fn pending_alerts_are_received_or_processing(harness: &dyn Harness) {
     assert_eq!(pending[0].alertcast.cursor, Some(user_id(2)), "half done: work goes on behind the cursor");
 }
 
-pub async fn holders_are_users_with_an_open_trade_by_id_and_once_each(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 6).await;
+pub async fn holders_are_users_with_an_open_trade_by_id_and_once_each(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 6).await;
     let mut closed = trade(3, 1, 4, 2, &[]);
     closed.status = crate::trade::document::TradeStatus::Closed;
     let mut replaced = trade(4, 1, 5, 2, &[]);
@@ -112,8 +112,8 @@ pub async fn holders_are_users_with_an_open_trade_by_id_and_once_each(harness: &
     assert_eq!(holders(3, None, 10).await, [0; 0]);
 }
 
-pub async fn a_chunks_open_trades_are_those_of_its_configuration_and_span(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 5).await;
+pub async fn a_chunks_open_trades_are_those_of_its_configuration_and_span(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 5).await;
     let mut closed = trade(3, 1, 3, 2, &[]);
     closed.status = crate::trade::document::TradeStatus::Closed;
     // Ids that rise while the numbers fall.
@@ -134,13 +134,13 @@ pub async fn a_chunks_open_trades_are_those_of_its_configuration_and_span(harnes
     assert!(state.last_numbers.is_empty() && state.quotas.is_empty(), "asked for nobody's");
 }
 
-pub async fn trade_numbers_sort_as_numbers_whatever_bson_number_they_are(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 1).await;
+pub async fn trade_numbers_sort_as_numbers_whatever_bson_number_they_are(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 1).await;
     let numbers = [bson::Bson::from(10.0), bson::Bson::from(2), bson::Bson::from(9_i64)];
     let writes = numbers.into_iter().zip(1_u32..).map(|(number, by)| {
         let mut document = document(&trade(by, 1, 1, 1, &[])).unwrap();
         document.insert("tradeNumber", number);
-        Write::Insert { collection: Collection::Trades, document }
+        DocumentWrite::Insert { collection: Collection::Trades, document }
     });
     scene.store.write(writes.collect()).await.unwrap();
     let span = super::scene::span(&(1..=1));
@@ -150,8 +150,8 @@ pub async fn trade_numbers_sort_as_numbers_whatever_bson_number_they_are(harness
     assert_eq!(state.last_numbers[&user_id(1)], 10);
 }
 
-pub async fn a_chunks_last_numbers_count_ended_trades_too(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 4).await;
+pub async fn a_chunks_last_numbers_count_ended_trades_too(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 4).await;
     let mut closed = trade(3, 1, 1, 7, &[]);
     closed.status = crate::trade::document::TradeStatus::Closed;
     let trades =
@@ -163,8 +163,8 @@ pub async fn a_chunks_last_numbers_count_ended_trades_too(harness: &dyn Harness)
     assert_eq!(state.last_numbers.into_iter().collect::<Vec<_>>(), [(user_id(1), 7)]);
 }
 
-pub async fn a_chunks_quotas_are_those_of_the_users_who_have_one(harness: &dyn Harness) {
-    let scene = Scene::new(harness, 3).await;
+pub async fn a_chunks_quotas_are_those_of_the_users_who_have_one(harness: &dyn StoreHarness) {
+    let scene = TestScene::new(harness, 3).await;
     let writes = [1, 2].map(|n| insert(Collection::Quotas, &quota(n, 4, i64::from(n))));
     scene.store.write(writes.to_vec()).await.unwrap();
     let asked = [2, 3].map(user_id);
@@ -173,7 +173,7 @@ pub async fn a_chunks_quotas_are_those_of_the_users_who_have_one(harness: &dyn H
 }
 
 /// For what stands in no order.
-fn sorted(alerts: &[Alert]) -> Vec<u32> {
+fn sort_numbers(alerts: &[Alert]) -> Vec<u32> {
     let mut numbers = numbers(alerts);
     numbers.sort_unstable();
     numbers

@@ -4,14 +4,14 @@ use bson::Binary;
 use bson::spec::BinarySubtype;
 use sha2::{Digest, Sha256};
 
-use super::{Cause, Channel, MessageKind};
+use super::{Channel, DeliveryCause, MessageKind};
 use crate::id::{TradeId, UserId};
 
 /// The unique key of a delivery: cause + recipient + channel + kind + trade (39 bytes, the cause first, so that the
 /// deliveries of one alert stand together in the order of their users).
 pub fn delivery_key(
-    cause: Cause,
-    recipient: Recipient<'_>,
+    cause: DeliveryCause,
+    recipient: DeliveryRecipient<'_>,
     channel: Channel,
     kind: MessageKind,
     trade: Option<TradeId>,
@@ -20,8 +20,8 @@ pub fn delivery_key(
     bytes.push(cause.kind as u8);
     bytes.extend_from_slice(&cause.id.bytes());
     match recipient {
-        Recipient::User(user) => bytes.extend_from_slice(&user.bytes()),
-        Recipient::Chat(chat) => bytes.extend_from_slice(&digest12(&[chat])),
+        DeliveryRecipient::User(user) => bytes.extend_from_slice(&user.bytes()),
+        DeliveryRecipient::Chat(chat) => bytes.extend_from_slice(&digest12(&[chat])),
     }
     bytes.push(channel as u8);
     bytes.push(kind as u8);
@@ -31,9 +31,9 @@ pub fn delivery_key(
 
 /// What makes a delivery the one it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Parcel<'a> {
-    pub cause: Cause,
-    pub recipient: Recipient<'a>,
+pub struct DeliveryIdentity<'a> {
+    pub cause: DeliveryCause,
+    pub recipient: DeliveryRecipient<'a>,
     pub channel: Channel,
     pub kind: MessageKind,
     pub trade: Option<TradeId>,
@@ -41,7 +41,7 @@ pub struct Parcel<'a> {
 
 /// For whom a delivery is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recipient<'a> {
+pub enum DeliveryRecipient<'a> {
     User(UserId),
     Chat(&'a str),
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Delivery, DeliveryEvent, DeliveryState, EndedTrade, Facts, MessageKind};
+use super::{Delivery, DeliveryEvent, DeliveryState, EndedTrade, MessageFacts, MessageKind};
 use crate::id::{DeliveryId, TradeId};
 use crate::time::Time;
 use crate::trade::document::Trade;
@@ -44,32 +44,32 @@ pub struct AlsoEnded {
 }
 
 /// What was found around a delivery.
-pub trait Around {
+pub trait DeliveryNeighbours {
     fn delivery(&self, id: DeliveryId) -> Option<&Delivery>;
     fn trade(&self, id: TradeId) -> Option<&Trade>;
 }
 
 /// What taking a delivery rests on, as far as it is known. Asked again with what was found, until nothing is new.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct NeededNeighbours {
     pub deliveries: BTreeSet<DeliveryId>,
     pub trades: BTreeSet<TradeId>,
 }
 
 /// What goes before a delivery that is to be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Before {
+pub enum TakingOrder {
     /// It stays pending. Not before this.
     Wait(Time),
     /// These end first; none, mostly.
-    Ends(Vec<Overtaken>),
+    Ends(Vec<OvertakenDelivery>),
     /// These end, it among them: this one, which stays pending, tells what is left to tell.
-    Yields { to: DeliveryId, overtaken: Vec<Overtaken> },
+    Yields { to: DeliveryId, overtaken: Vec<OvertakenDelivery> },
 }
 
 /// A delivery that another one takes over, or that has expired.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overtaken {
+pub struct OvertakenDelivery {
     pub id: DeliveryId,
     pub event: DeliveryEvent,
     /// By whom, where it is.
@@ -78,7 +78,7 @@ pub struct Overtaken {
 
 /// What becomes of a delivery that is to be taken.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Taking {
+pub enum TakingDecision {
     /// It is sent, as it is here.
     Goes(Box<Delivery>),
     /// It stays pending. Not before this.
@@ -86,7 +86,7 @@ pub enum Taking {
     Ends(DeliveryEvent, &'static str),
 }
 
-impl Overtaken {
+impl OvertakenDelivery {
     /// Why it is not sent, where it is left out.
     pub fn reason(&self) -> Option<&'static str> {
         (self.event == DeliveryEvent::Drop).then_some(OVER)
@@ -136,7 +136,7 @@ impl Delivery {
     }
 
     /// The message that took its news over: that one, or the one that took it over from that.
-    pub fn told_by<'n>(&'n self, near: &'n dyn Around) -> Option<&'n Self> {
+    pub fn told_by<'n>(&'n self, near: &'n dyn DeliveryNeighbours) -> Option<&'n Self> {
         let mut at = self;
         for _ in 0..CHAIN_MAX {
             let Some(by) = at.superseded_by else { return Some(at) };
@@ -147,8 +147,8 @@ impl Delivery {
 }
 
 /// What taking `centre` rests on.
-pub fn wanted(centre: &Delivery, near: &dyn Around) -> Wanted {
-    let mut wanted = Wanted::default();
+pub fn list_needed(centre: &Delivery, near: &dyn DeliveryNeighbours) -> NeededNeighbours {
+    let mut wanted = NeededNeighbours::default();
     wanted.trades.extend(&centre.about);
     wanted.trades.extend(centre.trade_id.filter(|_| centre.announces() || centre.kind == MessageKind::Exit));
     for trade in centre.about.iter().filter_map(|id| near.trade(*id)) {
@@ -170,9 +170,9 @@ pub fn wanted(centre: &Delivery, near: &dyn Around) -> Wanted {
     wanted
 }
 
-impl Wanted {
+impl NeededNeighbours {
     /// The announcements of the trades whose ends `ender` tells, and these trades.
-    fn chain(&mut self, ender: &Delivery, near: &dyn Around) {
+    fn chain(&mut self, ender: &Delivery, near: &dyn DeliveryNeighbours) {
         let mut next = ender.ended_entry();
         for _ in 0..CHAIN_MAX {
             let Some(id) = next else { return };
@@ -185,25 +185,29 @@ impl Wanted {
 }
 
 /// What ends before `centre` is sent, or instead.
-pub fn before(centre: &Delivery, near: &dyn Around, now: Time) -> Before {
+pub fn before(centre: &Delivery, near: &dyn DeliveryNeighbours, now: Time) -> TakingOrder {
     if let Some(teller) = teller_of_its_end(centre, near) {
         match teller.state {
-            DeliveryState::Sending => return Before::Wait(now + WAIT),
+            DeliveryState::Sending => return TakingOrder::Wait(now + WAIT),
             DeliveryState::Pending | DeliveryState::Held => {
-                let Some(mut overtaken) = overtaken_by(teller, near, now) else { return Before::Wait(now + WAIT) };
+                let Some(mut overtaken) = overtaken_by(teller, near, now) else { return TakingOrder::Wait(now + WAIT) };
                 if overtaken.iter().all(|one| one.id != centre.id) {
-                    overtaken.push(Overtaken { id: centre.id, event: DeliveryEvent::Drop, by: Some(teller.id) });
+                    overtaken.push(OvertakenDelivery {
+                        id: centre.id,
+                        event: DeliveryEvent::Drop,
+                        by: Some(teller.id),
+                    });
                 }
-                return Before::Yields { to: teller.id, overtaken };
+                return TakingOrder::Yields { to: teller.id, overtaken };
             }
             _ => {}
         }
     }
-    overtaken_by(centre, near, now).map_or_else(|| Before::Wait(now + WAIT), Before::Ends)
+    overtaken_by(centre, near, now).map_or_else(|| TakingOrder::Wait(now + WAIT), TakingOrder::Ends)
 }
 
 /// What still waits of the trades whose ends `ender` tells. None where one of it is being sent: that goes before.
-fn overtaken_by(ender: &Delivery, near: &dyn Around, now: Time) -> Option<Vec<Overtaken>> {
+fn overtaken_by(ender: &Delivery, near: &dyn DeliveryNeighbours, now: Time) -> Option<Vec<OvertakenDelivery>> {
     let mut overtaken = Vec::new();
     let mut next = ender.ended_entry();
     for depth in 0..CHAIN_MAX {
@@ -212,9 +216,11 @@ fn overtaken_by(ender: &Delivery, near: &dyn Around, now: Time) -> Option<Vec<Ov
         match entry.state {
             DeliveryState::Sending => return None,
             DeliveryState::Pending => overtaken.push(match (entry.deadline_at < now, is_its_own) {
-                (true, _) => Overtaken { id: entry.id, event: entry.when_overdue(), by: None },
-                (false, true) => Overtaken { id: entry.id, event: DeliveryEvent::Supersede, by: Some(ender.id) },
-                (false, false) => Overtaken { id: entry.id, event: DeliveryEvent::Drop, by: Some(ender.id) },
+                (true, _) => OvertakenDelivery { id: entry.id, event: entry.when_overdue(), by: None },
+                (false, true) => {
+                    OvertakenDelivery { id: entry.id, event: DeliveryEvent::Supersede, by: Some(ender.id) }
+                }
+                (false, false) => OvertakenDelivery { id: entry.id, event: DeliveryEvent::Drop, by: Some(ender.id) },
             }),
             _ => {}
         }
@@ -224,35 +230,35 @@ fn overtaken_by(ender: &Delivery, near: &dyn Around, now: Time) -> Option<Vec<Ov
 }
 
 /// Where a trade that `centre` announces has ended, the delivery that was to tell it by the same channel.
-fn first_teller(centre: &Delivery, near: &dyn Around) -> Option<DeliveryId> {
+fn first_teller(centre: &Delivery, near: &dyn DeliveryNeighbours) -> Option<DeliveryId> {
     let trade = centre.trade_id.filter(|_| centre.announces()).and_then(|id| near.trade(id))?;
     trade.end_told_by(centre.channel).filter(|_| !trade.is_open())
 }
 
-fn teller_of_its_end<'n>(centre: &Delivery, near: &'n dyn Around) -> Option<&'n Delivery> {
+fn teller_of_its_end<'n>(centre: &Delivery, near: &'n dyn DeliveryNeighbours) -> Option<&'n Delivery> {
     first_teller(centre, near).and_then(|id| near.delivery(id))?.told_by(near)
 }
 
 /// What becomes of `centre` after what went before it.
-pub fn taking(centre: &Delivery, near: &dyn Around, now: Time) -> Taking {
+pub fn decide_taking(centre: &Delivery, near: &dyn DeliveryNeighbours, now: Time) -> TakingDecision {
     let trade = centre.trade_id.and_then(|id| near.trade(id));
     let is_over = trade.is_some_and(|trade| !trade.is_open());
     match centre.kind {
         MessageKind::Exit if trade.is_some_and(|trade| trade.alertcast.unreached) => {
-            Taking::Ends(DeliveryEvent::Drop, NEVER_ENTERED)
+            TakingDecision::Ends(DeliveryEvent::Drop, NEVER_ENTERED)
         }
-        MessageKind::Exit => Taking::Goes(Box::new(exit(centre, near))),
-        MessageKind::Entry if is_over => Taking::Ends(DeliveryEvent::Drop, OVER),
+        MessageKind::Exit => TakingDecision::Goes(Box::new(exit(centre, near))),
+        MessageKind::Entry if is_over => TakingDecision::Ends(DeliveryEvent::Drop, OVER),
         MessageKind::Replacement => replacement(centre, near, is_over, now),
         MessageKind::Notice => notice(centre, near, now),
         MessageKind::Entry | MessageKind::Operator | MessageKind::OperatorMore | MessageKind::Result => {
-            Taking::Goes(Box::new(centre.clone()))
+            TakingDecision::Goes(Box::new(centre.clone()))
         }
     }
 }
 
 /// Tells its entry too, where it has taken that over.
-fn exit(centre: &Delivery, near: &dyn Around) -> Delivery {
+fn exit(centre: &Delivery, near: &dyn DeliveryNeighbours) -> Delivery {
     let mut exit = centre.clone();
     let entry = centre.ended_entry().and_then(|id| near.delivery(id));
     if let Some(entry) = entry.filter(|one| one.state == DeliveryState::Superseded && one.is_overtaken_by(centre)) {
@@ -264,7 +270,7 @@ fn exit(centre: &Delivery, near: &dyn Around) -> Delivery {
 }
 
 /// Of a trade that nobody heard of it tells no end: it is an entry then, and of use as long as one.
-fn replacement(centre: &Delivery, near: &dyn Around, is_over: bool, now: Time) -> Taking {
+fn replacement(centre: &Delivery, near: &dyn DeliveryNeighbours, is_over: bool, now: Time) -> TakingDecision {
     let mut replacement = centre.clone();
     replacement.also_ended = news(centre, near);
     let replaced = centre.ended_entry().and_then(|id| near.delivery(id)?.trade_id);
@@ -273,23 +279,23 @@ fn replacement(centre: &Delivery, near: &dyn Around, is_over: bool, now: Time) -
     if replacement.old_unknown && replacement.also_ended.is_empty() {
         let until = centre.entry_deadline_at.unwrap_or(centre.deadline_at);
         if is_over {
-            return Taking::Ends(DeliveryEvent::Drop, OVER);
+            return TakingDecision::Ends(DeliveryEvent::Drop, OVER);
         }
         if until < now {
-            return Taking::Ends(DeliveryEvent::Expire, "its entry is too old to follow");
+            return TakingDecision::Ends(DeliveryEvent::Expire, "its entry is too old to follow");
         }
         replacement.deadline_at = until;
     }
-    Taking::Goes(Box::new(replacement))
+    TakingDecision::Goes(Box::new(replacement))
 }
 
 /// The ends that those which `ender` took over were to tell: of trades that somebody has heard of.
-fn news(ender: &Delivery, near: &dyn Around) -> Vec<AlsoEnded> {
+fn news(ender: &Delivery, near: &dyn DeliveryNeighbours) -> Vec<AlsoEnded> {
     let mut news = Vec::new();
     let mut next = ender.ended_entry();
     for _ in 0..CHAIN_MAX {
         let Some(entry) = next.and_then(|id| near.delivery(id)).filter(|one| one.is_overtaken_by(ender)) else { break };
-        let Facts::Replacement { replaced, .. } = &entry.facts else { break };
+        let MessageFacts::Replacement { replaced, .. } = &entry.facts else { break };
         let old = entry.entry_delivery.and_then(|id| near.delivery(id)?.trade_id).and_then(|id| near.trade(id));
         if old.is_none_or(|old| !old.alertcast.unreached) {
             let possible_repeat = entry.possible_repeat;
@@ -306,7 +312,7 @@ fn news(ender: &Delivery, near: &dyn Around) -> Vec<AlsoEnded> {
 }
 
 /// Tells of open trades alone, and after their entries.
-fn notice(centre: &Delivery, near: &dyn Around, now: Time) -> Taking {
+fn notice(centre: &Delivery, near: &dyn DeliveryNeighbours, now: Time) -> TakingDecision {
     let mut notice = centre.clone();
     let mut open = Vec::with_capacity(centre.about.len());
     for id in &centre.about {
@@ -318,25 +324,30 @@ fn notice(centre: &Delivery, near: &dyn Around, now: Time) -> Taking {
         let entry = trade.announced_by(centre.channel).and_then(|id| near.delivery(id));
         let on_its_way = |entry: &&Delivery| matches!(entry.state, DeliveryState::Pending | DeliveryState::Sending);
         if let (Some(true), Some(entry)) = (open.last(), entry.filter(on_its_way)) {
-            return Taking::Waits(entry.due_at.max(now + WAIT));
+            return TakingDecision::Waits(entry.due_at.max(now + WAIT));
         }
     }
     if !open.is_empty() && !open.contains(&true) {
-        return Taking::Ends(DeliveryEvent::Drop, NOTHING_OPEN);
+        return TakingDecision::Ends(DeliveryEvent::Drop, NOTHING_OPEN);
     }
     notice.facts.retain_trades(&open);
     let mut is_open = open.into_iter();
     notice.about.retain(|_| is_open.next().unwrap_or(true));
-    Taking::Goes(Box::new(notice))
+    TakingDecision::Goes(Box::new(notice))
 }
 
 /// The message `to`, to which `from` left its place among those that wait, once what it took over has ended: an exit tells
 /// the entry too, and whatever those had to tell of other trades' ends is kept with it.
 #[must_use]
-pub fn yielded(to: &Delivery, from: &Delivery, overtaken: &[Overtaken], near: &dyn Around) -> Delivery {
+pub fn yield_message(
+    to: &Delivery,
+    from: &Delivery,
+    overtaken: &[OvertakenDelivery],
+    near: &dyn DeliveryNeighbours,
+) -> Delivery {
     let mut to = to.clone();
     to.also_ended = news(&to, near);
-    let is_told = |one: &Overtaken| one.id == from.id && one.event == DeliveryEvent::Supersede;
+    let is_told = |one: &OvertakenDelivery| one.id == from.id && one.event == DeliveryEvent::Supersede;
     if overtaken.iter().any(is_told) {
         to.combines = Some(from.id);
         to.combines_alert = from.alert_id;

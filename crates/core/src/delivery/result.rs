@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Channel, Delivery, DeliveryState, EndedTrade, Facts, MessageKind, Recipient, delivery_key, priority};
+use super::{
+    Channel, Delivery, DeliveryRecipient, DeliveryState, EndedTrade, MessageFacts, MessageKind, delivery_key, priority,
+};
 use crate::id::{DeliveryId, TradeId};
 use crate::time::Time;
 
@@ -18,7 +20,7 @@ const RESULT_WAIT: Duration = Duration::from_secs(1);
 
 /// Whether a result may be written now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
+pub enum ResultTurn {
     Now,
     /// Something goes before it. Not before this.
     Wait(Time),
@@ -42,7 +44,7 @@ impl Delivery {
             Channel::Telegram => {}
             Channel::Email => return None,
         }
-        let recipient = self.user_id.map_or(Recipient::Chat(&self.to), Recipient::User);
+        let recipient = self.user_id.map_or(DeliveryRecipient::Chat(&self.to), DeliveryRecipient::User);
         Some(Self {
             id,
             key: delivery_key(self.cause, recipient, self.channel, MessageKind::Result, Some(trade)),
@@ -54,7 +56,7 @@ impl Delivery {
             entry_deadline_at: None,
             entry_delivery: Some(entry),
             follows: Some(self.id),
-            facts: Facts::Result { closed },
+            facts: MessageFacts::Result { closed },
             copies: Vec::new(),
             ..self.clone()
         })
@@ -62,20 +64,20 @@ impl Delivery {
 
     /// Whether this result may be written now. `told`: the message that it follows, or the one that tells that one's
     /// news.
-    pub fn turn(&self, entry: Option<&Self>, told: Option<&Self>, now: Time) -> Turn {
+    pub fn turn(&self, entry: Option<&Self>, told: Option<&Self>, now: Time) -> ResultTurn {
         if now > self.deadline_at {
-            return Turn::Never(LATE);
+            return ResultTurn::Never(LATE);
         }
         match entry {
             Some(entry) if !entry.state.is_ended() || entry.can_be_edited() => {}
-            _ => return Turn::Never(NOTHING_TO_EDIT),
+            _ => return ResultTurn::Never(NOTHING_TO_EDIT),
         }
         let open = [told, entry].into_iter().flatten().find(|other| !other.state.is_ended());
-        open.map_or(Turn::Now, |open| Turn::Wait(open.due_at.max(now + RESULT_WAIT)))
+        open.map_or(ResultTurn::Now, |open| ResultTurn::Wait(open.due_at.max(now + RESULT_WAIT)))
     }
 
     /// Every message in which it is known to stand: its own first, then the copies.
-    pub fn standing(&self) -> impl Iterator<Item = i64> {
+    pub fn standing_messages(&self) -> impl Iterator<Item = i64> {
         self.message_id.into_iter().chain(self.copies.iter().copied().filter(|copy| self.message_id != Some(*copy)))
     }
 

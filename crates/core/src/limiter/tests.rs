@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn limits(bot_per_second: u32) -> Limits {
+fn limits(bot_per_second: u32) -> SendLimits {
     let of = |n| NonZeroU32::new(n).unwrap();
-    Limits { bot_per_second: of(bot_per_second), chat_per_second: of(1), group_per_minute: of(20) }
+    SendLimits { bot_per_second: of(bot_per_second), chat_per_second: of(1), group_per_minute: of(20) }
 }
 
 fn ms(n: u64) -> Duration {
@@ -24,7 +24,7 @@ struct Passage {
 
 /// A sender that always has a message for every chat, and notices everything `lateness` too late.
 struct Sender<'a> {
-    limits: Limits,
+    limits: SendLimits,
     chats: &'a [String],
     begun: Duration,
     lateness: Duration,
@@ -34,7 +34,7 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     fn run(&self, lasting: Duration) -> Vec<Passage> {
-        let mut limiter = Limiter::new(self.limits, self.begun);
+        let mut limiter = SendLimiter::new(self.limits, self.begun);
         let (mut now, end) = (self.begun, self.begun + lasting);
         let mut passages: Vec<Passage> = Vec::new();
         let mut under_way: Vec<usize> = Vec::new();
@@ -151,7 +151,7 @@ fn a_thousand_a_second_reach_98_percent_with_a_timer_of_one_millisecond() {
 #[test]
 fn a_new_owner_saves_up_nothing_from_before_its_time() {
     let begun = Duration::from_secs(500);
-    let limiter = Limiter::new(limits(30), begun);
+    let limiter = SendLimiter::new(limits(30), begun);
     assert_eq!(limiter.earliest(begun, "7"), Some(begun + SECOND));
     assert_eq!(limiter.earliest(begun, "-7"), Some(begun + Duration::from_secs(3)));
     assert_eq!(limiter.earliest_bot(begun), begun + (SECOND + MARGIN) / 30);
@@ -159,7 +159,7 @@ fn a_new_owner_saves_up_nothing_from_before_its_time() {
 
 #[test]
 fn one_message_at_a_time_to_a_chat_and_the_pause_runs_from_the_answer() {
-    let mut limiter = Limiter::new(limits(30), ms(0));
+    let mut limiter = SendLimiter::new(limits(30), ms(0));
     limiter.start(ms(2_000), "7");
     assert_eq!(limiter.earliest(ms(9_000), "7"), None);
     assert_eq!(limiter.earliest(ms(9_000), "8"), Some(ms(9_000)));
@@ -169,7 +169,7 @@ fn one_message_at_a_time_to_a_chat_and_the_pause_runs_from_the_answer() {
 
 #[test]
 fn a_frozen_chat_holds_up_nobody_else_and_a_frozen_bot_everybody() {
-    let mut limiter = Limiter::new(limits(30), ms(0));
+    let mut limiter = SendLimiter::new(limits(30), ms(0));
     limiter.freeze_chat(ms(5_000), "7", ms(40_000));
     assert_eq!(limiter.earliest(ms(5_000), "7"), Some(ms(40_000)));
     assert_eq!(limiter.earliest(ms(5_000), "8"), Some(ms(5_000)));
@@ -179,7 +179,7 @@ fn a_frozen_chat_holds_up_nobody_else_and_a_frozen_bot_everybody() {
 
 #[test]
 fn a_group_may_have_its_minute_at_once_and_then_waits_for_it_to_pass() {
-    let mut limiter = Limiter::new(limits(30), ms(0));
+    let mut limiter = SendLimiter::new(limits(30), ms(0));
     let mut now = Duration::from_secs(100);
     for _ in 0..20 {
         now = limiter.earliest(now, "@channel").unwrap();
@@ -192,7 +192,7 @@ fn a_group_may_have_its_minute_at_once_and_then_waits_for_it_to_pass() {
 
 #[test]
 fn idle_chats_are_forgotten() {
-    let mut limiter = Limiter::new(limits(1_000), ms(0));
+    let mut limiter = SendLimiter::new(limits(1_000), ms(0));
     for n in 0..100_000_u64 {
         let (now, chat) = (ms(2_000 + n), n.to_string());
         limiter.start(now, &chat);

@@ -15,17 +15,17 @@ use crate::store::{
 };
 use crate::time::Time;
 use crate::trade::document::{EntryDelivery, Trade, TradeEnd};
-use crate::trade::machine::{Ending, NotOpen};
+use crate::trade::machine::{NotOpen, TradeEnding};
 
 use super::audience::Audience;
-use super::decide::{Case, Ruling, decide, may_enter};
-use super::documents::Desk;
-use super::job::Job;
+use super::decide::{DecisionCase, DecisionRuling, decide, may_enter};
+use super::documents::DocumentBuilder;
+use super::job::MatchingJob;
 use super::remarks::TradeRoll;
 
 /// The users of one chunk, and what the store knows of them.
 #[derive(Debug, Clone, Copy)]
-pub struct Chunk<'a> {
+pub struct UserChunk<'a> {
     /// Sorted, without doubles. May be empty, with `last`: an alert that concerns nobody.
     pub users: &'a [UserId],
     /// Read over [`span`] of the users.
@@ -45,7 +45,7 @@ pub struct ChunkPlan {
     pub deliveries: Vec<Delivery>,
     pub usage: Vec<UsageIncrement>,
     pub config_increment: ConfigIncrement,
-    pub tally: Tally,
+    pub tally: ChunkTally,
 }
 
 /// So many holders of trades that cannot be read are named.
@@ -53,7 +53,7 @@ const UNREADABLE_TOLD_MAX: usize = 20;
 
 /// What operators are told of a chunk; the sum of an alert's chunks is the alert's.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tally {
+pub struct ChunkTally {
     /// Subscribers to whom a message goes out (in a test: would).
     pub sent: usize,
     /// Trades that an exit ended, or told of (in a test: would).
@@ -72,7 +72,7 @@ pub struct Tally {
     pub at_a_loss: TradeRoll,
 }
 
-impl Tally {
+impl ChunkTally {
     /// Adds the tally of other users.
     pub fn add(&mut self, other: &Self) {
         self.sent += other.sent;
@@ -85,7 +85,7 @@ impl Tally {
         self.at_a_loss.merge(&other.at_a_loss);
     }
 
-    fn note(&mut self, ruling: &Ruling<'_>) {
+    fn note(&mut self, ruling: &DecisionRuling<'_>) {
         let exit = &ruling.exit;
         self.sent += usize::from(ruling.verdict == Verdict::Sent);
         self.matched += exit.ends.len();
@@ -98,7 +98,7 @@ impl Tally {
             }
         }
         let known = exit.ends.iter().filter(|ending| !ending.trade.alertcast.unreached);
-        let trades = |wanted: fn(&Ending<'_>) -> bool| {
+        let trades = |wanted: fn(&TradeEnding<'_>) -> bool| {
             known.clone().filter(move |ending| wanted(ending)).map(|ending| ending.trade)
         };
         self.left_open.add(exit.left_open.iter().copied());
@@ -139,17 +139,17 @@ pub fn span(users: &[UserId]) -> Option<UserSpan> {
 
 /// Those of the users whose last trade numbers and quotas are needed, for `load_chunk`: to whom an entry might go, as
 /// far as the audience tells.
-pub fn entering(job: &Job<'_>, audience: &Audience, users: &[UserId], now: Time) -> Vec<UserId> {
+pub fn list_entering(job: &MatchingJob<'_>, audience: &Audience, users: &[UserId], now: Time) -> Vec<UserId> {
     if job.ask.opens().is_none() {
         return Vec::new();
     }
-    let case = |user| Case { job, audience, user, open: &[], quota: None, unread: &[], now };
+    let case = |user| DecisionCase { job, audience, user, open: &[], quota: None, unread: &[], now };
     users.iter().copied().filter(|user| may_enter(&case(*user))).collect()
 }
 
 /// The alerts that are to be read before a chunk of a TPn is planned: the entries of the trades that were opened before
 /// targets were kept with them. Empty for every other alert.
-pub fn entries_for_targets(job: &Job<'_>, state: &ChunkState) -> Vec<AlertId> {
+pub fn entries_for_targets(job: &MatchingJob<'_>, state: &ChunkState) -> Vec<AlertId> {
     let Intent::Exit { target: Some(_), .. } = job.ask.intent else { return Vec::new() };
     let without = state.open_trades.iter().filter(|trade| trade.alertcast.targets.is_empty());
     let mut entries: Vec<AlertId> = without.filter_map(|trade| trade.alerts.entry_alert_id).collect();
@@ -178,14 +178,18 @@ pub fn learn_targets(state: &mut ChunkState, entries: &[Alert]) {
 /// # Errors
 /// `Corrupt` where the state holds a trade that is not open.
 pub fn plan_chunk(
-    job: &Job<'_>,
+    job: &MatchingJob<'_>,
     audience: &Audience,
-    chunk: &Chunk<'_>,
+    chunk: &UserChunk<'_>,
     now: Time,
     ids: &dyn IdSource,
-) -> store::Result<ChunkPlan> {
-    let mut draft = Draft { desk: Desk { job, audience, now, ids }, state: chunk.state, plan: ChunkPlan::default() };
-    let users = concerned(job, chunk);
+) -> store::StoreResult<ChunkPlan> {
+    let mut draft = PlanDraft {
+        builder: DocumentBuilder { job, audience, now, ids },
+        state: chunk.state,
+        plan: ChunkPlan::default(),
+    };
+    let users = list_concerned(job, chunk);
     let mut decisions = Vec::with_capacity(users.len());
     let mut trades = chunk.state.open_trades.as_slice();
     for user in users.iter() {
@@ -194,7 +198,7 @@ pub fn plan_chunk(
         let quota = chunk.state.quotas.get(user);
         let unread: Vec<UnreadableTrade> =
             chunk.state.unreadable_trades.iter().filter(|trade| trade.user == *user).copied().collect();
-        let case = Case { job, audience, user: *user, open, quota, unread: &unread, now };
+        let case = DecisionCase { job, audience, user: *user, open, quota, unread: &unread, now };
         let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
         decisions.push(draft.settle(&ruling));
     }
@@ -213,7 +217,7 @@ pub fn plan_chunk(
 }
 
 /// Whom the chunk decides about. An exit also finds the holders in the chunk's span that its caller did not name.
-fn concerned<'a>(job: &Job<'_>, chunk: &Chunk<'a>) -> Cow<'a, [UserId]> {
+fn list_concerned<'a>(job: &MatchingJob<'_>, chunk: &UserChunk<'a>) -> Cow<'a, [UserId]> {
     if !job.concerns_holders() {
         return Cow::Borrowed(chunk.users);
     }
@@ -239,40 +243,40 @@ pub(super) fn tellers(deliveries: &[Delivery]) -> Vec<EntryDelivery> {
 }
 
 /// A plan in the making.
-struct Draft<'a> {
-    desk: Desk<'a>,
+struct PlanDraft<'a> {
+    builder: DocumentBuilder<'a>,
     state: &'a ChunkState,
     plan: ChunkPlan,
 }
 
-impl Draft<'_> {
+impl PlanDraft<'_> {
     /// Writes a ruling into the plan; of a test only the decision, without actions, because no such trade exists.
-    fn settle(&mut self, ruling: &Ruling<'_>) -> Decision {
+    fn settle(&mut self, ruling: &DecisionRuling<'_>) -> Decision {
         self.plan.tally.note(ruling);
         let mut actions = Vec::new();
-        if !self.desk.job.testing {
+        if !self.builder.job.testing {
             self.exit(ruling, &mut actions);
             self.enter(ruling, &mut actions);
         }
         Decision { user: ruling.user, subscription: ruling.subscription, verdict: ruling.verdict, actions }
     }
 
-    fn exit(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
+    fn exit(&mut self, ruling: &DecisionRuling<'_>, actions: &mut Vec<DecidedAction>) {
         let exit = &ruling.exit;
         for ending in &exit.ends {
             let told = match ending.trade.alertcast.unreached {
                 true => Vec::new(),
-                false => self.desk.exit(ruling.user, exit.routes, ending),
+                false => self.builder.exit(ruling.user, exit.routes, ending),
             };
             self.end(ending, None, &told);
             actions.push(DecidedAction { action: TradeAction::Close, trade: ending.trade.id });
             self.plan.deliveries.extend(told);
         }
         if let Some(notice) = &exit.notice {
-            self.plan.deliveries.extend(self.desk.notice(ruling.user, exit.routes, notice));
+            self.plan.deliveries.extend(self.builder.notice(ruling.user, exit.routes, notice));
         }
         if !exit.unread.is_empty() {
-            self.plan.deliveries.extend(self.desk.unread(ruling.user, exit.routes, &exit.unread));
+            self.plan.deliveries.extend(self.builder.unread(ruling.user, exit.routes, &exit.unread));
         }
         if !exit.routes.is_empty() {
             let told = exit.notice.iter().flat_map(|notice| notice.trades.iter().copied());
@@ -289,11 +293,11 @@ impl Draft<'_> {
         }
     }
 
-    fn enter(&mut self, ruling: &Ruling<'_>, actions: &mut Vec<DecidedAction>) {
+    fn enter(&mut self, ruling: &DecisionRuling<'_>, actions: &mut Vec<DecidedAction>) {
         let Some(entry) = &ruling.entry else { return };
         let last = self.state.last_numbers.get(&ruling.user).copied().unwrap_or(0);
         let number = last.max(entry.newest_open).saturating_add(1);
-        let (trade, deliveries) = self.desk.entry(ruling.user, number, entry);
+        let (trade, deliveries) = self.builder.entry(ruling.user, number, entry);
         if let Some(replaced) = &entry.replaced {
             self.end(replaced, Some(trade.id), &deliveries);
         }
@@ -309,26 +313,26 @@ impl Draft<'_> {
     }
 
     /// `told`: the deliveries that tell of it.
-    fn end(&mut self, ending: &Ending<'_>, replaced_by: Option<TradeId>, told: &[Delivery]) {
+    fn end(&mut self, ending: &TradeEnding<'_>, replaced_by: Option<TradeId>, told: &[Delivery]) {
         let increment = &mut self.plan.config_increment;
         match ending.reason {
             ExitReason::TpHit => increment.closed_by_tp += 1,
             ExitReason::SlHit => increment.closed_by_sl += 1,
             ExitReason::Replaced | ExitReason::Manual => {}
         }
-        let alert = Some(self.desk.job.alert);
+        let alert = Some(self.builder.job.alert);
         let told_by = tellers(told);
-        self.plan.ended.push(TradeEnd { told_by, ..ending.commit(self.desk.now, alert, replaced_by) });
+        self.plan.ended.push(TradeEnd { told_by, ..ending.commit(self.builder.now, alert, replaced_by) });
     }
 
     /// Counts one message of this alert: an entry with its trade, or all that was told of exits under a subscription.
-    fn count(&mut self, ruling: &Ruling<'_>, subscription: SubscriptionId, trades: i64) {
+    fn count(&mut self, ruling: &DecisionRuling<'_>, subscription: SubscriptionId, trades: i64) {
         self.plan.usage.push(UsageIncrement {
             subscription,
             preference: ruling.preference,
             alerts: 1,
             trades,
-            at: self.desk.job.received_at,
+            at: self.builder.job.received_at,
         });
     }
 }

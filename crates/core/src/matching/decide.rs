@@ -8,19 +8,19 @@ use crate::quota::Quota;
 use crate::store::{QuotaChange, UnreadableTrade};
 use crate::time::Time;
 use crate::trade::document::Trade;
-use crate::trade::machine::{self, Admission, Ending, NotOpen, Notice, Refusal, Step};
+use crate::trade::machine::{self, EntryRefusal, HolderNotice, NotOpen, TradeAdmission, TradeEnding, TradeStep};
 use crate::user::UserStatus;
 
 use super::allowance::charge;
 use super::audience::{Audience, PreferenceView, UserView};
-use super::entitlement::{Entitled, Unentitled, entitlement};
-use super::job::{Job, Outlets};
-use super::route::{Purpose, Routes};
+use super::entitlement::{EntitledSubscriber, UnentitledSubscriber, entitlement};
+use super::job::{MatchingJob, MessageChannels};
+use super::route::{MessagePurpose, SubscriberRoutes};
 
 /// All that a decision rests on.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Case<'a> {
-    pub(super) job: &'a Job<'a>,
+pub(super) struct DecisionCase<'a> {
+    pub(super) job: &'a MatchingJob<'a>,
     pub(super) audience: &'a Audience,
     pub(super) user: UserId,
     /// The user's open trades in the configuration.
@@ -33,7 +33,7 @@ pub(super) struct Case<'a> {
 
 /// What was decided.
 #[derive(Debug)]
-pub(super) struct Ruling<'a> {
+pub(super) struct DecisionRuling<'a> {
     pub(super) user: UserId,
     pub(super) verdict: Verdict,
     pub(super) subscription: Option<SubscriptionId>,
@@ -47,13 +47,13 @@ pub(super) struct Ruling<'a> {
 /// What ends, what is told without a change, and by which channels; with none, silently.
 #[derive(Debug, Default)]
 pub(super) struct ExitPart<'a> {
-    pub(super) ends: Vec<Ending<'a>>,
+    pub(super) ends: Vec<TradeEnding<'a>>,
     /// What should end, but nobody knows at which price.
     pub(super) left_open: Vec<&'a Trade>,
-    pub(super) notice: Option<Notice<'a>>,
+    pub(super) notice: Option<HolderNotice<'a>>,
     /// Trades that cannot be read, and for which it may be: their holder is told of it.
     pub(super) unread: Vec<UnreadableTrade>,
-    pub(super) routes: Routes<'a>,
+    pub(super) routes: SubscriberRoutes<'a>,
 }
 
 /// The trade that opens.
@@ -62,10 +62,10 @@ pub(super) struct EntryPart<'a> {
     pub(super) side: Side,
     /// The highest number among the user's open trades, 0 without any.
     pub(super) newest_open: i64,
-    pub(super) entitled: Entitled,
+    pub(super) entitled: EntitledSubscriber,
     pub(super) preference: Option<PreferenceId>,
-    pub(super) replaced: Option<Ending<'a>>,
-    pub(super) routes: Routes<'a>,
+    pub(super) replaced: Option<TradeEnding<'a>>,
+    pub(super) routes: SubscriberRoutes<'a>,
     pub(super) quota: QuotaChange,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct EntryPart<'a> {
 ///
 /// # Errors
 /// `NotOpen` where one of the trades has ended.
-pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
+pub(super) fn decide<'a>(case: &DecisionCase<'a>) -> Result<DecisionRuling<'a>, NotOpen> {
     let user = case.audience.user(case.user);
     let preference = case.audience.preference(case.user, case.job.config.id);
     let entitled = case.entitlement();
@@ -88,7 +88,7 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
     let unread = case.unread_in_question();
     let exit = ExitVerdicts { silent: exit_routes.err(), unread: unread.first().copied() };
     let (verdict, subscription) = judge(case, &step, entry.as_ref(), exit, entitled);
-    Ok(Ruling {
+    Ok(DecisionRuling {
         user: case.user,
         verdict,
         subscription,
@@ -105,8 +105,8 @@ pub(super) fn decide<'a>(case: &Case<'a>) -> Result<Ruling<'a>, NotOpen> {
     })
 }
 
-impl Case<'_> {
-    fn entitlement(&self) -> Result<Entitled, Unentitled> {
+impl DecisionCase<'_> {
+    fn entitlement(&self) -> Result<EntitledSubscriber, UnentitledSubscriber> {
         entitlement(self.audience, self.job.config, self.user, self.job.received_at, self.now)
     }
 
@@ -122,7 +122,7 @@ impl Case<'_> {
 }
 
 /// Whether an entry might go to the user, as far as can be told without open trades and quota.
-pub(super) fn may_enter(case: &Case<'_>) -> bool {
+pub(super) fn may_enter(case: &DecisionCase<'_>) -> bool {
     let Some(user) = case.audience.user(case.user) else {
         return false;
     };
@@ -136,20 +136,20 @@ pub(super) fn may_enter(case: &Case<'_>) -> bool {
 
 /// The entry part: what opens, or why nothing does.
 fn enter<'a>(
-    case: &Case<'a>,
+    case: &DecisionCase<'a>,
     user: Option<&UserView<'a>>,
     preference: &PreferenceView,
-    entitled: Result<Entitled, Unentitled>,
-    (side, admission): (Side, Admission<'a>),
-) -> Result<EntryPart<'a>, Unentitled> {
+    entitled: Result<EntitledSubscriber, UnentitledSubscriber>,
+    (side, admission): (Side, TradeAdmission<'a>),
+) -> Result<EntryPart<'a>, UnentitledSubscriber> {
     let entitled = entitled?;
-    let held_back = |verdict| Unentitled { verdict, subscription: Some(entitled.subscription) };
+    let held_back = |verdict| UnentitledSubscriber { verdict, subscription: Some(entitled.subscription) };
     let user = user.ok_or_else(|| held_back(Verdict::UserInactive))?;
     let types = preference.choices.alert_types;
     let typed = match admission {
-        Admission::Replace(_) if !types.replacement => Err(Verdict::ReplacementMuted),
-        Admission::Open | Admission::Refused(_) if !types.entry => Err(Verdict::EntryMuted),
-        Admission::Open | Admission::Replace(_) | Admission::Refused(_) => Ok(()),
+        TradeAdmission::Replace(_) if !types.replacement => Err(Verdict::ReplacementMuted),
+        TradeAdmission::Open | TradeAdmission::Refused(_) if !types.entry => Err(Verdict::EntryMuted),
+        TradeAdmission::Open | TradeAdmission::Replace(_) | TradeAdmission::Refused(_) => Ok(()),
     };
     wants_entry(case.job, user, &preference.choices, typed).map_err(held_back)?;
     if case.audience.has_unreadable_preference(case.user, preference.id) {
@@ -159,10 +159,10 @@ fn enter<'a>(
         return Err(held_back(Verdict::TradeUnreadable));
     }
     let replaced = match admission {
-        Admission::Open => None,
-        Admission::Replace(ending) => Some(ending),
-        Admission::Refused(Refusal::LimitReached) => return Err(held_back(Verdict::LimitReached)),
-        Admission::Refused(Refusal::OppositeOpen) => return Err(held_back(Verdict::OppositeOpen)),
+        TradeAdmission::Open => None,
+        TradeAdmission::Replace(ending) => Some(ending),
+        TradeAdmission::Refused(EntryRefusal::LimitReached) => return Err(held_back(Verdict::LimitReached)),
+        TradeAdmission::Refused(EntryRefusal::OppositeOpen) => return Err(held_back(Verdict::OppositeOpen)),
     };
     let routes = entry_routes(case.job, user, &preference.choices);
     if routes.is_empty() {
@@ -181,7 +181,7 @@ fn enter<'a>(
 
 /// Whether the subscriber's own choices let an entry through. `typed`: what the switch for its type says.
 fn wants_entry(
-    job: &Job<'_>,
+    job: &MatchingJob<'_>,
     user: &UserView<'_>,
     choices: &AlertChoices,
     typed: Result<(), Verdict>,
@@ -205,8 +205,8 @@ fn wants_entry(
     Ok(())
 }
 
-fn entry_routes<'a>(job: &Job<'a>, user: &UserView<'a>, choices: &AlertChoices) -> Routes<'a> {
-    Routes::to(user, choices.notifications, job.outlets, Purpose::Entry)
+fn entry_routes<'a>(job: &MatchingJob<'a>, user: &UserView<'a>, choices: &AlertChoices) -> SubscriberRoutes<'a> {
+    SubscriberRoutes::to(user, choices.notifications, job.outlets, MessagePurpose::Entry)
 }
 
 /// By which channels a holder hears of an exit.
@@ -214,10 +214,10 @@ fn entry_routes<'a>(job: &Job<'a>, user: &UserView<'a>, choices: &AlertChoices) 
 /// # Errors
 /// Why by none: the exit is then silent.
 pub(super) fn exit_routes<'a>(
-    outlets: &'a Outlets,
+    outlets: &'a MessageChannels,
     user: Option<&UserView<'a>>,
     choices: &AlertChoices,
-) -> Result<Routes<'a>, Verdict> {
+) -> Result<SubscriberRoutes<'a>, Verdict> {
     let user = user.ok_or(Verdict::UserInactive)?;
     match user.status {
         UserStatus::Active => {}
@@ -227,7 +227,7 @@ pub(super) fn exit_routes<'a>(
     if !choices.alert_types.exit {
         return Err(Verdict::ExitMuted);
     }
-    let routes = Routes::to(user, choices.notifications, outlets, Purpose::Exit);
+    let routes = SubscriberRoutes::to(user, choices.notifications, outlets, MessagePurpose::Exit);
     if routes.is_empty() { Err(Verdict::NoChannel) } else { Ok(routes) }
 }
 
@@ -245,11 +245,11 @@ struct ExitVerdicts {
 /// beside it show what was closed. Only where nothing but a notice went out, and so no action tells of it, it is
 /// `Sent`.
 fn judge(
-    case: &Case<'_>,
-    step: &Step<'_>,
-    entry: Option<&Result<EntryPart<'_>, Unentitled>>,
+    case: &DecisionCase<'_>,
+    step: &TradeStep<'_>,
+    entry: Option<&Result<EntryPart<'_>, UnentitledSubscriber>>,
     exit: ExitVerdicts,
-    entitled: Result<Entitled, Unentitled>,
+    entitled: Result<EntitledSubscriber, UnentitledSubscriber>,
 ) -> (Verdict, Option<SubscriptionId>) {
     let silent = exit.silent;
     let told = step.notice.as_ref().and_then(|notice| notice.trades.first().copied());

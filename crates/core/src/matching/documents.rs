@@ -1,7 +1,8 @@
 //! The documents that follow from a ruling: the new trade, and the deliveries.
 
 use crate::delivery::{
-    Delivery, EXIT_DEADLINE, Facts, MessageKind, Parcel, Recipient, TargetTrade, priority, rotation,
+    Delivery, DeliveryIdentity, DeliveryRecipient, EXIT_DEADLINE, MessageFacts, MessageKind, TargetTrade, priority,
+    rotation,
 };
 use crate::id::{DeliveryId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::money::Count;
@@ -10,12 +11,12 @@ use crate::time::Time;
 use crate::trade::document::{
     EntryDelivery, Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes,
 };
-use crate::trade::machine::{Ending, News, Notice, nth_target};
+use crate::trade::machine::{HolderNews, HolderNotice, TradeEnding, nth_target};
 
 use super::audience::Audience;
 use super::decide::EntryPart;
-use super::job::Job;
-use super::route::{Route, Routes};
+use super::job::MatchingJob;
+use super::route::{SubscriberRoute, SubscriberRoutes};
 
 /// Whether the plan of a subscription goes first.
 pub(super) fn has_priority_support(audience: &Audience, user: UserId, subscription: SubscriptionId) -> bool {
@@ -34,15 +35,15 @@ fn at_target(trade: &Trade, number: u32) -> TargetTrade {
 
 /// Where documents are made out.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Desk<'a> {
-    pub(super) job: &'a Job<'a>,
+pub(super) struct DocumentBuilder<'a> {
+    pub(super) job: &'a MatchingJob<'a>,
     pub(super) audience: &'a Audience,
     pub(super) now: Time,
     pub(super) ids: &'a dyn IdSource,
 }
 
 /// What a delivery is about.
-struct Subject {
+struct DeliverySubject {
     user: UserId,
     subscription: Option<SubscriptionId>,
     kind: MessageKind,
@@ -54,13 +55,13 @@ struct Subject {
     decimals: Option<Count>,
 }
 
-impl Desk<'_> {
+impl DocumentBuilder<'_> {
     /// The new trade and its announcements.
     pub(super) fn entry(&self, user: UserId, number: i64, entry: &EntryPart<'_>) -> (Trade, Vec<Delivery>) {
         let number = Count(number);
         let trade_id = TradeId(self.ids.next());
         let entry_deadline = self.job.entry_deadline();
-        let subject = Subject {
+        let subject = DeliverySubject {
             user,
             subscription: Some(entry.entitled.subscription),
             kind: MessageKind::Entry,
@@ -71,20 +72,20 @@ impl Desk<'_> {
             decimals: self.job.decimals,
         };
         let (subject, facts) = match &entry.replaced {
-            None => (subject, Facts::Entry { number }),
+            None => (subject, MessageFacts::Entry { number }),
             Some(replaced) => {
-                let subject = Subject {
+                let subject = DeliverySubject {
                     kind: MessageKind::Replacement,
                     deadline_at: self.now + EXIT_DEADLINE,
                     entry_deadline_at: Some(entry_deadline),
                     ..subject
                 };
-                let replaced = replaced.told();
-                (subject, Facts::Replacement { number, replaced })
+                let replaced = replaced.ended_trade();
+                (subject, MessageFacts::Replacement { number, replaced })
             }
         };
         let replaced = |channel| entry.replaced.as_ref().and_then(|replaced| replaced.trade.announced_by(channel));
-        let send = |route: Route<'_>| {
+        let send = |route: SubscriberRoute<'_>| {
             let old = replaced(route.channel);
             self.delivery(&subject, route, facts.clone(), old)
         };
@@ -99,12 +100,12 @@ impl Desk<'_> {
     }
 
     /// An exit's messages, and the result for its entry.
-    pub(super) fn exit(&self, user: UserId, routes: Routes<'_>, ending: &Ending<'_>) -> Vec<Delivery> {
+    pub(super) fn exit(&self, user: UserId, routes: SubscriberRoutes<'_>, ending: &TradeEnding<'_>) -> Vec<Delivery> {
         let trade = ending.trade;
         let subject = self.about_exit(user, Some(trade.subscription_id), MessageKind::Exit, Some(trade.id));
-        let send = |route: Route<'_>| {
+        let send = |route: SubscriberRoute<'_>| {
             let entry = trade.announced_by(route.channel);
-            let exit = self.delivery(&subject, route, Facts::Exit { closed: ending.told() }, entry);
+            let exit = self.delivery(&subject, route, MessageFacts::Exit { closed: ending.ended_trade() }, entry);
             let result = self.result(&exit, ending, subject.priority_support);
             [Some(exit), result]
         };
@@ -112,28 +113,35 @@ impl Desk<'_> {
     }
 
     /// The edit of the ended trade's entry, where it was announced in the channel of the message that tells of its end.
-    fn result(&self, told: &Delivery, ending: &Ending<'_>, priority_support: bool) -> Option<Delivery> {
+    fn result(&self, told: &Delivery, ending: &TradeEnding<'_>, priority_support: bool) -> Option<Delivery> {
         let entry = ending.trade.announced_by(told.channel)?;
-        told.result(DeliveryId(self.ids.next()), ending.trade.id, entry, ending.told(), priority_support)
+        told.result(DeliveryId(self.ids.next()), ending.trade.id, entry, ending.ended_trade(), priority_support)
     }
 
     /// A notice's messages.
-    pub(super) fn notice(&self, user: UserId, routes: Routes<'_>, notice: &Notice<'_>) -> Vec<Delivery> {
+    pub(super) fn notice(
+        &self,
+        user: UserId,
+        routes: SubscriberRoutes<'_>,
+        notice: &HolderNotice<'_>,
+    ) -> Vec<Delivery> {
         let Some(first) = notice.trades.first() else {
             return Vec::new();
         };
         let decimals = notice.trades.iter().filter_map(|trade| trade.alertcast.decimals).max();
-        let subject =
-            Subject { decimals, ..self.about_exit(user, Some(first.subscription_id), MessageKind::Notice, None) };
+        let subject = DeliverySubject {
+            decimals,
+            ..self.about_exit(user, Some(first.subscription_id), MessageKind::Notice, None)
+        };
         let numbers: Vec<Count> = notice.trades.iter().map(|trade| trade.trade_number).collect();
         let facts = match notice.news {
-            News::LevelReached => Facts::LevelReached { numbers },
-            News::TargetReached { number } => Facts::TargetReached {
+            HolderNews::LevelReached => MessageFacts::LevelReached { numbers },
+            HolderNews::TargetReached { number } => MessageFacts::TargetReached {
                 target: Count(number.into()),
                 trades: notice.trades.iter().map(|trade| at_target(trade, number)).collect(),
                 by_yourself: !self.job.config.trade_management.auto_close_on_tp_sl,
             },
-            News::PartialExit(change) => Facts::PartialExit { numbers, change },
+            HolderNews::PartialExit(change) => MessageFacts::PartialExit { numbers, change },
         };
         let about: Vec<TradeId> = notice.trades.iter().map(|trade| trade.id).collect();
         let send = |route| Delivery { about: about.clone(), ..self.delivery(&subject, route, facts.clone(), None) };
@@ -142,10 +150,15 @@ impl Desk<'_> {
 
     /// What the holder of trades that cannot be read hears of an exit that may be for them: it is one message, and no
     /// trade is named in its key.
-    pub(super) fn unread(&self, user: UserId, routes: Routes<'_>, trades: &[UnreadableTrade]) -> Vec<Delivery> {
+    pub(super) fn unread(
+        &self,
+        user: UserId,
+        routes: SubscriberRoutes<'_>,
+        trades: &[UnreadableTrade],
+    ) -> Vec<Delivery> {
         let subscription = trades.iter().find_map(|trade| trade.subscription);
         let subject = self.about_exit(user, subscription, MessageKind::Exit, None);
-        let facts = Facts::UnreadTrade { intent: self.job.ask.intent };
+        let facts = MessageFacts::UnreadTrade { intent: self.job.ask.intent };
         routes.iter().map(|route| self.delivery(&subject, route, facts.clone(), None)).collect()
     }
 
@@ -155,9 +168,9 @@ impl Desk<'_> {
         subscription: Option<SubscriptionId>,
         kind: MessageKind,
         trade: Option<TradeId>,
-    ) -> Subject {
+    ) -> DeliverySubject {
         let has_support = |subscription| has_priority_support(self.audience, user, subscription);
-        Subject {
+        DeliverySubject {
             user,
             subscription,
             kind,
@@ -169,11 +182,17 @@ impl Desk<'_> {
         }
     }
 
-    fn delivery(&self, subject: &Subject, route: Route<'_>, facts: Facts, entry: Option<DeliveryId>) -> Delivery {
+    fn delivery(
+        &self,
+        subject: &DeliverySubject,
+        route: SubscriberRoute<'_>,
+        facts: MessageFacts,
+        entry: Option<DeliveryId>,
+    ) -> Delivery {
         let job = self.job;
-        let parcel = Parcel {
+        let parcel = DeliveryIdentity {
             cause: job.cause(),
-            recipient: Recipient::User(subject.user),
+            recipient: DeliveryRecipient::User(subject.user),
             channel: route.channel,
             kind: subject.kind,
             trade: subject.trade,
@@ -191,7 +210,7 @@ impl Desk<'_> {
             entry_deadline_at: subject.entry_deadline_at,
             entry_delivery: entry,
             decimals: subject.decimals,
-            ..Delivery::pending(DeliveryId(self.ids.next()), parcel, facts, self.now)
+            ..Delivery::new_pending(DeliveryId(self.ids.next()), parcel, facts, self.now)
         }
     }
 
@@ -200,7 +219,7 @@ impl Desk<'_> {
         id: TradeId,
         number: Count,
         entry: &EntryPart<'_>,
-        subject: &Subject,
+        subject: &DeliverySubject,
         deliveries: &[Delivery],
     ) -> Trade {
         let (config, ask) = (self.job.config, &self.job.ask);

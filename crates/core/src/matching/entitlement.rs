@@ -1,7 +1,7 @@
 //! Who is entitled to a configuration's entries at a moment, under which subscription, with how many open trades; and
 //! if nobody's subscription fits, why not. What the subscriber chose to receive is not judged here.
 
-use crate::config::{AlertConfiguration, TradeManagement};
+use crate::alert_configuration::{AlertConfiguration, TradeManagement};
 use crate::decision::Verdict;
 use crate::id::{ConfigId, SubscriptionId, UserId};
 use crate::plan::{Features, Plan, PlanStatus};
@@ -14,7 +14,7 @@ use super::audience::{Audience, SubscriptionView};
 
 /// A subscriber who may get entries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entitled {
+pub struct EntitledSubscriber {
     /// The subscription under which.
     pub subscription: SubscriptionId,
     /// Open trades in this configuration: see [`trade_limit`].
@@ -25,7 +25,7 @@ pub struct Entitled {
 
 /// A subscriber who may not, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Unentitled {
+pub struct UnentitledSubscriber {
     pub verdict: Verdict,
     /// The subscription that came nearest.
     pub subscription: Option<SubscriptionId>,
@@ -59,8 +59,8 @@ pub fn entitlement(
     user: UserId,
     then: Time,
     now: Time,
-) -> Result<Entitled, Unentitled> {
-    let refused = |verdict| Err(Unentitled { verdict, subscription: None });
+) -> Result<EntitledSubscriber, UnentitledSubscriber> {
+    let refused = |verdict| Err(UnentitledSubscriber { verdict, subscription: None });
     match audience.user(user).map(|user| user.status) {
         Some(UserStatus::Suspended) => return refused(Verdict::UserSuspended),
         Some(UserStatus::Inactive) => return refused(Verdict::UserInactive),
@@ -71,8 +71,8 @@ pub fn entitlement(
     if audience.is_undecided(config.id) {
         return refused(Verdict::ConfigurationUnreadable);
     }
-    let mut best: Option<(Rank, Entitled)> = None;
-    let mut nearest: Option<(Nearness, Unentitled)> = None;
+    let mut best: Option<(EntitlementRank, EntitledSubscriber)> = None;
+    let mut nearest: Option<(EntitlementNearness, UnentitledSubscriber)> = None;
     // By id: among equals the first stays.
     for subscription in audience.subscriptions(user) {
         let Some(plan) = audience.plan(subscription.plan) else {
@@ -92,7 +92,7 @@ pub fn entitlement(
                 // Without an end it runs on: none ends later.
                 let rank = (limit, subscription.end.is_none(), subscription.end);
                 if best.as_ref().is_none_or(|(other, _)| rank > *other) {
-                    let entitled = Entitled {
+                    let entitled = EntitledSubscriber {
                         subscription: subscription.id,
                         limit,
                         priority_support: plan.features.priority_support,
@@ -103,7 +103,7 @@ pub fn entitlement(
             Err(verdict) => {
                 let nearness = (helpfulness(verdict), subscription.end);
                 if nearest.as_ref().is_none_or(|(other, _)| nearness > *other) {
-                    let unentitled = Unentitled { verdict, subscription: Some(subscription.id) };
+                    let unentitled = UnentitledSubscriber { verdict, subscription: Some(subscription.id) };
                     nearest = Some((nearness, unentitled));
                 }
             }
@@ -118,9 +118,9 @@ pub fn entitlement(
 }
 
 /// The trade limit, then the end: the higher goes first.
-type Rank = (usize, bool, Option<Time>);
+type EntitlementRank = (usize, bool, Option<Time>);
 /// How near it came, then the end: the higher speaks.
-type Nearness = (u8, Option<Time>);
+type EntitlementNearness = (u8, Option<Time>);
 
 fn judge(
     subscription: &SubscriptionView<'_>,

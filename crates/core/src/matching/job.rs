@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use crate::alert::document::Alert;
-use crate::config::AlertConfiguration;
-use crate::delivery::{Cause, CauseKind, entry_deadline};
+use crate::alert_configuration::AlertConfiguration;
+use crate::delivery::{CauseKind, DeliveryCause, entry_deadline};
 use crate::figures::{self, PriceHistory};
 use crate::id::AlertId;
 use crate::money::{Count, Price};
 use crate::store;
 use crate::time::Time;
-use crate::trade::ask::Ask;
-use crate::trade::machine::Settings;
+use crate::trade::machine::TradeRules;
+use crate::trade::request::TradeRequest;
 use crate::user::RiskLevel;
 
 /// How messages leave the house.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Outlets {
+pub struct MessageChannels {
     /// The bot (the numeric part of its token) that writes to those of whom no other is known; none: Telegram is off
     /// for them.
     pub default_bot: Option<String>,
@@ -28,10 +28,10 @@ pub struct Outlets {
 
 /// An alert that is to be worked out.
 #[derive(Debug, Clone)]
-pub struct Job<'a> {
+pub struct MatchingJob<'a> {
     pub alert: AlertId,
     pub config: &'a AlertConfiguration,
-    pub ask: Ask,
+    pub ask: TradeRequest,
     /// The feed that the alert came of, where its data are delayed.
     pub delayed_feed: Option<String>,
     /// The alert's risk; none holds nobody back.
@@ -44,20 +44,24 @@ pub struct Job<'a> {
     pub testing: bool,
     /// With how many decimals the new trade's prices are shown; none: as they are.
     pub decimals: Option<Count>,
-    pub outlets: &'a Outlets,
+    pub outlets: &'a MessageChannels,
 }
 
-impl<'a> Job<'a> {
+impl<'a> MatchingJob<'a> {
     /// The work on a stored alert of this configuration. It is a test if the configuration was `testing` when the alert
     /// came in, whatever it is now.
     ///
     /// # Errors
     /// `Corrupt` where the alert's intent is unreadable.
-    pub fn new(alert: &Alert, config: &'a AlertConfiguration, outlets: &'a Outlets) -> store::Result<Self> {
+    pub fn new(
+        alert: &Alert,
+        config: &'a AlertConfiguration,
+        outlets: &'a MessageChannels,
+    ) -> store::StoreResult<Self> {
         Ok(Self {
             alert: alert.id,
             config,
-            ask: Ask::of(alert)?,
+            ask: TradeRequest::of(alert)?,
             delayed_feed: alert.alertcast.delayed_feed.clone(),
             risk: alert.alertcast.risk,
             received_at: alert.webhook.received_at,
@@ -79,7 +83,7 @@ impl<'a> Job<'a> {
     }
 
     /// A price of it, as people read it.
-    pub fn shown(&self, price: Price) -> String {
+    pub fn show_price(&self, price: Price) -> String {
         figures::price(price, None, self.config.currency())
     }
 
@@ -90,9 +94,9 @@ impl<'a> Job<'a> {
     }
 
     /// The trade machine's rules for a user with this limit.
-    pub(super) const fn settings(&self, limit: usize) -> Settings {
+    pub(super) const fn settings(&self, limit: usize) -> TradeRules {
         let rules = &self.config.trade_management;
-        Settings {
+        TradeRules {
             limit,
             replace_on_same_signal: rules.replace_on_same_signal,
             allow_opposite_signals: rules.allow_opposite_signals,
@@ -101,8 +105,8 @@ impl<'a> Job<'a> {
         }
     }
 
-    pub(super) const fn cause(&self) -> Cause {
-        Cause { kind: CauseKind::Alert, id: self.alert.0 }
+    pub(super) const fn cause(&self) -> DeliveryCause {
+        DeliveryCause { kind: CauseKind::Alert, id: self.alert.0 }
     }
 
     /// Until when its entry may be followed.

@@ -5,12 +5,12 @@
 
 mod allowance;
 pub mod audience;
-pub mod by_hand;
 pub mod chunk;
 mod decide;
 mod documents;
 pub mod entitlement;
 pub mod job;
+pub mod manual_close;
 pub mod rehearsal;
 pub mod remarks;
 mod route;

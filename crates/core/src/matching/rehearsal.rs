@@ -6,11 +6,11 @@ use std::mem::discriminant;
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery};
 
-use super::chunk::{ChunkPlan, Tally};
+use super::chunk::{ChunkPlan, ChunkTally};
 
 /// What would happen.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Rehearsal {
+pub struct RehearsedPlan {
     /// How many subscribers, by what would be decided about them.
     pub verdicts: BTreeMap<Verdict, usize>,
     /// The first subscribers, by id, as many as were asked for.
@@ -24,10 +24,10 @@ pub struct Rehearsal {
     /// The first message of each kind, and of each that says something else.
     pub samples: Vec<Delivery>,
     /// What the operators would be told.
-    pub tally: Tally,
+    pub tally: ChunkTally,
 }
 
-impl Rehearsal {
+impl RehearsedPlan {
     /// Adds a chunk. `listed_max`: of how many subscribers the decisions are kept.
     pub fn add(&mut self, plan: ChunkPlan, listed_max: usize) {
         self.tally.add(&plan.tally);

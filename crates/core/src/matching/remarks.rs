@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::chunk::Tally;
-use super::job::Job;
+use super::chunk::ChunkTally;
+use super::job::MatchingJob;
 use crate::alert::intent::Intent;
-use crate::alert::problem::shown;
+use crate::alert::rule_violation::show_value;
 use crate::id::UserId;
 use crate::trade::document::Trade;
 
@@ -15,7 +15,7 @@ const NUMBERS_MAX: usize = 10;
 
 /// Something that the operators should hear.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remark {
+pub struct OperatorRemark {
     /// What is the same, for one configuration.
     pub kind: RemarkKind,
     /// One line.
@@ -116,18 +116,19 @@ impl fmt::Display for TradeRoll {
 }
 
 /// What makes one kind of remark, given the configuration's name.
-type RemarkMaker = fn(&Job<'_>, &Tally, &str) -> Option<Remark>;
+type RemarkMaker = fn(&MatchingJob<'_>, &ChunkTally, &str) -> Option<OperatorRemark>;
 
 /// The remarks on an alert of which this is the whole tally.
 #[must_use]
-pub fn remarks(job: &Job<'_>, total: &Tally) -> Vec<Remark> {
+pub fn remarks(job: &MatchingJob<'_>, total: &ChunkTally) -> Vec<OperatorRemark> {
     let name = format!("{} {} {}", job.config.symbol.as_str(), job.config.timeframe, job.config.strategy);
-    let all: [RemarkMaker; 7] = [no_matching_trade, delayed, left_open, unreadable_trades, far_off, at_a_loss, testing];
+    let all: [RemarkMaker; 7] =
+        [no_matching_trade, remark_delay, left_open, unreadable_trades, far_off, at_a_loss, remark_test];
     all.into_iter().filter_map(|make| make(job, total, &name)).collect()
 }
 
-fn delayed(job: &Job<'_>, _: &Tally, name: &str) -> Option<Remark> {
-    job.delayed_feed.as_ref().map(|feed| Remark {
+fn remark_delay(job: &MatchingJob<'_>, _: &ChunkTally, name: &str) -> Option<OperatorRemark> {
+    job.delayed_feed.as_ref().map(|feed| OperatorRemark {
         kind: RemarkKind::Delayed,
         title: format!("Delayed data: {feed}"),
         lines: vec![
@@ -140,15 +141,15 @@ fn delayed(job: &Job<'_>, _: &Tally, name: &str) -> Option<Remark> {
     })
 }
 
-fn left_open(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
-    (!total.left_open.is_empty()).then(|| Remark {
+fn left_open(job: &MatchingJob<'_>, total: &ChunkTally, name: &str) -> Option<OperatorRemark> {
+    (!total.left_open.is_empty()).then(|| OperatorRemark {
         kind: RemarkKind::LeftOpen,
         title: format!("Still open after an exit without a price: {name}"),
         lines: vec![
             format!(
                 "{} came with the price {}: trades close at their own level.",
                 job.ask.intent,
-                job.shown(job.ask.price)
+                job.show_price(job.ask.price)
             ),
             format!("{} have none of that kind, and stay open: close them by hand.", total.left_open),
             "Put the price into the message: \"price\": {{close}}.".to_owned(),
@@ -157,19 +158,19 @@ fn left_open(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
     })
 }
 
-fn unreadable_trades(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+fn unreadable_trades(job: &MatchingJob<'_>, total: &ChunkTally, name: &str) -> Option<OperatorRemark> {
     if total.unreadable.is_empty() {
         return None;
     }
-    let users = listed(&total.unreadable);
-    Some(Remark {
+    let users = list_users(&total.unreadable);
+    Some(OperatorRemark {
         kind: RemarkKind::UnreadableTrades,
         title: format!("Exit for trades that cannot be read: {name}"),
         lines: vec![
             format!(
                 "{} at {}: it may be for open trades that cannot be read, of users {users}.",
                 job.ask.intent,
-                job.shown(job.ask.price)
+                job.show_price(job.ask.price)
             ),
             untold_holders(total),
             "Nothing was closed. Mend the documents: `alertcast doctor` names each and what is wrong with it."
@@ -179,15 +180,15 @@ fn unreadable_trades(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
     })
 }
 
-fn far_off(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
-    (!total.far_off.is_empty()).then(|| Remark {
+fn far_off(job: &MatchingJob<'_>, total: &ChunkTally, name: &str) -> Option<OperatorRemark> {
+    (!total.far_off.is_empty()).then(|| OperatorRemark {
         kind: RemarkKind::FarOff,
         title: format!("Exit at a price far off: {name}"),
         lines: vec![
             format!(
                 "{} at {}: far from the entries and levels of what it closed.",
                 job.ask.intent,
-                job.shown(job.ask.price)
+                job.show_price(job.ask.price)
             ),
             format!("{} were closed at it, and their subscribers were told so.", total.far_off),
             "If it is a slipped digit, tell your subscribers: what has ended is not changed.".to_owned(),
@@ -196,22 +197,27 @@ fn far_off(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
     })
 }
 
-fn at_a_loss(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
-    (!total.at_a_loss.is_empty()).then(|| Remark {
+fn at_a_loss(job: &MatchingJob<'_>, total: &ChunkTally, name: &str) -> Option<OperatorRemark> {
+    (!total.at_a_loss.is_empty()).then(|| OperatorRemark {
         kind: RemarkKind::AtALoss,
         title: format!("Take profit at a loss: {name}"),
         lines: vec![
-            format!("{} at {}, which is a loss for {}.", job.ask.intent, job.shown(job.ask.price), total.at_a_loss),
+            format!(
+                "{} at {}, which is a loss for {}.",
+                job.ask.intent,
+                job.show_price(job.ask.price),
+                total.at_a_loss
+            ),
             "They count as stopped out (SL_HIT), and their messages say so: check the price and the signal.".to_owned(),
         ],
         note: Some(format!("take_profit_at_a_loss: {} count as stopped out", total.at_a_loss)),
     })
 }
 
-fn testing(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
-    job.testing.then(|| Remark {
+fn remark_test(job: &MatchingJob<'_>, total: &ChunkTally, name: &str) -> Option<OperatorRemark> {
+    job.testing.then(|| OperatorRemark {
         kind: RemarkKind::Testing,
-        title: format!("Test alert: {} {name} at {}", job.ask.intent, job.shown(job.ask.price)),
+        title: format!("Test alert: {} {name} at {}", job.ask.intent, job.show_price(job.ask.price)),
         lines: vec![
             format!("{} subscribers would have got it.", total.sent),
             "The configuration is in testing: no trade was changed, and nobody else hears of it.".to_owned(),
@@ -221,23 +227,23 @@ fn testing(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
 }
 
 /// Who of those whose trades cannot be read hears of an exit.
-fn untold_holders(total: &Tally) -> String {
+fn untold_holders(total: &ChunkTally) -> String {
     if total.untold.is_empty() {
         return "They are told of it as the alert has it, without a result.".to_owned();
     }
     format!(
         "They are told of it as the alert has it, but for those who want no exits or cannot be reached: {}.",
-        listed(&total.untold)
+        list_users(&total.untold)
     )
 }
 
-fn listed(users: &[UserId]) -> String {
+fn list_users(users: &[UserId]) -> String {
     let users: Vec<String> = users.iter().map(ToString::to_string).collect();
     users.join(", ")
 }
 
 /// An exit that ended nothing and told nobody.
-fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark> {
+fn no_matching_trade(job: &MatchingJob<'_>, total: &ChunkTally, name: &str) -> Option<OperatorRemark> {
     let found = total.matched > 0 || total.left_open.trades > 0 || !total.unreadable.is_empty();
     if job.ask.opens().is_some() || found || (total.unmatched == 0 && job.testing) {
         return None;
@@ -250,7 +256,7 @@ fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
         Some(named) if named.explicit && total.unmatched > 0 => format!(
             "Its trade_id {} names none of them, no level was reached, and several could be meant: close the right one by \
              hand, and give exits the trade_id of their entry.",
-            shown(&named.name)
+            show_value(&named.name)
         ),
         _ => "If that is a surprise, compare its price and trade_id with the entry's.".to_owned(),
     };
@@ -258,7 +264,7 @@ fn no_matching_trade(job: &Job<'_>, total: &Tally, name: &str) -> Option<Remark>
         Intent::Exit { reason, side: None, target: None } => format!("Exit without a trade: {reason} {name}"),
         intent => format!("{} without a trade: {name}", capital(intent)),
     };
-    Some(Remark {
+    Some(OperatorRemark {
         kind: RemarkKind::NoMatchingTrade,
         title,
         lines: vec![format!("{first}."), advice],

@@ -7,18 +7,18 @@ use crate::id::UserId;
 use crate::preference::WantedChannels;
 
 use super::audience::UserView;
-use super::job::Outlets;
+use super::job::MessageChannels;
 
 /// What a message is for: a blocked chat takes no new entry, but an exit is owed and is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(super) enum MessagePurpose {
     Entry,
     Exit,
 }
 
 /// The channels to one subscriber.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Routes<'a> {
+pub(super) struct SubscriberRoutes<'a> {
     user: Option<UserId>,
     /// Bot, chat and topic.
     telegram: Option<(&'a str, &'a str, Option<i64>)>,
@@ -28,17 +28,22 @@ pub(super) struct Routes<'a> {
 
 /// One channel to one subscriber.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Route<'a> {
+pub(super) struct SubscriberRoute<'a> {
     pub(super) channel: Channel,
     pub(super) lane: String,
     pub(super) to: Cow<'a, str>,
 }
 
-impl<'a> Routes<'a> {
+impl<'a> SubscriberRoutes<'a> {
     /// The channels that the user's general switches and the preference's both allow, and that lead somewhere.
-    pub(super) fn to(user: &UserView<'a>, wanted: WantedChannels, outlets: &'a Outlets, purpose: Purpose) -> Self {
+    pub(super) fn to(
+        user: &UserView<'a>,
+        wanted: WantedChannels,
+        outlets: &'a MessageChannels,
+        purpose: MessagePurpose,
+    ) -> Self {
         let bot = user.bot_id.or(outlets.default_bot.as_deref());
-        let open = !user.chat_blocked || purpose == Purpose::Exit;
+        let open = !user.chat_blocked || purpose == MessagePurpose::Exit;
         let telegram = user.notifications.telegram && wanted.telegram && open;
         let has_mailbox = outlets.mail_shards > 0 && !user.email.is_empty() && !user.email_bounced;
         let email = user.notifications.email && wanted.email && has_mailbox;
@@ -54,13 +59,13 @@ impl<'a> Routes<'a> {
     }
 
     /// Each channel with its lane.
-    pub(super) fn iter(self) -> impl Iterator<Item = Route<'a>> {
-        let telegram = self.telegram.map(|(bot, chat, topic)| Route {
+    pub(super) fn iter(self) -> impl Iterator<Item = SubscriberRoute<'a>> {
+        let telegram = self.telegram.map(|(bot, chat, topic)| SubscriberRoute {
             channel: Channel::Telegram,
             lane: format!("tg:{bot}"),
             to: topic.map_or(Cow::Borrowed(chat), |_| Cow::Owned(place(chat, topic))),
         });
-        let email = self.email.zip(self.user).map(|((shards, address), user)| Route {
+        let email = self.email.zip(self.user).map(|((shards, address), user)| SubscriberRoute {
             channel: Channel::Email,
             lane: mail_lane(user, shards),
             to: Cow::Borrowed(address),

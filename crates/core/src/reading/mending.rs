@@ -8,9 +8,9 @@ use bson::{Bson, Document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{DecodeFailure, Flaw, OWN, Reading, Unreadable, decode, listed, pack, unpack};
+use super::{DecodeFailure, DocumentReading, FieldFlaw, OWN, UnreadableDocument, decode, list_flaws, pack, unpack};
 use crate::money::is_number;
-use crate::store::validator::{Field, Kind, Presence, Weight, fields};
+use crate::store::validator::{FieldDeclaration, FieldKind, FieldPresence, FieldWeight, fields};
 use crate::store::{Collection, StoreError};
 
 /// A document for those who show and mend it.
@@ -20,7 +20,7 @@ pub struct PartialDocument {
     /// there.
     pub document: Document,
     /// What cannot be read.
-    pub flaws: Vec<Flaw>,
+    pub flaws: Vec<FieldFlaw>,
     /// The paths of what is read, but spelt otherwise than its field wants it.
     pub respelt: Vec<String>,
 }
@@ -40,12 +40,12 @@ pub fn read_partially<T: Serialize + DeserializeOwned>(
         }
         Err(error) => error,
     };
-    let (mut document, mut mender) = (kept.clone(), Mender::of(kept));
+    let (mut document, mut mender) = (kept.clone(), DocumentMender::of(kept));
     mender.mend(&mut document, collection);
-    match mender.typed::<T>(&mut document.clone(), collection, &error) {
+    match mender.read_typed::<T>(&mut document.clone(), collection, &error) {
         Ok(value) => document = crate::store::document(&value)?,
         Err(cause) if mender.flaws.is_empty() => {
-            mender.flaws.push(Flaw { path: String::new(), what: cause, weight: Weight::Decides });
+            mender.flaws.push(FieldFlaw { path: String::new(), what: cause, weight: FieldWeight::Decides });
         }
         Err(_) => {}
     }
@@ -53,18 +53,18 @@ pub fn read_partially<T: Serialize + DeserializeOwned>(
 }
 
 /// The long way: field by field.
-pub(super) fn mended<T: DeserializeOwned>(
+pub(super) fn mend_document<T: DeserializeOwned>(
     collection: Collection,
     bytes: &[u8],
     error: &DecodeFailure,
-) -> Result<Reading<T>, Unreadable> {
+) -> Result<DocumentReading<T>, UnreadableDocument> {
     let mut document = unpack(collection, bytes)?;
     let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-    let mut mender = Mender::of(&document);
+    let mut mender = DocumentMender::of(&document);
     mender.mend(&mut document, collection);
-    match mender.typed(&mut document, collection, error) {
-        Ok(value) => Ok(Reading { value, flaws: mender.flaws }),
-        Err(cause) => Err(Unreadable { collection, id, cause }),
+    match mender.read_typed(&mut document, collection, error) {
+        Ok(value) => Ok(DocumentReading { value, flaws: mender.flaws }),
+        Err(cause) => Err(UnreadableDocument { collection, id, cause }),
     }
 }
 
@@ -82,15 +82,15 @@ fn without_values(error: &str) -> String {
     out
 }
 
-struct Mender {
+struct DocumentMender {
     /// When the document was made, by its id: what a date with a default was then.
     made: Option<bson::DateTime>,
-    flaws: Vec<Flaw>,
+    flaws: Vec<FieldFlaw>,
     /// The paths of what is read, but spelt otherwise.
     respelt: Vec<String>,
 }
 
-impl Mender {
+impl DocumentMender {
     fn of(document: &Document) -> Self {
         let id = document.get_object_id("_id").ok();
         Self { made: id.map(|id| id.timestamp()), flaws: Vec::new(), respelt: Vec::new() }
@@ -114,7 +114,7 @@ impl Mender {
 
     /// The document that was mended as its type, if need be without some of what Alertcast keeps with it; or why it is
     /// none. `error` is what it was unmended.
-    fn typed<T: DeserializeOwned>(
+    fn read_typed<T: DeserializeOwned>(
         &mut self,
         document: &mut Document,
         collection: Collection,
@@ -126,12 +126,12 @@ impl Mender {
         };
         self.without_own(document, collection).ok_or_else(|| {
             let told = if fields(collection).is_empty() { error } else { &mended };
-            listed(&self.flaws).unwrap_or_else(|| without_values(&told.to_string()))
+            list_flaws(&self.flaws).unwrap_or_else(|| without_values(&told.to_string()))
         })
     }
 
     /// What stands where an object is wanted takes all fields within with it: it weighs as the weightiest of them.
-    fn blame_levels(&mut self, within: &Document, path: &str, parent: &str, weight: Weight) {
+    fn blame_levels(&mut self, within: &Document, path: &str, parent: &str, weight: FieldWeight) {
         let Some((name, rest)) = path.split_once('.') else { return };
         let here = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         match within.get(name) {
@@ -141,7 +141,7 @@ impl Mender {
         }
     }
 
-    fn mend_field(&mut self, within: &mut Document, field: &Field, path: &str, parent: &str) {
+    fn mend_field(&mut self, within: &mut Document, field: &FieldDeclaration, path: &str, parent: &str) {
         let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
         let here = if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") };
         match (rest, within.get_mut(name)) {
@@ -164,9 +164,10 @@ impl Mender {
             }
             (None, None) => {
                 // What takes a level away is told once.
-                let is_told = |flaw: &Flaw| here.strip_prefix(&flaw.path).is_some_and(|rest| rest.starts_with('.'));
-                if field.presence == Presence::Required && !self.flaws.iter().any(is_told) {
-                    self.flaws.push(Flaw { path: here, what: "is missing".to_owned(), weight: field.weight });
+                let is_told =
+                    |flaw: &FieldFlaw| here.strip_prefix(&flaw.path).is_some_and(|rest| rest.starts_with('.'));
+                if field.presence == FieldPresence::Required && !self.flaws.iter().any(is_told) {
+                    self.flaws.push(FieldFlaw { path: here, what: "is missing".to_owned(), weight: field.weight });
                 }
                 if let Some(instead) = self.stand_in(field) {
                     within.insert(name, instead);
@@ -176,7 +177,7 @@ impl Mender {
     }
 
     /// A level that is not there is made only where something must stand in it.
-    fn mend_within(&mut self, within: &mut Document, field: &Field, (name, rest): (&str, &str), here: &str) {
+    fn mend_within(&mut self, within: &mut Document, field: &FieldDeclaration, (name, rest): (&str, &str), here: &str) {
         let mut inner = Document::new();
         self.mend_field(&mut inner, field, rest, here);
         if !inner.is_empty() {
@@ -185,62 +186,62 @@ impl Mender {
     }
 
     /// None: the value stays. Else what stands in its place, if anything.
-    fn judge(&mut self, field: &Field, value: &mut Bson, path: &str) -> Option<Option<Bson>> {
-        let has_default = field.presence != Presence::Required;
+    fn judge(&mut self, field: &FieldDeclaration, value: &mut Bson, path: &str) -> Option<Option<Bson>> {
+        let has_default = field.presence != FieldPresence::Required;
         if is_nothing(value) && has_default {
             return Some(self.stand_in(field));
         }
-        if field.presence == Presence::Defaulted && is_number_kind(field.kind) && is_nan(value) {
+        if field.presence == FieldPresence::Defaulted && is_number_kind(field.kind) && is_nan(value) {
             return Some(None);
         }
         match field.kind {
-            Kind::List(kind) => {
+            FieldKind::List(kind) => {
                 if let Bson::Array(items) = value {
                     self.mend_items(*kind, items, path, field.weight);
                     return None;
                 }
             }
-            Kind::Documents(fields) => {
+            FieldKind::Documents(fields) => {
                 if let Bson::Array(items) = value {
                     self.mend_documents(fields, items, path, field.weight);
                     return None;
                 }
             }
             kind => match read_as(kind, value) {
-                Fit::Fits => return None,
-                Fit::Means(meant) => {
+                FieldFit::Fits => return None,
+                FieldFit::Means(meant) => {
                     self.respelt.push(path.to_owned());
                     return Some(Some(meant));
                 }
-                Fit::Unfit => {}
+                FieldFit::Unfit => {}
             },
         }
-        self.blame(path, value, &expected(field.kind), field.weight);
+        self.blame(path, value, &describe_expected(field.kind), field.weight);
         Some(self.stand_in(field))
     }
 
     /// Of a list, what cannot be read is left out.
-    fn mend_items(&mut self, kind: Kind, items: &mut Vec<Bson>, path: &str, weight: Weight) {
+    fn mend_items(&mut self, kind: FieldKind, items: &mut Vec<Bson>, path: &str, weight: FieldWeight) {
         let mut place = 0;
         items.retain_mut(|item| {
             let here = format!("{path}.{place}");
             place += 1;
             match read_as(kind, item) {
-                Fit::Fits => true,
-                Fit::Means(meant) => {
+                FieldFit::Fits => true,
+                FieldFit::Means(meant) => {
                     self.respelt.push(here);
                     *item = meant;
                     true
                 }
-                Fit::Unfit => {
-                    self.blame(&here, item, &expected(kind), weight);
+                FieldFit::Unfit => {
+                    self.blame(&here, item, &describe_expected(kind), weight);
                     false
                 }
             }
         });
     }
 
-    fn mend_documents(&mut self, fields: &[Field], items: &mut Vec<Bson>, path: &str, weight: Weight) {
+    fn mend_documents(&mut self, fields: &[FieldDeclaration], items: &mut Vec<Bson>, path: &str, weight: FieldWeight) {
         let mut place = 0;
         items.retain_mut(|item| {
             let here = format!("{path}.{place}");
@@ -251,31 +252,31 @@ impl Mender {
             };
             let before = self.flaws.len();
             for field in fields {
-                self.mend_field(inner, &Field { weight, ..*field }, field.path, &here);
+                self.mend_field(inner, &FieldDeclaration { weight, ..*field }, field.path, &here);
             }
             // What such a list tells of somebody is told whole or not at all.
             let is_whole = fields.iter().all(|field| {
-                let needed = matches!(field.kind, Kind::Id | Kind::Word(_) | Kind::Text);
-                !needed || field.presence == Presence::Optional || inner.contains_key(field.path)
+                let needed = matches!(field.kind, FieldKind::Id | FieldKind::Word(_) | FieldKind::Text);
+                !needed || field.presence == FieldPresence::Optional || inner.contains_key(field.path)
             });
             self.flaws.len() == before && is_whole
         });
     }
 
     /// What stands in for a value: nothing where there is a default, and nothing where decisions rest on it.
-    fn stand_in(&self, field: &Field) -> Option<Bson> {
+    fn stand_in(&self, field: &FieldDeclaration) -> Option<Bson> {
         match (field.presence, field.kind) {
-            (Presence::Defaulted, Kind::Date) => self.made.map(Bson::DateTime),
-            (Presence::Required, kind) if field.weight == Weight::Told => Some(match kind {
-                Kind::Text | Kind::Email | Kind::Word(_) => Bson::String(String::new()),
-                Kind::Name => Bson::String("?".to_owned()),
-                Kind::Number => Bson::Int32(0),
-                Kind::AtLeast(least) | Kind::Within(least, _) => Bson::Int32(least),
-                Kind::Flag => Bson::Boolean(false),
-                Kind::Date => Bson::DateTime(self.made?),
-                Kind::Id => Bson::ObjectId(ObjectId::from_bytes([0; 12])),
-                Kind::Document => Bson::Document(Document::new()),
-                Kind::List(_) | Kind::Documents(_) => Bson::Array(Vec::new()),
+            (FieldPresence::Defaulted, FieldKind::Date) => self.made.map(Bson::DateTime),
+            (FieldPresence::Required, kind) if field.weight == FieldWeight::Told => Some(match kind {
+                FieldKind::Text | FieldKind::Email | FieldKind::Word(_) => Bson::String(String::new()),
+                FieldKind::Name => Bson::String("?".to_owned()),
+                FieldKind::Number => Bson::Int32(0),
+                FieldKind::AtLeast(least) | FieldKind::Within(least, _) => Bson::Int32(least),
+                FieldKind::Flag => Bson::Boolean(false),
+                FieldKind::Date => Bson::DateTime(self.made?),
+                FieldKind::Id => Bson::ObjectId(ObjectId::from_bytes([0; 12])),
+                FieldKind::Document => Bson::Document(Document::new()),
+                FieldKind::List(_) | FieldKind::Documents(_) => Bson::Array(Vec::new()),
             }),
             _ => None,
         }
@@ -301,57 +302,59 @@ impl Mender {
         as_type(document).ok()
     }
 
-    fn blame(&mut self, path: &str, value: &Bson, expected: &str, weight: Weight) {
+    fn blame(&mut self, path: &str, value: &Bson, expected: &str, weight: FieldWeight) {
         if let Some(known) = self.flaws.iter_mut().find(|flaw| flaw.path == path) {
-            if weight == Weight::Decides {
+            if weight == FieldWeight::Decides {
                 known.weight = weight;
             }
             return;
         }
-        let what = format!("is {}, not {expected}", named(value));
-        self.flaws.push(Flaw { path: path.to_owned(), what, weight });
+        let what = format!("is {}, not {expected}", name_type(value));
+        self.flaws.push(FieldFlaw { path: path.to_owned(), what, weight });
     }
 }
 
 /// How a value fits its field.
-enum Fit {
+enum FieldFit {
     Fits,
     /// It is spelt otherwise.
     Means(Bson),
     Unfit,
 }
 
-fn read_as(kind: Kind, value: &Bson) -> Fit {
+fn read_as(kind: FieldKind, value: &Bson) -> FieldFit {
     let fits = match (kind, value) {
-        (Kind::Text | Kind::Name | Kind::Email, Bson::String(_))
-        | (Kind::Flag, Bson::Boolean(_))
-        | (Kind::Date, Bson::DateTime(_))
-        | (Kind::Id, Bson::ObjectId(_))
-        | (Kind::Document, Bson::Document(_)) => true,
-        (Kind::Word(words), Bson::String(word)) => words.contains(&word.as_str()),
-        (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), number) => is_a_number(number) && !is_nan(number),
+        (FieldKind::Text | FieldKind::Name | FieldKind::Email, Bson::String(_))
+        | (FieldKind::Flag, Bson::Boolean(_))
+        | (FieldKind::Date, Bson::DateTime(_))
+        | (FieldKind::Id, Bson::ObjectId(_))
+        | (FieldKind::Document, Bson::Document(_)) => true,
+        (FieldKind::Word(words), Bson::String(word)) => words.contains(&word.as_str()),
+        (FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..), number) => {
+            is_a_number(number) && !is_nan(number)
+        }
         _ => false,
     };
-    if fits { Fit::Fits } else { as_mongoose_reads(kind, value).map_or(Fit::Unfit, Fit::Means) }
+    if fits { FieldFit::Fits } else { as_mongoose_reads(kind, value).map_or(FieldFit::Unfit, FieldFit::Means) }
 }
 
 /// What a Mongoose application takes a value of another type for, where that is beyond doubt.
-fn as_mongoose_reads(kind: Kind, value: &Bson) -> Option<Bson> {
+fn as_mongoose_reads(kind: FieldKind, value: &Bson) -> Option<Bson> {
     match (kind, value) {
-        (Kind::Text | Kind::Name, Bson::Int32(_) | Bson::Int64(_)) => Some(value.to_string().into()),
-        (Kind::Text | Kind::Name, Bson::Double(number)) => {
+        (FieldKind::Text | FieldKind::Name, Bson::Int32(_) | Bson::Int64(_)) => Some(value.to_string().into()),
+        (FieldKind::Text | FieldKind::Name, Bson::Double(number)) => {
             let is_whole = number.fract() == 0.0 && number.abs() <= WHOLE_MAX;
             is_whole.then(|| Bson::String(format!("{}", number + 0.0)))
         }
-        (Kind::Text | Kind::Name, Bson::Decimal128(number)) => {
+        (FieldKind::Text | FieldKind::Name, Bson::Decimal128(number)) => {
             let text = number.to_string();
             text.strip_prefix('-').unwrap_or(&text).bytes().all(|byte| byte.is_ascii_digit()).then(|| text.into())
         }
-        (Kind::Number | Kind::AtLeast(_) | Kind::Within(..), Bson::String(text)) => {
+        (FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..), Bson::String(text)) => {
             let number = is_number(text).then(|| text.parse().ok()).flatten();
             number.filter(|number: &f64| number.is_finite()).map(Bson::Double)
         }
-        (Kind::Id, Bson::String(text)) => ObjectId::parse_str(text).ok().map(Bson::ObjectId),
+        (FieldKind::Id, Bson::String(text)) => ObjectId::parse_str(text).ok().map(Bson::ObjectId),
         _ => None,
     }
 }
@@ -367,8 +370,8 @@ const fn is_a_number(value: &Bson) -> bool {
     matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_))
 }
 
-const fn is_number_kind(kind: Kind) -> bool {
-    matches!(kind, Kind::Number | Kind::AtLeast(_) | Kind::Within(..))
+const fn is_number_kind(kind: FieldKind) -> bool {
+    matches!(kind, FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..))
 }
 
 fn is_nan(value: &Bson) -> bool {
@@ -379,22 +382,22 @@ fn is_nan(value: &Bson) -> bool {
     }
 }
 
-fn expected(kind: Kind) -> Cow<'static, str> {
+fn describe_expected(kind: FieldKind) -> Cow<'static, str> {
     Cow::Borrowed(match kind {
-        Kind::Text | Kind::Name => "text",
-        Kind::Email => "an e-mail address",
-        Kind::Word(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
-        Kind::Number | Kind::AtLeast(_) | Kind::Within(..) => "a number",
-        Kind::Flag => "true or false",
-        Kind::Date => "a date",
-        Kind::Id => "an ObjectId",
-        Kind::Document => "an object",
-        Kind::List(_) | Kind::Documents(_) => "a list",
+        FieldKind::Text | FieldKind::Name => "text",
+        FieldKind::Email => "an e-mail address",
+        FieldKind::Word(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
+        FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..) => "a number",
+        FieldKind::Flag => "true or false",
+        FieldKind::Date => "a date",
+        FieldKind::Id => "an ObjectId",
+        FieldKind::Document => "an object",
+        FieldKind::List(_) | FieldKind::Documents(_) => "a list",
     })
 }
 
 /// A value's type, for people. No value is told: it may be personal, or a secret.
-fn named(value: &Bson) -> &'static str {
+fn name_type(value: &Bson) -> &'static str {
     if is_nan(value) { "NaN" } else { type_name(value.element_type()) }
 }
 

@@ -4,15 +4,15 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::alert::document::{Alert, AlertStatus};
+use crate::alert_configuration::AlertConfiguration;
 use crate::audit::AuditEntry;
-use crate::config::AlertConfiguration;
 use crate::conformance::fixtures::TAG_NAMES;
 use crate::money::{Amount, Count};
 use crate::plan::Plan;
 use crate::preference::{AlertPreference, PreferenceStatistics};
 use crate::store::validator::fields;
 use crate::store::{document, read};
-use crate::subscription::{Subscription, Usage};
+use crate::subscription::{Subscription, SubscriptionUsage};
 use crate::time::Time;
 use crate::user::User;
 
@@ -20,7 +20,10 @@ fn id(n: u8) -> ObjectId {
     ObjectId::from_bytes([n; 12])
 }
 
-fn leniently<T: DeserializeOwned>(collection: Collection, document: &Document) -> Result<Reading<T>, Unreadable> {
+fn leniently<T: DeserializeOwned>(
+    collection: Collection,
+    document: &Document,
+) -> Result<DocumentReading<T>, UnreadableDocument> {
     read_leniently(collection, &pack(document).unwrap())
 }
 
@@ -107,7 +110,7 @@ fn null_in_a_field_with_a_default_is_the_default() {
     );
     kept.insert("metadata", Bson::Null);
     kept.insert("status", Bson::Null);
-    let read: Reading<Plan> = leniently(Collection::SubscriptionPlans, &kept).unwrap();
+    let read: DocumentReading<Plan> = leniently(Collection::SubscriptionPlans, &kept).unwrap();
     assert_eq!(read.flaws, []);
     assert!(!read.value.features.priority_support);
     assert_eq!(read.value.features.max_open_trades, Count(Count::MAX));
@@ -115,14 +118,14 @@ fn null_in_a_field_with_a_default_is_the_default() {
 
     let mut kept = subscription();
     kept.insert("subscription", doc! { "autoRenew": Bson::Null, "status": "active", "endDate": Bson::Null });
-    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    let read: DocumentReading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
     assert_eq!((read.flaws.len(), read.value.subscription.auto_renew), (0, false));
 
     let user = doc! {
         "_id": id(1), "email": "a@b.cd", "telegram": { "userId": "1" }, "profile": { "name": "A", "timezone": Bson::Null },
         "preferences": { "trading": { "maxDailyAlerts": f64::INFINITY, "riskLevel": Bson::Null } },
     };
-    let read: Reading<User> = leniently(Collection::Users, &user).unwrap();
+    let read: DocumentReading<User> = leniently(Collection::Users, &user).unwrap();
     assert_eq!(read.flaws, []);
     assert_eq!(read.value.profile.timezone, "UTC");
     assert_eq!(read.value.preferences.trading.max_daily_alerts, Count(Count::MAX));
@@ -135,27 +138,27 @@ fn what_can_be_read_of_a_preference_is_obeyed_and_the_rest_is_told() {
         "preferences",
         doc! { "enabled": false, "customSettings": { "maxPrice": "high", "minPrice": f64::NAN } },
     );
-    let read: Reading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
+    let read: DocumentReading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
     assert!(!read.value.preferences.enabled);
-    let told = read.undecided().unwrap();
+    let told = read.list_undecided().unwrap();
     assert_eq!(
         told,
         "preferences.customSettings.minPrice is NaN, not a number; \
          preferences.customSettings.maxPrice is another text, not a number"
     );
     kept.insert("preferences", doc! { "enabled": false, "customSettings": { "maxPrice": f64::INFINITY } });
-    let read: Reading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
+    let read: DocumentReading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
     assert_eq!((read.flaws.len(), read.value.preferences.enabled), (0, false));
     kept.insert("preferences", 5);
-    let read: Reading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
-    assert_eq!(read.undecided().as_deref(), Some("preferences is a number, not an object"));
+    let read: DocumentReading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
+    assert_eq!(read.list_undecided().as_deref(), Some("preferences is a number, not an object"));
 }
 
 #[test]
 fn what_decides_nothing_is_stood_in_for_and_told() {
     let user = doc! { "_id": id(1), "email": 5, "telegram": Bson::Null, "profile": "none", "status": "active" };
-    let read: Reading<User> = leniently(Collection::Users, &user).unwrap();
-    assert_eq!(read.undecided(), None);
+    let read: DocumentReading<User> = leniently(Collection::Users, &user).unwrap();
+    assert_eq!(read.list_undecided(), None);
     assert_eq!(read.value.email, "");
     let told: Vec<&str> = read.flaws.iter().map(|flaw| flaw.path.as_str()).collect();
     assert_eq!(told, ["profile", "email", "telegram.userId"]);
@@ -166,8 +169,8 @@ fn what_stands_in_the_place_of_many_fields_weighs_as_the_weightiest() {
     let mut kept = subscription();
     kept.insert("subscription", doc! { "status": "active" });
     kept.insert("payment", "rejected");
-    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
-    assert_eq!(read.undecided().as_deref(), Some("payment is another text, not an object"));
+    let read: DocumentReading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    assert_eq!(read.list_undecided().as_deref(), Some("payment is another text, not an object"));
 }
 
 #[test]
@@ -178,15 +181,15 @@ fn what_is_no_object_is_not_read_as_an_empty_one() {
         for other in lists.into_iter().chain(every_type()).filter(is_other) {
             let mut kept = preference();
             crate::reading::put_at(&mut kept, level, other.clone());
-            let read: Reading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
-            let told = read.undecided().unwrap_or_default();
+            let read: DocumentReading<AlertPreference> = leniently(Collection::UserAlertPreferences, &kept).unwrap();
+            let told = read.list_undecided().unwrap_or_default();
             assert!(told.starts_with(&format!("{level} is ")) && told.ends_with(", not an object"), "{told} {other:?}");
         }
     }
     let mut kept = subscription();
     kept.insert("alertcast", vec![Bson::from(id(9))]);
-    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
-    assert_eq!(read.undecided().as_deref(), Some("alertcast is a list, not an object"));
+    let read: DocumentReading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    assert_eq!(read.list_undecided().as_deref(), Some("alertcast is a list, not an object"));
 }
 
 #[test]
@@ -207,7 +210,7 @@ fn another_type_is_read_as_mongoose_has_it_where_that_is_beyond_doubt() {
             "_id": id(1), "email": "a@example.com", "profile": { "name": "A", "phone": number.clone() },
             "telegram": { "userId": number.clone(), "chatId": number.clone() },
         };
-        let read: Reading<User> = leniently(Collection::Users, &user).unwrap();
+        let read: DocumentReading<User> = leniently(Collection::Users, &user).unwrap();
         let telegram = &read.value.telegram;
         let told = (telegram.chat_id.as_deref(), read.value.profile.phone.as_deref());
         assert_eq!(told, (text, text), "{number:?}");
@@ -231,8 +234,8 @@ fn another_type_is_read_as_mongoose_has_it_where_that_is_beyond_doubt() {
             "_id": id(1), "email": "a@example.com", "profile": { "name": "A" }, "telegram": { "userId": "1" },
             "preferences": limit,
         };
-        let read: Reading<User> = leniently(Collection::Users, &user).unwrap();
-        let told = read.undecided().is_none().then_some(read.value.preferences.trading.max_daily_alerts.0);
+        let read: DocumentReading<User> = leniently(Collection::Users, &user).unwrap();
+        let told = read.list_undecided().is_none().then_some(read.value.preferences.trading.max_daily_alerts.0);
         assert_eq!(told, number, "{text:?}");
     }
 }
@@ -253,11 +256,11 @@ fn what_alertcast_keeps_is_left_out_piece_by_piece() {
     let mut kept = subscription();
     let picks = Bson::Array(vec![id(9).into()]);
     kept.insert("alertcast", doc! { "picks": picks, "approvedByAdmin": true });
-    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    let read: DocumentReading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
     assert_eq!(read.value.alertcast.picks, Some(vec![crate::id::ConfigId(id(9))]));
     assert_eq!(read.flaws.len(), 1);
     kept.insert("alertcast", Bson::Null);
-    let read: Reading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
+    let read: DocumentReading<Subscription> = leniently(Collection::UserSubscriptions, &kept).unwrap();
     assert_eq!(read.flaws, []);
 }
 
@@ -268,7 +271,7 @@ fn of_statistics_only_what_cannot_be_read_is_left_out() {
         let mut kept = subscription();
         kept.insert("usage", doc! { "alertsReceived": bad, "tradesOpened": 3, "lastActivityAt": at });
         let read: Subscription = read(Collection::UserSubscriptions, kept).unwrap();
-        let want = Usage { alerts_received: Count(0), trades_opened: Count(3), last_activity_at: Some(at) };
+        let want = SubscriptionUsage { alerts_received: Count(0), trades_opened: Count(3), last_activity_at: Some(at) };
         assert_eq!(read.usage, want);
     }
     for bad in [Bson::Null, "none".into(), Bson::Array(Vec::new()), 1.into()] {

@@ -12,7 +12,7 @@ use crate::store::{Collection, StoreError};
 
 /// A document that cannot be read. Every other goes on without it.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Unreadable {
+pub struct UnreadableDocument {
     pub collection: Collection,
     /// Its `_id`; null where not even that can be read.
     pub id: Bson,
@@ -20,7 +20,7 @@ pub struct Unreadable {
     pub cause: String,
 }
 
-impl Unreadable {
+impl UnreadableDocument {
     /// An alert with something else than a status where that should be, or with nothing.
     pub fn stray_alert(document: &Document) -> Self {
         let id = document.get("_id").cloned().unwrap_or(Bson::Null);
@@ -51,34 +51,34 @@ impl Unreadable {
     }
 }
 
-impl fmt::Display for Unreadable {
+impl fmt::Display for UnreadableDocument {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}: {}", self.collection, self.id_text(), self.cause)
     }
 }
 
-impl From<Unreadable> for StoreError {
-    fn from(unreadable: Unreadable) -> Self {
+impl From<UnreadableDocument> for StoreError {
+    fn from(unreadable: UnreadableDocument) -> Self {
         Self::Corrupt(unreadable.to_string())
     }
 }
 
 /// What a question found: what can be read, and what cannot.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Found<T> {
+pub struct ReadableDocuments<T> {
     pub readable: Vec<T>,
-    pub unreadable: Vec<Unreadable>,
+    pub unreadable: Vec<UnreadableDocument>,
 }
 
-impl<T> Default for Found<T> {
+impl<T> Default for ReadableDocuments<T> {
     fn default() -> Self {
         Self { readable: Vec::new(), unreadable: Vec::new() }
     }
 }
 
-impl<T> Found<T> {
+impl<T> ReadableDocuments<T> {
     /// Takes up what was read, or could not be.
-    pub fn add(&mut self, read: Result<T, Unreadable>) {
+    pub fn add(&mut self, read: Result<T, UnreadableDocument>) {
         match read {
             Ok(value) => self.readable.push(value),
             Err(unreadable) => self.unreadable.push(unreadable),
@@ -91,8 +91,8 @@ impl<T> Found<T> {
     }
 }
 
-impl<T> FromIterator<Result<T, Unreadable>> for Found<T> {
-    fn from_iter<I: IntoIterator<Item = Result<T, Unreadable>>>(read: I) -> Self {
+impl<T> FromIterator<Result<T, UnreadableDocument>> for ReadableDocuments<T> {
+    fn from_iter<I: IntoIterator<Item = Result<T, UnreadableDocument>>>(read: I) -> Self {
         let mut found = Self::default();
         read.into_iter().for_each(|one| found.add(one));
         found
@@ -108,8 +108,8 @@ pub struct UnreadableLog {
 
 #[derive(Debug, Default)]
 struct LogInner {
-    known: BTreeMap<(Collection, String), Unreadable>,
-    news: Vec<Unreadable>,
+    known: BTreeMap<(Collection, String), UnreadableDocument>,
+    news: Vec<UnreadableDocument>,
 }
 
 /// More documents are not remembered: whoever has so many has one cause for them.
@@ -117,7 +117,7 @@ const KNOWN_MAX: usize = 10_000;
 
 impl UnreadableLog {
     /// A document cannot be read.
-    pub fn note(&self, unreadable: Unreadable) {
+    pub fn note(&self, unreadable: UnreadableDocument) {
         let mut inner = self.lock();
         let key = (unreadable.collection, unreadable.id_text());
         let is_known = inner.known.get(&key).is_some_and(|known| known.cause == unreadable.cause);
@@ -129,13 +129,13 @@ impl UnreadableLog {
     }
 
     /// Notes what could not be read; answers what could.
-    pub fn sift<T>(&self, found: Found<T>) -> Vec<T> {
+    pub fn sift<T>(&self, found: ReadableDocuments<T>) -> Vec<T> {
         found.unreadable.into_iter().for_each(|unreadable| self.note(unreadable));
         found.readable
     }
 
     /// What was noted since this was asked last.
-    pub fn take_news(&self) -> Vec<Unreadable> {
+    pub fn take_news(&self) -> Vec<UnreadableDocument> {
         std::mem::take(&mut self.lock().news)
     }
 
@@ -145,7 +145,7 @@ impl UnreadableLog {
     }
 
     /// Everything that is known to be unreadable, by collection.
-    pub fn known(&self) -> Vec<Unreadable> {
+    pub fn list_known(&self) -> Vec<UnreadableDocument> {
         self.lock().known.values().cloned().collect()
     }
 

@@ -12,7 +12,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bson::{Bson, Document};
 
-use super::{Result, UsageIncrement, Write, document};
+use super::{DocumentWrite, StoreResult, UsageIncrement, document};
 use crate::alert::document::Alert;
 use crate::delivery::{Delivery, MessageKind};
 use crate::id::{AlertId, DeliveryId, UserId};
@@ -30,24 +30,24 @@ pub struct TradeClose {
     pub deliveries: Vec<Delivery>,
     pub usage: Vec<UsageIncrement>,
     pub now: Time,
-    pub also: Vec<Write>,
+    pub also: Vec<DocumentWrite>,
 }
 
 /// A delivery that ended unsent, to be sent again.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Resend {
+pub struct ResendRequest {
     pub delivery: DeliveryId,
     pub due_at: Time,
     pub deadline_at: Time,
     /// For a replacement, until when its entry may be followed; others have none.
     pub entry_deadline_at: Option<Time>,
     pub now: Time,
-    pub also: Vec<Write>,
+    pub also: Vec<DocumentWrite>,
 }
 
 /// What became of a delivery that was to be sent again.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Resent {
+pub enum ResendOutcome {
     /// It is pending.
     Queued(Box<Delivery>),
     /// An entry whose trade has ended: there is nothing to follow. Nothing was written.
@@ -63,7 +63,7 @@ pub struct AcceptRefused {
     /// by the store.
     pub alert: Alert,
     pub now: Time,
-    pub also: Vec<Write>,
+    pub also: Vec<DocumentWrite>,
 }
 
 /// A person, to be erased.
@@ -73,12 +73,12 @@ pub struct EraseUser {
     pub now: Time,
     /// What the user's document must still hold (field, value; null: absent or null); else `Conflict`.
     pub expect: Vec<(String, Bson)>,
-    pub also: Vec<Write>,
+    pub also: Vec<DocumentWrite>,
 }
 
 /// What erasing a person came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Erased {
+pub struct ErasureOutcome {
     /// Subscriptions that were active or pending.
     pub subscriptions_cancelled: u64,
     /// Deliveries that waited.
@@ -95,11 +95,11 @@ pub struct Erased {
 
 /// What the operators need.
 #[async_trait]
-pub trait Actions: Send + Sync + fmt::Debug {
+pub trait OperatorActions: Send + Sync + fmt::Debug {
     /// Ends a trade, queues the messages about it and counts them. `Conflict` where the trade is not open, or its
     /// `alertcast.rev` is not `rev_seen` (none kept counts as 0). A chunk that saw the trade open is refused afterwards,
     /// and planned anew. Configurations count nothing: MANUAL is neither a take profit nor a stop loss.
-    async fn close_trade(&self, close: TradeClose) -> Result<()>;
+    async fn close_trade(&self, close: TradeClose) -> StoreResult<()>;
 
     /// Makes a delivery pending again that is `expired` or `dead`; `Conflict` where it is in another state or not kept
     /// any more. Its attempts and the mark of a possible repeat stay. What followed from its end is taken back:
@@ -107,16 +107,16 @@ pub trait Actions: Send + Sync + fmt::Debug {
     /// - where it is an entry or replacement, or an exit that tells its entry too, and the trade is marked
     ///   `alertcast.unreached`, the mark is lifted (`rev` raised) and the subscriber's counters are raised again. Such a
     ///   trade may then stand above the limit of open trades.
-    async fn resend(&self, resend: Resend) -> Result<Resent>;
+    async fn resend(&self, resend: ResendRequest) -> StoreResult<ResendOutcome>;
 
     /// Makes an alert `received` whose status is `failed`; `Conflict` where it is in another or not kept. It takes its
     /// place behind all alerts of its configuration that have been accepted (`alertcast.seq`), `refusedFor` is removed
     /// and its attempts begin anew. A parked alert goes on behind its cursor. What others keep in the document stays.
-    async fn accept_refused(&self, accept: AcceptRefused) -> Result<()>;
+    async fn accept_refused(&self, accept: AcceptRefused) -> StoreResult<()>;
 
     /// Whether anything is kept that happened to the user: a subscription, a trade, a delivery or a quota (and so a
     /// decision, which is made only about subscribers and holders). Without it the document can be deleted.
-    async fn has_history(&self, user: UserId) -> Result<bool>;
+    async fn has_history(&self, user: UserId) -> StoreResult<bool>;
 
     /// Erases a person and keeps the numbers: see [`erasure`](crate::erasure) for what becomes of each document.
     /// `Conflict` where there is no such user, or `expect` does not hold.
@@ -128,23 +128,23 @@ pub trait Actions: Send + Sync + fmt::Debug {
     /// `also`. A message that is being sent goes on; its recipient is taken from the record.
     ///
     /// Trades stay, the open ones too: an exit ends them silently.
-    async fn erase_user(&self, erase: EraseUser) -> Result<Erased>;
+    async fn erase_user(&self, erase: EraseUser) -> StoreResult<ErasureOutcome>;
 }
 
 /// What sending a delivery again means for its trade: whether the mark of being unreached is lifted.
 ///
 /// # Errors
 /// The answer, where it is not to be sent again.
-pub fn lifts_mark(delivery: &Delivery, trade: Option<&Trade>) -> std::result::Result<bool, Resent> {
+pub fn lifts_mark(delivery: &Delivery, trade: Option<&Trade>) -> std::result::Result<bool, ResendOutcome> {
     let Some(trade) = trade else { return Ok(false) };
     let announces = matches!(delivery.kind, MessageKind::Entry | MessageKind::Replacement);
     if announces && trade.status != TradeStatus::Open {
-        return Err(Resent::TradeEnded);
+        return Err(ResendOutcome::TradeEnded);
     }
     let tells_entry = announces || delivery.combines.is_some();
     match (trade.alertcast.unreached, tells_entry, delivery.kind) {
         (true, true, _) => Ok(true),
-        (true, false, MessageKind::Exit) => Err(Resent::NeverEntered),
+        (true, false, MessageKind::Exit) => Err(ResendOutcome::NeverEntered),
         _ => Ok(false),
     }
 }
@@ -154,7 +154,7 @@ pub fn lifts_mark(delivery: &Delivery, trade: Option<&Trade>) -> std::result::Re
 ///
 /// # Errors
 /// `Corrupt` where an alert has no form as a document, which is a defect.
-pub fn acceptance(kept: &Alert, accepted: &Alert) -> Result<(Document, Vec<String>)> {
+pub fn acceptance(kept: &Alert, accepted: &Alert) -> StoreResult<(Document, Vec<String>)> {
     let mut after = accepted.clone();
     after.alertcast.refused_for.clear();
     after.alertcast.attempts = Count(0);

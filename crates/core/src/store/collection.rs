@@ -4,8 +4,8 @@ use std::fmt;
 
 use bson::Bson;
 
-use super::validator::Weight;
-use super::{Result, StoreError};
+use super::validator::FieldWeight;
+use super::{StoreError, StoreResult};
 
 /// A collection of documents; in the embedded store a table of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,10 +90,10 @@ impl Collection {
     }
 
     /// What it means that something cannot be read which Alertcast keeps in its documents under `alertcast`.
-    pub const fn own_weight(self) -> Weight {
+    pub const fn own_weight(self) -> FieldWeight {
         match self {
-            Self::Users | Self::AlertConfigurations | Self::AdminUsers => Weight::Told,
-            _ => Weight::Decides,
+            Self::Users | Self::AlertConfigurations | Self::AdminUsers => FieldWeight::Told,
+            _ => FieldWeight::Decides,
         }
     }
 
@@ -113,8 +113,8 @@ impl Collection {
     ///
     /// # Errors
     /// `Corrupt` where they are neither `_id` nor the fields of an index that is unique, or that our own writes keep so.
-    pub fn check_unique_by(self, fields: &[(&str, Bson)]) -> Result<()> {
-        let is_of_these = |index: &Index| {
+    pub fn check_unique_by(self, fields: &[(&str, Bson)]) -> StoreResult<()> {
+        let is_of_these = |index: &IndexDeclaration| {
             index.keys.len() == fields.len() && fields.iter().all(|(f, _)| index.keys.iter().any(|key| key.0 == *f))
         };
         let mut unique = self.indexes().iter().filter(|index| index.unique || index.guards.is_some());
@@ -126,7 +126,7 @@ impl Collection {
     }
 
     /// Its indexes.
-    pub const fn indexes(self) -> &'static [Index] {
+    pub const fn indexes(self) -> &'static [IndexDeclaration] {
         match self {
             Self::Users => USERS,
             Self::SubscriptionPlans => PLANS,
@@ -148,23 +148,25 @@ impl Collection {
     }
 
     /// Its references that must lead somewhere (seed 5.2, and those that the seed's `required` refs imply).
-    pub const fn references(self) -> &'static [Reference] {
+    pub const fn references(self) -> &'static [FieldReference] {
         match self {
             Self::UserSubscriptions => &[
-                Reference { field: "userId", to: Self::Users },
-                Reference { field: "subscriptionPlanId", to: Self::SubscriptionPlans },
+                FieldReference { field: "userId", to: Self::Users },
+                FieldReference { field: "subscriptionPlanId", to: Self::SubscriptionPlans },
             ],
             Self::UserAlertPreferences => &[
-                Reference { field: "userId", to: Self::Users },
-                Reference { field: "subscriptionId", to: Self::UserSubscriptions },
-                Reference { field: "alertConfigId", to: Self::AlertConfigurations },
+                FieldReference { field: "userId", to: Self::Users },
+                FieldReference { field: "subscriptionId", to: Self::UserSubscriptions },
+                FieldReference { field: "alertConfigId", to: Self::AlertConfigurations },
             ],
             Self::Trades => &[
-                Reference { field: "userId", to: Self::Users },
-                Reference { field: "alertConfigId", to: Self::AlertConfigurations },
+                FieldReference { field: "userId", to: Self::Users },
+                FieldReference { field: "alertConfigId", to: Self::AlertConfigurations },
             ],
-            Self::ApiTokens => &[Reference { field: "adminId", to: Self::AdminUsers }],
-            Self::SubscriptionPlans => &[Reference { field: "alertConfigurations", to: Self::AlertConfigurations }],
+            Self::ApiTokens => &[FieldReference { field: "adminId", to: Self::AdminUsers }],
+            Self::SubscriptionPlans => {
+                &[FieldReference { field: "alertConfigurations", to: Self::AlertConfigurations }]
+            }
             _ => &[],
         }
     }
@@ -178,22 +180,22 @@ impl fmt::Display for Collection {
 
 /// A field (or each element of a list) that holds the id of a document in another collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reference {
+pub struct FieldReference {
     pub field: &'static str,
     pub to: Collection,
 }
 
 /// Which way a key sorts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum SortDirection {
     Up,
     Down,
 }
 
 /// One index. Keys are dotted paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Index {
-    pub keys: &'static [(&'static str, Direction)],
+pub struct IndexDeclaration {
+    pub keys: &'static [(&'static str, SortDirection)],
     pub unique: bool,
     /// Only documents whose field has one of these values are in it.
     pub only: Option<(&'static str, &'static [&'static str])>,
@@ -205,7 +207,7 @@ pub struct Index {
     pub source: IndexSource,
     /// For an index that the embedded store leaves out: the keys of the one that covers it, as a prefix or read the
     /// other way.
-    pub covered_by: Option<&'static [(&'static str, Direction)]>,
+    pub covered_by: Option<&'static [(&'static str, SortDirection)]>,
     /// No two documents that we write have the same value in its only key, though the index itself lets it pass (other
     /// applications write the collection too): `Documents::write` sees to it. Here stands the field that is told then.
     pub guards: Option<&'static str>,
@@ -220,12 +222,12 @@ pub enum IndexSource {
     Alertcast,
 }
 
-use Direction::{Down, Up};
+use SortDirection::{Down, Up};
 
-type Keys = &'static [(&'static str, Direction)];
+type IndexKeys = &'static [(&'static str, SortDirection)];
 
-const fn index(keys: Keys) -> Index {
-    Index {
+const fn index(keys: IndexKeys) -> IndexDeclaration {
+    IndexDeclaration {
         keys,
         unique: false,
         only: None,
@@ -237,7 +239,7 @@ const fn index(keys: Keys) -> Index {
     }
 }
 
-impl Index {
+impl IndexDeclaration {
     const fn unique(self) -> Self {
         Self { unique: true, ..self }
     }
@@ -246,7 +248,7 @@ impl Index {
         Self { source: IndexSource::Alertcast, ..self }
     }
 
-    const fn covered_by(self, keys: Keys) -> Self {
+    const fn covered_by(self, keys: IndexKeys) -> Self {
         Self { covered_by: Some(keys), ..self }
     }
 
@@ -254,7 +256,7 @@ impl Index {
         Self { only: Some((field, values)), ..self }
     }
 
-    const fn guarding(self, field: &'static str) -> Self {
+    const fn guard_field(self, field: &'static str) -> Self {
         Self { guards: Some(field), ..self }
     }
 
@@ -263,7 +265,7 @@ impl Index {
     }
 }
 
-const USERS: &[Index] = &[
+const USERS: &[IndexDeclaration] = &[
     index(&[("email", Up)]).unique(),
     index(&[("telegram.userId", Up)]).unique(),
     index(&[("telegram.chatId", Up)]),
@@ -276,20 +278,20 @@ const USERS: &[Index] = &[
     index(BLOCKED_ID).ours(),
     index(BOUNCED_ID).ours(),
 ];
-const BLOCKED_ID: Keys = &[("alertcast.chatBlockedAt", Up), ("_id", Up)];
-const BOUNCED_ID: Keys = &[("alertcast.emailBouncedAt", Up), ("_id", Up)];
-const CREATED_ID: Keys = &[("createdAt", Up), ("_id", Up)];
-const STATUS_ID: Keys = &[("status", Up), ("_id", Up)];
+const BLOCKED_ID: IndexKeys = &[("alertcast.chatBlockedAt", Up), ("_id", Up)];
+const BOUNCED_ID: IndexKeys = &[("alertcast.emailBouncedAt", Up), ("_id", Up)];
+const CREATED_ID: IndexKeys = &[("createdAt", Up), ("_id", Up)];
+const STATUS_ID: IndexKeys = &[("status", Up), ("_id", Up)];
 
-const PLANS: &[Index] = &[
+const PLANS: &[IndexDeclaration] = &[
     index(&[("name", Up)]).unique(),
     index(&[("status", Up)]),
     index(&[("metadata.displayOrder", Up)]),
     index(&[("pricing.amount", Up)]),
 ];
 
-const SYMBOL_TIMEFRAME_STRATEGY: Keys = &[("symbol", Up), ("timeframe", Up), ("strategy", Up)];
-const CONFIGS: &[Index] = &[
+const SYMBOL_TIMEFRAME_STRATEGY: IndexKeys = &[("symbol", Up), ("timeframe", Up), ("strategy", Up)];
+const CONFIGS: &[IndexDeclaration] = &[
     index(SYMBOL_TIMEFRAME_STRATEGY).unique(),
     index(&[("status", Up)]),
     index(&[("symbol", Up)]).covered_by(SYMBOL_TIMEFRAME_STRATEGY),
@@ -297,8 +299,8 @@ const CONFIGS: &[Index] = &[
     index(&[("strategy", Up)]),
 ];
 
-const USER_STATUS_END: Keys = &[("userId", Up), ("subscription.status", Up), ("subscription.endDate", Up)];
-const SUBSCRIPTIONS: &[Index] = &[
+const USER_STATUS_END: IndexKeys = &[("userId", Up), ("subscription.status", Up), ("subscription.endDate", Up)];
+const SUBSCRIPTIONS: &[IndexDeclaration] = &[
     index(&[("userId", Up)]).covered_by(USER_STATUS_END),
     index(&[("subscriptionPlanId", Up)]).covered_by(PLAN_ID),
     index(&[("payment.transactionId", Up)]).unique(),
@@ -312,14 +314,14 @@ const SUBSCRIPTIONS: &[Index] = &[
     index(PAYMENT_STATUS_ID).ours(),
     index(SUBSCRIPTION_STATUS_END).ours(),
     // A transaction id is used once, whatever its case.
-    index(&[("alertcast.transactionKey", Up)]).ours().guarding("payment.transactionId"),
+    index(&[("alertcast.transactionKey", Up)]).ours().guard_field("payment.transactionId"),
 ];
-const PLAN_ID: Keys = &[("subscriptionPlanId", Up), ("_id", Up)];
-const PAYMENT_STATUS_ID: Keys = &[("payment.status", Up), ("_id", Up)];
-const SUBSCRIPTION_STATUS_END: Keys = &[("subscription.status", Up), ("subscription.endDate", Up)];
+const PLAN_ID: IndexKeys = &[("subscriptionPlanId", Up), ("_id", Up)];
+const PAYMENT_STATUS_ID: IndexKeys = &[("payment.status", Up), ("_id", Up)];
+const SUBSCRIPTION_STATUS_END: IndexKeys = &[("subscription.status", Up), ("subscription.endDate", Up)];
 
-const USER_CONFIG: Keys = &[("userId", Up), ("alertConfigId", Up)];
-const PREFERENCES: &[Index] = &[
+const USER_CONFIG: IndexKeys = &[("userId", Up), ("alertConfigId", Up)];
+const PREFERENCES: &[IndexDeclaration] = &[
     index(&[("userId", Up)]).covered_by(USER_CONFIG),
     index(&[("subscriptionId", Up)]),
     index(&[("alertConfigId", Up)]).covered_by(CONFIG_ID),
@@ -328,11 +330,11 @@ const PREFERENCES: &[Index] = &[
     // A configuration's preferences, as a list.
     index(CONFIG_ID).ours(),
 ];
-const CONFIG_ID: Keys = &[("alertConfigId", Up), ("_id", Up)];
+const CONFIG_ID: IndexKeys = &[("alertConfigId", Up), ("_id", Up)];
 
-const USER_STATUS: Keys = &[("userId", Up), ("status", Up)];
-const CONFIG_STATUS_USER: Keys = &[("alertConfigId", Up), ("status", Up), ("userId", Up)];
-const TRADES: &[Index] = &[
+const USER_STATUS: IndexKeys = &[("userId", Up), ("status", Up)];
+const CONFIG_STATUS_USER: IndexKeys = &[("alertConfigId", Up), ("status", Up), ("userId", Up)];
+const TRADES: &[IndexDeclaration] = &[
     index(&[("tradeNumber", Up)]),
     index(&[("userId", Up)]).covered_by(USER_STATUS),
     index(&[("alertConfigId", Up)]).covered_by(CONFIG_STATUS_USER),
@@ -352,13 +354,13 @@ const TRADES: &[Index] = &[
     index(SYMBOL_OPENED).ours(),
     index(&[("alertConfigId", Up), ("timestamps.openedAt", Up)]).ours(),
 ];
-const STATUS_OPENED: Keys = &[("status", Up), ("timestamps.openedAt", Up)];
-const SYMBOL_OPENED: Keys = &[("tradeData.symbol", Up), ("timestamps.openedAt", Up)];
+const STATUS_OPENED: IndexKeys = &[("status", Up), ("timestamps.openedAt", Up)];
+const SYMBOL_OPENED: IndexKeys = &[("tradeData.symbol", Up), ("timestamps.openedAt", Up)];
 
-const RECEIVED: Keys = &[("webhook.receivedAt", Up)];
-const ALERT_NAMED: Keys =
+const RECEIVED: IndexKeys = &[("webhook.receivedAt", Up)];
+const ALERT_NAMED: IndexKeys =
     &[("alertData.symbol", Up), ("alertData.timeframe", Up), ("alertData.strategy", Up), ("webhook.receivedAt", Down)];
-const ALERTS: &[Index] = &[
+const ALERTS: &[IndexDeclaration] = &[
     index(RECEIVED),
     index(&[("alertData.symbol", Up)]).covered_by(SYMBOL_RECEIVED),
     index(&[("alertData.timeframe", Up)]),
@@ -380,15 +382,15 @@ const ALERTS: &[Index] = &[
     index(SIGNAL_RECEIVED).ours(),
     index(PROCESSING_RECEIVED).ours(),
 ];
-const SYMBOL_RECEIVED: Keys = &[("alertData.symbol", Up), ("webhook.receivedAt", Up)];
-const SIGNAL_RECEIVED: Keys = &[("alertData.signal", Up), ("webhook.receivedAt", Up)];
-const PROCESSING_RECEIVED: Keys = &[("processing.status", Up), ("webhook.receivedAt", Up)];
-const CONFIG_RECEIVED: Keys = &[("processing.alertConfigId", Up), ("webhook.receivedAt", Down)];
+const SYMBOL_RECEIVED: IndexKeys = &[("alertData.symbol", Up), ("webhook.receivedAt", Up)];
+const SIGNAL_RECEIVED: IndexKeys = &[("alertData.signal", Up), ("webhook.receivedAt", Up)];
+const PROCESSING_RECEIVED: IndexKeys = &[("processing.status", Up), ("webhook.receivedAt", Up)];
+const CONFIG_RECEIVED: IndexKeys = &[("processing.alertConfigId", Up), ("webhook.receivedAt", Down)];
 
-const ADMINS: &[Index] =
+const ADMINS: &[IndexDeclaration] =
     &[index(&[("username", Up)]).unique(), index(&[("email", Up)]).unique(), index(&[("status", Up)])];
 
-const DELIVERIES: &[Index] = &[
+const DELIVERIES: &[IndexDeclaration] = &[
     index(&[("key", Up)]).unique().ours(),
     // A lane's queue, in the order of sending.
     index(&[("lane", Up), ("priority", Up), ("queuedAt", Up), ("rotation", Up), ("dueAt", Up)])
@@ -409,27 +411,27 @@ const DELIVERIES: &[Index] = &[
     index(&[("userId", Up)]).ours(),
 ];
 
-const DECISIONS: &[Index] = &[index(&[("alertId", Up), ("firstUser", Up)]).unique().ours()];
+const DECISIONS: &[IndexDeclaration] = &[index(&[("alertId", Up), ("firstUser", Up)]).unique().ours()];
 
-const INTAKE_KEYS: &[Index] = &[index(&[("until", Up)]).ttl().ours()];
+const INTAKE_KEYS: &[IndexDeclaration] = &[index(&[("until", Up)]).ttl().ours()];
 
-const API_TOKENS: &[Index] = &[index(&[("digest", Up)]).unique().ours(), index(&[("adminId", Up)]).ours()];
+const API_TOKENS: &[IndexDeclaration] = &[index(&[("digest", Up)]).unique().ours(), index(&[("adminId", Up)]).ours()];
 
-const AUDIT: &[Index] = &[
+const AUDIT: &[IndexDeclaration] = &[
     index(&[("at", Up)]).ours(),
     index(&[("adminId", Up), ("at", Up)]).ours(),
     // What was done to one document.
     index(&[("documentId", Up), ("at", Up)]).ours(),
 ];
 
-const IDEMPOTENCY: &[Index] = &[
+const IDEMPOTENCY: &[IndexDeclaration] = &[
     index(&[("until", Up)]).ttl().ours(),
     // Answers that tell of a person, when that one is erased.
     index(&[("userId", Up)]).ours(),
 ];
 
-const REJECTED: &[Index] = &[index(RECEIVED_TOP).ours()];
-const RECEIVED_TOP: Keys = &[("receivedAt", Up)];
+const REJECTED: &[IndexDeclaration] = &[index(RECEIVED_TOP).ours()];
+const RECEIVED_TOP: IndexKeys = &[("receivedAt", Up)];
 
 #[cfg(test)]
 mod tests {
@@ -442,7 +444,7 @@ mod tests {
                 let Some(cover) = index.covered_by else { continue };
                 let standing = collection.indexes().iter().find(|other| other.keys == cover).unwrap();
                 assert_eq!(standing.covered_by, None, "{collection} {:?}", index.keys);
-                let same = |(a, b): (&(&str, Direction), &(&str, Direction))| a.0 == b.0;
+                let same = |(a, b): (&(&str, SortDirection), &(&str, SortDirection))| a.0 == b.0;
                 assert!(index.keys.len() <= cover.len() && index.keys.iter().zip(cover).all(same));
             }
         }

@@ -7,14 +7,14 @@ use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document};
 
-use super::{Collection, ListPage, ListQuery, Result, StoreError};
+use super::{Collection, ListPage, ListQuery, StoreError, StoreResult};
 use crate::decision::DecisionChunk;
 use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId, UserId};
 
 /// One change of one document. The store sets nothing of its own accord: ids and times come with it.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Write {
+pub enum DocumentWrite {
     Insert {
         collection: Collection,
         document: Document,
@@ -38,7 +38,7 @@ pub enum Write {
 
 /// A document of a collection that the audience is made of has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct AudienceChange {
     pub seq: i64,
     pub collection: Collection,
     pub id: ObjectId,
@@ -58,58 +58,62 @@ pub struct OpenTrades {
 
 /// Documents as such: what the audience is loaded from, and what import, console and backup are made of.
 #[async_trait]
-pub trait Documents: Send + Sync + fmt::Debug {
+pub trait DocumentStore: Send + Sync + fmt::Debug {
     /// Creates what is missing of collections, indexes and validators. Repeatable; several processes may do it at once.
     /// `SetupRefused`, and nothing is changed, where what stands there does not allow it.
-    async fn setup(&self) -> Result<()>;
+    async fn setup(&self) -> StoreResult<()>;
 
     /// The documents with these ids, in any order; those that do not exist are left out.
-    async fn get(&self, collection: Collection, ids: &[ObjectId]) -> Result<Vec<Document>>;
+    async fn get(&self, collection: Collection, ids: &[ObjectId]) -> StoreResult<Vec<Document>>;
 
     /// The next documents above `after`, by id; of a collection whose ids are `ObjectId`s (not of `intake_keys`,
     /// `changes`, `leases` and `secrets`).
-    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> Result<Vec<Document>>;
+    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>>;
 
     /// The document that has these values in the fields of one of the collection's unique indexes, or of one that our own
     /// writes keep unique; or that has this `_id`, whatever its type.
-    async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> Result<Option<Document>>;
+    async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>>;
 
     /// The subscriber with this Telegram id: of the document only `_id` and [`PROFILE_FIELDS`] (seed 6.3).
-    async fn find_profile(&self, telegram_user_id: &str) -> Result<Option<Document>>;
+    async fn find_profile(&self, telegram_user_id: &str) -> StoreResult<Option<Document>>;
 
     /// How many trades a user has open in each configuration, by its id; with the configuration, where there still is one
     /// (seed 6.3).
-    async fn open_trades_by_config(&self, user: UserId) -> Result<Vec<OpenTrades>>;
+    async fn open_trades_by_config(&self, user: UserId) -> StoreResult<Vec<OpenTrades>>;
 
     /// One page of a list: see [`listing`].
-    async fn list(&self, query: &ListQuery) -> Result<ListPage>;
+    async fn list(&self, query: &ListQuery) -> StoreResult<ListPage>;
 
     /// How many documents there are.
-    async fn count(&self, collection: Collection) -> Result<u64>;
+    async fn count(&self, collection: Collection) -> StoreResult<u64>;
 
     /// Applies all or nothing. Checks unique indexes, and those that only our own writes keep unique
     /// ([`guards`](super::collection::Index::guards)) (`AlreadyExists`), and the references of seed 5.2
     /// (`MissingReference`; documents earlier in the list count), and appends to the change log where the audience is
     /// concerned.
-    async fn write(&self, writes: Vec<Write>) -> Result<()>;
+    async fn write(&self, writes: Vec<DocumentWrite>) -> StoreResult<()>;
 
     /// The change log above `seq`, in order.
-    async fn changes_since(&self, seq: i64, limit: usize) -> Result<Vec<Change>>;
+    async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<AudienceChange>>;
 
     /// The change log's end.
-    async fn last_change(&self) -> Result<i64>;
+    async fn last_change(&self) -> StoreResult<i64>;
 
     /// The decisions on one alert, by user: the next chunks that have a user above `after`. The decision about one user
     /// is in the first chunk above the id before theirs.
-    async fn decisions(&self, alert: AlertId, after: Option<UserId>, limit_chunks: usize)
-    -> Result<Vec<DecisionChunk>>;
+    async fn decisions(
+        &self,
+        alert: AlertId,
+        after: Option<UserId>,
+        limit_chunks: usize,
+    ) -> StoreResult<Vec<DecisionChunk>>;
 
     /// The deliveries that one alert caused, results among them, above `after`, in the order of their keys.
-    async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> Result<Vec<Delivery>>;
+    async fn deliveries_of(&self, alert: AlertId, after: Option<&[u8]>, limit: usize) -> StoreResult<Vec<Delivery>>;
 
     /// The key kept under that name; where there is none, `fresh`, which is then kept. Exact under concurrency: of
     /// several first calls everybody is answered the same key.
-    async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> Result<[u8; 32]>;
+    async fn signing_key(&self, name: &str, fresh: [u8; 32]) -> StoreResult<[u8; 32]>;
 }
 
 /// A key as the store keeps it: the `secrets` document.
@@ -121,7 +125,7 @@ pub fn secret(name: &str, key: [u8; 32]) -> Document {
 ///
 /// # Errors
 /// `Corrupt` where it keeps none; the error says nothing of what it keeps.
-pub fn secret_key(document: &Document) -> Result<[u8; 32]> {
+pub fn secret_key(document: &Document) -> StoreResult<[u8; 32]> {
     let key = document.get_binary_generic("key").ok().and_then(|key| key.as_slice().try_into().ok());
     key.ok_or_else(|| {
         let name = document.get_str("_id").unwrap_or_default();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bson::oid::ObjectId;
 use serde::{Deserialize, Serialize};
 
-use super::Result;
+use super::StoreResult;
 use crate::alert::document::{Alert, PricePoint};
 use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId};
@@ -23,7 +23,7 @@ pub struct IntakeKey {
 
 /// What became of an alert that was offered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acceptance {
+pub enum AlertAcceptance {
     /// It is kept; it will be processed once.
     Stored,
     /// One of its keys is taken; nothing was written.
@@ -54,7 +54,7 @@ pub struct RejectedWebhook {
 /// inserted. Otherwise `more` is inserted unless one with its key exists, and its `facts.count` is raised by one where
 /// it is still pending.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Notice {
+pub struct OperatorNotice {
     pub first: Delivery,
     /// Its `facts.count` starts at 0.
     pub more: Delivery,
@@ -62,18 +62,18 @@ pub struct Notice {
 
 /// What the webhook needs.
 #[async_trait]
-pub trait Intake: Send + Sync + fmt::Debug {
+pub trait AlertIntake: Send + Sync + fmt::Debug {
     /// A mark `m` such that every alert of `config` whose acceptance was answered before this call has `seq <= m`, and
     /// every one offered after this is answered has `seq > m`. The caller keeps it in the next alert's
     /// `alertcast.after`.
-    async fn receipt_mark(&self, config: ConfigId) -> Result<i64>;
+    async fn receipt_mark(&self, config: ConfigId) -> StoreResult<i64>;
 
     /// The BUY and SELL prices of a configuration received since `since`: newest first, at most 8. Of the refused ones
     /// only those whose only offence was their price (`alertcast.refusedFor` is `["price_tolerance"]`).
-    async fn recent_prices(&self, config: ConfigId, since: Time) -> Result<Vec<PricePoint>>;
+    async fn recent_prices(&self, config: ConfigId, since: Time) -> StoreResult<Vec<PricePoint>>;
 
     /// The alert that holds one of these keys at `now`.
-    async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>>;
+    async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> StoreResult<Option<AlertId>>;
 
     /// Claims the keys and stores the alert (status `received`), or neither. A key whose `until` is not after `now` is
     /// free. The store sets `alertcast.seq`, higher than that of every alert of its configuration accepted before; those
@@ -81,14 +81,14 @@ pub trait Intake: Send + Sync + fmt::Debug {
     /// alerts with a common key one is stored.
     ///
     /// Dropping the future before the write began cancels it; an alert whose write had begun may still be stored.
-    async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance>;
+    async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<AlertAcceptance>;
 
     /// Keeps an alert that breaks a rule (status `failed`), and tells the operators. Nothing happens where an alert with
     /// its id is kept already.
-    async fn refuse_alert(&self, alert: Alert, notices: Vec<Notice>) -> Result<()>;
+    async fn refuse_alert(&self, alert: Alert, notices: Vec<OperatorNotice>) -> StoreResult<()>;
 
     /// Keeps a request that is no alert, and tells the operators. Nothing happens where one with its id is kept already.
-    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> Result<()>;
+    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<OperatorNotice>) -> StoreResult<()>;
 }
 
 /// How long an operation on the intake path may take before the sender is told to come again.

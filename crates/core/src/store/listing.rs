@@ -16,18 +16,18 @@ pub const PAGE_MAX: usize = 200;
 
 /// What one collection's lists can do.
 #[derive(Debug, Clone, Copy)]
-pub struct Listing {
+pub struct ListDeclaration {
     /// Dotted paths that can be asked to equal a value.
     pub filters: &'static [&'static str],
     /// Dotted paths that the list can be sorted by; the first is the default.
     pub sorts: &'static [&'static str],
     /// The ways through the collection, the most selective first.
-    ways: &'static [Way],
+    ways: &'static [ListOrder],
 }
 
 /// One way through a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Way {
+pub struct ListOrder {
     /// Paths whose values are given.
     pub equal: &'static [&'static str],
     /// What they narrow down to comes in this order; none: it is few, and is sorted when it has been found.
@@ -36,7 +36,7 @@ pub struct Way {
 
 /// Where a page ended.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Mark {
+pub struct PageMark {
     /// The value of the path that the list is sorted by.
     pub value: Bson,
     pub id: ObjectId,
@@ -52,7 +52,7 @@ pub struct ListQuery {
     pub sort: &'static str,
     pub descending: bool,
     /// Where the page before ended.
-    pub after: Option<Mark>,
+    pub after: Option<PageMark>,
     pub limit: usize,
 }
 
@@ -61,25 +61,26 @@ pub struct ListQuery {
 pub struct ListPage {
     pub documents: Vec<Document>,
     /// Where the next page begins behind; none: there is no more.
-    pub next: Option<Mark>,
+    pub next: Option<PageMark>,
 }
 
 impl ListQuery {
     /// The best way through the collection: the first whose values are all given and whose order is the wanted one. None
     /// where the collection has no such list.
-    pub fn way(&self) -> Option<Way> {
+    pub fn way(&self) -> Option<ListOrder> {
         let given = |path: &&str| self.filters.iter().any(|(filter, _)| filter == path);
-        let fits = |way: &&Way| way.equal.iter().all(given) && way.ordered_by.is_none_or(|order| order == self.sort);
-        listing(self.collection)?.ways.iter().find(fits).copied()
+        let fits =
+            |way: &&ListOrder| way.equal.iter().all(given) && way.ordered_by.is_none_or(|order| order == self.sort);
+        find_listing(self.collection)?.ways.iter().find(fits).copied()
     }
 
     /// The filters that the way does not serve.
-    pub fn residual(&self, way: Way) -> impl Iterator<Item = &(&'static str, Bson)> {
+    pub fn residual(&self, way: ListOrder) -> impl Iterator<Item = &(&'static str, Bson)> {
         self.filters.iter().filter(move |(path, _)| !way.equal.contains(path))
     }
 
     /// The filters that the way serves, in its order.
-    pub fn served(&self, way: Way) -> impl Iterator<Item = (&'static str, &Bson)> {
+    pub fn served_fields(&self, way: ListOrder) -> impl Iterator<Item = (&'static str, &Bson)> {
         way.equal.iter().filter_map(|path| self.filters.iter().find(|(filter, _)| filter == path).map(|(p, v)| (*p, v)))
     }
 
@@ -90,8 +91,8 @@ impl ListQuery {
 }
 
 /// Where a page stands that ends with this document; none where it lacks what the list is sorted by.
-pub fn mark(document: &Document, sort: &str) -> Option<Mark> {
-    Some(Mark { value: at(document, sort)?.clone(), id: document.get_object_id("_id").ok()? })
+pub fn mark(document: &Document, sort: &str) -> Option<PageMark> {
+    Some(PageMark { value: at(document, sort)?.clone(), id: document.get_object_id("_id").ok()? })
 }
 
 fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
@@ -102,7 +103,7 @@ fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
 }
 
 /// What the lists of a collection can do; none where it has no lists.
-pub const fn listing(collection: Collection) -> Option<&'static Listing> {
+pub const fn find_listing(collection: Collection) -> Option<&'static ListDeclaration> {
     Some(match collection {
         Collection::Users => &USERS,
         Collection::SubscriptionPlans => &PLANS,
@@ -120,15 +121,15 @@ pub const fn listing(collection: Collection) -> Option<&'static Listing> {
     })
 }
 
-const fn ordered(equal: &'static [&'static str], by: &'static str) -> Way {
-    Way { equal, ordered_by: Some(by) }
+const fn order_by(equal: &'static [&'static str], by: &'static str) -> ListOrder {
+    ListOrder { equal, ordered_by: Some(by) }
 }
 
-const fn few(equal: &'static [&'static str]) -> Way {
-    Way { equal, ordered_by: None }
+const fn few(equal: &'static [&'static str]) -> ListOrder {
+    ListOrder { equal, ordered_by: None }
 }
 
-const USERS: Listing = Listing {
+const USERS: ListDeclaration = ListDeclaration {
     filters: &["email", "telegram.userId", "telegram.chatId", "status"],
     // The marks list those alone who have them.
     sorts: &["_id", "createdAt", "email", "alertcast.chatBlockedAt", "alertcast.emailBouncedAt"],
@@ -136,23 +137,23 @@ const USERS: Listing = Listing {
         few(&["email"]),
         few(&["telegram.userId"]),
         few(&["telegram.chatId"]),
-        ordered(&["status"], "_id"),
-        ordered(&[], "_id"),
-        ordered(&[], "createdAt"),
-        ordered(&[], "email"),
-        ordered(&[], "alertcast.chatBlockedAt"),
-        ordered(&[], "alertcast.emailBouncedAt"),
+        order_by(&["status"], "_id"),
+        order_by(&[], "_id"),
+        order_by(&[], "createdAt"),
+        order_by(&[], "email"),
+        order_by(&[], "alertcast.chatBlockedAt"),
+        order_by(&[], "alertcast.emailBouncedAt"),
     ],
 };
 
-const PLANS: Listing = Listing {
+const PLANS: ListDeclaration = ListDeclaration {
     filters: &["name", "status"],
     // A plan without a place in the order is listed too, unless the order is asked for.
     sorts: &["_id", "metadata.displayOrder", "name", "pricing.amount"],
     ways: &[few(&["name"]), few(&["status"]), few(&[])],
 };
 
-const CONFIGS: Listing = Listing {
+const CONFIGS: ListDeclaration = ListDeclaration {
     filters: &["symbol", "timeframe", "strategy", "status"],
     sorts: &["_id", "symbol", "name"],
     ways: &[
@@ -164,40 +165,40 @@ const CONFIGS: Listing = Listing {
     ],
 };
 
-const SUBSCRIPTIONS: Listing = Listing {
+const SUBSCRIPTIONS: ListDeclaration = ListDeclaration {
     filters: &["payment.transactionId", "userId", "subscriptionPlanId", "payment.status", "subscription.status"],
     sorts: &["_id", "subscription.endDate"],
     ways: &[
         few(&["payment.transactionId"]),
         few(&["userId"]),
-        ordered(&["subscription.status"], "subscription.endDate"),
-        ordered(&["subscriptionPlanId"], "_id"),
-        ordered(&["payment.status"], "_id"),
-        ordered(&[], "_id"),
-        ordered(&[], "subscription.endDate"),
+        order_by(&["subscription.status"], "subscription.endDate"),
+        order_by(&["subscriptionPlanId"], "_id"),
+        order_by(&["payment.status"], "_id"),
+        order_by(&[], "_id"),
+        order_by(&[], "subscription.endDate"),
     ],
 };
 
-const PREFERENCES: Listing = Listing {
+const PREFERENCES: ListDeclaration = ListDeclaration {
     filters: &["userId", "subscriptionId", "alertConfigId", "preferences.enabled"],
     sorts: &["_id"],
-    ways: &[few(&["userId"]), few(&["subscriptionId"]), ordered(&["alertConfigId"], "_id"), ordered(&[], "_id")],
+    ways: &[few(&["userId"]), few(&["subscriptionId"]), order_by(&["alertConfigId"], "_id"), order_by(&[], "_id")],
 };
 
-const TRADES: Listing = Listing {
+const TRADES: ListDeclaration = ListDeclaration {
     filters: &["userId", "alertConfigId", "status", "tradeData.symbol"],
     sorts: &["timestamps.openedAt", "timestamps.closedAt"],
     ways: &[
         few(&["userId"]),
-        ordered(&["alertConfigId"], "timestamps.openedAt"),
-        ordered(&["tradeData.symbol"], "timestamps.openedAt"),
-        ordered(&["status"], "timestamps.openedAt"),
-        ordered(&[], "timestamps.openedAt"),
-        ordered(&[], "timestamps.closedAt"),
+        order_by(&["alertConfigId"], "timestamps.openedAt"),
+        order_by(&["tradeData.symbol"], "timestamps.openedAt"),
+        order_by(&["status"], "timestamps.openedAt"),
+        order_by(&[], "timestamps.openedAt"),
+        order_by(&[], "timestamps.closedAt"),
     ],
 };
 
-const ALERTS: Listing = Listing {
+const ALERTS: ListDeclaration = ListDeclaration {
     filters: &[
         "processing.alertConfigId",
         "alertData.symbol",
@@ -208,44 +209,45 @@ const ALERTS: Listing = Listing {
     ],
     sorts: &["webhook.receivedAt"],
     ways: &[
-        ordered(&["processing.alertConfigId"], "webhook.receivedAt"),
-        ordered(&["alertData.symbol", "alertData.timeframe", "alertData.strategy"], "webhook.receivedAt"),
-        ordered(&["alertData.symbol"], "webhook.receivedAt"),
-        ordered(&["processing.status"], "webhook.receivedAt"),
-        ordered(&["alertData.signal"], "webhook.receivedAt"),
-        ordered(&[], "webhook.receivedAt"),
+        order_by(&["processing.alertConfigId"], "webhook.receivedAt"),
+        order_by(&["alertData.symbol", "alertData.timeframe", "alertData.strategy"], "webhook.receivedAt"),
+        order_by(&["alertData.symbol"], "webhook.receivedAt"),
+        order_by(&["processing.status"], "webhook.receivedAt"),
+        order_by(&["alertData.signal"], "webhook.receivedAt"),
+        order_by(&[], "webhook.receivedAt"),
     ],
 };
 
-const ADMINS: Listing = Listing {
+const ADMINS: ListDeclaration = ListDeclaration {
     filters: &["username", "email", "status"],
     sorts: &["_id", "username"],
     ways: &[few(&["username"]), few(&["email"]), few(&["status"]), few(&[])],
 };
 
-const DELIVERIES: Listing = Listing {
+const DELIVERIES: ListDeclaration = ListDeclaration {
     filters: &["userId", "state", "channel", "kind"],
     sorts: &["_id", "endedAt"],
-    ways: &[few(&["userId"]), ordered(&["state"], "endedAt"), ordered(&[], "_id")],
+    ways: &[few(&["userId"]), order_by(&["state"], "endedAt"), order_by(&[], "_id")],
 };
 
-const REJECTED: Listing =
-    Listing { filters: &["ipAddress"], sorts: &["receivedAt"], ways: &[ordered(&[], "receivedAt")] };
+const REJECTED: ListDeclaration =
+    ListDeclaration { filters: &["ipAddress"], sorts: &["receivedAt"], ways: &[order_by(&[], "receivedAt")] };
 
-const AUDIT: Listing = Listing {
+const AUDIT: ListDeclaration = ListDeclaration {
     filters: &["documentId", "adminId", "collection", "action"],
     sorts: &["at"],
-    ways: &[ordered(&["documentId"], "at"), ordered(&["adminId"], "at"), ordered(&[], "at")],
+    ways: &[order_by(&["documentId"], "at"), order_by(&["adminId"], "at"), order_by(&[], "at")],
 };
 
-const TOKENS: Listing = Listing { filters: &["adminId"], sorts: &["_id"], ways: &[few(&["adminId"]), few(&[])] };
+const TOKENS: ListDeclaration =
+    ListDeclaration { filters: &["adminId"], sorts: &["_id"], ways: &[few(&["adminId"]), few(&[])] };
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// An index whose keys begin with the way's values and go on with its order, or the way through the ids.
-    fn is_served(collection: Collection, way: Way) -> bool {
+    fn is_served(collection: Collection, way: ListOrder) -> bool {
         if way.equal.is_empty() && way.ordered_by.is_none_or(|order| order == "_id") {
             return true;
         }
@@ -261,7 +263,7 @@ mod tests {
     #[test]
     fn every_way_is_served_by_an_index() {
         for collection in Collection::ALL {
-            let Some(listing) = listing(*collection) else { continue };
+            let Some(listing) = find_listing(*collection) else { continue };
             for way in listing.ways {
                 assert!(is_served(*collection, *way), "{collection} {way:?}");
             }
@@ -271,7 +273,7 @@ mod tests {
     #[test]
     fn every_filter_and_sort_has_a_way() {
         for collection in Collection::ALL {
-            let Some(listing) = listing(*collection) else { continue };
+            let Some(listing) = find_listing(*collection) else { continue };
             for sort in listing.sorts {
                 let some = listing.filters.iter().map(|filter| vec![(*filter, Bson::Null)]);
                 for filters in some.chain([Vec::new()]) {

@@ -8,7 +8,6 @@
 //! others keep in a document stays.
 
 pub mod actions;
-mod aside;
 pub mod collection;
 mod documents;
 mod field_edits;
@@ -16,6 +15,7 @@ mod intake;
 mod leases;
 pub mod listing;
 mod outbox;
+mod set_aside;
 pub mod validator;
 mod watch;
 mod work;
@@ -27,19 +27,21 @@ use serde::Serialize;
 use crate::id::ConfigId;
 use crate::reading;
 
-pub use actions::{AcceptRefused, Actions, EraseUser, Erased, Resend, Resent, TradeClose};
-pub use aside::Aside;
+pub use actions::{
+    AcceptRefused, EraseUser, ErasureOutcome, OperatorActions, ResendOutcome, ResendRequest, TradeClose,
+};
 pub use collection::Collection;
-pub use documents::{Change, Documents, OpenTrades, PROFILE_FIELDS, Write, secret, secret_key};
+pub use documents::{AudienceChange, DocumentStore, DocumentWrite, OpenTrades, PROFILE_FIELDS, secret, secret_key};
 pub use field_edits::FieldEdits;
-pub use intake::{Acceptance, INTAKE_DEADLINE, Intake, IntakeKey, Notice, RejectedWebhook, SILENCE};
-pub use leases::{BrokenLease, Lease, Leases};
+pub use intake::{AlertAcceptance, AlertIntake, INTAKE_DEADLINE, IntakeKey, OperatorNotice, RejectedWebhook, SILENCE};
+pub use leases::{BrokenLease, Lease, LeaseStore};
 pub use listing::{ListPage, ListQuery};
-pub use outbox::{AttemptRecord, DeathCause, Outbox, Outcome, Settled, TakeResult, Taken};
-pub use watch::{Stirring, Stirrings, Watch};
+pub use outbox::{AttemptOutcome, AttemptRecord, DeathCause, DeliveryOutbox, SettlingOutcome, TakeResult, TakenEntry};
+pub use set_aside::SetAsideDocuments;
+pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{
-    ChunkCommit, ChunkState, ClosedTrades, ConfigIncrement, Fence, Finish, QuotaChange, UnreadableTrade,
-    UsageIncrement, UserSpan, Work,
+    ChunkCommit, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore, QuotaChange,
+    UnreadableTrade, UsageIncrement, UserSpan,
 };
 
 /// Work on alerts is shared out in this many partitions.
@@ -78,17 +80,38 @@ pub enum StoreError {
 }
 
 /// The result of an operation on the store.
-pub type Result<T> = std::result::Result<T, StoreError>;
+pub type StoreResult<T> = std::result::Result<T, StoreError>;
 
 /// The whole store.
-pub trait Store: Intake + Work + Outbox + Actions + Leases + Documents + Watch + Aside {}
-impl<T: Intake + Work + Outbox + Actions + Leases + Documents + Watch + Aside> Store for T {}
+pub trait Store:
+    AlertIntake
+    + ProcessorStore
+    + DeliveryOutbox
+    + OperatorActions
+    + LeaseStore
+    + DocumentStore
+    + StoreWatch
+    + SetAsideDocuments
+{
+}
+impl<
+    T: AlertIntake
+        + ProcessorStore
+        + DeliveryOutbox
+        + OperatorActions
+        + LeaseStore
+        + DocumentStore
+        + StoreWatch
+        + SetAsideDocuments,
+> Store for T
+{
+}
 
 /// Reads a document as its type, where nothing is left out that decisions rest on: see [`crate::reading`].
 ///
 /// # Errors
 /// `Corrupt`, naming the collection, the id and the fields.
-pub fn read<T: serde::de::DeserializeOwned>(collection: Collection, document: Document) -> Result<T> {
+pub fn read<T: serde::de::DeserializeOwned>(collection: Collection, document: Document) -> StoreResult<T> {
     Ok(reading::read_bytes(collection, &reading::pack(&document)?)?)
 }
 
@@ -96,7 +119,7 @@ pub fn read<T: serde::de::DeserializeOwned>(collection: Collection, document: Do
 ///
 /// # Errors
 /// `Corrupt` where the value has no form as a document, which is a defect.
-pub fn document<T: Serialize>(value: &T) -> Result<Document> {
+pub fn document<T: Serialize>(value: &T) -> StoreResult<Document> {
     let bytes = reading::encode(value)?;
     Document::from_reader(bytes.as_slice()).map_err(|e| StoreError::Corrupt(e.to_string()))
 }

@@ -4,15 +4,15 @@ use std::fmt;
 
 use async_trait::async_trait;
 
-use super::{Fence, Notice, Result};
+use super::{LeaseFence, OperatorNotice, StoreResult};
 use crate::delivery::Delivery;
 use crate::id::{AlertId, DeliveryId};
 use crate::time::Time;
-use crate::user::Refuser;
+use crate::user::RefusingRecipient;
 
 /// A delivery that is now `sending`.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Taken {
+pub struct TakenEntry {
     /// As it is now; for an exit that tells its entry too, `combines` is set.
     pub delivery: Delivery,
     /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`. A replaced
@@ -23,14 +23,14 @@ pub struct Taken {
 /// What taking brought.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TakeResult {
-    pub taken: Vec<Taken>,
+    pub taken: Vec<TakenEntry>,
     /// Alerts one of whose deliveries ended: to be settled.
     pub settle: Vec<AlertId>,
 }
 
 /// What one attempt came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum AttemptOutcome {
     /// `entry_lapsed`: a replacement that told only of the old trade's end, because the new entry was too old.
     /// `topic_gone`: it went to its group's general topic, because its own is not there any more.
     Sent {
@@ -71,7 +71,7 @@ pub enum DeathCause {
     InVain { in_doubt: bool },
 }
 
-impl Outcome {
+impl AttemptOutcome {
     /// Whether the attempt may have arrived though it ended otherwise.
     pub const fn is_in_doubt(&self) -> bool {
         match self {
@@ -82,10 +82,12 @@ impl Outcome {
     }
 
     /// Who will not have our messages any more.
-    pub fn refuser(&self) -> Option<Refuser> {
+    pub fn refuser(&self) -> Option<RefusingRecipient> {
         match self {
-            Self::Dead { cause: DeathCause::ChatBlocked { chat }, .. } => Some(Refuser::Chat(chat.clone())),
-            Self::Dead { cause: DeathCause::NoMailbox { address }, .. } => Some(Refuser::Mailbox(address.clone())),
+            Self::Dead { cause: DeathCause::ChatBlocked { chat }, .. } => Some(RefusingRecipient::Chat(chat.clone())),
+            Self::Dead { cause: DeathCause::NoMailbox { address }, .. } => {
+                Some(RefusingRecipient::Mailbox(address.clone()))
+            }
             _ => None,
         }
     }
@@ -95,12 +97,12 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRecord {
     pub delivery: DeliveryId,
-    pub outcome: Outcome,
+    pub outcome: AttemptOutcome,
 }
 
 /// What settling came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settled {
+pub enum SettlingOutcome {
     Now,
     /// Or it was never accepted by Alertcast: it has no place in the order, and what stands in it is somebody else's.
     Before,
@@ -122,12 +124,12 @@ pub enum Settled {
 ///   `expired` or `dead`, it becomes `dropped`; its `last_error` is `delivery::LATE` where its time was over, else what
 ///   was reported.
 #[async_trait]
-pub trait Outbox: Send + Sync + fmt::Debug {
+pub trait DeliveryOutbox: Send + Sync + fmt::Debug {
     /// The pending deliveries of a lane that are due, by priority, `queuedAt`, rotation, id.
-    async fn due(&self, lane: &str, now: Time, limit: usize) -> Result<Vec<Delivery>>;
+    async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>>;
 
     /// When the lane's next pending delivery that is not due at `now` becomes due.
-    async fn next_due(&self, lane: &str, now: Time) -> Result<Option<Time>>;
+    async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>>;
 
     /// Marks deliveries as `sending` under the fence's epoch, in the order given, leaving out those that are not
     /// pending any more. `attempts` is raised. Nobody reads an entry after its end: what goes before each is told by
@@ -150,35 +152,40 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     ///
     /// Where the answer was lost (`Unavailable`), take the lease again and `recover`: repeated under the same epoch, this
     /// leaves out what it has taken.
-    async fn take(&self, fence: &Fence, deliveries: &[DeliveryId], now: Time) -> Result<TakeResult>;
+    async fn take(&self, fence: &LeaseFence, deliveries: &[DeliveryId], now: Time) -> StoreResult<TakeResult>;
 
     /// Records what attempts came to, with the consequences. A record whose delivery is not `sending` under the fence's
     /// epoch is ignored, except that `Expired` and `Dropped` also end one that is pending. Answers the alerts one of
     /// whose deliveries ended: to be settled.
-    async fn record_attempts(&self, fence: &Fence, records: Vec<AttemptRecord>, now: Time) -> Result<Vec<AlertId>>;
+    async fn record_attempts(
+        &self,
+        fence: &LeaseFence,
+        records: Vec<AttemptRecord>,
+        now: Time,
+    ) -> StoreResult<Vec<AlertId>>;
 
     /// Notes copies that stand in a chat beside those that are recorded: what the owner of a lost lease, or of an answer
     /// that left doubt, knows all the same. Whatever state a delivery is in. A number that is noted stays noted once.
-    async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> Result<()>;
+    async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()>;
 
     /// Tells the operators something: once, then counted.
-    async fn tell_operators(&self, notices: Vec<Notice>) -> Result<()>;
+    async fn tell_operators(&self, notices: Vec<OperatorNotice>) -> StoreResult<()>;
 
     /// Makes deliveries of the fence's lane that are `sending` under another epoch pending again, due at once, marked
     /// as possible repeats. Answers how many.
-    async fn recover(&self, fence: &Fence, now: Time) -> Result<u64>;
+    async fn recover(&self, fence: &LeaseFence, now: Time) -> StoreResult<u64>;
 
     /// No pending delivery of the fence's lane to this chat is due before `until`.
-    async fn defer_chat(&self, fence: &Fence, chat: &str, until: Time) -> Result<()>;
+    async fn defer_chat(&self, fence: &LeaseFence, chat: &str, until: Time) -> StoreResult<()>;
 
     /// A group has another id: every user whose chat is `from` has `to`, and deliveries that are pending or held go there,
     /// each in its topic. Answers how many users and deliveries.
-    async fn move_chat(&self, from: &str, to: &str, now: Time) -> Result<u64>;
+    async fn move_chat(&self, from: &str, to: &str, now: Time) -> StoreResult<u64>;
 
     /// Ends pending deliveries past their deadline, at most `limit`, with the consequences: entries, and what was never
     /// tried, are `expired`; what was tried in vain is `dead` (a replacement too: it tells of an end, and has an exit's
     /// deadline); results are `dropped`. Answers the alerts to settle, and whether there is more.
-    async fn expire_overdue(&self, now: Time, limit: usize) -> Result<(Vec<AlertId>, bool)>;
+    async fn expire_overdue(&self, now: Time, limit: usize) -> StoreResult<(Vec<AlertId>, bool)>;
 
     /// Where the alert is `processed`, not settled, and none of its deliveries is open: writes `matchedUsers` and
     /// `tradeActions` from its decisions and deliveries (or `recipientsIn`), and `settledAt`. `matchedUsers` are those
@@ -186,13 +193,14 @@ pub trait Outbox: Send + Sync + fmt::Debug {
     /// the first's), else `error` from one of them that has an error. Results are not among these. Settled anew after a
     /// resend, the lists are made again as a whole; who had got it then still has, though the delivery may not be kept
     /// any more.
-    async fn settle(&self, alert: AlertId, now: Time) -> Result<Settled>;
+    async fn settle(&self, alert: AlertId, now: Time) -> StoreResult<SettlingOutcome>;
 
     /// Processed alerts that are not settled, oldest first above `after`: what a crash may have left.
-    async fn unsettled(&self, after: Option<AlertId>, limit: usize) -> Result<Vec<AlertId>>;
+    async fn unsettled(&self, after: Option<AlertId>, limit: usize) -> StoreResult<Vec<AlertId>>;
 
     /// Removes ended deliveries that ended before `deliveries_before`, rejected webhooks received before
     /// `rejected_before`, and intake keys and idempotency keys that are over at `now`; at most `limit` of each. Whether
     /// there is more.
-    async fn purge(&self, deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> Result<bool>;
+    async fn purge(&self, deliveries_before: Time, rejected_before: Time, now: Time, limit: usize)
+    -> StoreResult<bool>;
 }

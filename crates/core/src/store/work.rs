@@ -6,7 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bson::{Bson, RawDocument};
 
-use super::{FieldEdits, Notice, Result};
+use super::{FieldEdits, OperatorNotice, StoreResult};
 use crate::alert::document::{Alert, AlertError, AlertStatus};
 use crate::decision::DecisionChunk;
 use crate::delivery::Delivery;
@@ -14,13 +14,13 @@ use crate::id::{AlertId, ConfigId, PreferenceId, SubscriptionId, TradeId, UserId
 use crate::market::Side;
 use crate::money::{Amount, Count};
 use crate::quota::Quota;
-use crate::reading::Unreadable;
+use crate::reading::UnreadableDocument;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
 
 /// A right to work, checked in the commit: the lease's name and the epoch under which it was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Fence {
+pub struct LeaseFence {
     pub lease: String,
     pub epoch: i64,
 }
@@ -44,7 +44,7 @@ pub struct ChunkState {
     /// Those of the open trades that cannot be read: their holders get no entry, and no exit finds them.
     pub unreadable_trades: Vec<UnreadableTrade>,
     /// Quotas of asked users that cannot be read. Set aside, they are counted anew.
-    pub unreadable_quotas: Vec<Unreadable>,
+    pub unreadable_quotas: Vec<UnreadableDocument>,
 }
 
 /// An open trade that cannot be read: of it what is known without.
@@ -140,7 +140,7 @@ fn success_rate(by_tp: i64, by_sl: i64) -> Amount {
 /// One chunk of one alert, applied as a whole or not at all.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChunkCommit {
-    pub fence: Fence,
+    pub fence: LeaseFence,
     pub alert: AlertId,
     pub config: ConfigId,
     pub now: Time,
@@ -161,9 +161,9 @@ pub struct ChunkCommit {
     pub deliveries: Vec<Delivery>,
     pub usage: Vec<UsageIncrement>,
     pub config_increment: ConfigIncrement,
-    pub notices: Vec<Notice>,
+    pub notices: Vec<OperatorNotice>,
     /// Set with the last chunk: status `processed`, `webhook.processedAt`, `statistics.processingTime`.
-    pub finish: Option<Finish>,
+    pub finish: Option<ProcessingEnd>,
 }
 
 impl ChunkCommit {
@@ -174,7 +174,7 @@ impl ChunkCommit {
         edits.set_some("alertcast.cursor", self.cursor);
         edits.set("updatedAt", self.now);
         let Some(finish) = &self.finish else {
-            edits.set("processing.status", AlertStatus::Processing);
+            edits.set("processing.status", AlertStatus::AlertProcessing);
             return edits;
         };
         edits.set("processing.status", AlertStatus::Processed);
@@ -191,7 +191,7 @@ impl ChunkCommit {
 
 /// The end of an alert's processing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Finish {
+pub struct ProcessingEnd {
     pub processed_at: Time,
     /// Milliseconds since receipt.
     pub processing_time: Count,
@@ -204,34 +204,34 @@ pub struct Finish {
 
 /// What the processor needs.
 #[async_trait]
-pub trait Work: Send + Sync + fmt::Debug {
+pub trait ProcessorStore: Send + Sync + fmt::Debug {
     /// Alerts that are `received` or `processing`, of these partitions, by `seq`; those of the configurations in
     /// `except` left out (they are being worked on), and those that cannot be read (they are noted).
-    async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> Result<Vec<Alert>>;
+    async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>>;
 
     /// The next users above `after` who hold an open trade in the configuration, by id.
-    async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> Result<Vec<UserId>>;
+    async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>>;
 
     /// What the decisions of a chunk rest on, from one snapshot. `entering`: the users whose last trade numbers and
     /// quotas are wanted.
-    async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> Result<ChunkState>;
+    async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState>;
 
     /// Applies a chunk: decisions, trades, deliveries, counters and the alert's cursor together. `Conflict` where an
     /// assumption of the chunk does not hold any more; `Fenced` where the lease's epoch is another. Counters are no change
     /// of the audience: the change log stays as it is.
-    async fn commit(&self, chunk: ChunkCommit) -> Result<()>;
+    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()>;
 
     /// Notes that processing failed; `park`: status `failed`, and nothing more is tried. Nothing happens where the alert
     /// is not `received`/`processing` any more (a commit whose answer was lost had succeeded), or where this very error
     /// (message and moment) is noted already.
     async fn record_failure(
         &self,
-        fence: &Fence,
+        fence: &LeaseFence,
         alert: AlertId,
         error: AlertError,
         park: bool,
-        notices: Vec<Notice>,
-    ) -> Result<()>;
+        notices: Vec<OperatorNotice>,
+    ) -> StoreResult<()>;
 }
 
 #[cfg(test)]

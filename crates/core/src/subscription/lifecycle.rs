@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::calendar::{TermError, term_end, zone_named};
 use super::{
-    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentExtension, PaymentMethod, PaymentStatus, Place, REJECTIONS_MAX,
-    RefundRecord, RejectedPayment, Subscription, SubscriptionExtension, SubscriptionStatus, Term, Usage, places_taken,
-    transaction_key,
+    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentExtension, PaymentMethod, PaymentStatus, REJECTIONS_MAX, RefundRecord,
+    RejectedPayment, Subscription, SubscriptionExtension, SubscriptionPlace, SubscriptionStatus, SubscriptionTerm,
+    SubscriptionUsage, places_taken, transaction_key,
 };
 use crate::id::{AdminId, PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::market::words;
@@ -90,7 +90,7 @@ pub enum SubscriptionEvent {
     /// The decision about the payment is taken back.
     Reopen,
     /// An operator writes its status and dates by hand.
-    Correct(Term),
+    Correct(SubscriptionTerm),
 }
 
 impl SubscriptionEvent {
@@ -316,7 +316,7 @@ pub fn decide(
 ) -> Result<SubscriptionChange, LifecycleError> {
     use SubscriptionEvent as Event;
     use SubscriptionState as State;
-    let step = Step { context, by, now };
+    let step = LifecycleStep { context, by, now };
     let Some(before) = &context.subscription else { return step.begin(event) };
     let (state, payment) = (before.state(now), before.payment.status);
     let (undecided, approved) = (payment == PaymentStatus::Pending, payment == PaymentStatus::Approved);
@@ -374,7 +374,11 @@ pub fn decide(
 ///
 /// # Errors
 /// `NotPaid`.
-pub fn check_paid(payment: PaymentStatus, term: &Term, before: Option<&Subscription>) -> Result<(), LifecycleError> {
+pub fn check_paid(
+    payment: PaymentStatus,
+    term: &SubscriptionTerm,
+    before: Option<&Subscription>,
+) -> Result<(), LifecycleError> {
     if term.status != SubscriptionStatus::Active || payment == PaymentStatus::Approved {
         return Ok(());
     }
@@ -386,32 +390,38 @@ pub fn check_paid(payment: PaymentStatus, term: &Term, before: Option<&Subscript
     if was_so { Ok(()) } else { Err(LifecycleError::NotPaid(payment)) }
 }
 
-type Changed = Result<SubscriptionChange, LifecycleError>;
+type LifecycleResult = Result<SubscriptionChange, LifecycleError>;
 
 /// One decision under way.
 #[derive(Debug, Clone, Copy)]
-struct Step<'a> {
+struct LifecycleStep<'a> {
     context: &'a SubscriptionContext,
     by: DecisionMaker,
     now: Time,
 }
 
-impl Step<'_> {
+impl LifecycleStep<'_> {
     /// A subscription that is not there yet.
-    fn begin(&self, event: &SubscriptionEvent) -> Changed {
+    fn begin(&self, event: &SubscriptionEvent) -> LifecycleResult {
         let SubscriptionEvent::Submit(new) = event else { return Err(LifecycleError::Missing) };
-        let after = self.made(self.context.id, new.user, new.plan, &new.payment);
+        let after = self.make_subscription(self.context.id, new.user, new.plan, &new.payment);
         Ok(self.change(None, after, Some(SubscriberMessage::PaymentReceived)))
     }
 
-    fn made(&self, id: SubscriptionId, user: UserId, plan: PlanId, claimed: &ClaimedPayment) -> Subscription {
+    fn make_subscription(
+        &self,
+        id: SubscriptionId,
+        user: UserId,
+        plan: PlanId,
+        claimed: &ClaimedPayment,
+    ) -> Subscription {
         Subscription {
             id,
             user_id: user,
             subscription_plan_id: plan,
             payment: pending_payment(claimed),
-            subscription: Term::default(),
-            usage: Usage::default(),
+            subscription: SubscriptionTerm::default(),
+            usage: SubscriptionUsage::default(),
             created_at: self.now,
             updated_at: self.now,
             alertcast: SubscriptionExtension {
@@ -422,25 +432,29 @@ impl Step<'_> {
     }
 
     /// One's own rejected payment, sent in again: the same document, which keeps why it was rejected before.
-    fn submit_again(&self, before: &Subscription, again: &PaymentSubmission) -> Changed {
+    fn submit_again(&self, before: &Subscription, again: &PaymentSubmission) -> LifecycleResult {
         if (again.user, again.plan) != (before.user_id, before.subscription_plan_id) {
             return Err(LifecycleError::NotTheirs);
         }
         let mut after = before.clone();
         keep_rejection(&mut after);
         after.payment = pending_payment(&again.payment);
-        after.subscription =
-            Term { status: SubscriptionStatus::Pending, start_date: None, end_date: None, ..after.subscription };
+        after.subscription = SubscriptionTerm {
+            status: SubscriptionStatus::Pending,
+            start_date: None,
+            end_date: None,
+            ..after.subscription
+        };
         after.alertcast.transaction_key = Some(transaction_key(&again.payment.transaction_id));
         after.alertcast.cancelled_at = None;
         Ok(self.change(Some(before), after, Some(SubscriberMessage::PaymentReceived)))
     }
 
-    fn approve(&self, before: &Subscription, given: &PaymentApproval) -> Changed {
+    fn approve(&self, before: &Subscription, given: &PaymentApproval) -> LifecycleResult {
         let user = self.context.user.as_ref().ok_or(LifecycleError::UnknownSubscriber)?;
         check_subscriber(user)?;
         let (start, end) = self.term_of(before, user, given)?;
-        let mut after = self.paid(before);
+        let mut after = self.mark_paid(before);
         after.subscription.status = SubscriptionStatus::Active;
         after.subscription.start_date = Some(start);
         after.subscription.end_date = Some(end);
@@ -477,7 +491,7 @@ impl Step<'_> {
 
     /// At most five run: what has ended takes no place, and neither does what follows a running one of the same plan.
     fn check_places(&self, after: &Subscription) -> Result<(), LifecycleError> {
-        let held: Vec<Place> = self.context.others.iter().chain([after]).map(Subscription::place).collect();
+        let held: Vec<SubscriptionPlace> = self.context.others.iter().chain([after]).map(Subscription::place).collect();
         match after.is_open(self.now) && places_taken(&held, self.now) > ACTIVE_SUBSCRIPTIONS_MAX {
             true => Err(LifecycleError::TooManyRunning),
             false => Ok(()),
@@ -486,13 +500,13 @@ impl Step<'_> {
 
     /// The payment has come, and the term stays as it is.
     fn note_paid(&self, before: &Subscription) -> SubscriptionChange {
-        let after = self.paid(before);
+        let after = self.mark_paid(before);
         let message =
             after.entitlement().map(|term| SubscriberMessage::PaymentApproved { start: term.start, end: term.end });
         self.change(Some(before), after, message)
     }
 
-    fn paid(&self, before: &Subscription) -> Subscription {
+    fn mark_paid(&self, before: &Subscription) -> Subscription {
         let mut after = before.clone();
         keep_rejection(&mut after);
         after.payment.status = PaymentStatus::Approved;
@@ -502,7 +516,7 @@ impl Step<'_> {
         after
     }
 
-    fn reject(&self, before: &Subscription, given: &PaymentRejection) -> Changed {
+    fn reject(&self, before: &Subscription, given: &PaymentRejection) -> LifecycleResult {
         let reason = given.reason.as_deref().map(str::trim).filter(|reason| !reason.is_empty()).map(str::to_owned);
         if reason.is_none() && !given.overrules {
             return Err(LifecycleError::ReasonMissing);
@@ -530,7 +544,7 @@ impl Step<'_> {
         self.change(Some(before), after, Some(SubscriberMessage::Expired { is_renewed }))
     }
 
-    fn cancel_at_end(&self, before: &Subscription) -> Changed {
+    fn cancel_at_end(&self, before: &Subscription) -> LifecycleResult {
         let end = before.subscription.end_date.ok_or(LifecycleError::WithoutEnd)?;
         if before.alertcast.cancelled_at.is_some() {
             return Err(LifecycleError::CancelledAlready);
@@ -551,14 +565,14 @@ impl Step<'_> {
 
     /// Picks and the wish to be renewed are carried over.
     fn renew(&self, before: &Subscription, next: &RenewalSubmission) -> SubscriptionChange {
-        let mut after = self.made(next.id, before.user_id, before.subscription_plan_id, &next.payment);
+        let mut after = self.make_subscription(next.id, before.user_id, before.subscription_plan_id, &next.payment);
         after.alertcast.picks.clone_from(&before.alertcast.picks);
         after.subscription.auto_renew = before.subscription.auto_renew;
         self.change(None, after, Some(SubscriberMessage::PaymentReceived))
     }
 
     /// It ends now; one that has not begun keeps its dates (seed 5.1: the end is after the start).
-    fn refund(&self, before: &Subscription, order: &RefundOrder) -> Changed {
+    fn refund(&self, before: &Subscription, order: &RefundOrder) -> LifecycleResult {
         let Payment { amount, currency, .. } = &before.payment;
         let in_range = order.amount.is_positive() && order.amount <= *amount && order.currency == *currency;
         if !in_range {
@@ -596,7 +610,7 @@ impl Step<'_> {
         self.change(Some(before), after, None)
     }
 
-    fn correct(&self, before: &Subscription, term: &Term) -> Changed {
+    fn correct(&self, before: &Subscription, term: &SubscriptionTerm) -> LifecycleResult {
         check_paid(before.payment.status, term, Some(before))?;
         let dates = (term.start_date, term.end_date);
         if let (Some(start), Some(end)) = dates
@@ -622,7 +636,7 @@ impl Step<'_> {
         mut after: Subscription,
         message: Option<SubscriberMessage>,
     ) -> SubscriptionChange {
-        let moved = before.map(|before| self.context.moved(before, &after, self.now)).unwrap_or_default();
+        let moved = before.map(|before| self.context.move_links(before, &after, self.now)).unwrap_or_default();
         if let Some(before) = before {
             // It rises with each change: who has read this state and finds it unchanged has missed nothing.
             after.updated_at = self.now.max(before.updated_at + Duration::from_millis(1));

@@ -210,7 +210,7 @@ impl TradeEnd {
     ///
     /// # Errors
     /// `Corrupt` where something has no form as a document, which is a defect.
-    pub fn edit_trade(&self, now: Time) -> store::Result<FieldEdits> {
+    pub fn edit_trade(&self, now: Time) -> store::StoreResult<FieldEdits> {
         let mut edits = FieldEdits::default();
         edits.set("status", self.status);
         edits.set("tradeData.exitPrice", self.exit_price);
@@ -224,7 +224,7 @@ impl TradeEnd {
         edits.set_some("metadata.replacementReason", self.replacement_reason.as_deref());
         edits.set_some("alertcast.exitInferred", self.inferred.then_some(true));
         if !self.told_by.is_empty() {
-            let told_by = self.told_by.iter().map(document).collect::<store::Result<Vec<_>>>()?;
+            let told_by = self.told_by.iter().map(document).collect::<store::StoreResult<Vec<_>>>()?;
             edits.set("alertcast.endDeliveries", told_by);
         }
         edits.set("updatedAt", now);

@@ -21,8 +21,8 @@ use crate::alert::intent::ExitSignal;
 use crate::market::Side;
 use crate::money::{Amount, Price};
 
-use super::ask::TradeRef;
 use super::document::Trade;
+use super::request::TradeRef;
 
 /// An exit's price this many tolerances beyond the farthest of a trade's prices is one that operators should look at.
 const FAR_OFF_TOLERANCES: Decimal = Decimal::TEN;
@@ -31,7 +31,7 @@ const FAR_OFF_SHARE: Decimal = Decimal::from_parts(5, 0, 0, false, 1);
 
 /// What an exit says.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Exit<'a> {
+pub(super) struct ExitRequest<'a> {
     pub(super) hit: ExitSignal,
     pub(super) price: Price,
     /// The number of the target, for a TPn.
@@ -42,7 +42,7 @@ pub(super) struct Exit<'a> {
 }
 
 /// The trades that the exit is about, of these, which are sorted by age; empty where no rule finds one.
-pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
+pub(super) fn list_matching<'t>(trades: &[&'t Trade], exit: &ExitRequest<'_>) -> Vec<&'t Trade> {
     let named: Vec<&Trade> = match exit.trade_ref {
         Some(wanted) => {
             let is_named = |trade: &&&Trade| trade.alertcast.trade_ref.as_deref() == Some(wanted.name.as_str());
@@ -53,7 +53,7 @@ pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Tra
     let has_price = exit.price.is_positive();
     let is_another = trades.len() > 1 && exit.trade_ref.is_some_and(|wanted| wanted.explicit);
     match named.as_slice() {
-        [] if is_another && has_price => reached(trades, exit),
+        [] if is_another && has_price => list_reached(trades, exit),
         [] if is_another => Vec::new(),
         [] if has_price => by_level(trades, exit),
         [] => trades.to_vec(),
@@ -66,8 +66,8 @@ pub(super) fn matching<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Tra
     }
 }
 
-fn by_level<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
-    let reached = reached(trades, exit);
+fn by_level<'t>(trades: &[&'t Trade], exit: &ExitRequest<'_>) -> Vec<&'t Trade> {
+    let reached = list_reached(trades, exit);
     if !reached.is_empty() {
         return reached;
     }
@@ -76,7 +76,7 @@ fn by_level<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
     nearest(trades, exit).or_else(only).or_else(without_level).into_iter().collect()
 }
 
-impl Exit<'_> {
+impl ExitRequest<'_> {
     /// The level in question.
     fn level(&self, trade: &Trade) -> Option<Price> {
         level(trade, self.hit, self.target)
@@ -105,11 +105,11 @@ fn last_target(trade: &Trade) -> Option<Price> {
     trade.alertcast.targets.last().copied()
 }
 
-fn reached<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Vec<&'t Trade> {
+fn list_reached<'t>(trades: &[&'t Trade], exit: &ExitRequest<'_>) -> Vec<&'t Trade> {
     trades.iter().copied().filter(|trade| has_reached(trade, exit)).collect()
 }
 
-fn has_reached(trade: &Trade, exit: &Exit<'_>) -> bool {
+fn has_reached(trade: &Trade, exit: &ExitRequest<'_>) -> bool {
     exit.level(trade).is_some_and(|level| match (trade.trade_data.signal, exit.hit) {
         (Side::Buy, ExitSignal::TpHit) | (Side::Sell, ExitSignal::SlHit) => exit.price >= level,
         (Side::Sell, ExitSignal::TpHit) | (Side::Buy, ExitSignal::SlHit) => exit.price <= level,
@@ -117,7 +117,7 @@ fn has_reached(trade: &Trade, exit: &Exit<'_>) -> bool {
 }
 
 /// The trade whose level is nearest by |price - level| / level, within the tolerance; of equals the oldest.
-fn nearest<'t>(trades: &[&'t Trade], exit: &Exit<'_>) -> Option<&'t Trade> {
+fn nearest<'t>(trades: &[&'t Trade], exit: &ExitRequest<'_>) -> Option<&'t Trade> {
     let near = trades.iter().copied().filter_map(|trade| {
         let distance = distance(exit.price, exit.level(trade)?)?;
         (distance <= exit.tolerance.get()).then_some((distance, trade))

@@ -10,16 +10,16 @@ use crate::market::{ExitReason, Side};
 use crate::money::{Amount, Price};
 use crate::time::Time;
 
-use super::ask::Ask;
 use super::document::{Trade, TradeEnd, TradeStatus};
-use super::exit::{Exit, is_far_off, level, matching};
+use super::exit::{ExitRequest, is_far_off, level, list_matching};
 use super::pnl::{ProfitLoss, profit_loss};
+use super::request::TradeRequest;
 
 pub(crate) use super::exit::nth_target;
 
 /// The rules that hold for this user in this configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
+pub struct TradeRules {
     /// Open trades, at least one.
     pub limit: usize,
     pub replace_on_same_signal: bool,
@@ -40,13 +40,13 @@ pub struct NotOpen {
 
 /// What follows from one ask.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Step<'t> {
+pub struct TradeStep<'t> {
     /// The trades that end, oldest first. A replaced one is not among them: see `entry`.
-    pub ends: Vec<Ending<'t>>,
+    pub ends: Vec<TradeEnding<'t>>,
     /// What becomes of the new trade, where one is asked for.
-    pub entry: Option<Admission<'t>>,
+    pub entry: Option<TradeAdmission<'t>>,
     /// What holders are told without any change.
-    pub notice: Option<Notice<'t>>,
+    pub notice: Option<HolderNotice<'t>>,
     /// A mere exit was asked for, and none of the trades that the subscriber knows of matches it. (That a turn finds
     /// nothing to close is no fault: its entry stands.)
     pub unmatched: bool,
@@ -57,7 +57,7 @@ pub struct Step<'t> {
 
 /// The end of one trade.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Ending<'t> {
+pub struct TradeEnding<'t> {
     pub trade: &'t Trade,
     pub reason: ExitReason,
     /// What of it is not what the alert said, and had to be worked out.
@@ -70,31 +70,31 @@ pub struct Ending<'t> {
 
 /// Whether a new trade opens.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Admission<'t> {
+pub enum TradeAdmission<'t> {
     Open,
     /// In the place of an older one, which ends.
-    Replace(Ending<'t>),
-    Refused(Refusal),
+    Replace(TradeEnding<'t>),
+    Refused(EntryRefusal),
 }
 
 /// Why no new trade opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum EntryRefusal {
     LimitReached,
     OppositeOpen,
 }
 
 /// What is told to a holder, about these trades.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Notice<'t> {
-    pub news: News,
+pub struct HolderNotice<'t> {
+    pub news: HolderNews,
     /// At least one; oldest first.
     pub trades: Vec<&'t Trade>,
 }
 
 /// What a notice says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum News {
+pub enum HolderNews {
     /// A level was reached, or the position has ended; closing is left to the subscriber.
     LevelReached,
     /// A target was reached behind which the trades have others.
@@ -110,34 +110,34 @@ pub enum News {
 ///
 /// # Errors
 /// `NotOpen` for a trade that has ended.
-pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Step<'t>, NotOpen> {
-    let held = Held::new(open)?;
+pub fn step<'t>(open: &'t [Trade], ask: &TradeRequest, settings: &TradeRules) -> Result<TradeStep<'t>, NotOpen> {
+    let held = HeldTrades::new(open)?;
     let price = ask.price;
-    let exit = Leaving { ask, settings };
+    let exit = TradeDeparture { ask, settings };
     Ok(match (ask.intent, settings.auto_close) {
         (Intent::Entry { side }, _) => {
-            Step { entry: Some(admit(&held.known, side, price, settings)), ..Step::default() }
+            TradeStep { entry: Some(admit(&held.known, side, price, settings)), ..TradeStep::default() }
         }
         (Intent::Exit { reason, side, target }, true) => {
-            held.end(|trades| exit.matched(&of_side(trades, side), reason, target), &exit, Some(reason), target)
+            held.end(|trades| exit.match_trades(&of_side(trades, side), reason, target), &exit, Some(reason), target)
         }
-        (Intent::Exit { reason, side, target }, false) => {
-            held.tell(|trades| exit.matched(&of_side(trades, side), reason, target), News::LevelReached).with(target)
-        }
+        (Intent::Exit { reason, side, target }, false) => held
+            .tell(|trades| exit.match_trades(&of_side(trades, side), reason, target), HolderNews::LevelReached)
+            .with(target),
         (Intent::Flat { side, reason }, true) => held.end(|trades| of_side(trades, side), &exit, reason, None),
-        (Intent::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), News::LevelReached),
-        (Intent::Turn { closes, reason, opens }, true) => Step {
+        (Intent::Flat { side, .. }, false) => held.tell(|trades| of_side(trades, side), HolderNews::LevelReached),
+        (Intent::Turn { closes, reason, opens }, true) => TradeStep {
             entry: Some(admit(&of_side(&held.known, Some(closes.opposite())), opens, price, settings)),
             unmatched: false,
             ..held.end(|trades| of_side(trades, Some(closes)), &exit, reason, None)
         },
-        (Intent::Turn { closes, opens, .. }, false) => Step {
+        (Intent::Turn { closes, opens, .. }, false) => TradeStep {
             entry: Some(admit(&held.known, opens, price, settings)),
             unmatched: false,
-            ..held.tell(|trades| of_side(trades, Some(closes)), News::LevelReached)
+            ..held.tell(|trades| of_side(trades, Some(closes)), HolderNews::LevelReached)
         },
         (Intent::Partial { side, change, .. }, _) => {
-            held.tell(|trades| of_side(trades, side), News::PartialExit(change))
+            held.tell(|trades| of_side(trades, side), HolderNews::PartialExit(change))
         }
     })
 }
@@ -146,20 +146,20 @@ pub fn step<'t>(open: &'t [Trade], ask: &Ask, settings: &Settings) -> Result<Ste
 ///
 /// # Errors
 /// `NotOpen` for a trade that has ended.
-pub fn close_by_hand(trade: &Trade, price: Price, tolerance: Amount) -> Result<Ending<'_>, NotOpen> {
+pub fn close_by_hand(trade: &Trade, price: Price, tolerance: Amount) -> Result<TradeEnding<'_>, NotOpen> {
     require_open(trade)?;
     let far_off = is_far_off(trade, price, tolerance);
-    Ok(Ending { far_off, ..Ending::new(trade, ExitReason::Manual, price) })
+    Ok(TradeEnding { far_off, ..TradeEnding::new(trade, ExitReason::Manual, price) })
 }
 
 /// A user's open trades, oldest first.
-struct Held<'t> {
+struct HeldTrades<'t> {
     /// Those whose entry reached the subscriber, or is on its way.
     known: Vec<&'t Trade>,
     unreached: Vec<&'t Trade>,
 }
 
-impl<'t> Held<'t> {
+impl<'t> HeldTrades<'t> {
     fn new(open: &'t [Trade]) -> Result<Self, NotOpen> {
         open.iter().try_for_each(require_open)?;
         let mut trades: Vec<&Trade> = open.iter().collect();
@@ -173,12 +173,12 @@ impl<'t> Held<'t> {
     fn end(
         &self,
         choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>,
-        exit: &Leaving<'_>,
+        exit: &TradeDeparture<'_>,
         reason: Option<ExitSignal>,
         target: Option<u32>,
-    ) -> Step<'t> {
+    ) -> TradeStep<'t> {
         let known = choose(&self.known);
-        let mut step = Step { unmatched: known.is_empty() && !self.known.is_empty(), ..Step::default() };
+        let mut step = TradeStep { unmatched: known.is_empty() && !self.known.is_empty(), ..TradeStep::default() };
         let mut told = Vec::new();
         for trade in known.into_iter().chain(choose(&self.unreached)) {
             let is_known = !trade.alertcast.unreached;
@@ -186,34 +186,34 @@ impl<'t> Held<'t> {
                 told.extend(is_known.then_some(trade));
                 continue;
             }
-            match exit.ending(trade, reason, target) {
+            match exit.end_trade(trade, reason, target) {
                 Some(ending) => step.ends.push(ending),
                 None => step.left_open.extend(is_known.then_some(trade)),
             }
         }
-        let notice = |number| Notice { news: News::TargetReached { number }, trades: told };
+        let notice = |number| HolderNotice { news: HolderNews::TargetReached { number }, trades: told };
         step.notice = target.map(notice).filter(|notice| !notice.trades.is_empty());
         step
     }
 
     /// Tells of those that `choose` picks among the known ones.
-    fn tell(&self, choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>, news: News) -> Step<'t> {
+    fn tell(&self, choose: impl Fn(&[&'t Trade]) -> Vec<&'t Trade>, news: HolderNews) -> TradeStep<'t> {
         let trades = choose(&self.known);
         let found = !trades.is_empty();
-        Step {
+        TradeStep {
             unmatched: !found && !self.known.is_empty(),
-            notice: found.then_some(Notice { news, trades }),
-            ..Step::default()
+            notice: found.then_some(HolderNotice { news, trades }),
+            ..TradeStep::default()
         }
     }
 }
 
-impl Step<'_> {
+impl TradeStep<'_> {
     /// Where only a notice comes of a TPn: that it was this target, if a trade has others behind it.
     fn with(mut self, target: Option<u32>) -> Self {
         if let (Some(number), Some(notice)) = (target, &mut self.notice) {
             let has_more = notice.trades.iter().any(|trade| has_targets_beyond(trade, number));
-            notice.news = if has_more { News::TargetReached { number } } else { notice.news };
+            notice.news = if has_more { HolderNews::TargetReached { number } } else { notice.news };
         }
         self
     }
@@ -237,44 +237,52 @@ fn of_side<'t>(trades: &[&'t Trade], side: Option<Side>) -> Vec<&'t Trade> {
 
 /// How trades leave by an alert.
 #[derive(Debug, Clone, Copy)]
-struct Leaving<'a> {
-    ask: &'a Ask,
-    settings: &'a Settings,
+struct TradeDeparture<'a> {
+    ask: &'a TradeRequest,
+    settings: &'a TradeRules,
 }
 
-impl Leaving<'_> {
-    fn matched<'t>(&self, trades: &[&'t Trade], hit: ExitSignal, target: Option<u32>) -> Vec<&'t Trade> {
+impl TradeDeparture<'_> {
+    fn match_trades<'t>(&self, trades: &[&'t Trade], hit: ExitSignal, target: Option<u32>) -> Vec<&'t Trade> {
         let (ask, tolerance) = (self.ask, self.settings.tolerance);
         let target = target.filter(|_| hit == ExitSignal::TpHit);
-        matching(trades, &Exit { hit, price: ask.price, target, trade_ref: ask.trade_ref.as_ref(), tolerance })
+        list_matching(
+            trades,
+            &ExitRequest { hit, price: ask.price, target, trade_ref: ask.trade_ref.as_ref(), tolerance },
+        )
     }
 
     /// The trade's end; none where the alert gives no price, and the trade has no level of the kind that was hit.
-    fn ending<'t>(&self, trade: &'t Trade, reason: Option<ExitSignal>, target: Option<u32>) -> Option<Ending<'t>> {
+    fn end_trade<'t>(
+        &self,
+        trade: &'t Trade,
+        reason: Option<ExitSignal>,
+        target: Option<u32>,
+    ) -> Option<TradeEnding<'t>> {
         if self.ask.price.is_positive() {
-            return Some(Ending::by_alert(trade, reason, self.ask.price, self.settings.tolerance));
+            return Some(TradeEnding::by_alert(trade, reason, self.ask.price, self.settings.tolerance));
         }
         let level = level(trade, reason?, target).filter(|level| level.is_positive())?;
-        let ending = Ending::by_alert(trade, reason, level, self.settings.tolerance);
-        Some(Ending { inference: ending.inference.or(Some(ExitInference::AtLevel)), ..ending })
+        let ending = TradeEnding::by_alert(trade, reason, level, self.settings.tolerance);
+        Some(TradeEnding { inference: ending.inference.or(Some(ExitInference::AtLevel)), ..ending })
     }
 }
 
 /// Whether a trade of `side` may open beside these, which are sorted by age.
-fn admit<'t>(open: &[&'t Trade], side: Side, price: Price, settings: &Settings) -> Admission<'t> {
+fn admit<'t>(open: &[&'t Trade], side: Side, price: Price, settings: &TradeRules) -> TradeAdmission<'t> {
     let same = open.iter().find(|trade| trade.trade_data.signal == side);
     let opposite_open = open.iter().any(|trade| trade.trade_data.signal != side);
     if opposite_open && !settings.allow_opposite_signals {
-        return Admission::Refused(Refusal::OppositeOpen);
+        return TradeAdmission::Refused(EntryRefusal::OppositeOpen);
     }
     match (open.len() < settings.limit.max(1), settings.replace_on_same_signal, same) {
-        (true, _, _) => Admission::Open,
-        (false, true, Some(oldest)) => Admission::Replace(Ending::new(oldest, ExitReason::Replaced, price)),
-        (false, true, None) | (false, false, _) => Admission::Refused(Refusal::LimitReached),
+        (true, _, _) => TradeAdmission::Open,
+        (false, true, Some(oldest)) => TradeAdmission::Replace(TradeEnding::new(oldest, ExitReason::Replaced, price)),
+        (false, true, None) | (false, false, _) => TradeAdmission::Refused(EntryRefusal::LimitReached),
     }
 }
 
-impl<'t> Ending<'t> {
+impl<'t> TradeEnding<'t> {
     fn new(trade: &'t Trade, reason: ExitReason, price: Price) -> Self {
         let data = &trade.trade_data;
         Self {
@@ -320,7 +328,7 @@ impl<'t> Ending<'t> {
     }
 
     /// As a message tells of it.
-    pub fn told(&self) -> EndedTrade {
+    pub fn ended_trade(&self) -> EndedTrade {
         let (trade, data) = (self.trade, &self.trade.trade_data);
         EndedTrade {
             number: trade.trade_number,

@@ -39,8 +39,8 @@ pub fn profit_loss(side: Side, entry: Price, exit: Price, quantity: Option<Amoun
     };
     let units = quantity.map_or(Decimal::ONE, Amount::get);
     ProfitLoss {
-        amount: bounded(gain.checked_mul(units), sign(gain) * sign(units)),
-        percentage: bounded(percent(gain, entry.get()), sign(gain) * sign(entry.get())),
+        amount: bound_amount(gain.checked_mul(units), sign(gain) * sign(units)),
+        percentage: bound_amount(percent(gain, entry.get()), sign(gain) * sign(entry.get())),
     }
 }
 
@@ -62,7 +62,7 @@ fn sign(value: Decimal) -> i64 {
 }
 
 /// The value as an amount; out of range, the limit with the sign that the value has.
-fn bounded(value: Option<Decimal>, sign: i64) -> Amount {
+fn bound_amount(value: Option<Decimal>, sign: i64) -> Amount {
     let limit = Decimal::from(1_000_000_000_000_i64);
     let value = value.unwrap_or(limit * Decimal::from(sign)).clamp(-limit, limit);
     Amount::new(value).unwrap_or(Amount::ZERO)

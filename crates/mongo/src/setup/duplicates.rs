@@ -2,19 +2,23 @@
 
 use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::Collection;
-use alertcast_core::store::collection::{Index, IndexSource};
+use alertcast_core::store::collection::{IndexDeclaration, IndexSource};
 use bson::{Bson, Document, RawDocumentBuf, doc};
 use futures::TryStreamExt;
 
 use crate::connect::MongoStore;
-use crate::error::Result;
+use crate::error::MongoResult;
 use crate::query::whole;
 
 /// So many values of one index are told, and so many ids of each.
 const TOLD_MAX: usize = 20;
 
 /// The documents that a unique index could not hold, one line for each value.
-pub(super) async fn find(store: &MongoStore, collection: Collection, index: &Index) -> Result<Vec<String>> {
+pub(super) async fn find(
+    store: &MongoStore,
+    collection: Collection,
+    index: &IndexDeclaration,
+) -> MongoResult<Vec<String>> {
     let told = i32::try_from(TOLD_MAX).unwrap_or(i32::MAX);
     let names: Vec<String> = (0..index.keys.len()).map(|n| format!("k{n}")).collect();
     // A field that is absent and one that is null are the same to an index.
@@ -41,15 +45,15 @@ pub(super) async fn find(store: &MongoStore, collection: Collection, index: &Ind
     Ok(lines)
 }
 
-fn fields(index: &Index) -> String {
+fn fields(index: &IndexDeclaration) -> String {
     index.keys.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", ")
 }
 
-fn line(collection: Collection, index: &Index, names: &[String], group: &Document) -> String {
+fn line(collection: Collection, index: &IndexDeclaration, names: &[String], group: &Document) -> String {
     let count = group.get("count").and_then(whole).unwrap_or(0);
-    let ids: Vec<String> = group.get_array("ids").into_iter().flatten().map(shown).collect();
+    let ids: Vec<String> = group.get_array("ids").into_iter().flatten().map(show_value).collect();
     let more = if usize::try_from(count).is_ok_and(|count| count > ids.len()) { ", …" } else { "" };
-    let value = |name: &String| group.get_document("_id").ok().and_then(|values| values.get(name)).map(shown);
+    let value = |name: &String| group.get_document("_id").ok().and_then(|values| values.get(name)).map(show_value);
     let values: Vec<String> = names.iter().filter_map(value).collect();
     // What is unique among our own documents is a digest or a key, and tells nobody anything.
     let values = match index.source {
@@ -64,7 +68,7 @@ fn line(collection: Collection, index: &Index, names: &[String], group: &Documen
     )
 }
 
-fn shown(value: &Bson) -> String {
+fn show_value(value: &Bson) -> String {
     match value {
         Bson::ObjectId(id) => id.to_hex(),
         Bson::Null => "(none)".to_owned(),

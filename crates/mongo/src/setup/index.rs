@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alertcast_core::store::Collection;
-use alertcast_core::store::collection::{Direction, Index, IndexSource};
+use alertcast_core::store::collection::{IndexDeclaration, IndexSource, SortDirection};
 use bson::{Bson, Document, doc};
 use mongodb::IndexModel;
 use mongodb::options::IndexOptions;
@@ -11,8 +11,8 @@ use mongodb::options::IndexOptions;
 use crate::query::whole;
 
 /// An index of ours that core does not declare.
-const fn own(keys: &'static [(&'static str, Direction)]) -> Index {
-    Index {
+const fn own(keys: &'static [(&'static str, SortDirection)]) -> IndexDeclaration {
+    IndexDeclaration {
         keys,
         unique: false,
         only: None,
@@ -25,17 +25,19 @@ const fn own(keys: &'static [(&'static str, Direction)]) -> Index {
 }
 
 /// Alerts that were accepted here and are not settled. An application's own are not in it, however many there are.
-const UNSETTLED: Index = Index {
+const UNSETTLED: IndexDeclaration = IndexDeclaration {
     only: Some(("processing.status", &["processed"])),
     above_zero: Some("alertcast.seq"),
-    ..own(&[("alertcast.settledAt", Direction::Up), ("_id", Direction::Up)])
+    ..own(&[("alertcast.settledAt", SortDirection::Up), ("_id", SortDirection::Up)])
 };
 
 /// The exits that tell an alert's entries too.
-const TELLING: Index =
-    Index { only: Some(("state", &["pending", "sending", "held"])), ..own(&[("combinesAlert", Direction::Up)]) };
+const TELLING: IndexDeclaration = IndexDeclaration {
+    only: Some(("state", &["pending", "sending", "held"])),
+    ..own(&[("combinesAlert", SortDirection::Up)])
+};
 
-fn own_indexes(collection: Collection) -> &'static [Index] {
+fn own_indexes(collection: Collection) -> &'static [IndexDeclaration] {
     match collection {
         Collection::Alerts => &[UNSETTLED],
         Collection::Deliveries => &[TELLING],
@@ -44,24 +46,24 @@ fn own_indexes(collection: Collection) -> &'static [Index] {
 }
 
 /// All that a collection has to have.
-pub(crate) fn wanted(collection: Collection) -> impl Iterator<Item = &'static Index> {
+pub(crate) fn list_wanted(collection: Collection) -> impl Iterator<Item = &'static IndexDeclaration> {
     collection.indexes().iter().chain(own_indexes(collection))
 }
 
 /// The name that every driver gives an index by its keys.
-pub(crate) fn name(index: &Index) -> String {
+pub(crate) fn name(index: &IndexDeclaration) -> String {
     let parts: Vec<String> = index.keys.iter().map(|(path, way)| format!("{path}_{}", sign(*way))).collect();
     parts.join("_")
 }
 
-const fn sign(way: Direction) -> i32 {
+const fn sign(way: SortDirection) -> i32 {
     match way {
-        Direction::Up => 1,
-        Direction::Down => -1,
+        SortDirection::Up => 1,
+        SortDirection::Down => -1,
     }
 }
 
-pub(super) fn model(index: &Index) -> IndexModel {
+pub(super) fn model(index: &IndexDeclaration) -> IndexModel {
     let keys: Document = index.keys.iter().map(|(path, way)| ((*path).to_owned(), Bson::from(sign(*way)))).collect();
     let mut options = IndexOptions::default();
     options.name = Some(name(index));
@@ -81,7 +83,7 @@ pub(super) fn model(index: &Index) -> IndexModel {
 
 /// How an index that is wanted stands beside those that are there.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum IndexComparison {
     /// It is there, or one like it under another name.
     Standing,
     Missing,
@@ -89,24 +91,24 @@ pub(super) enum Found {
     Other(String),
 }
 
-pub(super) fn look(collection: Collection, index: &Index, standing: &[IndexModel]) -> Found {
+pub(super) fn look(collection: Collection, index: &IndexDeclaration, standing: &[IndexModel]) -> IndexComparison {
     let wanted = model(index);
     let own_name = name(index);
-    let mut found = Found::Missing;
+    let mut found = IndexComparison::Missing;
     for there in standing {
         let there_name = name_of(there);
         match (same_keys(&there.keys, &wanted.keys), there_name == own_name) {
             (false, false) => {}
-            (true, true) if is_alike(there, &wanted) => return Found::Standing,
+            (true, true) if is_alike(there, &wanted) => return IndexComparison::Standing,
             // What a unique index refuses is told by its name.
-            (true, false) if is_alike(there, &wanted) && !index.unique => return Found::Standing,
-            (same_keys, _) => found = Found::Other(other(collection, index, there_name, same_keys)),
+            (true, false) if is_alike(there, &wanted) && !index.unique => return IndexComparison::Standing,
+            (same_keys, _) => found = IndexComparison::Other(other(collection, index, there_name, same_keys)),
         }
     }
     found
 }
 
-fn other(collection: Collection, index: &Index, there: &str, same_keys: bool) -> String {
+fn other(collection: Collection, index: &IndexDeclaration, there: &str, same_keys: bool) -> String {
     let what = if same_keys { "with the same keys, but other options or another name" } else { "with other keys" };
     format!(
         "{collection} has an index {there} {what} than the {kind} index {wanted} that is needed: drop it with \
@@ -142,8 +144,8 @@ fn is_alike(there: &IndexModel, wanted: &IndexModel) -> bool {
 mod tests {
     use super::*;
 
-    const EMAIL: &Index = &Collection::Users.indexes()[0];
-    const CHAT: &Index = &Collection::Users.indexes()[2];
+    const EMAIL: &IndexDeclaration = &Collection::Users.indexes()[0];
+    const CHAT: &IndexDeclaration = &Collection::Users.indexes()[2];
 
     fn there(keys: Document, name: &str, unique: Option<bool>) -> Vec<IndexModel> {
         let mut options = IndexOptions::default();
@@ -155,17 +157,17 @@ mod tests {
     #[test]
     fn an_index_as_every_driver_makes_it_is_taken_for_ours() {
         let look = |keys, name, unique| look(Collection::Users, EMAIL, &there(keys, name, unique));
-        assert_eq!(look(doc! { "email": 1 }, "email_1", Some(true)), Found::Standing);
-        assert_eq!(look(doc! { "email": 1.0 }, "email_1", Some(true)), Found::Standing);
-        assert_eq!(look(doc! { "email": -1 }, "email_-1", Some(true)), Found::Missing);
-        assert_eq!(look(doc! { "email": 1, "x": 1 }, "theirs", None), Found::Missing);
+        assert_eq!(look(doc! { "email": 1 }, "email_1", Some(true)), IndexComparison::Standing);
+        assert_eq!(look(doc! { "email": 1.0 }, "email_1", Some(true)), IndexComparison::Standing);
+        assert_eq!(look(doc! { "email": -1 }, "email_-1", Some(true)), IndexComparison::Missing);
+        assert_eq!(look(doc! { "email": 1, "x": 1 }, "theirs", None), IndexComparison::Missing);
     }
 
     #[test]
     fn a_plain_index_may_have_another_name() {
         let look = |name, unique| look(Collection::Users, CHAT, &there(doc! { "telegram.chatId": 1 }, name, unique));
-        assert_eq!(look("by_chat", None), Found::Standing);
-        assert!(matches!(look("by_chat", Some(true)), Found::Other(_)));
+        assert_eq!(look("by_chat", None), IndexComparison::Standing);
+        assert!(matches!(look("by_chat", Some(true)), IndexComparison::Other(_)));
     }
 
     #[test]
@@ -175,7 +177,7 @@ mod tests {
             (doc! { "email": 1 }, "by_email", Some(true)),
             (doc! { "status": 1 }, "email_1", None),
         ] {
-            let Found::Other(said) = look(Collection::Users, EMAIL, &there(keys, name, unique)) else {
+            let IndexComparison::Other(said) = look(Collection::Users, EMAIL, &there(keys, name, unique)) else {
                 panic!("{name} stands in the way")
             };
             assert!(said.contains(&format!("db.users.dropIndex(\"{name}\")")) && said.contains("email_1"), "{said}");

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::{Result as StoreResult, StoreError};
+use alertcast_core::store::{StoreError, StoreResult};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use mongodb::options::ReturnDocument;
@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 use super::COUNTERS;
 use crate::connect::MongoStore;
-use crate::error::{DUPLICATE_KEY, Fault, Result};
+use crate::error::{DUPLICATE_KEY, MongoError, MongoResult};
 use crate::query::whole;
 
 /// The document's id, in the collection of counters.
@@ -35,7 +35,7 @@ const RENEW_EVERY: Duration = Duration::from_secs(1);
 
 /// The right to change the database.
 #[derive(Debug)]
-pub(super) struct Turn {
+pub(super) struct SetupLock {
     owner: String,
     epoch: i64,
 }
@@ -46,7 +46,7 @@ pub(super) async fn version(store: &MongoStore) -> StoreResult<i64> {
 }
 
 /// Waits for the turn, and takes it.
-pub(super) async fn take(store: &MongoStore) -> StoreResult<Turn> {
+pub(super) async fn take(store: &MongoStore) -> StoreResult<SetupLock> {
     let owner = ObjectId::new().to_hex();
     let mut seen = None;
     let mut unchanged = 0;
@@ -68,32 +68,36 @@ pub(super) async fn take(store: &MongoStore) -> StoreResult<Turn> {
 }
 
 async fn read(store: &MongoStore) -> StoreResult<Option<Document>> {
-    store.link.bounded(async { Ok(store.db().collection(COUNTERS).find_one(doc! { "_id": SETUP }).await?) }).await
+    store.link.run_bounded(async { Ok(store.db().collection(COUNTERS).find_one(doc! { "_id": SETUP }).await?) }).await
 }
 
 /// Takes the turn if it still stands as seen.
-async fn try_take(store: &MongoStore, owner: &str, seen: Option<&Document>) -> StoreResult<Option<Turn>> {
+async fn try_take(store: &MongoStore, owner: &str, seen: Option<&Document>) -> StoreResult<Option<SetupLock>> {
     let counters = store.db().collection::<Document>(COUNTERS);
     let field = |name: &str| seen.and_then(|seen| seen.get(name)).cloned().unwrap_or(Bson::Null);
     let as_seen = doc! { "_id": SETUP, "owner": field("owner"), "epoch": field("epoch"), "renewal": field("renewal") };
     let update = doc! { "$set": { "owner": owner }, "$inc": { "epoch": 1_i64, "renewal": 1_i64 } };
-    let taken = store.link.bounded(async {
+    let taken = store.link.run_bounded(async {
         if seen.is_none() {
             let first = doc! { "_id": SETUP, "owner": owner, "epoch": 1_i64, "renewal": 1_i64 };
             return match counters.insert_one(&first).await {
-                Err(error) if Fault::code_of(&error) == Some(DUPLICATE_KEY) => Ok(None),
+                Err(error) if MongoError::code_of(&error) == Some(DUPLICATE_KEY) => Ok(None),
                 answer => Ok(Some(answer.map(|_| first)?)),
             };
         }
         Ok(counters.find_one_and_update(as_seen, update).return_document(ReturnDocument::After).await?)
     });
     let epoch = |taken: &Document| taken.get("epoch").and_then(whole).unwrap_or(0);
-    Ok(taken.await?.map(|taken| Turn { owner: owner.to_owned(), epoch: epoch(&taken) }))
+    Ok(taken.await?.map(|taken| SetupLock { owner: owner.to_owned(), epoch: epoch(&taken) }))
 }
 
-impl Turn {
+impl SetupLock {
     /// Does the work, and shows meanwhile that somebody does. `Fenced` where the turn was taken over.
-    pub(super) async fn during<T>(&self, store: &MongoStore, work: impl Future<Output = Result<T>>) -> StoreResult<T> {
+    pub(super) async fn run_locked<T>(
+        &self,
+        store: &MongoStore,
+        work: impl Future<Output = MongoResult<T>>,
+    ) -> StoreResult<T> {
         tokio::select! {
             done = work => Ok(done?),
             lost = self.renew(store) => Err(lost),
@@ -128,7 +132,7 @@ impl Turn {
         let own = doc! { "_id": SETUP, "owner": &self.owner, "epoch": self.epoch };
         let done = store
             .link
-            .bounded(async { Ok(store.db().collection::<Document>(COUNTERS).update_one(own, update).await?) });
+            .run_bounded(async { Ok(store.db().collection::<Document>(COUNTERS).update_one(own, update).await?) });
         match done.await?.matched_count {
             1 => Ok(()),
             _ => Err(StoreError::Fenced { lease: SETUP.to_owned() }),

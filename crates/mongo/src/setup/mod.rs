@@ -12,8 +12,8 @@ mod schema;
 
 use std::collections::HashMap;
 
-use alertcast_core::store::collection::Index;
-use alertcast_core::store::{Collection, Result as StoreResult, StoreError};
+use alertcast_core::store::collection::IndexDeclaration;
+use alertcast_core::store::{Collection, StoreError, StoreResult};
 use bson::{Document, doc};
 use futures::TryStreamExt;
 use futures::future::BoxFuture;
@@ -22,12 +22,12 @@ use mongodb::options::ValidationLevel;
 
 use crate::accept::keep_place;
 use crate::connect::MongoStore;
-use crate::error::{Fault, Result};
+use crate::error::{MongoError, MongoResult};
 use crate::query::whole;
-use index::Found;
-pub(crate) use index::name;
+use index::IndexComparison;
 #[cfg(test)]
-pub(crate) use index::wanted;
+pub(crate) use index::list_wanted;
+pub(crate) use index::name;
 
 /// Counters: the change log's end, the last place in the order of alerts, and the set-up's version.
 pub(crate) const COUNTERS: &str = "counters";
@@ -36,10 +36,10 @@ pub(crate) const COUNTERS: &str = "counters";
 const VERSION: i64 = 3;
 
 /// A step from a version to the next. It may be broken off and done again.
-type Step = for<'a> fn(&'a MongoStore) -> BoxFuture<'a, Result<()>>;
+type UpgradeStep = for<'a> fn(&'a MongoStore) -> BoxFuture<'a, MongoResult<()>>;
 
 /// `STEPS[0]` leads from 1 to 2.
-const STEPS: &[Step] = &[|store| Box::pin(one_order(store)), |store| Box::pin(unsettled_of_ours(store))];
+const STEPS: &[UpgradeStep] = &[|store| Box::pin(one_order(store)), |store| Box::pin(unsettled_of_ours(store))];
 
 /// So often a turn that was taken over is waited for again.
 const TURNS_MAX: u32 = 3;
@@ -64,7 +64,7 @@ pub(crate) async fn setup(store: &MongoStore) -> StoreResult<()> {
 }
 
 /// What `setup` would make, one line each; nothing is changed.
-pub(crate) async fn missing(store: &MongoStore) -> StoreResult<Vec<String>> {
+pub(crate) async fn list_missing(store: &MongoStore) -> StoreResult<Vec<String>> {
     let survey = survey(store).await?;
     let collections = survey.collections.iter().map(|name| format!("the collection {name}"));
     let indexes = survey.indexes.iter().map(|(of, index)| format!("the index {} of {of}", name(index)));
@@ -73,34 +73,34 @@ pub(crate) async fn missing(store: &MongoStore) -> StoreResult<Vec<String>> {
 }
 
 /// Makes what is still missing once it is our turn.
-async fn change(store: &MongoStore, turn: &lock::Turn) -> StoreResult<()> {
+async fn change(store: &MongoStore, turn: &lock::SetupLock) -> StoreResult<()> {
     let survey = survey(store).await?;
     if survey.is_complete() {
         return Ok(());
     }
-    turn.during(store, make(store, &survey)).await?;
+    turn.run_locked(store, make(store, &survey)).await?;
     turn.note(store, VERSION).await
 }
 
 /// What the database lacks.
 #[derive(Debug, Default)]
-struct Survey {
+struct DatabaseSurvey {
     version: i64,
     collections: Vec<&'static str>,
     validators: Vec<Collection>,
-    indexes: Vec<(Collection, &'static Index)>,
+    indexes: Vec<(Collection, &'static IndexDeclaration)>,
 }
 
-impl Survey {
+impl DatabaseSurvey {
     const fn is_complete(&self) -> bool {
         self.version == VERSION && self.collections.is_empty() && self.validators.is_empty() && self.indexes.is_empty()
     }
 }
 
 /// Looks at everything. `SetupRefused` where something stands in the way.
-async fn survey(store: &MongoStore) -> StoreResult<Survey> {
+async fn survey(store: &MongoStore) -> StoreResult<DatabaseSurvey> {
     let version = lock::version(store).await?;
-    let mut survey = Survey { version, ..Survey::default() };
+    let mut survey = DatabaseSurvey { version, ..DatabaseSurvey::default() };
     if version > VERSION {
         return Err(StoreError::SetupRefused {
             problems: vec![format!(
@@ -110,7 +110,7 @@ async fn survey(store: &MongoStore) -> StoreResult<Survey> {
             )],
         });
     }
-    let standing = store.link.bounded(standing(store)).await?;
+    let standing = store.link.run_bounded(read_standing(store)).await?;
     survey.collections = all_names().filter(|name| !standing.contains_key(*name)).collect();
     let mut problems = Vec::new();
     for collection in Collection::ALL {
@@ -125,11 +125,11 @@ async fn survey(store: &MongoStore) -> StoreResult<Survey> {
                 _ => survey.validators.push(*collection),
             }
         }
-        for index in index::wanted(*collection) {
+        for index in index::list_wanted(*collection) {
             match index::look(*collection, index, kept.map_or(&[], |kept| kept.indexes.as_slice())) {
-                Found::Standing => {}
-                Found::Other(problem) => problems.push(problem),
-                Found::Missing => {
+                IndexComparison::Standing => {}
+                IndexComparison::Other(problem) => problems.push(problem),
+                IndexComparison::Missing => {
                     if index.unique && kept.is_some() {
                         problems.extend(duplicates::find(store, *collection, index).await.map_err(StoreError::from)?);
                     }
@@ -147,24 +147,24 @@ fn all_names() -> impl Iterator<Item = &'static str> {
 
 /// A collection as it is.
 #[derive(Debug)]
-struct Standing {
+struct CollectionState {
     validator: Option<(Document, ValidationLevel)>,
     indexes: Vec<IndexModel>,
 }
 
-async fn standing(store: &MongoStore) -> Result<HashMap<String, Standing>> {
+async fn read_standing(store: &MongoStore) -> MongoResult<HashMap<String, CollectionState>> {
     let mut all = HashMap::new();
     let found: Vec<_> = store.db().list_collections().await?.try_collect().await?;
     for there in found.into_iter().filter(|there| all_names().any(|name| name == there.name)) {
         let indexes = store.db().collection::<Document>(&there.name).list_indexes().await?.try_collect().await?;
         let level = there.options.validation_level.unwrap_or(ValidationLevel::Strict);
         let validator = there.options.validator.map(|validator| (validator, level));
-        all.insert(there.name, Standing { validator, indexes });
+        all.insert(there.name, CollectionState { validator, indexes });
     }
     Ok(all)
 }
 
-async fn make(store: &MongoStore, survey: &Survey) -> Result<()> {
+async fn make(store: &MongoStore, survey: &DatabaseSurvey) -> MongoResult<()> {
     for step in STEPS.iter().skip(usize::try_from(survey.version.max(1) - 1).unwrap_or(0)) {
         step(store).await?;
     }
@@ -191,15 +191,15 @@ async fn make(store: &MongoStore, survey: &Survey) -> Result<()> {
 }
 
 /// Creates a collection, unless an application was faster.
-async fn create(store: &MongoStore, name: &str) -> Result<()> {
+async fn create(store: &MongoStore, name: &str) -> MongoResult<()> {
     match store.db().create_collection(name).await {
-        Err(error) if Fault::code_of(&error) == Some(NAMESPACE_EXISTS) => Ok(()),
+        Err(error) if MongoError::code_of(&error) == Some(NAMESPACE_EXISTS) => Ok(()),
         answer => Ok(answer?),
     }
 }
 
 /// From 1 to 2: the alerts of all configurations have one order, not each configuration its own.
-async fn one_order(store: &MongoStore) -> Result<()> {
+async fn one_order(store: &MongoStore) -> MongoResult<()> {
     let counters = store.db().collection::<Document>(COUNTERS);
     let former = doc! { "_id": { "$regex": "^order:" } };
     let last = counters.find(former.clone()).sort(doc! { "seq": -1 }).limit(1).await?.try_next().await?;
@@ -212,10 +212,10 @@ async fn one_order(store: &MongoStore) -> Result<()> {
 
 /// From 2 to 3: the index of what is to be settled holds no alert that an application keeps by itself. The new one has
 /// other keys; the former serves nobody any more.
-async fn unsettled_of_ours(store: &MongoStore) -> Result<()> {
+async fn unsettled_of_ours(store: &MongoStore) -> MongoResult<()> {
     const FORMER: &str = "processing.status_1_alertcast.settledAt_1__id_1";
     match store.collection(Collection::Alerts).drop_index(FORMER).await {
-        Err(error) if matches!(Fault::code_of(&error), Some(NAMESPACE_NOT_FOUND | INDEX_NOT_FOUND)) => Ok(()),
+        Err(error) if matches!(MongoError::code_of(&error), Some(NAMESPACE_NOT_FOUND | INDEX_NOT_FOUND)) => Ok(()),
         answer => Ok(answer?),
     }
 }

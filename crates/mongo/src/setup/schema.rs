@@ -4,7 +4,7 @@
 //! dot in them; here each part of a path is a level. Fields that are not named are always allowed.
 
 use alertcast_core::store::Collection;
-use alertcast_core::store::validator::{EMAIL_PATTERN, Field, Kind, Presence, fields};
+use alertcast_core::store::validator::{EMAIL_PATTERN, FieldDeclaration, FieldKind, FieldPresence, fields};
 use bson::{Bson, Document, doc};
 
 /// By this a validator is known as ours.
@@ -12,7 +12,7 @@ const TITLE: &str = "Alertcast";
 
 /// The collection's validator; none where nothing is checked.
 pub(super) fn validator(collection: Collection) -> Option<Document> {
-    let fields: Vec<(&str, Field)> = fields(collection).iter().map(|field| (field.path, *field)).collect();
+    let fields: Vec<(&str, FieldDeclaration)> = fields(collection).iter().map(|field| (field.path, *field)).collect();
     if fields.is_empty() {
         return None;
     }
@@ -33,16 +33,16 @@ pub(super) fn is_replaceable(validator: &Document) -> bool {
 }
 
 /// A document with these fields, named by their paths within it.
-fn object(fields: &[(&str, Field)]) -> Document {
+fn object(fields: &[(&str, FieldDeclaration)]) -> Document {
     let mut required = Vec::new();
     let mut properties = Document::new();
     let mut rest = fields;
     while let Some((path, field)) = rest.first() {
         let Some((name, _)) = path.split_once('.') else {
-            if field.presence == Presence::Required {
+            if field.presence == FieldPresence::Required {
                 required.push((*path).to_owned());
             }
-            properties.insert(*path, one(field.kind, field.presence != Presence::Required));
+            properties.insert(*path, one(field.kind, field.presence != FieldPresence::Required));
             rest = &rest[1..];
             continue;
         };
@@ -50,9 +50,9 @@ fn object(fields: &[(&str, Field)]) -> Document {
         let inside = |path: &str| path.split_once('.').is_some_and(|(first, _)| first == name);
         let count = rest.iter().take_while(|(path, _)| inside(path)).count();
         let (within, behind) = rest.split_at(count);
-        let within: Vec<(&str, Field)> =
+        let within: Vec<(&str, FieldDeclaration)> =
             within.iter().filter_map(|(path, field)| Some((path.split_once('.')?.1, *field))).collect();
-        if within.iter().any(|(_, field)| field.presence == Presence::Required) {
+        if within.iter().any(|(_, field)| field.presence == FieldPresence::Required) {
             required.push(name.to_owned());
         }
         properties.insert(name, object(&within));
@@ -66,22 +66,22 @@ fn object(fields: &[(&str, Field)]) -> Document {
     schema
 }
 
-fn one(kind: Kind, may_be_null: bool) -> Document {
+fn one(kind: FieldKind, may_be_null: bool) -> Document {
     let mut schema = match kind {
-        Kind::Text => of_type("string"),
-        Kind::Name => doc! { "bsonType": "string", "minLength": 1 },
-        Kind::Email => doc! { "bsonType": "string", "pattern": EMAIL_PATTERN },
-        Kind::Word(words) => doc! { "enum": words.to_vec() },
-        Kind::Number => of_type("number"),
-        Kind::AtLeast(min) => doc! { "bsonType": "number", "minimum": min },
-        Kind::Within(min, max) => doc! { "bsonType": "number", "minimum": min, "maximum": max },
-        Kind::Flag => of_type("bool"),
-        Kind::Date => of_type("date"),
-        Kind::Id => of_type("objectId"),
-        Kind::Document => of_type("object"),
-        Kind::List(of) => doc! { "bsonType": "array", "items": one(*of, false) },
-        Kind::Documents(fields) => {
-            let fields: Vec<(&str, Field)> = fields.iter().map(|field| (field.path, *field)).collect();
+        FieldKind::Text => of_type("string"),
+        FieldKind::Name => doc! { "bsonType": "string", "minLength": 1 },
+        FieldKind::Email => doc! { "bsonType": "string", "pattern": EMAIL_PATTERN },
+        FieldKind::Word(words) => doc! { "enum": words.to_vec() },
+        FieldKind::Number => of_type("number"),
+        FieldKind::AtLeast(min) => doc! { "bsonType": "number", "minimum": min },
+        FieldKind::Within(min, max) => doc! { "bsonType": "number", "minimum": min, "maximum": max },
+        FieldKind::Flag => of_type("bool"),
+        FieldKind::Date => of_type("date"),
+        FieldKind::Id => of_type("objectId"),
+        FieldKind::Document => of_type("object"),
+        FieldKind::List(of) => doc! { "bsonType": "array", "items": one(*of, false) },
+        FieldKind::Documents(fields) => {
+            let fields: Vec<(&str, FieldDeclaration)> = fields.iter().map(|field| (field.path, *field)).collect();
             doc! { "bsonType": "array", "items": object(&fields) }
         }
     };

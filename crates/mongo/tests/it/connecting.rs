@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::Documents;
-use alertcast_mongo::{ConnectError, MongoStore, Options};
+use alertcast_core::store::DocumentStore;
+use alertcast_mongo::{ConnectError, MongoOptions, MongoStore};
 use bson::{Document, doc};
 use mongodb::Client;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::support::uri;
 
 async fn refusal(uri: &str) -> ConnectError {
-    let options = Options { server_selection_timeout: Duration::from_secs(1), ..Options::default() };
+    let options = MongoOptions { server_selection_timeout: Duration::from_secs(1), ..MongoOptions::default() };
     MongoStore::connect(uri, &options).await.unwrap_err()
 }
 
@@ -34,7 +34,7 @@ async fn the_server_says_how_long_it_keeps_the_locks_of_the_dead() {
     let admin = Client::with_uri_str(uri()).await.unwrap().database("admin");
     let asked = doc! { "getParameter": 1, "transactionLifetimeLimitSeconds": 1 };
     let told = admin.run_command(asked).await.unwrap().get_i32("transactionLifetimeLimitSeconds").unwrap();
-    let store = MongoStore::connect(&uri(), &Options::default()).await.unwrap();
+    let store = MongoStore::connect(&uri(), &MongoOptions::default()).await.unwrap();
     assert_eq!(store.transaction_lifetime().await, Some(Duration::from_secs(told.try_into().unwrap())));
 }
 
@@ -126,7 +126,7 @@ async fn a_user_who_may_not_is_told_which_roles_are_needed() {
     router.extend(doc! { "msg": "isdbgrid" });
     let refused = doc! { "ok": 0.0, "code": 13, "codeName": "Unauthorized", "errmsg": "not authorized" };
     let port = server(router, refused).await;
-    let options = Options { server_selection_timeout: Duration::from_secs(1), ..Options::default() };
+    let options = MongoOptions { server_selection_timeout: Duration::from_secs(1), ..MongoOptions::default() };
     let store = MongoStore::connect(&format!("mongodb://127.0.0.1:{port}"), &options).await.unwrap();
     let said = store.setup().await.unwrap_err().to_string();
     assert!(said.contains("readWrite") && said.contains("dbAdmin"), "{said}");

@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::conformance::Harness;
+use alertcast_core::conformance::StoreHarness;
 use alertcast_core::conformance::dump::{one, raw};
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, closing, finished, insert, opening, sent};
+use alertcast_core::conformance::scene::{
+    BOTH, TELEGRAM, TestScene, closing_commit, finish_commit, insert, opening_commit, sent_outcome,
+};
 use alertcast_core::delivery::{Channel, DeliveryState};
-use alertcast_core::store::{Acceptance, AttemptRecord, Collection, ConfigIncrement, Documents, Outcome, StoreError};
+use alertcast_core::store::{
+    AlertAcceptance, AttemptOutcome, AttemptRecord, Collection, ConfigIncrement, DocumentStore, StoreError,
+};
 use alertcast_core::trade::document::TradeStatus;
-use alertcast_mongo::{MongoStore, Options};
+use alertcast_mongo::{MongoOptions, MongoStore};
 use bson::{Bson, Document, doc};
 use mongodb::options::IndexOptions;
 use mongodb::{Client, IndexModel};
@@ -57,11 +61,11 @@ async fn a_fault_in_an_acceptance_neither_loses_nor_doubles() {
         fail(APP, times, data.clone()).await;
         let accepted = store.accept_alert(alert(n, 1), vec![own_key(n)], at(1)).await;
         stop_failing().await;
-        assert_eq!(accepted, Ok(Acceptance::Stored), "{data}");
+        assert_eq!(accepted, Ok(AlertAcceptance::Stored), "{data}");
         let kept: Alert = one(&*store, Collection::Alerts, alert_id(n)).await;
         assert_eq!(store.receipt_mark(config_id(1)).await, Ok(kept.alertcast.seq.0), "counted once: {data}");
         let again = store.accept_alert(alert(n, 1), vec![own_key(n)], at(2)).await;
-        assert_eq!(again, Ok(Acceptance::Duplicate { of: alert_id(n) }), "{data}");
+        assert_eq!(again, Ok(AlertAcceptance::Duplicate { of: alert_id(n) }), "{data}");
     }
     assert_eq!(store.count(Collection::Alerts).await, Ok(count));
 }
@@ -69,7 +73,7 @@ async fn a_fault_in_an_acceptance_neither_loses_nor_doubles() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_take_over_fences_a_commit_that_is_under_way() {
     let harness = MongoHarness::new();
-    let scene = Scene::new(&harness, 2).await;
+    let scene = TestScene::new(&harness, 2).await;
     scene.accept(1, 1).await;
     // The old owner has begun its commit: its transaction has written the lease's document.
     let client = Client::with_uri_str(uri()).await.unwrap();
@@ -89,7 +93,7 @@ async fn a_take_over_fences_a_commit_that_is_under_way() {
     let taken = taking.await.unwrap().unwrap();
     assert!(committed || taken.is_some());
     assert!(taken.is_some_and(|lease| lease.epoch > scene.work.epoch), "a commit does not stand in a take-over's way");
-    let late = scene.store.commit(opening(&scene.work, 1, 1, 1..=2, TELEGRAM)).await;
+    let late = scene.store.commit(opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM)).await;
     assert_eq!(late, Err(StoreError::Fenced { lease: WORK.to_owned() }));
     assert_eq!(scene.store.count(Collection::Trades).await, Ok(0));
 }
@@ -116,13 +120,13 @@ async fn an_acceptance_that_was_cut_off_by_a_death_holds_up_none_but_a_resend_of
     for n in 2..=10 {
         let accepted = store.accept_alert(alert(n, 1), vec![own_key(n)], at(2));
         let accepted = tokio::time::timeout(Duration::from_secs(2), accepted).await;
-        assert_eq!(accepted, Ok(Ok(Acceptance::Stored)), "alert {n}");
+        assert_eq!(accepted, Ok(Ok(AlertAcceptance::Stored)), "alert {n}");
     }
     assert!(!resent.is_finished(), "its key is not decided yet");
     assert!(tokio::time::timeout(Duration::from_secs(2), store.receipt_mark(config_id(1))).await.unwrap().is_ok());
     // The server ends it.
     dead.abort_transaction().await.unwrap();
-    assert_eq!(resent.await.unwrap(), Ok(Acceptance::Stored));
+    assert_eq!(resent.await.unwrap(), Ok(AlertAcceptance::Stored));
     assert_eq!(store.count(Collection::Alerts).await, Ok(10));
 }
 
@@ -143,7 +147,7 @@ async fn an_alert_that_the_validator_refuses_is_refused_alone() {
     for (n, answer) in (1..).zip(answers) {
         match answer {
             Err(StoreError::Corrupt(_)) => assert_eq!(n % 10, 0, "alert {n}"),
-            answer => assert_eq!((answer, n % 10 == 0), (Ok(Acceptance::Stored), false), "alert {n}"),
+            answer => assert_eq!((answer, n % 10 == 0), (Ok(AlertAcceptance::Stored), false), "alert {n}"),
         }
     }
     assert_eq!(store.count(Collection::Alerts).await, Ok(36));
@@ -159,14 +163,14 @@ async fn an_alert_that_a_foreign_unique_index_refuses_is_not_taken_for_stored() 
     options.unique = Some(true);
     let theirs = IndexModel::builder().keys(doc! { "metadata.theirs": 1 }).options(options).build();
     alerts.create_index(theirs).await.unwrap();
-    assert_eq!(store.accept_alert(alert(1, 1), vec![own_key(1)], at(1)).await, Ok(Acceptance::Stored));
+    assert_eq!(store.accept_alert(alert(1, 1), vec![own_key(1)], at(1)).await, Ok(AlertAcceptance::Stored));
     for _ in 0..2 {
         match store.accept_alert(alert(2, 1), vec![own_key(2)], at(1)).await {
             Err(StoreError::Corrupt(why)) => assert!(why.contains("metadata.theirs_1"), "{why}"),
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(store.accept_alert(alert(1, 1), Vec::new(), at(1)).await, Ok(Acceptance::Stored), "offered again");
+    assert_eq!(store.accept_alert(alert(1, 1), Vec::new(), at(1)).await, Ok(AlertAcceptance::Stored), "offered again");
     assert_eq!(store.count(Collection::Alerts).await, Ok(1));
     assert_eq!(store.count(Collection::IntakeKeys).await, Ok(1));
 }
@@ -175,7 +179,7 @@ async fn an_alert_that_a_foreign_unique_index_refuses_is_not_taken_for_stored() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_counter_that_is_no_number_counts_from_zero() {
     let harness = MongoHarness::new();
-    let scene = Scene::new(&harness, 4).await;
+    let scene = TestScene::new(&harness, 4).await;
     scene.open(1, 1..=4, TELEGRAM).await;
     let db = harness.raw().await;
     let inside = doc! { "alertsReceived": 1, "tradesOpened": 0 };
@@ -197,11 +201,11 @@ async fn a_counter_that_is_no_number_counts_from_zero() {
     }
     scene.store.setup().await.unwrap();
     // A message that was sent is not sent again.
-    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 4), sent(1), 4).await;
+    scene.attempt(Channel::Telegram, delivery_id(Channel::Telegram, 1, 4), sent_outcome(1), 4).await;
     assert_eq!(scene.delivery(Channel::Telegram, 1, 4).await.state, DeliveryState::Sent);
     assert_eq!(scene.alert(1).await.statistics.delivery_count.0, 1);
     scene.accept(5, 1).await;
-    let mut exit = finished(closing(&scene.work, 5, 1, 1, 1..=4, TELEGRAM), at(6));
+    let mut exit = finish_commit(closing_commit(&scene.work, 5, 1, 1, 1..=4, TELEGRAM), at(6));
     // With more of the first than one.
     exit.usage.push(exit.usage[0]);
     exit.config_increment = ConfigIncrement { alerts: 1, closed_by_tp: 4, ..ConfigIncrement::default() };
@@ -226,7 +230,7 @@ async fn a_counter_that_is_no_number_counts_from_zero() {
 async fn announcements_that_end_at_once_leave_the_trade_unreached() {
     const ROUNDS: u32 = 6;
     let harness = MongoHarness::new();
-    let scene = Scene::new(&harness, ROUNDS).await;
+    let scene = TestScene::new(&harness, ROUNDS).await;
     let beside = harness.beside(&scene.store).await;
     scene.open(1, 1..=ROUNDS, BOTH).await;
     for user in 1..=ROUNDS {
@@ -234,7 +238,7 @@ async fn announcements_that_end_at_once_leave_the_trade_unreached() {
             assert_eq!(scene.take(channel, &[delivery_id(channel, 1, user)], 3).await.len(), 1);
         }
         // Dropped ones are not counted in the alert either, whose document both would write.
-        let outcome = Outcome::Dropped { reason: "suspended".to_owned() };
+        let outcome = AttemptOutcome::Dropped { reason: "suspended".to_owned() };
         let records =
             |channel| vec![AttemptRecord { delivery: delivery_id(channel, 1, user), outcome: outcome.clone() }];
         let (telegram, email) = tokio::join!(
@@ -254,7 +258,7 @@ async fn a_server_that_is_away_is_told_soon_and_used_again_when_it_is_back() {
     let harness = MongoHarness::new();
     harness.fresh().await;
     let line = Line::new().await;
-    let options = Options { database: Some(harness.database().to_owned()), ..Options::default() };
+    let options = MongoOptions { database: Some(harness.database().to_owned()), ..MongoOptions::default() };
     let through = format!("mongodb://{}/?directConnection=true", line.address);
     let store = MongoStore::connect(&through, &options).await.unwrap();
     store.write(vec![insert(Collection::Users, &user(1))]).await.unwrap();
@@ -309,10 +313,10 @@ async fn carry(mut near: TcpStream, server: String, mut is_cut: watch::Receiver<
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_cut_off_leaves_no_lock_behind() {
     let harness = MongoHarness::new();
-    let scene = Scene::new(&harness, 2).await;
+    let scene = TestScene::new(&harness, 2).await;
     for n in 1..=8 {
         scene.accept(n, 1).await;
-        let mut chunk = opening(&scene.work, n, 1, 1..=2, TELEGRAM);
+        let mut chunk = opening_commit(&scene.work, n, 1, 1..=2, TELEGRAM);
         chunk.open_seen = None;
         let patience = Duration::from_millis(u64::from(n) * 4);
         let _ = tokio::time::timeout(patience, scene.store.commit(chunk.clone())).await;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::Harness as _;
+use alertcast_core::conformance::StoreHarness as _;
 use alertcast_core::conformance::fixtures::{alert, at, own_key};
-use alertcast_core::store::{Acceptance, Collection, Documents as _, Intake as _};
-use alertcast_mongo::{MongoStore, Options};
+use alertcast_core::store::{AlertAcceptance, AlertIntake as _, Collection, DocumentStore as _};
+use alertcast_mongo::{MongoOptions, MongoStore};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, Timestamp, doc};
 use mongodb_rig::{AnswerFate, ServerAnswer, TamperingProxy};
@@ -65,11 +65,11 @@ async fn finds_back_after(n: u32, name: &str, poison: Poison) {
     drop(harness.fresh().await);
     let own = uri().split("://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     let proxy = TamperingProxy::before(own.parse().unwrap()).unwrap();
-    let options = Options { database: Some(harness.database().to_owned()), ..Options::default() };
+    let options = MongoOptions { database: Some(harness.database().to_owned()), ..MongoOptions::default() };
     let store = MongoStore::connect(&uri().replace(&own, &proxy.address().to_string()), &options).await.unwrap();
     proxy.tamper(move |answer| poison(answer).unwrap_or(AnswerFate::Pass));
     let told = async {
-        while proxy.tampered() < TOLD {
+        while proxy.count_tampered() < TOLD {
             // So many at once that new connections are opened.
             let count = || store.count(Collection::Alerts);
             let _ = tokio::join!(count(), count(), count(), count(), count(), count());
@@ -87,7 +87,7 @@ async fn finds_back_after(n: u32, name: &str, poison: Poison) {
         }
     };
     let accepted = tokio::time::timeout(PATIENCE, accepted).await.unwrap_or_else(|_| panic!("lost for good by {name}"));
-    assert!(matches!(accepted, Acceptance::Stored | Acceptance::Duplicate { .. }), "{name}: {accepted:?}");
+    assert!(matches!(accepted, AlertAcceptance::Stored | AlertAcceptance::Duplicate { .. }), "{name}: {accepted:?}");
     assert_eq!(store.count(Collection::Alerts).await, Ok(1), "{name}");
 }
 

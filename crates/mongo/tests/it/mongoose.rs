@@ -5,16 +5,18 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::conformance::Harness;
+use alertcast_core::conformance::StoreHarness;
 use alertcast_core::conformance::dump::{every, one, raw};
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{BOTH, Scene, TELEGRAM, accept, empty_chunk, finished, insert, sent};
+use alertcast_core::conformance::scene::{
+    BOTH, TELEGRAM, TestScene, accept, empty_chunk, finish_commit, insert, sent_outcome,
+};
 use alertcast_core::delivery::{Channel, Delivery};
 use alertcast_core::id::{ConfigId, IdSource, UserId};
-use alertcast_core::matching::audience::{Audience, Entity};
-use alertcast_core::matching::chunk::{Chunk, entering, plan_chunk, span};
-use alertcast_core::matching::job::{Job, Outlets};
-use alertcast_core::store::{AttemptRecord, Collection, Fence, Settled, Store, partition_of};
+use alertcast_core::matching::audience::{Audience, AudienceEntity};
+use alertcast_core::matching::chunk::{UserChunk, list_entering, plan_chunk, span};
+use alertcast_core::matching::job::{MatchingJob, MessageChannels};
+use alertcast_core::store::{AttemptRecord, Collection, LeaseFence, SettlingOutcome, Store, partition_of};
 use alertcast_core::trade::document::{Trade, TradeStatus};
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
@@ -72,22 +74,22 @@ fn number(value: &Bson) -> f64 {
 }
 
 /// Sends what an alert caused by a channel, and settles it.
-async fn deliver(scene: &Scene, by: u32, users: std::ops::RangeInclusive<u32>, channel: Channel) {
+async fn deliver(scene: &TestScene, by: u32, users: std::ops::RangeInclusive<u32>, channel: Channel) {
     for user in users {
-        scene.attempt(channel, delivery_id(channel, by, user), sent(i64::from(user)), i64::from(by) + 2).await;
+        scene.attempt(channel, delivery_id(channel, by, user), sent_outcome(i64::from(user)), i64::from(by) + 2).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_alertcast_writes_fits_the_applications_models_and_what_they_add_stays() {
     let harness = MongoHarness::new();
-    let scene = Scene::new(&harness, 3).await;
+    let scene = TestScene::new(&harness, 3).await;
     let store = &*scene.store;
-    store.refuse_alert(refused(9, 1, &["price_tolerance"]), Vec::new()).await.unwrap();
+    store.refuse_alert(refused_alert(9, 1, &["price_tolerance"]), Vec::new()).await.unwrap();
     scene.open(1, 1..=3, BOTH).await;
     deliver(&scene, 1, 1..=3, Channel::Telegram).await;
     deliver(&scene, 1, 1..=3, Channel::Email).await;
-    assert_eq!(store.settle(alert_id(1), at(5)).await, Ok(Settled::Now));
+    assert_eq!(store.settle(alert_id(1), at(5)).await, Ok(SettlingOutcome::Now));
     let counts = [
         (Collection::Users, 3),
         (Collection::SubscriptionPlans, 1),
@@ -110,7 +112,7 @@ async fn what_alertcast_writes_fits_the_applications_models_and_what_they_add_st
     // Alertcast goes on with the same documents: a chunk that saw the trade before it was noted upon, and ends it.
     scene.close(2, 1, 1..=3, TELEGRAM).await;
     deliver(&scene, 2, 1..=3, Channel::Telegram).await;
-    assert_eq!(store.settle(alert_id(2), at(9)).await, Ok(Settled::Now));
+    assert_eq!(store.settle(alert_id(2), at(9)).await, Ok(SettlingOutcome::Now));
     let trade: Trade = one(store, Collection::Trades, trade_id(1, 2)).await;
     assert_eq!((trade.status, trade.metadata.notes.as_deref()), (TradeStatus::Closed, Some("seen in the application")));
     let subscription = raw(store, Collection::UserSubscriptions, subscription_id(1)).await;
@@ -134,7 +136,7 @@ async fn what_alertcast_writes_fits_the_applications_models_and_what_they_add_st
     }
     for &collection in AUDIENCE {
         for document in every(store, collection).await {
-            assert!(Entity::read(collection, &document).is_ok(), "{collection}");
+            assert!(AudienceEntity::read(collection, &document).is_ok(), "{collection}");
         }
     }
     all_fit(&harness, &[(Collection::Trades, 3), (Collection::Alerts, 3)]);
@@ -151,17 +153,17 @@ impl IdSource for Ids {
 }
 
 /// The first chunk of an alert, as the processor makes it.
-async fn work(store: &dyn Store, fence: &Fence, alert: &Alert, audience: &Audience) {
+async fn work(store: &dyn Store, fence: &LeaseFence, alert: &Alert, audience: &Audience) {
     let config = audience.config(alert.processing.alert_config_id.unwrap()).unwrap();
-    let outlets = Outlets { default_bot: Some("1".to_owned()), mail_shards: 1, entry_deadline: None };
-    let job = Job::new(alert, config, &outlets).unwrap();
+    let outlets = MessageChannels { default_bot: Some("1".to_owned()), mail_shards: 1, entry_deadline: None };
+    let job = MatchingJob::new(alert, config, &outlets).unwrap();
     let users = audience.candidates(config.id);
     let now = at(2);
-    let asked = entering(&job, audience, &users, now);
+    let asked = list_entering(&job, audience, &users, now);
     let state = store.load_chunk(config.id, span(&users).unwrap(), &asked).await.unwrap();
-    let chunk = Chunk { users: &users, state: &state, last: true };
+    let chunk = UserChunk { users: &users, state: &state, last: true };
     let plan = plan_chunk(&job, audience, &chunk, now, &Ids::default()).unwrap();
-    let mut commit = finished(empty_chunk(fence, 1, 1), now);
+    let mut commit = finish_commit(empty_chunk(fence, 1, 1), now);
     commit.config = config.id;
     commit.cursor = users.last().copied();
     commit.open_seen = plan.open_seen;
@@ -210,9 +212,9 @@ async fn what_the_application_makes_is_set_up_over_read_and_worked_with() {
     let due: Vec<Delivery> = store.due(BOT, at(3), 10).await.unwrap();
     assert_eq!(due.iter().map(|one| one.to.as_str()).collect::<Vec<_>>(), ["77"]);
     let taken = store.take(&bot, &[due[0].id], at(3)).await.unwrap().taken;
-    let records = taken.iter().map(|one| AttemptRecord { delivery: one.delivery.id, outcome: sent(5) });
+    let records = taken.iter().map(|one| AttemptRecord { delivery: one.delivery.id, outcome: sent_outcome(5) });
     store.record_attempts(&bot, records.collect(), at(4)).await.unwrap();
-    assert_eq!(store.settle(alert_id(1), at(5)).await, Ok(Settled::Now));
+    assert_eq!(store.settle(alert_id(1), at(5)).await, Ok(SettlingOutcome::Now));
     let settled: Alert = one(&*store, Collection::Alerts, alert_id(1)).await;
     let matched = &settled.processing.matched_users;
     assert!(matched.len() == 1 && matched[0].user_id == user && matched[0].delivered, "{matched:?}");

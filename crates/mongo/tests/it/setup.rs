@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use alertcast_core::conformance::fixtures::*;
 use alertcast_core::conformance::scene::insert;
-use alertcast_core::conformance::{Harness, dump};
-use alertcast_core::store::collection::{Direction, IndexSource};
-use alertcast_core::store::{Collection, Documents, Intake as _, StoreError, document};
+use alertcast_core::conformance::{StoreHarness, dump};
+use alertcast_core::store::collection::{IndexSource, SortDirection};
+use alertcast_core::store::{AlertIntake as _, Collection, DocumentStore, StoreError, document};
 use bson::{Bson, Document, doc};
 use futures::TryStreamExt;
 use mongodb::options::IndexOptions;
@@ -53,7 +53,7 @@ async fn many_who_set_up_at_once_do_it_once() {
     for _ in 0..6 {
         stores.push(harness.open().await);
     }
-    let done = futures::future::join_all(stores.iter().map(Documents::setup)).await;
+    let done = futures::future::join_all(stores.iter().map(DocumentStore::setup)).await;
     assert!(done.iter().all(Result::is_ok), "{done:?}");
     let noted = set_up(&db).await;
     assert_eq!(noted.get_i64("changes").unwrap(), 1, "{noted}");
@@ -73,7 +73,7 @@ async fn every_declared_index_is_there_by_its_keys() {
     for collection in Collection::ALL {
         let standing = indexes(&db, collection.name()).await;
         for index in collection.indexes() {
-            let way = |way: Direction| if way == Direction::Up { 1 } else { -1 };
+            let way = |way: SortDirection| if way == SortDirection::Up { 1 } else { -1 };
             let keys: Document = index.keys.iter().map(|(path, to)| ((*path).to_owned(), way(*to).into())).collect();
             let found = standing.iter().find(|there| there.keys == keys);
             let options =
@@ -368,7 +368,7 @@ async fn an_applications_write_that_a_validator_refuses_is_not_tried_again() {
     let store = harness.fresh().await;
     let mut broken = document(&user(1)).unwrap();
     put(&mut broken, "status", Some(&"unknown".into()));
-    let write = alertcast_core::store::Write::Insert { collection: Collection::Users, document: broken };
+    let write = alertcast_core::store::DocumentWrite::Insert { collection: Collection::Users, document: broken };
     let refused = store.write(vec![write]).await;
     assert!(matches!(refused, Err(StoreError::Corrupt(_))), "{refused:?}");
     assert_eq!(dump::find(&*store, Collection::Users, user_id(1)).await, None);

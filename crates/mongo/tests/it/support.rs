@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use alertcast_core::conformance::Harness;
-use alertcast_core::store::{Documents, Store};
-use alertcast_mongo::{MongoStore, Options};
+use alertcast_core::conformance::StoreHarness;
+use alertcast_core::store::{DocumentStore, Store};
+use alertcast_mongo::{MongoOptions, MongoStore};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use mongodb::{Client, Database};
@@ -48,13 +48,13 @@ impl MongoHarness {
     }
 
     pub(crate) async fn open(&self) -> MongoStore {
-        let options = Options { database: Some(self.database.clone()), ..Options::default() };
+        let options = MongoOptions { database: Some(self.database.clone()), ..MongoOptions::default() };
         MongoStore::connect(&self.uri, &options).await.unwrap()
     }
 }
 
 #[async_trait]
-impl Harness for MongoHarness {
+impl StoreHarness for MongoHarness {
     async fn fresh(&self) -> Arc<dyn Store> {
         self.is_used.store(true, Ordering::SeqCst);
         let store = self.open().await;

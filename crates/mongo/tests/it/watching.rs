@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::Harness as _;
+use alertcast_core::conformance::StoreHarness as _;
 use alertcast_core::conformance::fixtures;
 use alertcast_core::conformance::scene::{insert, people};
-use alertcast_core::store::{Collection, Stirring, Stirrings, StoreError};
+use alertcast_core::store::{Collection, StoreError, StoreEvent, StoreEvents};
 use bson::{Document, doc};
 use mongodb::Client;
 
 use crate::support::{MongoHarness, uri};
 
-async fn next(stirrings: &mut Box<dyn Stirrings>) -> Result<Stirring, StoreError> {
+async fn next(stirrings: &mut Box<dyn StoreEvents>) -> Result<StoreEvent, StoreError> {
     tokio::time::timeout(Duration::from_secs(30), stirrings.next()).await.unwrap()
 }
 
@@ -21,11 +21,11 @@ async fn counters_are_left_out_and_everything_else_of_the_audience_is_told() {
     let store = harness.fresh().await;
     store.write(people(2, 1)).await.unwrap();
     let mut stirrings = store.watch().unwrap();
-    assert_eq!(next(&mut stirrings).await, Ok(Stirring::Missed), "where it begins, anything may have been before");
+    assert_eq!(next(&mut stirrings).await, Ok(StoreEvent::Missed), "where it begins, anything may have been before");
     // A server may tell what was written just before, too: from here on all is told.
     let last = fixtures::user(3);
     store.write(vec![insert(Collection::Users, &last)]).await.unwrap();
-    let begun = Stirring::Changed { collection: Collection::Users, id: last.id.0 };
+    let begun = StoreEvent::Changed { collection: Collection::Users, id: last.id.0 };
     while next(&mut stirrings).await.unwrap() != begun {}
     let client = Client::with_uri_str(uri()).await.unwrap();
     let collection = |of: Collection| client.database(harness.database()).collection::<Document>(of.name());
@@ -38,7 +38,7 @@ async fn counters_are_left_out_and_everything_else_of_the_audience_is_told() {
     let id = fixtures::user_id(2).0;
     users.update_one(doc! { "_id": id }, doc! { "$set": { "status": "suspended" } }).await.unwrap();
     users.delete_one(doc! { "_id": id }).await.unwrap();
-    let changed = Stirring::Changed { collection: Collection::Users, id };
+    let changed = StoreEvent::Changed { collection: Collection::Users, id };
     assert_eq!(next(&mut stirrings).await, Ok(changed), "nothing was told of the counters");
     assert_eq!(next(&mut stirrings).await, Ok(changed));
 }

@@ -25,15 +25,15 @@ mod session;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use alertcast_core::limiter::Limits;
+use alertcast_core::limiter::SendLimits;
 use async_trait::async_trait;
 use lettre::message::Mailbox;
 use url::Url;
 
 pub(crate) use self::mail::subject;
-pub use self::server::{Server, ServerError};
-use self::session::Line;
-use super::{Act, Answer, Channel, Letter};
+pub use self::server::{MailServer, ServerError};
+use self::session::MailSession;
+use super::{Channel, ChannelAnswer, OutgoingMessage, SendMode};
 use crate::clock::Clock;
 use crate::settings::EmailSettings;
 use crate::unsubscribe::LinkKey;
@@ -44,16 +44,16 @@ const ADDRESS_PER_MINUTE: u32 = 6_000;
 
 /// The mail server, and how mails look.
 #[derive(Debug)]
-pub struct Email {
-    line: Line,
+pub struct EmailChannel {
+    line: MailSession,
     from: Mailbox,
-    links: Option<Links>,
+    links: Option<UnsubscribeLinks>,
     clock: Arc<dyn Clock>,
 }
 
 /// Where a subscriber stops the mails.
 #[derive(Debug, Clone)]
-pub struct Links {
+pub struct UnsubscribeLinks {
     /// Where the program is reached from outside.
     pub public_url: Url,
     pub key: LinkKey,
@@ -72,38 +72,42 @@ pub enum EmailError {
     Tls(String),
 }
 
-impl Email {
+impl EmailChannel {
     /// The mail server of the settings.
     ///
     /// # Errors
     /// The settings name no server or no sender, or the machine's certificates cannot be read.
-    pub fn new(settings: &EmailSettings, links: Option<Links>, clock: Arc<dyn Clock>) -> Result<Self, EmailError> {
+    pub fn new(
+        settings: &EmailSettings,
+        links: Option<UnsubscribeLinks>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EmailError> {
         crate::tls::choose_provider();
-        let server = Server::read(settings.smtp_url.as_ref().ok_or(EmailError::NoServer)?)?;
+        let server = MailServer::read(settings.smtp_url.as_ref().ok_or(EmailError::NoServer)?)?;
         let mut from = settings.from.clone().ok_or(EmailError::NoSender)?;
         from.name = settings.provider.clone().or(from.name);
-        let line = Line::new(server, from.email.clone(), settings.timeout, Arc::clone(&clock))?;
+        let line = MailSession::new(server, from.email.clone(), settings.timeout, Arc::clone(&clock))?;
         Ok(Self { line, from, links, clock })
     }
 }
 
 #[async_trait]
-impl Channel for Email {
-    async fn send(&self, letter: &Letter) -> Answer {
-        if let Act::Edit { .. } = letter.act {
-            return Answer::Refused { error: "a mail that was sent cannot be changed".to_owned() };
+impl Channel for EmailChannel {
+    async fn send(&self, outgoing: &OutgoingMessage) -> ChannelAnswer {
+        if let SendMode::Edit { .. } = outgoing.act {
+            return ChannelAnswer::Refused { error: "a mail that was sent cannot be changed".to_owned() };
         }
-        let Some(to) = mail::address(&letter.to) else {
-            return Answer::Refused { error: "the address is no e-mail address".to_owned() };
+        let Some(to) = mail::address(&outgoing.to) else {
+            return ChannelAnswer::Refused { error: "the address is no e-mail address".to_owned() };
         };
         let link =
-            self.links.as_ref().zip(letter.user).and_then(|(links, user)| links.key.link(&links.public_url, user));
-        match mail::compose(letter, &self.from, &to, link.as_deref(), self.clock.now()) {
+            self.links.as_ref().zip(outgoing.user).and_then(|(links, user)| links.key.link(&links.public_url, user));
+        match mail::compose(outgoing, &self.from, &to, link.as_deref(), self.clock.now()) {
             Ok(mail) => match self.line.send(&to, &mail).await {
-                Ok(()) => Answer::Sent { message_id: None },
+                Ok(()) => ChannelAnswer::Sent { message_id: None },
                 Err(trouble) => answer::of(&trouble, &to),
             },
-            Err(error) => Answer::Refused { error: format!("the mail cannot be made: {error}") },
+            Err(error) => ChannelAnswer::Refused { error: format!("the mail cannot be made: {error}") },
         }
     }
 
@@ -114,8 +118,8 @@ impl Channel for Email {
 
 /// A lane's share of what the server is given.
 #[must_use]
-pub fn limits(settings: &EmailSettings) -> Limits {
-    Limits {
+pub fn limits(settings: &EmailSettings) -> SendLimits {
+    SendLimits {
         bot_per_second: share(settings.per_second, settings.shards),
         chat_per_second: NonZeroU32::new(ADDRESS_PER_SECOND).unwrap_or(NonZeroU32::MIN),
         group_per_minute: NonZeroU32::new(ADDRESS_PER_MINUTE).unwrap_or(NonZeroU32::MIN),

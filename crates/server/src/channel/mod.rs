@@ -11,20 +11,20 @@ use std::time::Duration;
 use alertcast_core::id::{DeliveryId, UserId};
 use async_trait::async_trait;
 
-use self::message::Message;
+use self::message::MessageText;
 
 /// One message for one recipient.
 #[derive(Debug, Clone)]
-pub struct Letter {
+pub struct OutgoingMessage {
     /// Whose message it is: an e-mail's Message-ID is made of it.
     pub delivery: DeliveryId,
     /// Whom it is for; none for the operators.
     pub user: Option<UserId>,
     /// Telegram chat or e-mail address.
     pub to: String,
-    pub message: Message,
-    pub form: Form,
-    pub act: Act,
+    pub message: MessageText,
+    pub form: MessageForm,
+    pub act: SendMode,
     /// The delivery that this one answers, where it was sent: e-mails are threaded by it.
     pub answers: Option<DeliveryId>,
     /// An e-mail's subject, where it is not the message's first line.
@@ -35,7 +35,7 @@ pub struct Letter {
 
 /// What is done with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum SendMode {
     /// It is a new one; `reply_to`: the message in the same chat that it answers.
     Send { reply_to: Option<i64> },
     /// It takes the place of this one in the same chat. Telegram alone can do that.
@@ -44,7 +44,7 @@ pub enum Act {
 
 /// Which form of a message is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
+pub enum MessageForm {
     /// With markup.
     Rich,
     /// As it stands, for when the markup was refused.
@@ -53,7 +53,7 @@ pub enum Form {
 
 /// What became of one attempt. Errors are short, and hold neither secrets nor personal data.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum ChannelAnswer {
     Sent {
         message_id: Option<i64>,
     },
@@ -139,7 +139,7 @@ impl RetryAfter {
 #[async_trait]
 pub trait Channel: Send + Sync + fmt::Debug {
     /// Sends it once. Tries nothing again by itself.
-    async fn send(&self, letter: &Letter) -> Answer;
+    async fn send(&self, outgoing: &OutgoingMessage) -> ChannelAnswer;
 
     /// Whether our credentials are accepted, asked without sending anything.
     ///

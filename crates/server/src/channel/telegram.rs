@@ -9,7 +9,7 @@ use std::io;
 use std::time::Duration;
 
 use alertcast_core::delivery::{chat_of, topic_of};
-use alertcast_core::limiter::Limits;
+use alertcast_core::limiter::SendLimits;
 use async_trait::async_trait;
 use frankenstein::ParseMode;
 use frankenstein::methods::{EditMessageTextParams, SendMessageParams};
@@ -18,7 +18,7 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 
-use super::{Act, Answer, Channel, Form, Letter, RetryAfter};
+use super::{Channel, ChannelAnswer, MessageForm, OutgoingMessage, RetryAfter, SendMode};
 use crate::settings::{TelegramSettings, bot_id};
 
 /// How long to wait for a connection.
@@ -34,21 +34,21 @@ const ERROR_CHARS_MAX: usize = 300;
 
 /// One bot.
 #[derive(Debug)]
-pub struct Telegram {
+pub struct TelegramChannel {
     http: Client,
-    urls: Urls,
+    urls: BotUrls,
     /// The settings ask for more than is free of charge.
     paid_broadcast: bool,
 }
 
 /// Addresses that hold the token.
-struct Urls {
+struct BotUrls {
     send_message: Url,
     edit_message_text: Url,
     get_me: Url,
 }
 
-impl fmt::Debug for Urls {
+impl fmt::Debug for BotUrls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Urls(…)")
     }
@@ -65,7 +65,7 @@ pub enum TelegramError {
     Client(reqwest::Error),
 }
 
-impl Telegram {
+impl TelegramChannel {
     /// The bot with this token.
     ///
     /// # Errors
@@ -78,7 +78,7 @@ impl Telegram {
         };
         Ok(Self {
             http: client(settings)?,
-            urls: Urls {
+            urls: BotUrls {
                 send_message: url("sendMessage")?,
                 edit_message_text: url("editMessageText")?,
                 get_me: url("getMe")?,
@@ -88,25 +88,25 @@ impl Telegram {
     }
 
     /// What to ask for. None where it names a message that cannot be there.
-    fn request(&self, letter: &Letter) -> Option<RequestBuilder> {
-        Some(match letter.act {
-            Act::Send { reply_to } => {
+    fn request(&self, outgoing: &OutgoingMessage) -> Option<RequestBuilder> {
+        Some(match outgoing.act {
+            SendMode::Send { reply_to } => {
                 let reply_to = reply_to.and_then(|id| i32::try_from(id).ok());
-                self.http.post(self.urls.send_message.clone()).json(&self.new_message(letter, reply_to))
+                self.http.post(self.urls.send_message.clone()).json(&self.new_message(outgoing, reply_to))
             }
-            Act::Edit { message_id } => {
+            SendMode::Edit { message_id } => {
                 let message_id = i32::try_from(message_id).ok()?;
-                self.http.post(self.urls.edit_message_text.clone()).json(&edited_message(letter, message_id))
+                self.http.post(self.urls.edit_message_text.clone()).json(&edited_message(outgoing, message_id))
             }
         })
     }
 
-    fn new_message(&self, letter: &Letter, reply_to: Option<i32>) -> SendMessageParams {
+    fn new_message(&self, outgoing: &OutgoingMessage, reply_to: Option<i32>) -> SendMessageParams {
         SendMessageParams::builder()
-            .chat_id(chat_id(&letter.to))
-            .maybe_message_thread_id(topic_of(&letter.to).and_then(|topic| i32::try_from(topic).ok()))
-            .text(text(letter))
-            .maybe_parse_mode(parse_mode(letter))
+            .chat_id(chat_id(&outgoing.to))
+            .maybe_message_thread_id(topic_of(&outgoing.to).and_then(|topic| i32::try_from(topic).ok()))
+            .text(text(outgoing))
+            .maybe_parse_mode(parse_mode(outgoing))
             .link_preview_options(LinkPreviewOptions::DISABLED)
             .maybe_allow_paid_broadcast(self.paid_broadcast.then_some(true))
             .maybe_reply_parameters(reply_to.map(|message_id| {
@@ -118,18 +118,18 @@ impl Telegram {
 }
 
 #[async_trait]
-impl Channel for Telegram {
-    async fn send(&self, letter: &Letter) -> Answer {
-        let Some(request) = self.request(letter) else {
-            return Answer::Refused { error: "there is no message of that number".to_owned() };
+impl Channel for TelegramChannel {
+    async fn send(&self, outgoing: &OutgoingMessage) -> ChannelAnswer {
+        let Some(request) = self.request(outgoing) else {
+            return ChannelAnswer::Refused { error: "there is no message of that number".to_owned() };
         };
         let answer = match request.send().await {
             Ok(response) => read_answer(response).await,
             Err(error) => failure(error),
         };
-        match (letter.act, answer) {
-            (Act::Edit { message_id }, answer) => edited(message_id, answer),
-            (Act::Send { .. }, answer) => answer,
+        match (outgoing.act, answer) {
+            (SendMode::Edit { message_id }, answer) => answer_edit(message_id, answer),
+            (SendMode::Send { .. }, answer) => answer,
         }
     }
 
@@ -139,50 +139,50 @@ impl Channel for Telegram {
             Err(error) => failure(error),
         };
         match answer {
-            Answer::Sent { .. } => Ok(()),
-            Answer::Throttled { .. } | Answer::Moved { .. } => Err("Telegram asks to wait".to_owned()),
-            Answer::Blocked { error }
-            | Answer::NoMailbox { error }
-            | Answer::BadMarkup { error }
-            | Answer::NoTopic { error }
-            | Answer::Refused { error }
-            | Answer::Deferred { error }
-            | Answer::Unauthorized { error }
-            | Answer::Failed { error, .. } => Err(error),
+            ChannelAnswer::Sent { .. } => Ok(()),
+            ChannelAnswer::Throttled { .. } | ChannelAnswer::Moved { .. } => Err("Telegram asks to wait".to_owned()),
+            ChannelAnswer::Blocked { error }
+            | ChannelAnswer::NoMailbox { error }
+            | ChannelAnswer::BadMarkup { error }
+            | ChannelAnswer::NoTopic { error }
+            | ChannelAnswer::Refused { error }
+            | ChannelAnswer::Deferred { error }
+            | ChannelAnswer::Unauthorized { error }
+            | ChannelAnswer::Failed { error, .. } => Err(error),
         }
     }
 }
 
-fn edited_message(letter: &Letter, message_id: i32) -> EditMessageTextParams {
+fn edited_message(outgoing: &OutgoingMessage, message_id: i32) -> EditMessageTextParams {
     EditMessageTextParams::builder()
-        .chat_id(chat_id(&letter.to))
+        .chat_id(chat_id(&outgoing.to))
         .message_id(message_id)
-        .text(text(letter))
-        .maybe_parse_mode(parse_mode(letter))
+        .text(text(outgoing))
+        .maybe_parse_mode(parse_mode(outgoing))
         .link_preview_options(LinkPreviewOptions::DISABLED)
         .build()
 }
 
-fn text(letter: &Letter) -> &str {
-    match letter.form {
-        Form::Rich => &letter.message.html,
-        Form::Plain => &letter.message.plain,
+fn text(outgoing: &OutgoingMessage) -> &str {
+    match outgoing.form {
+        MessageForm::Rich => &outgoing.message.html,
+        MessageForm::Plain => &outgoing.message.plain,
     }
 }
 
-const fn parse_mode(letter: &Letter) -> Option<ParseMode> {
-    match letter.form {
-        Form::Rich => Some(ParseMode::Html),
-        Form::Plain => None,
+const fn parse_mode(outgoing: &OutgoingMessage) -> Option<ParseMode> {
+    match outgoing.form {
+        MessageForm::Rich => Some(ParseMode::Html),
+        MessageForm::Plain => None,
     }
 }
 
 /// What an answer means for an edit: one that was made already, by an attempt that was in doubt, is as good as made now.
-fn edited(message_id: i64, answer: Answer) -> Answer {
+fn answer_edit(message_id: i64, answer: ChannelAnswer) -> ChannelAnswer {
     match answer {
-        Answer::Sent { .. } => Answer::Sent { message_id: Some(message_id) },
-        Answer::Refused { error } if error.to_ascii_lowercase().contains("message is not modified") => {
-            Answer::Sent { message_id: Some(message_id) }
+        ChannelAnswer::Sent { .. } => ChannelAnswer::Sent { message_id: Some(message_id) },
+        ChannelAnswer::Refused { error } if error.to_ascii_lowercase().contains("message is not modified") => {
+            ChannelAnswer::Sent { message_id: Some(message_id) }
         }
         answer => answer,
     }
@@ -209,10 +209,10 @@ fn chat_id(to: &str) -> ChatId {
 }
 
 /// No answer came: was the request written?
-fn failure(error: reqwest::Error) -> Answer {
+fn failure(error: reqwest::Error) -> ChannelAnswer {
     let error = error.without_url();
     let not_written = error.is_connect() || error.is_builder() || broken_pipe(&error);
-    Answer::Failed { error: describe(&error), in_doubt: !not_written }
+    ChannelAnswer::Failed { error: describe(&error), in_doubt: !not_written }
 }
 
 /// Writing fails so when the other side had closed the connection before: then it did not read the request. A request
@@ -241,7 +241,7 @@ fn sources(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Err
 /// What the Bot API answers, each field read by itself and held at what it can mean: one that is of no sense is as if it
 /// were not there.
 #[derive(Debug)]
-struct Envelope {
+struct BotApiAnswer {
     ok: bool,
     description: Option<String>,
     error_code: Option<u16>,
@@ -251,7 +251,7 @@ struct Envelope {
     message_id: Option<i64>,
 }
 
-impl Envelope {
+impl BotApiAnswer {
     /// None: it is not the Bot API that speaks.
     fn read(body: &[u8]) -> Option<Self> {
         let Ok(Value::Object(answer)) = serde_json::from_slice(body) else { return None };
@@ -284,7 +284,7 @@ fn message_id(message: &Map<String, Value>) -> Option<i64> {
     message.get("message_id").and_then(Value::as_i64).filter(|id| (1..=i64::from(i32::MAX)).contains(id))
 }
 
-async fn read_answer(mut response: Response) -> Answer {
+async fn read_answer(mut response: Response) -> ChannelAnswer {
     let status = response.status().as_u16();
     let mut body = Vec::new();
     loop {
@@ -292,38 +292,38 @@ async fn read_answer(mut response: Response) -> Answer {
             Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER_BYTES_MAX => body.extend_from_slice(&chunk),
             Ok(Some(_)) => return unreadable(status),
             Ok(None) => return classify(status, &body),
-            Err(error) => return Answer::Failed { error: describe(&error.without_url()), in_doubt: true },
+            Err(error) => return ChannelAnswer::Failed { error: describe(&error.without_url()), in_doubt: true },
         }
     }
 }
 
-fn classify(status: u16, body: &[u8]) -> Answer {
-    let Some(envelope) = Envelope::read(body) else {
+fn classify(status: u16, body: &[u8]) -> ChannelAnswer {
+    let Some(envelope) = BotApiAnswer::read(body) else {
         return unreadable(status);
     };
     let is_success = (200..300).contains(&status);
     if envelope.ok && is_success {
-        return Answer::Sent { message_id: envelope.message_id };
+        return ChannelAnswer::Sent { message_id: envelope.message_id };
     }
     let error = envelope.description.unwrap_or_else(|| format!("Telegram answered {status}"));
     if envelope.ok {
         // It contradicts itself: the message may be there.
-        return Answer::Failed { error, in_doubt: true };
+        return ChannelAnswer::Failed { error, in_doubt: true };
     }
     // Groups have negative ids, and so have what they become.
     let moved_to = envelope.migrate_to_chat_id.filter(|chat| *chat < 0);
     match if status >= 500 { status } else { envelope.error_code.unwrap_or(status) } {
-        429 => Answer::Throttled { retry_after: envelope.retry_after.unwrap_or(RetryAfter::UNKNOWN) },
-        401 | 404 => Answer::Unauthorized { error },
-        403 => Answer::Blocked { error },
-        400 if error.to_ascii_lowercase().contains("can't parse entities") => Answer::BadMarkup { error },
-        400 if is_about_topic(&error) => Answer::NoTopic { error },
-        400 if moved_to.is_none() && closes_chat(&error) => Answer::Blocked { error },
+        429 => ChannelAnswer::Throttled { retry_after: envelope.retry_after.unwrap_or(RetryAfter::UNKNOWN) },
+        401 | 404 => ChannelAnswer::Unauthorized { error },
+        403 => ChannelAnswer::Blocked { error },
+        400 if error.to_ascii_lowercase().contains("can't parse entities") => ChannelAnswer::BadMarkup { error },
+        400 if is_about_topic(&error) => ChannelAnswer::NoTopic { error },
+        400 if moved_to.is_none() && closes_chat(&error) => ChannelAnswer::Blocked { error },
         400 if moved_to.is_some() => {
-            moved_to.map_or(Answer::Refused { error }, |chat| Answer::Moved { chat: chat.to_string() })
+            moved_to.map_or(ChannelAnswer::Refused { error }, |chat| ChannelAnswer::Moved { chat: chat.to_string() })
         }
-        400..=499 => Answer::Refused { error },
-        _ => Answer::Failed { error, in_doubt: true },
+        400..=499 => ChannelAnswer::Refused { error },
+        _ => ChannelAnswer::Failed { error, in_doubt: true },
     }
 }
 
@@ -352,10 +352,10 @@ fn closes_chat(error: &str) -> bool {
 }
 
 /// Something between us and Telegram spoke, or Telegram was cut short.
-fn unreadable(status: u16) -> Answer {
+fn unreadable(status: u16) -> ChannelAnswer {
     match status {
-        429 => Answer::Throttled { retry_after: RetryAfter::UNKNOWN },
-        _ => Answer::Failed { error: format!("an answer {status} that is not the Bot API's"), in_doubt: true },
+        429 => ChannelAnswer::Throttled { retry_after: RetryAfter::UNKNOWN },
+        _ => ChannelAnswer::Failed { error: format!("an answer {status} that is not the Bot API's"), in_doubt: true },
     }
 }
 
@@ -366,9 +366,9 @@ fn clip(text: &str) -> String {
 
 /// Telegram's limits as they are set.
 #[must_use]
-pub const fn limits(settings: &TelegramSettings) -> Limits {
+pub const fn limits(settings: &TelegramSettings) -> SendLimits {
     let limits = settings.limits;
-    Limits {
+    SendLimits {
         bot_per_second: limits.bot_per_second,
         chat_per_second: limits.chat_per_second,
         group_per_minute: limits.group_per_minute,
@@ -379,7 +379,7 @@ pub const fn limits(settings: &TelegramSettings) -> Limits {
 mod tests {
     use super::*;
 
-    fn answered(status: u16, body: &str) -> Answer {
+    fn answered(status: u16, body: &str) -> ChannelAnswer {
         classify(status, body.as_bytes())
     }
 
@@ -388,16 +388,16 @@ mod tests {
         let error = |code: u16, text: &str| format!(r#"{{"ok":false,"error_code":{code},"description":"{text}"}}"#);
         assert_eq!(
             answered(200, r#"{"ok":true,"result":{"message_id":7,"date":0}}"#),
-            Answer::Sent { message_id: Some(7) }
+            ChannelAnswer::Sent { message_id: Some(7) }
         );
         let blocked = "Forbidden: bot was blocked by the user";
-        assert_eq!(answered(403, &error(403, blocked)), Answer::Blocked { error: blocked.to_owned() });
+        assert_eq!(answered(403, &error(403, blocked)), ChannelAnswer::Blocked { error: blocked.to_owned() });
         let entities = "Bad Request: can't parse entities: Unsupported start tag";
-        assert_eq!(answered(400, &error(400, entities)), Answer::BadMarkup { error: entities.to_owned() });
+        assert_eq!(answered(400, &error(400, entities)), ChannelAnswer::BadMarkup { error: entities.to_owned() });
         for topic in
             ["message thread not found", "TOPIC_DELETED", "TOPIC_CLOSED"].map(|text| format!("Bad Request: {text}"))
         {
-            assert_eq!(answered(400, &error(400, &topic)), Answer::NoTopic { error: topic.clone() });
+            assert_eq!(answered(400, &error(400, &topic)), ChannelAnswer::NoTopic { error: topic.clone() });
         }
         for closed in [
             "not enough rights to send text messages to the chat",
@@ -408,31 +408,31 @@ mod tests {
             "group chat was deactivated",
         ] {
             let closed = format!("Bad Request: {closed}");
-            assert_eq!(answered(400, &error(400, &closed)), Answer::Blocked { error: closed.clone() });
+            assert_eq!(answered(400, &error(400, &closed)), ChannelAnswer::Blocked { error: closed.clone() });
         }
         let chat = "Bad Request: chat not found";
-        assert_eq!(answered(400, &error(400, chat)), Answer::Refused { error: chat.to_owned() });
+        assert_eq!(answered(400, &error(400, chat)), ChannelAnswer::Refused { error: chat.to_owned() });
         for status in [401, 404] {
-            assert!(matches!(answered(status, &error(status, "Unauthorized")), Answer::Unauthorized { .. }));
+            assert!(matches!(answered(status, &error(status, "Unauthorized")), ChannelAnswer::Unauthorized { .. }));
         }
     }
 
     #[test]
     fn an_edit_that_was_made_before_is_made() {
-        let refused = |error: &str| Answer::Refused { error: format!("Bad Request: {error}") };
+        let refused = |error: &str| ChannelAnswer::Refused { error: format!("Bad Request: {error}") };
         let not_modified =
             "message is not modified: specified new message content and reply markup are exactly the same";
-        for made in [Answer::Sent { message_id: None }, refused(not_modified)] {
-            assert_eq!(edited(7, made), Answer::Sent { message_id: Some(7) });
+        for made in [ChannelAnswer::Sent { message_id: None }, refused(not_modified)] {
+            assert_eq!(answer_edit(7, made), ChannelAnswer::Sent { message_id: Some(7) });
         }
         for failed in [refused("message can't be edited"), refused("message to edit not found")] {
-            assert_eq!(edited(7, failed.clone()), failed);
+            assert_eq!(answer_edit(7, failed.clone()), failed);
         }
     }
 
     #[test]
     fn what_may_have_arrived_is_in_doubt() {
-        let in_doubt = |answer| matches!(answer, Answer::Failed { in_doubt: true, .. });
+        let in_doubt = |answer| matches!(answer, ChannelAnswer::Failed { in_doubt: true, .. });
         assert!(in_doubt(answered(502, "<html>Bad Gateway</html>")));
         assert!(in_doubt(answered(500, r#"{"ok":true,"result":{"message_id":7}}"#)));
         assert!(in_doubt(answered(200, "not json")));
@@ -443,8 +443,8 @@ mod tests {
     fn retry_after_is_read_whatever_its_length() {
         let body =
             r#"{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":90000}}"#;
-        assert_eq!(answered(429, body), Answer::Throttled { retry_after: RetryAfter::seconds(90_000) });
-        assert_eq!(answered(429, "slow down"), Answer::Throttled { retry_after: RetryAfter::UNKNOWN });
+        assert_eq!(answered(429, body), ChannelAnswer::Throttled { retry_after: RetryAfter::seconds(90_000) });
+        assert_eq!(answered(429, "slow down"), ChannelAnswer::Throttled { retry_after: RetryAfter::UNKNOWN });
     }
 
     #[test]
@@ -467,7 +467,7 @@ mod tests {
             ("\"soon\"", 5, false),
         ] {
             let body = format!(r#"{{"ok":false,"error_code":429,"parameters":{{"retry_after":{asked}}}}}"#);
-            let Answer::Throttled { retry_after } = answered(429, &body) else { panic!("{asked}") };
+            let ChannelAnswer::Throttled { retry_after } = answered(429, &body) else { panic!("{asked}") };
             assert_eq!((retry_after.wait().as_secs(), retry_after.is_cut()), (seconds, is_cut), "{asked}");
         }
     }
@@ -476,28 +476,28 @@ mod tests {
     fn one_field_of_no_sense_costs_no_other() {
         for id in ["0", "-1", "2147483648", "9223372036854775808", "1e99", "\"7\"", "null", "{}"] {
             let body = format!(r#"{{"ok":true,"result":{{"message_id":{id},"date":"x"}}}}"#);
-            assert_eq!(answered(200, &body), Answer::Sent { message_id: None }, "{id}");
+            assert_eq!(answered(200, &body), ChannelAnswer::Sent { message_id: None }, "{id}");
         }
         let body = r#"{"ok":false,"error_code":70000,"description":7,"parameters":{"migrate_to_chat_id":"x"}}"#;
-        assert_eq!(answered(400, body), Answer::Refused { error: "Telegram answered 400".to_owned() });
+        assert_eq!(answered(400, body), ChannelAnswer::Refused { error: "Telegram answered 400".to_owned() });
         let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
         for body in [r#"{"ok":1}"#, "[true]", "7", "", &deep, &format!(r#"{{"ok":true,"result":{deep}}}"#)] {
-            assert!(matches!(answered(200, body), Answer::Failed { in_doubt: true, .. }), "{body:.20}");
+            assert!(matches!(answered(200, body), ChannelAnswer::Failed { in_doubt: true, .. }), "{body:.20}");
         }
         let contradiction = answered(403, r#"{"ok":true,"result":{"message_id":7}}"#);
-        assert!(matches!(contradiction, Answer::Failed { in_doubt: true, .. }));
+        assert!(matches!(contradiction, ChannelAnswer::Failed { in_doubt: true, .. }));
     }
 
     #[test]
     fn an_error_is_one_short_line() {
         let body = format!(r#"{{"ok":false,"error_code":400,"description":"a\nb\u001b{}"}}"#, "x".repeat(10_000));
-        let Answer::Refused { error } = answered(400, &body) else { panic!() };
+        let ChannelAnswer::Refused { error } = answered(400, &body) else { panic!() };
         assert!(error.starts_with("a b x") && error.chars().count() == ERROR_CHARS_MAX, "{error}");
     }
 
     #[test]
     fn a_group_with_another_id_is_no_refusal() {
         let body = r#"{"ok":false,"error_code":400,"description":"Bad Request: group chat was upgraded to a supergroup chat","parameters":{"migrate_to_chat_id":-1001}}"#;
-        assert_eq!(answered(400, body), Answer::Moved { chat: "-1001".to_owned() });
+        assert_eq!(answered(400, body), ChannelAnswer::Moved { chat: "-1001".to_owned() });
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use alertcast_core::admin::Permission;
 use clap::{Command, CommandFactory as _};
 
-use super::{Cli, seed};
-use crate::config::{KEYS, Key};
-use crate::degraded::Condition;
-use crate::http::api::{Needs, ROUTES};
+use super::{CommandLine, seed};
+use crate::degraded::TroubleKind;
+use crate::http::api::{ROUTES, RoutePermission};
+use crate::settings::loading::{KEYS, SettingKey};
 
 const API: &str = include_str!("../../../../docs/api.md");
 const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
@@ -68,7 +68,7 @@ fn commands(command: &Command, path: &str, found: &mut Vec<(String, BTreeSet<Str
 
 #[test]
 fn every_command_and_flag_is_documented_and_every_documented_one_exists() {
-    let cli = Cli::command();
+    let cli = CommandLine::command();
     let mut known = Vec::new();
     commands(&cli, "alertcast", &mut known);
     for (command, flags) in &known {
@@ -101,7 +101,7 @@ fn every_command_and_flag_is_documented_and_every_documented_one_exists() {
 #[test]
 fn every_variable_and_setting_that_is_documented_exists() {
     let is_variable = |name: &str| {
-        let of = |key: &Key| key.variable == name || key.secret && name == format!("{}_FILE", key.variable);
+        let of = |key: &SettingKey| key.variable == name || key.secret && name == format!("{}_FILE", key.variable);
         KEYS.iter().any(of) || ["ALERTCAST_", "ALERTCAST_CONFIG", seed::PASSWORD_VARIABLE].contains(&name)
     };
     let sections: BTreeSet<&str> = KEYS.iter().filter_map(|key| Some(key.path.split_once('.')?.0)).collect();
@@ -117,7 +117,7 @@ fn every_variable_and_setting_that_is_documented_exists() {
                     && piece.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_' || byte == b'.')
             };
             if is_setting(&piece) {
-                assert!(Key::at(&piece).is_some(), "{page}: {piece} is no setting");
+                assert!(SettingKey::at(&piece).is_some(), "{page}: {piece} is no setting");
                 seen += 1;
             }
         }
@@ -147,9 +147,9 @@ fn every_route_is_documented_with_the_permission_it_takes_and_every_documented_o
         for route in ROUTES.iter().filter(|route| paths.contains(&&*base(&route.path))) {
             let cell = if route.method == "GET" { cells[1] } else { cells[2] };
             let needed: Vec<Permission> = match route.needs {
-                Needs::Token => Vec::new(),
-                Needs::Permission(one) => vec![one],
-                Needs::Either(one, other) => vec![one, other],
+                RoutePermission::Token => Vec::new(),
+                RoutePermission::Permission(one) => vec![one],
+                RoutePermission::Either(one, other) => vec![one, other],
             };
             for permission in needed {
                 assert!(cell.contains(permission.as_str()), "{} {} takes {permission}", route.method, route.path);
@@ -163,7 +163,7 @@ fn every_condition_is_documented_and_no_other() {
     let (_, table) = OPERATIONS.split_once("| condition | what it means |").unwrap();
     let rows = table.lines().skip(2).map_while(|line| line.strip_prefix("| `")?.split('`').next());
     let named: BTreeSet<&str> = rows.collect();
-    assert_eq!(named, Condition::ALL.iter().map(|condition| condition.word()).collect());
+    assert_eq!(named, TroubleKind::ALL.iter().map(|condition| condition.word()).collect());
 }
 
 #[test]

@@ -4,14 +4,14 @@ use std::fmt;
 
 /// What went wrong, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Failure {
+pub(crate) struct CommandFailure {
     what: String,
     pub(crate) fix: String,
     /// The command was not given right, or its configuration is not: trying again changes nothing.
     pub(crate) usage: bool,
 }
 
-impl Failure {
+impl CommandFailure {
     pub(crate) fn new(what: impl Into<String>, fix: impl Into<String>) -> Self {
         Self { what: what.into(), fix: fix.into(), usage: false }
     }
@@ -22,10 +22,10 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
+impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for CommandFailure {}

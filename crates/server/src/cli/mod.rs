@@ -22,14 +22,14 @@ use alertcast_core::token::TOKEN_DAYS;
 use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
-use self::failure::Failure;
+use self::failure::CommandFailure;
 use crate::app::ObjectIds;
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::{self, ConfigError, Key, Loaded, Sources};
 use crate::http;
 use crate::running::set_up;
+use crate::settings::loading::{self, ConfigError, LoadedSettings, SettingKey, SettingSources};
 use crate::telemetry;
-use crate::tokens::{self, Wanted};
+use crate::tokens::{self, TokenLookup};
 
 /// Something failed.
 const FAILED: u8 = 1;
@@ -41,11 +41,11 @@ const USAGE: u8 = 2;
 #[command(name = "alertcast", version, propagate_version = true, arg_required_else_help = true)]
 #[command(after_help = "Settings come from alertcast.toml, then the environment (ALERTCAST_…), then flags.\n\
                         `alertcast setup --print-config` explains every one.")]
-struct Cli {
+struct CommandLine {
     #[command(subcommand)]
     command: Command,
     #[command(flatten)]
-    flags: Flags,
+    flags: SettingFlags,
 }
 
 #[derive(Debug, Subcommand)]
@@ -53,32 +53,32 @@ enum Command {
     /// Takes alerts in and sends them to the subscribers, until it is stopped
     Serve,
     /// Shows the whole system at work, with nothing else installed: a stand-in for Telegram, and sample alerts
-    Demo(Demo),
+    DemoCommand(DemoCommand),
     /// Makes the store: collections and indexes. Repeatable
-    Setup(Setup),
+    SetupCommand(SetupCommand),
     /// Makes the administrator and two plans. Repeatable
     Seed,
     /// Looks at configuration, ports, store, bots, mail and clock, and says what to do
-    Doctor(Doctor),
+    DoctorCommand(DoctorCommand),
     /// Runs recorded alerts through today's plans and preferences, without sending or writing anything
-    Replay(replay::Replay),
+    Replay(replay::ReplayCommand),
     /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
-    Import(Import),
+    ImportCommand(ImportCommand),
     /// Works on administrators' accounts; also while the server runs
     #[command(subcommand)]
-    Admin(Admin),
+    AdminCommand(AdminCommand),
     /// Prints the description of the API (OpenAPI 3.1)
     Openapi,
 }
 
 #[derive(Debug, Subcommand)]
-enum Admin {
+enum AdminCommand {
     /// Makes a token for the API, and prints it alone on a line
-    Token(Token),
+    TokenCommand(TokenCommand),
 }
 
 #[derive(Debug, Args)]
-struct Token {
+struct TokenCommand {
     /// Whose token it is: it may what this administrator may
     #[arg(long, value_name = "NAME")]
     username: String,
@@ -91,21 +91,21 @@ struct Token {
     days: u32,
 }
 
-impl From<Token> for Wanted {
-    fn from(Token { username, label, days }: Token) -> Self {
+impl From<TokenCommand> for TokenLookup {
+    fn from(TokenCommand { username, label, days }: TokenCommand) -> Self {
         Self { username, label, expires_days: Some(days) }
     }
 }
 
 #[derive(Debug, Args)]
-struct Demo {
+struct DemoCommand {
     /// Plays the alerts, waits until they have settled, prints a summary, and ends
     #[arg(long)]
     once: bool,
 }
 
 #[derive(Debug, Args)]
-struct Setup {
+struct SetupCommand {
     /// Prints a configuration file that explains every setting, and does nothing else
     #[arg(long, conflicts_with = "write_config")]
     print_config: bool,
@@ -115,14 +115,14 @@ struct Setup {
 }
 
 #[derive(Debug, Args)]
-struct Doctor {
+struct DoctorCommand {
     /// Prints what was found as one JSON document
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Debug, Args)]
-struct Import {
+struct ImportCommand {
     /// What to import: JSON where its name ends in .json or .jsonl, else TOML (docs/operations.md says what stands in it)
     file: PathBuf,
     /// Leaves out entries that the store has already, instead of refusing the file
@@ -133,7 +133,7 @@ struct Import {
 /// Settings as flags. Secrets are not among them: others could read them in the list of processes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Settings")]
-struct Flags {
+struct SettingFlags {
     /// The configuration file [default: alertcast.toml, if there is one]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -154,8 +154,8 @@ struct Flags {
     set: Vec<String>,
 }
 
-impl Flags {
-    fn sources(self) -> anyhow::Result<Sources> {
+impl SettingFlags {
+    fn sources(self) -> anyhow::Result<SettingSources> {
         let named = [
             ("listen", self.listen),
             ("data_dir", self.data_dir),
@@ -166,21 +166,22 @@ impl Flags {
         for text in &self.set {
             flags.push(assignment(text)?);
         }
-        let named = named.into_iter().filter_map(|(path, value)| Some((Key::at(path)?, value?)));
+        let named = named.into_iter().filter_map(|(path, value)| Some((SettingKey::at(path)?, value?)));
         flags.extend(named);
-        Ok(Sources::from_process(self.config, flags))
+        Ok(SettingSources::from_process(self.config, flags))
     }
 }
 
 /// Reads `KEY=VALUE`.
-fn assignment(text: &str) -> anyhow::Result<(&'static Key, String)> {
+fn assignment(text: &str) -> anyhow::Result<(&'static SettingKey, String)> {
     let fix = "write --set KEY=VALUE; `alertcast setup --print-config` lists the keys";
     let Some((path, value)) = text.split_once('=') else {
-        return Err(Failure::of_usage("--set has no = in it", fix).into());
+        return Err(CommandFailure::of_usage("--set has no = in it", fix).into());
     };
-    let key = Key::at(path.trim()).ok_or_else(|| Failure::of_usage(format!("--set: {path:?} is no setting"), fix))?;
+    let key = SettingKey::at(path.trim())
+        .ok_or_else(|| CommandFailure::of_usage(format!("--set: {path:?} is no setting"), fix))?;
     if key.secret {
-        return Err(Failure::of_usage(
+        return Err(CommandFailure::of_usage(
             format!("--set: {path} is a secret, and flags can be read by others in the list of processes"),
             format!("set {} in the environment, or {path}_file in the file", key.variable),
         )
@@ -192,7 +193,7 @@ fn assignment(text: &str) -> anyhow::Result<(&'static Key, String)> {
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = CommandLine::parse();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -201,70 +202,73 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // It has told what is wrong already.
-        Err(error) if error.is::<doctor::Unwell>() => ExitCode::from(FAILED),
+        Err(error) if error.is::<doctor::DoctorFailure>() => ExitCode::from(FAILED),
         Err(error) => {
             terminal::failure(&error);
             let usage = error.chain().any(|cause| {
-                cause.is::<ConfigError>() || cause.downcast_ref::<Failure>().is_some_and(|failure| failure.usage)
+                cause.is::<ConfigError>() || cause.downcast_ref::<CommandFailure>().is_some_and(|failure| failure.usage)
             });
             ExitCode::from(if usage { USAGE } else { FAILED })
         }
     }
 }
 
-async fn run(Cli { command, flags }: Cli) -> anyhow::Result<()> {
+async fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<()> {
     match command {
         // These read no configuration: it may be what is to be mended.
-        Command::Setup(Setup { print_config: true, .. }) => {
+        Command::SetupCommand(SetupCommand { print_config: true, .. }) => {
             setup::print_config();
             Ok(())
         }
-        Command::Setup(Setup { write_config: true, .. }) => setup::write_config(flags.config.as_deref()),
+        Command::SetupCommand(SetupCommand { write_config: true, .. }) => setup::write_config(flags.config.as_deref()),
         // It has settings of its own: nothing of it may reach the provider's bot or store.
-        Command::Demo(demo) => serve::demo(demo.once, flags.listen.as_deref()).await,
-        Command::Setup(_) => setup::run(&load(flags)?).await,
+        Command::DemoCommand(demo) => serve::demo(demo.once, flags.listen.as_deref()).await,
+        Command::SetupCommand(_) => setup::run(&load(flags)?).await,
         Command::Serve => serve::run(load(flags)?).await,
         // What is wrong with the configuration is part of what it tells.
-        Command::Doctor(Doctor { json }) => doctor::run(&flags.sources()?, json).await,
+        Command::DoctorCommand(DoctorCommand { json }) => doctor::run(&flags.sources()?, json).await,
         Command::Replay(replay) => replay::run(&load(flags)?.settings, replay).await,
         Command::Seed => run_seed(&load(flags)?).await,
         Command::Openapi => {
             terminal::line(format_args!("{:#}", http::api::description()));
             Ok(())
         }
-        Command::Admin(Admin::Token(token)) => admin::token(&load(flags)?, token.into()).await,
-        Command::Import(import) => run_import(&load(flags)?, &import).await,
+        Command::AdminCommand(AdminCommand::TokenCommand(token)) => admin::token(&load(flags)?, token.into()).await,
+        Command::ImportCommand(import) => run_import(&load(flags)?, &import).await,
     }
 }
 
-fn load(flags: Flags) -> anyhow::Result<Loaded> {
-    let loaded = config::load(&flags.sources()?)?;
+fn load(flags: SettingFlags) -> anyhow::Result<LoadedSettings> {
+    let loaded = loading::load(&flags.sources()?)?;
     telemetry::init(&loaded.settings.log);
     Ok(loaded)
 }
 
-async fn run_seed(loaded: &Loaded) -> anyhow::Result<()> {
+async fn run_seed(loaded: &LoadedSettings) -> anyhow::Result<()> {
     let password = std::env::var(seed::PASSWORD_VARIABLE).ok().filter(|password| !password.is_empty());
     let opened = store::open(&loaded.settings).await?;
     set_up(&*opened.store).await?;
     seed::run(&*opened.store, &ObjectIds, SystemClock::new().now(), password.map(SecretString::from)).await
 }
 
-async fn run_import(loaded: &Loaded, import: &Import) -> anyhow::Result<()> {
+async fn run_import(loaded: &LoadedSettings, import: &ImportCommand) -> anyhow::Result<()> {
     terminal::title("import");
     let store = store::open(&loaded.settings).await?.store;
     set_up(&*store).await?;
     let now = SystemClock::new().now();
     let report = import::run(&import.file, import.skip_existing, &*store, &ObjectIds, now).await?;
     if report.collections.is_empty() {
-        terminal::done(format_args!("There was nothing in {}: none of its lists has an entry.", import.file.display()));
+        terminal::print_done(format_args!(
+            "There was nothing in {}: none of its lists has an entry.",
+            import.file.display()
+        ));
         return Ok(());
     }
     for (collection, made, skipped) in &report.collections {
         let skipped = if *skipped > 0 { format!(", {skipped} left out: they exist") } else { String::new() };
         terminal::fact(what(*collection), format!("{made}{skipped}"));
     }
-    terminal::done(format_args!("{} is imported.", import.file.display()));
+    terminal::print_done(format_args!("{} is imported.", import.file.display()));
     Ok(())
 }
 

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use alertcast_core::id::{ConfigId, UserId};
 use alertcast_core::market::{Symbol, Timeframe};
-use alertcast_core::matching::audience::{Audience, Entity};
-use alertcast_core::matching::job::Outlets;
-use alertcast_core::reading::Reading;
+use alertcast_core::matching::audience::{Audience, AudienceEntity};
+use alertcast_core::matching::job::MessageChannels;
+use alertcast_core::reading::DocumentReading;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::time::Time;
 use bson::Document;
@@ -15,21 +15,21 @@ use clap::Args;
 use jiff::tz::TimeZone;
 use tracing::warn;
 
-use super::failure::Failure;
-use super::store::Beside;
+use super::failure::CommandFailure;
+use super::store::ReadOnlyStore;
 use super::terminal;
 use crate::audience::COLLECTIONS;
 use crate::channel::telegram;
 use crate::clock::{Clock as _, SystemClock};
+use crate::collection_walk::{self, PAGE};
 use crate::replay::{
-    self, ConfigReport, Lane, Naming, Options, Recorded, Refusal, Report, Story, TradeTally, as_of, is_list_of_trades,
-    list_of_trades, rehearse,
+    self, ConfigReport, ExportDefaults, LaneForecast, RecordedRequest, RefusalGroup, ReplayOptions, ReplayReport,
+    SubscriberStory, TradeTally, as_of, is_list_of_trades, list_of_trades, rehearse,
 };
 use crate::settings::{Settings, bot_id};
-use crate::walk::{self, PAGE};
 
 #[derive(Debug, Args)]
-pub(super) struct Replay {
+pub(super) struct ReplayCommand {
     /// Recorded alerts, one JSON line each, or TradingView's List of trades as CSV
     file: PathBuf,
     /// Prints what came of it as one JSON document
@@ -65,13 +65,13 @@ pub(super) struct Replay {
 }
 
 /// Rehearses a file, and prints the report.
-pub(super) async fn run(settings: &Settings, replay: Replay) -> anyhow::Result<()> {
+pub(super) async fn run(settings: &Settings, replay: ReplayCommand) -> anyhow::Result<()> {
     let recorded = read(&replay)?;
     let now = SystemClock::new().now();
     let zone = zone(&replay.zone)?;
     let (from, to) = (moment("--from", replay.from.as_deref(), &zone)?, moment("--to", replay.to.as_deref(), &zone)?);
     let cast = load(settings, (!replay.as_recorded).then_some(now)).await?;
-    let options = Options {
+    let options = ReplayOptions {
         outlets: outlets(settings),
         limits: telegram::limits(&settings.telegram),
         now,
@@ -96,29 +96,32 @@ pub(super) async fn run(settings: &Settings, replay: Replay) -> anyhow::Result<(
 const NO_BOT: &str = "none";
 
 /// The messages would leave as this configuration says; without a bot, as if there were one.
-fn outlets(settings: &Settings) -> Outlets {
+fn outlets(settings: &Settings) -> MessageChannels {
     let bot = settings.telegram.tokens.first().and_then(bot_id).unwrap_or_else(|| NO_BOT.to_owned());
-    Outlets {
+    MessageChannels {
         default_bot: Some(bot),
         mail_shards: settings.email.lanes(),
         entry_deadline: settings.delivery.entry_deadline,
     }
 }
 
-fn read(replay: &Replay) -> anyhow::Result<Vec<Recorded>> {
+fn read(replay: &ReplayCommand) -> anyhow::Result<Vec<RecordedRequest>> {
     let shown = replay.file.display();
     let text = std::fs::read_to_string(&replay.file).map_err(|error| {
-        Failure::new(format!("{shown} cannot be read: {error}"), "check the path; the file must be text in UTF-8")
+        CommandFailure::new(
+            format!("{shown} cannot be read: {error}"),
+            "check the path; the file must be text in UTF-8",
+        )
     })?;
     let recorded =
-        if is_list_of_trades(&text) { list_of_trades(&text, &naming(replay)?) } else { replay::lines(&text) };
+        if is_list_of_trades(&text) { list_of_trades(&text, &read_naming(replay)?) } else { replay::lines(&text) };
     let fix = "each line is a payload as TradingView posts it, or {\"receivedAt\": …, \"query\": …, \"body\": …}; or the \
                file is the List of trades that TradingView's Strategy Tester exports";
-    Ok(recorded.map_err(|error| Failure::new(format!("{shown}: {error}"), fix))?)
+    Ok(recorded.map_err(|error| CommandFailure::new(format!("{shown}: {error}"), fix))?)
 }
 
 /// What a List of trades does not say, from the flags of its own or from `--configuration`.
-fn naming(replay: &Replay) -> anyhow::Result<Naming> {
+fn read_naming(replay: &ReplayCommand) -> anyhow::Result<ExportDefaults> {
     let mut named = replay.only.as_deref().unwrap_or_default().splitn(3, ',').map(|part| Some(part.trim().to_owned()));
     let mut or_named = |given: &Option<String>| {
         let named = named.next().flatten();
@@ -127,17 +130,18 @@ fn naming(replay: &Replay) -> anyhow::Result<Naming> {
     let (symbol, timeframe, strategy) =
         (or_named(&replay.symbol), or_named(&replay.timeframe), or_named(&replay.strategy));
     let (Some(symbol), Some(timeframe), Some(strategy)) = (symbol, timeframe, strategy) else {
-        return Err(Failure::of_usage(
+        return Err(CommandFailure::of_usage(
             "a List of trades does not say which symbol, timeframe and strategy it is of",
             "add --symbol BTCUSDT --timeframe 1h --strategy \"EMA Cross\", as the configuration has them",
         )
         .into());
     };
-    Ok(Naming { symbol, timeframe, strategy, zone: zone(&replay.zone)? })
+    Ok(ExportDefaults { symbol, timeframe, strategy, zone: zone(&replay.zone)? })
 }
 
 fn zone(name: &str) -> anyhow::Result<TimeZone> {
-    let wrong = |_| Failure::of_usage(format!("--zone: {name:?} is no time zone"), "write it as Asia/Kolkata, or UTC");
+    let wrong =
+        |_| CommandFailure::of_usage(format!("--zone: {name:?} is no time zone"), "write it as Asia/Kolkata, or UTC");
     Ok(TimeZone::get(name).map_err(wrong)?)
 }
 
@@ -147,8 +151,9 @@ fn moment(flag: &str, text: Option<&str>, zone: &TimeZone) -> anyhow::Result<Opt
         return Ok(Some(at.into()));
     }
     let civil = text.parse::<jiff::civil::DateTime>().ok().and_then(|civil| zone.to_timestamp(civil).ok());
-    let wrong =
-        || Failure::of_usage(format!("{flag}: {text:?} is no moment"), "write 2026-01-31, or 2026-01-31T10:00:00Z");
+    let wrong = || {
+        CommandFailure::of_usage(format!("{flag}: {text:?} is no moment"), "write 2026-01-31, or 2026-01-31T10:00:00Z")
+    };
     Ok(Some(civil.ok_or_else(wrong)?.into()))
 }
 
@@ -168,59 +173,62 @@ fn configuration(audience: &Audience, only: &str) -> anyhow::Result<ConfigId> {
         known.sort();
         known.truncate(10);
         let known = if known.is_empty() { "there is none yet".to_owned() } else { known.join("; ") };
-        Failure::of_usage(format!("--configuration: {only:?} is none of the store's"), format!("write one of: {known}"))
-            .into()
+        CommandFailure::of_usage(
+            format!("--configuration: {only:?} is none of the store's"),
+            format!("write one of: {known}"),
+        )
+        .into()
     })
 }
 
 /// Who is there.
-struct Cast {
+struct ReplayAudience {
     audience: Audience,
     emails: BTreeMap<String, UserId>,
     /// Name and e-mail address.
     names: BTreeMap<UserId, String>,
 }
 
-impl Cast {
+impl ReplayAudience {
     fn user(&self, text: &str) -> anyhow::Result<UserId> {
         let by_email = self.emails.get(&text.trim().to_lowercase()).copied();
         let by_id = || text.parse().ok().filter(|id| self.audience.user(*id).is_some());
         by_email.or_else(by_id).ok_or_else(|| {
             let fix = "write the subscriber's e-mail address or id as the store has it";
-            Failure::of_usage(format!("--user: nobody is {text:?}"), fix).into()
+            CommandFailure::of_usage(format!("--user: nobody is {text:?}"), fix).into()
         })
     }
 }
 
 /// Everybody in the store; their subscriptions as they stand at `today`, where one is given.
-async fn load(settings: &Settings, today: Option<Time>) -> anyhow::Result<Cast> {
-    let store = Beside::open(settings).await?;
-    let mut cast = Cast { audience: Audience::new(), emails: BTreeMap::new(), names: BTreeMap::new() };
+async fn load(settings: &Settings, today: Option<Time>) -> anyhow::Result<ReplayAudience> {
+    let store = ReadOnlyStore::open(settings).await?;
+    let mut cast = ReplayAudience { audience: Audience::new(), emails: BTreeMap::new(), names: BTreeMap::new() };
     for collection in COLLECTIONS {
         cast.load(&store, collection, today).await?;
     }
     Ok(cast)
 }
 
-impl Cast {
+impl ReplayAudience {
     async fn load(
         &mut self,
-        store: &Beside,
+        store: &ReadOnlyStore,
         collection: Collection,
         today: Option<Time>,
     ) -> std::result::Result<(), StoreError> {
-        let visit = |document: Document| match Entity::read(collection, &document) {
+        let visit = |document: Document| match AudienceEntity::read(collection, &document) {
             Ok(Some(read)) => self.put(read, today),
             Ok(None) => {}
             Err(unreadable) => warn!(%unreadable, "a document cannot be read, and is left out"),
         };
-        walk::each(|after| store.page(collection, after, PAGE), visit).await
+        collection_walk::each(|after| store.page(collection, after, PAGE), visit).await
     }
 
-    fn put(&mut self, mut read: Reading<Entity>, today: Option<Time>) {
+    fn put(&mut self, mut read: DocumentReading<AudienceEntity>, today: Option<Time>) {
         match (&mut read.value, today) {
-            (Entity::Subscription(subscription), Some(today)) => as_of(subscription, today),
-            (Entity::User(user), _) => {
+            (AudienceEntity::Subscription(subscription), Some(today)) => as_of(subscription, today),
+            (AudienceEntity::User(user), _) => {
                 self.emails.insert(user.email.to_lowercase(), user.id);
                 self.names.insert(user.id, format!("{} ({})", user.profile.name, user.email));
             }
@@ -230,14 +238,14 @@ impl Cast {
     }
 }
 
-fn print(file: &Path, report: &Report) {
+fn print(file: &Path, report: &ReplayReport) {
     terminal::title("replay");
     let alerts = &report.alerts;
-    terminal::fact("File", format!("{}, {}", file.display(), terminal::counted(alerts.read, "alert", "alerts")));
+    terminal::fact("File", format!("{}, {}", file.display(), terminal::count_noun(alerts.read, "alert", "alerts")));
     if let (Some(first), Some(last)) = (&alerts.first_at, &alerts.last_at) {
         terminal::fact("Received", format!("{first} … {last}"));
     }
-    let mut counts = vec![format!("{} accepted", terminal::emphasized(alerts.accepted))];
+    let mut counts = vec![format!("{} accepted", terminal::emphasize(alerts.accepted))];
     for (count, what) in
         [(alerts.duplicates, "sent before"), (alerts.refused, "refused"), (alerts.left_out, "left out")]
     {
@@ -246,9 +254,9 @@ fn print(file: &Path, report: &Report) {
         }
     }
     terminal::fact("Alerts", counts.join(", "));
-    print_lines("Refused", &report.refused, terminal::Mark::Bad);
-    print_lines("Taken for resends", &report.resends, terminal::Mark::Attention);
-    print_lines("What the operators would have heard", &report.remarks, terminal::Mark::Attention);
+    print_lines("Refused", &report.refused, terminal::FindingMark::Bad);
+    print_lines("Taken for resends", &report.resends, terminal::FindingMark::Attention);
+    print_lines("What the operators would have heard", &report.remarks, terminal::FindingMark::Attention);
     for config in &report.configurations {
         print_config(config);
     }
@@ -259,10 +267,10 @@ fn print(file: &Path, report: &Report) {
     }
     print_sending(&report.sending);
     report.user.iter().for_each(print_story);
-    terminal::done("Nothing was sent, and nothing was written.");
+    terminal::print_done("Nothing was sent, and nothing was written.");
 }
 
-fn print_lines(group: &str, found: &[Refusal], mark: terminal::Mark) {
+fn print_lines(group: &str, found: &[RefusalGroup], mark: terminal::FindingMark) {
     if !found.is_empty() {
         terminal::line("");
         terminal::group(group);
@@ -271,7 +279,7 @@ fn print_lines(group: &str, found: &[Refusal], mark: terminal::Mark) {
         let lines: Vec<String> = refusal.lines.iter().map(ToString::to_string).collect();
         let more = if refusal.count > refusal.lines.len() { " …" } else { "" };
         let word = if refusal.count == 1 { "line" } else { "lines" };
-        terminal::finding(
+        terminal::print_finding(
             mark,
             &format!("{} × {}: {word} {}{more}", refusal.count, refusal.rule, lines.join(", ")),
             Some(&refusal.message),
@@ -286,7 +294,7 @@ fn print_config(config: &ConfigReport) {
     terminal::fact("Alerts", config.alerts);
     terminal::fact(
         "Recipients",
-        format!("{}, {}", config.recipients, terminal::counted(config.messages, "message", "messages")),
+        format!("{}, {}", config.recipients, terminal::count_noun(config.messages, "message", "messages")),
     );
     let mut verdicts: Vec<(&str, usize)> = config.verdicts.iter().map(|(verdict, count)| (*verdict, *count)).collect();
     verdicts.sort_by_key(|(verdict, count)| (*verdict != "sent", usize::MAX - count));
@@ -309,13 +317,13 @@ fn print_trades(trades: &TradeTally) {
     }
     terminal::fact("Trades", parts.join(" · "));
     if let Some(rate) = trades.win_rate {
-        let (won, ended, (sum, mean)) = (trades.won, trades.ended(), trades.pnl_shown());
+        let (won, ended, (sum, mean)) = (trades.won, trades.count_ended(), trades.pnl_shown());
         let result = format!("{rate} % won ({won} of {ended}), P&L {sum} in sum, {mean} a trade");
         terminal::fact("Result", result);
     }
 }
 
-fn print_sending(lanes: &[Lane]) {
+fn print_sending(lanes: &[LaneForecast]) {
     if lanes.is_empty() {
         return;
     }
@@ -329,14 +337,14 @@ fn print_sending(lanes: &[Lane]) {
         };
         let worst = lane.worst.map_or_else(String::new, |worst| {
             let (seconds, line) = (worst.seconds, worst.line);
-            let messages = terminal::counted(worst.messages, "message", "messages");
+            let messages = terminal::count_noun(worst.messages, "message", "messages");
             format!("; the slowest alert (line {line}, {messages}) is out after {seconds:.1} s")
         });
-        terminal::fact(&name, format!("{}{worst}", terminal::counted(lane.messages, "message", "messages")));
+        terminal::fact(&name, format!("{}{worst}", terminal::count_noun(lane.messages, "message", "messages")));
     }
 }
 
-fn print_story(story: &Story) {
+fn print_story(story: &SubscriberStory) {
     terminal::line("");
     terminal::group(&format!("Subscriber {}", story.name.as_deref().unwrap_or(&story.id)));
     if story.lines.is_empty() {

@@ -1,17 +1,17 @@
 //! `seed`: the administrator and the two plans of seed 7.2. Repeatable: what exists is left alone.
 
-use alertcast_core::admin::{Admin, AdminProfile, AdminStatus, Permissions, Security};
+use alertcast_core::admin::{Admin, AdminProfile, AdminStatus, LoginSecurity, Permissions};
 use alertcast_core::id::{AdminId, IdSource, PlanId};
 use alertcast_core::money::{Amount, Count};
 use alertcast_core::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
-use alertcast_core::store::{Collection, Documents, Write, document};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, document};
 use alertcast_core::time::Time;
 use anyhow::Context as _;
 use bson::Bson;
 use rand::seq::IndexedRandom as _;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::terminal;
 use crate::password;
 
@@ -27,14 +27,18 @@ const PASSWORD_LENGTH: usize = 24;
 
 /// Makes what is missing, in one step.
 pub(super) async fn run(
-    store: &dyn Documents,
+    store: &dyn DocumentStore,
     ids: &dyn IdSource,
     now: Time,
     given: Option<SecretString>,
 ) -> anyhow::Result<()> {
     terminal::title("seed");
     let mut writes = Vec::new();
-    let password = if admin_exists(store).await? { None } else { Some(given.map_or_else(drawn, Password::given)?) };
+    let password = if admin_exists(store).await? {
+        None
+    } else {
+        Some(given.map_or_else(draw_password, AdminPassword::check_given)?)
+    };
     if let Some(password) = &password {
         writes.push(insert(Collection::AdminUsers, &admin(AdminId(ids.next()), password, now)?)?);
     }
@@ -52,18 +56,18 @@ pub(super) async fn run(
     Ok(())
 }
 
-fn report(password: Option<&Password>, plans: &[String], made: usize) {
+fn report(password: Option<&AdminPassword>, plans: &[String], made: usize) {
     let admin = match password {
         None => format!("{ADMIN_NAME}: exists, left alone"),
         Some(password) if password.drawn => format!(
             "{ADMIN_NAME} ({ADMIN_EMAIL}): made\npassword {}\nwrite it down: it is shown this once and kept nowhere",
-            terminal::emphasized(password.text.expose_secret())
+            terminal::emphasize(password.text.expose_secret())
         ),
         Some(_) => format!("{ADMIN_NAME} ({ADMIN_EMAIL}): made, with the password of {PASSWORD_VARIABLE}"),
     };
     terminal::fact("Administrator", admin);
     terminal::fact("Plans", plans.join("\n"));
-    terminal::done(match made {
+    terminal::print_done(match made {
         0 => "Everything was there already.",
         _ => "The seed is in the store.",
     });
@@ -72,7 +76,7 @@ fn report(password: Option<&Password>, plans: &[String], made: usize) {
     );
 }
 
-async fn admin_exists(store: &dyn Documents) -> anyhow::Result<bool> {
+async fn admin_exists(store: &dyn DocumentStore) -> anyhow::Result<bool> {
     for (field, value) in [("username", ADMIN_NAME), ("email", ADMIN_EMAIL)] {
         if store.find_unique(Collection::AdminUsers, &[(field, Bson::from(value))]).await?.is_some() {
             return Ok(true);
@@ -81,16 +85,16 @@ async fn admin_exists(store: &dyn Documents) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-struct Password {
+struct AdminPassword {
     text: SecretString,
     /// Nobody knows it yet.
     drawn: bool,
 }
 
-impl Password {
-    fn given(text: SecretString) -> anyhow::Result<Self> {
+impl AdminPassword {
+    fn check_given(text: SecretString) -> anyhow::Result<Self> {
         password::check(&text).map_err(|what| {
-            Failure::of_usage(
+            CommandFailure::of_usage(
                 format!("the password in {PASSWORD_VARIABLE} {what}"),
                 "change it, or leave the variable out: then a random one is made and shown",
             )
@@ -99,14 +103,14 @@ impl Password {
     }
 }
 
-fn drawn() -> anyhow::Result<Password> {
+fn draw_password() -> anyhow::Result<AdminPassword> {
     let mut random = rand::rng();
     let letters = (0..PASSWORD_LENGTH).filter_map(|_| PASSWORD_LETTERS.choose(&mut random));
     let text: String = letters.map(|letter| char::from(*letter)).collect();
-    Ok(Password { text: text.into(), drawn: true })
+    Ok(AdminPassword { text: text.into(), drawn: true })
 }
 
-fn admin(id: AdminId, password: &Password, now: Time) -> anyhow::Result<Admin> {
+fn admin(id: AdminId, password: &AdminPassword, now: Time) -> anyhow::Result<Admin> {
     let hash = password::hash(&password.text).context("the password could not be hashed")?;
     Ok(Admin {
         id,
@@ -116,7 +120,7 @@ fn admin(id: AdminId, password: &Password, now: Time) -> anyhow::Result<Admin> {
         profile: AdminProfile { first_name: "System".to_owned(), last_name: "Administrator".to_owned(), phone: None },
         permissions: Permissions::ALL,
         status: AdminStatus::Active,
-        security: Security::default(),
+        security: LoginSecurity::default(),
         created_at: now,
         updated_at: now,
     })
@@ -154,6 +158,6 @@ fn plans_of_the_seed(ids: &dyn IdSource, now: Time) -> anyhow::Result<[Plan; 2]>
     ])
 }
 
-fn insert<T: serde::Serialize>(collection: Collection, value: &T) -> anyhow::Result<Write> {
-    Ok(Write::Insert { collection, document: document(value)? })
+fn insert<T: serde::Serialize>(collection: Collection, value: &T) -> anyhow::Result<DocumentWrite> {
+    Ok(DocumentWrite::Insert { collection, document: document(value)? })
 }

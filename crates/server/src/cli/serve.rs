@@ -8,36 +8,37 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::{doctor, store, terminal};
 use crate::app::App;
 use crate::clock::SystemClock;
-use crate::config::Loaded;
-use crate::control::Control;
+use crate::control::ControlSocket;
 use crate::demo;
 use crate::http;
 use crate::running::{self, StartError};
+use crate::settings::loading::LoadedSettings;
 use crate::settings::{Settings, StoreChoice, TelegramSettings, bot_id};
 
 /// What a process that a signal ended at once exits with, by the shell's custom: 128 and SIGINT's number.
 const BROKEN_OFF: i32 = 130;
 
 /// Serves until SIGTERM or SIGINT.
-pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
+pub(super) async fn run(loaded: LoadedSettings) -> anyhow::Result<()> {
     let settings = loaded.settings;
-    needed(&settings)?;
+    check_needed(&settings)?;
     http::raise_open_files();
-    let store::Opened { store, place } = store::open(&settings).await?;
-    let mut signals = Signals::new()?;
+    let store::OpenedStore { store, place } = store::open(&settings).await?;
+    let mut signals = EndSignals::new()?;
     let app = running::prepare(store, SystemClock::new(), settings).await?;
     let app = match store::spool(&app.settings)? {
         Some(spool) => app.with_spool(spool),
         None => app,
     };
     let mut running = running::start(app).await.map_err(|error| match error {
-        StartError::Listen { listen, error } => {
-            Failure::new(format!("{listen} cannot be listened on: {error}"), "choose another address with --listen")
-        }
+        StartError::Listen { listen, error } => CommandFailure::new(
+            format!("{listen} cannot be listened on: {error}"),
+            "choose another address with --listen",
+        ),
     })?;
     let no_more_commands = CancellationToken::new();
     let control = control(&running.app, no_more_commands.clone());
@@ -51,7 +52,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
             false
         }
         // Alerts that are taken in and never sent would be worse than none: whoever supervises the process restarts it.
-        () = running.broken() => true,
+        () = running.wait_broken() => true,
     };
     tokio::spawn(async move {
         signals.next().await;
@@ -65,7 +66,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     running.stop().await;
     if broken {
         let fix = "start it again: everything accepted is kept; the log says what failed";
-        return Err(Failure::new("a part of alertcast failed, and it has stopped", fix).into());
+        return Err(CommandFailure::new("a part of alertcast failed, and it has stopped", fix).into());
     }
     Ok(())
 }
@@ -73,7 +74,7 @@ pub(super) async fn run(loaded: Loaded) -> anyhow::Result<()> {
 /// Lets commands of this machine reach the store that this process has locked. The server is of use without.
 fn control(app: &App, stop: CancellationToken) -> Option<JoinHandle<()>> {
     let StoreChoice::Embedded = app.settings.store else { return None };
-    match Control::open(&app.settings.data_dir) {
+    match ControlSocket::open(&app.settings.data_dir) {
         Ok(control) => Some(tokio::spawn(control.serve(app.clone(), stop))),
         Err(error) => {
             warn!(%error, "no control socket: `alertcast admin` works only while this is stopped");
@@ -88,10 +89,10 @@ pub(super) async fn demo(once: bool, listen: Option<&str>) -> anyhow::Result<()>
         // Any free port: the demonstration must not meet a server that runs already.
         None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         Some(text) => text.parse().map_err(|_| {
-            Failure::of_usage(format!("--listen: {text:?} is no address"), "write it as 127.0.0.1:8080")
+            CommandFailure::of_usage(format!("--listen: {text:?} is no address"), "write it as 127.0.0.1:8080")
         })?,
     };
-    let mut signals = Signals::new()?;
+    let mut signals = EndSignals::new()?;
     let stop = CancellationToken::new();
     let stopping = stop.clone();
     tokio::spawn(async move {
@@ -100,13 +101,13 @@ pub(super) async fn demo(once: bool, listen: Option<&str>) -> anyhow::Result<()>
         signals.next().await;
         std::process::exit(BROKEN_OFF);
     });
-    demo::run(demo::Options { once, listen }, stop).await
+    demo::run(demo::DemoOptions { once, listen }, stop).await
 }
 
 /// What must be configured before anything can be served.
-fn needed(settings: &Settings) -> anyhow::Result<()> {
+fn check_needed(settings: &Settings) -> anyhow::Result<()> {
     if settings.webhook.secrets.is_empty() {
-        return Err(Failure::of_usage(
+        return Err(CommandFailure::of_usage(
             "no webhook secret is configured, so nobody could post an alert",
             "make one with `openssl rand -hex 24`, and set it as ALERTCAST_WEBHOOK_SECRETS in the environment or as \
              webhook.secrets in alertcast.toml",
@@ -165,16 +166,16 @@ fn banner(settings: &Settings, address: SocketAddr, place: &str) {
         terminal::fact("E-mail", format!("from {from}"));
     }
     terminal::fact("Webhook", format!("{}/webhook/SECRET  ({secrets})", base.trim_end_matches('/')));
-    terminal::done("Ready. Ctrl-C stops.");
+    terminal::print_done("Ready. Ctrl-C stops.");
 }
 
 /// The signals that end the program.
-struct Signals {
+struct EndSignals {
     terminate: Signal,
     interrupt: Signal,
 }
 
-impl Signals {
+impl EndSignals {
     fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("signals cannot be listened for");
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })

@@ -6,28 +6,28 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use alertcast_core::store::Collection;
-use alertcast_core::store::collection::Index;
+use alertcast_core::store::collection::IndexDeclaration;
 use anyhow::Context as _;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use super::{store, terminal};
-use crate::config::{DEFAULT_FILE, DEFAULT_TEXT, Loaded};
 use crate::running::set_up;
 use crate::settings::StoreChoice;
+use crate::settings::loading::{DEFAULT_FILE, DEFAULT_TEXT, LoadedSettings};
 
 /// Creates what is missing: folder, database, collections, indexes.
-pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
+pub(super) async fn run(loaded: &LoadedSettings) -> anyhow::Result<()> {
     terminal::title("setup");
     let settings = &loaded.settings;
     let is_embedded = matches!(settings.store, StoreChoice::Embedded);
     let was_there = !is_embedded || settings.data_dir.join("alertcast.db").exists();
-    let store::Opened { store, place } = store::open(settings).await?;
+    let store::OpenedStore { store, place } = store::open(settings).await?;
     set_up(&*store).await?;
-    terminal::fact("Configuration", described(loaded));
+    terminal::fact("Configuration", describe_settings(loaded));
     terminal::fact("Store", format!("{place} ({})", if was_there { "was there" } else { "made" }));
     terminal::fact("Collections", format!("{}, complete", Collection::ALL.len()));
     terminal::fact("Indexes", indexes(is_embedded));
-    terminal::done("The store is ready.");
+    terminal::print_done("The store is ready.");
     if loaded.file.is_none() {
         terminal::next("`alertcast setup --write-config` writes alertcast.toml, with every setting explained");
     }
@@ -38,7 +38,7 @@ pub(super) async fn run(loaded: &Loaded) -> anyhow::Result<()> {
 /// The embedded store leaves out indexes that others cover.
 fn indexes(is_embedded: bool) -> String {
     let declared = || Collection::ALL.iter().flat_map(|collection| collection.indexes());
-    let is_covered = |index: &&Index| index.covered_by.is_some();
+    let is_covered = |index: &&IndexDeclaration| index.covered_by.is_some();
     match declared().filter(is_covered).count() {
         covered if is_embedded => {
             format!("{}, complete (the other {covered} are covered by these)", declared().count() - covered)
@@ -47,7 +47,7 @@ fn indexes(is_embedded: bool) -> String {
     }
 }
 
-fn described(loaded: &Loaded) -> String {
+fn describe_settings(loaded: &LoadedSettings) -> String {
     loaded.file.as_ref().map_or_else(
         || "defaults and environment (there is no alertcast.toml here)".to_owned(),
         |file| file.display().to_string(),
@@ -66,13 +66,13 @@ pub(super) fn write_config(file: Option<&Path>) -> anyhow::Result<()> {
     let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
         if error.kind() == ErrorKind::AlreadyExists {
             let fix = "edit it, or move it away first; --print-config prints the default one";
-            return Failure::new(format!("{shown} exists already, and is left as it is"), fix).into();
+            return CommandFailure::new(format!("{shown} exists already, and is left as it is"), fix).into();
         }
         anyhow::Error::from(error).context(format!("{shown} cannot be written"))
     })?;
     made.write_all(DEFAULT_TEXT.as_bytes()).with_context(|| format!("{shown} cannot be written"))?;
     terminal::title("setup");
-    terminal::done(format_args!("{shown} is written, with every setting explained."));
+    terminal::print_done(format_args!("{shown} is written, with every setting explained."));
     terminal::next("set webhook.secrets and telegram.tokens in it, then run `alertcast setup`");
     Ok(())
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 #[cfg(feature = "mongodb")]
-use alertcast_core::store::Documents as _;
-use alertcast_core::store::{Collection, Result as StoreResult, Store};
+use alertcast_core::store::DocumentStore as _;
+use alertcast_core::store::{Collection, Store, StoreResult};
 #[cfg(feature = "mongodb")]
 use alertcast_mongo::MongoStore;
 use alertcast_sqlite::{OpenError, ReadOnly, Spool, SpoolOptions, SqliteStore};
@@ -16,12 +16,12 @@ use anyhow::Context as _;
 use bson::Document;
 use bson::oid::ObjectId;
 
-use super::failure::Failure;
+use super::failure::CommandFailure;
 use crate::settings::{Settings, StoreChoice};
 
 /// A store that a command may read and write.
 #[derive(Debug)]
-pub(crate) struct Opened {
+pub(crate) struct OpenedStore {
     pub(crate) store: Arc<dyn Store>,
     /// Where it is, for people.
     pub(crate) place: String,
@@ -31,9 +31,9 @@ pub(crate) struct Opened {
 ///
 /// # Errors
 /// The store is in use, or cannot be opened or reached.
-pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Opened> {
+pub(crate) async fn open(settings: &Settings) -> anyhow::Result<OpenedStore> {
     open_unless_in_use(settings).await?.ok_or_else(|| {
-        Failure::new(
+        CommandFailure::new(
             format!("another alertcast is running on the data folder {}", settings.data_dir.display()),
             "stop it first (Ctrl-C where it runs, or `systemctl stop alertcast`), run this command, then start it \
              again; --data-dir names another folder",
@@ -46,27 +46,27 @@ pub(crate) async fn open(settings: &Settings) -> anyhow::Result<Opened> {
 ///
 /// # Errors
 /// The store cannot be opened or reached.
-pub(crate) async fn open_unless_in_use(settings: &Settings) -> anyhow::Result<Option<Opened>> {
+pub(crate) async fn open_unless_in_use(settings: &Settings) -> anyhow::Result<Option<OpenedStore>> {
     match &settings.store {
-        StoreChoice::Embedded => embedded(settings),
+        StoreChoice::Embedded => open_embedded(settings),
         #[cfg(not(feature = "mongodb"))]
         StoreChoice::MongoDb(_) => Err(built_without_mongodb()),
         #[cfg(feature = "mongodb")]
         StoreChoice::MongoDb(uri) => {
             let store = mongodb::connect(uri).await?;
             let place = store.place();
-            Ok(Some(Opened { store: Arc::new(store), place }))
+            Ok(Some(OpenedStore { store: Arc::new(store), place }))
         }
     }
 }
 
-fn embedded(settings: &Settings) -> anyhow::Result<Option<Opened>> {
-    let opened = SqliteStore::open(&settings.data_dir, &alertcast_sqlite::Options::default());
+fn open_embedded(settings: &Settings) -> anyhow::Result<Option<OpenedStore>> {
+    let opened = SqliteStore::open(&settings.data_dir, &alertcast_sqlite::SqliteOptions::default());
     if let Err(OpenError::InUse(_)) = opened {
         return Ok(None);
     }
     let store = opened.map_err(|error| not_opened(settings, "the store", error))?;
-    Ok(Some(Opened { store: Arc::new(store), place: embedded_place(settings) }))
+    Ok(Some(OpenedStore { store: Arc::new(store), place: embedded_place(settings) }))
 }
 
 /// Where alerts are kept that come in while the store is away; none beside the embedded store, which never is.
@@ -79,7 +79,7 @@ pub(crate) fn spool(settings: &Settings) -> anyhow::Result<Option<Spool>> {
     }
     match Spool::open(&settings.data_dir, &SpoolOptions::default()) {
         Ok(spool) => Ok(Some(spool)),
-        Err(error @ OpenError::InUse(_)) => Err(Failure::of_usage(
+        Err(error @ OpenError::InUse(_)) => Err(CommandFailure::of_usage(
             error.to_string(),
             "each alertcast needs a data folder of its own, for the alerts that come in while MongoDB is away: name \
              another with --data-dir",
@@ -91,7 +91,7 @@ pub(crate) fn spool(settings: &Settings) -> anyhow::Result<Option<Spool>> {
 
 fn not_opened(settings: &Settings, what: &str, error: OpenError) -> anyhow::Error {
     match error {
-        OpenError::Folder { .. } => Failure::new(
+        OpenError::Folder { .. } => CommandFailure::new(
             error.to_string(),
             "make the folder writable for the user who runs alertcast, or name another with --data-dir",
         )
@@ -110,7 +110,7 @@ fn embedded_place(settings: &Settings) -> String {
 /// What a program says that was built for the embedded store only.
 #[cfg(not(feature = "mongodb"))]
 fn built_without_mongodb() -> anyhow::Error {
-    Failure::of_usage(
+    CommandFailure::of_usage(
         "the store is a MongoDB, and this alertcast was built without its feature `mongodb`",
         "build it with its default features: cargo install --path crates/server",
     )
@@ -119,13 +119,13 @@ fn built_without_mongodb() -> anyhow::Error {
 
 /// A store that is only read, beside the programs that work on it.
 #[derive(Debug)]
-pub(super) enum Beside {
+pub(super) enum ReadOnlyStore {
     Embedded(ReadOnly),
     #[cfg(feature = "mongodb")]
     MongoDb(Box<MongoStore>),
 }
 
-impl Beside {
+impl ReadOnlyStore {
     /// Opens the configured store.
     ///
     /// # Errors
@@ -141,7 +141,7 @@ impl Beside {
         }
         let dir = &settings.data_dir;
         if !dir.join("alertcast.db").exists() {
-            return Err(Failure::new(
+            return Err(CommandFailure::new(
                 format!("there is no store in {}", dir.display()),
                 "run `alertcast setup` and `alertcast import FILE` first, or name the folder with --data-dir",
             )

@@ -5,8 +5,8 @@ use std::io::Write as _;
 
 use anstyle::{AnsiColor, Style};
 
-use super::failure::Failure;
-use crate::config::ConfigError;
+use super::failure::CommandFailure;
+use crate::settings::loading::ConfigError;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -46,7 +46,7 @@ pub(crate) fn fact(name: &str, value: impl Display) {
 }
 
 /// How it went.
-pub(crate) fn done(text: impl Display) {
+pub(crate) fn print_done(text: impl Display) {
     line(format_args!("\n{GOOD}✓{GOOD:#} {text}"));
 }
 
@@ -62,42 +62,42 @@ pub(crate) fn group(name: &str) {
 
 /// How a thing was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mark {
+pub(crate) enum FindingMark {
     Good,
     Attention,
     Bad,
 }
 
 /// A thing that was looked at, and for trouble what to do.
-pub(crate) fn finding(mark: Mark, what: &str, fix: Option<&str>) {
+pub(crate) fn print_finding(mark: FindingMark, what: &str, fix: Option<&str>) {
     let (style, sign) = match mark {
-        Mark::Good => (GOOD, '✔'),
-        Mark::Attention => (WARN, '▲'),
-        Mark::Bad => (BAD, '✖'),
+        FindingMark::Good => (GOOD, '✔'),
+        FindingMark::Attention => (WARN, '▲'),
+        FindingMark::Bad => (BAD, '✖'),
     };
-    let mut lines = wrapped(what, TEXT_WIDTH);
+    let mut lines = wrap_lines(what, TEXT_WIDTH);
     line(format_args!("  {style}{sign}{style:#} {}", lines.next().unwrap_or_default()));
     for more in lines {
         line(format_args!("    {more}"));
     }
-    for (number, part) in fix.into_iter().flat_map(|fix| wrapped(fix, TEXT_WIDTH - 2)).enumerate() {
+    for (number, part) in fix.into_iter().flat_map(|fix| wrap_lines(fix, TEXT_WIDTH - 2)).enumerate() {
         let arrow = if number == 0 { '→' } else { ' ' };
         line(format_args!("    {HINT}{arrow}{HINT:#} {part}"));
     }
 }
 
 /// The verdict over everything that was looked at.
-pub(crate) fn verdict(mark: Mark, text: impl Display) {
+pub(crate) fn verdict(mark: FindingMark, text: impl Display) {
     let (style, sign) = match mark {
-        Mark::Good => (GOOD, '✓'),
-        Mark::Attention => (WARN, '▲'),
-        Mark::Bad => (BAD, '✖'),
+        FindingMark::Good => (GOOD, '✓'),
+        FindingMark::Attention => (WARN, '▲'),
+        FindingMark::Bad => (BAD, '✖'),
     };
     line(format_args!("\n{style}{sign}{style:#} {text}"));
 }
 
 /// Lines of at most so many characters, broken between words; a word that is longer stands alone.
-fn wrapped(text: &str, width: usize) -> impl Iterator<Item = String> {
+fn wrap_lines(text: &str, width: usize) -> impl Iterator<Item = String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -112,12 +112,12 @@ fn wrapped(text: &str, width: usize) -> impl Iterator<Item = String> {
 }
 
 /// A count with its noun.
-pub(crate) fn counted(n: usize, one: &str, many: &str) -> String {
+pub(crate) fn count_noun(n: usize, one: &str, many: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {many}") }
 }
 
 /// Something that matters, among the facts.
-pub(crate) fn emphasized(text: impl Display) -> String {
+pub(crate) fn emphasize(text: impl Display) -> String {
     format!("{BOLD}{text}{BOLD:#}")
 }
 
@@ -132,7 +132,7 @@ pub(crate) fn failure(error: &anyhow::Error) {
     }
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     let _ = writeln!(out, "{BAD}error:{BAD:#} {}", causes.join(": "));
-    if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<Failure>()) {
+    if let Some(failure) = error.chain().find_map(|cause| cause.downcast_ref::<CommandFailure>()) {
         let _ = writeln!(out, "  {HINT}fix:{HINT:#} {}", failure.fix);
     }
 }

@@ -1,5 +1,5 @@
 //! A courier at work: one loop that begins whatever can begin, then waits for the first thing that happens. Everything
-//! that takes time runs beside it and comes back as an [`Event`]; so no send waits for the store, and the state has one
+//! that takes time runs beside it and comes back as an [`LaneEvent`]; so no send waits for the store, and the state has one
 //! owner.
 
 mod reading;
@@ -11,25 +11,25 @@ use std::time::Duration;
 
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::AlertId;
-use alertcast_core::limiter::Limiter;
-use alertcast_core::store::{Fence, Result, StoreError};
+use alertcast_core::limiter::SendLimiter;
+use alertcast_core::store::{LeaseFence, StoreError, StoreResult};
 use alertcast_core::time::Time;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use self::reading::{Batch, Reading};
-use self::sending::Answered;
-use super::hand::Hand;
-use super::health::Health;
-use super::ledger::{Ledger, Line};
-use super::library::Library;
-use super::outcome::Excused;
-use super::throttle::Throttle;
-use super::window::{Waiting, Window};
-use super::{Lane, LaneEnd};
+use self::reading::{QueueReading, TakenBatch};
+use self::sending::AnsweredMessage;
+use super::attempt_records::{AttemptRecords, PendingRecord};
+use super::due_queue::{DueDelivery, DueQueue};
+use super::health::LaneHealth;
+use super::message_sources::AlertCache;
+use super::outcome::ExcusedAttempts;
+use super::taken::TakenDeliveries;
+use super::throttle::ThrottleState;
+use super::{CourierLane, LaneEnd};
 use crate::app::App;
-use crate::metrics::{LaneGauges, Part};
+use crate::metrics::{LaneGauges, StorePart};
 
 /// Even without a knock, the store is looked at this often.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
@@ -39,22 +39,22 @@ const STORE_REST_FIRST: Duration = Duration::from_millis(250);
 const STORE_REST_MAX: Duration = Duration::from_secs(10);
 
 /// Something that ran beside the loop has ended.
-pub(super) enum Event {
+pub(super) enum LaneEvent {
     /// The deliveries that are due, how many were asked for, and when the next one becomes due.
-    Read(Result<(Vec<Delivery>, Option<Time>)>, usize),
-    Taken(Vec<Waiting>, Result<Batch>),
-    Answered(Box<Answered>),
-    Recorded(Vec<Line>, Result<Vec<AlertId>>),
+    Read(StoreResult<(Vec<Delivery>, Option<Time>)>, usize),
+    Taken(Vec<DueDelivery>, StoreResult<TakenBatch>),
+    Answered(Box<AnsweredMessage>),
+    Recorded(Vec<PendingRecord>, StoreResult<Vec<AlertId>>),
     /// Alerts that could not be settled.
     Settled(Vec<AlertId>),
     /// Whether more is overdue.
-    Expired(Result<(Vec<AlertId>, bool)>),
+    Expired(StoreResult<(Vec<AlertId>, bool)>),
     Checked(std::result::Result<(), String>),
 }
 
 /// What the courier is about.
 #[derive(Debug, Clone, Copy)]
-enum Mode {
+enum LaneMode {
     Working,
     /// Takes nothing more, and puts down what it has in hand; at the latest by then.
     Finishing {
@@ -66,43 +66,43 @@ enum Mode {
 /// The state of a lane's work.
 pub(super) struct Courier<'a> {
     app: &'a App,
-    lane: &'a mut Lane,
-    fence: Fence,
-    mode: Mode,
-    limiter: Limiter,
-    throttle: Throttle,
-    health: Health,
+    lane: &'a mut CourierLane,
+    fence: LeaseFence,
+    mode: LaneMode,
+    limiter: SendLimiter,
+    throttle: ThrottleState,
+    health: LaneHealth,
     checking: bool,
-    window: Window,
-    reading: Reading,
-    hand: Hand,
-    library: Library,
-    ledger: Ledger,
-    excused: Excused,
+    due_queue: DueQueue,
+    reading: QueueReading,
+    taken_deliveries: TakenDeliveries,
+    alert_cache: AlertCache,
+    records: AttemptRecords,
+    excused: ExcusedAttempts,
     /// After a failure of the store: not before, and how long the next rest is.
     store_rest: Option<(Duration, Duration)>,
-    tasks: JoinSet<Event>,
+    tasks: JoinSet<LaneEvent>,
     gauges: LaneGauges,
 }
 
 impl<'a> Courier<'a> {
-    pub(super) fn new(app: &'a App, lane: &'a mut Lane, fence: Fence) -> Self {
+    pub(super) fn new(app: &'a App, lane: &'a mut CourierLane, fence: LeaseFence) -> Self {
         let now = app.clock.monotonic();
         let per_second = usize::try_from(lane.limits.bot_per_second.get()).unwrap_or(usize::MAX);
         Self {
             app,
             fence,
-            mode: Mode::Working,
-            limiter: Limiter::new(lane.limits, now),
-            throttle: Throttle::default(),
-            health: Health::default(),
+            mode: LaneMode::Working,
+            limiter: SendLimiter::new(lane.limits, now),
+            throttle: ThrottleState::default(),
+            health: LaneHealth::default(),
             checking: false,
-            window: Window::new(per_second),
-            reading: Reading::new(per_second),
-            hand: Hand::default(),
-            library: Library::default(),
-            ledger: Ledger::default(),
-            excused: Excused::default(),
+            due_queue: DueQueue::new(per_second),
+            reading: QueueReading::new(per_second),
+            taken_deliveries: TakenDeliveries::default(),
+            alert_cache: AlertCache::default(),
+            records: AttemptRecords::default(),
+            excused: ExcusedAttempts::default(),
             store_rest: None,
             tasks: JoinSet::new(),
             gauges: app.metrics.lane(&lane.name),
@@ -119,12 +119,16 @@ impl<'a> Courier<'a> {
         loop {
             let now = self.app.clock.monotonic();
             self.begin(now);
-            self.gauges.set(self.window.len(), self.hand.waiting() + self.hand.flying, self.ledger.unwritten());
-            if let Some(end) = self.finished(now) {
+            self.gauges.set(
+                self.due_queue.len(),
+                self.taken_deliveries.count_waiting() + self.taken_deliveries.flying,
+                self.records.unwritten(),
+            );
+            if let Some(end) = self.check_finished(now) {
                 return end;
             }
             let (clock, wait) = (&*self.app.clock, self.wait(now));
-            let working = matches!(self.mode, Mode::Working);
+            let working = matches!(self.mode, LaneMode::Working);
             let event = tokio::select! {
                 biased;
                 () = lost.cancelled() => return LaneEnd::Lost,
@@ -134,7 +138,7 @@ impl<'a> Courier<'a> {
                 }
                 Some(done) = self.tasks.join_next() => Some(done),
                 Ok(()) = knocks.changed(), if working => {
-                    self.reading.knocked();
+                    self.reading.note_knock();
                     None
                 }
                 () = clock.sleep(wait) => None,
@@ -146,7 +150,7 @@ impl<'a> Courier<'a> {
     }
 
     /// Takes in what has ended, and whatever else has meanwhile.
-    fn take_in(&mut self, first: Option<std::result::Result<Event, JoinError>>) -> Option<LaneEnd> {
+    fn take_in(&mut self, first: Option<std::result::Result<LaneEvent, JoinError>>) -> Option<LaneEnd> {
         let mut next = first;
         while let Some(done) = next {
             let end = match done {
@@ -168,21 +172,21 @@ impl<'a> Courier<'a> {
         None
     }
 
-    fn on(&mut self, event: Event) -> Option<LaneEnd> {
+    fn on(&mut self, event: LaneEvent) -> Option<LaneEnd> {
         match event {
-            Event::Read(result, limit) => self.on_read(result, limit),
-            Event::Taken(asked, result) => self.on_taken(&asked, result),
-            Event::Answered(answered) => {
+            LaneEvent::Read(result, limit) => self.on_read(result, limit),
+            LaneEvent::Taken(asked, result) => self.on_taken(&asked, result),
+            LaneEvent::Answered(answered) => {
                 self.on_answered(*answered);
                 None
             }
-            Event::Recorded(batch, result) => self.on_recorded(batch, result),
-            Event::Settled(left) => {
+            LaneEvent::Recorded(batch, result) => self.on_recorded(batch, result),
+            LaneEvent::Settled(left) => {
                 self.on_settled(left);
                 None
             }
-            Event::Expired(result) => self.on_expired(result),
-            Event::Checked(result) => {
+            LaneEvent::Expired(result) => self.on_expired(result),
+            LaneEvent::Checked(result) => {
                 self.on_checked(result);
                 None
             }
@@ -216,8 +220,8 @@ impl<'a> Courier<'a> {
     /// Begins whatever can begin now.
     fn begin(&mut self, now: Duration) {
         fail::fail_point!("courier::turn");
-        if matches!(self.mode, Mode::Finishing { .. }) {
-            self.ledger.hurry();
+        if matches!(self.mode, LaneMode::Finishing { .. }) {
+            self.records.hurry();
         } else {
             self.send_what_may_leave(now);
             self.check_credentials(now);
@@ -227,7 +231,7 @@ impl<'a> Courier<'a> {
         }
         self.write(now);
         self.settle(now);
-        if matches!(self.mode, Mode::Working) {
+        if matches!(self.mode, LaneMode::Working) {
             self.take(now);
             self.read(now);
         }
@@ -235,14 +239,14 @@ impl<'a> Courier<'a> {
 
     /// How long nothing can begin, unless something happens.
     fn wait(&self, now: Duration) -> Duration {
-        let working = matches!(self.mode, Mode::Working);
+        let working = matches!(self.mode, LaneMode::Working);
         let by = match self.mode {
-            Mode::Working => None,
-            Mode::Finishing { by, .. } => Some(by),
+            LaneMode::Working => None,
+            LaneMode::Finishing { by, .. } => Some(by),
         };
         let stored = [
-            self.ledger.write_at(),
-            self.ledger.settle_at(),
+            self.records.write_at(),
+            self.records.settle_at(),
             working.then(|| self.next_take()).flatten(),
             working.then(|| self.next_read(now)).flatten(),
         ];
@@ -254,22 +258,22 @@ impl<'a> Courier<'a> {
 
     /// Takes nothing more, and puts back what has not left.
     fn finish(&mut self, end: LaneEnd) {
-        if matches!(self.mode, Mode::Finishing { .. }) {
+        if matches!(self.mode, LaneMode::Finishing { .. }) {
             return;
         }
-        self.mode = Mode::Finishing { by: self.app.clock.monotonic() + self.lane.patience, end };
+        self.mode = LaneMode::Finishing { by: self.app.clock.monotonic() + self.lane.patience, end };
         self.put_back_all(self.app.clock.now(), "the courier stopped before it left");
     }
 
     /// Whether finishing has come to its end.
-    fn finished(&self, now: Duration) -> Option<LaneEnd> {
-        let Mode::Finishing { by, end } = self.mode else { return None };
-        let done = self.hand.flying == 0 && !self.reading.is_under_way() && self.ledger.is_done();
+    fn check_finished(&self, now: Duration) -> Option<LaneEnd> {
+        let LaneMode::Finishing { by, end } = self.mode else { return None };
+        let done = self.taken_deliveries.flying == 0 && !self.reading.is_under_way() && self.records.is_done();
         if !done && now < by {
             return None;
         }
         if !done {
-            let (flying, unwritten) = (self.hand.flying, self.ledger.unwritten());
+            let (flying, unwritten) = (self.taken_deliveries.flying, self.records.unwritten());
             warn!(lane = self.lane.name, flying, unwritten, "the courier ends with messages in doubt");
         }
         Some(end)
@@ -289,7 +293,7 @@ impl<'a> Courier<'a> {
 
     /// Whether the lane's work ends with it.
     fn store_failed(&mut self, what: &str, error: &StoreError) -> Option<LaneEnd> {
-        self.app.metrics.store_failed(Part::Courier, error);
+        self.app.metrics.store_failed(StorePart::Courier, error);
         if let StoreError::Fenced { .. } = error {
             debug!(lane = self.lane.name, "the lease is in other hands");
             return Some(LaneEnd::Lost);

@@ -2,8 +2,8 @@
 //! the mail) by lease: its limiter, the order in
 //! a chat and the combined messages are then nobody else's business.
 //!
-//! What is due is read in order into a [`window`]; as much as may leave within a second is recorded as `sending` before
-//! any of it leaves, and is then in [`hand`]; what became of it is recorded in batches by the [`ledger`], and the alerts
+//! What is due is read in order into a [`due_queue`]; as much as may leave within a second is recorded as `sending` before
+//! any of it leaves, and is then in [`taken`]; what became of it is recorded in batches by the [`attempt_records`], and the alerts
 //! are settled. A crash leaves at most what was in hand in doubt: the next owner marks it as a possible repeat.
 //!
 //! Not in here: what a message says (`channel::message`), how it is sent (`channel`), Telegram's limits
@@ -11,23 +11,23 @@
 //!
 //! Failpoints: see [`FAILPOINTS`].
 
-mod hand;
+mod attempt_records;
+mod due_queue;
 mod health;
 mod lane;
-mod ledger;
-mod library;
+mod message_sources;
 mod outcome;
 mod recipient;
+mod taken;
 mod throttle;
-mod window;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::delivery::Channel as Way;
-use alertcast_core::limiter::Limits;
-use alertcast_core::store::Fence;
+use alertcast_core::limiter::SendLimits;
+use alertcast_core::store::LeaseFence;
 use secrecy::SecretString;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,12 +35,12 @@ use tracing::error;
 
 use crate::app::App;
 use crate::channel::Channel;
-use crate::channel::email::{self, Email, EmailError, Links};
-use crate::channel::telegram::{self, Telegram, TelegramError};
-use crate::degraded::Condition;
+use crate::channel::email::{self, EmailChannel, EmailError, UnsubscribeLinks};
+use crate::channel::telegram::{self, TelegramChannel, TelegramError};
+use crate::degraded::TroubleKind;
 use crate::leases;
 use crate::settings::{Settings, TelegramSettings, bot_id};
-use crate::supervise::{self, Part};
+use crate::supervise::{self, SupervisedPart};
 
 /// Where tests make the courier die or stall, and what is true there.
 pub const FAILPOINTS: [(&str, &str); 3] = [
@@ -56,11 +56,11 @@ const AGAIN_AFTER: Duration = Duration::from_secs(1);
 const MAIL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A share of the messages, with what sends them.
-pub struct Lane {
+pub struct CourierLane {
     /// The name of its lease, and what its deliveries' `lane` says.
     pub name: String,
     pub channel: Arc<dyn Channel>,
-    pub limits: Limits,
+    pub limits: SendLimits,
     /// Messages under way at once, at most.
     pub concurrency: usize,
     /// How long sends under way are waited for when the courier stops.
@@ -69,13 +69,13 @@ pub struct Lane {
     pub random: Box<dyn FnMut() -> f64 + Send>,
 }
 
-impl fmt::Debug for Lane {
+impl fmt::Debug for CourierLane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lane").field("name", &self.name).field("channel", &self.channel).finish_non_exhaustive()
     }
 }
 
-impl Lane {
+impl CourierLane {
     /// The lane of the bot with this token: `tg:BOT`.
     ///
     /// # Errors
@@ -84,7 +84,7 @@ impl Lane {
         let bot = bot_id(token).ok_or(TelegramError::Token)?;
         Ok(Self {
             name: bot_lane(&bot),
-            channel: Arc::new(Telegram::new(settings, token)?),
+            channel: Arc::new(TelegramChannel::new(settings, token)?),
             limits: telegram::limits(settings),
             concurrency: settings.concurrency.max(1),
             patience: settings.timeout + Duration::from_secs(1),
@@ -98,10 +98,11 @@ impl Lane {
     /// The settings make no sender of mail.
     pub fn email(app: &App, shard: u32) -> Result<Self, EmailError> {
         let settings = &app.settings.email;
-        let links = app.settings.public_url.clone().map(|public_url| Links { public_url, key: app.links.clone() });
+        let links =
+            app.settings.public_url.clone().map(|public_url| UnsubscribeLinks { public_url, key: app.links.clone() });
         Ok(Self {
             name: mail_lane(shard),
-            channel: Arc::new(Email::new(settings, links, Arc::clone(&app.clock))?),
+            channel: Arc::new(EmailChannel::new(settings, links, Arc::clone(&app.clock))?),
             limits: email::limits(settings),
             concurrency: email::concurrency(settings),
             patience: settings.timeout.min(MAIL_PATIENCE),
@@ -141,7 +142,7 @@ pub enum LaneEnd {
 pub async fn run(app: App, stop: CancellationToken) {
     let mut lanes = JoinSet::new();
     for shard in 0..app.settings.email.lanes() {
-        match Lane::email(&app, shard) {
+        match CourierLane::email(&app, shard) {
             Ok(lane) => {
                 lanes.spawn(keep(app.clone(), lane, stop.clone()));
             }
@@ -149,7 +150,7 @@ pub async fn run(app: App, stop: CancellationToken) {
         }
     }
     for token in &app.settings.telegram.tokens {
-        match Lane::telegram(&app.settings.telegram, token) {
+        match CourierLane::telegram(&app.settings.telegram, token) {
             Ok(lane) => {
                 lanes.spawn(keep(app.clone(), lane, stop.clone()));
             }
@@ -177,23 +178,23 @@ fn mail_lane(shard: u32) -> String {
 }
 
 /// Keeps a lane served until `stop`, whatever its courier meets.
-async fn keep(app: App, lane: Lane, stop: CancellationToken) {
+async fn keep(app: App, lane: CourierLane, stop: CancellationToken) {
     let name = lane.name.clone();
     let lane = Arc::new(tokio::sync::Mutex::new(lane));
     let own = |_| {
         let (app, lane, stop) = (&app, Arc::clone(&lane), &stop);
         async move { own(app, &mut *lane.lock().await, stop).await }
     };
-    supervise::keep_at_work(&app, Part::Lane, &name, &stop, own).await;
+    supervise::keep_at_work(&app, SupervisedPart::Lane, &name, &stop, own).await;
 }
 
 /// Holds a lane's lease and works on it, again and again, until `stop`. Where others are to have it, it is given back once
 /// what was in hand is recorded.
-async fn own(app: &App, lane: &mut Lane, stop: &CancellationToken) {
+async fn own(app: &App, lane: &mut CourierLane, stop: &CancellationToken) {
     while let Some(held) = leases::hold(app, &lane.name.clone(), stop).await {
-        let end = run_lane(app, lane, held.fence(), held.lost(), held.ending()).await;
+        let end = run_lane(app, lane, held.fence(), held.lost_token(), held.ending_token()).await;
         // Whoever has it next says so, if it is.
-        app.degraded.clear(Condition::LateWork, &lane.name);
+        app.degraded.clear(TroubleKind::LateWork, &lane.name);
         held.release().await;
         match end {
             LaneEnd::Stopped => {}
@@ -205,8 +206,8 @@ async fn own(app: &App, lane: &mut Lane, stop: &CancellationToken) {
 /// Works on a lane until `stop` or until the lease is `lost`.
 pub async fn run_lane(
     app: &App,
-    lane: &mut Lane,
-    fence: Fence,
+    lane: &mut CourierLane,
+    fence: LeaseFence,
     lost: &CancellationToken,
     stop: &CancellationToken,
 ) -> LaneEnd {

@@ -9,7 +9,7 @@ use crate::app::App;
 
 /// Where a message goes now.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Standing {
+pub(super) enum RecipientStatus {
     Reachable {
         /// Chat or address.
         to: String,
@@ -28,12 +28,17 @@ pub(super) enum Standing {
 }
 
 /// How the delivery's recipient stands now. `bot`: the lane's.
-pub(super) fn standing(app: &App, delivery: &Delivery, bot: Option<&str>) -> Standing {
+pub(super) fn find_status(app: &App, delivery: &Delivery, bot: Option<&str>) -> RecipientStatus {
     let Some(user) = delivery.user_id else {
-        return Standing::Reachable { to: delivery.to.clone(), zone: TimeZone::UTC, own_bot: true, was_blocked: false };
+        return RecipientStatus::Reachable {
+            to: delivery.to.clone(),
+            zone: TimeZone::UTC,
+            own_bot: true,
+            was_blocked: false,
+        };
     };
     app.audience.with(|audience| match audience.user(user) {
-        None => Standing::Barred("the subscriber was removed"),
+        None => RecipientStatus::Barred("the subscriber was removed"),
         Some(view) => judge(&view, delivery, bot),
     })
 }
@@ -55,26 +60,30 @@ const fn is_owed(kind: MessageKind) -> bool {
     }
 }
 
-fn judge(user: &UserView<'_>, delivery: &Delivery, bot: Option<&str>) -> Standing {
+fn judge(user: &UserView<'_>, delivery: &Delivery, bot: Option<&str>) -> RecipientStatus {
     match user.status {
         UserStatus::Active => {}
-        UserStatus::Inactive => return Standing::Barred("the subscriber is inactive"),
-        UserStatus::Suspended => return Standing::Barred("the subscriber is suspended"),
+        UserStatus::Inactive => return RecipientStatus::Barred("the subscriber is inactive"),
+        UserStatus::Suspended => return RecipientStatus::Barred("the subscriber is suspended"),
     }
     let zone = user.zone.clone();
     match delivery.channel {
-        Channel::Email if !user.notifications.email => Standing::Barred("the subscriber has switched e-mail off"),
-        Channel::Email if user.email_bounced => Standing::NoMailbox,
-        Channel::Email => Standing::Reachable { to: user.email.to_owned(), zone, own_bot: true, was_blocked: false },
-        Channel::Telegram if !user.notifications.telegram => {
-            Standing::Barred("the subscriber has switched Telegram off")
+        Channel::Email if !user.notifications.email => {
+            RecipientStatus::Barred("the subscriber has switched e-mail off")
         }
-        Channel::Telegram if user.chat_blocked && !is_owed(delivery.kind) => Standing::Blocked,
+        Channel::Email if user.email_bounced => RecipientStatus::NoMailbox,
+        Channel::Email => {
+            RecipientStatus::Reachable { to: user.email.to_owned(), zone, own_bot: true, was_blocked: false }
+        }
+        Channel::Telegram if !user.notifications.telegram => {
+            RecipientStatus::Barred("the subscriber has switched Telegram off")
+        }
+        Channel::Telegram if user.chat_blocked && !is_owed(delivery.kind) => RecipientStatus::Blocked,
         Channel::Telegram => match user.place() {
-            None => Standing::Barred("the subscriber has no chat any more"),
+            None => RecipientStatus::Barred("the subscriber has no chat any more"),
             Some(to) => {
                 let own_bot = user.bot_id.is_none() || bot.is_none() || user.bot_id == bot;
-                Standing::Reachable { to, zone, own_bot, was_blocked: user.chat_blocked }
+                RecipientStatus::Reachable { to, zone, own_bot, was_blocked: user.chat_blocked }
             }
         },
     }

@@ -17,7 +17,7 @@ const MEMORY: Duration = Duration::from_secs(10);
 
 /// The 429s since the last message that went through.
 #[derive(Debug, Default)]
-pub(super) struct Throttle {
+pub(super) struct ThrottleState {
     /// When the first of them came.
     since: Duration,
     /// Until when each chat is frozen, and whether it was to be for longer.
@@ -25,9 +25,9 @@ pub(super) struct Throttle {
     probing: bool,
 }
 
-impl Throttle {
+impl ThrottleState {
     /// A message to this chat got a 429. Answers until when the bot is frozen, where it is.
-    pub(super) fn refused(&mut self, now: Duration, chat: &str, retry_after: RetryAfter) -> Option<Duration> {
+    pub(super) fn note_refusal(&mut self, now: Duration, chat: &str, retry_after: RetryAfter) -> Option<Duration> {
         let until = now.saturating_add(retry_after.wait());
         if self.probing {
             return Some(until);
@@ -54,7 +54,7 @@ impl Throttle {
     }
 
     /// A message that left at `left` went through.
-    pub(super) fn passed(&mut self, left: Duration) {
+    pub(super) fn note_passed(&mut self, left: Duration) {
         if left > self.since {
             self.chats.clear();
             self.probing = false;
@@ -77,52 +77,52 @@ mod tests {
 
     #[test]
     fn single_chats_do_not_freeze_the_bot_while_others_go_through() {
-        let mut throttle = Throttle::default();
+        let mut throttle = ThrottleState::default();
         for n in 0..100 {
-            assert_eq!(throttle.refused(s(100 + n), &n.to_string(), after(100 + n, 500)), None);
-            throttle.passed(s(101 + n));
+            assert_eq!(throttle.note_refusal(s(100 + n), &n.to_string(), after(100 + n, 500)), None);
+            throttle.note_passed(s(101 + n));
         }
     }
 
     #[test]
     fn the_same_chat_again_is_one_chat() {
-        let mut throttle = Throttle::default();
+        let mut throttle = ThrottleState::default();
         for n in 0..9 {
-            assert_eq!(throttle.refused(s(100 + n), "7", after(100 + n, 500)), None);
+            assert_eq!(throttle.note_refusal(s(100 + n), "7", after(100 + n, 500)), None);
         }
     }
 
     #[test]
     fn several_chats_in_a_row_are_the_bot_and_the_earliest_end_counts() {
-        let mut throttle = Throttle::default();
-        assert_eq!(throttle.refused(s(100), "1", after(100, 130)), None);
+        let mut throttle = ThrottleState::default();
+        assert_eq!(throttle.note_refusal(s(100), "1", after(100, 130)), None);
         // It left before the bot was frozen, and says nothing.
-        throttle.passed(s(99));
-        assert_eq!(throttle.refused(s(100), "2", after(100, 131)), None);
-        assert_eq!(throttle.refused(s(101), "3", after(101, 600)), Some(s(130)));
+        throttle.note_passed(s(99));
+        assert_eq!(throttle.note_refusal(s(100), "2", after(100, 131)), None);
+        assert_eq!(throttle.note_refusal(s(101), "3", after(101, 600)), Some(s(130)));
     }
 
     #[test]
     fn a_bot_that_is_to_wait_for_years_is_probed_each_hour_until_a_message_goes_through() {
-        let (mut throttle, years, hour) = (Throttle::default(), RetryAfter::seconds(u64::MAX), 3_600);
+        let (mut throttle, years, hour) = (ThrottleState::default(), RetryAfter::seconds(u64::MAX), 3_600);
         for chat in ["1", "2"] {
-            assert_eq!(throttle.refused(s(100), chat, years), None);
+            assert_eq!(throttle.note_refusal(s(100), chat, years), None);
         }
-        assert_eq!(throttle.refused(s(100), "3", years), Some(s(100 + hour)));
+        assert_eq!(throttle.note_refusal(s(100), "3", years), Some(s(100 + hour)));
         assert!(throttle.is_probing());
-        assert_eq!(throttle.refused(s(101 + hour), "4", years), Some(s(101 + 2 * hour)), "one is enough");
-        assert_eq!(throttle.refused(s(102 + 2 * hour), "5", RetryAfter::seconds(7)), Some(s(109 + 2 * hour)));
+        assert_eq!(throttle.note_refusal(s(101 + hour), "4", years), Some(s(101 + 2 * hour)), "one is enough");
+        assert_eq!(throttle.note_refusal(s(102 + 2 * hour), "5", RetryAfter::seconds(7)), Some(s(109 + 2 * hour)));
         assert!(throttle.is_probing());
-        throttle.passed(s(110 + 2 * hour));
+        throttle.note_passed(s(110 + 2 * hour));
         assert!(!throttle.is_probing());
-        assert_eq!(throttle.refused(s(111 + 2 * hour), "6", years), None);
+        assert_eq!(throttle.note_refusal(s(111 + 2 * hour), "6", years), None);
     }
 
     #[test]
     fn what_is_long_ago_is_forgotten() {
-        let mut throttle = Throttle::default();
-        assert_eq!(throttle.refused(s(100), "1", after(100, 130)), None);
-        assert_eq!(throttle.refused(s(105), "2", after(105, 130)), None);
-        assert_eq!(throttle.refused(s(120), "3", after(120, 130)), None);
+        let mut throttle = ThrottleState::default();
+        assert_eq!(throttle.note_refusal(s(100), "1", after(100, 130)), None);
+        assert_eq!(throttle.note_refusal(s(105), "2", after(105, 130)), None);
+        assert_eq!(throttle.note_refusal(s(120), "3", after(120, 130)), None);
     }
 }

@@ -1,9 +1,9 @@
 //! `alertcast demo`: the whole system with nothing else installed. A store in a folder of its own that is removed
 //! afterwards, a stand-in for Telegram, sample plans and subscribers, and TradingView's alerts posted over HTTP.
 
-mod cast;
 mod script;
 mod show;
+mod subscribers;
 mod watch;
 
 use std::io::IsTerminal as _;
@@ -17,7 +17,7 @@ use alertcast_core::store::{Collection, read};
 use alertcast_core::trade::document::{Trade, TradeStatus};
 use anyhow::Context as _;
 use secrecy::SecretString;
-use telegram_sim::{Row, RowKind, Sim, SimConfig};
+use telegram_sim::{RowKind, SimConfig, SimHandle, TranscriptRow};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +25,9 @@ use crate::app::App;
 use crate::clock::SystemClock;
 use crate::settings::{Settings, TelegramSettings, WebhookSettings};
 use crate::{running, tls};
-use cast::{OPERATORS, PEOPLE};
-use show::{Screen, Summary};
-use watch::Seen;
+use show::{DemoScreen, DemoSummary};
+use subscribers::{OPERATORS, PEOPLE};
+use watch::ObservedRequest;
 
 const TOKEN: &str = "100001:demo-bot-of-the-stand-in";
 const SECRET: &str = "demo-0123456789abcdef";
@@ -36,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the demonstration runs.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct DemoOptions {
     /// Play the alerts, print a summary, and end.
     pub once: bool,
     /// Where the webhook listens; port 0 takes a free one.
@@ -47,7 +47,7 @@ pub struct Options {
 ///
 /// # Errors
 /// When a part cannot be started, or an alert does not settle.
-pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn run(options: DemoOptions, stop: CancellationToken) -> anyhow::Result<()> {
     tls::choose_provider();
     let folder = tempfile::tempdir().context("a folder for the demonstration's store could not be made")?;
     let telegram = telegram_sim::start(SimConfig::default().strict().bot(TOKEN), "127.0.0.1:0")
@@ -58,16 +58,19 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()
         sim.start_chat(100_001, chat);
     }
     let settings = settings(options, folder.path(), &telegram.url())?;
-    let store = alertcast_sqlite::SqliteStore::open(folder.path(), &alertcast_sqlite::Options::default())
+    let store = alertcast_sqlite::SqliteStore::open(folder.path(), &alertcast_sqlite::SqliteOptions::default())
         .context("the demonstration's store could not be opened")?;
     let clock = SystemClock::new();
     let app = running::prepare(Arc::new(store), clock, settings).await?;
-    app.store.write(cast::writes(&*app.ids, app.clock.now())?).await.context("the sample data could not be stored")?;
+    app.store
+        .write(subscribers::writes(&*app.ids, app.clock.now())?)
+        .await
+        .context("the sample data could not be stored")?;
     app.audience.catch_up(&*app.store).await?;
     let (routes, seen) = watch::routes(&app);
     let running = running::start_with(app, routes).await?;
 
-    let mut stage = Stage {
+    let mut stage = DemoStage {
         seen,
         app: running.app.clone(),
         sim,
@@ -84,7 +87,7 @@ pub async fn run(options: Options, stop: CancellationToken) -> anyhow::Result<()
     played
 }
 
-fn settings(options: Options, folder: &std::path::Path, telegram: &str) -> anyhow::Result<Settings> {
+fn settings(options: DemoOptions, folder: &std::path::Path, telegram: &str) -> anyhow::Result<Settings> {
     Ok(Settings {
         listen: options.listen,
         data_dir: folder.to_owned(),
@@ -100,28 +103,28 @@ fn settings(options: Options, folder: &std::path::Path, telegram: &str) -> anyho
 }
 
 /// Where the demonstration is played.
-struct Stage {
+struct DemoStage {
     /// What others have posted.
-    seen: mpsc::Receiver<Seen>,
+    seen: mpsc::Receiver<ObservedRequest>,
     app: App,
-    sim: Sim,
+    sim: SimHandle,
     webhook: String,
     http: reqwest::Client,
 }
 
 /// What the webhook answered.
-struct Answer {
+struct DemoAnswer {
     status: u16,
     body: String,
     alert: Option<AlertId>,
 }
 
-impl Stage {
+impl DemoStage {
     async fn play(&mut self, once: bool, telegram: &str, stop: &CancellationToken) -> anyhow::Result<()> {
         let stdout = std::io::stdout();
-        let mut screen = Screen::new(stdout.lock(), stdout.is_terminal(), show::width());
-        screen.opening(&self.webhook)?;
-        let mut sum = Summary::default();
+        let mut screen = DemoScreen::new(stdout.lock(), stdout.is_terminal(), show::width());
+        screen.show_opening(&self.webhook)?;
+        let mut sum = DemoSummary::default();
         let mut seen = 0;
         for (index, scene) in script::scenes(self.app.clock.now()).iter().enumerate() {
             screen.scene(index + 1, scene)?;
@@ -135,13 +138,13 @@ impl Stage {
                 200 => sum.duplicates += 1,
                 _ => sum.refused += 1,
             }
-            self.settled(&answer, told).await?;
+            self.wait_settled(&answer, told).await?;
             for row in self.arrived_since(&mut seen) {
                 let after = alertcast_core::time::Time::from_millis(row.at_ms).since(posted_at);
                 if row.kind == RowKind::Message {
                     sum.slowest = sum.slowest.max(after);
                 }
-                screen.arrived(&row, Some(after))?;
+                screen.show_arrived(&row, Some(after))?;
             }
         }
         self.count(&mut sum).await?;
@@ -152,7 +155,7 @@ impl Stage {
         screen.invitation(&self.webhook, telegram)?;
         let mut posted_at = None;
         while !stop.is_cancelled() {
-            let something = |sim: &Sim| !sim.transcript(None, seen, 1).is_empty();
+            let something = |sim: &SimHandle| !sim.transcript(None, seen, 1).is_empty();
             // A time-out only means that nothing came meanwhile.
             let request = tokio::select! {
                 Some(request) = self.seen.recv() => Some(request),
@@ -164,21 +167,21 @@ impl Stage {
             }
             for row in self.arrived_since(&mut seen) {
                 let at = alertcast_core::time::Time::from_millis(row.at_ms);
-                screen.arrived(&row, posted_at.map(|posted_at| at.since(posted_at)))?;
+                screen.show_arrived(&row, posted_at.map(|posted_at| at.since(posted_at)))?;
             }
         }
         Ok(())
     }
 
     /// The messages that arrived since, and the edits.
-    fn arrived_since(&self, seen: &mut u64) -> Vec<Row> {
+    fn arrived_since(&self, seen: &mut u64) -> Vec<TranscriptRow> {
         let mut rows = self.sim.transcript(None, *seen, usize::MAX);
         *seen = rows.last().map_or(*seen, |last| last.seq);
         rows.retain(|row| matches!(row.kind, RowKind::Message | RowKind::Edit));
         rows
     }
 
-    async fn post(&self, scene: &script::Scene) -> anyhow::Result<Answer> {
+    async fn post(&self, scene: &script::DemoRequest) -> anyhow::Result<DemoAnswer> {
         let request = self
             .http
             .post(format!("{}{}", self.webhook, scene.query))
@@ -191,12 +194,12 @@ impl Stage {
         let alert = serde_json::from_str::<serde_json::Value>(&body)
             .ok()
             .and_then(|body| body.get("alertId")?.as_str()?.parse().ok());
-        Ok(Answer { status, body, alert })
+        Ok(DemoAnswer { status, body, alert })
     }
 
     /// Waits until all that follows from an answer has happened: the alert is settled and entries have their results, or
     /// the operators, who had been told so many things before, know of it.
-    async fn settled(&self, answer: &Answer, told: usize) -> anyhow::Result<()> {
+    async fn wait_settled(&self, answer: &DemoAnswer, told: usize) -> anyhow::Result<()> {
         let alert = match answer.alert {
             Some(alert) if answer.status < 300 => alert,
             _ => {
@@ -223,7 +226,7 @@ impl Stage {
         Ok(caused.iter().all(|delivery| delivery.state.is_ended()))
     }
 
-    async fn count(&self, sum: &mut Summary) -> anyhow::Result<()> {
+    async fn count(&self, sum: &mut DemoSummary) -> anyhow::Result<()> {
         let stats = self.sim.stats();
         (sum.delivered, sum.edited) = (stats.messages, stats.edits);
         for document in self.app.store.page(Collection::Trades, None, 1_000).await? {

@@ -3,7 +3,7 @@
 use alertcast_core::time::Time;
 
 /// One request.
-pub(super) struct Scene {
+pub(super) struct DemoRequest {
     pub(super) title: &'static str,
     /// What it shows.
     pub(super) note: &'static str,
@@ -13,7 +13,7 @@ pub(super) struct Scene {
 }
 
 /// The requests in their order, as of `now`.
-pub(super) fn scenes(now: Time) -> Vec<Scene> {
+pub(super) fn scenes(now: Time) -> Vec<DemoRequest> {
     let text = "text/plain; charset=utf-8";
     let bitcoin = |signal: &str, price: &str, levels: &str| {
         format!(
@@ -23,28 +23,28 @@ pub(super) fn scenes(now: Time) -> Vec<Scene> {
     };
     let first = bitcoin("BUY", "64250.5", ", \"tp\": 66000, \"sl\": 63000");
     vec![
-        Scene {
+        DemoRequest {
             title: "An entry",
             note: "Divya's subscription ended yesterday: she gets nothing.",
             body: first.clone(),
             query: "",
             content_type: text,
         },
-        Scene {
+        DemoRequest {
             title: "The same request once more",
             note: "TradingView resends when it is in doubt: it is recognised, and nobody hears of it.",
             body: first,
             query: "",
             content_type: text,
         },
-        Scene {
+        DemoRequest {
             title: "A second entry on the same side",
             note: "Basic allows one open trade: Chen's is replaced. Emil wants no replacements, and keeps his.",
             body: bitcoin("BUY", "64800", ", \"tp\": 66500, \"sl\": 63900, \"tp2\": 67500"),
             query: "",
             content_type: text,
         },
-        Scene {
+        DemoRequest {
             title: "A message with another spelling, of high risk",
             note: "key=value lines; what they lack stands in the URL. Ben takes low risk only, and Basic follows one \
                    configuration: only Asha gets it. NASDAQ:AAPL finds AAPL.",
@@ -52,21 +52,21 @@ pub(super) fn scenes(now: Time) -> Vec<Scene> {
             query: "?strategy=Breakout&timeframe=15",
             content_type: text,
         },
-        Scene {
+        DemoRequest {
             title: "An alert with a mistake in it",
             note: "Refused with what to change; the operators' chat hears of it at once.",
             body: bitcoin("SELL", "64900", ", \"tp\": 66000, \"sl\": 63000"),
             query: "",
             content_type: text,
         },
-        Scene {
+        DemoRequest {
             title: "Take profit",
             note: "Closes every trade whose level the price has reached. Chen's has not quite: it is near enough.",
             body: bitcoin("TP_HIT", "66010", ""),
             query: "",
             content_type: text,
         },
-        Scene {
+        DemoRequest {
             title: "A strategy's order: the position is flat",
             note: "{{strategy.order.action}} says only sell; market_position says that it is an exit.",
             body: "{\"symbol\":\"AAPL\",\"interval\":\"15\",\"strategy\":\"Breakout\",\"action\":\"sell\",\

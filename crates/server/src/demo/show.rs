@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use telegram_sim::{Row, RowKind};
+use telegram_sim::{RowKind, TranscriptRow};
 
-use super::cast::{OPERATORS, PEOPLE};
-use super::script::Scene;
-use super::watch::Seen;
+use super::script::DemoRequest;
+use super::subscribers::{OPERATORS, PEOPLE};
+use super::watch::ObservedRequest;
 
 /// What became of everything.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(super) struct DemoSummary {
     pub(super) accepted: usize,
     pub(super) duplicates: usize,
     pub(super) refused: usize,
@@ -37,7 +37,7 @@ pub(super) fn width() -> usize {
 }
 
 /// Prints to a terminal in colour, elsewhere without.
-pub(super) struct Screen<W> {
+pub(super) struct DemoScreen<W> {
     out: W,
     colour: bool,
     width: usize,
@@ -45,7 +45,7 @@ pub(super) struct Screen<W> {
     after_edit: bool,
 }
 
-impl<W: Write> Screen<W> {
+impl<W: Write> DemoScreen<W> {
     pub(super) const fn new(out: W, colour: bool, width: usize) -> Self {
         Self { out, colour, width, after_edit: false }
     }
@@ -59,7 +59,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// Text under a margin.
-    fn indented(&mut self, margin: usize, text: &str) -> io::Result<()> {
+    fn write_indented(&mut self, margin: usize, text: &str) -> io::Result<()> {
         for line in text.lines().flat_map(|line| wrap(line, self.width - margin)) {
             writeln!(self.out, "{:margin$}{line}", "")?;
         }
@@ -88,7 +88,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// Who takes part.
-    pub(super) fn opening(&mut self, webhook: &str) -> io::Result<()> {
+    pub(super) fn show_opening(&mut self, webhook: &str) -> io::Result<()> {
         let title = self.bold("Alertcast: TradingView alerts become messages");
         writeln!(self.out, "\n{title}\n")?;
         self.text("An embedded store, a stand-in for Telegram that keeps its limits, and five subscribers:")?;
@@ -101,20 +101,20 @@ impl<W: Write> Screen<W> {
     }
 
     /// A request about to be made.
-    pub(super) fn scene(&mut self, number: usize, scene: &Scene) -> io::Result<()> {
+    pub(super) fn scene(&mut self, number: usize, scene: &DemoRequest) -> io::Result<()> {
         self.after_edit = false;
         self.headline(&format!("{number}  {}", scene.title))?;
         for line in wrap(scene.note, self.width) {
             writeln!(self.out, "{}", self.dim(&line))?;
         }
-        self.posted(scene.query, scene.content_type, &scene.body)
+        self.show_posted(scene.query, scene.content_type, &scene.body)
     }
 
     /// A request that somebody else has made, and what came back.
-    pub(super) fn request(&mut self, seen: &Seen) -> io::Result<()> {
+    pub(super) fn request(&mut self, seen: &ObservedRequest) -> io::Result<()> {
         self.after_edit = false;
         self.headline("Your request")?;
-        self.posted(&seen.query, &seen.content_type, &seen.body)?;
+        self.show_posted(&seen.query, &seen.content_type, &seen.body)?;
         self.answer(seen.status, &seen.answer, seen.took)
     }
 
@@ -123,13 +123,13 @@ impl<W: Write> Screen<W> {
         writeln!(self.out, "\n{}", self.bold(&format!("── {title} {rule}")))
     }
 
-    fn posted(&mut self, query: &str, kind: &str, body: &str) -> io::Result<()> {
+    fn show_posted(&mut self, query: &str, kind: &str, body: &str) -> io::Result<()> {
         writeln!(self.out)?;
-        self.indented(2, &format!("POST /webhook/…{query}"))?;
+        self.write_indented(2, &format!("POST /webhook/…{query}"))?;
         if !kind.is_empty() {
             writeln!(self.out, "  {}", self.dim(kind))?;
         }
-        self.indented(2, body)
+        self.write_indented(2, body)
     }
 
     /// What came back.
@@ -137,11 +137,11 @@ impl<W: Write> Screen<W> {
         let colour = if status < 300 { "32" } else { "33" };
         let status = self.style(colour, &format!("{status} {}", reason(status)));
         writeln!(self.out, "  {status}   {}", self.dim(&format!("{:.1} ms", took.as_secs_f64() * 1_000.0)))?;
-        self.indented(2, body)
+        self.write_indented(2, body)
     }
 
     /// A message that arrived, or was edited; `after`: how long after the request.
-    pub(super) fn arrived(&mut self, row: &Row, after: Option<Duration>) -> io::Result<()> {
+    pub(super) fn show_arrived(&mut self, row: &TranscriptRow, after: Option<Duration>) -> io::Result<()> {
         let name = match PEOPLE.iter().find(|person| person.chat == row.chat_id) {
             Some(person) => person.name,
             None if row.chat_id == OPERATORS => "The operators",
@@ -171,7 +171,7 @@ impl<W: Write> Screen<W> {
     }
 
     /// The end.
-    pub(super) fn summary(&mut self, sum: &Summary) -> io::Result<()> {
+    pub(super) fn summary(&mut self, sum: &DemoSummary) -> io::Result<()> {
         let rule = "─".repeat(self.width);
         writeln!(self.out, "\n{}", self.bold(&rule))?;
         let alerts =
@@ -268,8 +268,8 @@ mod tests {
     #[test]
     fn nothing_that_is_shown_is_wider_than_the_terminal() {
         let body = format!("{{\"symbol\": \"{}\", \"price\": 1}}", "X".repeat(200));
-        let scene = Scene { title: "A title", note: NOTE, body: body.clone(), query: "?a=b", content_type: "t" };
-        let seen = Seen {
+        let scene = DemoRequest { title: "A title", note: NOTE, body: body.clone(), query: "?a=b", content_type: "t" };
+        let seen = ObservedRequest {
             at: alertcast_core::time::Time::from_millis(0),
             query: format!("?strategy={}", "y".repeat(90)),
             content_type: "text/plain".to_owned(),
@@ -278,11 +278,17 @@ mod tests {
             answer: "z".repeat(130),
             took: Duration::from_millis(3),
         };
-        let summary =
-            Summary { accepted: 999, duplicates: 999, refused: 999, delivered: 999, edited: 999, ..Summary::default() };
+        let summary = DemoSummary {
+            accepted: 999,
+            duplicates: 999,
+            refused: 999,
+            delivered: 999,
+            edited: 999,
+            ..DemoSummary::default()
+        };
         for width in [60, 70, 78] {
-            let mut screen = Screen::new(Vec::new(), false, width);
-            screen.opening("http://127.0.0.1:40000/webhook/demo-0123456789abcdef").unwrap();
+            let mut screen = DemoScreen::new(Vec::new(), false, width);
+            screen.show_opening("http://127.0.0.1:40000/webhook/demo-0123456789abcdef").unwrap();
             screen.scene(1, &scene).unwrap();
             screen.request(&seen).unwrap();
             screen.summary(&summary).unwrap();

@@ -23,7 +23,7 @@ pub(super) const OWN: &str = "x-alertcast-demo";
 
 /// A request, and what was answered.
 #[derive(Debug)]
-pub(super) struct Seen {
+pub(super) struct ObservedRequest {
     pub(super) at: Time,
     /// With its `?`; empty where there is none.
     pub(super) query: String,
@@ -35,7 +35,7 @@ pub(super) struct Seen {
 }
 
 /// The program's routes, which tell of each request of others to the webhook.
-pub(super) fn routes(app: &App) -> (Router, mpsc::Receiver<Seen>) {
+pub(super) fn routes(app: &App) -> (Router, mpsc::Receiver<ObservedRequest>) {
     let (tell, seen) = mpsc::channel(WAITING);
     let watched = app.clone();
     let watch = move |request: Request, next: Next| {
@@ -45,7 +45,7 @@ pub(super) fn routes(app: &App) -> (Router, mpsc::Receiver<Seen>) {
     (http::router(app.clone()).layer(from_fn(watch)), seen)
 }
 
-async fn watch(app: &App, tell: &mpsc::Sender<Seen>, request: Request, next: Next) -> Response {
+async fn watch(app: &App, tell: &mpsc::Sender<ObservedRequest>, request: Request, next: Next) -> Response {
     let is_others = request.method() == Method::POST
         && request.uri().path().starts_with("/webhook/")
         && !request.headers().contains_key(OWN);
@@ -65,8 +65,15 @@ async fn watch(app: &App, tell: &mpsc::Sender<Seen>, request: Request, next: Nex
     let (head, answer) = response.into_parts();
     let answer = to_bytes(answer, usize::MAX).await.unwrap_or_default();
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let seen =
-        Seen { at, query, content_type, body: text(&body), status: head.status.as_u16(), answer: text(&answer), took };
+    let seen = ObservedRequest {
+        at,
+        query,
+        content_type,
+        body: text(&body),
+        status: head.status.as_u16(),
+        answer: text(&answer),
+        took,
+    };
     // Whoever shows them may be behind: the answer does not wait.
     let _ = tell.try_send(seen);
     Response::from_parts(head, Body::from(answer))

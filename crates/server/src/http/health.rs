@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
 
-use super::problem::Problem;
+use super::problem::ProblemResponse;
 use crate::app::App;
 
 /// When to look again: it turns by itself within a second of when it can.
@@ -24,7 +24,9 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
         None => axum::Json(json!({"status": "ready", "degraded": app.degraded.all()})).into_response(),
         Some(why) => {
             let detail = format!("alerts cannot be kept, and are answered 503: {why}");
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail).retry_after(AGAIN_AFTER).into_response()
+            ProblemResponse::new(StatusCode::SERVICE_UNAVAILABLE, "Not ready", detail)
+                .retry_after(AGAIN_AFTER)
+                .into_response()
         }
     }
 }

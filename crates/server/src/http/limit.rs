@@ -21,14 +21,14 @@ const ADDRESSES_MAX: usize = 10_000;
 
 /// An allowance for each address.
 pub(super) struct AddressLimiter {
-    clock: Ticks,
-    by_address: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, Ticks, NoOpMiddleware<Duration>>,
-    others: RateLimiter<NotKeyed, InMemoryState, Ticks, NoOpMiddleware<Duration>>,
+    clock: ClockTicks,
+    by_address: RateLimiter<IpAddr, HashMapStateStore<IpAddr>, ClockTicks, NoOpMiddleware<Duration>>,
+    others: RateLimiter<NotKeyed, InMemoryState, ClockTicks, NoOpMiddleware<Duration>>,
 }
 
 impl AddressLimiter {
     pub(super) fn new(a_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
-        let (quota, clock) = (Quota::per_minute(a_minute), Ticks(clock));
+        let (quota, clock) = (Quota::per_minute(a_minute), ClockTicks(clock));
         Self {
             by_address: RateLimiter::new(quota, HashMapStateStore::default(), clock.clone()),
             others: RateLimiter::direct_with_clock(quota, clock.clone()),
@@ -66,9 +66,9 @@ fn network(address: IpAddr) -> IpAddr {
 
 /// Our clock, as the limiter reads it.
 #[derive(Debug, Clone)]
-pub(super) struct Ticks(pub(super) Arc<dyn Clock>);
+pub(super) struct ClockTicks(pub(super) Arc<dyn Clock>);
 
-impl governor::clock::Clock for Ticks {
+impl governor::clock::Clock for ClockTicks {
     type Instant = Duration;
 
     fn now(&self) -> Duration {

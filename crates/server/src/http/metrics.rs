@@ -7,11 +7,11 @@ use axum::extract::{ConnectInfo, State};
 use axum::http::{Extensions, HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use super::problem::Problem;
+use super::problem::ProblemResponse;
 use super::server;
-use super::webhook::Secrets;
+use super::webhook::WebhookSecrets;
 use crate::app::App;
-use crate::metrics::Format;
+use crate::metrics::MetricsFormat;
 
 /// What a proxy adds to a request: one that has it comes from elsewhere, whoever passed it on.
 const FORWARDED: [&str; 4] = ["x-forwarded-for", "forwarded", "x-real-ip", "via"];
@@ -32,12 +32,12 @@ pub(super) async fn read(
         } else {
             "without a metrics.token in the configuration, the metrics are read on the machine itself only"
         };
-        return Problem::new(StatusCode::UNAUTHORIZED, "Not for everybody", detail)
+        return ProblemResponse::new(StatusCode::UNAUTHORIZED, "Not for everybody", detail)
             .asks_for("Bearer realm=\"metrics\"")
             .into_response();
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let format = Format::accepted(accept);
+    let format = MetricsFormat::choose_format(accept);
     let text = app.metrics.render(&app.audience, &app.degraded, app.readiness.trouble().is_none(), format);
     ([(header::CONTENT_TYPE, format.content_type())], text).into_response()
 }
@@ -51,5 +51,6 @@ fn has_token(app: &App, headers: &HeaderMap) -> bool {
     let Some(token) = &app.settings.metrics.token else { return false };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((scheme, given)) = given.split_once(' ') else { return false };
-    scheme.eq_ignore_ascii_case("bearer") && Secrets::new(std::slice::from_ref(token)).id_of(given.trim()).is_some()
+    scheme.eq_ignore_ascii_case("bearer")
+        && WebhookSecrets::new(std::slice::from_ref(token)).id_of(given.trim()).is_some()
 }

@@ -23,13 +23,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 pub use server::{listen, raise_open_files, serve, serve_at_once};
 
-use self::problem::Problem;
-use self::webhook::Webhook;
+use self::problem::ProblemResponse;
+use self::webhook::WebhookState;
 use crate::app::App;
 
 /// Every route.
 pub fn router(app: App) -> Router {
-    let hook = post(webhook::receive).with_state(Arc::new(Webhook::new(app.clone())));
+    let hook = post(webhook::receive).with_state(Arc::new(WebhookState::new(app.clone())));
     Router::new()
         .route("/webhook/{secret}", hook.clone())
         .route("/webhook/{secret}/", hook)
@@ -41,19 +41,19 @@ pub fn router(app: App) -> Router {
         .merge(api::router(app))
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_such_page)
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CatchPanicLayer::custom(answer_panic))
 }
 
-async fn wrong_method() -> Problem {
-    Problem::new(
+async fn wrong_method() -> ProblemResponse {
+    ProblemResponse::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "Wrong method",
         "alerts are sent with POST, and everything else is read with GET",
     )
 }
 
-async fn no_such_page() -> Problem {
-    Problem::new(
+async fn no_such_page() -> ProblemResponse {
+    ProblemResponse::new(
         StatusCode::NOT_FOUND,
         "No such address",
         "alerts are posted to /webhook/ with one of the configured secrets behind it",
@@ -61,10 +61,10 @@ async fn no_such_page() -> Problem {
 }
 
 /// A defect in a handler costs one answer, not the process.
-fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let message = crate::supervise::said(&*panic);
+fn answer_panic(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let message = crate::supervise::panic_message(&*panic);
     tracing::error!(message, "a request met a defect in the program");
-    Problem::new(
+    ProblemResponse::new(
         StatusCode::INTERNAL_SERVER_ERROR,
         "Defect in the program",
         "the request met a defect in alertcast; its log says where",
@@ -85,7 +85,7 @@ mod tests {
         async fn broken() -> StatusCode {
             panic!("a defect")
         }
-        let router = Router::new().route("/", get(broken)).layer(CatchPanicLayer::custom(panicked));
+        let router = Router::new().route("/", get(broken)).layer(CatchPanicLayer::custom(answer_panic));
         for _ in 0..2 {
             let answer = router.clone().oneshot(Request::new(Body::empty())).await.unwrap();
             assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -3,20 +3,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alertcast_core::alert::problem::{Problem as FieldProblem, ProblemCode};
+use alertcast_core::alert::rule_violation::{ProblemCode, RuleViolation as FieldProblem};
 use alertcast_core::id::AlertId;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
 
-use crate::entry::FieldCode;
+use crate::document_input::FieldCode;
 
 /// What went wrong with a request, for whoever sent it.
 #[derive(Debug)]
-pub(super) struct Problem {
+pub(super) struct ProblemResponse {
     status: StatusCode,
-    page: Page,
+    page: ProblemDocument,
     headers: Vec<(HeaderName, HeaderValue)>,
     /// In a word, for the log and the metrics, why whoever asks is turned away.
     reason: Option<&'static str>,
@@ -26,7 +26,7 @@ pub(super) struct Problem {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = Problem)]
-pub(super) struct Page {
+pub(super) struct ProblemDocument {
     /// What kind of problem it is.
     #[schema(value_type = String)]
     title: &'static str,
@@ -89,9 +89,15 @@ impl From<FieldProblem> for FieldError {
     }
 }
 
-impl Problem {
+impl ProblemResponse {
     pub(super) fn new(status: StatusCode, title: &'static str, detail: impl Into<String>) -> Self {
-        let page = Page { title, status: status.as_u16(), detail: detail.into(), alert_id: None, errors: Vec::new() };
+        let page = ProblemDocument {
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            alert_id: None,
+            errors: Vec::new(),
+        };
         Self { status, page, headers: Vec::new(), reason: None }
     }
 
@@ -112,7 +118,7 @@ impl Problem {
     }
 
     /// What is wrong with each field.
-    pub(super) fn naming(mut self, errors: Vec<FieldError>) -> Self {
+    pub(super) fn name_fields(mut self, errors: Vec<FieldError>) -> Self {
         self.page.errors = errors;
         self
     }
@@ -131,13 +137,13 @@ impl Problem {
     }
 
     /// Nothing more is read from the connection.
-    pub(super) fn closing(mut self) -> Self {
+    pub(super) fn close_connection(mut self) -> Self {
         self.headers.push((header::CONNECTION, HeaderValue::from_static("close")));
         self
     }
 }
 
-impl IntoResponse for Problem {
+impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let mut response = (self.status, axum::Json(self.page)).into_response();
         let headers = response.headers_mut();

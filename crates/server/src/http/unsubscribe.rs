@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use alertcast_core::id::UserId;
-use alertcast_core::store::{Collection, StoreError, Write};
+use alertcast_core::store::{Collection, DocumentWrite, StoreError};
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -52,10 +52,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// After a failure of the store.
 const AGAIN_AFTER: Duration = Duration::from_secs(5);
 
-type Token = Result<Path<String>, PathRejection>;
+type TokenPath = Result<Path<String>, PathRejection>;
 
 /// `GET`: the question.
-pub(super) async fn ask(State(app): State<App>, token: Token) -> Response {
+pub(super) async fn ask(State(app): State<App>, token: TokenPath) -> Response {
     match reader(&app, token) {
         Some(_) => page(&QUESTION),
         None => no_such_link(),
@@ -63,7 +63,7 @@ pub(super) async fn ask(State(app): State<App>, token: Token) -> Response {
 }
 
 /// `POST`: no more e-mails.
-pub(super) async fn stop(State(app): State<App>, token: Token) -> Response {
+pub(super) async fn stop(State(app): State<App>, token: TokenPath) -> Response {
     let Some(user) = reader(&app, token) else { return no_such_link() };
     let stopped = tokio::select! {
         stopped = switch_off(&app, user) => stopped,
@@ -79,13 +79,14 @@ pub(super) async fn stop(State(app): State<App>, token: Token) -> Response {
     }
 }
 
-fn reader(app: &App, token: Token) -> Option<UserId> {
+fn reader(app: &App, token: TokenPath) -> Option<UserId> {
     app.links.user(&token.ok()?.0)
 }
 
 async fn switch_off(app: &App, user: UserId) -> Result<(), StoreError> {
     let set = doc! { "preferences.notifications.email": false, "updatedAt": app.clock.now() };
-    let off = Write::Update { collection: Collection::Users, id: user.0, set, unset: Vec::new(), expect: Vec::new() };
+    let off =
+        DocumentWrite::Update { collection: Collection::Users, id: user.0, set, unset: Vec::new(), expect: Vec::new() };
     match app.store.write(vec![off]).await {
         Ok(()) => info!(%user, "a subscriber switched e-mail off by the link in a mail"),
         // Who is not there any more gets no mail either.

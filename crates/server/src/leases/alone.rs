@@ -2,24 +2,24 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::{Lease, Result};
+use alertcast_core::store::{Lease, StoreResult};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::Held;
+use super::HeldLease;
 use crate::app::App;
 
 /// After a failure of the store.
 const REST: Duration = Duration::from_secs(1);
 
 /// Takes the lease. None when `stop` came first.
-pub(super) async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<Held> {
+pub(super) async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<HeldLease> {
     let owner = app.ids.next().to_hex();
     while !stop.is_cancelled() {
         match take(app, name, &owner).await {
             Ok(Some(lease)) => {
                 let (lost, ending) = (CancellationToken::new(), stop.child_token());
-                return Some(Held { app: app.clone(), lease, lost, ending });
+                return Some(HeldLease { app: app.clone(), lease, lost, ending });
             }
             Ok(None) => {}
             Err(error) => warn!(lease = name, %error, "a lease could not be taken; trying again"),
@@ -32,7 +32,7 @@ pub(super) async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Opt
     None
 }
 
-async fn take(app: &App, name: &str, owner: &str) -> Result<Option<Lease>> {
+async fn take(app: &App, name: &str, owner: &str) -> StoreResult<Option<Lease>> {
     let seen = app.store.leases(name).await?.into_iter().find(|lease| lease.name == name);
     app.store.take_lease(name, owner, seen.as_ref()).await
 }

@@ -3,22 +3,22 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::{BrokenLease, Collection, Result};
+use alertcast_core::store::{BrokenLease, Collection, StoreResult};
 use tracing::info;
 
-use super::silence::Watched;
+use super::silence::WatchedValue;
 use super::{PROCESS, SPOOL, TTL};
 use crate::app::App;
 
 /// What has been seen of them.
 #[derive(Debug, Default)]
 pub(super) struct BrokenLeases {
-    watched: Watched<Vec<u8>>,
+    watched: WatchedValue<Vec<u8>>,
 }
 
 impl BrokenLeases {
     /// A look at all of them, which ends those that are over.
-    pub(super) async fn look(&mut self, app: &App, now: Duration) -> Result<()> {
+    pub(super) async fn look(&mut self, app: &App, now: Duration) -> StoreResult<()> {
         let broken = match app.store.unreadables().knows_of(Collection::Leases) {
             true => app.store.broken_leases().await?,
             false => Vec::new(),
@@ -37,7 +37,7 @@ impl BrokenLeases {
 /// Epochs are held against each other for equality alone. Those that were counted up from one are far below any number of
 /// milliseconds since 1970, and no lease changes hands a thousand times a second: so no work under the broken lease, nor
 /// under one that was freed like this before, carries the new one's.
-async fn end(app: &App, lease: &BrokenLease) -> Result<()> {
+async fn end(app: &App, lease: &BrokenLease) -> StoreResult<()> {
     if [PROCESS, SPOOL].iter().any(|sign| lease.name.starts_with(sign)) {
         return app.store.remove_broken_lease(lease).await;
     }

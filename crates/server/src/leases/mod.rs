@@ -2,29 +2,29 @@
 //! work done in vain.
 //!
 //! Over a store that only this process can reach, a lease is taken as soon as it is wanted ([`alone`]). Over one that
-//! several processes share, each keeps one lease alive, `process:ID` ([`heart`]): the other leases name their owner and are
-//! written only when they change hands. Each process looks once a second who is alive and who has what ([`members`]), by
+//! several processes share, each keeps one lease alive, `process:ID` ([`heartbeat`]): the other leases name their owner and are
+//! written only when they change hands. Each process looks once a second who is alive and who has what ([`manager`]), by
 //! its own monotonic clock alone, and takes or gives back so that all have fair [`shares`].
 //!
 //! Not in here: what is done under a lease.
 
 mod alone;
 mod broken;
-mod heart;
-mod members;
+mod heartbeat;
+mod manager;
 mod shares;
 mod silence;
 mod spooled;
 
 use std::time::Duration;
 
-use alertcast_core::store::{Fence, Lease};
+use alertcast_core::store::{Lease, LeaseFence};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::app::App;
-pub use members::{Members, run};
-pub use spooled::settled;
+pub use manager::{LeaseManager, run};
+pub use spooled::wait_settled;
 
 /// Whoever has not been heard of for this long may be taken for dead.
 pub const TTL: Duration = Duration::from_secs(6);
@@ -47,29 +47,29 @@ pub fn of_partition(partition: i32) -> String {
 
 /// A lease in our hands, until it is given back or dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldLease {
     app: App,
     lease: Lease,
     lost: CancellationToken,
     ending: CancellationToken,
 }
 
-impl Held {
+impl HeldLease {
     /// The right to work that it gives.
     #[must_use]
-    pub fn fence(&self) -> Fence {
+    pub fn fence(&self) -> LeaseFence {
         self.lease.fence()
     }
 
     /// Cancelled when the lease is in other hands, or may be.
     #[must_use]
-    pub const fn lost(&self) -> &CancellationToken {
+    pub const fn lost_token(&self) -> &CancellationToken {
         &self.lost
     }
 
     /// Cancelled when no further work is to be begun under it: the program stops, others are to have it, or it is lost.
     #[must_use]
-    pub const fn ending(&self) -> &CancellationToken {
+    pub const fn ending_token(&self) -> &CancellationToken {
         &self.ending
     }
 
@@ -83,7 +83,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldLease {
     fn drop(&mut self) {
         self.app.members.put_down(&self.lease);
     }
@@ -91,7 +91,7 @@ impl Drop for Held {
 
 /// Takes the lease, waiting for as long as it is in other hands, or others are to have it. None when `stop` came first.
 /// One task at a time may ask for a lease.
-pub async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<Held> {
+pub async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<HeldLease> {
     if app.store.is_exclusive() {
         return alone::hold(app, name, stop).await;
     }

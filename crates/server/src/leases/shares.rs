@@ -13,7 +13,7 @@ use super::{PARTITION, SCHEDULER};
 
 /// What one process sees.
 #[derive(Debug, Default)]
-pub(super) struct Picture<'a> {
+pub(super) struct ClusterPicture<'a> {
     pub(super) me: &'a str,
     /// Who is alive, and the lanes that each can serve.
     pub(super) live: BTreeMap<&'a str, BTreeSet<&'a str>>,
@@ -22,25 +22,25 @@ pub(super) struct Picture<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Group {
+enum LeaseGroup {
     Partitions,
     Scheduler,
     Lanes,
 }
 
-fn group(name: &str) -> Group {
+fn group(name: &str) -> LeaseGroup {
     match name {
-        SCHEDULER => Group::Scheduler,
-        _ if name.starts_with(PARTITION) => Group::Partitions,
-        _ => Group::Lanes,
+        SCHEDULER => LeaseGroup::Scheduler,
+        _ if name.starts_with(PARTITION) => LeaseGroup::Partitions,
+        _ => LeaseGroup::Lanes,
     }
 }
 
-impl<'a> Picture<'a> {
+impl<'a> ClusterPicture<'a> {
     /// Which of the leases that this process wants and does not have it should take. `neglected`: nobody has taken it for
     /// a while, though it was free.
     pub(super) fn to_take(&self, wanted: &BTreeSet<&'a str>, neglected: impl Fn(&str) -> bool) -> Vec<&'a str> {
-        let mut room: BTreeMap<Group, usize> = BTreeMap::new();
+        let mut room: BTreeMap<LeaseGroup, usize> = BTreeMap::new();
         let mut take = Vec::new();
         for name in self.in_own_order(wanted) {
             match self.owners.get(name) {
@@ -62,14 +62,14 @@ impl<'a> Picture<'a> {
 
     /// Which of the leases in its hands this process should give back.
     pub(super) fn to_give_back(&self, in_hand: &BTreeSet<&'a str>) -> Vec<&'a str> {
-        let mut more_than_share: BTreeMap<Group, usize> = BTreeMap::new();
+        let mut more_than_share: BTreeMap<LeaseGroup, usize> = BTreeMap::new();
         for name in in_hand {
             *more_than_share.entry(group(name)).or_default() += 1;
         }
         for (of, count) in &mut more_than_share {
             *count = count.saturating_sub(self.share(self.me, *of));
         }
-        let mut rooms: BTreeMap<(&str, Group), usize> = BTreeMap::new();
+        let mut rooms: BTreeMap<(&str, LeaseGroup), usize> = BTreeMap::new();
         let mut back = Vec::new();
         for name in in_hand.iter().rev() {
             let of = group(name);
@@ -103,17 +103,17 @@ impl<'a> Picture<'a> {
     }
 
     /// How many more it should have.
-    fn room(&self, who: &str, of: Group) -> usize {
+    fn room(&self, who: &str, of: LeaseGroup) -> usize {
         let has = self.owners.iter().filter(|(name, owner)| **owner == who && group(name) == of).count();
         self.share(who, of).saturating_sub(has)
     }
 
-    fn share(&self, who: &str, of: Group) -> usize {
+    fn share(&self, who: &str, of: LeaseGroup) -> usize {
         let all = self.live.len().max(1);
         match of {
-            Group::Partitions => usize::try_from(PARTITIONS).unwrap_or(0).div_ceil(all),
-            Group::Scheduler => 1,
-            Group::Lanes => self.share_of_lanes(who),
+            LeaseGroup::Partitions => usize::try_from(PARTITIONS).unwrap_or(0).div_ceil(all),
+            LeaseGroup::Scheduler => 1,
+            LeaseGroup::Lanes => self.share_of_lanes(who),
         }
     }
 
@@ -130,7 +130,7 @@ impl<'a> Picture<'a> {
     }
 
     fn can_serve(&self, who: &str, name: &str) -> bool {
-        group(name) != Group::Lanes || self.live.get(who).is_some_and(|lanes| lanes.contains(name))
+        group(name) != LeaseGroup::Lanes || self.live.get(who).is_some_and(|lanes| lanes.contains(name))
     }
 }
 
@@ -159,7 +159,7 @@ mod tests {
 
     fn look(me: &str, mine: &[&str], lanes: &[(&str, &[&str])], owners: &mut BTreeMap<String, String>) {
         let seen = owners.clone();
-        let picture = Picture {
+        let picture = ClusterPicture {
             me,
             live: lanes.iter().map(|(id, lanes)| (*id, lanes.iter().copied().collect())).collect(),
             owners: seen.iter().map(|(name, owner)| (name.as_str(), owner.as_str())).collect(),
@@ -216,7 +216,7 @@ mod tests {
         let live = [("a", BTreeSet::new()), ("b", BTreeSet::new())];
         let partitions: Vec<String> = (0..PARTITIONS).map(of_partition).collect();
         let owned = partitions.iter().skip(1).map(|name| (name.as_str(), "a"));
-        let picture = Picture { me: "a", live: live.into(), owners: owned.collect() };
+        let picture = ClusterPicture { me: "a", live: live.into(), owners: owned.collect() };
         let wanted = BTreeSet::from([partitions[0].as_str()]);
         assert!(picture.to_take(&wanted, |_| false).is_empty());
         assert_eq!(picture.to_take(&wanted, |_| true), [partitions[0].as_str()]);
@@ -226,7 +226,7 @@ mod tests {
     fn thirds_of_three_lanes_are_one_lane() {
         let lanes = BTreeSet::from(["tg:1", "tg:2", "tg:3"]);
         let live = ["a", "b", "c"].map(|who| (who, lanes.clone()));
-        let picture = Picture { me: "a", live: live.into(), owners: BTreeMap::new() };
-        assert_eq!(picture.share("a", Group::Lanes), 1);
+        let picture = ClusterPicture { me: "a", live: live.into(), owners: BTreeMap::new() };
+        assert_eq!(picture.share("a", LeaseGroup::Lanes), 1);
     }
 }

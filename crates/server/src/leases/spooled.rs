@@ -4,11 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use alertcast_core::store::Result;
+use alertcast_core::store::StoreResult;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::silence::Watched;
+use super::silence::WatchedValue;
 use super::{PROCESS, SPOOL, TTL};
 use crate::app::App;
 
@@ -20,13 +20,13 @@ const HEARD_MIN: i64 = 2;
 
 /// Waits until every process that is alive has been heard of since the store came back, and none of them holds alerts in
 /// its spool; until `stop`; and at the latest for some time. False, at once, where nobody saw the store away.
-pub async fn settled(app: &App, stop: &CancellationToken) -> bool {
+pub async fn wait_settled(app: &App, stop: &CancellationToken) -> bool {
     let was_away = app.members.forgets_absence(app.store.interruptions()) || app.spooling.is_spooling();
     if !was_away || app.store.is_exclusive() {
         return false;
     }
     let _awaited = app.members.awaits_all();
-    let mut hearing = Hearing::begin(app);
+    let mut hearing = SpoolReports::begin(app);
     loop {
         match hearing.look(app).await {
             Ok(true) => {
@@ -35,7 +35,7 @@ pub async fn settled(app: &App, stop: &CancellationToken) -> bool {
             }
             Ok(false) => {}
             // It is away again.
-            Err(_) => hearing = Hearing::begin(app),
+            Err(_) => hearing = SpoolReports::begin(app),
         }
         if app.clock.monotonic().saturating_sub(hearing.begun) >= PATIENCE {
             warn!("work goes on after {PATIENCE:?}, though some process still holds alerts in its spool");
@@ -49,19 +49,19 @@ pub async fn settled(app: &App, stop: &CancellationToken) -> bool {
 }
 
 /// What was heard of whom.
-struct Hearing {
+struct SpoolReports {
     begun: Duration,
     first: BTreeMap<String, i64>,
-    last: Watched<i64>,
+    last: WatchedValue<i64>,
 }
 
-impl Hearing {
+impl SpoolReports {
     fn begin(app: &App) -> Self {
-        Self { begun: app.clock.monotonic(), first: BTreeMap::new(), last: Watched::default() }
+        Self { begun: app.clock.monotonic(), first: BTreeMap::new(), last: WatchedValue::default() }
     }
 
     /// Whether everybody was heard of, and has an empty spool.
-    async fn look(&mut self, app: &App) -> Result<bool> {
+    async fn look(&mut self, app: &App) -> StoreResult<bool> {
         // In this order: whoever is seen alive has shown before whether anything is in its spool.
         let processes = app.store.leases(PROCESS).await?;
         let spools = app.store.leases(SPOOL).await?;

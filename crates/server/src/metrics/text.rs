@@ -6,16 +6,16 @@ use prometheus_client::registry::Registry;
 
 /// How metrics are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
+pub enum MetricsFormat {
     OpenMetrics,
     /// Prometheus' text format 0.0.4.
     Prometheus,
 }
 
-impl Format {
+impl MetricsFormat {
     /// The one that a request's `Accept` asks for.
     #[must_use]
-    pub fn accepted(accept: &str) -> Self {
+    pub fn choose_format(accept: &str) -> Self {
         if accept.contains("application/openmetrics-text") { Self::OpenMetrics } else { Self::Prometheus }
     }
 
@@ -30,13 +30,13 @@ impl Format {
 }
 
 /// Everything in the registry.
-pub(super) fn render(registry: &Registry, format: Format) -> String {
+pub(super) fn render(registry: &Registry, format: MetricsFormat) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = encode(&mut text, registry);
     match format {
-        Format::OpenMetrics => text,
-        Format::Prometheus => older(&text),
+        MetricsFormat::OpenMetrics => text,
+        MetricsFormat::Prometheus => older(&text),
     }
 }
 
@@ -81,7 +81,7 @@ mod tests {
         registry.register("program", "Which one", Info::new([("version", "1")]));
         let expected = "# HELP things_total Things seen.\n# TYPE things_total counter\nthings_total 1\n\
                         # HELP program_info Which one.\n# TYPE program_info gauge\nprogram_info{version=\"1\"} 1\n";
-        assert_eq!(render(&registry, Format::Prometheus), expected);
-        assert!(render(&registry, Format::OpenMetrics).ends_with("# EOF\n"));
+        assert_eq!(render(&registry, MetricsFormat::Prometheus), expected);
+        assert!(render(&registry, MetricsFormat::OpenMetrics).ends_with("# EOF\n"));
     }
 }

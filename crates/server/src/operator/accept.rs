@@ -2,7 +2,7 @@
 //! means, and one that was parked. And a request that was kept as a rejected webhook, once it can be read as an alert.
 
 use alertcast_core::alert::document::{
-    Alert, AlertError, AlertExtension, AlertStatistics, AlertStatus, Processing, Source, Webhook,
+    Alert, AlertError, AlertExtension, AlertProcessing, AlertStatistics, AlertStatus, Source, WebhookReceipt,
 };
 use alertcast_core::alert::duplicate::alert_id_key;
 use alertcast_core::alert::intent::OperatorReading;
@@ -11,14 +11,14 @@ use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::money::Count;
 use alertcast_core::store::{
-    AcceptRefused, Collection, IntakeKey, RejectedWebhook, StoreError, Write, document, partition_of, read,
+    AcceptRefused, Collection, DocumentWrite, IntakeKey, RejectedWebhook, StoreError, document, partition_of, read,
 };
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use tracing::info;
 
-use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
+use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
 
 /// Has an alert processed that was refused: it is read again, and every rule is judged anew but that of its age, which
@@ -27,7 +27,12 @@ use crate::app::App;
 ///
 /// # Errors
 /// `NotFound`, `NotRefused`, `Understood`, `NoSide`, `StillBroken`, `Duplicate`, `Busy`, or the store's.
-pub async fn accept_refused(app: &App, act: &Act, alert: AlertId, reading: Option<OperatorReading>) -> Result<Alert> {
+pub async fn accept_refused(
+    app: &App,
+    act: &OperatorAction,
+    alert: AlertId,
+    reading: Option<OperatorReading>,
+) -> ActionResult<Alert> {
     for _ in 0..TRIES_MAX {
         app.audience.catch_up(&*app.store).await?;
         let kept: Alert = one(app, Collection::Alerts, alert.0).await?;
@@ -38,12 +43,12 @@ pub async fn accept_refused(app: &App, act: &Act, alert: AlertId, reading: Optio
         let mut wanted = match (kept.alertcast.refused_for.is_empty(), reading) {
             (true, Some(_)) => return Err(ActError::Understood),
             (true, None) => kept.clone(),
-            (false, reading) => judged(app, &kept, meant(payload::read_again(&kept), reading)?).await?,
+            (false, reading) => judge_again(app, &kept, apply_reading(payload::read_again(&kept), reading)?).await?,
         };
         wanted.processing.status = AlertStatus::Received;
         wanted.processing.errors.push(line(act, &kept, reading, now));
         wanted.alertcast.accepted_at = Some(now);
-        let deed = Deed {
+        let deed = AuditedDeed {
             action: "accept_alert",
             collection: Collection::Alerts,
             about: alert.0,
@@ -73,10 +78,10 @@ pub async fn accept_refused(app: &App, act: &Act, alert: AlertId, reading: Optio
 /// As [`accept_refused`], and `StillUnreadable`.
 pub async fn accept_rejected(
     app: &App,
-    act: &Act,
+    act: &OperatorAction,
     rejected: ObjectId,
     reading: Option<OperatorReading>,
-) -> Result<Alert> {
+) -> ActionResult<Alert> {
     let kept = app.store.get(Collection::RejectedWebhooks, &[rejected]).await?.pop();
     let Some(kept) = kept else {
         // Made an alert before, by somebody who was cut off then.
@@ -85,11 +90,11 @@ pub async fn accept_rejected(
     let kept: RejectedWebhook = read(Collection::RejectedWebhooks, kept)?;
     app.audience.catch_up(&*app.store).await?;
     let payload = payload::read(kept.body.as_bytes(), &kept.query);
-    let payload = meant(payload.map_err(|why| ActError::StillUnreadable(why.to_string()))?, reading)?;
+    let payload = apply_reading(payload.map_err(|why| ActError::StillUnreadable(why.to_string()))?, reading)?;
     let alert = as_refused(&kept, &payload)?;
     // Nothing is changed where it could not be accepted.
-    judged(app, &alert, payload).await?;
-    let deed = Deed {
+    judge_again(app, &alert, payload).await?;
+    let deed = AuditedDeed {
         action: "keep_as_alert",
         collection: Collection::RejectedWebhooks,
         about: rejected,
@@ -97,10 +102,10 @@ pub async fn accept_rejected(
         after: Some(after(&alert, reading)),
     };
     let mut writes = vec![
-        Write::Insert { collection: Collection::Alerts, document: document(&alert)? },
-        Write::Delete { collection: Collection::RejectedWebhooks, id: rejected },
+        DocumentWrite::Insert { collection: Collection::Alerts, document: document(&alert)? },
+        DocumentWrite::Delete { collection: Collection::RejectedWebhooks, id: rejected },
     ];
-    writes.extend(Act { also: Vec::new(), ..act.clone() }.beside(app, deed)?);
+    writes.extend(OperatorAction { also: Vec::new(), ..act.clone() }.beside(app, deed)?);
     match app.store.write(writes).await {
         // Somebody else was faster.
         Ok(()) | Err(StoreError::AlreadyExists { collection: Collection::Alerts, .. }) => {}
@@ -110,14 +115,14 @@ pub async fn accept_rejected(
 }
 
 /// The alert that a rejected request is, refused as yet.
-fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> Result<Alert> {
+fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> ActionResult<Alert> {
     let lacking = || ActError::StillBroken(rules::without_configuration(payload, kept.received_at, true, None));
     let alert_data = payload.alert_data(kept.received_at).ok_or_else(lacking)?;
     let error = |message: &String| AlertError { message: message.clone(), timestamp: kept.received_at, stack: None };
     Ok(Alert {
         id: AlertId(kept.id),
         source: Source::TradingView,
-        webhook: Webhook {
+        webhook: WebhookReceipt {
             received_at: kept.received_at,
             processed_at: None,
             raw_payload: payload.raw.clone(),
@@ -125,10 +130,10 @@ fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> Result<Alert> {
             ip_address: kept.ip_address.clone(),
         },
         alert_data,
-        processing: Processing {
+        processing: AlertProcessing {
             status: AlertStatus::Failed,
             errors: kept.errors.iter().map(error).collect(),
-            ..Processing::default()
+            ..AlertProcessing::default()
         },
         statistics: AlertStatistics::default(),
         created_at: kept.received_at,
@@ -141,7 +146,7 @@ fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> Result<Alert> {
 const REJECTED: &str = "rejected_webhook";
 
 /// A payload as the operator says that it is meant.
-fn meant(mut payload: Payload, reading: Option<OperatorReading>) -> Result<Payload> {
+fn apply_reading(mut payload: Payload, reading: Option<OperatorReading>) -> ActionResult<Payload> {
     match reading {
         Some(reading) if !payload.read_as(reading) => Err(ActError::NoSide(reading.read_as)),
         _ => Ok(payload),
@@ -161,7 +166,7 @@ fn after(alert: &Alert, reading: Option<OperatorReading>) -> Document {
 }
 
 /// What is noted in the alert.
-fn line(act: &Act, kept: &Alert, reading: Option<OperatorReading>, now: Time) -> AlertError {
+fn line(act: &OperatorAction, kept: &Alert, reading: Option<OperatorReading>, now: Time) -> AlertError {
     let who = &act.who.username;
     let what = match (kept.alertcast.refused_for.is_empty(), reading) {
         (true, _) => format!("taken up again by {who}"),
@@ -176,7 +181,7 @@ fn line(act: &Act, kept: &Alert, reading: Option<OperatorReading>, now: Time) ->
 }
 
 /// The alert as it is to be processed.
-async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
+async fn judge_again(app: &App, kept: &Alert, payload: Payload) -> ActionResult<Alert> {
     let received_at = kept.webhook.received_at;
     let Some(config) = app.audience.with(|audience| audience.config_of(&payload).cloned()) else {
         let problems = app.audience.with(|audience| {
@@ -210,7 +215,7 @@ async fn judged(app: &App, kept: &Alert, payload: Payload) -> Result<Alert> {
 }
 
 /// The sender may have mended it, and sent it again under the same name.
-async fn not_accepted_yet(app: &App, payload: &Payload, config: ConfigId, checked: &CheckedAlert) -> Result<()> {
+async fn not_accepted_yet(app: &App, payload: &Payload, config: ConfigId, checked: &CheckedAlert) -> ActionResult<()> {
     let Some(name) = &payload.alert_id else { return Ok(()) };
     let now = app.clock.now();
     let key = IntakeKey { key: alert_id_key(name, config, checked.signal, payload.intent), until: now };

@@ -1,16 +1,16 @@
 //! Closing a trade by hand.
 
 use alertcast_core::id::TradeId;
-use alertcast_core::matching::by_hand::{self, Close, ClosePlan};
+use alertcast_core::matching::manual_close::{self, ClosePlan, ManualClose};
 use alertcast_core::money::Price;
-use alertcast_core::store::{Collection, Notice, StoreError, TradeClose, Write, document};
+use alertcast_core::store::{Collection, DocumentWrite, OperatorNotice, StoreError, TradeClose, document};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 use bson::doc;
 
-use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
+use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
-use crate::notices::{Trouble, notices};
+use crate::notices::{NoticeTrouble, notices};
 use crate::processor::outlets;
 
 /// Closes an open trade at a price; its subscriber hears of it as of an alert's exit, and why (`note`). Answers the trade
@@ -18,15 +18,21 @@ use crate::processor::outlets;
 ///
 /// # Errors
 /// `NotFound`, `NotOpen`, `Busy`, or the store's.
-pub async fn close_trade(app: &App, act: &Act, trade: TradeId, price: Price, note: Option<&str>) -> Result<Trade> {
+pub async fn close_trade(
+    app: &App,
+    act: &OperatorAction,
+    trade: TradeId,
+    price: Price,
+    note: Option<&str>,
+) -> ActionResult<Trade> {
     for _ in 0..TRIES_MAX {
         app.audience.catch_up(&*app.store).await?;
         let kept: Trade = one(app, Collection::Trades, trade.0).await?;
         let (now, outlets) = (app.clock.now(), outlets(app));
-        let asked = Close { trade: &kept, price, note, act: app.ids.next(), outlets: &outlets };
-        let plan = app.audience.with(|audience| by_hand::close(&asked, audience, now, &*app.ids));
+        let asked = ManualClose { trade: &kept, price, note, act: app.ids.next(), outlets: &outlets };
+        let plan = app.audience.with(|audience| manual_close::close(&asked, audience, now, &*app.ids));
         let plan = plan.map_err(|not_open| ActError::NotOpen(not_open.status))?;
-        let deed = Deed {
+        let deed = AuditedDeed {
             action: "close_trade",
             collection: Collection::Trades,
             about: trade.0,
@@ -64,14 +70,14 @@ pub async fn close_trade(app: &App, act: &Act, trade: TradeId, price: Price, not
 /// What the operators hear of a price that is far from all that the trade knows of: it may be a slipped digit.
 fn far_off(
     app: &App,
-    act: &Act,
+    act: &OperatorAction,
     trade: &Trade,
     plan: &ClosePlan,
     now: Time,
-) -> alertcast_core::store::Result<Vec<Write>> {
+) -> alertcast_core::store::StoreResult<Vec<DocumentWrite>> {
     let data = &trade.trade_data;
     let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
-    let trouble = Trouble {
+    let trouble = NoticeTrouble {
         group: format!("far_off:{}", trade.id),
         title: format!("Closed by hand at a price far off: {name}"),
         lines: vec![
@@ -84,7 +90,8 @@ fn far_off(
         ],
         alert: None,
     };
-    let write =
-        |notice: Notice| Ok(Write::Insert { collection: Collection::Deliveries, document: document(&notice.first)? });
+    let write = |notice: OperatorNotice| {
+        Ok(DocumentWrite::Insert { collection: Collection::Deliveries, document: document(&notice.first)? })
+    };
     notices(app, &trouble, now).into_iter().map(write).collect()
 }

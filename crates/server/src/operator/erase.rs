@@ -1,21 +1,21 @@
 //! Erasing a person.
 
 use alertcast_core::id::UserId;
-use alertcast_core::store::{Collection, EraseUser, Erased, StoreError, Write};
+use alertcast_core::store::{Collection, DocumentWrite, EraseUser, ErasureOutcome, StoreError};
 use alertcast_core::user::User;
 use bson::{Bson, doc};
 use tracing::warn;
 
-use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
+use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
 
 /// What erasing a person came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Erasure {
+pub enum ErasureResult {
     /// There was no history: the document is gone.
     Deleted,
     /// The person is gone, the numbers stay.
-    Erased(Erased),
+    Erased(ErasureOutcome),
 }
 
 /// Erases a person; one without a history is deleted. May be repeated. `seen`: what the user's document must still hold
@@ -23,12 +23,17 @@ pub enum Erasure {
 ///
 /// # Errors
 /// `NotFound`, `Changed`, `Busy`, or the store's.
-pub async fn erase_user(app: &App, act: &Act, user: UserId, seen: Vec<(String, Bson)>) -> Result<Erasure> {
+pub async fn erase_user(
+    app: &App,
+    act: &OperatorAction,
+    user: UserId,
+    seen: Vec<(String, Bson)>,
+) -> ActionResult<ErasureResult> {
     let mut expect = seen;
     for _ in 0..TRIES_MAX {
         let kept: User = one(app, Collection::Users, user.0).await?;
         let has_history = app.store.has_history(user).await?;
-        let deed = Deed {
+        let deed = AuditedDeed {
             action: "erase_user",
             collection: Collection::Users,
             about: user.0,
@@ -54,28 +59,28 @@ pub async fn erase_user(app: &App, act: &Act, user: UserId, seen: Vec<(String, B
     Err(ActError::Busy)
 }
 
-type Expected = Vec<(String, Bson)>;
+type ExpectedFields = Vec<(String, Bson)>;
 
 /// Erases first: the audit log may tell of the person. A crash between the two leaves a person who is erased; repeated,
 /// this deletes what is left.
 async fn delete(
     app: &App,
     user: UserId,
-    expect: &mut Expected,
-    mut also: Vec<Write>,
-) -> std::result::Result<Erasure, StoreError> {
+    expect: &mut ExpectedFields,
+    mut also: Vec<DocumentWrite>,
+) -> std::result::Result<ErasureResult, StoreError> {
     erase(app, user, expect, Vec::new()).await?;
-    also.push(Write::Delete { collection: Collection::Users, id: user.0 });
+    also.push(DocumentWrite::Delete { collection: Collection::Users, id: user.0 });
     app.store.write(also).await?;
-    Ok(Erasure::Deleted)
+    Ok(ErasureResult::Deleted)
 }
 
 async fn erase(
     app: &App,
     user: UserId,
-    expect: &mut Expected,
-    also: Vec<Write>,
-) -> std::result::Result<Erasure, StoreError> {
+    expect: &mut ExpectedFields,
+    also: Vec<DocumentWrite>,
+) -> std::result::Result<ErasureResult, StoreError> {
     let now = app.clock.now();
     let erased = app.store.erase_user(EraseUser { user, now, expect: expect.clone(), also }).await?;
     // From here on it is this that has changed the user.
@@ -85,5 +90,5 @@ async fn erase(
             warn!(%alert, %error, "an alert is not settled now; the courier looks for such");
         }
     }
-    Ok(Erasure::Erased(erased))
+    Ok(ErasureResult::Erased(erased))
 }

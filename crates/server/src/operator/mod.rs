@@ -12,11 +12,11 @@ mod unblock;
 
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::alert::intent::ReadAs;
-use alertcast_core::alert::problem::Problem;
+use alertcast_core::alert::rule_violation::RuleViolation;
 use alertcast_core::audit::AuditEntry;
 use alertcast_core::delivery::DeliveryState;
 use alertcast_core::id::{AdminId, AlertId};
-use alertcast_core::store::{Collection, StoreError, Write, document, read};
+use alertcast_core::store::{Collection, DocumentWrite, StoreError, document, read};
 use alertcast_core::trade::document::TradeStatus;
 use bson::Document;
 use bson::oid::ObjectId;
@@ -24,8 +24,8 @@ use serde::de::DeserializeOwned;
 
 pub use self::accept::{accept_refused, accept_rejected};
 pub use self::close::close_trade;
-pub use self::erase::{Erasure, erase_user};
-pub use self::rehearse::{Rehearsed, Sample, rehearse};
+pub use self::erase::{ErasureResult, erase_user};
+pub use self::rehearse::{RehearsedRequest, SampleMessage, rehearse};
 pub use self::resend::resend;
 pub use self::unblock::unblock;
 use crate::app::App;
@@ -44,10 +44,10 @@ pub struct Actor {
 
 /// One act: who, why, and what is to be committed with it beside its audit entry (the record of an idempotency key, say).
 #[derive(Debug, Clone)]
-pub struct Act {
+pub struct OperatorAction {
     pub who: Actor,
     pub reason: Option<String>,
-    pub also: Vec<Write>,
+    pub also: Vec<DocumentWrite>,
 }
 
 /// Why an act was not done.
@@ -74,7 +74,7 @@ pub enum ActError {
     NothingToFollow(&'static str),
     /// Never empty.
     #[error("the alert still breaks {} of the rules", .0.len())]
-    StillBroken(Vec<Problem>),
+    StillBroken(Vec<RuleViolation>),
     /// Its `alert_id` has been accepted under another id meanwhile.
     #[error("the same alert was accepted as {of}")]
     Duplicate { of: AlertId },
@@ -88,11 +88,11 @@ pub enum ActError {
 }
 
 /// The result of an act.
-pub type Result<T> = std::result::Result<T, ActError>;
+pub type ActionResult<T> = std::result::Result<T, ActError>;
 
-impl Act {
+impl OperatorAction {
     /// What is committed with the act: its audit entry, then what the caller wants.
-    fn beside(&self, app: &App, deed: Deed) -> alertcast_core::store::Result<Vec<Write>> {
+    fn beside(&self, app: &App, deed: AuditedDeed) -> alertcast_core::store::StoreResult<Vec<DocumentWrite>> {
         let entry = AuditEntry {
             id: app.ids.next(),
             at: app.clock.now(),
@@ -106,13 +106,13 @@ impl Act {
             reason: self.reason.clone(),
             ip_address: self.who.ip.clone(),
         };
-        let entry = Write::Insert { collection: Collection::AuditLog, document: document(&entry)? };
+        let entry = DocumentWrite::Insert { collection: Collection::AuditLog, document: document(&entry)? };
         Ok(std::iter::once(entry).chain(self.also.iter().cloned()).collect())
     }
 }
 
 /// What was done, for the audit log.
-struct Deed {
+struct AuditedDeed {
     action: &'static str,
     collection: Collection,
     about: ObjectId,
@@ -121,7 +121,7 @@ struct Deed {
 }
 
 /// The document with this id, as its type.
-async fn one<T: DeserializeOwned>(app: &App, collection: Collection, id: ObjectId) -> Result<T> {
+async fn one<T: DeserializeOwned>(app: &App, collection: Collection, id: ObjectId) -> ActionResult<T> {
     let found = app.store.get(collection, &[id]).await?.into_iter().next().ok_or(ActError::NotFound)?;
     Ok(read(collection, found)?)
 }

@@ -3,24 +3,24 @@
 use std::sync::Arc;
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::alert::duplicate::{Request, keys, keys_of_refused, secret_id};
-use alertcast_core::alert::payload::{self, Payload, Unreadable};
-use alertcast_core::alert::problem::Problem;
+use alertcast_core::alert::duplicate::{WebhookRequest, keys, keys_of_refused, secret_id};
+use alertcast_core::alert::payload::{self, Payload, UnreadableBody};
+use alertcast_core::alert::rule_violation::RuleViolation;
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::delivery::{Channel, MessageKind};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
-use alertcast_core::matching::chunk::{Chunk, next_users, plan_chunk};
-use alertcast_core::matching::job::Job;
-use alertcast_core::matching::rehearsal::Rehearsal;
-use alertcast_core::matching::remarks::{Remark, remarks};
-use alertcast_core::store::{IntakeKey, Result};
+use alertcast_core::matching::chunk::{UserChunk, next_users, plan_chunk};
+use alertcast_core::matching::job::MatchingJob;
+use alertcast_core::matching::rehearsal::RehearsedPlan;
+use alertcast_core::matching::remarks::{OperatorRemark, remarks};
+use alertcast_core::store::{IntakeKey, StoreResult};
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::App;
-use crate::channel::message::{Story, render};
+use crate::channel::message::{MessageContext, render};
 use crate::processor::{load_chunk, outlets};
 
 /// Users looked at together.
@@ -31,12 +31,12 @@ const LISTED_MAX: usize = 200;
 /// What would become of a request to the webhook.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is mostly the large one")]
-pub enum Rehearsed {
-    Unreadable(Unreadable),
+pub enum RehearsedRequest {
+    Unreadable(UnreadableBody),
     /// Never without problems.
     Refused {
         config: Option<ConfigId>,
-        problems: Vec<Problem>,
+        problems: Vec<RuleViolation>,
     },
     /// The same request, or an alert with its `alert_id`, was accepted already: nothing would become of it.
     Duplicate {
@@ -47,17 +47,17 @@ pub enum Rehearsed {
         /// Its configuration is `testing`: none of this would happen, and only the operators would hear of it.
         testing: bool,
         /// Why one half of a turn would be left out.
-        left_out: Vec<Problem>,
-        outcome: Rehearsal,
+        left_out: Vec<RuleViolation>,
+        outcome: RehearsedPlan,
         /// What the operators would hear of it.
-        remarks: Vec<Remark>,
-        texts: Vec<Sample>,
+        remarks: Vec<OperatorRemark>,
+        texts: Vec<SampleMessage>,
     },
 }
 
 /// A message as it would be, in UTC: the first of its kind.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sample {
+pub struct SampleMessage {
     pub user: Option<UserId>,
     pub channel: Channel,
     pub kind: MessageKind,
@@ -69,40 +69,40 @@ pub struct Sample {
 ///
 /// # Errors
 /// Those of the store.
-pub async fn rehearse(app: &App, body: &[u8], query: &str) -> Result<Rehearsed> {
+pub async fn rehearse(app: &App, body: &[u8], query: &str) -> StoreResult<RehearsedRequest> {
     let payload = match payload::read(body, query) {
         Ok(payload) => payload,
-        Err(unreadable) => return Ok(Rehearsed::Unreadable(unreadable)),
+        Err(unreadable) => return Ok(RehearsedRequest::Unreadable(unreadable)),
     };
     app.audience.catch_up(&*app.store).await?;
     let now = app.clock.now();
     let judged = judge(app, &payload, now).await?;
     if let Some(of) = accepted_before(app, (body, query), &payload, &judged, now).await? {
-        return Ok(Rehearsed::Duplicate { of });
+        return Ok(RehearsedRequest::Duplicate { of });
     }
     match judged {
-        Judged::Keeps { config, checked } => accepted(app, &payload, &config, *checked, now).await,
-        Judged::Breaks { config, problems } => Ok(Rehearsed::Refused { config, problems }),
+        RehearsalVerdict::Keeps { config, checked } => rehearse_accepted(app, &payload, &config, *checked, now).await,
+        RehearsalVerdict::Breaks { config, problems } => Ok(RehearsedRequest::Refused { config, problems }),
     }
 }
 
 /// What the rules say of it.
-enum Judged {
+enum RehearsalVerdict {
     Keeps { config: Arc<AlertConfiguration>, checked: Box<CheckedAlert> },
-    Breaks { config: Option<ConfigId>, problems: Vec<Problem> },
+    Breaks { config: Option<ConfigId>, problems: Vec<RuleViolation> },
 }
 
-async fn judge(app: &App, payload: &Payload, now: Time) -> Result<Judged> {
+async fn judge(app: &App, payload: &Payload, now: Time) -> StoreResult<RehearsalVerdict> {
     let Some(config) = app.audience.with(|audience| audience.config_of(payload).cloned()) else {
         let problems = app
             .audience
             .with(|audience| rules::without_configuration(payload, now, false, audience.strategy_meant(payload)));
-        return Ok(Judged::Breaks { config: None, problems });
+        return Ok(RehearsalVerdict::Breaks { config: None, problems });
     };
     let recent = app.store.recent_prices(config.id, now - REFERENCE_AGE_MAX).await?;
     Ok(match rules::check(payload, &config, now, &recent, false) {
-        Ok(checked) => Judged::Keeps { config, checked: Box::new(checked) },
-        Err(problems) => Judged::Breaks { config: Some(config.id), problems },
+        Ok(checked) => RehearsalVerdict::Keeps { config, checked: Box::new(checked) },
+        Err(problems) => RehearsalVerdict::Breaks { config: Some(config.id), problems },
     })
 }
 
@@ -112,41 +112,47 @@ async fn accepted_before(
     app: &App,
     (body, query): (&[u8], &str),
     payload: &Payload,
-    judged: &Judged,
+    judged: &RehearsalVerdict,
     now: Time,
-) -> Result<Option<AlertId>> {
+) -> StoreResult<Option<AlertId>> {
     let of_secret = |secret: &SecretString| {
         let secret_id = secret_id(secret.expose_secret());
-        let request = Request { secret_id: &secret_id, query, body };
+        let request = WebhookRequest { secret_id: &secret_id, query, body };
         match judged {
-            Judged::Keeps { config, checked } => keys(&request, payload, config.id, checked.signal, now),
-            Judged::Breaks { config, .. } => keys_of_refused(&request, payload, *config, now),
+            RehearsalVerdict::Keeps { config, checked } => keys(&request, payload, config.id, checked.signal, now),
+            RehearsalVerdict::Breaks { config, .. } => keys_of_refused(&request, payload, *config, now),
         }
     };
     let keys: Vec<IntakeKey> = app.settings.webhook.secrets.iter().flat_map(of_secret).collect();
     app.intake.find_duplicate(&keys, now).await
 }
 
-async fn accepted(
+async fn rehearse_accepted(
     app: &App,
     payload: &Payload,
     config: &AlertConfiguration,
     checked: CheckedAlert,
     now: Time,
-) -> Result<Rehearsed> {
-    let mut alert = checked.rehearsed(AlertId(app.ids.next()), config.id, now, payload.raw.clone());
+) -> StoreResult<RehearsedRequest> {
+    let mut alert = checked.rehearse_alert(AlertId(app.ids.next()), config.id, now, payload.raw.clone());
     // What would become of it, were it no test.
     alert.alertcast.testing = false;
     let (outcome, remarks) = work_out(app, &alert, config, now).await?;
     let texts = outcome.samples.iter().filter_map(|delivery| {
-        let story =
-            Story { delivery, alert: Some(&alert), config: Some(config), entry: None, zone: &TimeZone::UTC, now };
+        let story = MessageContext {
+            delivery,
+            alert: Some(&alert),
+            config: Some(config),
+            entry: None,
+            zone: &TimeZone::UTC,
+            now,
+        };
         let message = render(&story).ok()?.message;
         let (user, channel, kind) = (delivery.user_id, delivery.channel, delivery.kind);
-        Some(Sample { user, channel, kind, html: message.html, plain: message.plain })
+        Some(SampleMessage { user, channel, kind, html: message.html, plain: message.plain })
     });
     let texts = texts.collect();
-    Ok(Rehearsed::Accepted {
+    Ok(RehearsedRequest::Accepted {
         config: config.id,
         testing: checked.testing,
         left_out: checked.left_out,
@@ -162,11 +168,11 @@ async fn work_out(
     alert: &Alert,
     config: &AlertConfiguration,
     now: Time,
-) -> Result<(Rehearsal, Vec<Remark>)> {
+) -> StoreResult<(RehearsedPlan, Vec<OperatorRemark>)> {
     let outlets = outlets(app);
-    let job = Job::new(alert, config, &outlets)?.after(&app.prices.history(&*app.store, config.id, None).await);
+    let job = MatchingJob::new(alert, config, &outlets)?.after(&app.prices.history(&*app.store, config.id, None).await);
     let candidates = app.audience.with(|audience| audience.candidates(config.id));
-    let mut outcome = Rehearsal::default();
+    let mut outcome = RehearsedPlan::default();
     let mut cursor = None;
     loop {
         let holders = match job.concerns_holders() {
@@ -176,7 +182,7 @@ async fn work_out(
         let users = next_users(&candidates, &holders, cursor, CHUNK);
         let state = load_chunk(app, &job, &users, now).await?;
         let last = users.len() < CHUNK;
-        let chunk = Chunk { users: &users, state: &state, last };
+        let chunk = UserChunk { users: &users, state: &state, last };
         let plan = app.audience.with(|audience| plan_chunk(&job, audience, &chunk, now, &*app.ids))?;
         outcome.add(plan, LISTED_MAX);
         if last {

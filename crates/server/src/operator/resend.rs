@@ -4,11 +4,11 @@ use alertcast_core::delivery::{
     Delivery, DeliveryEvent, ENTRY_DEADLINE_MIN, EXIT_DEADLINE, MessageKind, entry_deadline,
 };
 use alertcast_core::id::DeliveryId;
-use alertcast_core::store::{Collection, Resend, Resent, StoreError};
+use alertcast_core::store::{Collection, ResendOutcome, ResendRequest, StoreError};
 use alertcast_core::time::Time;
 use bson::doc;
 
-use super::{Act, ActError, Deed, Result, TRIES_MAX, one};
+use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
 
 /// Queues a delivery again that expired or died. An entry may then be followed for as long as one that came in now.
@@ -16,13 +16,13 @@ use crate::app::App;
 ///
 /// # Errors
 /// `NotFound`, `NotFailed`, `NothingToFollow`, `Busy`, or the store's.
-pub async fn resend(app: &App, act: &Act, delivery: DeliveryId) -> Result<Delivery> {
+pub async fn resend(app: &App, act: &OperatorAction, delivery: DeliveryId) -> ActionResult<Delivery> {
     for _ in 0..TRIES_MAX {
         app.audience.catch_up(&*app.store).await?;
         let kept: Delivery = one(app, Collection::Deliveries, delivery.0).await?;
         let state = kept.state.after(DeliveryEvent::Resend).map_err(|_| ActError::NotFailed(kept.state))?;
         let now = app.clock.now();
-        let deed = Deed {
+        let deed = AuditedDeed {
             action: "resend",
             collection: Collection::Deliveries,
             about: delivery.0,
@@ -30,7 +30,7 @@ pub async fn resend(app: &App, act: &Act, delivery: DeliveryId) -> Result<Delive
             after: Some(doc! { "state": state }),
         };
         let followed_until = followed_until(app, &kept, now);
-        let asked = Resend {
+        let asked = ResendRequest {
             delivery,
             due_at: now,
             deadline_at: if kept.kind == MessageKind::Entry { followed_until } else { now + EXIT_DEADLINE },
@@ -39,12 +39,12 @@ pub async fn resend(app: &App, act: &Act, delivery: DeliveryId) -> Result<Delive
             also: act.beside(app, deed)?,
         };
         match app.store.resend(asked).await {
-            Ok(Resent::Queued(queued)) => {
+            Ok(ResendOutcome::Queued(queued)) => {
                 app.wake.deliveries_came();
                 return Ok(*queued);
             }
-            Ok(Resent::TradeEnded) => return Err(ActError::NothingToFollow("the trade has ended")),
-            Ok(Resent::NeverEntered) => {
+            Ok(ResendOutcome::TradeEnded) => return Err(ActError::NothingToFollow("the trade has ended")),
+            Ok(ResendOutcome::NeverEntered) => {
                 return Err(ActError::NothingToFollow("the subscriber never heard of the trade"));
             }
             Err(StoreError::Conflict) => {}

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::id::ConfigId;
-use alertcast_core::store::{Fence, PARTITIONS, StoreError, partition_of};
+use alertcast_core::store::{LeaseFence, PARTITIONS, StoreError, partition_of};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -24,10 +24,10 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::app::App;
-use crate::degraded::Condition;
+use crate::degraded::TroubleKind;
 use crate::leases;
 use crate::metrics;
-use crate::supervise::{self, Part};
+use crate::supervise::{self, SupervisedPart};
 
 /// Configurations worked on at once.
 const CONFIGS_AT_ONCE: usize = 8;
@@ -43,13 +43,13 @@ const ALERTS: &str = "alerts";
 const ARRIVAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The partitions in our hands.
-type Owned = Arc<Mutex<BTreeMap<i32, Ours>>>;
+type OwnedPartitions = Arc<Mutex<BTreeMap<i32, OwnedPartition>>>;
 
 /// A partition in our hands.
 #[derive(Debug, Clone)]
-struct Ours {
+struct OwnedPartition {
     /// The right to work on it.
-    fence: Fence,
+    fence: LeaseFence,
     /// Work on it is to stop after its chunk.
     ending: CancellationToken,
     /// The work on it that is under way.
@@ -58,13 +58,13 @@ struct Ours {
 
 /// Runs until `stop`, then finishes the chunks under way.
 pub async fn run(app: App, stop: CancellationToken) {
-    let owned = Owned::default();
+    let owned = OwnedPartitions::default();
     let mut owners = JoinSet::new();
     for partition in 0..PARTITIONS {
         let (app, owned, stop) = (app.clone(), Arc::clone(&owned), stop.clone());
         owners.spawn(async move {
             let own = |_| own(&app, partition, &owned, &stop);
-            supervise::keep_at_work(&app, Part::Partition, &partition.to_string(), &stop, own).await;
+            supervise::keep_at_work(&app, SupervisedPart::Partition, &partition.to_string(), &stop, own).await;
         });
     }
     work_on(&app, &owned, &stop).await;
@@ -72,31 +72,31 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Holds one partition's lease, again and again, until `stop`. It is given back when no work on it is under way any more.
-async fn own(app: &App, partition: i32, owned: &Owned, stop: &CancellationToken) {
+async fn own(app: &App, partition: i32, owned: &OwnedPartitions, stop: &CancellationToken) {
     while let Some(held) = leases::hold(app, &leases::of_partition(partition), stop).await {
         let work = TaskTracker::new();
-        let ours = Ours { fence: held.fence(), ending: held.ending().clone(), work: work.clone() };
+        let ours = OwnedPartition { fence: held.fence(), ending: held.ending_token().clone(), work: work.clone() };
         lock(owned).insert(partition, ours);
         app.wake.alerts_came();
-        held.ending().cancelled().await;
+        held.ending_token().cancelled().await;
         lock(owned).remove(&partition);
         work.close();
         tokio::select! {
             () = work.wait() => held.release().await,
-            () = held.lost().cancelled() => {}
+            () = held.lost_token().cancelled() => {}
         }
     }
 }
 
-fn lock(owned: &Owned) -> std::sync::MutexGuard<'_, BTreeMap<i32, Ours>> {
+fn lock(owned: &OwnedPartitions) -> std::sync::MutexGuard<'_, BTreeMap<i32, OwnedPartition>> {
     owned.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn work_on(app: &App, owned: &Owned, stop: &CancellationToken) {
+async fn work_on(app: &App, owned: &OwnedPartitions, stop: &CancellationToken) {
     let mut knocks = app.wake.on_alerts();
-    let mut work = Work::default();
+    let mut work = PartitionWork::default();
     while !stop.is_cancelled() {
-        if leases::settled(app, stop).await {
+        if leases::wait_settled(app, stop).await {
             // What was drained meanwhile may belong before.
             work.found.clear();
         }
@@ -125,13 +125,13 @@ fn tell_if_late(app: &App, pending: &[Alert]) {
     let waits = |alert: &Alert| now.since(alert.webhook.received_at) > LATE;
     let late = pending.iter().filter(|alert| waits(alert)).count();
     if late == 0 {
-        return app.degraded.clear(Condition::LateWork, ALERTS);
+        return app.degraded.clear(TroubleKind::LateWork, ALERTS);
     }
     let text = format!(
         "{late} accepted alerts have waited for more than {} s to be processed: the log says what holds them up.",
         LATE.as_secs()
     );
-    app.degraded.set(Condition::LateWork, ALERTS, text);
+    app.degraded.set(TroubleKind::LateWork, ALERTS, text);
 }
 
 /// The configuration that an alert was matched to when it was accepted, as its share of the work bears out; none where
@@ -142,32 +142,32 @@ fn config_of(alert: &Alert) -> Option<ConfigId> {
 
 /// What is worked on, and what was found that waits for a place.
 #[derive(Debug, Default)]
-struct Work {
+struct PartitionWork {
     under_way: JoinSet<ConfigId>,
     busy: HashSet<ConfigId>,
     /// None of them is busy, and those that were found by one look stand in the order of their oldest alerts.
-    found: VecDeque<Found>,
+    found: VecDeque<FoundAlerts>,
 }
 
 /// The alerts of one configuration that were found by a look.
 #[derive(Debug)]
-struct Found {
+struct FoundAlerts {
     config: ConfigId,
     alerts: Vec<Alert>,
     /// Under which nobody else can have worked on them since.
-    fence: Fence,
+    fence: LeaseFence,
     /// The store's, when they were found.
     interruptions: u64,
 }
 
-impl Work {
+impl PartitionWork {
     fn has_room(&self) -> bool {
         self.busy.len() < CONFIGS_AT_ONCE
     }
 
     /// Begins work on as many further configurations as there are places. A look at the store finds more than there are
     /// places for: they wait here, so that not each of them is looked for anew.
-    async fn begin(&mut self, app: &App, owned: &Owned, knocks: &mut watch::Receiver<u64>) {
+    async fn begin(&mut self, app: &App, owned: &OwnedPartitions, knocks: &mut watch::Receiver<u64>) {
         let ours = lock(owned).clone();
         self.begin_found(app, &ours);
         if self.has_room() {
@@ -177,9 +177,9 @@ impl Work {
         }
     }
 
-    fn begin_found(&mut self, app: &App, ours: &BTreeMap<i32, Ours>) {
+    fn begin_found(&mut self, app: &App, ours: &BTreeMap<i32, OwnedPartition>) {
         while self.has_room() {
-            let Some(Found { config, alerts, fence, interruptions }) = self.found.pop_front() else { return };
+            let Some(FoundAlerts { config, alerts, fence, interruptions }) = self.found.pop_front() else { return };
             let ours = ours.get(&partition_of(config)).filter(|ours| ours.fence == fence);
             // Others may have worked on them, or have spooled what belongs before them: they are looked for anew.
             let Some(ours) = ours.filter(|_| app.store.interruptions() == interruptions) else { continue };
@@ -190,7 +190,7 @@ impl Work {
     }
 
     /// Finds what there is to do, beside what is being done.
-    async fn look(&mut self, app: &App, ours: &BTreeMap<i32, Ours>) {
+    async fn look(&mut self, app: &App, ours: &BTreeMap<i32, OwnedPartition>) {
         if ours.is_empty() {
             return;
         }
@@ -203,11 +203,11 @@ impl Work {
         // Those who are being taken in while we look may belong before what we found.
         let pending = match first_look {
             Ok(found) if found.is_empty() => {
-                app.degraded.clear(Condition::LateWork, ALERTS);
+                app.degraded.clear(TroubleKind::LateWork, ALERTS);
                 return app.metrics.alerts_waiting(0);
             }
             Ok(_) => {
-                app.in_flight.arrived(&*app.clock, ARRIVAL_PATIENCE).await;
+                app.in_flight.wait_arrived(&*app.clock, ARRIVAL_PATIENCE).await;
                 app.store.pending_alerts(&partitions, &except, WINDOW).await
             }
             Err(error) => Err(error),
@@ -215,7 +215,7 @@ impl Work {
         let pending = match pending {
             Ok(pending) => pending,
             Err(error) => {
-                app.metrics.store_failed(metrics::Part::Processor, &error);
+                app.metrics.store_failed(metrics::StorePart::Processor, &error);
                 if let StoreError::Unavailable(_) = error {
                     app.members.store_was_away();
                 }
@@ -239,7 +239,7 @@ impl Work {
         }
         let found = in_order.into_iter().filter_map(|config| {
             let fence = ours.get(&partition_of(config))?.fence.clone();
-            Some(Found { config, alerts: by_config.remove(&config)?, fence, interruptions })
+            Some(FoundAlerts { config, alerts: by_config.remove(&config)?, fence, interruptions })
         });
         self.found = found.collect();
     }

@@ -13,20 +13,20 @@ use alertcast_core::time::Time;
 /// Takes the alert that comes next out of `pending`.
 pub(super) fn take_next(pending: &mut Vec<Alert>) -> Option<Alert> {
     // What was begun before a crash is finished first.
-    if let Some(begun) = pending.iter().position(|alert| alert.processing.status == AlertStatus::Processing) {
+    if let Some(begun) = pending.iter().position(|alert| alert.processing.status == AlertStatus::AlertProcessing) {
         return Some(pending.remove(begun));
     }
-    let first = First::of(pending)?;
+    let first = FirstWaiting::of(pending)?;
     let free = pending.iter().enumerate().filter(|(_, alert)| first.lets_go(alert));
     let (index, _) = free
         .min_by_key(|(_, alert)| (alert.alert_data.timestamp, alert.id))
         // Clocks that are out of step have led in a circle.
-        .or_else(|| pending.iter().enumerate().min_by_key(|(_, alert)| (written(alert), alert.id)))?;
+        .or_else(|| pending.iter().enumerate().min_by_key(|(_, alert)| (payload_time(alert), alert.id)))?;
     Some(pending.remove(index))
 }
 
 /// The firsts of those that wait: whoever was received after one of them has to wait for it.
-struct First {
+struct FirstWaiting {
     /// In the store.
     seq: i64,
     /// By the clock, of all.
@@ -35,18 +35,18 @@ struct First {
     spooled: Option<Time>,
 }
 
-impl First {
+impl FirstWaiting {
     fn of(pending: &[Alert]) -> Option<Self> {
         Some(Self {
             seq: pending.iter().map(|alert| alert.alertcast.seq.0).min()?,
-            written: pending.iter().map(written).min()?,
-            spooled: pending.iter().filter(|alert| is_spooled(alert)).map(written).min(),
+            written: pending.iter().map(payload_time).min()?,
+            spooled: pending.iter().filter(|alert| is_spooled(alert)).map(payload_time).min(),
         })
     }
 
     fn lets_go(&self, alert: &Alert) -> bool {
         let written = if is_spooled(alert) { Some(self.written) } else { self.spooled };
-        alert.alertcast.after.0 < self.seq && written.is_none_or(|first| received(alert) <= first)
+        alert.alertcast.after.0 < self.seq && written.is_none_or(|first| receipt_time(alert) <= first)
     }
 }
 
@@ -57,21 +57,23 @@ const fn is_spooled(alert: &Alert) -> bool {
 }
 
 /// When it came to be accepted: its receipt, or the operator's act.
-fn received(alert: &Alert) -> Time {
+fn receipt_time(alert: &Alert) -> Time {
     alert.alertcast.accepted_at.unwrap_or(alert.webhook.received_at)
 }
 
 /// A moment between its receipt and the answer that it is accepted.
-fn written(alert: &Alert) -> Time {
+fn payload_time(alert: &Alert) -> Time {
     let extension = &alert.alertcast;
     let written = extension.accepted_at.or(extension.spooled_at).or(extension.offered_at);
     // A clock that was set back must not let an alert wait for itself.
-    written.unwrap_or_default().max(received(alert))
+    written.unwrap_or_default().max(receipt_time(alert))
 }
 
 #[cfg(test)]
 mod tests {
-    use alertcast_core::alert::document::{AlertData, AlertExtension, AlertStatistics, Processing, Source, Webhook};
+    use alertcast_core::alert::document::{
+        AlertData, AlertExtension, AlertProcessing, AlertStatistics, Source, WebhookReceipt,
+    };
     use alertcast_core::id::AlertId;
     use alertcast_core::market::Signal;
     use alertcast_core::money::{Count, Price};
@@ -91,7 +93,7 @@ mod tests {
         Alert {
             id: AlertId(ObjectId::from_bytes(id)),
             source: Source::TradingView,
-            webhook: Webhook {
+            webhook: WebhookReceipt {
                 received_at: at,
                 processed_at: None,
                 raw_payload: Document::new(),
@@ -109,7 +111,7 @@ mod tests {
                 timestamp: Time::from_millis(payload_time),
                 additional_data: None,
             },
-            processing: Processing::default(),
+            processing: AlertProcessing::default(),
             statistics: AlertStatistics::default(),
             created_at: at,
             updated_at: at,

@@ -5,25 +5,25 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::decision::{Decision, Verdict};
 use alertcast_core::id::{ConfigId, UserId};
-use alertcast_core::matching::chunk::{Chunk, ChunkPlan, Tally, next_users, plan_chunk};
-use alertcast_core::matching::job::{Job, Outlets};
-use alertcast_core::matching::remarks::{Remark, RemarkKind, remarks};
+use alertcast_core::matching::chunk::{ChunkPlan, ChunkTally, UserChunk, next_users, plan_chunk};
+use alertcast_core::matching::job::{MatchingJob, MessageChannels};
+use alertcast_core::matching::remarks::{OperatorRemark, RemarkKind, remarks};
 use alertcast_core::money::Count;
-use alertcast_core::store::{ChunkCommit, Collection, Fence, Finish, Notice, StoreError};
+use alertcast_core::store::{ChunkCommit, Collection, LeaseFence, OperatorNotice, ProcessingEnd, StoreError};
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use super::load::load_chunk;
-use super::{Ours, order};
+use super::{OwnedPartition, order};
 use crate::app::App;
-use crate::degraded::Condition;
-use crate::metrics::Part;
-use crate::notices::{self, Trouble};
+use crate::degraded::TroubleKind;
+use crate::metrics::StorePart;
+use crate::notices::{self, NoticeTrouble};
 use crate::settings::bot_id;
 
 /// Users to a chunk: one transaction of some milliseconds.
@@ -46,7 +46,7 @@ fn pause_after(conflicts: u32) -> Duration {
 
 /// Why work on an alert ended without finishing it.
 #[derive(Debug)]
-enum Halt {
+enum WorkHalt {
     /// We are to stop, or somebody else works on it.
     Later,
     /// The store is away: nothing is wrong with the alert.
@@ -57,7 +57,7 @@ enum Halt {
     Failed(String),
 }
 
-impl From<StoreError> for Halt {
+impl From<StoreError> for WorkHalt {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Fenced { .. } => Self::Fenced,
@@ -72,7 +72,7 @@ impl From<StoreError> for Halt {
 pub(super) async fn on_config(
     app: App,
     config: ConfigId,
-    fence: Fence,
+    fence: LeaseFence,
     mut alerts: Vec<Alert>,
     stop: CancellationToken,
 ) -> ConfigId {
@@ -89,26 +89,26 @@ pub(super) async fn on_config(
         let halt = match done {
             Ok(Ok(())) => continue,
             Ok(Err(halt)) => halt,
-            Err(_) => Halt::Failed("processing it panicked".to_owned()),
+            Err(_) => WorkHalt::Failed("processing it panicked".to_owned()),
         };
         match halt {
-            Halt::Fenced => {
+            WorkHalt::Fenced => {
                 app.members.look_again();
                 app.clock.sleep(PAUSE_FIRST).await;
                 break;
             }
-            Halt::Away(error) => {
+            WorkHalt::Away(error) => {
                 warn!(%error, "the alert waits");
-                app.metrics.store_failed(Part::Processor, &error);
+                app.metrics.store_failed(StorePart::Processor, &error);
                 app.members.store_was_away();
                 app.clock.sleep(PAUSE_FIRST).await;
                 break;
             }
-            Halt::Later => {
+            WorkHalt::Later => {
                 app.clock.sleep(PAUSE_FIRST).await;
                 break;
             }
-            Halt::Failed(reason) => {
+            WorkHalt::Failed(reason) => {
                 let attempts = alert.alertcast.attempts.0.saturating_add(1);
                 if !record_failure(&app, &alert, &fence, reason, attempts).await {
                     // It is tried again before those behind it: the order holds.
@@ -121,7 +121,7 @@ pub(super) async fn on_config(
 }
 
 /// Sees every change that was made before the alerts that are worked on were read, and none later than a moment ago.
-async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), Halt> {
+async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), WorkHalt> {
     let now = app.clock.monotonic();
     if last.is_none_or(|last| now.saturating_sub(last) >= AUDIENCE_AGE_MAX) {
         app.audience.catch_up(&*app.store).await?;
@@ -131,7 +131,7 @@ async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), Halt> {
 }
 
 /// Parks an alert that does not say any more of which configuration it is: nobody would ever work on it.
-pub(super) async fn park_stray(app: &App, alert: &Alert, ours: &BTreeMap<i32, Ours>) {
+pub(super) async fn park_stray(app: &App, alert: &Alert, ours: &BTreeMap<i32, OwnedPartition>) {
     let fence = alert.alertcast.partition.and_then(|partition| ours.get(&partition)).map(|ours| &ours.fence);
     if let Some(fence) = fence {
         let reason = "it does not say any more for which configuration it was accepted".to_owned();
@@ -140,12 +140,12 @@ pub(super) async fn park_stray(app: &App, alert: &Alert, ours: &BTreeMap<i32, Ou
 }
 
 /// Notes a failure, with which there were so many; true where the alert is parked and the next one may go.
-async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String, attempts: i64) -> bool {
+async fn record_failure(app: &App, alert: &Alert, fence: &LeaseFence, reason: String, attempts: i64) -> bool {
     let now = app.clock.now();
     let park = attempts >= ATTEMPTS_MAX;
     app.metrics.not_processed(park);
     error!(alert = %alert.id, attempts, park, reason, "an alert could not be processed");
-    let trouble = Trouble {
+    let trouble = NoticeTrouble {
         group: format!("processing:{reason}"),
         title: format!("An alert on {} could not be processed", alert.alert_data.symbol),
         lines: vec![reason.clone(), "It is parked as failed; subscribers did not get it.".to_owned()],
@@ -168,14 +168,14 @@ async fn record_failure(app: &App, alert: &Alert, fence: &Fence, reason: String,
              and the log say why. It can be processed by hand once that is mended; this is told until the next restart.",
             alert.id
         );
-        app.degraded.set(Condition::ParkedWork, super::ALERTS, text);
+        app.degraded.set(TroubleKind::ParkedWork, super::ALERTS, text);
     }
     app.wake.deliveries_came();
     park
 }
 
 /// What a chunk came to.
-struct Committed {
+struct CommittedChunk {
     cursor: Option<UserId>,
     /// Whether there is something to send.
     messages: bool,
@@ -184,12 +184,12 @@ struct Committed {
 }
 
 /// One alert in work.
-struct Run<'a> {
+struct AlertRun<'a> {
     app: &'a App,
     alert: &'a Alert,
     config: &'a AlertConfiguration,
-    job: Job<'a>,
-    fence: &'a Fence,
+    job: MatchingJob<'a>,
+    fence: &'a LeaseFence,
     candidates: Vec<UserId>,
 }
 
@@ -197,22 +197,22 @@ async fn process(
     app: &App,
     alert: &Alert,
     config: ConfigId,
-    fence: &Fence,
+    fence: &LeaseFence,
     stop: &CancellationToken,
-) -> Result<(), Halt> {
+) -> Result<(), WorkHalt> {
     let (config, candidates) =
         app.audience.with(|audience| (audience.config(config).cloned(), audience.candidates(config)));
     let Some(config) = config else {
-        return Err(Halt::Failed("its configuration has been deleted, or cannot be read".to_owned()));
+        return Err(WorkHalt::Failed("its configuration has been deleted, or cannot be read".to_owned()));
     };
     let outlets = outlets(app);
-    let mut job = Job::new(alert, &config, &outlets)?;
+    let mut job = MatchingJob::new(alert, &config, &outlets)?;
     if job.ask.opens().is_some() {
         job = job.after(&app.prices.history(&*app.store, config.id, Some(fence)).await);
     }
-    let run = Run { app, alert, config: &config, job, fence, candidates };
+    let run = AlertRun { app, alert, config: &config, job, fence, candidates };
     let mut cursor = alert.alertcast.cursor;
-    let mut tally = Tally::default();
+    let mut tally = ChunkTally::default();
     let settled = loop {
         let (users, is_last) = run.next_users(cursor).await?;
         let committed = run.commit_chunk(cursor, &users, is_last, &mut tally).await?;
@@ -225,7 +225,7 @@ async fn process(
             break committed.settled;
         }
         if stop.is_cancelled() {
-            return Err(Halt::Later);
+            return Err(WorkHalt::Later);
         }
     };
     debug!(alert = %alert.id, sent = tally.sent, "an alert was processed");
@@ -240,18 +240,18 @@ async fn process(
 }
 
 /// How messages leave this house, as it is set up.
-pub(crate) fn outlets(app: &App) -> Outlets {
-    Outlets {
+pub(crate) fn outlets(app: &App) -> MessageChannels {
+    MessageChannels {
         default_bot: app.settings.telegram.tokens.first().and_then(bot_id),
         mail_shards: app.settings.email.lanes(),
         entry_deadline: app.settings.delivery.entry_deadline,
     }
 }
 
-impl Run<'_> {
+impl AlertRun<'_> {
     /// The next users behind the cursor, by id: whoever may get the alert, and whoever holds an open trade. And whether
     /// they are the last: one more than a chunk holds is looked for.
-    async fn next_users(&self, cursor: Option<UserId>) -> Result<(Vec<UserId>, bool), Halt> {
+    async fn next_users(&self, cursor: Option<UserId>) -> Result<(Vec<UserId>, bool), WorkHalt> {
         let holders = if self.job.concerns_holders() {
             self.app.store.holders(self.config.id, cursor, CHUNK + 1).await?
         } else {
@@ -269,8 +269,8 @@ impl Run<'_> {
         cursor: Option<UserId>,
         users: &[UserId],
         is_last: bool,
-        tally: &mut Tally,
-    ) -> Result<Committed, Halt> {
+        tally: &mut ChunkTally,
+    ) -> Result<CommittedChunk, WorkHalt> {
         let store = &self.app.store;
         for conflicts in 0..CONFLICTS_MAX {
             let now = self.app.clock.now();
@@ -282,7 +282,7 @@ impl Run<'_> {
                 }
                 state = load_chunk(self.app, &self.job, users, now).await?;
             }
-            let chunk = Chunk { users, state: &state, last: is_last };
+            let chunk = UserChunk { users, state: &state, last: is_last };
             let plan =
                 self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
             let mut total = tally.clone();
@@ -290,7 +290,7 @@ impl Run<'_> {
             let after = users.last().copied().or(cursor);
             let (opened, ended) = (plan.opened.len(), plan.ended.iter().map(|end| end.status).collect::<Vec<_>>());
             let commit = self.commit(cursor, after, plan, is_last.then_some(&total)).await?;
-            let committed = Committed {
+            let committed = CommittedChunk {
                 cursor: after,
                 messages: !(commit.deliveries.is_empty() && commit.notices.is_empty()),
                 settled: commit.finish.as_ref().is_some_and(|finish| finish.settles),
@@ -299,34 +299,34 @@ impl Run<'_> {
             match store.commit(commit).await {
                 Ok(()) => {
                     *tally = total;
-                    self.app.metrics.committed(opened, ended);
+                    self.app.metrics.count_committed(opened, ended);
                     if is_last {
-                        self.app.metrics.processed(now.since(self.alert.webhook.received_at));
+                        self.app.metrics.count_processed(now.since(self.alert.webhook.received_at));
                     }
                     return Ok(committed);
                 }
                 Err(StoreError::Conflict) => {
-                    self.app.metrics.conflicted();
+                    self.app.metrics.count_conflict();
                     // A cursor that stands elsewhere is a conflict too: somebody else's work, or our own that we did not
                     // hear of. Reading the alert again tells.
                     if self.is_elsewhere(cursor).await? {
-                        return Err(Halt::Later);
+                        return Err(WorkHalt::Later);
                     }
                     self.app.clock.sleep(pause_after(conflicts)).await;
                 }
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(Halt::Failed(format!("a chunk was planned {CONFLICTS_MAX} times, and its trades changed every time")))
+        Err(WorkHalt::Failed(format!("a chunk was planned {CONFLICTS_MAX} times, and its trades changed every time")))
     }
 
     /// Whether the alert is not where this run left it.
-    async fn is_elsewhere(&self, cursor: Option<UserId>) -> Result<bool, Halt> {
+    async fn is_elsewhere(&self, cursor: Option<UserId>) -> Result<bool, WorkHalt> {
         let found = self.app.store.get(Collection::Alerts, &[self.alert.id.0]).await?;
         let Some(document) = found.into_iter().next() else { return Ok(true) };
         // One that cannot be read any more is set aside by others.
         let Ok(alert) = alertcast_core::store::read::<Alert>(Collection::Alerts, document) else { return Ok(true) };
-        let open = matches!(alert.processing.status, AlertStatus::Received | AlertStatus::Processing);
+        let open = matches!(alert.processing.status, AlertStatus::Received | AlertStatus::AlertProcessing);
         Ok(!open || alert.alertcast.cursor != cursor)
     }
 
@@ -336,8 +336,8 @@ impl Run<'_> {
         cursor_seen: Option<UserId>,
         cursor: Option<UserId>,
         plan: ChunkPlan,
-        total: Option<&Tally>,
-    ) -> Result<ChunkCommit, Halt> {
+        total: Option<&ChunkTally>,
+    ) -> Result<ChunkCommit, WorkHalt> {
         let now = self.app.clock.now();
         let (finish, notices) = match total {
             Some(total) => self.finish(total, &plan, now).await?,
@@ -364,13 +364,18 @@ impl Run<'_> {
     }
 
     /// The alert's end, and what the operators should know of it.
-    async fn finish(&self, run: &Tally, plan: &ChunkPlan, now: Time) -> Result<(Option<Finish>, Vec<Notice>), Halt> {
+    async fn finish(
+        &self,
+        run: &ChunkTally,
+        plan: &ChunkPlan,
+        now: Time,
+    ) -> Result<(Option<ProcessingEnd>, Vec<OperatorNotice>), WorkHalt> {
         let total = self.whole(run, plan).await?;
         let remarks = remarks(&self.job, &total);
         let error = |message: &String| AlertError { message: message.clone(), timestamp: now, stack: None };
         let errors = remarks.iter().filter_map(|remark| remark.note.as_ref()).map(error).collect();
         let elapsed = now.since(self.alert.webhook.received_at);
-        let finish = Finish {
+        let finish = ProcessingEnd {
             processed_at: now,
             processing_time: Count(i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX)),
             errors,
@@ -384,13 +389,13 @@ impl Run<'_> {
     }
 
     /// Grouped by configuration; a test is each alert's own.
-    fn trouble(&self, remark: Remark) -> Trouble {
+    fn trouble(&self, remark: OperatorRemark) -> NoticeTrouble {
         let group = match remark.kind {
             RemarkKind::Testing => format!("{}{}", notices::TESTING, self.alert.id),
             RemarkKind::Delayed => format!("delayed:{}", self.job.delayed_feed.as_deref().unwrap_or_default()),
             kind => format!("{}:{}", kind.as_str(), self.config.id),
         };
-        Trouble { group, title: remark.title, lines: remark.lines, alert: Some(self.alert.id) }
+        NoticeTrouble { group, title: remark.title, lines: remark.lines, alert: Some(self.alert.id) }
     }
 
     /// Whether the plan is all that comes of the alert, and holds nothing that its settling would have to wait for or
@@ -402,11 +407,11 @@ impl Run<'_> {
     }
 
     /// The tally of the whole alert: of one that a crash cut in two, from its decisions.
-    async fn whole(&self, run: &Tally, plan: &ChunkPlan) -> Result<Tally, Halt> {
+    async fn whole(&self, run: &ChunkTally, plan: &ChunkPlan) -> Result<ChunkTally, WorkHalt> {
         if self.alert.alertcast.cursor.is_none() {
             return Ok(run.clone());
         }
-        let mut total = Tally::default();
+        let mut total = ChunkTally::default();
         let mut count = |decisions: &[Decision]| {
             for decision in decisions {
                 total.sent += usize::from(decision.verdict == Verdict::Sent);
@@ -428,8 +433,8 @@ impl Run<'_> {
         }
         // Kept decisions do not tell who holds trades that nothing matched, nor which trades stayed open or ended oddly:
         // this run's count is the least.
-        let mut whole = Tally { sent: total.sent, matched: total.matched, ..run.clone() };
-        whole.add(&Tally { unreadable: total.unreadable, ..Tally::default() });
+        let mut whole = ChunkTally { sent: total.sent, matched: total.matched, ..run.clone() };
+        whole.add(&ChunkTally { unreadable: total.unreadable, ..ChunkTally::default() });
         Ok(whole)
     }
 }

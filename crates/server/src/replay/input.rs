@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// One recorded request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Recorded {
+pub struct RecordedRequest {
     /// Where it stands in the file, counted from 1.
     pub line: u64,
     /// None: by the payload's own timestamp, else that of the alert before it.
@@ -36,18 +36,18 @@ pub(super) fn unix_lines(text: &str) -> String {
 ///
 /// # Errors
 /// A line whose `receivedAt`, `query` or `body` is not what it should be. What stands in a payload is not judged here.
-pub fn lines(text: &str) -> Result<Vec<Recorded>, InputError> {
+pub fn lines(text: &str) -> Result<Vec<RecordedRequest>, InputError> {
     let mut all = Vec::new();
     for (number, line) in (1..).zip(unix_lines(text).lines()) {
         if !line.trim().is_empty() {
-            all.push(recorded(number, line)?);
+            all.push(read_recorded(number, line)?);
         }
     }
     Ok(all)
 }
 
-fn recorded(line: u64, text: &str) -> Result<Recorded, InputError> {
-    let plain = Recorded { line, received_at: None, query: String::new(), body: text.as_bytes().to_vec() };
+fn read_recorded(line: u64, text: &str) -> Result<RecordedRequest, InputError> {
+    let plain = RecordedRequest { line, received_at: None, query: String::new(), body: text.as_bytes().to_vec() };
     let Ok(Value::Object(fields)) = serde_json::from_str::<Value>(text) else { return Ok(plain) };
     if !fields.contains_key("body") || !fields.keys().all(|key| KEYS.contains(&key.as_str())) {
         return Ok(plain);
@@ -70,7 +70,7 @@ fn recorded(line: u64, text: &str) -> Result<Recorded, InputError> {
         Some(body) => body.to_string().into_bytes(),
         None => Vec::new(),
     };
-    Ok(Recorded { line, received_at, query, body })
+    Ok(RecordedRequest { line, received_at, query, body })
 }
 
 fn moment(value: &Value) -> Option<Time> {

@@ -20,11 +20,11 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
-use super::input::{InputError, Recorded, unix_lines};
+use super::input::{InputError, RecordedRequest, unix_lines};
 
 /// What the export does not say.
 #[derive(Debug, Clone)]
-pub struct Naming {
+pub struct ExportDefaults {
     pub symbol: String,
     pub timeframe: String,
     pub strategy: String,
@@ -45,7 +45,7 @@ const MOMENT: [&str; 3] = ["date/time", "date and time", "date"];
 const QUANTITY: [&str; 6] = ["contracts", "position size (qty)", "size (qty)", "position size", "quantity", "qty"];
 
 /// Where the columns are.
-struct Columns {
+struct ExportColumns {
     number: usize,
     kind: usize,
     moment: usize,
@@ -54,7 +54,7 @@ struct Columns {
     quantity: Option<usize>,
 }
 
-impl Columns {
+impl ExportColumns {
     fn of(head: &StringRecord) -> Result<Self, InputError> {
         let names: Vec<String> = head.iter().map(|name| name.trim().to_lowercase()).collect();
         let any = |known: &[&str]| names.iter().position(|name| known.contains(&name.as_str()));
@@ -80,7 +80,7 @@ impl Columns {
 }
 
 /// One row that says something.
-struct Row {
+struct ExportRow {
     line: u64,
     at: Time,
     number: i64,
@@ -95,12 +95,12 @@ struct Row {
 ///
 /// # Errors
 /// A column is missing, or a row is not one of a trade.
-pub fn list_of_trades(text: &str, naming: &Naming) -> Result<Vec<Recorded>, InputError> {
+pub fn list_of_trades(text: &str, naming: &ExportDefaults) -> Result<Vec<RecordedRequest>, InputError> {
     let text = unix_lines(text);
     let mut reader = csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
     let broken = |error: csv::Error| InputError::File(format!("it is no CSV: {error}"));
-    let columns = Columns::of(reader.headers().map_err(broken)?)?;
-    let (mut rows, mut places) = (Vec::new(), Places { text: &text, at: 0, line: 1 });
+    let columns = ExportColumns::of(reader.headers().map_err(broken)?)?;
+    let (mut rows, mut places) = (Vec::new(), LinePlaces { text: &text, at: 0, line: 1 });
     for record in reader.records() {
         let record = record.map_err(broken)?;
         let line = places.line_of(record.position().map_or(0, csv::Position::byte));
@@ -113,13 +113,13 @@ pub fn list_of_trades(text: &str, naming: &Naming) -> Result<Vec<Recorded>, Inpu
 }
 
 /// Which line a place in the text is in, asked in order.
-struct Places<'a> {
+struct LinePlaces<'a> {
     text: &'a str,
     at: usize,
     line: u64,
 }
 
-impl Places<'_> {
+impl LinePlaces<'_> {
     /// The line of a record that begins there. A reader counts the empty lines before it to it.
     fn line_of(&mut self, byte: u64) -> u64 {
         let bytes = self.text.as_bytes();
@@ -135,7 +135,12 @@ impl Places<'_> {
 }
 
 /// None for the exit of a trade that is still open.
-fn row(record: &StringRecord, line: u64, columns: &Columns, zone: &TimeZone) -> Result<Option<Row>, InputError> {
+fn row(
+    record: &StringRecord,
+    line: u64,
+    columns: &ExportColumns,
+    zone: &TimeZone,
+) -> Result<Option<ExportRow>, InputError> {
     let wrong = |what: String| InputError::Line { line, what };
     let field = |at: usize| record.get(at).unwrap_or_default();
     let (kind, moment, price) = (field(columns.kind).to_lowercase(), field(columns.moment), field(columns.price));
@@ -153,7 +158,7 @@ fn row(record: &StringRecord, line: u64, columns: &Columns, zone: &TimeZone) -> 
     let number = field(columns.number);
     let number = number.parse().map_err(|_| wrong(format!("Trade # is {number:?}, which is no number")))?;
     let optional = |at: Option<usize>| at.map(field).unwrap_or_default().to_owned();
-    Ok(Some(Row {
+    Ok(Some(ExportRow {
         line,
         at,
         number,
@@ -174,7 +179,7 @@ fn point_in_time(text: &str, zone: &TimeZone) -> Option<Time> {
 }
 
 /// As the strategy's alert would have said it. `open`: how many trades of each side the strategy holds.
-fn alert(row: &Row, naming: &Naming, open: &mut BTreeMap<&'static str, i64>) -> Recorded {
+fn alert(row: &ExportRow, naming: &ExportDefaults, open: &mut BTreeMap<&'static str, i64>) -> RecordedRequest {
     let position = match row.side {
         Side::Buy => "long",
         Side::Sell => "short",
@@ -200,7 +205,12 @@ fn alert(row: &Row, naming: &Naming, open: &mut BTreeMap<&'static str, i64>) -> 
         body["prev_market_position"] = position.into();
         body["alert_id"] = format!("trade {} exit", row.number).into();
     }
-    Recorded { line: row.line, received_at: Some(row.at), query: String::new(), body: body.to_string().into_bytes() }
+    RecordedRequest {
+        line: row.line,
+        received_at: Some(row.at),
+        query: String::new(),
+        body: body.to_string().into_bytes(),
+    }
 }
 
 #[cfg(test)]
@@ -209,8 +219,8 @@ mod tests {
 
     use super::*;
 
-    fn naming(zone: &str) -> Naming {
-        Naming {
+    fn naming(zone: &str) -> ExportDefaults {
+        ExportDefaults {
             symbol: "BTCUSDT".to_owned(),
             timeframe: "1h".to_owned(),
             strategy: "EMA".to_owned(),
@@ -220,7 +230,7 @@ mod tests {
 
     fn told(text: &str, zone: &str) -> Vec<(u64, String)> {
         assert!(is_list_of_trades(text));
-        let told = |one: &Recorded| {
+        let told = |one: &RecordedRequest| {
             let body: Value = serde_json::from_slice(&one.body).unwrap();
             let what = body["signal"].as_str().map_or_else(
                 || format!("{} to {}", body["prev_market_position"], body["market_position"]).replace('"', ""),

@@ -14,7 +14,10 @@ mod rehearsal;
 mod report;
 mod sending;
 
-pub use input::{InputError, Recorded, lines};
-pub use list_of_trades::{Naming, is_list_of_trades, list_of_trades};
-pub use rehearsal::{Options, as_of, rehearse};
-pub use report::{ConfigReport, Lane, Refusal, Report, Story, StoryLine, Totals, TradeTally, Worst};
+pub use input::{InputError, RecordedRequest, lines};
+pub use list_of_trades::{ExportDefaults, is_list_of_trades, list_of_trades};
+pub use rehearsal::{ReplayOptions, as_of, rehearse};
+pub use report::{
+    ConfigReport, LaneForecast, RefusalGroup, ReplayReport, ReplayTotals, SlowestAlert, StoryLine, SubscriberStory,
+    TradeTally,
+};

@@ -4,42 +4,42 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use alertcast_core::alert::document::{PricePoint, TradeAction};
-use alertcast_core::alert::duplicate::{Request, keys};
+use alertcast_core::alert::duplicate::{WebhookRequest, keys};
 use alertcast_core::alert::payload::{self, Payload};
-use alertcast_core::alert::problem::{Problem, ProblemCode};
+use alertcast_core::alert::rule_violation::{ProblemCode, RuleViolation};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::decision::Decision;
 use alertcast_core::delivery::MessageKind;
 use alertcast_core::figures::{self, PriceHistory};
 use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
-use alertcast_core::limiter::Limits;
+use alertcast_core::limiter::SendLimits;
 use alertcast_core::market::Signal;
 use alertcast_core::matching::audience::Audience;
-use alertcast_core::matching::chunk::{Chunk, ChunkPlan, next_users, plan_chunk, span};
-use alertcast_core::matching::job::{Job, Outlets};
+use alertcast_core::matching::chunk::{ChunkPlan, UserChunk, next_users, plan_chunk, span};
+use alertcast_core::matching::job::{MatchingJob, MessageChannels};
 use alertcast_core::matching::remarks::{RemarkKind, remarks};
 use alertcast_core::money::Price;
 use alertcast_core::quota::Quota;
-use alertcast_core::store::{ChunkState, IntakeKey, Result};
+use alertcast_core::store::{ChunkState, IntakeKey, StoreResult};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 use bson::Document;
 use bson::oid::ObjectId;
 
-use super::input::Recorded;
-use super::report::{ConfigReport, Refusals, Report, Story, StoryLine, Totals, TradeTally};
-use super::sending::Roads;
+use super::input::RecordedRequest;
+use super::report::{ConfigReport, RefusalGroups, ReplayReport, ReplayTotals, StoryLine, SubscriberStory, TradeTally};
+use super::sending::SendForecasts;
 
 /// Prices that the next one may be held against.
 const PRICES_KEPT: usize = 8;
 
 /// What is rehearsed, and as what.
 #[derive(Debug, Clone)]
-pub struct Options {
-    pub outlets: Outlets,
-    pub limits: Limits,
+pub struct ReplayOptions {
+    pub outlets: MessageChannels,
+    pub limits: SendLimits,
     /// The moment of what has none of its own.
     pub now: Time,
     /// Only alerts received then.
@@ -68,8 +68,12 @@ pub fn as_of(subscription: &mut Subscription, now: Time) {
 ///
 /// # Errors
 /// `Corrupt` where the trades of the rehearsal itself are not as they should be, which is a defect.
-pub fn rehearse(audience: &Audience, recorded: &[Recorded], options: &Options) -> Result<Report> {
-    let mut rehearsal = Rehearsal::new(audience, options);
+pub fn rehearse(
+    audience: &Audience,
+    recorded: &[RecordedRequest],
+    options: &ReplayOptions,
+) -> StoreResult<ReplayReport> {
+    let mut rehearsal = ReplayRehearsal::new(audience, options);
     for read in in_order(recorded, options.now) {
         rehearsal.take_in(&read)?;
     }
@@ -77,15 +81,15 @@ pub fn rehearse(audience: &Audience, recorded: &[Recorded], options: &Options) -
 }
 
 /// A recorded alert that has been read, or could not be.
-struct Read<'a> {
-    recorded: &'a Recorded,
+struct ReadRecording<'a> {
+    recorded: &'a RecordedRequest,
     received_at: Time,
     payload: std::result::Result<Payload, String>,
 }
 
 /// In the order of their receipt, and of those received at the same moment in that of their own times, as the running
 /// program takes them; one without a moment comes with the one before it.
-fn in_order(recorded: &[Recorded], now: Time) -> Vec<Read<'_>> {
+fn in_order(recorded: &[RecordedRequest], now: Time) -> Vec<ReadRecording<'_>> {
     let mut last = None;
     let mut all = Vec::with_capacity(recorded.len());
     for recorded in recorded {
@@ -93,33 +97,33 @@ fn in_order(recorded: &[Recorded], now: Time) -> Vec<Read<'_>> {
         let own = payload.as_ref().ok().and_then(|payload| payload.timestamp);
         let received_at = recorded.received_at.or(own).or(last).unwrap_or(now);
         last = Some(received_at);
-        all.push(Read { recorded, received_at, payload });
+        all.push(ReadRecording { recorded, received_at, payload });
     }
-    let own = |read: &Read<'_>| read.payload.as_ref().ok().and_then(|payload| payload.timestamp);
+    let own = |read: &ReadRecording<'_>| read.payload.as_ref().ok().and_then(|payload| payload.timestamp);
     all.sort_by_key(|read| (read.received_at, own(read).unwrap_or(read.received_at)));
     all
 }
 
 /// What the store would keep, and what is to be told.
-struct Rehearsal<'a> {
+struct ReplayRehearsal<'a> {
     audience: &'a Audience,
-    options: &'a Options,
-    ids: Sequence,
-    books: BTreeMap<ConfigId, Book>,
+    options: &'a ReplayOptions,
+    ids: IdSequence,
+    books: BTreeMap<ConfigId, ConfigurationBook>,
     quotas: HashMap<UserId, Quota>,
     /// Keys of duplicates: until when they hold, and the line that claimed them.
     seen: HashMap<String, (Time, u64)>,
-    roads: Roads,
-    totals: Totals,
-    refusals: Refusals,
-    resends: Refusals,
-    remarks: Refusals,
+    roads: SendForecasts,
+    totals: ReplayTotals,
+    refusals: RefusalGroups,
+    resends: RefusalGroups,
+    remarks: RefusalGroups,
     story: Vec<StoryLine>,
 }
 
 /// One configuration's.
 #[derive(Default)]
-struct Book {
+struct ConfigurationBook {
     open: BTreeMap<(UserId, i64), Trade>,
     last_numbers: HashMap<UserId, i64>,
     /// Newest first.
@@ -132,25 +136,25 @@ struct Book {
     trades: TradeTally,
 }
 
-impl<'a> Rehearsal<'a> {
-    fn new(audience: &'a Audience, options: &'a Options) -> Self {
+impl<'a> ReplayRehearsal<'a> {
+    fn new(audience: &'a Audience, options: &'a ReplayOptions) -> Self {
         Self {
             audience,
             options,
-            ids: Sequence::default(),
+            ids: IdSequence::default(),
             books: BTreeMap::new(),
             quotas: HashMap::new(),
             seen: HashMap::new(),
-            roads: Roads::new(options.limits),
-            totals: Totals::default(),
-            refusals: Refusals::default(),
-            resends: Refusals::default(),
-            remarks: Refusals::default(),
+            roads: SendForecasts::new(options.limits),
+            totals: ReplayTotals::default(),
+            refusals: RefusalGroups::default(),
+            resends: RefusalGroups::default(),
+            remarks: RefusalGroups::default(),
             story: Vec::new(),
         }
     }
 
-    fn take_in(&mut self, read: &Read<'_>) -> Result<()> {
+    fn take_in(&mut self, read: &ReadRecording<'_>) -> StoreResult<()> {
         self.totals.read += 1;
         let at = read.received_at;
         if self.options.from.is_some_and(|from| at < from) || self.options.to.is_some_and(|to| at >= to) {
@@ -179,7 +183,7 @@ impl<'a> Rehearsal<'a> {
         self.judge(read, payload, config)
     }
 
-    fn judge(&mut self, read: &Read<'_>, payload: &Payload, config: &AlertConfiguration) -> Result<()> {
+    fn judge(&mut self, read: &ReadRecording<'_>, payload: &Payload, config: &AlertConfiguration) -> StoreResult<()> {
         let at = read.received_at;
         let book = self.books.entry(config.id).or_default();
         let young = |point: &&PricePoint| at.since(point.at) <= REFERENCE_AGE_MAX;
@@ -189,7 +193,7 @@ impl<'a> Rehearsal<'a> {
             Ok(checked) => Some(checked.signal),
             Err(_) => payload.signal,
         };
-        let request = Request { secret_id: &[], query: &read.recorded.query, body: &read.recorded.body };
+        let request = WebhookRequest { secret_id: &[], query: &read.recorded.query, body: &read.recorded.body };
         let keys = signal.map(|signal| keys(&request, payload, config.id, signal, at)).unwrap_or_default();
         if self.is_resend(&keys, read) {
             return Ok(());
@@ -213,7 +217,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// Whether the webhook would take it for a resend of an earlier line. Its first key is the request's.
-    fn is_resend(&mut self, keys: &[IntakeKey], read: &Read<'_>) -> bool {
+    fn is_resend(&mut self, keys: &[IntakeKey], read: &ReadRecording<'_>) -> bool {
         let held = |key: &IntakeKey| self.seen.get(&key.key).filter(|(until, _)| *until > read.received_at);
         let Some((n, first)) = keys.iter().enumerate().find_map(|(n, key)| Some((n, held(key)?.1))) else {
             return false;
@@ -225,7 +229,7 @@ impl<'a> Rehearsal<'a> {
         true
     }
 
-    fn refuse_for(&mut self, read: &Read<'_>, problems: &[Problem]) {
+    fn refuse_for(&mut self, read: &ReadRecording<'_>, problems: &[RuleViolation]) {
         self.totals.refused += 1;
         let mut told = HashSet::new();
         for problem in problems {
@@ -236,16 +240,21 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn refuse(&mut self, read: &Read<'_>, rule: &str, message: &str) {
+    fn refuse(&mut self, read: &ReadRecording<'_>, rule: &str, message: &str) {
         self.totals.refused += 1;
         self.refusals.add(rule, read.recorded.line, message);
     }
 
-    fn work_out(&mut self, read: &Read<'_>, config: &AlertConfiguration, checked: &CheckedAlert) -> Result<()> {
+    fn work_out(
+        &mut self,
+        read: &ReadRecording<'_>,
+        config: &AlertConfiguration,
+        checked: &CheckedAlert,
+    ) -> StoreResult<()> {
         let at = read.received_at;
-        let alert = checked.rehearsed(AlertId(self.ids.next()), config.id, at, Document::new());
+        let alert = checked.rehearse_alert(AlertId(self.ids.next()), config.id, at, Document::new());
         let book = self.books.entry(config.id).or_default();
-        let job = Job::new(&alert, config, &self.options.outlets)?.after(&book.history);
+        let job = MatchingJob::new(&alert, config, &self.options.outlets)?.after(&book.history);
         book.history.note(checked.price);
         let mut holders: Vec<UserId> = book.open.keys().map(|(user, _)| *user).collect();
         holders.dedup();
@@ -262,7 +271,7 @@ impl<'a> Rehearsal<'a> {
             quotas: std::mem::take(&mut self.quotas),
             ..ChunkState::default()
         };
-        let chunk = Chunk { users: &users, state: &state, last: true };
+        let chunk = UserChunk { users: &users, state: &state, last: true };
         let plan = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;
         (book.last_numbers, self.quotas) = (state.last_numbers, state.quotas);
         for remark in remarks(&job, &plan.tally).into_iter().filter(|remark| remark.kind != RemarkKind::Testing) {
@@ -274,7 +283,7 @@ impl<'a> Rehearsal<'a> {
         Ok(())
     }
 
-    fn apply(&mut self, read: &Read<'_>, config: ConfigId, mut plan: ChunkPlan) {
+    fn apply(&mut self, read: &ReadRecording<'_>, config: ConfigId, mut plan: ChunkPlan) {
         // Edits go last, where there is room: they hold up nothing, and nobody waits for them.
         plan.deliveries.retain(|delivery| delivery.kind != MessageKind::Result);
         self.roads.send(read.recorded.line, read.received_at, &plan.deliveries);
@@ -298,7 +307,7 @@ impl<'a> Rehearsal<'a> {
         self.quotas.extend(plan.quotas.into_iter().map(|change| (change.after.user, change.after)));
     }
 
-    fn tell_story(&mut self, read: &Read<'_>, checked: &CheckedAlert, config: ConfigId, plan: &ChunkPlan) {
+    fn tell_story(&mut self, read: &ReadRecording<'_>, checked: &CheckedAlert, config: ConfigId, plan: &ChunkPlan) {
         let mut decisions = plan.decisions.iter().flat_map(|chunk| &chunk.decisions);
         let Some(decision) = decisions.find(|decision| Some(decision.user) == self.options.user) else { return };
         let currency = self.audience.config(config).map_or("USD", |config| config.currency());
@@ -338,7 +347,7 @@ impl<'a> Rehearsal<'a> {
         ended.chain(opened).collect()
     }
 
-    fn finish(self) -> Report {
+    fn finish(self) -> ReplayReport {
         let mut configurations = Vec::new();
         let mut trades = TradeTally::default();
         for (id, mut book) in self.books {
@@ -349,7 +358,7 @@ impl<'a> Rehearsal<'a> {
         }
         configurations.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         let lines = self.story;
-        Report {
+        ReplayReport {
             alerts: self.totals,
             refused: self.refusals.finish(),
             resends: self.resends.finish(),
@@ -357,7 +366,7 @@ impl<'a> Rehearsal<'a> {
             configurations,
             trades,
             sending: self.roads.finish(),
-            user: self.options.user.map(|user| Story { id: user.to_string(), name: None, lines }),
+            user: self.options.user.map(|user| SubscriberStory { id: user.to_string(), name: None, lines }),
         }
     }
 }
@@ -369,14 +378,14 @@ fn shown_decimals(trade: &Trade, exit: Option<Price>) -> Option<u32> {
     Some(figures::telling_apart(decimals, &prices))
 }
 
-fn report(config: &AlertConfiguration, book: Book) -> ConfigReport {
+fn report(config: &AlertConfiguration, book: ConfigurationBook) -> ConfigReport {
     ConfigReport {
         id: config.id.to_string(),
         name: config.name.clone(),
         symbol: config.symbol.as_str().to_owned(),
         timeframe: config.timeframe.as_str().to_owned(),
         strategy: config.strategy.clone(),
-        testing: config.status == alertcast_core::config::ConfigStatus::Testing,
+        testing: config.status == alertcast_core::alert_configuration::ConfigStatus::Testing,
         alerts: book.alerts,
         recipients: book.recipients.len(),
         messages: book.messages,
@@ -402,9 +411,9 @@ fn note_price(
 
 /// Ids that count upwards: nobody keeps them.
 #[derive(Debug, Default)]
-struct Sequence(AtomicU64);
+struct IdSequence(AtomicU64);
 
-impl IdSource for Sequence {
+impl IdSource for IdSequence {
     fn next(&self) -> ObjectId {
         let next = self.0.fetch_add(1, Ordering::Relaxed) + 1;
         let mut bytes = [0; 12];

@@ -15,30 +15,30 @@ const LINES_MAX: usize = 20;
 /// Everything that there is to say.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
-    pub alerts: Totals,
+pub struct ReplayReport {
+    pub alerts: ReplayTotals,
     /// What was refused, by the rule that was broken.
-    pub refused: Vec<Refusal>,
+    pub refused: Vec<RefusalGroup>,
     /// What the webhook would have taken for a resend, by what is the same.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub resends: Vec<Refusal>,
+    pub resends: Vec<RefusalGroup>,
     /// What the operators would have heard of the others, by kind.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub remarks: Vec<Refusal>,
+    pub remarks: Vec<RefusalGroup>,
     pub configurations: Vec<ConfigReport>,
     /// Over all configurations.
     pub trades: TradeTally,
     /// How long sending would take, by bot.
-    pub sending: Vec<Lane>,
+    pub sending: Vec<LaneForecast>,
     /// One subscriber's story, where it was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub user: Option<Story>,
+    pub user: Option<SubscriberStory>,
 }
 
 /// How many alerts came to what.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Totals {
+pub struct ReplayTotals {
     pub read: usize,
     pub accepted: usize,
     pub duplicates: usize,
@@ -53,7 +53,7 @@ pub struct Totals {
 
 /// One rule, and the alerts that broke it; or one kind of resend or remark, and the alerts that it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Refusal {
+pub struct RefusalGroup {
     pub rule: String,
     pub count: usize,
     /// The first of their lines.
@@ -135,7 +135,7 @@ impl TradeTally {
     }
 
     fn work_out(&mut self) {
-        self.win_rate = share(self.won, self.ended());
+        self.win_rate = share(self.won, self.count_ended());
         let by_tp = self.closed_by(ExitReason::TpHit);
         self.success_rate = share(by_tp, by_tp + self.closed_by(ExitReason::SlHit));
         self.pnl_percent = Amount::new(self.pnl).map_or(0.0, Amount::to_f64);
@@ -144,14 +144,14 @@ impl TradeTally {
     /// The P&L in percent of all that ended together, and on average, as people read it.
     #[must_use]
     pub fn pnl_shown(&self) -> (String, String) {
-        let ended = Decimal::from(self.ended().max(1));
+        let ended = Decimal::from(self.count_ended().max(1));
         let mean = self.pnl.checked_div(ended).unwrap_or_default();
         (figures::percent(self.pnl), figures::percent(mean))
     }
 
     /// Trades that ended, however.
     #[must_use]
-    pub fn ended(&self) -> usize {
+    pub fn count_ended(&self) -> usize {
         self.replaced + self.closed.values().sum::<usize>()
     }
 
@@ -169,18 +169,18 @@ fn share(of: usize, all: usize) -> Option<f64> {
 
 /// What one bot would have had to send.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Lane {
+pub struct LaneForecast {
     /// `tg:BOT`.
     pub lane: String,
     pub messages: usize,
     /// The alert whose last message would have come latest.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub worst: Option<Worst>,
+    pub worst: Option<SlowestAlert>,
 }
 
 /// An alert that took long.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct Worst {
+pub struct SlowestAlert {
     pub line: u64,
     pub messages: usize,
     /// From its receipt to its last message.
@@ -189,7 +189,7 @@ pub struct Worst {
 
 /// What one subscriber would have seen.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Story {
+pub struct SubscriberStory {
     pub id: String,
     /// What the subscriber is called; none where nobody has said.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,13 +211,13 @@ pub struct StoryLine {
 
 /// Refusals in the making.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
-    by_rule: BTreeMap<String, Refusal>,
+pub(super) struct RefusalGroups {
+    by_rule: BTreeMap<String, RefusalGroup>,
 }
 
-impl Refusals {
+impl RefusalGroups {
     pub(super) fn add(&mut self, rule: &str, line: u64, message: &str) {
-        let refusal = self.by_rule.entry(rule.to_owned()).or_insert_with(|| Refusal {
+        let refusal = self.by_rule.entry(rule.to_owned()).or_insert_with(|| RefusalGroup {
             rule: rule.to_owned(),
             count: 0,
             lines: Vec::new(),
@@ -229,8 +229,8 @@ impl Refusals {
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Refusal> {
-        let mut all: Vec<Refusal> = self.by_rule.into_values().collect();
+    pub(super) fn finish(self) -> Vec<RefusalGroup> {
+        let mut all: Vec<RefusalGroup> = self.by_rule.into_values().collect();
         all.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.rule.cmp(&other.rule)));
         all
     }

@@ -5,35 +5,35 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use alertcast_core::delivery::Delivery;
-use alertcast_core::limiter::{Limits, MARGIN};
+use alertcast_core::limiter::{MARGIN, SendLimits};
 use alertcast_core::time::Time;
 
-use super::report::{Lane, Worst};
+use super::report::{LaneForecast, SlowestAlert};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The lanes of all bots.
 #[derive(Debug)]
-pub(super) struct Roads {
+pub(super) struct SendForecasts {
     /// Between two messages of a bot, to one chat, to one group.
     bot: Duration,
     chat: Duration,
     group: Duration,
-    lanes: BTreeMap<String, Road>,
+    lanes: BTreeMap<String, SendForecast>,
 }
 
 #[derive(Debug, Default)]
-struct Road {
+struct SendForecast {
     messages: usize,
     /// When the next message may leave, since 1970: a bot's pace is finer than a `Time`.
     free: Duration,
     chats: HashMap<String, Duration>,
-    worst: Option<Worst>,
+    worst: Option<SlowestAlert>,
 }
 
-impl Roads {
-    pub(super) fn new(limits: Limits) -> Self {
+impl SendForecasts {
+    pub(super) fn new(limits: SendLimits) -> Self {
         Self {
             bot: (SECOND + MARGIN) / limits.bot_per_second.get(),
             chat: SECOND / limits.chat_per_second.get(),
@@ -65,13 +65,14 @@ impl Roads {
             let Some(road) = self.lanes.get_mut(lane) else { continue };
             let seconds = last.saturating_sub(received).as_secs_f64();
             if road.worst.is_none_or(|worst| worst.seconds < seconds) {
-                road.worst = Some(Worst { line, messages, seconds });
+                road.worst = Some(SlowestAlert { line, messages, seconds });
             }
         }
     }
 
-    pub(super) fn finish(self) -> Vec<Lane> {
-        let lane = |(lane, road): (String, Road)| Lane { lane, messages: road.messages, worst: road.worst };
+    pub(super) fn finish(self) -> Vec<LaneForecast> {
+        let lane =
+            |(lane, road): (String, SendForecast)| LaneForecast { lane, messages: road.messages, worst: road.worst };
         self.lanes.into_iter().map(lane).collect()
     }
 }

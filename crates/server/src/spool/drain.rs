@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::id::ConfigId;
-use alertcast_core::store::{Acceptance, Collection, IntakeKey, Result, StoreError, Write};
+use alertcast_core::store::{AlertAcceptance, Collection, DocumentWrite, IntakeKey, StoreError, StoreResult};
 use alertcast_core::time::Time;
-use alertcast_sqlite::{Entry, Record};
+use alertcast_sqlite::{SpoolEntry, SpoolRecord};
 use bson::{Bson, doc};
 use futures::{StreamExt as _, stream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::Spooled;
+use super::SpooledIntake;
 use crate::app::App;
-use crate::degraded::Condition;
-use crate::metrics::Part;
+use crate::degraded::TroubleKind;
+use crate::metrics::StorePart;
 
 /// Records brought to the store before they are removed together.
 const BATCH: usize = 64;
@@ -37,7 +37,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What a look at the spool came to.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+enum DrainStep {
     /// There is nothing to do.
     Idle,
     /// There may be more.
@@ -48,7 +48,7 @@ enum Step {
 
 /// What became of a record.
 #[derive(Debug)]
-enum Outcome {
+enum DrainOutcome {
     /// The store has it, and it may be removed.
     Kept(&'static str),
     /// The store will not have it. The operators have been told, where that was possible.
@@ -67,32 +67,32 @@ pub async fn run(app: App, stop: CancellationToken) {
             () = stop.cancelled() => return,
         };
         let wait = match step {
-            Step::Done => {
+            DrainStep::Done => {
                 pause = PAUSE_FIRST;
                 continue;
             }
-            Step::Idle => {
+            DrainStep::Idle => {
                 pause = PAUSE_FIRST;
                 LOOK_EVERY
             }
-            Step::Failed => {
+            DrainStep::Failed => {
                 let wait = pause;
                 pause = (pause * 2).min(PAUSE_MAX);
                 wait
             }
         };
         tokio::select! {
-            () = spooled.wanted.notified(), if step == Step::Idle => {}
+            () = spooled.wanted.notified(), if step == DrainStep::Idle => {}
             () = app.clock.sleep(wait) => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
-impl Spooled {
-    async fn step(&self, app: &App) -> Step {
+impl SpooledIntake {
+    async fn step(&self, app: &App) -> DrainStep {
         if self.passes() {
-            return Step::Idle;
+            return DrainStep::Idle;
         }
         // A store that is away is asked with one record, not with many.
         let limit = if self.is_away() { 1 } else { BATCH };
@@ -101,41 +101,41 @@ impl Spooled {
             Ok(records) => self.bring(records, app).await,
             Err(error) => {
                 error!(%error, "the spool cannot be read; trying again");
-                Step::Failed
+                DrainStep::Failed
             }
         }
     }
 
     /// Nothing waits: the spell is over once the store is there.
-    async fn finish(&self) -> Step {
+    async fn finish(&self) -> DrainStep {
         if self.is_away() {
             match self.patiently(self.store.last_change()).await {
                 Ok(_) => self.back(),
-                Err(_) => return Step::Failed,
+                Err(_) => return DrainStep::Failed,
             }
         }
         match self.spool.recount().await {
             Ok(0) if self.end() => {
                 self.tell();
-                Step::Done
+                DrainStep::Done
             }
             // Something is just being written: its end knocks.
-            Ok(0) => Step::Idle,
-            Ok(_) => Step::Done,
+            Ok(0) => DrainStep::Idle,
+            Ok(_) => DrainStep::Done,
             Err(error) => {
                 error!(%error, "the spool cannot be counted; trying again");
-                Step::Failed
+                DrainStep::Failed
             }
         }
     }
 
-    async fn bring(&self, records: Vec<Record>, app: &App) -> Step {
-        let mut lanes: BTreeMap<Option<ConfigId>, Vec<Record>> = BTreeMap::new();
+    async fn bring(&self, records: Vec<SpoolRecord>, app: &App) -> DrainStep {
+        let mut lanes: BTreeMap<Option<ConfigId>, Vec<SpoolRecord>> = BTreeMap::new();
         for record in records {
             lanes.entry(config_of(&record)).or_default().push(record);
         }
         let lanes = stream::iter(lanes.into_values()).map(|lane| self.bring_lane(lane, app));
-        let outcomes: Vec<(i64, Outcome)> =
+        let outcomes: Vec<(i64, DrainOutcome)> =
             lanes.buffer_unordered(CONFIGS_AT_ONCE).flat_map(stream::iter).collect().await;
         let written = self.settle(outcomes).await;
         self.tell();
@@ -145,7 +145,7 @@ impl Spooled {
     }
 
     /// Records of one configuration, one after the other, until the store is away.
-    async fn bring_lane(&self, records: Vec<Record>, app: &App) -> Vec<(i64, Outcome)> {
+    async fn bring_lane(&self, records: Vec<SpoolRecord>, app: &App) -> Vec<(i64, DrainOutcome)> {
         let mut outcomes = Vec::with_capacity(records.len());
         for record in records {
             let offered = match &record.entry {
@@ -153,11 +153,11 @@ impl Spooled {
                 Err(error) => Err(error.clone()),
             };
             let outcome = match offered {
-                Ok(result) => Outcome::Kept(result),
-                Err(error) if is_passing(&error) => Outcome::Later(error),
-                Err(error) => self.refused(app, &record, error).await,
+                Ok(result) => DrainOutcome::Kept(result),
+                Err(error) if is_passing(&error) => DrainOutcome::Later(error),
+                Err(error) => self.handle_refused(app, &record, error).await,
             };
-            let stop = matches!(outcome, Outcome::Later(_));
+            let stop = matches!(outcome, DrainOutcome::Later(_));
             outcomes.push((record.position, outcome));
             if stop {
                 break;
@@ -168,13 +168,13 @@ impl Spooled {
 
     /// Tells of what the store will not have, unless it is away again. A report that does not get in although the store
     /// is there holds nobody up.
-    async fn refused(&self, app: &App, record: &Record, why: StoreError) -> Outcome {
+    async fn handle_refused(&self, app: &App, record: &SpoolRecord, why: StoreError) -> DrainOutcome {
         for tries_left in (0..REPORTS_MAX).rev() {
             let Err(error) = self.patiently(self.report(app, record, &why)).await else {
-                return Outcome::Refused(why);
+                return DrainOutcome::Refused(why);
             };
             if is_passing(&error) && self.patiently(self.store.last_change()).await.is_err() {
-                return Outcome::Later(error);
+                return DrainOutcome::Later(error);
             }
             if !is_passing(&error) || tries_left == 0 {
                 error!(position = record.position, %error, "the operators cannot be told of an alert that is set aside");
@@ -182,58 +182,64 @@ impl Spooled {
             }
             self.clock.sleep(PAUSE_FIRST).await;
         }
-        Outcome::Refused(why)
+        DrainOutcome::Refused(why)
     }
 
     /// Notes in the spool what the store said.
-    async fn settle(&self, outcomes: Vec<(i64, Outcome)>) -> Step {
-        let (mut kept, mut step) = (Vec::new(), Step::Done);
+    async fn settle(&self, outcomes: Vec<(i64, DrainOutcome)>) -> DrainStep {
+        let (mut kept, mut step) = (Vec::new(), DrainStep::Done);
         let mut noted = Ok(());
         for (position, outcome) in outcomes {
             match outcome {
-                Outcome::Kept(result) => {
+                DrainOutcome::Kept(result) => {
                     self.back();
-                    self.metrics.drained(result);
+                    self.metrics.count_drained(result);
                     kept.push(position);
                 }
-                Outcome::Refused(error) => {
-                    self.metrics.drained("parked");
+                DrainOutcome::Refused(error) => {
+                    self.metrics.count_drained("parked");
                     error!(position, %error, "the store will not have an alert of the spool: it is set aside there");
                     noted = noted.and(self.spool.park(position, error.to_string()).await);
                 }
-                Outcome::Later(error) => {
-                    self.gone(Part::Spool, &error);
-                    step = Step::Failed;
+                DrainOutcome::Later(error) => {
+                    self.note_gone(StorePart::Spool, &error);
+                    step = DrainStep::Failed;
                 }
             }
         }
         if let Err(error) = noted.and(self.spool.remove(kept).await) {
             error!(%error, "the spool cannot be written; what the store has is brought to it again");
-            return Step::Failed;
+            return DrainStep::Failed;
         }
         step
     }
 
     /// Offers one entry to the store; answers what it came to, in a word for the metrics.
-    async fn offer(&self, entry: Entry) -> Result<&'static str> {
+    async fn offer(&self, entry: SpoolEntry) -> StoreResult<&'static str> {
         match entry {
-            Entry::Accept { alert, keys, now, tried } => self.offer_alert(*alert, keys, now, tried).await,
-            Entry::Refuse { alert, notices } => self.store.refuse_alert(*alert, notices).await.map(|()| "refused"),
-            Entry::Reject { rejected, notices } => {
+            SpoolEntry::Accept { alert, keys, now, tried } => self.offer_alert(*alert, keys, now, tried).await,
+            SpoolEntry::Refuse { alert, notices } => self.store.refuse_alert(*alert, notices).await.map(|()| "refused"),
+            SpoolEntry::Reject { rejected, notices } => {
                 self.store.reject_webhook(*rejected, notices).await.map(|()| "refused")
             }
         }
     }
 
-    async fn offer_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time, tried: bool) -> Result<&'static str> {
+    async fn offer_alert(
+        &self,
+        alert: Alert,
+        keys: Vec<IntakeKey>,
+        now: Time,
+        tried: bool,
+    ) -> StoreResult<&'static str> {
         let (id, spooled_at) = (alert.id, alert.alertcast.spooled_at);
         match self.store.accept_alert(alert, keys, now).await? {
             // The store had it from the first offer, or from a drain that was cut off.
-            Acceptance::Duplicate { of } if of != id => {
+            AlertAcceptance::Duplicate { of } if of != id => {
                 info!(alert = %id, of = %of, "an alert of the spool had been accepted by another process before");
                 return Ok("duplicate");
             }
-            Acceptance::Stored | Acceptance::Duplicate { .. } => {}
+            AlertAcceptance::Stored | AlertAcceptance::Duplicate { .. } => {}
         }
         if let Some(at) = spooled_at.filter(|_| tried) {
             self.mark_spooled(&id.0, at).await?;
@@ -243,8 +249,8 @@ impl Spooled {
 
     /// An alert that got to the store by its first offer, whose answer was lost, says when it was spooled: its place
     /// there may be of after its acceptance was answered.
-    async fn mark_spooled(&self, alert: &bson::oid::ObjectId, at: Time) -> Result<()> {
-        let mark = Write::Update {
+    async fn mark_spooled(&self, alert: &bson::oid::ObjectId, at: Time) -> StoreResult<()> {
+        let mark = DocumentWrite::Update {
             collection: Collection::Alerts,
             id: *alert,
             set: doc! { "alertcast.spooledAt": at },
@@ -258,7 +264,7 @@ impl Spooled {
         }
     }
 
-    async fn patiently<T>(&self, operation: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn patiently<T>(&self, operation: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<T> {
         tokio::select! {
             biased;
             answer = operation => answer,
@@ -269,8 +275,8 @@ impl Spooled {
     /// The store is there.
     fn back(&self) {
         if self.away.swap(false, Ordering::AcqRel) {
-            warn!(waiting = self.spool.waiting(), "the store answers again");
-            self.degraded.clear(Condition::StoreAway, "");
+            warn!(waiting = self.spool.count_waiting(), "the store answers again");
+            self.degraded.clear(TroubleKind::StoreAway, "");
         }
     }
 }
@@ -280,9 +286,9 @@ fn is_passing(error: &StoreError) -> bool {
     matches!(error, StoreError::Unavailable(_) | StoreError::Conflict)
 }
 
-fn config_of(record: &Record) -> Option<ConfigId> {
+fn config_of(record: &SpoolRecord) -> Option<ConfigId> {
     match &record.entry {
-        Ok(Entry::Accept { alert, .. } | Entry::Refuse { alert, .. }) => alert.processing.alert_config_id,
-        Ok(Entry::Reject { .. }) | Err(_) => None,
+        Ok(SpoolEntry::Accept { alert, .. } | SpoolEntry::Refuse { alert, .. }) => alert.processing.alert_config_id,
+        Ok(SpoolEntry::Reject { .. }) | Err(_) => None,
     }
 }

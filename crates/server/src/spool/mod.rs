@@ -22,20 +22,20 @@ use std::time::Duration;
 use alertcast_core::alert::document::{Alert, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::store::{
-    Acceptance, Intake, IntakeKey, Notice, RejectedWebhook, Result, SILENCE, Store, StoreError,
+    AlertAcceptance, AlertIntake, IntakeKey, OperatorNotice, RejectedWebhook, SILENCE, Store, StoreError, StoreResult,
 };
 use alertcast_core::time::Time;
-use alertcast_sqlite::{Entry, SPOOL, Spool};
+use alertcast_sqlite::{SPOOL, Spool, SpoolEntry};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
 pub use self::drain::run;
-use self::recent::Recent;
+use self::recent::RecentRecords;
 use crate::clock::Clock;
-use crate::degraded::{Condition, Degraded};
-use crate::metrics::{Metrics, Part};
+use crate::degraded::{DegradedState, TroubleKind};
+use crate::metrics::{Metrics, StorePart};
 use crate::readiness;
 
 /// An answer that takes longer makes us ask whether the store is there at all: where it is, it is waited for.
@@ -49,9 +49,9 @@ const NO_MARK: i64 = -1;
 
 /// Whether this process holds accepted alerts that the store has not.
 #[derive(Debug, Clone, Default)]
-pub struct Spooling(Arc<AtomicBool>);
+pub struct SpoolingFlag(Arc<AtomicBool>);
 
-impl Spooling {
+impl SpoolingFlag {
     /// From before the first alert of a spell is written to the spool until after the store has the last one.
     #[must_use]
     pub fn is_spooling(&self) -> bool {
@@ -66,41 +66,41 @@ impl Spooling {
 
 /// Intake over a store that may be away, and a spool.
 #[derive(Debug)]
-pub struct Spooled {
+pub struct SpooledIntake {
     store: Arc<dyn Store>,
     spool: Arc<Spool>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
-    degraded: Degraded,
-    spooling: Spooling,
+    degraded: DegradedState,
+    spooling: SpoolingFlag,
     opened_at: Time,
     /// The store did not do its part, and has not been heard of since: nobody waits for it but the drain.
     away: AtomicBool,
     /// How many are being written to the spool. Held while a spell begins or ends.
     appending: Mutex<usize>,
-    recent: Mutex<Recent>,
+    recent: Mutex<RecentRecords>,
     /// There is something to bring to the store, or the store to look for.
     wanted: Notify,
 }
 
 /// Something that is being written to the spool, until it is dropped.
-struct Appending<'a>(&'a Spooled);
+struct AppendGuard<'a>(&'a SpooledIntake);
 
-impl Drop for Appending<'_> {
+impl Drop for AppendGuard<'_> {
     fn drop(&mut self) {
         *lock(&self.0.appending) -= 1;
         self.0.wanted.notify_one();
     }
 }
 
-impl Spooled {
+impl SpooledIntake {
     /// Intake over a store and a spool. What a former process left in the spool goes to the store first.
     #[must_use]
     pub fn new(
         store: Arc<dyn Store>,
         spool: Arc<Spool>,
         clock: Arc<dyn Clock>,
-        (metrics, degraded): (Metrics, Degraded),
+        (metrics, degraded): (Metrics, DegradedState),
     ) -> Self {
         let spooled = Self {
             opened_at: clock.now(),
@@ -108,16 +108,16 @@ impl Spooled {
             clock,
             metrics,
             degraded,
-            spooling: Spooling::default(),
+            spooling: SpoolingFlag::default(),
             away: AtomicBool::new(false),
             appending: Mutex::default(),
             recent: Mutex::default(),
             wanted: Notify::new(),
             spool,
         };
-        if spooled.spool.waiting() > 0 {
+        if spooled.spool.count_waiting() > 0 {
             spooled.spooling.set(true);
-            info!(alerts = spooled.spool.waiting(), "the spool holds what was accepted while the store was away");
+            info!(alerts = spooled.spool.count_waiting(), "the spool holds what was accepted while the store was away");
         }
         spooled.tell();
         spooled
@@ -125,14 +125,14 @@ impl Spooled {
 
     /// For whoever has to wait until this process has brought everything to the store.
     #[must_use]
-    pub fn spooling(&self) -> Spooling {
+    pub fn spooling_flag(&self) -> SpoolingFlag {
         self.spooling.clone()
     }
 
     /// How many records wait in the spool.
     #[must_use]
-    pub fn waiting(&self) -> u64 {
-        self.spool.waiting()
+    pub fn count_waiting(&self) -> u64 {
+        self.spool.count_waiting()
     }
 
     /// Lets the audience catch up for its share of the time. False where the store is away, or it took longer: that may
@@ -140,13 +140,16 @@ impl Spooled {
     ///
     /// # Errors
     /// Those of the store; `Unavailable` where it failed, and answers nevertheless.
-    pub(crate) async fn while_it_answers(&self, catching_up: impl Future<Output = Result<()>> + Send) -> Result<bool> {
+    pub(crate) async fn while_it_answers(
+        &self,
+        catching_up: impl Future<Output = StoreResult<()>> + Send,
+    ) -> StoreResult<bool> {
         if self.is_away() {
             return Ok(false);
         }
         tokio::select! {
             biased;
-            caught_up = catching_up => self.heard(caught_up).await.map(|known| known.is_some()),
+            caught_up = catching_up => self.note_answer(caught_up).await.map(|known| known.is_some()),
             () = self.clock.sleep(CATCH_UP_SHARE) => Ok(false),
         }
     }
@@ -157,7 +160,7 @@ impl Spooled {
 
     /// Whether what comes in goes straight to the store.
     fn passes(&self) -> bool {
-        !self.is_away() && !self.spooling.is_spooling() && self.spool.waiting() == 0
+        !self.is_away() && !self.spooling.is_spooling() && self.spool.count_waiting() == 0
     }
 
     /// What the store answers; none where it is away. Where it is there and slow, it is waited for: no other process may
@@ -165,7 +168,7 @@ impl Spooled {
     ///
     /// # Errors
     /// Those of the store; `Unavailable` where it failed, and answers nevertheless.
-    async fn ask<T>(&self, operation: impl Future<Output = Result<T>> + Send) -> Result<Option<T>> {
+    async fn ask<T>(&self, operation: impl Future<Output = StoreResult<T>> + Send) -> StoreResult<Option<T>> {
         if self.is_away() {
             return Ok(None);
         }
@@ -173,18 +176,18 @@ impl Spooled {
         loop {
             tokio::select! {
                 biased;
-                answer = &mut operation => return self.heard(answer).await,
+                answer = &mut operation => return self.note_answer(answer).await,
                 () = self.clock.sleep(SLOW) => {}
             }
             tokio::select! {
                 biased;
-                answer = &mut operation => return self.heard(answer).await,
+                answer = &mut operation => return self.note_answer(answer).await,
                 is_there = self.is_there() => if !is_there { return Ok(None) },
             }
         }
     }
 
-    async fn heard<T>(&self, answer: Result<T>) -> Result<Option<T>> {
+    async fn note_answer<T>(&self, answer: StoreResult<T>) -> StoreResult<Option<T>> {
         if let Err(StoreError::Unavailable(_)) = &answer
             && !self.is_there().await
         {
@@ -206,7 +209,7 @@ impl Spooled {
             match answer {
                 // It is this process that was held up: that says nothing of the store.
                 Err(StoreError::Unavailable(_)) if took > SILENCE * 2 => {}
-                Err(error @ StoreError::Unavailable(_)) => self.gone(Part::Webhook, &error),
+                Err(error @ StoreError::Unavailable(_)) => self.note_gone(StorePart::Webhook, &error),
                 _ => return true,
             }
         }
@@ -214,31 +217,31 @@ impl Spooled {
     }
 
     /// The store is not to be waited for until it is heard of again.
-    fn gone(&self, part: Part, error: &StoreError) {
+    fn note_gone(&self, part: StorePart, error: &StoreError) {
         self.metrics.store_failed(part, error);
         if !self.away.swap(true, Ordering::AcqRel) {
             warn!(%error, "the store does not do its part: alerts are kept in the spool until it does");
             let text = "The database does not answer. Alerts are accepted and kept in the spool; no message goes out \
                         until it is back.";
-            self.degraded.set(Condition::StoreAway, "", text);
+            self.degraded.set(TroubleKind::StoreAway, "", text);
         }
         self.wanted.notify_one();
     }
 
     /// From here on everything that comes in goes behind this.
-    fn begin(&self) -> Appending<'_> {
+    fn begin(&self) -> AppendGuard<'_> {
         let mut appending = lock(&self.appending);
         *appending += 1;
         if !self.spooling.set(true) {
             info!("a spell of spooling begins");
         }
-        Appending(self)
+        AppendGuard(self)
     }
 
     /// Ends a spell where nothing is left of it; answers whether alerts pass through now.
     fn end(&self) -> bool {
         let appending = lock(&self.appending);
-        if *appending > 0 || self.spool.waiting() > 0 {
+        if *appending > 0 || self.spool.count_waiting() > 0 {
             return false;
         }
         if self.spooling.set(false) {
@@ -247,17 +250,17 @@ impl Spooled {
         true
     }
 
-    async fn append(&self, kind: &'static str, entry: Entry) -> Result<Acceptance> {
+    async fn append(&self, kind: &'static str, entry: SpoolEntry) -> StoreResult<AlertAcceptance> {
         let kept = self.spool.append(entry).await;
-        if kept == Ok(Acceptance::Stored) {
-            self.metrics.spooled(kind);
+        if kept == Ok(AlertAcceptance::Stored) {
+            self.metrics.count_spooled(kind);
         }
         self.tell();
         kept
     }
 
     /// The mark of an alert that got none at its receipt, for the store may be back: a later one puts it behind more.
-    async fn mark_late(&self, alert: &Alert) -> Result<i64> {
+    async fn mark_late(&self, alert: &Alert) -> StoreResult<i64> {
         match alert.processing.alert_config_id {
             Some(config) if self.passes() => self.receipt_mark(config).await,
             _ => Ok(NO_MARK),
@@ -265,7 +268,7 @@ impl Spooled {
     }
 
     /// The alert that holds a key, as far as is known without the store.
-    async fn known_holder(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
+    async fn known_holder(&self, keys: &[IntakeKey], now: Time) -> StoreResult<Option<AlertId>> {
         let held = lock(&self.recent).holder(keys, now);
         if held.is_some() { Ok(held) } else { self.spool.holder(keys, now).await }
     }
@@ -274,7 +277,7 @@ impl Spooled {
     ///
     /// # Errors
     /// Those of the store, or of the spool where it is away.
-    pub(crate) async fn probe(&self, id: ObjectId) -> Result<()> {
+    pub(crate) async fn probe(&self, id: ObjectId) -> StoreResult<()> {
         if self.passes() {
             let written = readiness::write_something(&*self.store, id, self.clock.now());
             if self.ask(written).await?.is_some() {
@@ -285,27 +288,27 @@ impl Spooled {
     }
 
     fn tell(&self) {
-        let parked = self.spool.parked();
-        self.metrics.in_spool(self.spool.waiting(), parked);
+        let parked = self.spool.count_parked();
+        self.metrics.in_spool(self.spool.count_waiting(), parked);
         if parked == 0 {
-            return self.degraded.clear(Condition::ParkedWork, SPOOL);
+            return self.degraded.clear(TroubleKind::ParkedWork, SPOOL);
         }
         let text = format!(
             "{parked} accepted alerts could not be stored and are set aside in {SPOOL}: the operators' chat and the log \
              say why; a restart tries them again."
         );
-        self.degraded.set(Condition::ParkedWork, SPOOL, text);
+        self.degraded.set(TroubleKind::ParkedWork, SPOOL, text);
     }
 }
 
 #[async_trait]
-impl Intake for Spooled {
+impl AlertIntake for SpooledIntake {
     /// Where the store does not tell it, a mark that no alert's place is below.
-    async fn receipt_mark(&self, config: ConfigId) -> Result<i64> {
+    async fn receipt_mark(&self, config: ConfigId) -> StoreResult<i64> {
         Ok(self.ask(self.store.receipt_mark(config)).await?.unwrap_or(NO_MARK))
     }
 
-    async fn recent_prices(&self, config: ConfigId, since: Time) -> Result<Vec<PricePoint>> {
+    async fn recent_prices(&self, config: ConfigId, since: Time) -> StoreResult<Vec<PricePoint>> {
         let stored = self.ask(self.store.recent_prices(config, since)).await?;
         let passing = self.passes();
         let mut recent = lock(&self.recent);
@@ -318,7 +321,7 @@ impl Intake for Spooled {
         }
     }
 
-    async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> Result<Option<AlertId>> {
+    async fn find_duplicate(&self, keys: &[IntakeKey], now: Time) -> StoreResult<Option<AlertId>> {
         if !self.passes()
             && let Some(holder) = self.known_holder(keys, now).await?
         {
@@ -330,7 +333,7 @@ impl Intake for Spooled {
         }
     }
 
-    async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
+    async fn accept_alert(&self, mut alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<AlertAcceptance> {
         if alert.alertcast.after.0 == NO_MARK {
             alert.alertcast.after.0 = self.mark_late(&alert).await?;
         }
@@ -347,17 +350,17 @@ impl Intake for Spooled {
         let _appending = self.begin();
         let held = lock(&self.recent).holder(&keys, now);
         if let Some(of) = held {
-            return Ok(Acceptance::Duplicate { of });
+            return Ok(AlertAcceptance::Duplicate { of });
         }
         alert.alertcast.offered_at = None;
         alert.alertcast.spooled_at = Some(self.clock.now());
-        let entry = Entry::Accept { alert: Box::new(alert.clone()), keys: keys.clone(), now, tried };
+        let entry = SpoolEntry::Accept { alert: Box::new(alert.clone()), keys: keys.clone(), now, tried };
         let acceptance = self.append("accepted", entry).await?;
         lock(&self.recent).note(&alert, &keys, acceptance);
         Ok(acceptance)
     }
 
-    async fn refuse_alert(&self, mut alert: Alert, notices: Vec<Notice>) -> Result<()> {
+    async fn refuse_alert(&self, mut alert: Alert, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         alert.alertcast.after.0 = alert.alertcast.after.0.max(0);
         lock(&self.recent).note_refused(&alert);
         if self.passes()
@@ -366,17 +369,17 @@ impl Intake for Spooled {
             return Ok(());
         }
         let _appending = self.begin();
-        self.append("refused", Entry::Refuse { alert: Box::new(alert), notices }).await.map(|_| ())
+        self.append("refused", SpoolEntry::Refuse { alert: Box::new(alert), notices }).await.map(|_| ())
     }
 
-    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<Notice>) -> Result<()> {
+    async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<OperatorNotice>) -> StoreResult<()> {
         if self.passes()
             && let Some(()) = self.ask(self.store.reject_webhook(rejected.clone(), notices.clone())).await?
         {
             return Ok(());
         }
         let _appending = self.begin();
-        self.append("refused", Entry::Reject { rejected: Box::new(rejected), notices }).await.map(|_| ())
+        self.append("refused", SpoolEntry::Reject { rejected: Box::new(rejected), notices }).await.map(|_| ())
     }
 }
 

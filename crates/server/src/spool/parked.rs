@@ -5,28 +5,28 @@ use alertcast_core::alert::document::Alert;
 use alertcast_core::alert::payload::body_text;
 use alertcast_core::delivery::digest12;
 use alertcast_core::id::AlertId;
-use alertcast_core::store::{RejectedWebhook, Result, StoreError};
-use alertcast_sqlite::{Entry, Record, SPOOL};
+use alertcast_core::store::{RejectedWebhook, StoreError, StoreResult};
+use alertcast_sqlite::{SPOOL, SpoolEntry, SpoolRecord};
 use bson::oid::ObjectId;
 
-use super::Spooled;
+use super::SpooledIntake;
 use crate::app::App;
-use crate::notices::{Trouble, notices};
+use crate::notices::{NoticeTrouble, notices};
 
 /// What was answered.
 const ACCEPTED: i32 = 202;
 
-impl Spooled {
+impl SpooledIntake {
     /// Tells the operators of a record, and keeps its body among the rejected webhooks: once in the life of this
     /// process, however often it is called. What was refused at once needs neither: its sender knows.
     ///
     /// # Errors
     /// Those of the store.
-    pub(super) async fn report(&self, app: &App, record: &Record, error: &StoreError) -> Result<()> {
+    pub(super) async fn report(&self, app: &App, record: &SpoolRecord, error: &StoreError) -> StoreResult<()> {
         let (alert, told) = match &record.entry {
-            Ok(Entry::Accept { alert, .. }) => (Some(&**alert), Told::of_alert(alert, error)),
-            Ok(Entry::Refuse { .. } | Entry::Reject { .. }) => return Ok(()),
-            Err(_) => (None, Told::of_unreadable(error)),
+            Ok(SpoolEntry::Accept { alert, .. }) => (Some(&**alert), ParkedNotices::of_alert(alert, error)),
+            Ok(SpoolEntry::Refuse { .. } | SpoolEntry::Reject { .. }) => return Ok(()),
+            Err(_) => (None, ParkedNotices::of_unreadable(error)),
         };
         let now = app.clock.now();
         let id = self.id_of_report(alert.map(|alert| alert.id), record.position);
@@ -41,7 +41,7 @@ impl Spooled {
             errors: vec![told.what.clone()],
             status: ACCEPTED,
         };
-        let trouble = Trouble {
+        let trouble = NoticeTrouble {
             group: format!("spool:{}", told.title),
             title: told.title.to_owned(),
             lines: vec![told.what, told.to_do.to_owned(), kept],
@@ -58,13 +58,13 @@ impl Spooled {
     }
 }
 
-struct Told {
+struct ParkedNotices {
     title: &'static str,
     what: String,
     to_do: &'static str,
 }
 
-impl Told {
+impl ParkedNotices {
     fn of_alert(alert: &Alert, error: &StoreError) -> Self {
         let alert = &alert.alert_data;
         Self {

@@ -6,7 +6,7 @@ use std::collections::{HashMap, VecDeque};
 use alertcast_core::alert::document::{Alert, PricePoint};
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::market::Signal;
-use alertcast_core::store::{Acceptance, IntakeKey};
+use alertcast_core::store::{AlertAcceptance, IntakeKey};
 use alertcast_core::time::Time;
 
 /// Keys remembered: some hours of a busy provider, and a day's named alerts of a quiet one.
@@ -20,7 +20,7 @@ const BY_PRICE: &str = "price_tolerance";
 
 /// What is remembered.
 #[derive(Debug, Default)]
-pub(super) struct Recent {
+pub(super) struct RecentRecords {
     keys: HashMap<String, (AlertId, Time)>,
     /// The keys, the oldest first.
     order: VecDeque<String>,
@@ -28,17 +28,17 @@ pub(super) struct Recent {
     prices: HashMap<ConfigId, Vec<PricePoint>>,
 }
 
-impl Recent {
+impl RecentRecords {
     /// An alert was answered.
-    pub(super) fn note(&mut self, alert: &Alert, keys: &[IntakeKey], acceptance: Acceptance) {
+    pub(super) fn note(&mut self, alert: &Alert, keys: &[IntakeKey], acceptance: AlertAcceptance) {
         let holder = match acceptance {
-            Acceptance::Stored => {
+            AlertAcceptance::Stored => {
                 self.note_price(alert, true);
                 alert.id
             }
             // Which of the keys it holds is not told: only one of one is certain.
-            Acceptance::Duplicate { .. } if keys.len() != 1 => return,
-            Acceptance::Duplicate { of } => of,
+            AlertAcceptance::Duplicate { .. } if keys.len() != 1 => return,
+            AlertAcceptance::Duplicate { of } => of,
         };
         for key in keys {
             if self.keys.insert(key.key.clone(), (holder, key.until)).is_none() {
@@ -64,7 +64,7 @@ impl Recent {
         if let Some(config) = alert.processing.alert_config_id.filter(|_| opens) {
             let point = PricePoint { price: alert.alert_data.price, at: alert.webhook.received_at, accepted };
             let known = self.prices.remove(&config).unwrap_or_default();
-            self.replace_prices(config, &merged(known, &[point]));
+            self.replace_prices(config, &merge_prices(known, &[point]));
         }
     }
 
@@ -81,7 +81,7 @@ impl Recent {
     /// The prices received since then, and those that the store told: newest first.
     pub(super) fn prices(&self, config: ConfigId, since: Time, stored: Vec<PricePoint>) -> Vec<PricePoint> {
         let known = self.prices.get(&config).map_or(&[][..], Vec::as_slice);
-        let mut prices = merged(stored, known);
+        let mut prices = merge_prices(stored, known);
         prices.retain(|point| point.at >= since);
         prices
     }
@@ -94,7 +94,7 @@ impl Recent {
 }
 
 /// Both, each price once, newest first.
-fn merged(mut prices: Vec<PricePoint>, more: &[PricePoint]) -> Vec<PricePoint> {
+fn merge_prices(mut prices: Vec<PricePoint>, more: &[PricePoint]) -> Vec<PricePoint> {
     let fresh: Vec<_> = more.iter().filter(|point| !prices.contains(point)).copied().collect();
     prices.extend(fresh);
     prices.sort_by_key(|point| std::cmp::Reverse(point.at));
@@ -110,12 +110,12 @@ mod tests {
 
     #[test]
     fn keys_are_held_until_their_time_and_the_oldest_go_first() {
-        let mut recent = Recent::default();
-        recent.note(&alert(1, 1), &[key("a", at(10))], Acceptance::Stored);
+        let mut recent = RecentRecords::default();
+        recent.note(&alert(1, 1), &[key("a", at(10))], AlertAcceptance::Stored);
         assert_eq!(recent.holder(&[key("b", at(99)), key("a", at(99))], at(9)), Some(alert_id(1)));
         assert_eq!(recent.holder(&[key("a", at(99))], at(10)), None, "its time is over");
         for n in 0..KEYS_MAX {
-            recent.note(&alert(2, 1), &[key(&n.to_string(), at(10))], Acceptance::Stored);
+            recent.note(&alert(2, 1), &[key(&n.to_string(), at(10))], AlertAcceptance::Stored);
         }
         assert_eq!(recent.holder(&[key("a", at(99))], at(9)), None);
         assert_eq!((recent.keys.len(), recent.order.len()), (KEYS_MAX, KEYS_MAX));
@@ -123,19 +123,19 @@ mod tests {
 
     #[test]
     fn what_another_process_accepted_is_known_by_the_answer() {
-        let mut recent = Recent::default();
-        recent.note(&alert(1, 1), &[key("a", at(10))], Acceptance::Duplicate { of: alert_id(7) });
+        let mut recent = RecentRecords::default();
+        recent.note(&alert(1, 1), &[key("a", at(10))], AlertAcceptance::Duplicate { of: alert_id(7) });
         assert_eq!(recent.holder(&[key("a", at(99))], at(9)), Some(alert_id(7)));
     }
 
     #[test]
     fn prices_are_the_newest_and_those_refused_for_their_price_alone_count() {
-        let mut recent = Recent::default();
+        let mut recent = RecentRecords::default();
         for n in 1..=9 {
             let mut priced = alert(n, 1);
             priced.webhook.received_at = at(i64::from(n));
             priced.alert_data.price = price(f64::from(n));
-            recent.note(&priced, &[], Acceptance::Stored);
+            recent.note(&priced, &[], AlertAcceptance::Stored);
         }
         let mut refused = alert(10, 1);
         refused.webhook.received_at = at(10);

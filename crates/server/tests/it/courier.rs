@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use alertcast_core::conformance::fixtures::{self, at};
 use alertcast_core::conformance::scene::set;
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, Facts, MessageKind};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageFacts, MessageKind};
 use alertcast_core::money::Count;
 use bson::{Bson, doc};
-use telegram_sim::{Fault, FaultAction};
+use telegram_sim::{FaultAction, InjectedFault};
 
 use self::post::{Post, Setup, chat, entry, exit, replacement};
 
@@ -147,7 +147,7 @@ async fn an_exit_that_told_its_entry_in_vain_tells_it_again() {
     let post = Post::open().await;
     post.put(&[fixtures::alert(1, 1), fixtures::alert(9, 1)], &[entry(1, 1), exit(9, 1, 1)]).await;
     post.clock.advance(Duration::from_secs(10));
-    post.sim.inject_fault(Fault::new(FaultAction::ErrorBefore { status: 502 }).times(1));
+    post.sim.inject_fault(InjectedFault::new(FaultAction::ErrorBefore { status: 502 }).times(1));
     let courier = post.start();
     post.until_messages(1, MINUTE).await;
     let text = &post.texts(1)[0];
@@ -191,12 +191,13 @@ async fn a_last_look_keeps_messages_from_those_who_may_not_get_them() {
 async fn the_operators_hear_in_their_group() {
     let post = Post::open().await;
     post.sim.start_chat_as(1, -77, telegram_sim::ChatKind::Group, None);
-    let facts = Facts::Operator { title: "Alert refused".to_owned(), lines: vec!["<why>".to_owned()], test: false };
+    let facts =
+        MessageFacts::Operator { title: "Alert refused".to_owned(), lines: vec!["<why>".to_owned()], test: false };
     let said = Delivery { to: "-77".to_owned(), facts, ..fixtures::operator(MessageKind::Operator, 1, 1) };
     let more = Delivery {
         to: "-77".to_owned(),
         due_at: at(300),
-        facts: Facts::OperatorMore { title: "Alert refused".to_owned(), count: Count(4) },
+        facts: MessageFacts::OperatorMore { title: "Alert refused".to_owned(), count: Count(4) },
         ..fixtures::operator(MessageKind::OperatorMore, 1, 1)
     };
     post.put(&[], &[said, more]).await;

@@ -10,7 +10,7 @@ use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::json;
-use telegram_sim::{Fault, FaultAction, FreezeScope};
+use telegram_sim::{FaultAction, FreezeScope, InjectedFault};
 use tower::ServiceExt as _;
 
 use crate::harness::app::START;
@@ -163,7 +163,7 @@ async fn counts_rise_with_what_happens() {
         assert_eq!(before.value(at_zero), 0.0, "{at_zero}");
     }
     let freeze = FaultAction::TooManyRequests { retry_after: 2, scope: FreezeScope::Chat };
-    app.sim.inject_fault(Fault::new(freeze).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(freeze).chat(chat(2)).times(1));
     let entry = with(alert(1, "BUY", 100.0), json!({"alert_id": "one"}));
     let id = app.accept(entry.clone()).await;
     app.quiet().await;

@@ -4,10 +4,10 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use alertcast::app::App;
-use alertcast::running::{self, Running};
+use alertcast::running::{self, RunningProgram};
 use alertcast::settings::Settings;
-use alertcast_core::store::{Collection, Documents as _, Write};
-use alertcast_sqlite::Options;
+use alertcast_core::store::{Collection, DocumentStore as _, DocumentWrite};
+use alertcast_sqlite::SqliteOptions;
 use serde_json::json;
 
 use crate::support::{Answer, House, Post};
@@ -35,7 +35,7 @@ async fn until_readyz(house: &House, status: u16) {
     tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("/readyz is never {status}"));
 }
 
-async fn stop(house: &House, running: Running) {
+async fn stop(house: &House, running: RunningProgram) {
     let ticking = async {
         loop {
             house.clock.advance(Duration::from_millis(100));
@@ -50,7 +50,7 @@ async fn stop(house: &House, running: Running) {
 
 #[tokio::test]
 async fn a_full_disk_turns_it_red_and_room_turns_it_green_without_a_restart() {
-    let house = House::over_with(&Options { pages_max: Some(400), ..Options::default() }, settings).await;
+    let house = House::over_with(&SqliteOptions { pages_max: Some(400), ..SqliteOptions::default() }, settings).await;
     let app: App = house.app.clone();
     let running = running::start(app).await.unwrap();
     page(&house, "/readyz").await.assert(200);
@@ -75,7 +75,7 @@ async fn a_full_disk_turns_it_red_and_room_turns_it_green_without_a_restart() {
     // Somebody makes room.
     for id in &accepted {
         let id = id.parse().unwrap();
-        house.store.write(vec![Write::Delete { collection: Collection::Alerts, id }]).await.unwrap();
+        house.store.write(vec![DocumentWrite::Delete { collection: Collection::Alerts, id }]).await.unwrap();
     }
     until_readyz(&house, 200).await;
     Post::buy(json!({"n": -2, "padding": "x".repeat(30_000)})).send(&house).await.assert(202);
@@ -85,7 +85,7 @@ async fn a_full_disk_turns_it_red_and_room_turns_it_green_without_a_restart() {
 
 #[tokio::test]
 async fn a_disk_that_is_full_at_the_start_is_found_without_an_alert() {
-    let house = House::over_with(&Options::default(), settings).await;
+    let house = House::over_with(&SqliteOptions::default(), settings).await;
     let stall = house.store.stall_for_tests();
     let running = running::start(house.app.clone()).await.unwrap();
     until_readyz(&house, 503).await;
@@ -98,7 +98,7 @@ async fn a_disk_that_is_full_at_the_start_is_found_without_an_alert() {
 #[tokio::test]
 async fn what_does_not_keep_alerts_out_stands_in_its_body_and_leaves_it_green() {
     let house = House::new().await;
-    let condition = alertcast::degraded::Condition::UnreadableDocuments;
+    let condition = alertcast::degraded::TroubleKind::UnreadableDocuments;
     house.app.degraded.set(condition, "users", "1 document of users cannot be read: 65f0");
     let page = page(&house, "/readyz").await.assert(200);
     let expected = json!([{

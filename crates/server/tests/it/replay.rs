@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use alertcast::clock::Clock as _;
-use alertcast::replay::{Options, Recorded, Report, rehearse};
-use alertcast_core::config::ConfigStatus;
+use alertcast::replay::{RecordedRequest, ReplayOptions, ReplayReport, rehearse};
+use alertcast_core::alert_configuration::ConfigStatus;
 use alertcast_core::conformance::fixtures::{config_id, user_id};
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::{Delivery, MessageKind};
 use alertcast_core::figures;
 use alertcast_core::id::UserId;
-use alertcast_core::limiter::Limits;
-use alertcast_core::matching::job::Outlets;
+use alertcast_core::limiter::SendLimits;
+use alertcast_core::matching::job::MessageChannels;
 use alertcast_core::money::Count;
 use alertcast_core::trade::document::TradeStatus;
 use alertcast_core::user::RiskLevel;
@@ -64,10 +64,10 @@ fn script() -> Vec<Value> {
     ]
 }
 
-fn options(app: &App) -> Options {
-    Options {
-        outlets: Outlets { default_bot: Some("101".to_owned()), mail_shards: 0, entry_deadline: None },
-        limits: Limits {
+fn options(app: &App) -> ReplayOptions {
+    ReplayOptions {
+        outlets: MessageChannels { default_bot: Some("101".to_owned()), mail_shards: 0, entry_deadline: None },
+        limits: SendLimits {
             bot_per_second: 30.try_into().unwrap(),
             chat_per_second: 1.try_into().unwrap(),
             group_per_minute: 20.try_into().unwrap(),
@@ -142,7 +142,7 @@ async fn every_way_out_comes_to_what_the_running_program_made_of_it() {
     assert_eq!((report.alerts.accepted, report.alerts.refused), (books.alerts.len() - refused, refused));
     let mut ended = 0;
     for user in (1..=6).map(user_id) {
-        let options = Options { user: Some(user), ..all.clone() };
+        let options = ReplayOptions { user: Some(user), ..all.clone() };
         let story = rehearse(&audience, &recorded, &options).unwrap().user.unwrap();
         let mut lines: Vec<String> = story.lines.into_iter().flat_map(|line| line.trades).collect();
         lines.sort();
@@ -159,11 +159,11 @@ async fn every_way_out_comes_to_what_the_running_program_made_of_it() {
 }
 
 /// Plays a script in the running program; what was recorded of it, with its first alert sent again.
-async fn played(app: &mut App, script: Vec<Value>) -> Vec<Recorded> {
+async fn played(app: &mut App, script: Vec<Value>) -> Vec<RecordedRequest> {
     let mut recorded = Vec::new();
     for body in script {
         let body = app.named(body);
-        let record = |app: &App| Recorded {
+        let record = |app: &App| RecordedRequest {
             line: recorded.len() as u64 + 1,
             received_at: Some(app.clock.now()),
             query: String::new(),
@@ -179,7 +179,7 @@ async fn played(app: &mut App, script: Vec<Value>) -> Vec<Recorded> {
         app.advance(HOUR);
     }
     // The first once more, as TradingView resends it.
-    let again = Recorded { line: 99, received_at: Some(app.clock.now()), ..recorded[0].clone() };
+    let again = RecordedRequest { line: 99, received_at: Some(app.clock.now()), ..recorded[0].clone() };
     let reply = app.sender().text(String::from_utf8(again.body.clone()).unwrap()).await.unwrap();
     assert_eq!(reply.status, 200, "{}", reply.body);
     recorded.push(again);
@@ -200,12 +200,12 @@ fn verdicts(books: &Books, config: u32) -> BTreeMap<&'static str, usize> {
 }
 
 #[track_caller]
-fn assert_same(report: &Report, books: &Books) {
+fn assert_same(report: &ReplayReport, books: &Books) {
     let count = |status: TradeStatus| books.trades.values().filter(|trade| trade.status == status).count();
     let trades = &report.trades;
     assert_eq!(trades.opened, books.trades.len());
     assert_eq!(
-        (trades.replaced, trades.still_open, trades.ended()),
+        (trades.replaced, trades.still_open, trades.count_ended()),
         (
             count(TradeStatus::Replaced),
             count(TradeStatus::Open),
@@ -260,14 +260,14 @@ async fn a_part_of_the_alerts_or_one_subscriber_can_be_looked_at() {
     let recorded = played(&mut app, script()).await;
     let audience = app.parts.audience.with(Clone::clone);
     let all = options(&app);
-    let of_two = Options { config: Some(config_id(2)), ..all.clone() };
+    let of_two = ReplayOptions { config: Some(config_id(2)), ..all.clone() };
     let report = rehearse(&audience, &recorded, &of_two).unwrap();
     assert_eq!((report.alerts.accepted, report.alerts.left_out), (4, 9));
     assert_eq!(report.configurations.len(), 1);
     let (from, to) = (recorded[5].received_at, recorded[8].received_at);
-    let report = rehearse(&audience, &recorded, &Options { from, to, ..all.clone() }).unwrap();
+    let report = rehearse(&audience, &recorded, &ReplayOptions { from, to, ..all.clone() }).unwrap();
     assert_eq!((report.alerts.accepted, report.alerts.left_out), (3, 10));
-    let report = rehearse(&audience, &recorded, &Options { user: Some(user_id(4)), ..all }).unwrap();
+    let report = rehearse(&audience, &recorded, &ReplayOptions { user: Some(user_id(4)), ..all }).unwrap();
     let story = report.user.unwrap().lines;
     let told: Vec<_> = story.iter().take(3).map(|line| (line.line, line.verdict, line.trades.join("; "))).collect();
     assert_eq!(told[0], (1, "sent", "trade #1 opens: BUY at 100".to_owned()));
@@ -281,7 +281,7 @@ async fn sending_takes_as_long_as_telegrams_limits_make_it() {
     let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=300, 1);
     let app = App::start(world).await;
     let audience = app.parts.audience.with(Clone::clone);
-    let one = |line: u64, price: f64| Recorded {
+    let one = |line: u64, price: f64| RecordedRequest {
         line,
         received_at: Some(START),
         query: String::new(),

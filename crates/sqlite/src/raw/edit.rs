@@ -6,31 +6,31 @@ use std::cmp::Ordering;
 use bson::Bson;
 
 use super::{
-    BOOLEAN, DATE, DOCUMENT, DOUBLE, EMPTY, Element, INT32, INT64, OBJECT_ID, Paths, Value, elements, lookup, packed,
-    split,
+    BOOLEAN, DATE, DOCUMENT, DOUBLE, EMPTY, INT32, INT64, OBJECT_ID, PathSet, RawElement, RawValue, elements, lookup,
+    pack_value, split,
 };
-use crate::fault::{Fault, Result};
+use crate::error::{SqliteError, SqliteResult};
 
 /// Changes to one document, by dotted paths.
 #[derive(Debug, Default)]
-pub(crate) struct Edit {
-    changes: Vec<(Cow<'static, str>, Option<New>)>,
+pub(crate) struct RawEdit {
+    changes: Vec<(Cow<'static, str>, Option<NewValue>)>,
 }
 
 /// A new value.
 #[derive(Debug)]
-enum New {
+enum NewValue {
     Small(Bson),
     /// A document or a list, as its type and its bytes: packed where the edit is made, which is not on the writer's
     /// thread.
     Packed(u8, Vec<u8>),
 }
 
-impl From<Bson> for New {
+impl From<Bson> for NewValue {
     fn from(value: Bson) -> Self {
         match value {
             value @ (Bson::Document(_) | Bson::Array(_)) => {
-                let (kind, bytes) = packed(value);
+                let (kind, bytes) = pack_value(value);
                 Self::Packed(kind, bytes)
             }
             small => Self::Small(small),
@@ -38,13 +38,13 @@ impl From<Bson> for New {
     }
 }
 
-impl Edit {
+impl RawEdit {
     pub(crate) fn new() -> Self {
         Self::default()
     }
 
     pub(crate) fn set(&mut self, path: impl Into<Cow<'static, str>>, value: impl Into<Bson>) {
-        self.changes.push((path.into(), Some(New::from(value.into()))));
+        self.changes.push((path.into(), Some(NewValue::from(value.into()))));
     }
 
     pub(crate) fn set_some(&mut self, path: &'static str, value: Option<impl Into<Bson>>) {
@@ -58,18 +58,18 @@ impl Edit {
     }
 
     /// Whether it may change one of these paths.
-    pub(crate) fn may_meet(&self, paths: &Paths) -> bool {
+    pub(crate) fn may_meet(&self, paths: &PathSet) -> bool {
         self.changes.iter().any(|(path, _)| paths.may_meet(path))
     }
 
     /// The document with the changes made. New fields go to the end, in the order of their names (indexes of a list: of
     /// their numbers), as MongoDB has it.
-    pub(crate) fn apply(&self, document: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn apply(&self, document: &[u8]) -> SqliteResult<Vec<u8>> {
         if let Some(new) = self.overwritten(document) {
             return Ok(new);
         }
-        let mut steps: Vec<Step<'_>> =
-            self.changes.iter().map(|(path, value)| Step { path, value: value.as_ref() }).collect();
+        let mut steps: Vec<EditStep<'_>> =
+            self.changes.iter().map(|(path, value)| EditStep { path, value: value.as_ref() }).collect();
         // Steadily: of two changes of one path the later one holds.
         steps.sort_by(|a, b| compare_paths(a.path, b.path));
         let mut out = Vec::with_capacity(document.len() + 128);
@@ -86,7 +86,7 @@ impl Edit {
             // The value is a part of the document.
             let at = old.bytes.as_ptr().addr() - document.as_ptr().addr();
             let place = new.get_mut(at..at + old.bytes.len())?;
-            let Some(New::Small(value)) = value else { return None };
+            let Some(NewValue::Small(value)) = value else { return None };
             match (old.kind, value) {
                 (INT32, Bson::Int32(number)) => place.copy_from_slice(&number.to_le_bytes()),
                 (INT64, Bson::Int64(number)) => place.copy_from_slice(&number.to_le_bytes()),
@@ -101,12 +101,12 @@ impl Edit {
 
 /// A change: a value for a path, or none.
 #[derive(Debug, Clone, Copy)]
-struct Step<'a> {
+struct EditStep<'a> {
     path: &'a str,
-    value: Option<&'a New>,
+    value: Option<&'a NewValue>,
 }
 
-impl<'a> Step<'a> {
+impl<'a> EditStep<'a> {
     /// The path's part at this depth of bytes, and where the next one begins.
     fn part(&self, depth: usize) -> (&'a str, Option<usize>) {
         let (head, rest) = split(&self.path[depth..]);
@@ -130,7 +130,7 @@ fn compare_paths(a: &str, b: &str) -> Ordering {
 }
 
 /// The steps stand in groups by their part at `depth`.
-fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[Step<'_>], depth: usize) -> Result<()> {
+fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[EditStep<'_>], depth: usize) -> SqliteResult<()> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
     // A bit for each group that has met its field. The groups of one document are few; those above 64 are looked for.
@@ -155,13 +155,13 @@ fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[Step<'_>], depth: usize) ->
         }
     }
     out.push(0);
-    let length = i32::try_from(out.len() - start).map_err(|_| Fault::corrupt("a document is too large"))?;
+    let length = i32::try_from(out.len() - start).map_err(|_| SqliteError::corrupt("a document is too large"))?;
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     Ok(())
 }
 
 /// The steps by the field that they concern.
-fn groups<'s, 'a>(steps: &'s [Step<'a>], depth: usize) -> impl Iterator<Item = &'s [Step<'a>]> {
+fn groups<'s, 'a>(steps: &'s [EditStep<'a>], depth: usize) -> impl Iterator<Item = &'s [EditStep<'a>]> {
     steps.chunk_by(move |a, b| a.part(depth).0 == b.part(depth).0)
 }
 
@@ -169,15 +169,15 @@ fn groups<'s, 'a>(steps: &'s [Step<'a>], depth: usize) -> impl Iterator<Item = &
 fn write_field(
     out: &mut Vec<u8>,
     key: &[u8],
-    present: Option<Element<'_>>,
-    steps: &[Step<'_>],
+    present: Option<RawElement<'_>>,
+    steps: &[EditStep<'_>],
     depth: usize,
-) -> Result<()> {
+) -> SqliteResult<()> {
     if let Some(whole) = steps.iter().rev().find(|step| step.part(depth).1.is_none()) {
         match whole.value {
             None => {}
-            Some(New::Small(value)) => push_element(out, key, value),
-            Some(New::Packed(kind, bytes)) => {
+            Some(NewValue::Small(value)) => push_element(out, key, value),
+            Some(NewValue::Packed(kind, bytes)) => {
                 push_key(out, *kind, key);
                 out.extend_from_slice(bytes);
             }
@@ -194,7 +194,7 @@ fn write_field(
         }
         return Ok(());
     }
-    let value = nested.map_or(Value { kind: DOCUMENT, bytes: EMPTY }, |element| element.value);
+    let value = nested.map_or(RawValue { kind: DOCUMENT, bytes: EMPTY }, |element| element.value);
     push_key(out, value.kind, key);
     edit(out, value.bytes, steps, deeper)
 }
@@ -237,7 +237,7 @@ fn push_element(out: &mut Vec<u8>, key: &[u8], value: &Bson) {
 }
 
 fn push_any(out: &mut Vec<u8>, key: &[u8], value: &Bson) {
-    let (kind, bytes) = packed(value.clone());
+    let (kind, bytes) = pack_value(value.clone());
     push_key(out, kind, key);
     out.extend_from_slice(&bytes);
 }
@@ -249,7 +249,7 @@ mod tests {
     use super::*;
 
     fn edited(document: &Document, changes: &[(&str, Option<Bson>)]) -> Document {
-        let mut edit = Edit::new();
+        let mut edit = RawEdit::new();
         for (path, value) in changes {
             match value {
                 Some(value) => edit.set((*path).to_owned(), value.clone()),

@@ -4,37 +4,37 @@ use alertcast_core::alert::document::Alert;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::AlertId;
 use alertcast_core::reading;
-use alertcast_core::store::{IntakeKey, Notice, RejectedWebhook, Result as StoreResult, StoreError};
+use alertcast_core::store::{IntakeKey, OperatorNotice, RejectedWebhook, StoreError, StoreResult};
 use alertcast_core::time::Time;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Entry;
-use crate::fault::Result;
+use super::SpoolEntry;
+use crate::error::SqliteResult;
 use crate::rows::encode;
 
 /// An entry as its row.
-pub(super) struct Row {
+pub(super) struct SpoolRow {
     pub(super) kind: &'static str,
     pub(super) body: Vec<u8>,
     /// Of an accepted alert: its id, its keys, and when they are claimed.
     pub(super) claim: Option<(AlertId, Vec<IntakeKey>, Time)>,
 }
 
-impl Row {
-    pub(super) fn of(entry: &Entry) -> Result<Self> {
+impl SpoolRow {
+    pub(super) fn of(entry: &SpoolEntry) -> SqliteResult<Self> {
         Ok(match entry {
-            Entry::Accept { alert, keys, now, tried } => {
+            SpoolEntry::Accept { alert, keys, now, tried } => {
                 let kept = keys.iter().map(|key| KeptKey { key: key.key.clone(), until: key.until }).collect();
-                let body = encode(&Accepted { alert: (**alert).clone(), keys: kept, now: *now, tried: *tried })?;
+                let body = encode(&AcceptedRow { alert: (**alert).clone(), keys: kept, now: *now, tried: *tried })?;
                 Self { kind: "accept", body, claim: Some((alert.id, keys.clone(), *now)) }
             }
-            Entry::Refuse { alert, notices } => {
-                let body = encode(&Refused { alert: (**alert).clone(), notices: kept(notices) })?;
+            SpoolEntry::Refuse { alert, notices } => {
+                let body = encode(&RefusedRow { alert: (**alert).clone(), notices: keep_notices(notices) })?;
                 Self { kind: "refuse", body, claim: None }
             }
-            Entry::Reject { rejected, notices } => {
-                let body = encode(&Rejected { rejected: (**rejected).clone(), notices: kept(notices) })?;
+            SpoolEntry::Reject { rejected, notices } => {
+                let body = encode(&RejectedRow { rejected: (**rejected).clone(), notices: keep_notices(notices) })?;
                 Self { kind: "reject", body, claim: None }
             }
         })
@@ -42,7 +42,7 @@ impl Row {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Accepted {
+struct AcceptedRow {
     alert: Alert,
     keys: Vec<KeptKey>,
     now: Time,
@@ -50,13 +50,13 @@ struct Accepted {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Refused {
+struct RefusedRow {
     alert: Alert,
     notices: Vec<KeptNotice>,
 }
 
 #[derive(Serialize, Deserialize)]
-struct Rejected {
+struct RejectedRow {
     rejected: RejectedWebhook,
     notices: Vec<KeptNotice>,
 }
@@ -73,28 +73,28 @@ struct KeptNotice {
     more: Delivery,
 }
 
-fn kept(notices: &[Notice]) -> Vec<KeptNotice> {
+fn keep_notices(notices: &[OperatorNotice]) -> Vec<KeptNotice> {
     notices.iter().map(|notice| KeptNotice { first: notice.first.clone(), more: notice.more.clone() }).collect()
 }
 
 /// The entry of a row.
-pub(super) fn decode(kind: &str, body: &[u8]) -> StoreResult<Entry> {
+pub(super) fn decode(kind: &str, body: &[u8]) -> StoreResult<SpoolEntry> {
     let told = |notices: Vec<KeptNotice>| {
-        notices.into_iter().map(|KeptNotice { first, more }| Notice { first, more }).collect::<Vec<_>>()
+        notices.into_iter().map(|KeptNotice { first, more }| OperatorNotice { first, more }).collect::<Vec<_>>()
     };
     match kind {
         "accept" => {
-            let Accepted { alert, keys, now, tried } = body_of(body)?;
+            let AcceptedRow { alert, keys, now, tried } = body_of(body)?;
             let keys = keys.into_iter().map(|KeptKey { key, until }| IntakeKey { key, until }).collect();
-            Ok(Entry::Accept { alert: Box::new(alert), keys, now, tried })
+            Ok(SpoolEntry::Accept { alert: Box::new(alert), keys, now, tried })
         }
         "refuse" => {
-            let Refused { alert, notices } = body_of(body)?;
-            Ok(Entry::Refuse { alert: Box::new(alert), notices: told(notices) })
+            let RefusedRow { alert, notices } = body_of(body)?;
+            Ok(SpoolEntry::Refuse { alert: Box::new(alert), notices: told(notices) })
         }
         "reject" => {
-            let Rejected { rejected, notices } = body_of(body)?;
-            Ok(Entry::Reject { rejected: Box::new(rejected), notices: told(notices) })
+            let RejectedRow { rejected, notices } = body_of(body)?;
+            Ok(SpoolEntry::Reject { rejected: Box::new(rejected), notices: told(notices) })
         }
         other => Err(StoreError::Corrupt(format!("spool: {other:?} is no kind of record"))),
     }

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, finished, opening, people, sent};
+use alertcast_core::conformance::scene::{TELEGRAM, finish_commit, opening_commit, people, sent_outcome};
 use alertcast_core::delivery::{Channel, DeliveryState};
 use alertcast_core::store::{
-    AttemptRecord, Collection, Documents, Fence, Intake, Leases, Outbox, QuotaChange, StoreError, Work,
+    AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, LeaseFence, LeaseStore, ProcessorStore,
+    QuotaChange, StoreError,
 };
 use alertcast_sqlite::SqliteStore;
 use rusqlite::Connection;
@@ -56,18 +57,18 @@ async fn offers(store: Arc<SqliteStore>, first: u32) {
 }
 
 /// One alert after the other, each to all users in two chunks.
-async fn chunks(store: &SqliteStore, work: &Fence, first: u32) {
+async fn chunks(store: &SqliteStore, work: &LeaseFence, first: u32) {
     for by in first.. {
         store.accept_alert(alert(by, 1), vec![own_key(by)], at(0)).await.unwrap();
         say(&format!("accepted {by}"));
         let half = USERS / 2;
         for users in [1..=half, half + 1..=USERS] {
             let (first_user, last_user) = (*users.start(), *users.end());
-            let mut chunk = opening(work, by, 1, users.clone(), TELEGRAM);
+            let mut chunk = opening_commit(work, by, 1, users.clone(), TELEGRAM);
             chunk.open_seen = None;
             chunk.cursor_seen = (first_user > 1).then(|| user_id(first_user - 1));
             chunk.quotas = quotas(store, users).await;
-            let chunk = if last_user == USERS { finished(chunk, at(1)) } else { chunk };
+            let chunk = if last_user == USERS { finish_commit(chunk, at(1)) } else { chunk };
             store.commit(chunk).await.unwrap();
             say(&format!("chunk {by} {first_user} {last_user}"));
         }
@@ -85,13 +86,13 @@ async fn quotas(store: &SqliteStore, users: std::ops::RangeInclusive<u32>) -> Ve
     changed.collect()
 }
 
-async fn deliveries(store: Arc<SqliteStore>, bot: Fence) {
+async fn deliveries(store: Arc<SqliteStore>, bot: LeaseFence) {
     let now = at(1_000_000);
     store.recover(&bot, now).await.unwrap();
     loop {
         let due: Vec<_> = store.due(BOT, now, 10).await.unwrap().iter().map(|delivery| delivery.id).collect();
         let taken = store.take(&bot, &due, now).await.unwrap().taken;
-        let records = taken.iter().map(|taken| AttemptRecord { delivery: taken.delivery.id, outcome: sent(1) });
+        let records = taken.iter().map(|taken| AttemptRecord { delivery: taken.delivery.id, outcome: sent_outcome(1) });
         store.record_attempts(&bot, records.collect(), now).await.unwrap();
         for delivery in taken {
             say(&format!("sent {}", delivery.delivery.id));
@@ -159,7 +160,7 @@ async fn check(store: &SqliteStore, line: &str) {
 async fn check_counters(store: &SqliteStore) {
     let trades = store.count(Collection::Trades).await.unwrap();
     assert_eq!(trades % u64::from(USERS / 2), 0, "chunks are whole");
-    let config: alertcast_core::config::AlertConfiguration =
+    let config: alertcast_core::alert_configuration::AlertConfiguration =
         one(store, Collection::AlertConfigurations, config_id(1).0).await;
     assert_eq!(u64::try_from(config.statistics.total_trades.0), Ok(trades));
     let mut opened = 0;

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use alertcast_core::conformance::fixtures::*;
 use alertcast_core::conformance::scene::people;
-use alertcast_core::store::{Collection, Documents, Intake};
-use alertcast_sqlite::{OpenError, Options, Spool, SpoolOptions, SqliteStore};
+use alertcast_core::store::{AlertIntake, Collection, DocumentStore};
+use alertcast_sqlite::{OpenError, Spool, SpoolOptions, SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -15,7 +15,7 @@ use crate::harness::{FOLDER, child, open};
 #[test]
 fn child_opens() {
     let Ok(folder) = std::env::var(FOLDER) else { return };
-    let answer = SqliteStore::open(Path::new(&folder), &Options::default()).unwrap_err();
+    let answer = SqliteStore::open(Path::new(&folder), &SqliteOptions::default()).unwrap_err();
     assert!(matches!(answer, OpenError::InUse(_)), "{answer}");
     assert!(answer.to_string().contains("in use by another process"), "{answer}");
 }
@@ -48,7 +48,7 @@ fn a_later_schema_is_refused() {
     let dir = TempDir::new().unwrap();
     drop(open(dir.path()));
     database(dir.path()).pragma_update(None, "user_version", 99).unwrap();
-    let answer = SqliteStore::open(dir.path(), &Options::default()).unwrap_err();
+    let answer = SqliteStore::open(dir.path(), &SqliteOptions::default()).unwrap_err();
     assert!(matches!(answer, OpenError::NewerSchema { found: 99, .. }), "{answer}");
 }
 
@@ -57,7 +57,7 @@ fn a_file_that_is_no_database_is_refused() {
     let dir = TempDir::new().unwrap();
     std::fs::write(dir.path().join("alertcast.db"), "no database at all, but long enough to be looked at".repeat(100))
         .unwrap();
-    let answer = SqliteStore::open(dir.path(), &Options::default()).unwrap_err();
+    let answer = SqliteStore::open(dir.path(), &SqliteOptions::default()).unwrap_err();
     assert!(matches!(answer, OpenError::NotOurs { .. }), "{answer}");
     assert!(
         answer.to_string().contains("alertcast.db is no file of Alertcast: it is no SQLite database, or a damaged one"),
@@ -132,7 +132,7 @@ fn what_a_first_start_that_was_cut_off_has_left_is_in_nobodys_way() {
 fn open_file(dir: &Path, name: &str) -> Result<(), OpenError> {
     match name {
         "spool.db" => Spool::open(dir, &SpoolOptions::default()).map(drop),
-        _ => SqliteStore::open(dir, &Options::default()).map(drop),
+        _ => SqliteStore::open(dir, &SqliteOptions::default()).map(drop),
     }
 }
 
@@ -178,7 +178,7 @@ async fn a_damaged_database_is_told_as_such() {
     // All but the first page.
     bytes[4096..].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    let answer = match SqliteStore::open(dir.path(), &Options::default()) {
+    let answer = match SqliteStore::open(dir.path(), &SqliteOptions::default()) {
         Ok(store) => store.page(Collection::Users, None, 1_000).await.unwrap_err().to_string(),
         Err(error) => error.to_string(),
     };

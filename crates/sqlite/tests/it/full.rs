@@ -1,8 +1,10 @@
 //! A full disk: nothing half written, a clear answer, and work goes on by itself once there is room.
 
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::store::{Acceptance, Collection, Documents, Intake, Outbox, RejectedWebhook, StoreError};
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_core::store::{
+    AlertAcceptance, AlertIntake, Collection, DeliveryOutbox, DocumentStore, RejectedWebhook, StoreError,
+};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use tempfile::TempDir;
 
 const PAGES_MAX: u32 = 400;
@@ -22,7 +24,7 @@ fn rejected(n: u32) -> RejectedWebhook {
 #[tokio::test]
 async fn a_full_disk_is_told_and_got_over() {
     let dir = TempDir::new().unwrap();
-    let options = Options { pages_max: Some(PAGES_MAX), ..Options::default() };
+    let options = SqliteOptions { pages_max: Some(PAGES_MAX), ..SqliteOptions::default() };
     let store = SqliteStore::open(dir.path(), &options).unwrap();
     store.accept_alert(alert(1, 1), vec![own_key(1)], at(1)).await.unwrap();
     let mut kept = 0;
@@ -40,7 +42,7 @@ async fn a_full_disk_is_told_and_got_over() {
     // What a full disk refuses is refused again, and the writer lives on.
     assert!(store.reject_webhook(rejected(kept), vec![]).await.is_err());
     while store.purge(at(0), at(10), at(0), 10).await.unwrap() {}
-    assert_eq!(store.accept_alert(alert(2, 1), vec![own_key(2)], at(2)).await, Ok(Acceptance::Stored));
+    assert_eq!(store.accept_alert(alert(2, 1), vec![own_key(2)], at(2)).await, Ok(AlertAcceptance::Stored));
     store.reject_webhook(rejected(kept), vec![]).await.unwrap();
     assert_eq!(store.count(Collection::RejectedWebhooks).await, Ok(1));
 }
@@ -49,7 +51,7 @@ async fn a_full_disk_is_told_and_got_over() {
 #[tokio::test]
 async fn what_does_not_fit_fails_alone_or_with_its_group_but_never_halfway() {
     let dir = TempDir::new().unwrap();
-    let options = Options { pages_max: Some(PAGES_MAX), ..Options::default() };
+    let options = SqliteOptions { pages_max: Some(PAGES_MAX), ..SqliteOptions::default() };
     let store = std::sync::Arc::new(SqliteStore::open(dir.path(), &options).unwrap());
     let stall = store.stall_for_tests();
     let tasks: Vec<_> = (0..120)

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use alertcast_core::conformance::Harness;
+use alertcast_core::conformance::StoreHarness;
 use alertcast_core::store::Store;
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use async_trait::async_trait;
 use tempfile::TempDir;
 
 /// Opens a store with the options that small tests need.
 pub(crate) fn open(dir: &Path) -> SqliteStore {
-    SqliteStore::open(dir, &Options { cache_kib: 4096, readers: 2, ..Options::default() }).unwrap()
+    SqliteStore::open(dir, &SqliteOptions { cache_kib: 4096, readers: 2, ..SqliteOptions::default() }).unwrap()
 }
 
 /// A store's folder, as the suite asks for it.
@@ -31,7 +31,7 @@ impl Folder {
 }
 
 #[async_trait]
-impl Harness for Folder {
+impl StoreHarness for Folder {
     async fn fresh(&self) -> Arc<dyn Store> {
         Arc::new(open(self.folders.lock().unwrap().last().unwrap().path()))
     }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use alertcast_core::conformance::scene::people;
-use alertcast_core::store::{Collection, Documents};
-use alertcast_sqlite::{OpenError, ReadOnly, Soundness, inspect, is_in_use};
+use alertcast_core::store::{Collection, DocumentStore};
+use alertcast_sqlite::{FileSoundness, OpenError, ReadOnly, inspect, is_in_use};
 use tempfile::TempDir;
 
 use crate::harness::open;
 
-fn look(dir: &Path, stop: bool) -> Result<alertcast_sqlite::Inspection, OpenError> {
+fn look(dir: &Path, stop: bool) -> Result<alertcast_sqlite::DatabaseInspection, OpenError> {
     inspect(dir, &Arc::new(AtomicBool::new(stop)))
 }
 
@@ -24,7 +24,7 @@ async fn what_is_committed_is_read_beside_the_program_and_after_it() {
     let beside = ReadOnly::open(dir.path()).unwrap();
     assert_eq!(beside.count(Collection::Users).await, Ok(3));
     assert_eq!(beside.page(Collection::Users, None, 10).await, store.page(Collection::Users, None, 10).await);
-    assert_eq!(look(dir.path(), false).unwrap().soundness, Soundness::Sound);
+    assert_eq!(look(dir.path(), false).unwrap().soundness, FileSoundness::Sound);
     let users = store.page(Collection::Users, None, 10).await;
     drop(store);
     assert!(!is_in_use(dir.path()).unwrap());
@@ -33,7 +33,7 @@ async fn what_is_committed_is_read_beside_the_program_and_after_it() {
     let after = ReadOnly::open(dir.path()).unwrap();
     assert_eq!(after.page(Collection::Users, None, 10).await, users);
     let found = look(dir.path(), false).unwrap();
-    assert_eq!((found.schema, &found.soundness), (found.schema_known, &Soundness::Sound));
+    assert_eq!((found.schema, &found.soundness), (found.schema_known, &FileSoundness::Sound));
     assert_eq!(found.bytes, dir.path().join("alertcast.db").metadata().unwrap().len());
 }
 
@@ -70,13 +70,13 @@ async fn damage_is_told_and_a_check_can_be_stopped() {
     let store = open(dir.path());
     store.write(people(2_000, 1)).await.unwrap();
     drop(store);
-    assert_eq!(look(dir.path(), true).unwrap().soundness, Soundness::Unfinished);
+    assert_eq!(look(dir.path(), true).unwrap().soundness, FileSoundness::Unfinished);
     let path = dir.path().join("alertcast.db");
     let mut bytes = std::fs::read(&path).unwrap();
     let half = bytes.len() / 2;
     bytes[half..].fill(0xa5);
     std::fs::write(&path, bytes).unwrap();
-    assert!(matches!(look(dir.path(), false).unwrap().soundness, Soundness::Broken(lines) if !lines.is_empty()));
+    assert!(matches!(look(dir.path(), false).unwrap().soundness, FileSoundness::Broken(lines) if !lines.is_empty()));
 }
 
 #[test]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use alertcast_core::conformance::fixtures::*;
 use alertcast_core::conformance::scene::{insert, people};
-use alertcast_core::store::{Acceptance, Collection, Documents, Intake, StoreError};
+use alertcast_core::store::{AlertAcceptance, AlertIntake, Collection, DocumentStore, StoreError};
 use alertcast_sqlite::SqliteStore;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
 use crate::harness::open;
 
-async fn accept(store: &SqliteStore, n: u32) -> Result<Acceptance, StoreError> {
+async fn accept(store: &SqliteStore, n: u32) -> Result<AlertAcceptance, StoreError> {
     store.accept_alert(alert(n, 1), vec![own_key(n)], at(i64::from(n))).await
 }
 
@@ -28,10 +28,10 @@ async fn an_alert_whose_sender_has_given_up_is_not_written() {
     let given_up = timeout(Duration::from_millis(50), accept(&store, 1)).await;
     assert!(given_up.is_err(), "the writer is stalled");
     drop(stall);
-    assert_eq!(accept(&store, 2).await, Ok(Acceptance::Stored));
+    assert_eq!(accept(&store, 2).await, Ok(AlertAcceptance::Stored));
     assert!(!is_kept(&store, 1).await);
     assert!(is_kept(&store, 2).await);
-    assert_eq!(accept(&store, 1).await, Ok(Acceptance::Stored), "its key is free");
+    assert_eq!(accept(&store, 1).await, Ok(AlertAcceptance::Stored), "its key is free");
 }
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn what_fails_takes_nothing_of_its_group_with_it() {
                 match n % 4 {
                     0 => store.write(vec![insert(Collection::Users, &user(1))]).await.is_err(),
                     1 => store.write(vec![insert(Collection::Users, &user(n))]).await.is_ok() || n == 1,
-                    _ => accept(&store, n).await == Ok(Acceptance::Stored),
+                    _ => accept(&store, n).await == Ok(AlertAcceptance::Stored),
                 }
             })
         })

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::conformance::fixtures::*;
-use alertcast_core::store::{Acceptance, RejectedWebhook, StoreError};
-use alertcast_sqlite::{Entry, OpenError, SPOOL, Spool, SpoolContent, SpoolOptions};
+use alertcast_core::store::{AlertAcceptance, RejectedWebhook, StoreError};
+use alertcast_sqlite::{OpenError, SPOOL, Spool, SpoolContent, SpoolEntry, SpoolOptions};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -19,11 +19,11 @@ fn open(dir: &Path) -> Spool {
     Spool::open(dir, &SpoolOptions::default()).unwrap()
 }
 
-fn accept(n: u32) -> Entry {
-    Entry::Accept { alert: Box::new(alert(n, 1)), keys: vec![own_key(n)], now: at(0), tried: n.is_multiple_of(2) }
+fn accept(n: u32) -> SpoolEntry {
+    SpoolEntry::Accept { alert: Box::new(alert(n, 1)), keys: vec![own_key(n)], now: at(0), tried: n.is_multiple_of(2) }
 }
 
-fn reject(n: u32, bytes: usize) -> Entry {
+fn reject(n: u32, bytes: usize) -> SpoolEntry {
     let rejected = RejectedWebhook {
         id: oid(14, 0, n),
         received_at: at(0),
@@ -33,17 +33,17 @@ fn reject(n: u32, bytes: usize) -> Entry {
         errors: vec!["what it is".to_owned()],
         status: 400,
     };
-    Entry::Reject { rejected: Box::new(rejected), notices: vec![notice(1, n)] }
+    SpoolEntry::Reject { rejected: Box::new(rejected), notices: vec![notice(1, n)] }
 }
 
-async fn entries(spool: &Spool) -> Vec<Entry> {
+async fn entries(spool: &Spool) -> Vec<SpoolEntry> {
     spool.oldest(100_000).await.unwrap().into_iter().map(|record| record.entry.unwrap()).collect()
 }
 
 /// The numbers of the accepted alerts, in order.
 async fn numbers(spool: &Spool) -> Vec<u32> {
-    let of = |entry: Entry| match entry {
-        Entry::Accept { alert, .. } => number(alert.id.0),
+    let of = |entry: SpoolEntry| match entry {
+        SpoolEntry::Accept { alert, .. } => number(alert.id.0),
         other => panic!("{other:?}"),
     };
     entries(spool).await.into_iter().map(of).collect()
@@ -52,21 +52,21 @@ async fn numbers(spool: &Spool) -> Vec<u32> {
 #[tokio::test]
 async fn everything_comes_back_as_it_was_and_in_order() {
     let dir = TempDir::new().unwrap();
-    let refuse = Entry::Refuse { alert: Box::new(refused(3, 1, &["price"])), notices: vec![notice(1, 2)] };
+    let refuse = SpoolEntry::Refuse { alert: Box::new(refused_alert(3, 1, &["price"])), notices: vec![notice(1, 2)] };
     let given = vec![accept(2), refuse, reject(4, 10), accept(1)];
     let spool = open(dir.path());
     for entry in &given {
-        assert_eq!(spool.append(entry.clone()).await, Ok(Acceptance::Stored));
+        assert_eq!(spool.append(entry.clone()).await, Ok(AlertAcceptance::Stored));
     }
-    assert_eq!((entries(&spool).await, spool.waiting()), (given.clone(), 4));
+    assert_eq!((entries(&spool).await, spool.count_waiting()), (given.clone(), 4));
     let first = spool.oldest(1).await.unwrap().remove(0);
     assert_eq!(first.entry.as_ref(), Ok(&given[0]));
     drop(spool);
     let spool = open(dir.path());
-    assert_eq!((entries(&spool).await, spool.waiting()), (given.clone(), 4));
+    assert_eq!((entries(&spool).await, spool.count_waiting()), (given.clone(), 4));
     spool.remove(vec![first.position]).await.unwrap();
     spool.remove(vec![first.position]).await.unwrap();
-    assert_eq!((entries(&spool).await, spool.waiting()), (given[1..].to_vec(), 3));
+    assert_eq!((entries(&spool).await, spool.count_waiting()), (given[1..].to_vec(), 3));
     assert_eq!(spool.recount().await, Ok(3));
 }
 
@@ -89,7 +89,7 @@ async fn of_alerts_with_a_common_key_one_is_kept_until_its_time_is_over_or_it_is
     let spool = Arc::new(open(dir.path()));
     let offer = |n: u32, until: i64, now: i64| {
         let (alert, keys) = (Box::new(alert(n, 1)), vec![own_key(n), key("shared", at(until))]);
-        Entry::Accept { alert, keys, now: at(now), tried: false }
+        SpoolEntry::Accept { alert, keys, now: at(now), tried: false }
     };
     let rivals: Vec<_> = (1..=20)
         .map(|n| {
@@ -104,12 +104,12 @@ async fn of_alerts_with_a_common_key_one_is_kept_until_its_time_is_over_or_it_is
     let kept = numbers(&spool).await;
     assert_eq!(kept.len(), 1);
     let of = alert_id(kept[0]);
-    assert_eq!(answers.iter().filter(|answer| **answer == Acceptance::Duplicate { of }).count(), 19);
-    assert_eq!(spool.append(offer(kept[0], 10, 0)).await, Ok(Acceptance::Stored), "the same again");
-    assert_eq!(spool.waiting(), 1);
+    assert_eq!(answers.iter().filter(|answer| **answer == AlertAcceptance::Duplicate { of }).count(), 19);
+    assert_eq!(spool.append(offer(kept[0], 10, 0)).await, Ok(AlertAcceptance::Stored), "the same again");
+    assert_eq!(spool.count_waiting(), 1);
     assert_eq!(spool.holder(&[key("shared", at(0))], at(9)).await, Ok(Some(of)));
     assert_eq!(spool.holder(&[key("shared", at(0))], at(10)).await, Ok(None));
-    assert_eq!(spool.append(offer(30, 20, 10)).await, Ok(Acceptance::Stored), "its time is over");
+    assert_eq!(spool.append(offer(30, 20, 10)).await, Ok(AlertAcceptance::Stored), "its time is over");
     let positions = spool.oldest(10).await.unwrap().iter().map(|record| record.position).collect();
     spool.remove(positions).await.unwrap();
     assert_eq!(spool.holder(&[key("shared", at(0))], at(11)).await, Ok(None));
@@ -124,7 +124,7 @@ async fn what_is_set_aside_stays_and_is_tried_again_later() {
     }
     let first = spool.oldest(1).await.unwrap()[0].position;
     spool.park(first, "the store will not have it".to_owned()).await.unwrap();
-    assert_eq!((numbers(&spool).await, spool.waiting(), spool.parked()), (vec![2, 3], 2, 1));
+    assert_eq!((numbers(&spool).await, spool.count_waiting(), spool.count_parked()), (vec![2, 3], 2, 1));
     assert_eq!(spool.holder(&[own_key(1)], at(0)).await, Ok(Some(alert_id(1))), "it was accepted");
     let seen = Some(SpoolContent { waiting: 2, parked: 1 });
     assert_eq!(Spool::look(dir.path()).unwrap(), seen, "beside its process");
@@ -132,7 +132,7 @@ async fn what_is_set_aside_stays_and_is_tried_again_later() {
     assert_eq!(Spool::look(dir.path()).unwrap(), seen, "without it");
     assert_eq!(Spool::look(&dir.path().join("elsewhere")).unwrap(), None);
     let spool = open(dir.path());
-    assert_eq!((numbers(&spool).await, spool.waiting(), spool.parked()), (vec![1, 2, 3], 3, 0));
+    assert_eq!((numbers(&spool).await, spool.count_waiting(), spool.count_parked()), (vec![1, 2, 3], 3, 0));
 }
 
 #[tokio::test]
@@ -143,10 +143,10 @@ async fn the_bound_is_told_and_got_over() {
     spool.append(accept(2)).await.unwrap();
     let full = spool.append(accept(3)).await.unwrap_err();
     assert!(matches!(&full, StoreError::Unavailable(why) if why.contains("full")), "{full}");
-    assert_eq!(spool.append(accept(2)).await, Ok(Acceptance::Stored), "it is there");
+    assert_eq!(spool.append(accept(2)).await, Ok(AlertAcceptance::Stored), "it is there");
     let first = spool.oldest(1).await.unwrap()[0].position;
     spool.remove(vec![first]).await.unwrap();
-    assert_eq!(spool.append(accept(3)).await, Ok(Acceptance::Stored));
+    assert_eq!(spool.append(accept(3)).await, Ok(AlertAcceptance::Stored));
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn a_full_disk_takes_nothing_with_it() {
     assert_eq!(spool.recount().await, Ok(u64::from(kept)));
     let positions = spool.oldest(100).await.unwrap().iter().map(|record| record.position).collect();
     spool.remove(positions).await.unwrap();
-    assert_eq!((spool.append(accept(1)).await, spool.recount().await), (Ok(Acceptance::Stored), Ok(1)));
+    assert_eq!((spool.append(accept(1)).await, spool.recount().await), (Ok(AlertAcceptance::Stored), Ok(1)));
 }
 
 #[tokio::test]

@@ -1,22 +1,22 @@
-//! The Bot API's `Message`, `Chat` and `User`, made from what a chat holds.
+//! The Bot API's `Message`, `SimChat` and `User`, made from what a chat holds.
 
 use serde_json::{Value, json};
 
 use super::send::may_write;
 use super::text::chat_id;
-use crate::answer::{ApiError, ApiResult, result};
-use crate::bot::Bot;
-use crate::chat::{Chat, ChatKind, Held};
-use crate::params::Params;
-use crate::sim::State;
+use crate::answer::{BotApiError, BotApiResult, result};
+use crate::bot::SimBot;
+use crate::chat::{ChatKind, HeldMessage, SimChat};
+use crate::params::CallParams;
+use crate::sim::SimState;
 
 /// `getChat`. A private chat can be looked at when its user has blocked the bot, and not before it was started.
-pub(super) fn get_chat(state: &State, bot: &Bot, params: &Params) -> ApiResult {
+pub(super) fn get_chat(state: &SimState, bot: &SimBot, params: &CallParams) -> BotApiResult {
     let chat_id = chat_id(params)?;
     let chat = state.chats.with(chat_id, |chat| match may_write(state, bot, chat) {
         Ok(()) => Ok(chat_json(chat)),
         Err(_) if chat.kind == ChatKind::Private && chat.member(bot.id).blocked => Ok(chat_json(chat)),
-        Err(_) if chat.kind == ChatKind::Private => Err(ApiError::bad_request("chat not found")),
+        Err(_) if chat.kind == ChatKind::Private => Err(BotApiError::bad_request("chat not found")),
         Err(error) => Err(error),
     });
     let mut chat = chat?;
@@ -27,7 +27,7 @@ pub(super) fn get_chat(state: &State, bot: &Bot, params: &Params) -> ApiResult {
 }
 
 /// A message as the API gives it, the one that it replies to within it.
-pub(crate) fn message_json(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
+pub(crate) fn message_json(state: &SimState, bot: &SimBot, chat: &SimChat, held: &HeldMessage) -> Value {
     let mut message = bare(state, bot, chat, held);
     let replied_to = held.row.reply_to.and_then(|id| chat.find(bot.id, id));
     if let Some(replied_to) = replied_to {
@@ -36,7 +36,7 @@ pub(crate) fn message_json(state: &State, bot: &Bot, chat: &Chat, held: &Held) -
     message
 }
 
-fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
+fn bare(state: &SimState, bot: &SimBot, chat: &SimChat, held: &HeldMessage) -> Value {
     let current = held.current();
     let mut message = json!({
         "message_id": held.row.message_id,
@@ -80,7 +80,7 @@ fn bare(state: &State, bot: &Bot, chat: &Chat, held: &Held) -> Value {
     message
 }
 
-fn chat_json(chat: &Chat) -> Value {
+fn chat_json(chat: &SimChat) -> Value {
     let mut json = json!({ "id": chat.id, "type": chat.kind.word() });
     if chat.kind == ChatKind::Private {
         json["first_name"] = json!(first_name(chat.id));

@@ -5,25 +5,25 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::message::message_json;
-use super::text::{Text, chat_id};
-use crate::answer::{ApiError, ApiResult, result};
-use crate::bot::Bot;
-use crate::chat::{Chat, ChatKind, Closed};
+use super::text::{AcceptedText, chat_id};
+use crate::answer::{BotApiError, BotApiResult, result};
+use crate::bot::SimBot;
+use crate::chat::{ChatClosure, ChatKind, SimChat};
 use crate::files::{FileInfo, FileKind};
 use crate::limiter;
-use crate::params::{self, Params};
-use crate::record::{Answered, Outcome, Row, RowKind};
-use crate::sim::State;
+use crate::params::{self, CallParams};
+use crate::record::{RequestOutcome, RowKind, SenderView, TranscriptRow};
+use crate::sim::SimState;
 use crate::sync::lock;
 
 /// The message that a new one replies to.
-struct Reply {
+struct ReplyTarget {
     message_id: i64,
     may_be_missing: bool,
 }
 
-impl Reply {
-    fn read(params: &Params) -> Result<Option<Self>, ApiError> {
+impl ReplyTarget {
+    fn read(params: &CallParams) -> Result<Option<Self>, BotApiError> {
         let Some(wanted) = params.json("reply_parameters", "reply parameters")? else {
             // The form of before Bot API 7.0.
             return Ok(params
@@ -38,59 +38,70 @@ impl Reply {
 }
 
 /// What is to be sent.
-struct Outgoing {
+struct OutgoingContent {
     method: &'static str,
-    text: Text,
+    text: AcceptedText,
     file: Option<FileInfo>,
 }
 
 /// Sends a text.
-pub(super) fn send_message(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered) -> ApiResult {
-    let outgoing = Outgoing { method: "sendMessage", text: Text::read(params)?, file: None };
+pub(super) fn send_message(
+    state: &Arc<SimState>,
+    bot: &SimBot,
+    params: &CallParams,
+    answered: SenderView,
+) -> BotApiResult {
+    let outgoing = OutgoingContent { method: "sendMessage", text: AcceptedText::read(params)?, file: None };
     send(state, bot, params, answered, outgoing)
 }
 
 /// Sends a picture or a document: an upload, or the id of one that is here already.
 pub(super) fn send_file(
-    state: &Arc<State>,
-    bot: &Bot,
-    params: &Params,
-    answered: Answered,
+    state: &Arc<SimState>,
+    bot: &SimBot,
+    params: &CallParams,
+    answered: SenderView,
     kind: FileKind,
-) -> ApiResult {
+) -> BotApiResult {
     let (method, field) = match kind {
         FileKind::Photo => ("sendPhoto", "photo"),
         FileKind::Document => ("sendDocument", "document"),
     };
-    let text = Text::read_caption(params)?;
+    let text = AcceptedText::read_caption(params)?;
     let file = match (params.upload(field), params.text(field)) {
-        (Some(upload), _) if upload.bytes.is_empty() => return Err(ApiError::bad_request("file must be non-empty")),
+        (Some(upload), _) if upload.bytes.is_empty() => return Err(BotApiError::bad_request("file must be non-empty")),
         (Some(upload), _) => state.files.store(kind, upload.clone()),
         (None, Some(file_id)) => state
             .files
             .info(&file_id)
             // URLs are not fetched.
-            .ok_or_else(|| ApiError::bad_request("wrong file identifier/HTTP URL specified"))?,
-        (None, None) => return Err(ApiError::bad_request(format_args!("there is no {field} in the request"))),
+            .ok_or_else(|| BotApiError::bad_request("wrong file identifier/HTTP URL specified"))?,
+        (None, None) => return Err(BotApiError::bad_request(format_args!("there is no {field} in the request"))),
     };
-    send(state, bot, params, answered, Outgoing { method, text, file: Some(file) })
+    send(state, bot, params, answered, OutgoingContent { method, text, file: Some(file) })
 }
 
-fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outgoing: Outgoing) -> ApiResult {
-    let Outgoing { method, text, file } = outgoing;
+fn send(
+    state: &Arc<SimState>,
+    bot: &SimBot,
+    params: &CallParams,
+    answered: SenderView,
+    outgoing: OutgoingContent,
+) -> BotApiResult {
+    let OutgoingContent { method, text, file } = outgoing;
     let chat_id = chat_id(params)?;
-    let reply = Reply::read(params)?;
+    let reply = ReplyTarget::read(params)?;
     let reply_markup = params.json("reply_markup", "reply keyboard markup")?;
     let silent = params.flag("disable_notification");
     let topic = params.int("message_thread_id").filter(|topic| *topic != 0);
     let (message, evicted) = state.chats.with(chat_id, |chat| {
         may_write(state, bot, chat)?;
         if topic.is_some_and(|topic| !chat.topics.contains(&topic)) {
-            return Err(ApiError::bad_request("message thread not found"));
+            return Err(BotApiError::bad_request("message thread not found"));
         }
         let reply_to = reply_target(bot, chat, reply)?;
         admit(state, bot, chat)?;
-        let row = Row {
+        let row = TranscriptRow {
             message_id: chat.last_message_id + 1,
             method: method.to_owned(),
             text: text.sent,
@@ -101,8 +112,8 @@ fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outg
             reply_markup,
             file,
             silent,
-            outcome: Outcome { status: 200, answered, ..Outcome::default() },
-            ..Row::new(RowKind::Message, state.now_ms(), bot.id, chat_id)
+            outcome: RequestOutcome { status: 200, answered, ..RequestOutcome::default() },
+            ..TranscriptRow::new(RowKind::Message, state.now_ms(), bot.id, chat_id)
         };
         let (row, evicted) = state.append_within_chat(row);
         chat.hold(row, text.parsed.entities);
@@ -110,40 +121,42 @@ fn send(state: &Arc<State>, bot: &Bot, params: &Params, answered: Answered, outg
         Ok((message, evicted))
     })?;
     state.count_accepted(RowKind::Message, answered);
-    state.appended(&evicted);
+    state.note_appended(&evicted);
     result(&message)
 }
 
 /// Whether the chat is there, and open for this bot.
-pub(super) fn may_write(state: &State, bot: &Bot, chat: &mut Chat) -> Result<(), ApiError> {
+pub(super) fn may_write(state: &SimState, bot: &SimBot, chat: &mut SimChat) -> Result<(), BotApiError> {
     if let Some(to) = chat.migrated_to {
-        return Err(ApiError::migrated(to));
+        return Err(BotApiError::migrated_to(to));
     }
     let kind = chat.kind;
     chat.open_for(bot.id, state.settings().mode).map_err(|closed| match (closed, kind) {
-        (Closed::Unknown, _) => ApiError::bad_request("chat not found"),
-        (Closed::NotStarted, _) => ApiError::forbidden("bot can't initiate conversation with a user"),
-        (Closed::Blocked, ChatKind::Private) => ApiError::blocked(),
-        (Closed::Blocked, ChatKind::Group) => ApiError::forbidden("bot was kicked from the group chat"),
-        (Closed::Blocked, ChatKind::Supergroup) => ApiError::forbidden("bot was kicked from the supergroup chat"),
-        (Closed::Blocked, ChatKind::Channel) => ApiError::forbidden("bot was kicked from the channel chat"),
+        (ChatClosure::Unknown, _) => BotApiError::bad_request("chat not found"),
+        (ChatClosure::NotStarted, _) => BotApiError::forbidden("bot can't initiate conversation with a user"),
+        (ChatClosure::Blocked, ChatKind::Private) => BotApiError::blocked_answer(),
+        (ChatClosure::Blocked, ChatKind::Group) => BotApiError::forbidden("bot was kicked from the group chat"),
+        (ChatClosure::Blocked, ChatKind::Supergroup) => {
+            BotApiError::forbidden("bot was kicked from the supergroup chat")
+        }
+        (ChatClosure::Blocked, ChatKind::Channel) => BotApiError::forbidden("bot was kicked from the channel chat"),
     })
 }
 
 /// Keeps the limits.
-pub(super) fn admit(state: &State, bot: &Bot, chat: &mut Chat) -> Result<(), ApiError> {
+pub(super) fn admit(state: &SimState, bot: &SimBot, chat: &mut SimChat) -> Result<(), BotApiError> {
     let limits = state.settings().limits;
     let is_group = chat.kind != ChatKind::Private;
     let meters = &mut chat.member(bot.id).meters;
     limiter::admit(limits.as_ref(), &mut lock(&bot.meter), meters, is_group, state.now_ms())
-        .map_err(ApiError::too_many_requests)
+        .map_err(BotApiError::too_many_requests)
 }
 
-fn reply_target(bot: &Bot, chat: &Chat, reply: Option<Reply>) -> Result<Option<i64>, ApiError> {
+fn reply_target(bot: &SimBot, chat: &SimChat, reply: Option<ReplyTarget>) -> Result<Option<i64>, BotApiError> {
     match reply {
         None => Ok(None),
         Some(reply) if chat.find(bot.id, reply.message_id).is_some() => Ok(Some(reply.message_id)),
         Some(reply) if reply.may_be_missing => Ok(None),
-        Some(_) => Err(ApiError::bad_request("message to be replied not found")),
+        Some(_) => Err(BotApiError::bad_request("message to be replied not found")),
     }
 }

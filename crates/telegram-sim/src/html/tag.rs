@@ -31,7 +31,7 @@ const SUPPORTED: [&str; 16] = [
 
 /// Reads the tag that starts at byte `begin`; gives it and the byte after its `>`.
 pub(super) fn read_start(markup: &str, begin: usize) -> Result<(StartTag, usize), String> {
-    let mut cursor = Cursor { markup, at: begin + 1 };
+    let mut cursor = TagCursor { markup, at: begin + 1 };
     let name = cursor.until(|c| is_space(c) || c == '>').to_ascii_lowercase();
     if cursor.peek().is_none() {
         return Err(format!("Unclosed start tag at byte offset {begin}"));
@@ -68,7 +68,11 @@ fn relevant(tag: &str, attribute: &str, value: Option<String>) -> Option<String>
     }
 }
 
-fn read_attribute<'a>(cursor: &mut Cursor<'a>, tag: &str, begin: usize) -> Result<(&'a str, Option<String>), String> {
+fn read_attribute<'a>(
+    cursor: &mut TagCursor<'a>,
+    tag: &str,
+    begin: usize,
+) -> Result<(&'a str, Option<String>), String> {
     let name = cursor.until(|c| is_space(c) || matches!(c, '=' | '>'));
     if name.is_empty() {
         return Err(format!("Empty attribute name in the tag \"{tag}\" at byte offset {begin}"));
@@ -100,7 +104,7 @@ fn read_attribute<'a>(cursor: &mut Cursor<'a>, tag: &str, begin: usize) -> Resul
     Ok((name, Some(value)))
 }
 
-fn read_quoted(cursor: &mut Cursor<'_>, quote: char) -> String {
+fn read_quoted(cursor: &mut TagCursor<'_>, quote: char) -> String {
     let mut value = String::new();
     while let Some(c) = cursor.peek() {
         if c == quote {
@@ -117,12 +121,12 @@ fn read_quoted(cursor: &mut Cursor<'_>, quote: char) -> String {
     value
 }
 
-struct Cursor<'a> {
+struct TagCursor<'a> {
     markup: &'a str,
     at: usize,
 }
 
-impl<'a> Cursor<'a> {
+impl<'a> TagCursor<'a> {
     fn rest(&self) -> &'a str {
         &self.markup[self.at..]
     }

@@ -95,10 +95,10 @@ fn mistakes_are_named_in_telegrams_words() {
 
 #[test]
 fn white_space_at_the_ends_is_trimmed_and_entities_follow() {
-    let trimmed = parse(" \n<b>ab </b>\n").expect("valid").trimmed();
+    let trimmed = parse(" \n<b>ab </b>\n").expect("valid").trim_text();
     assert_eq!(trimmed.plain, "ab");
     assert_eq!((trimmed.entities[0].offset, trimmed.entities[0].length), (0, 2));
-    assert!(parse("<b> </b>").expect("valid").trimmed().entities.is_empty());
+    assert!(parse("<b> </b>").expect("valid").trim_text().entities.is_empty());
 }
 
 fn escape(text: &str) -> String {
@@ -109,7 +109,7 @@ proptest! {
     #[test]
     fn no_input_makes_it_panic(markup in r#"(<|>|/|&|;|#|x|"|'|=| |b|a|pre|code|span|😀|[0-9]|\PC){0,40}"#) {
         if let Ok(parsed) = parse(&markup) {
-            let parsed = parsed.trimmed();
+            let parsed = parsed.trim_text();
             let units = parsed.plain.encode_utf16().count();
             for entity in &parsed.entities {
                 prop_assert!(entity.length > 0 && entity.offset + entity.length <= units);

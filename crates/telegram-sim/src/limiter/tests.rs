@@ -9,26 +9,27 @@ const GROUP: bool = true;
 
 /// A bot in one chat, at a time that the test moves.
 struct Traffic {
-    limits: Limits,
+    limits: SimLimits,
     is_group: bool,
-    bot: Meter,
+    bot: LimitMeter,
     chat: ChatMeters,
     now_ms: i64,
 }
 
 impl Traffic {
-    fn new(limits: Limits, is_group: bool) -> Self {
+    fn new(limits: SimLimits, is_group: bool) -> Self {
         let now_ms = 1_700_000_000_000;
-        Self { limits, is_group, bot: Meter::default(), chat: ChatMeters::default(), now_ms }
+        Self { limits, is_group, bot: LimitMeter::default(), chat: ChatMeters::default(), now_ms }
     }
 
     /// Limits that leave only the bot's.
     fn bot_only(per_second: u32, burst: u32) -> Self {
-        let limits = Limits { bot_per_second: per_second, bot_burst: burst, chat_interval_ms: 0, ..Limits::default() };
+        let limits =
+            SimLimits { bot_per_second: per_second, bot_burst: burst, chat_interval_ms: 0, ..SimLimits::default() };
         Self::new(limits, PRIVATE)
     }
 
-    fn send_after(&mut self, ms: i64) -> Result<(), Refusal> {
+    fn send_after(&mut self, ms: i64) -> Result<(), LimitRefusal> {
         self.now_ms += ms;
         admit(Some(&self.limits), &mut self.bot, &mut self.chat, self.is_group, self.now_ms)
     }
@@ -65,7 +66,7 @@ proptest! {
 
     #[test]
     fn a_chat_never_gets_more_than_one_a_second_and_the_jitter(gaps_ms in prop::collection::vec(0_i64..1_500, 1..200)) {
-        let mut traffic = Traffic::new(Limits::default(), PRIVATE);
+        let mut traffic = Traffic::new(SimLimits::default(), PRIVATE);
         let times_ms = traffic.admitted(&gaps_ms);
         for (first, from_ms) in times_ms.iter().enumerate() {
             for (last, to_ms) in times_ms.iter().enumerate().skip(first) {
@@ -76,14 +77,14 @@ proptest! {
 
     #[test]
     fn a_group_never_gets_more_than_twenty_a_minute(gaps_ms in prop::collection::vec(0_i64..4_000, 1..200)) {
-        let mut traffic = Traffic::new(Limits::default(), GROUP);
+        let mut traffic = Traffic::new(SimLimits::default(), GROUP);
         let times_ms = traffic.admitted(&gaps_ms);
         assert_within(&times_ms, 20, 3 * NS_PER_S)?;
     }
 
     #[test]
     fn whoever_waits_as_told_is_let_through(gaps_ms in prop::collection::vec(0_i64..900, 1..100)) {
-        let mut traffic = Traffic::new(Limits::default(), GROUP);
+        let mut traffic = Traffic::new(SimLimits::default(), GROUP);
         for gap_ms in gaps_ms {
             if let Err(refusal) = traffic.send_after(gap_ms) {
                 prop_assert!(refusal.retry_after_s >= 1 && !refusal.while_frozen);
@@ -94,8 +95,8 @@ proptest! {
 
     #[test]
     fn what_is_refused_neither_costs_nor_prolongs(knocks_ms in prop::collection::vec(0_i64..100, 0..9)) {
-        let mut patient = Traffic::new(Limits::default(), PRIVATE);
-        let mut impatient = Traffic::new(Limits::default(), PRIVATE);
+        let mut patient = Traffic::new(SimLimits::default(), PRIVATE);
+        let mut impatient = Traffic::new(SimLimits::default(), PRIVATE);
         for traffic in [&mut patient, &mut impatient] {
             prop_assert!(traffic.send_after(0).is_ok());
             prop_assert!(traffic.send_after(100).is_err());
@@ -121,7 +122,7 @@ fn thirty_messages_go_at_once_and_the_next_waits() {
 
 #[test]
 fn a_steady_sender_with_a_shaking_network_is_not_refused() {
-    let mut traffic = Traffic::new(Limits::default(), PRIVATE);
+    let mut traffic = Traffic::new(SimLimits::default(), PRIVATE);
     assert!(traffic.send_after(0).is_ok());
     for _ in 0..100 {
         assert!(traffic.send_after(1_060).is_ok());
@@ -132,22 +133,22 @@ fn a_steady_sender_with_a_shaking_network_is_not_refused() {
 
 #[test]
 fn a_refusal_by_the_bot_costs_the_chat_nothing() {
-    let mut traffic = Traffic::new(Limits { bot_burst: 1, bot_per_second: 1, ..Limits::default() }, GROUP);
+    let mut traffic = Traffic::new(SimLimits { bot_burst: 1, bot_per_second: 1, ..SimLimits::default() }, GROUP);
     let mut elsewhere = ChatMeters::default();
     admit(Some(&traffic.limits), &mut traffic.bot, &mut elsewhere, PRIVATE, traffic.now_ms).expect("first");
     assert_eq!(traffic.send_after(0).expect_err("bot").cause, LimitCause::Bot);
-    traffic.bot = Meter::default();
+    traffic.bot = LimitMeter::default();
     assert!(traffic.send_after(0).is_ok());
 }
 
 #[test]
 fn without_limits_only_injected_freezes_count() {
-    let (mut bot, mut chat) = (Meter::default(), ChatMeters::default());
+    let (mut bot, mut chat) = (LimitMeter::default(), ChatMeters::default());
     for _ in 0..1_000 {
         admit(None, &mut bot, &mut chat, PRIVATE, 5_000).expect("no limits");
     }
     bot.freeze(8_000, LimitCause::Injected);
     let refusal = admit(None, &mut bot, &mut chat, PRIVATE, 5_500).expect_err("frozen");
-    assert_eq!(refusal, Refusal { cause: LimitCause::Injected, retry_after_s: 3, while_frozen: true });
+    assert_eq!(refusal, LimitRefusal { cause: LimitCause::Injected, retry_after_s: 3, while_frozen: true });
     admit(None, &mut bot, &mut chat, PRIVATE, 8_000).expect("thawed");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use telegram_sim::{Answered, Fault, FaultAction, RowKind, SimConfig};
+use telegram_sim::{FaultAction, InjectedFault, RowKind, SenderView, SimConfig};
 
 use crate::support::{BOT, Bench, TOKEN};
 
@@ -16,7 +16,7 @@ async fn bench() -> Bench {
 #[tokio::test]
 async fn a_connection_dropped_before_processing_delivers_nothing() {
     let bench = bench().await;
-    bench.sim.inject_fault(Fault::new(FaultAction::DropBefore).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::DropBefore).times(1));
     let params = json!({ "chat_id": 7, "text": "x" });
     bench.try_call(TOKEN, "sendMessage", params).await.expect_err("no answer");
     assert!(bench.sim.messages().is_empty());
@@ -28,23 +28,23 @@ async fn a_connection_dropped_before_processing_delivers_nothing() {
 #[tokio::test]
 async fn a_connection_dropped_after_processing_leaves_the_sender_in_doubt() {
     let bench = bench().await;
-    bench.sim.inject_fault(Fault::new(FaultAction::DropAfter).chat(7).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::DropAfter).chat(7).times(1));
     let params = json!({ "chat_id": 7, "text": "x" });
     bench.try_call(TOKEN, "sendMessage", params).await.expect_err("no answer");
     let messages = bench.sim.messages_to(7);
-    assert_eq!((messages.len(), messages[0].answered), (1, Answered::Dropped));
+    assert_eq!((messages.len(), messages[0].answered), (1, SenderView::Dropped));
     assert_eq!(bench.sim.stats().in_doubt, 1);
 }
 
 #[tokio::test]
 async fn server_errors_come_before_or_after_delivery() {
     let bench = bench().await;
-    bench.sim.inject_fault(Fault::new(FaultAction::ErrorBefore { status: 500 }).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::ErrorBefore { status: 500 }).times(1));
     assert_eq!(bench.send(7, "x").await.error(), (500, "Internal Server Error".to_owned()));
     assert!(bench.sim.messages().is_empty());
-    bench.sim.inject_fault(Fault::new(FaultAction::ErrorAfter { status: 502 }).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::ErrorAfter { status: 502 }).times(1));
     assert_eq!(bench.send(7, "x").await.error(), (502, "Bad Gateway".to_owned()));
-    assert_eq!(bench.sim.messages()[0].answered, Answered::ServerError);
+    assert_eq!(bench.sim.messages()[0].answered, SenderView::ServerError);
     let stats = bench.sim.stats();
     assert_eq!((stats.server_errors, stats.in_doubt), (2, 1));
 }
@@ -61,7 +61,7 @@ async fn a_stalled_answer_is_held_until_it_is_released() {
     };
     let (answer, ()) = tokio::join!(answer, release);
     answer.ok();
-    assert_eq!(bench.sim.messages()[0].answered, Answered::Late);
+    assert_eq!(bench.sim.messages()[0].answered, SenderView::Late);
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_stalled_request_whose_sender_gave_up_is_never_delivered() {
 #[tokio::test]
 async fn a_stall_of_some_milliseconds_ends_by_itself() {
     let bench = bench().await;
-    bench.sim.inject_fault(Fault::new(FaultAction::StallRequest { ms: Some(20) }).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::StallRequest { ms: Some(20) }).times(1));
     bench.send(7, "x").await.ok();
     assert_eq!(bench.sim.stats().stalled, 1);
 }
@@ -88,9 +88,9 @@ async fn a_stall_of_some_milliseconds_ends_by_itself() {
 #[tokio::test]
 async fn refusals_can_be_made_up() {
     let bench = bench().await;
-    bench.sim.inject_fault(Fault::new(FaultAction::Forbidden).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::Forbidden).times(1));
     assert_eq!(bench.send(7, "x").await.error(), (403, "Forbidden: bot was blocked by the user".to_owned()));
-    bench.sim.inject_fault(Fault::new(FaultAction::CannotParse).times(1));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::CannotParse).times(1));
     let (code, description) = bench.send(7, "x").await.error();
     assert!(code == 400 && description.starts_with("Bad Request: can't parse entities: "), "{description}");
     bench.send(7, "x").await.ok();
@@ -104,7 +104,7 @@ async fn refusals_can_be_made_up() {
 async fn garbage_comes_with_or_without_delivery() {
     let bench = bench().await;
     for delivered in [false, true] {
-        bench.sim.inject_fault(Fault::new(FaultAction::Garbage { delivered }).times(1));
+        bench.sim.inject_fault(InjectedFault::new(FaultAction::Garbage { delivered }).times(1));
         let params = json!({ "chat_id": 7, "text": "x" });
         let error = bench.try_call(TOKEN, "sendMessage", params).await.expect_err("no JSON");
         assert!(error.is_decode(), "{error}");
@@ -115,7 +115,7 @@ async fn garbage_comes_with_or_without_delivery() {
 #[tokio::test]
 async fn faults_can_strike_other_methods() {
     let bench = bench().await;
-    bench.sim.inject_fault(Fault::new(FaultAction::ErrorBefore { status: 502 }).method("getMe").bot(BOT));
+    bench.sim.inject_fault(InjectedFault::new(FaultAction::ErrorBefore { status: 502 }).method("getMe").bot(BOT));
     assert_eq!(bench.call("getMe", json!({})).await.error().0, 502);
     bench.send(7, "x").await.ok();
     bench.sim.clear_faults();

@@ -1,7 +1,7 @@
 //! The limits over HTTP, on a clock that the test moves.
 
 use serde_json::json;
-use telegram_sim::{ChatKind, FaultAction, FreezeScope, LimitCause, Limits, RowKind, SimConfig};
+use telegram_sim::{ChatKind, FaultAction, FreezeScope, LimitCause, RowKind, SimConfig, SimLimits};
 
 use crate::support::{BOT, Bench};
 
@@ -37,7 +37,7 @@ async fn the_thirty_first_message_at_once_freezes_the_whole_bot_for_a_second() {
     bench.advance(500);
     bench.send(31, "x").await.ok();
     let stats = bench.sim.stats();
-    assert_eq!((stats.limited_bot, stats.limited_while_frozen, stats.limited()), (2, 1, 2));
+    assert_eq!((stats.limited_bot, stats.limited_while_frozen, stats.count_limited()), (2, 1, 2));
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn what_is_refused_for_another_reason_costs_nothing() {
 
 #[tokio::test]
 async fn limits_can_be_set_and_switched_off() {
-    let bench = Bench::with(SimConfig::default().limits(Limits::default().with_bot_rate(2))).await;
+    let bench = Bench::with(SimConfig::default().limits(SimLimits::default().with_bot_rate(2))).await;
     bench.send(1, "x").await.ok();
     bench.send(2, "x").await.ok();
     assert_eq!(bench.send(3, "x").await.error().0, 429);
@@ -97,18 +97,18 @@ async fn limits_can_be_set_and_switched_off() {
 async fn an_injected_429_freezes_the_chat_or_the_bot_and_is_counted_apart() {
     let bench = Bench::with(SimConfig::default().no_limits()).await;
     let flood = |scope| FaultAction::TooManyRequests { retry_after: 5, scope };
-    bench.sim.inject_fault(telegram_sim::Fault::new(flood(FreezeScope::Chat)).chat(7).times(1));
+    bench.sim.inject_fault(telegram_sim::InjectedFault::new(flood(FreezeScope::Chat)).chat(7).times(1));
     assert_eq!(bench.send(7, "x").await.error(), (429, "Too Many Requests: retry after 5".to_owned()));
     bench.send(8, "x").await.ok();
     bench.advance(3_500);
     assert_eq!(bench.send(7, "too soon").await.error(), (429, "Too Many Requests: retry after 2".to_owned()));
     bench.advance(1_500);
     bench.send(7, "x").await.ok();
-    bench.sim.inject_fault(telegram_sim::Fault::new(flood(FreezeScope::Bot)).times(1));
+    bench.sim.inject_fault(telegram_sim::InjectedFault::new(flood(FreezeScope::Bot)).times(1));
     assert_eq!(bench.send(7, "x").await.error().0, 429);
     assert_eq!(bench.send(8, "x").await.error().0, 429);
     let stats = bench.sim.stats();
-    assert_eq!((stats.limited(), stats.limited_injected, stats.limited_while_frozen), (0, 4, 2));
+    assert_eq!((stats.count_limited(), stats.limited_injected, stats.limited_while_frozen), (0, 4, 2));
     let refused = bench.sim.transcript(Some(7), 0, 100).into_iter().filter(|row| row.kind == RowKind::Refused);
     assert!(refused.clone().count() == 3 && refused.clone().all(|row| row.outcome.limit == Some(LimitCause::Injected)));
 }

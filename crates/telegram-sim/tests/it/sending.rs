@@ -115,7 +115,7 @@ async fn an_edit_replaces_text_and_buttons_and_must_change_something() {
     bench.sim.send_user_text(BOT, 7, 7, "mine").unwrap();
     assert_eq!(edit(2, "x").await.error(), (400, "Bad Request: message can't be edited".to_owned()));
     let message = &bench.sim.messages_to(7)[0];
-    assert_eq!((message.plain.as_str(), message.shown()), ("open", "closed +2%"));
+    assert_eq!((message.plain.as_str(), message.show_text()), ("open", "closed +2%"));
     assert_eq!((bench.sim.stats().edits, message.edits.len()), (2, 2));
     assert!(message.edit_seqs.len() == 2 && message.edit_seqs[0] > message.seq, "{:?}", message.edit_seqs);
     assert!(message.edit_seqs.is_sorted_by(|a, b| a < b));

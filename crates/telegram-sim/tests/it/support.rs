@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use reqwest::Client;
 use serde_json::{Value, json};
-use telegram_sim::{Sim, SimConfig, SimServer};
+use telegram_sim::{SimConfig, SimHandle, SimServer};
 
 /// The bot that every test has.
 pub(crate) const TOKEN: &str = "101:first";
@@ -15,7 +15,7 @@ pub(crate) const BOT: i64 = 101;
 /// A simulator under test.
 pub(crate) struct Bench {
     pub(crate) server: SimServer,
-    pub(crate) sim: Sim,
+    pub(crate) sim: SimHandle,
     pub(crate) client: Client,
     clock_ms: Arc<AtomicI64>,
 }

@@ -9,14 +9,14 @@ mod in_part;
 
 use rust_decimal::Decimal;
 
-use super::vocabulary::{Number, Token, Word, abbreviated, tokens};
+use super::vocabulary::{PhraseNumber, PhraseToken, VocabularyWord, read_abbreviated, tokens};
 use super::{ExitSignal, PositionChange};
 use crate::alert::names;
 use crate::market::Side;
 
 /// What a phrase says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::alert) enum Saying {
+pub(in crate::alert) enum PhraseMeaning {
     /// An order's direction: `buy`, `SELL`.
     Order(Side),
     /// The side of a trade: `long`, `short`. Alone it opens one, beside an exit it names the one that ends.
@@ -24,7 +24,7 @@ pub(in crate::alert) enum Saying {
     /// An opening word: `enter_long`, `open`, `entry`.
     Enter(Option<Side>),
     /// A trade ends, or a part of it.
-    Closing(Closing),
+    ClosingPhrase(ClosingPhrase),
     /// `reverse`, `close short open long`: the side that is opened, where it is told.
     Turn { opens: Option<Side> },
     /// Only words that say nothing: `market`, `limit`, `signal`.
@@ -39,7 +39,7 @@ pub(in crate::alert) enum Saying {
 
 /// How a phrase says that a trade ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(in crate::alert) struct Closing {
+pub(in crate::alert) struct ClosingPhrase {
     /// The trade's side, where the phrase names it.
     pub(in crate::alert) side: Option<Side>,
     pub(in crate::alert) reason: Option<ExitSignal>,
@@ -55,7 +55,7 @@ pub(in crate::alert) struct Closing {
 
 /// Where a phrase stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::alert) enum Place {
+pub(in crate::alert) enum PhrasePlace {
     /// Where an action is told. `stop` is a stop loss there.
     Action,
     /// `type`, `order`: where kinds of order stand. `stop` is one there.
@@ -65,50 +65,60 @@ pub(in crate::alert) enum Place {
 }
 
 /// What an exit may be called after.
-const CALLED_AFTER: &[Word] =
-    &[Word::Modifier, Word::Panic, Word::Chart, Word::Time, Word::Period, Word::Bar, Word::Hold, Word::Most];
+const CALLED_AFTER: &[VocabularyWord] = &[
+    VocabularyWord::Modifier,
+    VocabularyWord::Panic,
+    VocabularyWord::Chart,
+    VocabularyWord::Time,
+    VocabularyWord::Period,
+    VocabularyWord::Bar,
+    VocabularyWord::Hold,
+    VocabularyWord::Most,
+];
 
 /// Understands a phrase.
-pub(in crate::alert) fn understand(text: &str, place: Place) -> Saying {
+pub(in crate::alert) fn understand(text: &str, place: PhrasePlace) -> PhraseMeaning {
     if let Some(entry) = closed_entry(text) {
         return closes_entry(entry);
     }
     if names::normal(text) == "reduceonly" {
-        return Saying::Closing(Closing { firm: true, ..Closing::default() });
+        return PhraseMeaning::ClosingPhrase(ClosingPhrase { firm: true, ..ClosingPhrase::default() });
     }
-    if let Some(tokens) = abbreviated(text, place == Place::Remark).filter(|_| place != Place::Kind) {
+    if let Some(tokens) = read_abbreviated(text, place == PhrasePlace::Remark).filter(|_| place != PhrasePlace::Kind) {
         let phrase = Phrase { tokens: &tokens, place };
         // `SSL cross` is an indicator's, `SC long` another name's.
-        let is_another = phrase.has(&[Word::Chart]) || phrase.has(&[Word::Long]) && phrase.has(&[Word::Short]);
-        return if is_another { Saying::Unknown } else { unlike_words(phrase.whole()) };
+        let is_another = phrase.has(&[VocabularyWord::Chart])
+            || phrase.has(&[VocabularyWord::Long]) && phrase.has(&[VocabularyWord::Short]);
+        return if is_another { PhraseMeaning::Unknown } else { unlike_words(phrase.whole()) };
     }
     let tokens = tokens(text);
     let phrase = Phrase { tokens: &tokens, place };
     // A comparison of prices (`close > open`), or a letter alone.
-    let ends = phrase.has(&[Word::Exit, Word::Cover, Word::Hit, Word::Stopped]) || !phrase.ended_sides().is_empty();
-    let compares = place == Place::Remark && text.contains(['<', '>', '≥', '≤']) && !ends;
-    if tokens.is_empty() || compares || matches!(tokens[..], [Token::Letter(_)]) {
-        return Saying::Unknown;
+    let ends = phrase.has(&[VocabularyWord::Exit, VocabularyWord::Cover, VocabularyWord::Hit, VocabularyWord::Stopped])
+        || !phrase.ended_sides().is_empty();
+    let compares = place == PhrasePlace::Remark && text.contains(['<', '>', '≥', '≤']) && !ends;
+    if tokens.is_empty() || compares || matches!(tokens[..], [PhraseToken::Letter(_)]) {
+        return PhraseMeaning::Unknown;
     }
-    if tokens.contains(&Token::Other) {
+    if tokens.contains(&PhraseToken::Other) {
         return phrase.in_part();
     }
-    if !tokens.contains(&Token::Initial) {
+    if !tokens.contains(&PhraseToken::Initial) {
         return phrase.whole();
     }
     // `Exit A` is the exit of A; alone, a letter may stand for anything.
-    let closes = matches!(tokens[..], [Token::Word(Word::Close), Token::Initial, ..]);
-    if closes || phrase.has(&[Word::Exit, Word::Cover]) || phrase.names_a_level_by_letter() {
-        let named: Vec<Token> = tokens.iter().copied().filter(|token| *token != Token::Initial).collect();
+    let closes = matches!(tokens[..], [PhraseToken::VocabularyWord(VocabularyWord::Close), PhraseToken::Initial, ..]);
+    if closes || phrase.has(&[VocabularyWord::Exit, VocabularyWord::Cover]) || phrase.names_a_level_by_letter() {
+        let named: Vec<PhraseToken> = tokens.iter().copied().filter(|token| *token != PhraseToken::Initial).collect();
         return Phrase { tokens: &named, place }.whole();
     }
     phrase.in_part()
 }
 
 /// Abbreviations are other names too (`CL` is crude oil): beside an order that cannot bring it about, they say nothing.
-fn unlike_words(saying: Saying) -> Saying {
+fn unlike_words(saying: PhraseMeaning) -> PhraseMeaning {
     match saying {
-        Saying::Closing(closing) => Saying::Closing(Closing { firm: false, ..closing }),
+        PhraseMeaning::ClosingPhrase(closing) => PhraseMeaning::ClosingPhrase(ClosingPhrase { firm: false, ..closing }),
         other => other,
     }
 }
@@ -122,66 +132,69 @@ fn closed_entry(text: &str) -> Option<&str> {
 }
 
 /// Whatever the entry is called; where its id is a side, that side ends.
-fn closes_entry(id: &str) -> Saying {
+fn closes_entry(id: &str) -> PhraseMeaning {
     let tokens = tokens(id);
-    let known = !tokens.iter().any(|token| matches!(token, Token::Other | Token::Initial));
-    let phrase = Phrase { tokens: &tokens, place: Place::Remark };
+    let known = !tokens.iter().any(|token| matches!(token, PhraseToken::Other | PhraseToken::Initial));
+    let phrase = Phrase { tokens: &tokens, place: PhrasePlace::Remark };
     let side = phrase.side().or_else(|| phrase.order()).filter(|_| known);
-    Saying::Closing(Closing { side, firm: true, ..Closing::default() })
+    PhraseMeaning::ClosingPhrase(ClosingPhrase { side, firm: true, ..ClosingPhrase::default() })
 }
 
 struct Phrase<'t> {
-    tokens: &'t [Token],
-    place: Place,
+    tokens: &'t [PhraseToken],
+    place: PhrasePlace,
 }
 
 impl Phrase<'_> {
-    fn words(&self) -> impl Iterator<Item = Word> + '_ {
+    fn words(&self) -> impl Iterator<Item = VocabularyWord> + '_ {
         self.tokens.iter().filter_map(|token| token.word())
     }
 
-    fn has(&self, wanted: &[Word]) -> bool {
+    fn has(&self, wanted: &[VocabularyWord]) -> bool {
         self.words().any(|word| wanted.contains(&word))
     }
 
-    fn find(&self, wanted: &[Word]) -> Option<usize> {
+    fn find(&self, wanted: &[VocabularyWord]) -> Option<usize> {
         self.tokens.iter().position(|token| token.word().is_some_and(|word| wanted.contains(&word)))
     }
 
     /// One word right after the other.
-    fn pair(&self, first: &[Word], second: &[Word]) -> bool {
-        let is = |token: &Token, wanted: &[Word]| token.word().is_some_and(|word| wanted.contains(&word));
+    fn pair(&self, first: &[VocabularyWord], second: &[VocabularyWord]) -> bool {
+        let is =
+            |token: &PhraseToken, wanted: &[VocabularyWord]| token.word().is_some_and(|word| wanted.contains(&word));
         self.tokens.windows(2).any(|two| is(&two[0], first) && is(&two[1], second))
     }
 
     /// The one side that is named; none where both are.
     fn side(&self) -> Option<Side> {
-        one_of(self.words().filter_map(Word::trade_side))
+        one_of(self.words().filter_map(VocabularyWord::trade_side))
     }
 
     fn order(&self) -> Option<Side> {
-        one_of(self.words().filter_map(Word::order_side))
+        one_of(self.words().filter_map(VocabularyWord::order_side))
     }
 
-    fn whole(&self) -> Saying {
-        let breakeven = self.has(&[Word::Breakeven]) || self.pair(&[Word::Break], &[Word::Even]);
-        let closing = self.exits() || self.takes_profit() || self.stops() || breakeven || self.has(&[Word::Trail]);
-        if self.has(&[Word::Idle]) {
+    fn whole(&self) -> PhraseMeaning {
+        let breakeven =
+            self.has(&[VocabularyWord::Breakeven]) || self.pair(&[VocabularyWord::Break], &[VocabularyWord::Even]);
+        let closing =
+            self.exits() || self.takes_profit() || self.stops() || breakeven || self.has(&[VocabularyWord::Trail]);
+        if self.has(&[VocabularyWord::Idle]) {
             // `cancel and close` does something.
-            if self.exits() { Saying::Unclear(self.side()) } else { Saying::Idle }
-        } else if self.has(&[Word::Reverse]) {
+            if self.exits() { PhraseMeaning::Unclear(self.side()) } else { PhraseMeaning::Idle }
+        } else if self.has(&[VocabularyWord::Reverse]) {
             self.turn()
-        } else if self.has(&[Word::Move]) {
-            self.managed(breakeven)
+        } else if self.has(&[VocabularyWord::Move]) {
+            self.read_managed(breakeven)
         } else if self.parts() {
-            self.reduced()
+            self.read_reduced()
         } else if self.is_kind() {
-            Saying::Nothing
-        } else if self.has(&[Word::With]) && !self.exits() {
+            PhraseMeaning::Nothing
+        } else if self.has(&[VocabularyWord::With]) && !self.exits() {
             // `with trailing stop` describes an order.
-            Saying::Unknown
-        } else if closing && self.has(&[Word::Enter, Word::Add]) {
-            if self.describes_levels() { Saying::Unknown } else { self.ends_and_opens() }
+            PhraseMeaning::Unknown
+        } else if closing && self.has(&[VocabularyWord::Enter, VocabularyWord::Add]) {
+            if self.describes_levels() { PhraseMeaning::Unknown } else { self.ends_and_opens() }
         } else if breakeven {
             self.at_breakeven()
         } else if self.exits() {
@@ -189,117 +202,166 @@ impl Phrase<'_> {
         } else if closing {
             self.level()
         } else {
-            self.opening()
+            self.read_opening()
         }
     }
 
     /// `buy stop` and `stop limit` are kinds of order, and so is `stop` where those stand.
     fn is_kind(&self) -> bool {
-        const KINDS: &[Word] = &[Word::Stop, Word::Limit, Word::Market, Word::Order];
-        let all = |also: &[Word]| {
+        const KINDS: &[VocabularyWord] =
+            &[VocabularyWord::Stop, VocabularyWord::Limit, VocabularyWord::Market, VocabularyWord::Order];
+        let all = |also: &[VocabularyWord]| {
             self.tokens.iter().all(|token| token.word().is_some_and(|w| KINDS.contains(&w) || also.contains(&w)))
         };
-        let pending = self.tokens.len() > 1 && self.has(&[Word::Stop, Word::Limit]);
+        let pending = self.tokens.len() > 1 && self.has(&[VocabularyWord::Stop, VocabularyWord::Limit]);
         match self.place {
-            Place::Kind => all(&[]) || pending && all(&[Word::Buy, Word::Sell]),
-            Place::Action => pending && all(&[Word::Buy, Word::Sell]),
-            Place::Remark => false,
+            PhrasePlace::Kind => all(&[]) || pending && all(&[VocabularyWord::Buy, VocabularyWord::Sell]),
+            PhrasePlace::Action => pending && all(&[VocabularyWord::Buy, VocabularyWord::Sell]),
+            PhrasePlace::Remark => false,
         }
     }
 
-    fn turn(&self) -> Saying {
-        if self.place == Place::Remark && (self.exits() || self.stops()) {
+    fn turn(&self) -> PhraseMeaning {
+        if self.place == PhrasePlace::Remark && (self.exits() || self.stops()) {
             // `exit & reverse` turns, `closed by reverse signal` closes.
-            return Saying::Unclear(None);
+            return PhraseMeaning::Unclear(None);
         }
-        if self.place == Place::Remark && !self.turns() {
+        if self.place == PhrasePlace::Remark && !self.turns() {
             // `reverse signal` is what the order came of.
-            return Saying::Unknown;
+            return PhraseMeaning::Unknown;
         }
-        let after = self.find(&[Word::To]).map_or(0, |to| to + 1);
+        let after = self.find(&[VocabularyWord::To]).map_or(0, |to| to + 1);
         let told = Phrase { tokens: &self.tokens[after..], place: self.place };
-        Saying::Turn { opens: told.side().or_else(|| told.order()) }
+        PhraseMeaning::Turn { opens: told.side().or_else(|| told.order()) }
     }
 
     /// Nothing but the turn, its side and what is turned.
     fn turns(&self) -> bool {
-        const OF_TURNS: &[Word] =
-            &[Word::Reverse, Word::To, Word::Long, Word::Short, Word::Buy, Word::Sell, Word::Trade, Word::Filler];
+        const OF_TURNS: &[VocabularyWord] = &[
+            VocabularyWord::Reverse,
+            VocabularyWord::To,
+            VocabularyWord::Long,
+            VocabularyWord::Short,
+            VocabularyWord::Buy,
+            VocabularyWord::Sell,
+            VocabularyWord::Trade,
+            VocabularyWord::Filler,
+        ];
         self.tokens.iter().all(|token| match token {
-            Token::Word(word) => OF_TURNS.contains(word),
-            Token::Number(number) => !number.percent,
-            Token::Letter(_) | Token::Initial | Token::Other => false,
+            PhraseToken::VocabularyWord(word) => OF_TURNS.contains(word),
+            PhraseToken::PhraseNumber(number) => !number.percent,
+            PhraseToken::Letter(_) | PhraseToken::Initial | PhraseToken::Other => false,
         })
     }
 
     /// `Close Short & Open Long`; `close open position`.
-    fn ends_and_opens(&self) -> Saying {
+    fn ends_and_opens(&self) -> PhraseMeaning {
         let (Some(end), Some(open)) = (
-            self.find(&[Word::Exit, Word::Close, Word::Cover, Word::Target, Word::StopLoss, Word::Stop, Word::Stopped]),
-            self.find(&[Word::Enter, Word::Add]),
+            self.find(&[
+                VocabularyWord::Exit,
+                VocabularyWord::Close,
+                VocabularyWord::Cover,
+                VocabularyWord::Target,
+                VocabularyWord::StopLoss,
+                VocabularyWord::Stop,
+                VocabularyWord::Stopped,
+            ]),
+            self.find(&[VocabularyWord::Enter, VocabularyWord::Add]),
         ) else {
-            return Saying::Unclear(self.side());
+            return PhraseMeaning::Unclear(self.side());
         };
         if open == end + 1 && self.tokens.len() > open {
-            let rest: Vec<Token> =
+            let rest: Vec<PhraseToken> =
                 self.tokens.iter().enumerate().filter(|(at, _)| *at != open).map(|(_, token)| *token).collect();
             return Phrase { tokens: &rest, place: self.place }.whole();
         }
-        let part = |tokens: &[Token]| one_of(tokens.iter().filter_map(|t| t.word()).filter_map(Word::trade_side));
+        let part = |tokens: &[PhraseToken]| {
+            one_of(tokens.iter().filter_map(|t| t.word()).filter_map(VocabularyWord::trade_side))
+        };
         let (first, second) = self.tokens.split_at(open.max(end));
         match (part(first), part(second)) {
-            (Some(closes), Some(opens)) if end < open && closes != opens => Saying::Turn { opens: Some(opens) },
-            (Some(opens), Some(closes)) if open < end && closes != opens => Saying::Turn { opens: Some(opens) },
-            _ => Saying::Unclear(self.side()),
+            (Some(closes), Some(opens)) if end < open && closes != opens => PhraseMeaning::Turn { opens: Some(opens) },
+            (Some(opens), Some(closes)) if open < end && closes != opens => PhraseMeaning::Turn { opens: Some(opens) },
+            _ => PhraseMeaning::Unclear(self.side()),
         }
     }
 
-    fn numbers(&self) -> impl Iterator<Item = Number> + '_ {
+    fn numbers(&self) -> impl Iterator<Item = PhraseNumber> + '_ {
         self.tokens.iter().filter_map(|token| match token {
-            Token::Number(number) => Some(*number),
+            PhraseToken::PhraseNumber(number) => Some(*number),
             _ => None,
         })
     }
 
     /// The trade's side; buy and sell name it too beside a level.
-    fn named(&self) -> Option<Side> {
+    fn named_side(&self) -> Option<Side> {
         self.side().or_else(|| self.order())
     }
 
     /// No word of closing.
-    fn opening(&self) -> Saying {
-        if let Some(sold) = self.sold() {
+    fn read_opening(&self) -> PhraseMeaning {
+        if let Some(sold) = self.read_sold() {
             return sold;
         }
-        let enters = self.has(&[Word::Enter, Word::Entry, Word::Add]) || self.pair(&[Word::Scale], &[Word::In]);
-        let letters = self.tokens.iter().any(|token| matches!(token, Token::Letter(_)));
+        let enters = self.has(&[VocabularyWord::Enter, VocabularyWord::Entry, VocabularyWord::Add])
+            || self.pair(&[VocabularyWord::Scale], &[VocabularyWord::In]);
+        let letters = self.tokens.iter().any(|token| matches!(token, PhraseToken::Letter(_)));
         let says_more = self.numbers().any(|number| number.percent)
             || letters
-            || self.has(&[Word::Hit, Word::Half, Word::Out, Word::Off, Word::Square, Word::Margin, Word::Call])
-            || self.has(&[Word::Percent, Word::Loss, Word::Partial, Word::Reduce, Word::Close, Word::Drawdown])
-            || self.has(&[Word::With, Word::On, Word::Of, Word::End, Word::RunOut])
-            || self.has(&[Word::Sold, Word::Bought, Word::Back, Word::Kill, Word::Switch, Word::Get, Word::Cash])
+            || self.has(&[
+                VocabularyWord::Hit,
+                VocabularyWord::Half,
+                VocabularyWord::Out,
+                VocabularyWord::Off,
+                VocabularyWord::Square,
+                VocabularyWord::Margin,
+                VocabularyWord::Call,
+            ])
+            || self.has(&[
+                VocabularyWord::Percent,
+                VocabularyWord::Loss,
+                VocabularyWord::Partial,
+                VocabularyWord::Reduce,
+                VocabularyWord::Close,
+                VocabularyWord::Drawdown,
+            ])
+            || self.has(&[
+                VocabularyWord::With,
+                VocabularyWord::On,
+                VocabularyWord::Of,
+                VocabularyWord::End,
+                VocabularyWord::RunOut,
+            ])
+            || self.has(&[
+                VocabularyWord::Sold,
+                VocabularyWord::Bought,
+                VocabularyWord::Back,
+                VocabularyWord::Kill,
+                VocabularyWord::Switch,
+                VocabularyWord::Get,
+                VocabularyWord::Cash,
+            ])
             || self.has(CALLED_AFTER);
         let sides = self.words().filter(|word| word.trade_side().is_some() || word.order_side().is_some()).count();
-        if says_more || self.has(&[Word::Limit]) && sides > 0 {
-            return Saying::Unknown;
+        if says_more || self.has(&[VocabularyWord::Limit]) && sides > 0 {
+            return PhraseMeaning::Unknown;
         }
-        if self.has(&[Word::All]) && self.order().is_some() {
+        if self.has(&[VocabularyWord::All]) && self.order().is_some() {
             // `sell all` is no entry.
-            return Saying::Unclear(None);
+            return PhraseMeaning::Unclear(None);
         }
         match (self.order(), self.side()) {
-            (Some(order), Some(side)) if order == side => Saying::Enter(Some(side)),
+            (Some(order), Some(side)) if order == side => PhraseMeaning::Enter(Some(side)),
             // To sell what is long, and to buy what is short.
             (Some(_), Some(side)) if !enters => {
-                Saying::Closing(Closing { side: Some(side), firm: true, ..Closing::default() })
+                PhraseMeaning::ClosingPhrase(ClosingPhrase { side: Some(side), firm: true, ..ClosingPhrase::default() })
             }
-            (Some(_), Some(_)) => Saying::Unknown,
-            (None, None) if sides > 0 => Saying::Unknown,
-            (order, side) if enters => Saying::Enter(side.or(order)),
-            (Some(order), None) => Saying::Order(order),
-            (None, Some(side)) => Saying::Side(side),
-            (None, None) => Saying::Nothing,
+            (Some(_), Some(_)) => PhraseMeaning::Unknown,
+            (None, None) if sides > 0 => PhraseMeaning::Unknown,
+            (order, side) if enters => PhraseMeaning::Enter(side.or(order)),
+            (Some(order), None) => PhraseMeaning::Order(order),
+            (None, Some(side)) => PhraseMeaning::Side(side),
+            (None, None) => PhraseMeaning::Nothing,
         }
     }
 }

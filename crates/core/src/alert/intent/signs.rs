@@ -4,7 +4,7 @@
 //! what fields are called that hold prices (`close`, `stop`, `exit_price`).
 
 mod fields;
-mod said;
+mod meanings;
 
 use std::cmp::Ordering;
 
@@ -14,14 +14,14 @@ use self::fields::{
     ACTIONS, BEFORE, CLOSING_FLAGS, KINDS, LABELS, LONG_FLAGS, NAMED_LIKE_OTHERS, OPENING_FLAGS, ORDER_KINDS,
     OTHER_ORDERS, POSITION_NUMBERS, POSITION_SIDES, REASONS, REMARK_OBJECTS, SHORT_FLAGS, SIDE_OBJECTS, SIZES, STANCES,
 };
-use self::said::{
-    action, in_part, is_absent, is_flag, is_true, is_zero, names_a_flag, objects_in, position_numbered, said,
+use self::meanings::{
+    action, in_part, is_absent, is_flag, is_true, is_zero, names_a_flag, objects_in, position_numbered, read_saying,
     says_flat, says_true, stance, text_of,
 };
-use super::phrase::{Place, Saying};
-use super::{ExitSignal, Position};
-use crate::alert::fields::{Fields, Origin};
-use crate::alert::problem::{plain, shown};
+use super::phrase::{PhraseMeaning, PhrasePlace};
+use super::{ExitSignal, StrategyPosition};
+use crate::alert::fields::{FieldOrigin, RequestFields};
+use crate::alert::rule_violation::{plain, show_value};
 use crate::alert::{levels, names};
 use crate::market::Side;
 use crate::money::Price;
@@ -34,16 +34,16 @@ const FLAG_LEVELS_MAX: usize = 8;
 
 /// One field with a word in it.
 #[derive(Debug, Clone)]
-pub(in crate::alert) struct Heard {
+pub(in crate::alert) struct SpokenField {
     path: Vec<String>,
-    origin: Origin,
+    origin: FieldOrigin,
     value: Value,
-    pub(super) role: Role,
-    pub(super) saying: Saying,
+    pub(super) role: FieldRole,
+    pub(super) saying: PhraseMeaning,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Role {
+pub(super) enum FieldRole {
     Action,
     Kind,
     Reason,
@@ -52,8 +52,8 @@ pub(super) enum Role {
 
 /// What a field tells of the position around the order, or of the order.
 #[derive(Debug, Clone)]
-pub(super) struct State {
-    pub(super) heard: Heard,
+pub(super) struct PositionState {
+    pub(super) heard: SpokenField,
     pub(super) says: StateSays,
 }
 
@@ -71,14 +71,14 @@ pub(super) enum StateSays {
 
 /// What a message says of its intent.
 #[derive(Debug, Default)]
-pub(in crate::alert) struct Signs {
+pub(in crate::alert) struct IntentSigns {
     /// In the order of their weight; the body's before the URL's.
-    pub(super) words: Vec<Heard>,
-    pub(super) labels: Vec<Heard>,
-    pub(super) states: Vec<State>,
+    pub(super) words: Vec<SpokenField>,
+    pub(super) labels: Vec<SpokenField>,
+    pub(super) states: Vec<PositionState>,
     /// `market_position`.
-    pub(in crate::alert) now: Option<Position>,
-    pub(in crate::alert) prev: Option<Position>,
+    pub(in crate::alert) now: Option<StrategyPosition>,
+    pub(in crate::alert) prev: Option<StrategyPosition>,
     /// The position's size after the order, compared with that before; unless both are told, none.
     pub(in crate::alert) growth: Option<Ordering>,
     /// What a label says of the reason, even where it is not an exit as a whole.
@@ -89,19 +89,25 @@ pub(in crate::alert) struct Signs {
     pub(in crate::alert) price: Option<Price>,
 }
 
-impl Heard {
-    fn state(path: &[String], value: &Value, origin: Origin) -> Self {
-        Self { path: path.to_vec(), origin, value: value.clone(), role: Role::Kind, saying: Saying::Nothing }
+impl SpokenField {
+    fn state(path: &[String], value: &Value, origin: FieldOrigin) -> Self {
+        Self {
+            path: path.to_vec(),
+            origin,
+            value: value.clone(),
+            role: FieldRole::Kind,
+            saying: PhraseMeaning::Nothing,
+        }
     }
 
     /// The field and its value, for a message.
-    pub(in crate::alert) fn shown(&self) -> String {
+    pub(in crate::alert) fn show(&self) -> String {
         format!("{} {}", self.name(), self.value_shown())
     }
 
     /// The field as the sender wrote it.
     pub(in crate::alert) fn name(&self) -> String {
-        let place = if self.origin == Origin::Query { " (in the webhook's URL)" } else { "" };
+        let place = if self.origin == FieldOrigin::Query { " (in the webhook's URL)" } else { "" };
         format!("{}{place}", plain(&self.path.join(".")))
     }
 
@@ -109,7 +115,7 @@ impl Heard {
         match &self.value {
             Value::Array(_) => "[a list]".to_owned(),
             Value::Object(_) => "{an object}".to_owned(),
-            value => shown(&text_of(value).unwrap_or_default()),
+            value => show_value(&text_of(value).unwrap_or_default()),
         }
     }
 
@@ -117,21 +123,21 @@ impl Heard {
         &self.value
     }
 
-    pub(in crate::alert) fn place(&self) -> (&[String], Origin) {
+    pub(in crate::alert) fn place(&self) -> (&[String], FieldOrigin) {
         (&self.path, self.origin)
     }
 }
 
 /// Collects what `fields` say; positions that cannot be read are the caller's to name, and stand in `now` and `prev`.
-pub(in crate::alert) fn collect(fields: &Fields) -> Signs {
-    let mut found = Found::default();
-    walk(fields.body(), &[], Origin::Body, false, &mut found);
-    found.look_for_flags(fields.body(), &[], Origin::Body);
+pub(in crate::alert) fn collect(fields: &RequestFields) -> IntentSigns {
+    let mut found = FoundSigns::default();
+    walk(fields.body(), &[], FieldOrigin::Body, false, &mut found);
+    found.look_for_flags(fields.body(), &[], FieldOrigin::Body);
     let of_body: Vec<String> = found.names.clone();
     for (name, value) in fields.query() {
         // The body wins; what it lacks may stand in the URL.
         if !of_body.contains(&canonical(&names::normal(name)).to_owned()) {
-            found.look(std::slice::from_ref(name), "", value, Origin::Query, false);
+            found.look(std::slice::from_ref(name), "", value, FieldOrigin::Query, false);
         }
     }
     found.signs()
@@ -147,7 +153,10 @@ pub(in crate::alert) fn is_told(normal: &str) -> bool {
 /// Whether a field of this normal name tells of an order in words, and this one says of nothing that ends.
 pub(in crate::alert) fn is_mere_word(normal: &str, value: &Value) -> bool {
     is_told_under(canonical(normal))
-        && !matches!(said(value, Place::Remark), Saying::Closing(_) | Saying::Turn { .. } | Saying::Unclear(_))
+        && !matches!(
+            read_saying(value, PhrasePlace::Remark),
+            PhraseMeaning::ClosingPhrase(_) | PhraseMeaning::Turn { .. } | PhraseMeaning::Unclear(_)
+        )
 }
 
 /// The name without the `strategy` that people copy from TradingView's placeholders.
@@ -156,14 +165,14 @@ fn canonical(normal: &str) -> &str {
     normal.strip_prefix("strategy").filter(|rest| OF_PLACEHOLDERS.contains(rest)).unwrap_or(normal)
 }
 
-fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bool, found: &mut Found) {
+fn walk(members: &Map<String, Value>, path: &[String], origin: FieldOrigin, aside: bool, found: &mut FoundSigns) {
     let group = path.last().map(|name| names::normal(name)).unwrap_or_default();
     if group == "bar" {
         return;
     }
     for (name, value) in members {
         let path: Vec<String> = path.iter().chain([name]).cloned().collect();
-        let (group, name) = match names::dotted(name) {
+        let (group, name) = match names::split_dotted(name) {
             Some((of, last)) => (names::normal(of), last),
             None => (group.clone(), name.as_str()),
         };
@@ -174,7 +183,7 @@ fn walk(members: &Map<String, Value>, path: &[String], origin: Origin, aside: bo
                 walk(inner, &path, origin, aside, found);
                 // A signal that is an object without a word says something, but not what.
                 if found.words.len() == before && ACTIONS.contains(&normal.as_str()) {
-                    found.hear(&path, value, origin, Role::Action, Saying::Unknown, 0);
+                    found.hear(&path, value, origin, FieldRole::Action, PhraseMeaning::Unknown, 0);
                 }
             }
             Value::Object(inner) if SIDE_OBJECTS.contains(&normal.as_str()) && path.len() < LEVELS_MAX => {
@@ -201,25 +210,25 @@ fn is_told_under(normal: &str) -> bool {
 }
 
 #[derive(Default)]
-struct Found {
+struct FoundSigns {
     /// With their weight.
-    words: Vec<(usize, Heard)>,
-    labels: Vec<(usize, Heard)>,
-    states: Vec<State>,
-    before: Option<Position>,
+    words: Vec<(usize, SpokenField)>,
+    labels: Vec<(usize, SpokenField)>,
+    states: Vec<PositionState>,
+    before: Option<StrategyPosition>,
     in_part: bool,
     /// Every canonical name that had a value.
     names: Vec<String>,
 }
 
-impl Found {
+impl FoundSigns {
     /// Takes a field in. `aside`: it stands in an object that is no group, where only states are told.
-    fn look(&mut self, path: &[String], group: &str, value: &Value, origin: Origin, aside: bool) {
+    fn look(&mut self, path: &[String], group: &str, value: &Value, origin: FieldOrigin, aside: bool) {
         let Some(name) = path.last() else { return };
         if is_absent(value) {
             return;
         }
-        let normal = names::normal(names::dotted(name).map_or(name.as_str(), |(_, last)| last));
+        let normal = names::normal(names::split_dotted(name).map_or(name.as_str(), |(_, last)| last));
         let bare = canonical(&normal);
         self.names.push(bare.to_owned());
         let qualified = format!("{group}{normal}");
@@ -229,39 +238,47 @@ impl Found {
             let words = [ACTIONS, KINDS, REASONS].iter().any(|list| list.contains(&bare));
             if words && path.first().is_some_and(|object| REMARK_OBJECTS.contains(&names::normal(object).as_str())) {
                 let weight = ACTIONS.len() + KINDS.len() + REASONS.len();
-                self.hear(path, value, origin, Role::Reason, said(value, Place::Action), weight);
+                self.hear(path, value, origin, FieldRole::Reason, read_saying(value, PhrasePlace::Action), weight);
             }
             return;
         }
         self.in_part |= in_part(bare, value);
         if [KINDS, REASONS].iter().any(|list| list.contains(&bare)) && names_a_flag(value) {
-            let heard = Heard::state(path, value, origin);
-            self.states.push(State { heard, says: StateSays::Closes(None) });
+            let heard = SpokenField::state(path, value, origin);
+            self.states.push(PositionState { heard, says: StateSays::Closes(None) });
             return;
         }
         let at = |list: &[&str]| list.iter().position(|listed| *listed == bare || *listed == qualified);
         if let Some(weight) = at(ACTIONS) {
-            self.hear(path, value, origin, Role::Action, action(value), weight);
+            self.hear(path, value, origin, FieldRole::Action, action(value), weight);
         } else if let Some(weight) = at(KINDS) {
-            let place = if ORDER_KINDS.contains(&KINDS[weight]) { Place::Kind } else { Place::Action };
-            self.hear(path, value, origin, Role::Kind, said(value, place), ACTIONS.len() + weight);
+            let place = if ORDER_KINDS.contains(&KINDS[weight]) { PhrasePlace::Kind } else { PhrasePlace::Action };
+            self.hear(path, value, origin, FieldRole::Kind, read_saying(value, place), ACTIONS.len() + weight);
         } else if let Some(weight) = at(REASONS) {
             let weight = ACTIONS.len() + KINDS.len() + weight;
-            self.hear(path, value, origin, Role::Reason, said(value, Place::Remark), weight);
+            self.hear(path, value, origin, FieldRole::Reason, read_saying(value, PhrasePlace::Remark), weight);
         }
         if let Some(weight) = at(LABELS) {
-            self.hear(path, value, origin, Role::Label, said(value, Place::Remark), weight);
+            self.hear(path, value, origin, FieldRole::Label, read_saying(value, PhrasePlace::Remark), weight);
         }
     }
 
-    fn hear(&mut self, path: &[String], value: &Value, origin: Origin, role: Role, saying: Saying, weight: usize) {
-        let heard = Heard { path: path.to_vec(), origin, value: value.clone(), role, saying };
-        let list = if role == Role::Label { &mut self.labels } else { &mut self.words };
+    fn hear(
+        &mut self,
+        path: &[String],
+        value: &Value,
+        origin: FieldOrigin,
+        role: FieldRole,
+        saying: PhraseMeaning,
+        weight: usize,
+    ) {
+        let heard = SpokenField { path: path.to_vec(), origin, value: value.clone(), role, saying };
+        let list = if role == FieldRole::Label { &mut self.labels } else { &mut self.words };
         list.push((weight, heard));
     }
 
     /// What only closes does so wherever it is said: in `params`, in `exchange.options`, in a list, in JSON within a text.
-    fn look_for_flags(&mut self, members: &Map<String, Value>, path: &[String], origin: Origin) {
+    fn look_for_flags(&mut self, members: &Map<String, Value>, path: &[String], origin: FieldOrigin) {
         for (name, value) in members {
             let path: Vec<String> = path.iter().chain([name]).cloned().collect();
             let parts: Vec<String> = name.split('.').map(names::normal).collect();
@@ -278,10 +295,10 @@ impl Found {
         }
     }
 
-    fn look_for_state(&mut self, path: &[String], names: [&str; 2], value: &Value, origin: Origin) {
+    fn look_for_state(&mut self, path: &[String], names: [&str; 2], value: &Value, origin: FieldOrigin) {
         let is = |list: &[&str]| names.iter().any(|name| list.contains(name));
         if is(BEFORE) {
-            self.before = self.before.or_else(|| text_of(value).as_deref().and_then(Position::from_word));
+            self.before = self.before.or_else(|| text_of(value).as_deref().and_then(StrategyPosition::from_word));
             return;
         }
         let says = if is(LONG_FLAGS) {
@@ -306,14 +323,14 @@ impl Found {
         } else {
             None
         };
-        self.states.extend(says.map(|says| State { heard: Heard::state(path, value, origin), says }));
+        self.states.extend(says.map(|says| PositionState { heard: SpokenField::state(path, value, origin), says }));
     }
 
-    fn signs(self) -> Signs {
-        Signs {
-            words: sorted(self.words),
+    fn signs(self) -> IntentSigns {
+        IntentSigns {
+            words: sort_heard(self.words),
             remark: None,
-            labels: sorted(self.labels),
+            labels: sort_heard(self.labels),
             states: self.states,
             now: None,
             prev: self.before,
@@ -325,7 +342,7 @@ impl Found {
     }
 }
 
-impl Signs {
+impl IntentSigns {
     fn with_remark(mut self) -> Self {
         self.remark =
             self.labels.iter().filter_map(|label| text_of(&label.value)).find_map(|text| super::remark(&text));
@@ -334,7 +351,7 @@ impl Signs {
 }
 
 /// By weight; the body's before the URL's, and what stands outside of groups first.
-fn sorted(mut heard: Vec<(usize, Heard)>) -> Vec<Heard> {
-    heard.sort_by_key(|(weight, heard)| (heard.origin == Origin::Query, *weight, heard.path.len()));
+fn sort_heard(mut heard: Vec<(usize, SpokenField)>) -> Vec<SpokenField> {
+    heard.sort_by_key(|(weight, heard)| (heard.origin == FieldOrigin::Query, *weight, heard.path.len()));
     heard.into_iter().map(|(_, heard)| heard).collect()
 }

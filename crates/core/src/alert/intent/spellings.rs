@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::alert::payload::{Payload, Unreadable, read};
-use crate::alert::problem::ProblemCode;
+use crate::alert::payload::{Payload, UnreadableBody, read};
+use crate::alert::rule_violation::ProblemCode;
 
 /// A line of the table.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ fn read_whole(fields: &Map<String, Value>, query: &str) -> Payload {
     try_to_read(fields, query).unwrap()
 }
 
-fn try_to_read(fields: &Map<String, Value>, query: &str) -> Result<Payload, Unreadable> {
+fn try_to_read(fields: &Map<String, Value>, query: &str) -> Result<Payload, UnreadableBody> {
     let mut body = json!({"symbol": "BTCUSDT", "timeframe": "1h", "strategy": "EMA", "price": 100});
     body.as_object_mut().unwrap().extend(fields.clone());
     // TradingView's group of that name may stand in the place of the strategy's.

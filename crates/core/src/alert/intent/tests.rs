@@ -3,12 +3,12 @@
 use super::*;
 
 /// An order in one line: `signal now prev sizes`, `-` for what is not told; sizes are `+`, `-` or `=`.
-fn order(line: &str) -> Order {
+fn order(line: &str) -> OrderSigns {
     let words: Vec<&str> = line.split_whitespace().collect();
-    Order {
+    OrderSigns {
         signal: Signal::from_exact(words[0]),
-        now: Position::from_word(words[1]),
-        prev: Position::from_word(words[2]),
+        now: StrategyPosition::from_word(words[1]),
+        prev: StrategyPosition::from_word(words[2]),
         growth: match words.get(3) {
             Some(&"+") => Some(Ordering::Greater),
             Some(&"-") => Some(Ordering::Less),
@@ -23,13 +23,13 @@ fn order(line: &str) -> Order {
 fn an_order_and_the_positions_around_it() {
     use ExitSignal::{SlHit, TpHit};
     use Side::{Buy, Sell};
-    use Unclear::{Contradiction, NoPosition, NoSignal};
+    use UnclearOrder::{Contradiction, NoPosition, NoSignal};
     let entry = |side| Ok(Intent::Entry { side });
     let exit = |reason| Ok(Intent::exit(reason));
     let flat = |side, reason| Ok(Intent::Flat { side, reason });
     let turn = |closes: Side| Ok(Intent::Turn { closes, reason: None, opens: closes.opposite() });
     let partial = |side, reason| Ok(Intent::Partial { side: Some(side), reason, change: PositionChange::Reduced });
-    let table: &[(&str, Result<Intent, Unclear>)] = &[
+    let table: &[(&str, Result<Intent, UnclearOrder>)] = &[
         // No positions.
         ("BUY - -", entry(Buy)),
         ("SELL - -", entry(Sell)),
@@ -121,8 +121,10 @@ fn every_combination_keeps_the_orders_direction() {
                         (None, _) => {}
                     }
                     match intent {
-                        Intent::Flat { .. } => assert_eq!(order.now, Some(Position::Flat), "{line}"),
-                        Intent::Partial { side, .. } => assert_eq!(order.now, side.map(Position::Held), "{line}"),
+                        Intent::Flat { .. } => assert_eq!(order.now, Some(StrategyPosition::Flat), "{line}"),
+                        Intent::Partial { side, .. } => {
+                            assert_eq!(order.now, side.map(StrategyPosition::Held), "{line}")
+                        }
                         Intent::Turn { closes, opens, .. } => assert_eq!(closes, opens.opposite(), "{line}"),
                         Intent::Entry { .. } | Intent::Exit { .. } => {}
                     }

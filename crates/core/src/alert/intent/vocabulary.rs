@@ -17,7 +17,7 @@ const CHARS_MAX: usize = 200;
 
 /// A word's sense.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum VocabularyWord {
     Buy,
     Sell,
     Long,
@@ -99,7 +99,7 @@ pub(super) enum Word {
     Filler,
 }
 
-impl Word {
+impl VocabularyWord {
     pub(super) const fn trade_side(self) -> Option<Side> {
         match self {
             Self::Long => Some(Side::Buy),
@@ -119,7 +119,7 @@ impl Word {
 
 /// A number in a phrase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Number {
+pub(super) struct PhraseNumber {
     /// Its value, where it is a small whole number.
     pub(super) whole: Option<u32>,
     pub(super) value: Option<Decimal>,
@@ -130,61 +130,64 @@ pub(super) struct Number {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token {
-    Word(Word),
+pub(super) enum PhraseToken {
+    VocabularyWord(VocabularyWord),
     /// A single letter that stands for a word in an order's id: `L`, `S`, `X`.
-    Letter(Word),
-    Number(Number),
+    Letter(VocabularyWord),
+    PhraseNumber(PhraseNumber),
     /// A single letter that may be a trade's name.
     Initial,
     /// A word that is not known.
     Other,
 }
 
-impl Token {
-    pub(super) const fn word(self) -> Option<Word> {
+impl PhraseToken {
+    pub(super) const fn word(self) -> Option<VocabularyWord> {
         match self {
-            Self::Word(word) | Self::Letter(word) => Some(word),
-            Self::Number(_) | Self::Initial | Self::Other => None,
+            Self::VocabularyWord(word) | Self::Letter(word) => Some(word),
+            Self::PhraseNumber(_) | Self::Initial | Self::Other => None,
         }
     }
 }
 
 /// The words and numbers of a text, in order.
-pub(super) fn tokens(text: &str) -> Vec<Token> {
+pub(super) fn tokens(text: &str) -> Vec<PhraseToken> {
     if text.chars().count() > CHARS_MAX {
-        return vec![Token::Other];
+        return vec![PhraseToken::Other];
     }
     // The plural in brackets, as in TradingView's own `Close entry(s) order`.
     let text = letters::unstyled_text(&text.replace("(s)", "").replace("(S)", "").replace('@', " at "));
     let as_written = tokens_of(&text, &[]);
-    if !as_written.contains(&Token::Other) {
+    if !as_written.contains(&PhraseToken::Other) {
         return as_written;
     }
     // Capitals need not mean that a word begins: `eXiT`.
     let in_one_case = tokens_of(&text.to_lowercase(), &[]);
-    if in_one_case.contains(&Token::Other) { as_written } else { in_one_case }
+    if in_one_case.contains(&PhraseToken::Other) { as_written } else { in_one_case }
 }
 
 /// The words of a text with abbreviations in it, where with them all of it is known. `remark`: it is an order's name.
-pub(super) fn abbreviated(text: &str, remark: bool) -> Option<Vec<Token>> {
-    if text.chars().count() > CHARS_MAX || !tokens(text).contains(&Token::Other) {
+pub(super) fn read_abbreviated(text: &str, remark: bool) -> Option<Vec<PhraseToken>> {
+    if text.chars().count() > CHARS_MAX || !tokens(text).contains(&PhraseToken::Other) {
         return None;
     }
     let known = if remark { [ABBREVIATIONS, OF_REMARKS].concat() } else { ABBREVIATIONS.to_vec() };
     let tokens = tokens_of(&letters::unstyled_text(&text.replace('@', " at ")), &known);
-    (!tokens.contains(&Token::Other) && !tokens.contains(&Token::Initial)).then_some(tokens)
+    (!tokens.contains(&PhraseToken::Other) && !tokens.contains(&PhraseToken::Initial)).then_some(tokens)
 }
 
-fn tokens_of(text: &str, abbreviations: &[Abbreviation]) -> Vec<Token> {
+fn tokens_of(text: &str, abbreviations: &[LabelAbbreviation]) -> Vec<PhraseToken> {
     let mut tokens = Vec::new();
-    for piece in joined(pieces(text)) {
+    for piece in join_pieces(pieces(text)) {
         match piece {
-            Piece::Number { text, percent, glued } => tokens.push(Token::Number(number(&text, percent, glued))),
+            PhrasePiece::PhraseNumber { text, percent, glued } => {
+                tokens.push(PhraseToken::PhraseNumber(number(&text, percent, glued)))
+            }
             // `1st`, `2nd`.
-            Piece::Letters(end) if is_ordinal(&end) && matches!(tokens.last(), Some(Token::Number(_))) => {}
-            Piece::Letters(letters) => match abbreviations.iter().find(|(short, _)| *short == letters) {
-                Some((_, words)) => tokens.extend(words.iter().map(|word| Token::Word(*word))),
+            PhrasePiece::Letters(end)
+                if is_ordinal(&end) && matches!(tokens.last(), Some(PhraseToken::PhraseNumber(_))) => {}
+            PhrasePiece::Letters(letters) => match abbreviations.iter().find(|(short, _)| *short == letters) {
+                Some((_, words)) => tokens.extend(words.iter().map(|word| PhraseToken::VocabularyWord(*word))),
                 None => tokens.extend(read(&letters)),
             },
         }
@@ -197,13 +200,13 @@ fn is_ordinal(letters: &str) -> bool {
 }
 
 /// A few letters, and the words that they stand for.
-type Abbreviation = (&'static str, &'static [Word]);
+type LabelAbbreviation = (&'static str, &'static [VocabularyWord]);
 
 #[derive(Debug)]
-enum Piece {
+enum PhrasePiece {
     /// In lower case.
     Letters(String),
-    Number {
+    PhraseNumber {
         text: String,
         percent: bool,
         glued: bool,
@@ -211,7 +214,7 @@ enum Piece {
 }
 
 /// Splits where letters end, where camel case starts a word, and between letters and digits.
-fn pieces(text: &str) -> Vec<Piece> {
+fn pieces(text: &str) -> Vec<PhrasePiece> {
     let chars: Vec<char> = text.chars().collect();
     let at = |index: usize| chars.get(index).copied().unwrap_or(' ');
     let mut pieces = Vec::new();
@@ -232,13 +235,13 @@ fn pieces(text: &str) -> Vec<Piece> {
             }
             let sign = (index..chars.len()).find(|i| !at(*i).is_whitespace());
             let percent = fraction || sign.is_some_and(|i| at(i) == '%');
-            pieces.push(Piece::Number { text, percent, glued });
+            pieces.push(PhrasePiece::PhraseNumber { text, percent, glued });
         } else if at(index).is_alphabetic() {
             index += 1;
             while at(index).is_alphabetic() && !(at(index).is_uppercase() && at(index - 1).is_lowercase()) {
                 index += 1;
             }
-            pieces.push(Piece::Letters(chars[start..index].iter().flat_map(|c| c.to_lowercase()).collect()));
+            pieces.push(PhrasePiece::Letters(chars[start..index].iter().flat_map(|c| c.to_lowercase()).collect()));
         } else {
             index += 1;
         }
@@ -247,13 +250,15 @@ fn pieces(text: &str) -> Vec<Piece> {
 }
 
 /// Single letters in a row are one word: `S/L`, `T.P.`, `L-X`.
-fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
-    let mut out: Vec<Piece> = Vec::new();
+fn join_pieces(pieces: Vec<PhrasePiece>) -> Vec<PhrasePiece> {
+    let mut out: Vec<PhrasePiece> = Vec::new();
     let mut open = false;
     for piece in pieces {
-        let single = matches!(&piece, Piece::Letters(letters) if letters.chars().count() == 1);
+        let single = matches!(&piece, PhrasePiece::Letters(letters) if letters.chars().count() == 1);
         match (out.last_mut(), piece) {
-            (Some(Piece::Letters(before)), Piece::Letters(letter)) if open && single => before.push_str(&letter),
+            (Some(PhrasePiece::Letters(before)), PhrasePiece::Letters(letter)) if open && single => {
+                before.push_str(&letter)
+            }
             (_, piece) => out.push(piece),
         }
         open = single;
@@ -261,36 +266,42 @@ fn joined(pieces: Vec<Piece>) -> Vec<Piece> {
     out
 }
 
-fn number(text: &str, percent: bool, glued: bool) -> Number {
+fn number(text: &str, percent: bool, glued: bool) -> PhraseNumber {
     let plain = text.replace(',', "");
     let below_hundred = plain.split('.').next().is_some_and(|whole| whole.trim_start_matches('0').len() < 3);
-    Number { whole: plain.parse().ok(), value: plain.parse().ok(), below_hundred, percent, glued }
+    PhraseNumber { whole: plain.parse().ok(), value: plain.parse().ok(), below_hundred, percent, glued }
 }
 
 /// The words that letters without a gap make: `closelong` is two.
-fn read(letters: &str) -> Vec<Token> {
+fn read(letters: &str) -> Vec<PhraseToken> {
     match letters {
-        "l" => return vec![Token::Letter(Word::Long)],
-        "s" => return vec![Token::Letter(Word::Short)],
-        "t" => return vec![Token::Letter(Word::Target)],
-        "x" => return vec![Token::Letter(Word::Exit)],
+        "l" => return vec![PhraseToken::Letter(VocabularyWord::Long)],
+        "s" => return vec![PhraseToken::Letter(VocabularyWord::Short)],
+        "t" => return vec![PhraseToken::Letter(VocabularyWord::Target)],
+        "x" => return vec![PhraseToken::Letter(VocabularyWord::Exit)],
         // That of a ratio: `TP 2R`.
         "r" => {}
-        letter if letter.len() == 1 => return vec![Token::Initial],
+        letter if letter.len() == 1 => return vec![PhraseToken::Initial],
         _ => {}
     }
     if let Some((_, value)) = ORDINALS.iter().find(|(word, _)| *word == letters) {
         let (whole, value) = (Some(*value), Some((*value).into()));
-        return vec![Token::Number(Number { whole, value, below_hundred: true, percent: false, glued: true })];
+        return vec![PhraseToken::PhraseNumber(PhraseNumber {
+            whole,
+            value,
+            below_hundred: true,
+            percent: false,
+            glued: true,
+        })];
     }
     match split(letters, 0) {
-        Some(words) => words.into_iter().map(Token::Word).collect(),
-        None => vec![Token::Other],
+        Some(words) => words.into_iter().map(PhraseToken::VocabularyWord).collect(),
+        None => vec![PhraseToken::Other],
     }
 }
 
 /// As few words as make up the letters.
-fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
+fn split(letters: &str, depth: usize) -> Option<Vec<VocabularyWord>> {
     const WORDS_MAX: usize = 5;
     if letters.is_empty() {
         return Some(Vec::new());
@@ -298,7 +309,7 @@ fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
     if depth == WORDS_MAX || OTHERS.iter().any(|other| letters.contains(other)) {
         return None;
     }
-    let mut best: Option<Vec<Word>> = None;
+    let mut best: Option<Vec<VocabularyWord>> = None;
     let english = WORDS.iter().map(|(spelling, words)| (*spelling, *words, true));
     let others = OTHER_LANGUAGES.iter().map(|(spelling, word)| (*spelling, std::slice::from_ref(word), false));
     for (spelling, words, is_english) in english.chain(others) {
@@ -308,7 +319,7 @@ fn split(letters: &str, depth: usize) -> Option<Vec<Word>> {
             continue;
         }
         if let Some(rest) = split(rest, depth + 1) {
-            let found: Vec<Word> = words.iter().copied().chain(rest).collect();
+            let found: Vec<VocabularyWord> = words.iter().copied().chain(rest).collect();
             if best.as_ref().is_none_or(|best| found.len() < best.len()) {
                 best = Some(found);
             }
@@ -325,14 +336,17 @@ fn is_part(spelling: &str, is_english: bool) -> bool {
 }
 
 /// A lone `T` is a target only before a number, and `percent` belongs to the number before it.
-fn spell_out(mut tokens: Vec<Token>) -> Vec<Token> {
+fn spell_out(mut tokens: Vec<PhraseToken>) -> Vec<PhraseToken> {
     for index in 0..tokens.len() {
         let next = tokens.get(index + 1).copied();
-        if tokens[index] == Token::Letter(Word::Target) {
-            let number = matches!(next, Some(Token::Number(number)) if number.glued);
-            tokens[index] = if number { Token::Word(Word::Target) } else { Token::Other };
+        if tokens[index] == PhraseToken::Letter(VocabularyWord::Target) {
+            let number = matches!(next, Some(PhraseToken::PhraseNumber(number)) if number.glued);
+            tokens[index] =
+                if number { PhraseToken::VocabularyWord(VocabularyWord::Target) } else { PhraseToken::Other };
         }
-        if let (Token::Number(number), Some(Token::Word(Word::Percent))) = (&mut tokens[index], next) {
+        if let (PhraseToken::PhraseNumber(number), Some(PhraseToken::VocabularyWord(VocabularyWord::Percent))) =
+            (&mut tokens[index], next)
+        {
             number.percent = true;
         }
     }
@@ -345,7 +359,8 @@ mod tests {
 
     #[test]
     fn words_are_found_whatever_joins_them() {
-        let long = [Token::Word(Word::Close), Token::Word(Word::Long)];
+        let long =
+            [PhraseToken::VocabularyWord(VocabularyWord::Close), PhraseToken::VocabularyWord(VocabularyWord::Long)];
         for text in [
             "close long",
             "CLOSE_LONG",
@@ -362,10 +377,10 @@ mod tests {
             assert_eq!(tokens(text), long, "{text}");
         }
         for text in ["sl", "S/L", "s.l.", "S L", "ＳＬ", "止损", "損切り"] {
-            assert_eq!(tokens(text), [Token::Word(Word::StopLoss)], "{text}");
+            assert_eq!(tokens(text), [PhraseToken::VocabularyWord(VocabularyWord::StopLoss)], "{text}");
         }
         for text in ["slow", "http", "clothes", "exitus", "enclose", "topic", "tpx", "Выше", "breakout"] {
-            assert_eq!(tokens(text), [Token::Other], "{text}");
+            assert_eq!(tokens(text), [PhraseToken::Other], "{text}");
         }
         assert_eq!(tokens("🚀 !!"), []);
     }
@@ -374,7 +389,7 @@ mod tests {
     fn numbers_tell_whether_they_are_percentages_and_where_they_stand() {
         let number = |text: &str| {
             tokens(text).into_iter().find_map(|token| match token {
-                Token::Number(number) => Some(number),
+                PhraseToken::PhraseNumber(number) => Some(number),
                 _ => None,
             })
         };
@@ -390,7 +405,7 @@ mod tests {
 
     #[test]
     fn what_is_long_is_no_phrase_and_costs_nothing() {
-        assert_eq!(tokens(&"close".repeat(1_000)), [Token::Other]);
-        assert_eq!(tokens(&"tosl".repeat(49)), [Token::Other]);
+        assert_eq!(tokens(&"close".repeat(1_000)), [PhraseToken::Other]);
+        assert_eq!(tokens(&"tosl".repeat(49)), [PhraseToken::Other]);
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::super::fields::Origin;
+use super::super::fields::FieldOrigin;
 use super::super::names;
-use super::super::problem::{Problem, plain};
-use super::name::{Kind, LevelName, Says, Unit};
-use super::value::{self, Gives};
-use super::{Found, Given, Level, Sided};
+use super::super::rule_violation::{RuleViolation, plain};
+use super::name::{LevelKind, LevelName, LevelNameSense, LevelUnit};
+use super::value::{self, LevelValue};
+use super::{FoundLevels, GivenLevel, GivenLevels, SidedLevels};
 use crate::money::Price;
 
 /// How many objects are looked into: `bracket: {takeProfit: …}`, `order: {exits: {tp: …}}`.
@@ -41,8 +41,8 @@ const ASIDE: &[&str] = &[
 const LABELS: &[&str] = &["type", "name", "kind", "label", "id"];
 
 /// Reads the levels of a body, and of the query what the body lacks.
-pub(in crate::alert) fn read(body: &Map<String, Value>, query: &Map<String, Value>) -> Found {
-    let (body, query) = (Part::read(body, Origin::Body), Part::read(query, Origin::Query));
+pub(in crate::alert) fn read(body: &Map<String, Value>, query: &Map<String, Value>) -> FoundLevels {
+    let (body, query) = (LevelSource::read(body, FieldOrigin::Body), LevelSource::read(query, FieldOrigin::Query));
     let overruled = |number: &u32| body.targets.contains_key(number) || body.listed.contains_key(number);
     let mut used_of_query: Vec<String> = query.used.into_iter().flatten().collect();
     let (overruled_further, further_of_query): (Vec<_>, Vec<_>) =
@@ -56,28 +56,28 @@ pub(in crate::alert) fn read(body: &Map<String, Value>, query: &Map<String, Valu
     let mut perhaps = query.perhaps;
     perhaps.extend(body.perhaps);
     let sided = body.sided.into_iter().chain(query.sided).collect();
-    let given = Given { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss), perhaps, sided };
-    let mut problems: Vec<Problem> = Vec::new();
+    let given = GivenLevels { targets, listed, stop_loss: body.stop_loss.or(query.stop_loss), perhaps, sided };
+    let mut problems: Vec<RuleViolation> = Vec::new();
     for (which, problem) in body.wrong.into_iter().chain(query.wrong) {
         let is_there = match which {
-            Which::StopLoss => given.stop_loss.is_some(),
-            Which::Target(number) => given.targets.contains_key(&number) || given.listed.contains_key(&number),
+            LevelSlot::StopLoss => given.stop_loss.is_some(),
+            LevelSlot::Target(number) => given.targets.contains_key(&number) || given.listed.contains_key(&number),
         };
         if !is_there && problems.iter().all(|known| known.field != problem.field) {
             problems.push(problem);
         }
     }
-    Found { given, problems, used: body.used, used_of_query, further_of_query }
+    FoundLevels { given, problems, used: body.used, used_of_query, further_of_query }
 }
 
 /// Which of an alert's levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Which {
+enum LevelSlot {
     Target(u32),
     StopLoss,
 }
 
-impl Which {
+impl LevelSlot {
     fn field(self) -> String {
         match self {
             Self::StopLoss => "sl".to_owned(),
@@ -89,34 +89,34 @@ impl Which {
 
 /// What the body, or the query, gives.
 #[derive(Default)]
-struct Part {
-    targets: BTreeMap<u32, Level>,
-    listed: BTreeMap<u32, Level>,
-    stop_loss: Option<Level>,
+struct LevelSource {
+    targets: BTreeMap<u32, GivenLevel>,
+    listed: BTreeMap<u32, GivenLevel>,
+    stop_loss: Option<GivenLevel>,
     perhaps: BTreeMap<u32, Price>,
-    sided: Vec<Sided>,
-    wrong: Vec<(Which, Problem)>,
+    sided: Vec<SidedLevels>,
+    wrong: Vec<(LevelSlot, RuleViolation)>,
     /// Where the fields stand that are used up.
     used: Vec<Vec<String>>,
     /// The fields at the top that give further targets.
     further: Vec<(u32, String)>,
 }
 
-impl Part {
-    fn read(fields: &Map<String, Value>, origin: Origin) -> Self {
+impl LevelSource {
+    fn read(fields: &Map<String, Value>, origin: FieldOrigin) -> Self {
         let mut candidates = Vec::new();
         collect(fields, &[], None, &mut candidates);
         let units = units(&candidates);
-        let mut levels: Vec<(Unit, Candidate<'_>)> = Vec::new();
+        let mut levels: Vec<(LevelUnit, LevelCandidate<'_>)> = Vec::new();
         for candidate in candidates {
-            if let Says::Level(unit) = candidate.name.says {
+            if let LevelNameSense::Level(unit) = candidate.name.says {
                 levels.push((unit, candidate));
             }
         }
         levels.sort_by_cached_key(|(unit, candidate)| candidate.rank(*unit));
         let mut part = Self::default();
         for (unit, candidate) in levels {
-            let told = units.iter().find(|told| unit == Unit::Price && candidate.is_meant(told));
+            let told = units.iter().find(|told| unit == LevelUnit::Price && candidate.is_meant(told));
             let unit = told.map_or(unit, |(.., told)| *told);
             part.take(&candidate, value::read(candidate.value, &candidate.name, unit), origin);
         }
@@ -124,18 +124,18 @@ impl Part {
     }
 
     /// Takes in what a field gives. Of two that give the same level the first counts.
-    fn take(&mut self, candidate: &Candidate<'_>, gives: Gives, origin: Origin) {
-        let Gives { levels, wrong, listed } = gives;
+    fn take(&mut self, candidate: &LevelCandidate<'_>, gives: LevelValue, origin: FieldOrigin) {
+        let LevelValue { levels, wrong, listed } = gives;
         if let Some(side) = candidate.name.side {
             let kind = candidate.name.kind;
-            self.sided.extend(levels.into_iter().map(|(number, level)| Sided { side, kind, number, level }));
+            self.sided.extend(levels.into_iter().map(|(number, level)| SidedLevels { side, kind, number, level }));
             return;
         }
         if candidate.name.is_weak {
             // Whatever else it is, it is kept, and no entry is refused for it.
             let prices = levels.into_iter().filter_map(|(number, level)| match level {
-                Level::At(price) => Some((number, price)),
-                Level::Percent(_) => None,
+                GivenLevel::At(price) => Some((number, price)),
+                GivenLevel::Percent(_) => None,
             });
             prices.for_each(|(number, price)| _ = self.perhaps.entry(number).or_insert(price));
             return;
@@ -145,15 +145,15 @@ impl Part {
         }
         for (number, level) in levels {
             match candidate.name.kind {
-                Kind::StopLoss => {
+                LevelKind::StopLoss => {
                     if self.stop_loss.is_none() {
                         self.stop_loss = Some(level);
                         self.used.extend(candidate.used_up());
                     }
                 }
-                Kind::TakeProfit if listed => drop(self.listed.insert(number, level)),
-                Kind::TakeProfit if self.targets.contains_key(&number) => {}
-                Kind::TakeProfit => {
+                LevelKind::TakeProfit if listed => drop(self.listed.insert(number, level)),
+                LevelKind::TakeProfit if self.targets.contains_key(&number) => {}
+                LevelKind::TakeProfit => {
                     self.targets.insert(number, level);
                     match number {
                         1 => self.used.extend(candidate.used_up()),
@@ -164,18 +164,18 @@ impl Part {
         }
         for wrong in wrong {
             let which = match candidate.name.kind {
-                Kind::TakeProfit => Which::Target(wrong.number),
-                Kind::StopLoss => Which::StopLoss,
+                LevelKind::TakeProfit => LevelSlot::Target(wrong.number),
+                LevelKind::StopLoss => LevelSlot::StopLoss,
             };
             let written = plain(&format!("{}{}", candidate.path.join("."), wrong.place));
             let message = format!("{written}{} {}", origin.place(), wrong.reason);
-            self.wrong.push((which, Problem::new(&which.field(), wrong.code, message)));
+            self.wrong.push((which, RuleViolation::new(&which.field(), wrong.code, message)));
         }
     }
 }
 
 /// A field whose name is a level's.
-struct Candidate<'a> {
+struct LevelCandidate<'a> {
     name: LevelName,
     path: Vec<String>,
     value: &'a Value,
@@ -183,13 +183,13 @@ struct Candidate<'a> {
     within_level: bool,
 }
 
-impl Candidate<'_> {
+impl LevelCandidate<'_> {
     /// The first with a usable value wins: a price before a percentage before what cannot be read, then by the order of
     /// the names (product, "Intake"), then what stands further out. Stop losses by their number first.
-    fn rank(&self, unit: Unit) -> (u32, Unit, usize, usize) {
+    fn rank(&self, unit: LevelUnit) -> (u32, LevelUnit, usize, usize) {
         let (number, list) = match self.name.kind {
-            Kind::StopLoss => (self.name.number.unwrap_or(1), names::STOP_LOSS),
-            Kind::TakeProfit => (0, names::TAKE_PROFIT),
+            LevelKind::StopLoss => (self.name.number.unwrap_or(1), names::STOP_LOSS),
+            LevelKind::TakeProfit => (0, names::TAKE_PROFIT),
         };
         let normal = self.path.last().map(|name| names::normal(name)).unwrap_or_default();
         let place = list.iter().position(|name| *name == normal).unwrap_or(list.len());
@@ -197,7 +197,7 @@ impl Candidate<'_> {
     }
 
     /// Whether a field that names a unit speaks of this one.
-    fn is_meant(&self, (kind, number, _): &(Kind, Option<u32>, Unit)) -> bool {
+    fn is_meant(&self, (kind, number, _): &(LevelKind, Option<u32>, LevelUnit)) -> bool {
         self.name.kind == *kind && (number.is_none() || *number == self.name.number)
     }
 
@@ -209,9 +209,9 @@ impl Candidate<'_> {
 }
 
 /// The units that fields of their own name, as in `tp_type: "percent"`.
-fn units(candidates: &[Candidate<'_>]) -> Vec<(Kind, Option<u32>, Unit)> {
-    let named = candidates.iter().filter(|candidate| candidate.name.says == Says::UnitOfIt);
-    let unit = |candidate: &Candidate<'_>| LevelName::unit_named(candidate.value.as_str()?);
+fn units(candidates: &[LevelCandidate<'_>]) -> Vec<(LevelKind, Option<u32>, LevelUnit)> {
+    let named = candidates.iter().filter(|candidate| candidate.name.says == LevelNameSense::UnitOfIt);
+    let unit = |candidate: &LevelCandidate<'_>| LevelName::unit_named(candidate.value.as_str()?);
     named.filter_map(|named| Some((named.name.kind, named.name.number, unit(named)?))).collect()
 }
 
@@ -220,8 +220,8 @@ fn units(candidates: &[Candidate<'_>]) -> Vec<(Kind, Option<u32>, Unit)> {
 fn collect<'a>(
     fields: &'a Map<String, Value>,
     path: &[String],
-    within: Option<Kind>,
-    candidates: &mut Vec<Candidate<'a>>,
+    within: Option<LevelKind>,
+    candidates: &mut Vec<LevelCandidate<'a>>,
 ) {
     for (name, value) in fields {
         let level = LevelName::of(name).filter(|level| within.is_none_or(|kind| kind != level.kind && level.is_plain));
@@ -233,7 +233,7 @@ fn collect<'a>(
             }
             Value::Array(items) if deeper && level.is_none() && within.is_none() && !is_aside(name) => {
                 let labelled = items.iter().filter_map(|item| Some((label(item.as_object()?)?, item)));
-                candidates.extend(labelled.map(|(name, value)| Candidate {
+                candidates.extend(labelled.map(|(name, value)| LevelCandidate {
                     name,
                     path: path.clone(),
                     value,
@@ -243,7 +243,7 @@ fn collect<'a>(
             _ => {}
         }
         let within_level = within.is_some();
-        candidates.extend(level.map(|name| Candidate { name, path, value, within_level }));
+        candidates.extend(level.map(|name| LevelCandidate { name, path, value, within_level }));
     }
 }
 

@@ -11,14 +11,14 @@ pub(super) const NUMBER_MAX: u32 = 99;
 
 /// On which side of the price a level ends a trade.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum LevelKind {
     TakeProfit,
     StopLoss,
 }
 
 /// What a level is given in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Unit {
+pub(super) enum LevelUnit {
     Price,
     /// Percent of the entry's price: 2 is 2 %, and 0.02 is 0.02 %.
     Percent,
@@ -28,8 +28,8 @@ pub(super) enum Unit {
 
 /// What a field of such a name holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Says {
-    Level(Unit),
+pub(super) enum LevelNameSense {
+    Level(LevelUnit),
     /// In which unit the level is given that stands beside it: `tp_type`, `sl_unit`.
     UnitOfIt,
 }
@@ -37,10 +37,10 @@ pub(super) enum Says {
 /// A level's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LevelName {
-    pub(super) kind: Kind,
+    pub(super) kind: LevelKind,
     /// Of several levels, which one; from 1, up to `NUMBER_MAX`.
     pub(super) number: Option<u32>,
-    pub(super) says: Says,
+    pub(super) says: LevelNameSense,
     /// Whether the name is no other thing's in a level's object, as `stop` and `target` may be.
     pub(super) is_plain: bool,
     /// It is a name of several levels: `targets`.
@@ -52,12 +52,12 @@ pub(super) struct LevelName {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Word {
-    Stem(Kind),
+enum NameWord {
+    Stem(LevelKind),
     Price,
     Percent,
     Distance,
-    Unit,
+    LevelUnit,
     /// A level's number in words.
     Number(u32),
     Side(Side),
@@ -66,105 +66,105 @@ enum Word {
 }
 
 /// Words that may stand anywhere in a name. Of those that fit, the longest counts.
-const WORDS: &[(&str, Word)] = &[
-    ("takeprofits", Word::Stem(Kind::TakeProfit)),
-    ("takeprofit", Word::Stem(Kind::TakeProfit)),
-    ("profittargets", Word::Stem(Kind::TakeProfit)),
-    ("profittarget", Word::Stem(Kind::TakeProfit)),
-    ("targets", Word::Stem(Kind::TakeProfit)),
-    ("target", Word::Stem(Kind::TakeProfit)),
-    ("tps", Word::Stem(Kind::TakeProfit)),
-    ("tp", Word::Stem(Kind::TakeProfit)),
-    ("tgts", Word::Stem(Kind::TakeProfit)),
-    ("tgt", Word::Stem(Kind::TakeProfit)),
-    ("pt", Word::Stem(Kind::TakeProfit)),
-    ("stoplosses", Word::Stem(Kind::StopLoss)),
-    ("stoploss", Word::Stem(Kind::StopLoss)),
-    ("stops", Word::Stem(Kind::StopLoss)),
-    ("stop", Word::Stem(Kind::StopLoss)),
-    ("sl", Word::Stem(Kind::StopLoss)),
-    ("percentage", Word::Percent),
-    ("percent", Word::Percent),
-    ("perc", Word::Percent),
-    ("pct", Word::Percent),
-    ("prc", Word::Percent),
-    ("price", Word::Price),
-    ("first", Word::Number(1)),
-    ("second", Word::Number(2)),
-    ("third", Word::Number(3)),
-    ("long", Word::Side(Side::Buy)),
-    ("short", Word::Side(Side::Sell)),
-    ("final", Word::Plain),
-    ("initial", Word::Plain),
-    ("hard", Word::Plain),
-    ("protective", Word::Plain),
-    ("signal", Word::Plain),
-    ("strategy", Word::Plain),
+const WORDS: &[(&str, NameWord)] = &[
+    ("takeprofits", NameWord::Stem(LevelKind::TakeProfit)),
+    ("takeprofit", NameWord::Stem(LevelKind::TakeProfit)),
+    ("profittargets", NameWord::Stem(LevelKind::TakeProfit)),
+    ("profittarget", NameWord::Stem(LevelKind::TakeProfit)),
+    ("targets", NameWord::Stem(LevelKind::TakeProfit)),
+    ("target", NameWord::Stem(LevelKind::TakeProfit)),
+    ("tps", NameWord::Stem(LevelKind::TakeProfit)),
+    ("tp", NameWord::Stem(LevelKind::TakeProfit)),
+    ("tgts", NameWord::Stem(LevelKind::TakeProfit)),
+    ("tgt", NameWord::Stem(LevelKind::TakeProfit)),
+    ("pt", NameWord::Stem(LevelKind::TakeProfit)),
+    ("stoplosses", NameWord::Stem(LevelKind::StopLoss)),
+    ("stoploss", NameWord::Stem(LevelKind::StopLoss)),
+    ("stops", NameWord::Stem(LevelKind::StopLoss)),
+    ("stop", NameWord::Stem(LevelKind::StopLoss)),
+    ("sl", NameWord::Stem(LevelKind::StopLoss)),
+    ("percentage", NameWord::Percent),
+    ("percent", NameWord::Percent),
+    ("perc", NameWord::Percent),
+    ("pct", NameWord::Percent),
+    ("prc", NameWord::Percent),
+    ("price", NameWord::Price),
+    ("first", NameWord::Number(1)),
+    ("second", NameWord::Number(2)),
+    ("third", NameWord::Number(3)),
+    ("long", NameWord::Side(Side::Buy)),
+    ("short", NameWord::Side(Side::Sell)),
+    ("final", NameWord::Plain),
+    ("initial", NameWord::Plain),
+    ("hard", NameWord::Plain),
+    ("protective", NameWord::Plain),
+    ("signal", NameWord::Plain),
+    ("strategy", NameWord::Plain),
 ];
 
 const PLURALS: &[&str] = &["takeprofits", "profittargets", "targets", "tps", "tgts", "stoplosses", "stops"];
 
 /// Words that count before the stem, too.
-const WORDS_BEFORE: &[(&str, Word)] = &[("limit", Word::Price)];
+const WORDS_BEFORE: &[(&str, NameWord)] = &[("limit", NameWord::Price)];
 
 /// A stem that is a level's name with its number alone: `pt1`.
 const NEEDS_A_NUMBER: &str = "pt";
 
 /// Words that count behind the stem only.
-const WORDS_BEHIND: &[(&str, Word)] = &[
-    ("stopprice", Word::Price),
-    ("levels", Word::Price),
-    ("level", Word::Price),
-    ("prices", Word::Price),
-    ("limit", Word::Price),
-    ("trigger", Word::Price),
-    ("values", Word::Price),
-    ("value", Word::Price),
-    ("val", Word::Price),
-    ("one", Word::Number(1)),
-    ("two", Word::Number(2)),
-    ("three", Word::Number(3)),
-    ("order", Word::Plain),
-    ("in", Word::Plain),
-    ("absolute", Word::Price),
-    ("abs", Word::Price),
-    ("rate", Word::Price),
-    ("px", Word::Price),
-    ("at", Word::Price),
-    ("offset", Word::Distance),
-    ("pips", Word::Distance),
-    ("pip", Word::Distance),
-    ("ticks", Word::Distance),
-    ("tick", Word::Distance),
-    ("points", Word::Distance),
-    ("point", Word::Distance),
-    ("pts", Word::Distance),
-    ("atr", Word::Distance),
-    ("distance", Word::Distance),
-    ("dist", Word::Distance),
-    ("delta", Word::Distance),
-    ("bps", Word::Distance),
-    ("ratio", Word::Distance),
-    ("rr", Word::Distance),
-    ("r", Word::Distance),
-    ("multiplier", Word::Distance),
-    ("multiple", Word::Distance),
-    ("mult", Word::Distance),
-    ("factor", Word::Distance),
-    ("amount", Word::Distance),
-    ("money", Word::Distance),
-    ("cash", Word::Distance),
-    ("dollars", Word::Distance),
-    ("usdt", Word::Distance),
-    ("usd", Word::Distance),
-    ("inr", Word::Distance),
-    ("eur", Word::Distance),
-    ("type", Word::Unit),
-    ("mode", Word::Unit),
-    ("method", Word::Unit),
-    ("units", Word::Unit),
-    ("unit", Word::Unit),
-    ("kind", Word::Unit),
+const WORDS_BEHIND: &[(&str, NameWord)] = &[
+    ("stopprice", NameWord::Price),
+    ("levels", NameWord::Price),
+    ("level", NameWord::Price),
+    ("prices", NameWord::Price),
+    ("limit", NameWord::Price),
+    ("trigger", NameWord::Price),
+    ("values", NameWord::Price),
+    ("value", NameWord::Price),
+    ("val", NameWord::Price),
+    ("one", NameWord::Number(1)),
+    ("two", NameWord::Number(2)),
+    ("three", NameWord::Number(3)),
+    ("order", NameWord::Plain),
+    ("in", NameWord::Plain),
+    ("absolute", NameWord::Price),
+    ("abs", NameWord::Price),
+    ("rate", NameWord::Price),
+    ("px", NameWord::Price),
+    ("at", NameWord::Price),
+    ("offset", NameWord::Distance),
+    ("pips", NameWord::Distance),
+    ("pip", NameWord::Distance),
+    ("ticks", NameWord::Distance),
+    ("tick", NameWord::Distance),
+    ("points", NameWord::Distance),
+    ("point", NameWord::Distance),
+    ("pts", NameWord::Distance),
+    ("atr", NameWord::Distance),
+    ("distance", NameWord::Distance),
+    ("dist", NameWord::Distance),
+    ("delta", NameWord::Distance),
+    ("bps", NameWord::Distance),
+    ("ratio", NameWord::Distance),
+    ("rr", NameWord::Distance),
+    ("r", NameWord::Distance),
+    ("multiplier", NameWord::Distance),
+    ("multiple", NameWord::Distance),
+    ("mult", NameWord::Distance),
+    ("factor", NameWord::Distance),
+    ("amount", NameWord::Distance),
+    ("money", NameWord::Distance),
+    ("cash", NameWord::Distance),
+    ("dollars", NameWord::Distance),
+    ("usdt", NameWord::Distance),
+    ("usd", NameWord::Distance),
+    ("inr", NameWord::Distance),
+    ("eur", NameWord::Distance),
+    ("type", NameWord::LevelUnit),
+    ("mode", NameWord::LevelUnit),
+    ("method", NameWord::LevelUnit),
+    ("units", NameWord::LevelUnit),
+    ("unit", NameWord::LevelUnit),
+    ("kind", NameWord::LevelUnit),
 ];
 
 impl LevelName {
@@ -175,7 +175,7 @@ impl LevelName {
         }
         let numbers = name.split(|c: char| !c.is_ascii_digit()).filter(|digits| !digits.is_empty()).count();
         let normal = names::normal(name);
-        let mut words = Words {
+        let mut words = NameWords {
             rest: &normal,
             kind: None,
             number: None,
@@ -190,14 +190,14 @@ impl LevelName {
         let (kind, number) = (words.kind?, words.number);
         let is_name = words.rest.is_empty() && (number.is_some() || words.stem != NEEDS_A_NUMBER);
         is_name.then_some(())?;
-        let says = if words.says.contains(&Word::Unit) {
-            Says::UnitOfIt
-        } else if words.says.contains(&Word::Distance) {
-            Says::Level(Unit::Distance)
-        } else if words.says.contains(&Word::Percent) || name.contains('%') {
-            Says::Level(Unit::Percent)
+        let says = if words.says.contains(&NameWord::LevelUnit) {
+            LevelNameSense::UnitOfIt
+        } else if words.says.contains(&NameWord::Distance) {
+            LevelNameSense::Level(LevelUnit::Distance)
+        } else if words.says.contains(&NameWord::Percent) || name.contains('%') {
+            LevelNameSense::Level(LevelUnit::Percent)
         } else {
-            Says::Level(Unit::Price)
+            LevelNameSense::Level(LevelUnit::Price)
         };
         let is_plain = !matches!(words.stem, "stop" | "stops" | "target" | "targets");
         Some(Self {
@@ -212,14 +212,14 @@ impl LevelName {
     }
 
     const fn weak(number: u32) -> Self {
-        let (kind, says) = (Kind::TakeProfit, Says::Level(Unit::Price));
+        let (kind, says) = (LevelKind::TakeProfit, LevelNameSense::Level(LevelUnit::Price));
         Self { kind, number: Some(number), says, is_plain: true, is_plural: false, is_weak: true, side: None }
     }
 
     /// The number that a word is: `first`.
     pub(super) fn number_named(word: &str) -> Option<u32> {
         let named = WORDS.iter().chain(WORDS_BEHIND).find_map(|(spelt, says)| match says {
-            Word::Number(number) if *spelt == word => Some(*number),
+            NameWord::Number(number) if *spelt == word => Some(*number),
             _ => None,
         });
         // Within a level's object `t1`, `level1` and `1` are one of several.
@@ -228,17 +228,17 @@ impl LevelName {
     }
 
     /// The unit that a text names, as in `tp_type: "percent"`; none where it names something else.
-    pub(super) fn unit_named(text: &str) -> Option<Unit> {
+    pub(super) fn unit_named(text: &str) -> Option<LevelUnit> {
         if text.trim() == "%" {
-            return Some(Unit::Percent);
+            return Some(LevelUnit::Percent);
         }
         let word = names::normal(text);
         let word = word.strip_suffix("based").unwrap_or(&word);
         let known = WORDS.iter().chain(WORDS_BEHIND).find(|(spelt, _)| *spelt == word);
         match known {
-            Some((_, Word::Percent)) => Some(Unit::Percent),
-            Some((_, Word::Distance)) => Some(Unit::Distance),
-            Some((_, Word::Price)) if word != "limit" && word != "trigger" => Some(Unit::Price),
+            Some((_, NameWord::Percent)) => Some(LevelUnit::Percent),
+            Some((_, NameWord::Distance)) => Some(LevelUnit::Distance),
+            Some((_, NameWord::Price)) if word != "limit" && word != "trigger" => Some(LevelUnit::Price),
             _ => None,
         }
     }
@@ -254,17 +254,17 @@ fn weakly_numbered(normal: &str) -> Option<u32> {
 }
 
 /// A name that is being taken apart.
-struct Words<'a> {
+struct NameWords<'a> {
     rest: &'a str,
-    kind: Option<Kind>,
+    kind: Option<LevelKind>,
     number: Option<u32>,
     stem: &'static str,
-    says: Vec<Word>,
+    says: Vec<NameWord>,
     starts_with_limit: bool,
     side: Option<Side>,
 }
 
-impl Words<'_> {
+impl NameWords<'_> {
     /// Takes the next word; none where it is none of ours, or one that cannot stand there.
     fn take(&mut self) -> Option<()> {
         if self.rest.starts_with(|c: char| c.is_ascii_digit()) {
@@ -275,16 +275,16 @@ impl Words<'_> {
         // `tp_second` is none of several.
         let fits = fits.filter(|(spelt, _)| *spelt != "tps" || !self.rest.starts_with("tpsecond"));
         let (spelt, word) = fits.max_by_key(|(spelt, _)| spelt.len())?;
-        if let Word::Stem(kind) = word {
+        if let NameWord::Stem(kind) = word {
             // `take_profit_target` is one level, `sl_tp` are two.
             // `limit_stop` is a kind of order, and so is `stop_limit`.
             (self.says.is_empty() || *spelt != "stop" || !self.starts_with_limit).then_some(())?;
             let before = self.kind.replace(*kind);
             self.stem = spelt;
             before.is_none_or(|before| before == *kind).then_some(())?;
-        } else if let Word::Side(side) = word {
+        } else if let NameWord::Side(side) = word {
             self.side.replace(*side).is_none().then_some(())?;
-        } else if let Word::Number(number) = word {
+        } else if let NameWord::Number(number) = word {
             self.number.replace(*number).is_none().then_some(())?;
         } else if self.stem == "stop" && *spelt == "limit" {
             return None;
@@ -311,8 +311,8 @@ mod tests {
 
     #[test]
     fn names_of_levels_are_known_by_their_words() {
-        use Kind::{StopLoss, TakeProfit};
-        use Unit::{Distance, Percent, Price};
+        use LevelKind::{StopLoss, TakeProfit};
+        use LevelUnit::{Distance, Percent, Price};
         let table = [
             ("tp", TakeProfit, None, Price),
             ("TP 1", TakeProfit, Some(1), Price),
@@ -367,10 +367,10 @@ mod tests {
         ];
         for (name, kind, number, unit) in table {
             let read = LevelName::of(name).map(|name| (name.kind, name.number, name.says));
-            assert_eq!(read, Some((kind, number, Says::Level(unit))), "{name}");
+            assert_eq!(read, Some((kind, number, LevelNameSense::Level(unit))), "{name}");
         }
         for name in ["tp_type", "sl_mode", "take_profit_unit", "stopLossType", "tp1Mode"] {
-            assert_eq!(LevelName::of(name).map(|name| name.says), Some(Says::UnitOfIt), "{name}");
+            assert_eq!(LevelName::of(name).map(|name| name.says), Some(LevelNameSense::UnitOfIt), "{name}");
         }
     }
 
@@ -415,12 +415,12 @@ mod tests {
     #[test]
     fn a_unit_is_named_in_words() {
         for (text, unit) in [
-            ("percent", Some(Unit::Percent)),
-            ("Percentage", Some(Unit::Percent)),
-            ("%", Some(Unit::Percent)),
-            ("pips", Some(Unit::Distance)),
-            ("ATR", Some(Unit::Distance)),
-            ("price", Some(Unit::Price)),
+            ("percent", Some(LevelUnit::Percent)),
+            ("Percentage", Some(LevelUnit::Percent)),
+            ("%", Some(LevelUnit::Percent)),
+            ("pips", Some(LevelUnit::Distance)),
+            ("ATR", Some(LevelUnit::Distance)),
+            ("price", Some(LevelUnit::Price)),
             ("limit", None),
             ("stop", None),
             ("market", None),

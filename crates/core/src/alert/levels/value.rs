@@ -2,28 +2,28 @@
 
 use serde_json::{Map, Value};
 
-use super::super::problem::{ProblemCode, shown};
-use super::super::values::{self, Reading};
+use super::super::rule_violation::{ProblemCode, show_value};
+use super::super::values::{self, ValueReading};
 use super::super::{json, names};
-use super::Level;
-use super::name::{Kind, LevelName, NUMBER_MAX, Says, Unit};
+use super::GivenLevel;
+use super::name::{LevelKind, LevelName, LevelNameSense, LevelUnit, NUMBER_MAX};
 
 /// How many objects may stand within each other in a level's value: `takeProfit: {order: {limitPrice: 110}}`.
 const OBJECT_LEVELS_MAX: usize = 2;
 
 /// What one field gives.
 #[derive(Debug, Default)]
-pub(super) struct Gives {
+pub(super) struct LevelValue {
     /// By their number, from 1.
-    pub(super) levels: Vec<(u32, Level)>,
-    pub(super) wrong: Vec<Wrong>,
+    pub(super) levels: Vec<(u32, GivenLevel)>,
+    pub(super) wrong: Vec<UnreadableLevel>,
     /// Whether the numbers are places in a list.
     pub(super) listed: bool,
 }
 
 /// A level that cannot be read.
 #[derive(Debug)]
-pub(super) struct Wrong {
+pub(super) struct UnreadableLevel {
     pub(super) number: u32,
     /// Where it stands in the field: `.limitPrice`, `[2]`.
     pub(super) place: String,
@@ -31,23 +31,23 @@ pub(super) struct Wrong {
     pub(super) reason: String,
 }
 
-impl Gives {
-    fn one(number: u32, reading: Reading<Level>, place: String) -> Self {
+impl LevelValue {
+    fn one(number: u32, reading: ValueReading<GivenLevel>, place: String) -> Self {
         let mut gives = Self::default();
         gives.add(number, reading, place);
         gives
     }
 
     fn wrong(number: u32, reason: impl Into<String>) -> Self {
-        Self::one(number, Reading::Unusable(ProblemCode::NotANumber, reason.into()), String::new())
+        Self::one(number, ValueReading::Unusable(ProblemCode::NotANumber, reason.into()), String::new())
     }
 
-    fn add(&mut self, number: u32, reading: Reading<Level>, place: String) {
+    fn add(&mut self, number: u32, reading: ValueReading<GivenLevel>, place: String) {
         match reading {
-            Reading::Absent => {}
-            Reading::Usable(level) => self.levels.push((number, level)),
-            Reading::Unusable(code, reason) => {
-                self.wrong.push(Wrong { number, place, code, reason });
+            ValueReading::Absent => {}
+            ValueReading::Usable(level) => self.levels.push((number, level)),
+            ValueReading::Unusable(code, reason) => {
+                self.wrong.push(UnreadableLevel { number, place, code, reason });
             }
         }
     }
@@ -56,12 +56,16 @@ impl Gives {
     fn add_member(&mut self, number: u32, gives: Self, place: &str) {
         if gives.listed {
             let reason = "is a list within a list: write one price for each".to_owned();
-            self.add(number, Reading::Unusable(ProblemCode::NotANumber, reason), place.to_owned());
+            self.add(number, ValueReading::Unusable(ProblemCode::NotANumber, reason), place.to_owned());
             return;
         }
         self.levels.extend(gives.levels.into_iter().map(|(_, level)| (number, level)));
         let wrong = gives.wrong.into_iter();
-        self.wrong.extend(wrong.map(|wrong| Wrong { number, place: format!("{place}{}", wrong.place), ..wrong }));
+        self.wrong.extend(wrong.map(|wrong| UnreadableLevel {
+            number,
+            place: format!("{place}{}", wrong.place),
+            ..wrong
+        }));
     }
 
     fn is_nothing(&self) -> bool {
@@ -70,10 +74,14 @@ impl Gives {
 }
 
 /// Reads the field of such a name. `unit`: what the level is given in.
-pub(super) fn read(value: &Value, name: &LevelName, unit: Unit) -> Gives {
+pub(super) fn read(value: &Value, name: &LevelName, unit: LevelUnit) -> LevelValue {
     if name.number == Some(0) {
-        let given = !matches!(single(value, unit), Reading::Absent);
-        return if given { Gives::wrong(1, "has the number 0: levels count from 1") } else { Gives::default() };
+        let given = !matches!(single(value, unit), ValueReading::Absent);
+        return if given {
+            LevelValue::wrong(1, "has the number 0: levels count from 1")
+        } else {
+            LevelValue::default()
+        };
     }
     let number = name.number.unwrap_or(1);
     let gives = match value.as_str().and_then(|text| written_list(text, name.is_plural)) {
@@ -81,18 +89,18 @@ pub(super) fn read(value: &Value, name: &LevelName, unit: Unit) -> Gives {
         None => any(value, name.kind, unit, 0),
     };
     if !gives.listed {
-        let mut numbered = Gives::default();
+        let mut numbered = LevelValue::default();
         numbered.add_member(number, gives, "");
         return numbered;
     }
     match (name.number, name.kind) {
-        (None, Kind::TakeProfit) => gives,
+        (None, LevelKind::TakeProfit) => gives,
         // A trade has one stop loss: the first.
-        (_, Kind::StopLoss) => first_of(gives, number),
-        (Some(_), Kind::TakeProfit) if gives.levels.len() + gives.wrong.len() > 1 => {
-            Gives::wrong(number, "is a list, and its name is that of one level: write one price")
+        (_, LevelKind::StopLoss) => first_of(gives, number),
+        (Some(_), LevelKind::TakeProfit) if gives.levels.len() + gives.wrong.len() > 1 => {
+            LevelValue::wrong(number, "is a list, and its name is that of one level: write one price")
         }
-        (Some(_), Kind::TakeProfit) => first_of(gives, number),
+        (Some(_), LevelKind::TakeProfit) => first_of(gives, number),
     }
 }
 
@@ -105,38 +113,42 @@ fn written_list(text: &str, is_plural: bool) -> Option<Vec<Value>> {
     };
     let parts: Vec<&str> = parts.into_iter().map(str::trim).filter(|part| !part.is_empty()).collect();
     let number = |part: &str| values::number(without_percent_sign(part).unwrap_or(part));
-    let is_number = |part: &&str| matches!(number(part), Reading::Usable(_));
+    let is_number = |part: &&str| matches!(number(part), ValueReading::Usable(_));
     (parts.len() > 1 && parts.iter().all(is_number)).then(|| parts.into_iter().map(Value::from).collect())
 }
 
-fn first_of(gives: Gives, number: u32) -> Gives {
+fn first_of(gives: LevelValue, number: u32) -> LevelValue {
     let first = gives.levels.iter().map(|(at, _)| *at).chain(gives.wrong.iter().map(|wrong| wrong.number)).min();
     let levels = gives.levels.into_iter().filter(|(at, _)| Some(*at) == first).map(|(_, level)| (number, level));
     let wrong = gives.wrong.into_iter().filter(|wrong| Some(wrong.number) == first);
-    Gives { levels: levels.collect(), wrong: wrong.map(|wrong| Wrong { number, ..wrong }).collect(), listed: false }
+    LevelValue {
+        levels: levels.collect(),
+        wrong: wrong.map(|wrong| UnreadableLevel { number, ..wrong }).collect(),
+        listed: false,
+    }
 }
 
 /// `depth`: how many objects and lists are around the value.
-fn any(value: &Value, kind: Kind, unit: Unit, depth: usize) -> Gives {
+fn any(value: &Value, kind: LevelKind, unit: LevelUnit, depth: usize) -> LevelValue {
     match value {
         Value::Array(items) => list(items, kind, unit, depth),
         Value::Object(members) => object(members, kind, unit, depth),
         Value::String(text) => match json::written_out(text).filter(|_| depth == 0) {
             Some(inner) => any(&inner, kind, unit, 1),
-            None => Gives::one(1, single(value, unit), String::new()),
+            None => LevelValue::one(1, single(value, unit), String::new()),
         },
-        _ => Gives::one(1, single(value, unit), String::new()),
+        _ => LevelValue::one(1, single(value, unit), String::new()),
     }
 }
 
-fn list(items: &[Value], kind: Kind, unit: Unit, depth: usize) -> Gives {
+fn list(items: &[Value], kind: LevelKind, unit: LevelUnit, depth: usize) -> LevelValue {
     if depth > OBJECT_LEVELS_MAX {
-        return Gives::wrong(1, "is a list too deep within others: write one price");
+        return LevelValue::wrong(1, "is a list too deep within others: write one price");
     }
-    let mut all = Gives { listed: true, ..Gives::default() };
+    let mut all = LevelValue { listed: true, ..LevelValue::default() };
     for (number, item) in (1..).zip(items) {
         if number > NUMBER_MAX {
-            all.add_member(NUMBER_MAX, Gives::wrong(1, "is a list of more levels than a trade has"), "");
+            all.add_member(NUMBER_MAX, LevelValue::wrong(1, "is a list of more levels than a trade has"), "");
             break;
         }
         all.add_member(number, any(item, kind, unit, depth + 1), &format!("[{number}]"));
@@ -145,9 +157,9 @@ fn list(items: &[Value], kind: Kind, unit: Unit, depth: usize) -> Gives {
 }
 
 /// Members of a level's object that may hold its price, by how well they say so.
-const fn price_members(kind: Kind) -> &'static [&'static str] {
+const fn price_members(kind: LevelKind) -> &'static [&'static str] {
     match kind {
-        Kind::TakeProfit => &[
+        LevelKind::TakeProfit => &[
             "price",
             "limitprice",
             "limit",
@@ -164,7 +176,7 @@ const fn price_members(kind: Kind) -> &'static [&'static str] {
             "rate",
             "val",
         ],
-        Kind::StopLoss => &[
+        LevelKind::StopLoss => &[
             "stopprice",
             "triggerprice",
             "price",
@@ -189,53 +201,54 @@ const UNIT_MEMBERS: &[&str] = &["unit", "units", "type", "mode", "kind", "in", "
 const SWITCHES: &[&str] = &["enabled", "enable", "active", "on", "use"];
 
 /// A member of a level's object.
-enum Member {
+enum LevelMember {
     /// One of several levels.
     Numbered(u32),
     /// The level, in this unit; the lower the rank, the more surely.
-    Level(Unit, usize),
+    Level(LevelUnit, usize),
     Other,
 }
 
-fn member(name: &str, kind: Kind, unit: Unit) -> Member {
+fn member(name: &str, kind: LevelKind, unit: LevelUnit) -> LevelMember {
     let normal = names::normal(name);
     if let Some(number) = LevelName::number_named(&normal).filter(|number| (1..=NUMBER_MAX).contains(number)) {
-        return Member::Numbered(number);
+        return LevelMember::Numbered(number);
     }
     let prices = price_members(kind);
     if let Some(rank) = prices.iter().position(|known| *known == normal) {
-        return Member::Level(unit, rank);
+        return LevelMember::Level(unit, rank);
     }
     if PERCENT_MEMBERS.contains(&normal.as_str()) || name.trim() == "%" {
-        return Member::Level(Unit::Percent, prices.len() + 1);
+        return LevelMember::Level(LevelUnit::Percent, prices.len() + 1);
     }
     if DISTANCE_MEMBERS.contains(&normal.as_str()) {
-        return Member::Level(Unit::Distance, prices.len() + 2);
+        return LevelMember::Level(LevelUnit::Distance, prices.len() + 2);
     }
     match LevelName::of(name) {
-        Some(LevelName { kind: its, number, says: Says::Level(its_unit), .. }) if its == kind => match number {
-            Some(number @ 1..) => Member::Numbered(number),
-            _ => Member::Level(if its_unit == Unit::Price { unit } else { its_unit }, prices.len()),
+        Some(LevelName { kind: its, number, says: LevelNameSense::Level(its_unit), .. }) if its == kind => match number
+        {
+            Some(number @ 1..) => LevelMember::Numbered(number),
+            _ => LevelMember::Level(if its_unit == LevelUnit::Price { unit } else { its_unit }, prices.len()),
         },
-        _ => Member::Other,
+        _ => LevelMember::Other,
     }
 }
 
-fn object(members: &Map<String, Value>, kind: Kind, unit: Unit, depth: usize) -> Gives {
+fn object(members: &Map<String, Value>, kind: LevelKind, unit: LevelUnit, depth: usize) -> LevelValue {
     if is_switched_off(members) {
-        return Gives::default();
+        return LevelValue::default();
     }
     let unit = unit_in(members).unwrap_or(unit);
-    let mut numbered = Gives { listed: true, ..Gives::default() };
+    let mut numbered = LevelValue { listed: true, ..LevelValue::default() };
     let mut ranked = Vec::new();
     for (name, value) in members {
         match member(name, kind, unit) {
-            Member::Numbered(number) if depth < OBJECT_LEVELS_MAX => {
+            LevelMember::Numbered(number) if depth < OBJECT_LEVELS_MAX => {
                 numbered.add_member(number, any(value, kind, unit, depth + 1), &format!(".{name}"));
             }
-            Member::Level(unit, rank) => ranked.push((rank, unit, name, value)),
-            Member::Other if value.is_object() => ranked.push((usize::MAX, unit, name, value)),
-            Member::Numbered(_) | Member::Other => {}
+            LevelMember::Level(unit, rank) => ranked.push((rank, unit, name, value)),
+            LevelMember::Other if value.is_object() => ranked.push((usize::MAX, unit, name, value)),
+            LevelMember::Numbered(_) | LevelMember::Other => {}
         }
     }
     if !numbered.is_nothing() {
@@ -246,26 +259,28 @@ fn object(members: &Map<String, Value>, kind: Kind, unit: Unit, depth: usize) ->
     let mut is_named = false;
     for (rank, unit, name, value) in ranked {
         let inner = match value {
-            Value::Object(_) | Value::Array(_) if depth + 1 >= OBJECT_LEVELS_MAX => Gives::wrong(1, "stands too deep"),
-            Value::Array(items) if items.is_empty() => Gives::default(),
-            Value::Array(_) => Gives::wrong(1, "is a list: write one price"),
+            Value::Object(_) | Value::Array(_) if depth + 1 >= OBJECT_LEVELS_MAX => {
+                LevelValue::wrong(1, "stands too deep")
+            }
+            Value::Array(items) if items.is_empty() => LevelValue::default(),
+            Value::Array(_) => LevelValue::wrong(1, "is a list: write one price"),
             value => any(value, kind, unit, depth + 1),
         };
-        let mut gives = Gives::default();
+        let mut gives = LevelValue::default();
         gives.add_member(1, inner, &format!(".{name}"));
         if !gives.levels.is_empty() {
             return gives;
         }
         // What an object of another name holds need not be about the level.
         if rank != usize::MAX {
-            is_named |= unit != Unit::Distance;
+            is_named |= unit != LevelUnit::Distance;
             wrong = wrong.or(Some(gives).filter(|gives| !gives.is_nothing()));
         }
     }
     match wrong {
         Some(wrong) => wrong,
-        None if is_named || members.values().all(is_empty) => Gives::default(),
-        None => Gives::wrong(1, "is an object without a price that can be read: write the price itself"),
+        None if is_named || members.values().all(is_empty) => LevelValue::default(),
+        None => LevelValue::wrong(1, "is an object without a price that can be read: write the price itself"),
     }
 }
 
@@ -279,7 +294,7 @@ fn is_switched_off(members: &Map<String, Value>) -> bool {
 }
 
 /// The unit that an object names for its values: `{type: "percent", value: 2}`.
-fn unit_in(members: &Map<String, Value>) -> Option<Unit> {
+fn unit_in(members: &Map<String, Value>) -> Option<LevelUnit> {
     let named = members.iter().filter(|(name, _)| UNIT_MEMBERS.contains(&names::normal(name).as_str()));
     named.filter_map(|(_, value)| value.as_str()).find_map(LevelName::unit_named)
 }
@@ -289,58 +304,59 @@ fn is_empty(value: &Value) -> bool {
         Value::Array(items) => items.iter().all(is_empty),
         Value::Object(members) => members.values().all(is_empty),
         Value::Bool(flag) => !flag,
-        scalar => matches!(single(scalar, Unit::Price), Reading::Absent),
+        scalar => matches!(single(scalar, LevelUnit::Price), ValueReading::Absent),
     }
 }
 
 /// A single value. Null, empty, false, zero and NaN mean that there is none (`na` is Pine's word for it).
-fn single(value: &Value, unit: Unit) -> Reading<Level> {
+fn single(value: &Value, unit: LevelUnit) -> ValueReading<GivenLevel> {
     let text = match values::scalar(value) {
-        Reading::Usable(text) => text,
-        Reading::Absent => return Reading::Absent,
-        Reading::Unusable(..) if *value == Value::Bool(false) => return Reading::Absent,
-        Reading::Unusable(_, reason) => {
-            return Reading::Unusable(ProblemCode::NotANumber, reason);
+        ValueReading::Usable(text) => text,
+        ValueReading::Absent => return ValueReading::Absent,
+        ValueReading::Unusable(..) if *value == Value::Bool(false) => return ValueReading::Absent,
+        ValueReading::Unusable(_, reason) => {
+            return ValueReading::Unusable(ProblemCode::NotANumber, reason);
         }
     };
     if let Some(placeholder) = values::placeholder(&text) {
-        return values::unfilled(placeholder);
+        return values::unfilled_reading(placeholder);
     }
     if values::says_none(&text) {
-        return Reading::Absent;
+        return ValueReading::Absent;
     }
     let (number, unit) = match (without_percent_sign(&text), unit) {
-        (Some(number), Unit::Price) => (number, Unit::Percent),
+        (Some(number), LevelUnit::Price) => (number, LevelUnit::Percent),
         (Some(number), unit) => (number, unit),
         (None, unit) => (text.as_str(), unit),
     };
     match values::number(number) {
-        Reading::Usable(number) if number == crate::money::Price::ZERO => Reading::Absent,
-        Reading::Usable(number) => match unit {
-            Unit::Price => Reading::Usable(Level::At(number)),
-            Unit::Percent => percentage(number.get(), &text),
-            Unit::Distance => Reading::Unusable(
+        ValueReading::Usable(number) if number == crate::money::Price::ZERO => ValueReading::Absent,
+        ValueReading::Usable(number) => match unit {
+            LevelUnit::Price => ValueReading::Usable(GivenLevel::At(number)),
+            LevelUnit::Percent => percentage(number.get(), &text),
+            LevelUnit::Distance => ValueReading::Unusable(
                 ProblemCode::NotANumber,
                 format!(
                     "is {}, a distance, of which no price can be made: send the level's price, or a percentage",
-                    shown(&text)
+                    show_value(&text)
                 ),
             ),
         },
-        Reading::Absent => Reading::Absent,
-        Reading::Unusable(code, reason) => Reading::Unusable(code, reason),
+        ValueReading::Absent => ValueReading::Absent,
+        ValueReading::Unusable(code, reason) => ValueReading::Unusable(code, reason),
     }
 }
 
 /// More percent than this is no distance from a price.
 const PERCENT_MAX: i64 = 1_000;
 
-fn percentage(percent: rust_decimal::Decimal, text: &str) -> Reading<Level> {
+fn percentage(percent: rust_decimal::Decimal, text: &str) -> ValueReading<GivenLevel> {
     if percent.abs() <= PERCENT_MAX.into() {
-        return Reading::Usable(Level::Percent(percent));
+        return ValueReading::Usable(GivenLevel::Percent(percent));
     }
-    let reason = format!("is {}, more than {PERCENT_MAX} percent of the price: send the level's price", shown(text));
-    Reading::Unusable(ProblemCode::NotANumber, reason)
+    let reason =
+        format!("is {}, more than {PERCENT_MAX} percent of the price: send the level's price", show_value(text));
+    ValueReading::Unusable(ProblemCode::NotANumber, reason)
 }
 
 /// The number before a sign or a word for percent.

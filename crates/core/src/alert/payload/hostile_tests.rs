@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::alert::intent::phrase::{Place, Saying, understand};
+use crate::alert::intent::phrase::{PhraseMeaning, PhrasePlace, understand};
 use crate::alert::intent::{ExitSignal, PositionChange, remark};
 use crate::alert::render::render;
 use crate::market::Side;
@@ -14,20 +14,20 @@ use crate::market::Side;
 #[test]
 fn bounds_are_kept_in_every_shape() {
     let deep = format!("{}1{}", "{\"a\":".repeat(40), "}".repeat(40));
-    assert_eq!(read(deep.as_bytes(), ""), Err(Unreadable::TooDeep));
-    assert_eq!(read(deep.replace('"', "").as_bytes(), ""), Err(Unreadable::TooDeep));
+    assert_eq!(read(deep.as_bytes(), ""), Err(UnreadableBody::TooDeep));
+    assert_eq!(read(deep.replace('"', "").as_bytes(), ""), Err(UnreadableBody::TooDeep));
     let just = format!("{}1{}", "{\"a\":".repeat(16), "}".repeat(16));
     assert!(read(just.as_bytes(), "").is_ok());
     assert!(read(just.replace('"', "").as_bytes(), "").is_ok());
     let wide: String = (0..300).map(|i| format!("\"k{i}\": 1,")).collect();
-    assert_eq!(read(format!("{{{}\"z\":1}}", wide).as_bytes(), ""), Err(Unreadable::TooManyFields));
-    assert_eq!(read(format!("{{{wide}}}").as_bytes(), ""), Err(Unreadable::TooManyFields));
-    assert_eq!(read("a=1\n".repeat(300).as_bytes(), ""), Err(Unreadable::TooManyFields));
-    assert_eq!(read("a=1,".repeat(300).as_bytes(), ""), Err(Unreadable::TooManyFields));
-    assert_eq!(read(b"{\"a\": 1}", &"a=1&".repeat(300)), Err(Unreadable::TooManyFields));
+    assert_eq!(read(format!("{{{}\"z\":1}}", wide).as_bytes(), ""), Err(UnreadableBody::TooManyFields));
+    assert_eq!(read(format!("{{{wide}}}").as_bytes(), ""), Err(UnreadableBody::TooManyFields));
+    assert_eq!(read("a=1\n".repeat(300).as_bytes(), ""), Err(UnreadableBody::TooManyFields));
+    assert_eq!(read("a=1,".repeat(300).as_bytes(), ""), Err(UnreadableBody::TooManyFields));
+    assert_eq!(read(b"{\"a\": 1}", &"a=1&".repeat(300)), Err(UnreadableBody::TooManyFields));
     let half: String = (0..150).map(|i| format!("\"k{i}\": 1,")).collect();
     let wrapped = json!({"content": format!("{{{half}\"symbol\":\"A\"}}"), "a": vec![1; 150]});
-    assert_eq!(read(wrapped.to_string().as_bytes(), ""), Err(Unreadable::TooManyFields));
+    assert_eq!(read(wrapped.to_string().as_bytes(), ""), Err(UnreadableBody::TooManyFields));
     let far = format!("{{\"tp\": {}110{}}}", "[".repeat(10), "]".repeat(10));
     assert_eq!(read(far.as_bytes(), "").unwrap().take_profit, None);
 }
@@ -121,7 +121,7 @@ fn payloads() -> impl Strategy<Value = Payload> {
                 let plain = |text: Option<String>| {
                     text.filter(|t| {
                         !t.contains("{{")
-                            && understand(t, Place::Remark) == Saying::Unknown
+                            && understand(t, PhrasePlace::Remark) == PhraseMeaning::Unknown
                             && remark(t).is_none()
                             && scrub(t) == *t
                             && !t.contains("}}")

@@ -544,11 +544,11 @@ fn a_message_of_several_orders_is_refused_as_such() {
     ];
     for body in bodies {
         let error = read(body.as_bytes(), "").unwrap_err();
-        assert!(matches!(error, Unreadable::SeveralOrders(_)), "{body}: {error}");
+        assert!(matches!(error, UnreadableBody::SeveralOrders(_)), "{body}: {error}");
         assert!(error.to_string().contains("several orders"), "{error}");
     }
     for query in ["sl=4&sl=3", "sl=4&SL=3", "reduceOnly=true&reduceOnly=0", "p=%7B%22sl%22:4,%22sl%22:3%7D"] {
-        assert!(matches!(read(order.as_bytes(), query).unwrap_err(), Unreadable::SeveralOrders(_)), "{query}");
+        assert!(matches!(read(order.as_bytes(), query).unwrap_err(), UnreadableBody::SeveralOrders(_)), "{query}");
     }
     let enveloped = json!({"type": "message", "id": "17", "text": order.replace("\"price\"", "\"type\": \"market\", \"id\": \"L\", \"price\"")});
     assert_eq!(of(&enveloped.to_string()).signal, Some(Signal::Buy), "an envelope has a type and an id of its own");

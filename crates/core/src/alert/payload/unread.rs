@@ -2,12 +2,12 @@
 
 use std::cmp::Ordering;
 
-use super::missing;
-use crate::alert::intent::reading::Unread;
-use crate::alert::intent::signs::Heard;
-use crate::alert::intent::{Order, Position, Unclear};
-use crate::alert::problem::{Problem, ProblemCode};
-use crate::alert::values::{self, Reading};
+use super::missing_field;
+use crate::alert::intent::reading::UnreadIntent;
+use crate::alert::intent::signs::SpokenField;
+use crate::alert::intent::{OrderSigns, StrategyPosition, UnclearOrder};
+use crate::alert::rule_violation::{ProblemCode, RuleViolation};
+use crate::alert::values::{self, ValueReading};
 use crate::market::Signal;
 
 /// What closes, said in a way that cannot be mistaken.
@@ -15,32 +15,32 @@ const TO_CLOSE: &str = "to end a trade write signal \"TP_HIT\" or \"SL_HIT\", or
                         \"short\", or send market_position (\"{{strategy.market_position}}\" or \"flat\")";
 
 /// The problem by which the sender learns of it.
-pub(super) fn problem(unread: &Unread<'_>) -> Problem {
+pub(super) fn problem(unread: &UnreadIntent<'_>) -> RuleViolation {
     match unread {
-        Unread::Missing => missing("signal", "BUY, SELL, TP_HIT or SL_HIT"),
-        Unread::Unknown(heard) => unknown(heard),
-        Unread::Idle(heard) => unknown_signal(heard, "which asks for nothing: it is not processed"),
-        Unread::Vague(heard) => {
+        UnreadIntent::Missing => missing_field("signal", "BUY, SELL, TP_HIT or SL_HIT"),
+        UnreadIntent::Unknown(heard) => unknown(heard),
+        UnreadIntent::Idle(heard) => unknown_signal(heard, "which asks for nothing: it is not processed"),
+        UnreadIntent::Vague(heard) => {
             unknown_signal(heard, &format!("which does not say what became of the trade: {TO_CLOSE}"))
         }
-        Unread::NoSide(heard) => unknown_signal(
+        UnreadIntent::NoSide(heard) => unknown_signal(
             heard,
             "which turns a trade round and does not say to which side: add side \"long\" or \"short\", the new one",
         ),
-        Unread::TwoReadings { one, other } => {
+        UnreadIntent::TwoReadings { one, other } => {
             let message = format!(
                 "the message can be read in two ways, and is not processed: {one}, and {other}. Leave out what does not \
                  belong; {TO_CLOSE}"
             );
-            Problem::new("signal", ProblemCode::Contradictory, message)
+            RuleViolation::new("signal", ProblemCode::Contradictory, message)
         }
-        Unread::Positions(unclear, order) => unclear_order(*unclear, order),
+        UnreadIntent::Positions(unclear, order) => unclear_order(*unclear, order),
     }
 }
 
-fn unknown(heard: &Heard) -> Problem {
-    if let Reading::Unusable(code @ ProblemCode::Placeholder, reason) = values::words(usize::MAX)(heard.value()) {
-        return Problem::new("signal", code, format!("{} {reason}", heard.name()));
+fn unknown(heard: &SpokenField) -> RuleViolation {
+    if let ValueReading::Unusable(code @ ProblemCode::Placeholder, reason) = values::words(usize::MAX)(heard.value()) {
+        return RuleViolation::new("signal", code, format!("{} {reason}", heard.name()));
     }
     unknown_signal(
         heard,
@@ -50,21 +50,21 @@ fn unknown(heard: &Heard) -> Problem {
     )
 }
 
-fn unknown_signal(heard: &Heard, what: &str) -> Problem {
+fn unknown_signal(heard: &SpokenField, what: &str) -> RuleViolation {
     let message = format!("{} is {}, {what}", heard.name(), heard.value_shown());
-    Problem::new("signal", ProblemCode::UnknownSignal, message)
+    RuleViolation::new("signal", ProblemCode::UnknownSignal, message)
 }
 
-fn unclear_order(unclear: Unclear, order: &Order) -> Problem {
+fn unclear_order(unclear: UnclearOrder, order: &OrderSigns) -> RuleViolation {
     let signal = order.signal.map_or("no signal", Signal::as_str);
-    let position = |position: Option<Position>| position.map_or("unknown", Position::as_str);
+    let position = |position: Option<StrategyPosition>| position.map_or("unknown", StrategyPosition::as_str);
     let (now, prev) = (position(order.now), position(order.prev));
-    if unclear == Unclear::NoPosition {
+    if unclear == UnclearOrder::NoPosition {
         let message = format!(
             "{signal} after a {prev} position may end, reduce or turn it: add market_position to the message, with \
              \"{{{{strategy.market_position}}}}\""
         );
-        return Problem::new("market_position", ProblemCode::Missing, message);
+        return RuleViolation::new("market_position", ProblemCode::Missing, message);
     }
     let size = match order.growth {
         Some(Ordering::Greater) => ", market_position_size above prev_market_position_size",
@@ -75,5 +75,5 @@ fn unclear_order(unclear: Unclear, order: &Order) -> Problem {
         "signal {signal}, market_position {now}, prev_market_position {prev}{size} cannot all be true: fill them from \
          {{{{strategy.order.action}}}}, {{{{strategy.market_position}}}} and {{{{strategy.prev_market_position}}}}"
     );
-    Problem::new("market_position", ProblemCode::Contradictory, message)
+    RuleViolation::new("market_position", ProblemCode::Contradictory, message)
 }

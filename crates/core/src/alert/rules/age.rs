@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::problem::{Problem, ProblemCode};
+use super::super::rule_violation::{ProblemCode, RuleViolation};
 use crate::market::Timeframe;
 use crate::time::Time;
 
@@ -21,24 +21,24 @@ const HALF_HOUR: Duration = Duration::from_secs(30 * 60);
 const OFFSET_MAX: Duration = Duration::from_secs(14 * 60 * 60);
 
 /// What is wrong with a timestamp's age. One that is absent is that of the receipt.
-pub(super) fn check(timestamp: Option<Time>, received_at: Time, bar: Timeframe, waived: bool) -> Option<Problem> {
+pub(super) fn check(timestamp: Option<Time>, received_at: Time, bar: Timeframe, waived: bool) -> Option<RuleViolation> {
     let timestamp = timestamp.filter(|_| !waived)?;
     let (age, ahead) = (received_at.since(timestamp), timestamp.since(received_at));
     if age > AGE_MAX {
         let message = format!(
             "timestamp {timestamp} was {} old on receipt; 5 minutes are allowed. {}",
-            spoken(age),
+            spell_duration(age),
             stale_advice(timestamp, age, bar)
         );
-        return Some(Problem::new("timestamp", ProblemCode::Stale, message));
+        return Some(RuleViolation::new("timestamp", ProblemCode::Stale, message));
     }
     if ahead > AHEAD_MAX {
         let message = format!(
             "timestamp {timestamp} was {} ahead of its receipt; 1 minute is allowed. {}",
-            spoken(ahead),
+            spell_duration(ahead),
             if is_offset(ahead) { ZONE_ADVICE } else { CLOCK_ADVICE }
         );
-        return Some(Problem::new("timestamp", ProblemCode::Ahead, message));
+        return Some(RuleViolation::new("timestamp", ProblemCode::Ahead, message));
     }
     None
 }
@@ -74,7 +74,7 @@ fn is_offset(difference: Duration) -> bool {
 }
 
 /// A duration in its two largest units.
-pub(super) fn spoken(duration: Duration) -> String {
+pub(super) fn spell_duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {

@@ -8,7 +8,7 @@ use super::tests::{config, now};
 use super::{CheckedAlert, check};
 use crate::alert::names;
 use crate::alert::payload::{Payload, read};
-use crate::config::AlertConfiguration;
+use crate::alert_configuration::AlertConfiguration;
 
 const PAGE: &str = include_str!("../../../../../docs/alerts.md");
 

@@ -7,9 +7,9 @@ use rust_decimal::Decimal;
 
 use super::super::document::PricePoint;
 use super::super::payload::Payload;
-use super::super::problem::{Problem, ProblemCode};
-use super::age::spoken;
-use crate::config::AlertConfiguration;
+use super::super::rule_violation::{ProblemCode, RuleViolation};
+use super::age::spell_duration;
+use crate::alert_configuration::AlertConfiguration;
 use crate::market::Side;
 use crate::money::Price;
 use crate::time::Time;
@@ -19,14 +19,14 @@ pub const REFERENCE_AGE_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// The levels' sides: BUY has tp > price > sl, SELL has tp < price < sl; and of several targets each is farther from the
 /// price than the one before.
-pub(super) fn levels(payload: &Payload, side: Side, price: Price) -> Vec<Problem> {
+pub(super) fn levels(payload: &Payload, side: Side, price: Price) -> Vec<RuleViolation> {
     let (tp_word, sl_word) = match side {
         Side::Buy => ("above", "below"),
         Side::Sell => ("below", "above"),
     };
     let tp = payload.take_profit.and_then(|tp| level("tp", tp, ProblemCode::TpSide, side, tp_word, price));
     let sl = payload.stop_loss.and_then(|sl| level("sl", sl, ProblemCode::SlSide, side, sl_word, price));
-    let mut problems: Vec<Problem> = tp.into_iter().chain(sl).collect();
+    let mut problems: Vec<RuleViolation> = tp.into_iter().chain(sl).collect();
     let mut before = payload.take_profit;
     for (number, target) in (2_usize..).zip(&payload.targets) {
         let field = format!("tp{number}");
@@ -41,23 +41,23 @@ pub(super) fn levels(payload: &Payload, side: Side, price: Price) -> Vec<Problem
     let lost = payload.levels.out_of_range(side, price).into_iter();
     problems.extend(lost.map(|field| {
         let message = format!("{field} is a percentage that leads beyond every price: send the level's price");
-        Problem::new(field, ProblemCode::NotANumber, message)
+        RuleViolation::new(field, ProblemCode::NotANumber, message)
     }));
     problems
 }
 
-fn out_of_order(field: &str, target: Price, before: Option<Price>) -> Problem {
+fn out_of_order(field: &str, target: Price, before: Option<Price>) -> RuleViolation {
     let before = before.map(|before| before.to_string()).unwrap_or_default();
     let message = format!(
         "{field} {target} is not farther from the price than the target before it, {before}: send targets in the order in \
          which they are reached"
     );
-    Problem::new(field, ProblemCode::TargetOrder, message)
+    RuleViolation::new(field, ProblemCode::TargetOrder, message)
 }
 
-fn level(field: &str, level: Price, code: ProblemCode, side: Side, word: &str, price: Price) -> Option<Problem> {
+fn level(field: &str, level: Price, code: ProblemCode, side: Side, word: &str, price: Price) -> Option<RuleViolation> {
     if !level.is_positive() {
-        return Some(Problem::new(
+        return Some(RuleViolation::new(
             field,
             ProblemCode::NotPositive,
             format!("{field} is {level}; a level is above zero"),
@@ -66,7 +66,7 @@ fn level(field: &str, level: Price, code: ProblemCode, side: Side, word: &str, p
     let right = if word == "above" { level > price } else { level < price };
     let message =
         || format!("{field} {level} is not {word} the price {price}, as a {side} needs it: check the script's levels");
-    (!right).then(|| Problem::new(field, code, message()))
+    (!right).then(|| RuleViolation::new(field, code, message()))
 }
 
 /// Whether the price is near enough to the last accepted one, where there is one younger than five minutes. A price that
@@ -76,7 +76,7 @@ pub(super) fn near_enough(
     config: &AlertConfiguration,
     received_at: Time,
     recent: &[PricePoint],
-) -> Option<Problem> {
+) -> Option<RuleViolation> {
     let rule = &config.validation.price_validation;
     if !rule.enabled || !price.is_positive() {
         return None;
@@ -96,9 +96,9 @@ pub(super) fn near_enough(
          the second one is taken; else look for a slipped digit",
         (tolerance * Decimal::ONE_HUNDRED).normalize(),
         reference.price,
-        spoken(received_at.since(reference.at)),
+        spell_duration(received_at.since(reference.at)),
     );
-    Some(Problem::new("price", ProblemCode::PriceTolerance, message))
+    Some(RuleViolation::new("price", ProblemCode::PriceTolerance, message))
 }
 
 /// Whether two prices differ by no more than `tolerance`, a fraction of the second.

@@ -50,12 +50,12 @@ fn payload(fields: Value) -> Payload {
     read(body.to_string().as_bytes(), "").unwrap()
 }
 
-fn check_now(fields: Value, config: &AlertConfiguration) -> Result<CheckedAlert, Vec<Problem>> {
+fn check_now(fields: Value, config: &AlertConfiguration) -> Result<CheckedAlert, Vec<RuleViolation>> {
     check(&payload(fields), config, now(), &[], false)
 }
 
 /// `field: code` of every problem; empty where the alert is accepted.
-fn codes(result: Result<CheckedAlert, Vec<Problem>>) -> Vec<String> {
+fn codes(result: Result<CheckedAlert, Vec<RuleViolation>>) -> Vec<String> {
     let problems = result.err().unwrap_or_default();
     problems.iter().map(|p| format!("{}: {}", p.field, p.code)).collect()
 }

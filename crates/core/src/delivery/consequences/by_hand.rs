@@ -1,17 +1,17 @@
 //! What operators do to deliveries: sending one again, and erasing the person whom it was for.
 
 use super::WorkingSet;
-use crate::delivery::{Around, DeliveryEvent, DeliveryState, Wanted};
+use crate::delivery::{DeliveryEvent, DeliveryNeighbours, DeliveryState, NeededNeighbours};
 use crate::erasure;
 use crate::id::{AlertId, DeliveryId};
 use crate::store::actions::lifts_mark;
-use crate::store::{self, Resend, Resent, StoreError};
+use crate::store::{self, ResendOutcome, ResendRequest, StoreError};
 
 impl WorkingSet {
     /// What is still to be loaded before this delivery is sent again.
     #[must_use]
-    pub fn ask_for_resending(&self, id: DeliveryId) -> Wanted {
-        let mut needed = Wanted::default();
+    pub fn ask_for_resending(&self, id: DeliveryId) -> NeededNeighbours {
+        let mut needed = NeededNeighbours::default();
         needed.deliveries.insert(id);
         needed.trades.extend(self.delivery(id).and_then(|one| one.trade_id));
         self.keep_missing(needed)
@@ -21,7 +21,7 @@ impl WorkingSet {
     ///
     /// # Errors
     /// `Conflict` where it is not kept any more, or in a state in which it is not sent again.
-    pub fn resend(&mut self, asked: &Resend) -> store::Result<Resent> {
+    pub fn resend(&mut self, asked: &ResendRequest) -> store::StoreResult<ResendOutcome> {
         let delivery = self.delivery(asked.delivery).ok_or(StoreError::Conflict)?;
         let state = delivery.state.after(DeliveryEvent::Resend).map_err(|_| StoreError::Conflict)?;
         let trade = delivery.trade_id.and_then(|id| self.trade(id));
@@ -47,13 +47,13 @@ impl WorkingSet {
         self.reopened.extend(alert.map(|alert| (alert, 1)));
         self.reopened.extend(told.filter(|told| alert != Some(*told)).map(|told| (told, 0)));
         let queued = self.delivery(asked.delivery).ok_or(StoreError::Conflict)?;
-        Ok(Resent::Queued(Box::new(queued.clone())))
+        Ok(ResendOutcome::Queued(Box::new(queued.clone())))
     }
 
     /// What is still to be loaded before the person is erased for whom these deliveries, which are loaded, were.
     #[must_use]
-    pub fn ask_for_erasing(&self, ids: &[DeliveryId]) -> Wanted {
-        let mut needed = Wanted::default();
+    pub fn ask_for_erasing(&self, ids: &[DeliveryId]) -> NeededNeighbours {
+        let mut needed = NeededNeighbours::default();
         for delivery in ids.iter().filter_map(|id| self.delivery(*id)).filter(|one| waits(one.state)) {
             needed.extend(self.ask_for_end(delivery, DeliveryEvent::Drop, false));
         }

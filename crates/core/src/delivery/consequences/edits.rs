@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use bson::Bson;
 
 use super::{LoadedTrade, WorkingSet};
-use crate::alert::settling::Outcomes;
+use crate::alert::settling::OutcomeCounts;
 use crate::delivery::Delivery;
 use crate::id::{AlertId, DeliveryId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::store::{self, FieldEdits, document};
 use crate::time::Time;
-use crate::user::Refuser;
+use crate::user::RefusingRecipient;
 
 /// What one operation changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,9 +22,9 @@ pub struct ConsequenceEdits {
     pub contested: BTreeSet<TradeId>,
     pub usage: Vec<UsageCorrection>,
     /// What alerts' counters grow by.
-    pub alerts: Vec<(AlertId, Outcomes)>,
+    pub alerts: Vec<(AlertId, OutcomeCounts)>,
     /// Who will not have our messages any more, as it was found.
-    pub refusers: Vec<(UserId, Refuser)>,
+    pub refusers: Vec<(UserId, RefusingRecipient)>,
     /// Alerts that are settled anew because one of their deliveries is sent again, and how many of them have not failed
     /// after all.
     pub reopened: Vec<(AlertId, i64)>,
@@ -43,7 +43,7 @@ pub struct UsageCorrection {
     pub trades: i64,
 }
 
-pub(super) fn collect(mut set: WorkingSet) -> store::Result<ConsequenceEdits> {
+pub(super) fn collect(mut set: WorkingSet) -> store::StoreResult<ConsequenceEdits> {
     let mut deliveries = Vec::new();
     for (id, loaded) in set.deliveries.iter().filter_map(|(id, one)| Some((*id, one.as_ref()?))) {
         let Some(before) = &loaded.before else { continue };
@@ -77,7 +77,7 @@ fn edit_trade(loaded: &LoadedTrade, now: Time) -> FieldEdits {
 }
 
 /// The fields that events change, where they differ. What a delivery is, and for whom, no event changes.
-pub(super) fn edit_delivery(before: &Delivery, after: &Delivery) -> store::Result<FieldEdits> {
+pub(super) fn edit_delivery(before: &Delivery, after: &Delivery) -> store::StoreResult<FieldEdits> {
     let mut edits = FieldEdits::default();
     edits.set_changed("state", &before.state, &after.state);
     edits.set_changed("to", &before.to, &after.to);
@@ -104,8 +104,11 @@ pub(super) fn edit_delivery(before: &Delivery, after: &Delivery) -> store::Resul
         edits.put("about", Some(about).filter(|about| !about.is_empty()));
     }
     if before.also_ended != after.also_ended {
-        let also =
-            after.also_ended.iter().map(|one| document(one).map(Bson::from)).collect::<store::Result<Vec<Bson>>>()?;
+        let also = after
+            .also_ended
+            .iter()
+            .map(|one| document(one).map(Bson::from))
+            .collect::<store::StoreResult<Vec<Bson>>>()?;
         edits.put("alsoEnded", Some(also).filter(|also| !also.is_empty()));
     }
     if before.facts != after.facts {

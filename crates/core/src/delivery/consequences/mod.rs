@@ -12,16 +12,16 @@ mod taking;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Around, CauseKind, Delivery, DeliveryEvent, DeliveryState, LATE, MessageKind, Wanted, exit_was_untold,
-    reached_nobody,
+    CauseKind, Delivery, DeliveryEvent, DeliveryNeighbours, DeliveryState, LATE, MessageKind, NeededNeighbours,
+    exit_was_untold, reached_nobody,
 };
-use crate::alert::settling::Ended;
+use crate::alert::settling::EndedAlerts;
 use crate::id::{AlertId, DeliveryId, TradeId, UserId};
 use crate::money::Count;
 use crate::store;
 use crate::time::Time;
 use crate::trade::document::Trade;
-use crate::user::Refuser;
+use crate::user::RefusingRecipient;
 pub use edits::{ConsequenceEdits, UsageCorrection};
 
 /// The deliveries and trades that one operation works on, as they are after the events so far.
@@ -33,12 +33,12 @@ pub struct WorkingSet {
     trades: BTreeMap<TradeId, Option<LoadedTrade>>,
     /// The messages of exits' causes to their users.
     siblings: BTreeMap<DeliveryId, Delivery>,
-    ended: Ended,
+    ended: EndedAlerts,
     /// The exits that ended in this operation because their entry never arrived.
     untold: BTreeSet<DeliveryId>,
     contested: BTreeSet<TradeId>,
     usage: Vec<UsageCorrection>,
-    refusers: Vec<(UserId, Refuser)>,
+    refusers: Vec<(UserId, RefusingRecipient)>,
     /// Alerts that are settled anew, and how many of their deliveries have not failed after all.
     reopened: Vec<(AlertId, i64)>,
     /// Alerts whose lists may tell an error that names this recipient.
@@ -66,7 +66,7 @@ pub struct CauseRecipient {
     pub user: UserId,
 }
 
-impl Around for WorkingSet {
+impl DeliveryNeighbours for WorkingSet {
     fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
         self.deliveries.get(&id)?.as_ref().map(|loaded| &loaded.current)
     }
@@ -85,7 +85,7 @@ impl WorkingSet {
             deliveries: BTreeMap::new(),
             trades: BTreeMap::new(),
             siblings: BTreeMap::new(),
-            ended: Ended::default(),
+            ended: EndedAlerts::default(),
             untold: BTreeSet::new(),
             contested: BTreeSet::new(),
             usage: Vec::new(),
@@ -114,7 +114,7 @@ impl WorkingSet {
 
     /// What of it has not been looked for yet.
     #[must_use]
-    pub fn keep_missing(&self, mut wanted: Wanted) -> Wanted {
+    pub fn keep_missing(&self, mut wanted: NeededNeighbours) -> NeededNeighbours {
         wanted.deliveries.retain(|id| !self.deliveries.contains_key(id));
         wanted.trades.retain(|id| !self.trades.contains_key(id));
         wanted
@@ -133,8 +133,8 @@ impl WorkingSet {
     }
 
     /// What ending a delivery with this event rests on. `lapsed`: it was sent without its entry.
-    fn ask_for_end(&self, delivery: &Delivery, event: DeliveryEvent, lapsed: bool) -> Wanted {
-        let mut wanted = Wanted::default();
+    fn ask_for_end(&self, delivery: &Delivery, event: DeliveryEvent, lapsed: bool) -> NeededNeighbours {
+        let mut wanted = NeededNeighbours::default();
         let Ok(state) = delivery.state.after(delivery.kind.meets(event)) else { return wanted };
         let is_sent = state == DeliveryState::Sent;
         if state == DeliveryState::Superseded || (is_sent && !lapsed) {
@@ -231,8 +231,8 @@ impl WorkingSet {
     /// What deciding about exits needs that ended because their entry never arrived: their trades, and by
     /// [`Self::add_siblings`] all that their causes send to their users. Nothing, mostly.
     #[must_use]
-    pub fn ask_for_untold(&self) -> (Wanted, BTreeSet<CauseRecipient>) {
-        let mut wanted = Wanted::default();
+    pub fn ask_for_untold(&self) -> (NeededNeighbours, BTreeSet<CauseRecipient>) {
+        let mut wanted = NeededNeighbours::default();
         let mut causes = BTreeSet::new();
         for exit in self.untold.iter().filter_map(|id| self.delivery(*id)) {
             let (Some(user), Some(_)) = (exit.user_id, exit.subscription_id) else { continue };
@@ -277,8 +277,8 @@ impl WorkingSet {
 
     /// What is still to be loaded before these deliveries, which are loaded, end past their deadlines.
     #[must_use]
-    pub fn ask_for_expiry(&self, ids: &[DeliveryId]) -> Wanted {
-        let mut wanted = Wanted::default();
+    pub fn ask_for_expiry(&self, ids: &[DeliveryId]) -> NeededNeighbours {
+        let mut wanted = NeededNeighbours::default();
         for delivery in ids.iter().filter_map(|id| self.delivery(*id)) {
             wanted.extend(self.ask_for_end(delivery, delivery.when_overdue(), false));
         }
@@ -289,13 +289,13 @@ impl WorkingSet {
     ///
     /// # Errors
     /// `Corrupt` where something has no form as a document, which is a defect.
-    pub fn finish(mut self) -> store::Result<ConsequenceEdits> {
+    pub fn finish(mut self) -> store::StoreResult<ConsequenceEdits> {
         self.take_back_untold();
         edits::collect(self)
     }
 }
 
-impl Wanted {
+impl NeededNeighbours {
     /// Whether it asks for nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -308,7 +308,7 @@ impl Wanted {
     }
 
     /// What tells whether the trade that this one announces has reached anybody.
-    fn add_announcements(&mut self, announcement: &Delivery, near: &dyn Around) {
+    fn add_announcements(&mut self, announcement: &Delivery, near: &dyn DeliveryNeighbours) {
         let Some(id) = announcement.trade_id.filter(|_| announcement.announces()) else { return };
         self.trades.insert(id);
         self.deliveries.extend(announcement.told_in());

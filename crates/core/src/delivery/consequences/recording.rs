@@ -1,22 +1,22 @@
 //! Recording what attempts came to.
 
 use super::WorkingSet;
-use crate::delivery::{Around, Delivery, DeliveryEvent, DeliveryState, Wanted};
+use crate::delivery::{Delivery, DeliveryEvent, DeliveryNeighbours, DeliveryState, NeededNeighbours};
 use crate::id::DeliveryId;
-use crate::store::{AttemptRecord, Outcome};
+use crate::store::{AttemptOutcome, AttemptRecord};
 
 impl WorkingSet {
     /// What is still to be loaded before these records are applied under this epoch.
     #[must_use]
-    pub fn ask_for_recording(&self, epoch: i64, records: &[AttemptRecord]) -> Wanted {
-        let mut needed = Wanted::default();
+    pub fn ask_for_recording(&self, epoch: i64, records: &[AttemptRecord]) -> NeededNeighbours {
+        let mut needed = NeededNeighbours::default();
         for record in records {
             let Some(delivery) = self.delivery(record.delivery) else {
                 needed.deliveries.insert(record.delivery);
                 continue;
             };
             if let Some(event) = find_end(&record.outcome).filter(|_| is_due(delivery, epoch, &record.outcome)) {
-                let lapsed = matches!(record.outcome, Outcome::Sent { entry_lapsed: true, .. });
+                let lapsed = matches!(record.outcome, AttemptOutcome::Sent { entry_lapsed: true, .. });
                 needed.extend(self.ask_for_end(delivery, event, lapsed));
             }
         }
@@ -39,8 +39,8 @@ impl WorkingSet {
         self.refusers.extend(user.zip(outcome.refuser()));
     }
 
-    fn retry(&mut self, id: DeliveryId, outcome: &Outcome) {
-        let Outcome::Retry { due_at, error, in_doubt } = outcome else { return };
+    fn retry(&mut self, id: DeliveryId, outcome: &AttemptOutcome) {
+        let AttemptOutcome::Retry { due_at, error, in_doubt } = outcome else { return };
         let state = self.delivery(id).map(|one| one.state.after(DeliveryEvent::Retry));
         let Some(Ok(state)) = state else { return };
         self.change(id, |one| {
@@ -53,33 +53,33 @@ impl WorkingSet {
     }
 }
 
-fn is_due(delivery: &Delivery, epoch: i64, outcome: &Outcome) -> bool {
+fn is_due(delivery: &Delivery, epoch: i64, outcome: &AttemptOutcome) -> bool {
     let is_ours = delivery.state == DeliveryState::Sending && delivery.epoch == Some(epoch);
-    let may_wait = matches!(outcome, Outcome::Expired { .. } | Outcome::Dropped { .. });
+    let may_wait = matches!(outcome, AttemptOutcome::Expired { .. } | AttemptOutcome::Dropped { .. });
     is_ours || (may_wait && delivery.state == DeliveryState::Pending)
 }
 
 /// How an outcome ends its delivery; none where it is to be tried again.
-const fn find_end(outcome: &Outcome) -> Option<DeliveryEvent> {
+const fn find_end(outcome: &AttemptOutcome) -> Option<DeliveryEvent> {
     match outcome {
-        Outcome::Sent { .. } => Some(DeliveryEvent::Deliver),
-        Outcome::Retry { .. } => None,
-        Outcome::Expired { .. } => Some(DeliveryEvent::Expire),
-        Outcome::Dead { .. } => Some(DeliveryEvent::Die),
-        Outcome::Dropped { .. } => Some(DeliveryEvent::Drop),
+        AttemptOutcome::Sent { .. } => Some(DeliveryEvent::Deliver),
+        AttemptOutcome::Retry { .. } => None,
+        AttemptOutcome::Expired { .. } => Some(DeliveryEvent::Expire),
+        AttemptOutcome::Dead { .. } => Some(DeliveryEvent::Die),
+        AttemptOutcome::Dropped { .. } => Some(DeliveryEvent::Drop),
     }
 }
 
-fn note_end(delivery: &mut Delivery, outcome: &Outcome) {
+fn note_end(delivery: &mut Delivery, outcome: &AttemptOutcome) {
     delivery.possible_repeat |= outcome.is_in_doubt();
     match outcome {
-        Outcome::Sent { message_id, entry_lapsed, topic_gone } => {
+        AttemptOutcome::Sent { message_id, entry_lapsed, topic_gone } => {
             delivery.message_id = message_id.or(delivery.message_id);
             delivery.entry_lapsed |= entry_lapsed;
             delivery.topic_gone = *topic_gone;
         }
-        Outcome::Dead { error, .. } => delivery.last_error = Some(error.clone()),
-        Outcome::Dropped { reason } => delivery.last_error = Some(reason.clone()),
-        Outcome::Retry { .. } | Outcome::Expired { .. } => {}
+        AttemptOutcome::Dead { error, .. } => delivery.last_error = Some(error.clone()),
+        AttemptOutcome::Dropped { reason } => delivery.last_error = Some(reason.clone()),
+        AttemptOutcome::Retry { .. } | AttemptOutcome::Expired { .. } => {}
     }
 }

@@ -2,19 +2,19 @@
 
 use super::WorkingSet;
 use crate::delivery::{
-    Around, Before, CHAIN_MAX, Delivery, DeliveryEvent, MessageKind, Overtaken, Taking, Turn, Wanted, before, taking,
-    wanted, yielded,
+    CHAIN_MAX, Delivery, DeliveryEvent, DeliveryNeighbours, MessageKind, NeededNeighbours, OvertakenDelivery,
+    ResultTurn, TakingDecision, TakingOrder, before, decide_taking, list_needed, yield_message,
 };
 use crate::id::DeliveryId;
 use crate::money::Count;
-use crate::store::Taken;
+use crate::store::TakenEntry;
 
 impl WorkingSet {
     /// What is still to be loaded before these deliveries are taken. Where one of several is taken it may come to ask for
     /// more: it is asked again before each.
     #[must_use]
-    pub fn ask_for_taking(&self, ids: &[DeliveryId]) -> Wanted {
-        let mut needed = Wanted::default();
+    pub fn ask_for_taking(&self, ids: &[DeliveryId]) -> NeededNeighbours {
+        let mut needed = NeededNeighbours::default();
         for id in ids {
             match self.delivery(*id) {
                 Some(delivery) if delivery.state.after(DeliveryEvent::Take).is_ok() => {
@@ -27,17 +27,17 @@ impl WorkingSet {
         self.keep_missing(needed)
     }
 
-    fn ask_for_one(&self, delivery: &Delivery) -> Wanted {
+    fn ask_for_one(&self, delivery: &Delivery) -> NeededNeighbours {
         if delivery.kind == MessageKind::Result {
             return self.ask_for_result(delivery);
         }
-        let mut needed = wanted(delivery, self);
+        let mut needed = list_needed(delivery, self);
         if !self.keep_missing(needed.clone()).is_empty() {
             return needed;
         }
         let overtaken = match before(delivery, self, self.now) {
-            Before::Wait(_) => return needed,
-            Before::Ends(overtaken) | Before::Yields { overtaken, .. } => overtaken,
+            TakingOrder::Wait(_) => return needed,
+            TakingOrder::Ends(overtaken) | TakingOrder::Yields { overtaken, .. } => overtaken,
         };
         for one in &overtaken {
             if let Some(delivery) = self.delivery(one.id) {
@@ -45,15 +45,15 @@ impl WorkingSet {
             }
         }
         // What ends first may change the trade, by which this one may come to an end too.
-        if !overtaken.is_empty() || matches!(taking(delivery, self, self.now), Taking::Ends(..)) {
+        if !overtaken.is_empty() || matches!(decide_taking(delivery, self, self.now), TakingDecision::Ends(..)) {
             needed.extend(self.ask_for_end(delivery, DeliveryEvent::Drop, false));
         }
         needed
     }
 
     /// Its entry, and the message that tells of the same, or that took that one over.
-    fn ask_for_result(&self, result: &Delivery) -> Wanted {
-        let mut needed = Wanted::default();
+    fn ask_for_result(&self, result: &Delivery) -> NeededNeighbours {
+        let mut needed = NeededNeighbours::default();
         needed.deliveries.extend(result.entry_delivery);
         let mut next = result.follows;
         for _ in 0..CHAIN_MAX {
@@ -66,7 +66,7 @@ impl WorkingSet {
 
     /// Marks a delivery as being sent under this epoch, once nothing is missing that [`Self::ask_for_taking`] asks for.
     /// None where it is not sent now.
-    pub fn take(&mut self, id: DeliveryId, epoch: i64) -> Option<Taken> {
+    pub fn take(&mut self, id: DeliveryId, epoch: i64) -> Option<TakenEntry> {
         let delivery = self.delivery(id)?.clone();
         let state = delivery.state.after(DeliveryEvent::Take).ok()?;
         let may_go = match delivery.kind {
@@ -76,8 +76,8 @@ impl WorkingSet {
         if !may_go {
             return None;
         }
-        match taking(&delivery, self, self.now) {
-            Taking::Goes(after) => self.change(id, |one| {
+        match decide_taking(&delivery, self, self.now) {
+            TakingDecision::Goes(after) => self.change(id, |one| {
                 *one = Delivery {
                     state,
                     epoch: Some(epoch),
@@ -85,17 +85,17 @@ impl WorkingSet {
                     ..*after
                 };
             }),
-            Taking::Waits(due_at) => {
+            TakingDecision::Waits(due_at) => {
                 self.put_off(id, due_at);
                 return None;
             }
-            Taking::Ends(event, why) => {
+            TakingDecision::Ends(event, why) => {
                 self.end(id, event, |one| one.last_error = Some(why.to_owned()));
                 return None;
             }
         }
         let entry = delivery.entry_delivery.and_then(|entry| self.delivery(entry)).cloned();
-        self.delivery(id).cloned().map(|delivery| Taken { delivery, entry })
+        self.delivery(id).cloned().map(|delivery| TakenEntry { delivery, entry })
     }
 
     /// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
@@ -103,9 +103,9 @@ impl WorkingSet {
         let entry = result.entry_delivery.and_then(|id| self.delivery(id));
         let told = result.follows.and_then(|id| self.delivery(id)).and_then(|followed| followed.told_by(self));
         match result.turn(entry, told, self.now) {
-            Turn::Now => return true,
-            Turn::Wait(due_at) => self.put_off(result.id, due_at),
-            Turn::Never(why) => {
+            ResultTurn::Now => return true,
+            ResultTurn::Wait(due_at) => self.put_off(result.id, due_at),
+            ResultTurn::Never(why) => {
                 self.end(result.id, DeliveryEvent::Drop, |one| one.last_error = Some(why.to_owned()));
             }
         }
@@ -115,14 +115,14 @@ impl WorkingSet {
     /// Ends what waits and must not be read after this one. False where this one is not sent now.
     fn is_the_way_clear(&mut self, delivery: &Delivery) -> bool {
         match before(delivery, self, self.now) {
-            Before::Wait(due_at) => self.put_off(delivery.id, due_at),
-            Before::Ends(overtaken) => {
+            TakingOrder::Wait(due_at) => self.put_off(delivery.id, due_at),
+            TakingOrder::Ends(overtaken) => {
                 self.end_overtaken(&overtaken);
                 return true;
             }
-            Before::Yields { to, overtaken } => {
+            TakingOrder::Yields { to, overtaken } => {
                 self.end_overtaken(&overtaken);
-                if let Some(told) = self.delivery(to).map(|teller| yielded(teller, delivery, &overtaken, self)) {
+                if let Some(told) = self.delivery(to).map(|teller| yield_message(teller, delivery, &overtaken, self)) {
                     self.replace_if_changed(told);
                 }
             }
@@ -130,7 +130,7 @@ impl WorkingSet {
         false
     }
 
-    fn end_overtaken(&mut self, overtaken: &[Overtaken]) {
+    fn end_overtaken(&mut self, overtaken: &[OvertakenDelivery]) {
         for one in overtaken {
             self.end(one.id, one.event, |ended| {
                 ended.superseded_by = one.by.or(ended.superseded_by);

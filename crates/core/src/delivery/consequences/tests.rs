@@ -2,16 +2,18 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::conformance::fixtures::{
-    alert_id, at, chat, closed, delivery_id, entry, exit, preference_id, result, result_id, subscription_id, trade,
-    trade_id, user_id,
+    alert_id, at, chat, closed_trade, delivery_id, entry, exit, preference_id, result, result_id, subscription_id,
+    trade, trade_id, user_id,
 };
-use crate::conformance::scene::{blocked, dead, doubted, expired, retry, sent};
+use crate::conformance::scene::{blocked_outcome, dead, doubted_outcome, expired_outcome, retry, sent_outcome};
 use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::{AlsoEnded, DeliveryState as S, NEVER_ENTERED, OVER};
 use crate::erasure;
-use crate::store::{AttemptRecord, FieldEdits, Outcome, Resend, Resent, StoreError, Taken, document};
+use crate::store::{
+    AttemptOutcome, AttemptRecord, FieldEdits, ResendOutcome, ResendRequest, StoreError, TakenEntry, document,
+};
 use crate::trade::document::{EntryDelivery, TradeStatus};
-use crate::user::Refuser;
+use crate::user::RefusingRecipient;
 
 const NOW: Time = at(50);
 const EPOCH: i64 = 7;
@@ -29,8 +31,8 @@ impl Shelf {
         Self { deliveries, trades: trades.into_iter().map(|one| (one.id, one)).collect() }
     }
 
-    fn load(&self, set: &mut WorkingSet, needed: impl Fn(&WorkingSet) -> Wanted) -> Wanted {
-        let mut asked = Wanted::default();
+    fn load(&self, set: &mut WorkingSet, needed: impl Fn(&WorkingSet) -> NeededNeighbours) -> NeededNeighbours {
+        let mut asked = NeededNeighbours::default();
         loop {
             let wanted = needed(set);
             if wanted.is_empty() {
@@ -57,7 +59,7 @@ impl Shelf {
     }
 
     /// One outcome of a delivery: what was asked for beside it, and what is to be written.
-    fn record(&self, id: DeliveryId, outcome: Outcome) -> (Wanted, ConsequenceEdits) {
+    fn record(&self, id: DeliveryId, outcome: AttemptOutcome) -> (NeededNeighbours, ConsequenceEdits) {
         let mut set = WorkingSet::new(NOW);
         let record = [AttemptRecord { delivery: id, outcome }];
         let mut asked = self.load(&mut set, |set| set.ask_for_recording(EPOCH, &record));
@@ -66,7 +68,7 @@ impl Shelf {
         (asked, self.finish(set))
     }
 
-    fn take(&self, id: DeliveryId) -> (Option<Taken>, ConsequenceEdits) {
+    fn take(&self, id: DeliveryId) -> (Option<TakenEntry>, ConsequenceEdits) {
         let mut set = WorkingSet::new(NOW);
         self.load(&mut set, |set| set.ask_for_taking(&[id]));
         let taken = set.take(id, EPOCH);
@@ -81,10 +83,10 @@ impl Shelf {
         (dropped, self.finish(set))
     }
 
-    fn resend(&self, id: DeliveryId) -> (store::Result<Resent>, ConsequenceEdits) {
+    fn resend(&self, id: DeliveryId) -> (store::StoreResult<ResendOutcome>, ConsequenceEdits) {
         let mut set = WorkingSet::new(NOW);
         self.load(&mut set, |set| set.ask_for_resending(id));
-        let asked = Resend {
+        let asked = ResendRequest {
             delivery: id,
             due_at: at(60),
             deadline_at: at(90),
@@ -124,16 +126,16 @@ fn correction(alerts: i64, trades: i64) -> UsageCorrection {
 
 #[test]
 fn an_outcome_says_how_a_delivery_ends_and_what_is_kept_of_it() {
-    let suspended = Outcome::Dropped { reason: "suspended".to_owned() };
-    let in_vain = Outcome::Expired { in_doubt: true };
+    let suspended = AttemptOutcome::Dropped { reason: "suspended".to_owned() };
+    let in_vain = AttemptOutcome::Expired { in_doubt: true };
     for (outcome, becomes, error, in_doubt, counted) in [
-        (sent(5), S::Sent, None, false, (1, 0)),
-        (expired(), S::Expired, None, false, (0, 1)),
+        (sent_outcome(5), S::Sent, None, false, (1, 0)),
+        (expired_outcome(), S::Expired, None, false, (0, 1)),
         (in_vain, S::Expired, None, true, (0, 1)),
         (dead(), S::Dead, Some("Bad Request: chat not found"), false, (0, 1)),
         (suspended, S::Dropped, Some("suspended"), false, (0, 0)),
         (retry(70), S::Pending, Some("Too Many Requests"), false, (0, 0)),
-        (doubted(70), S::Pending, Some("timeout"), true, (0, 0)),
+        (doubted_outcome(70), S::Pending, Some("timeout"), true, (0, 0)),
     ] {
         let what = format!("{outcome:?}");
         let shelf = Shelf::of([sending(Telegram)], [trade(1, 1, 1, 1, &[Telegram])]);
@@ -156,11 +158,11 @@ fn a_record_counts_only_under_the_epoch_of_the_sending_unless_what_waits_ends() 
     let others = Delivery { epoch: Some(EPOCH - 1), ..sending(Telegram) };
     let waiting = entry(Telegram, 1, 1, 1);
     let of_trade = || [trade(1, 1, 1, 1, &[Telegram])];
-    for outcome in [sent(5), expired(), dead(), retry(70)] {
+    for outcome in [sent_outcome(5), expired_outcome(), dead(), retry(70)] {
         let (asked, edits) = Shelf::of([others.clone()], of_trade()).record(others.id, outcome);
         assert!(asked.is_empty() && edits.deliveries.is_empty() && edits.usage.is_empty());
     }
-    for (outcome, ends) in [(sent(5), false), (dead(), false), (retry(70), false), (expired(), true)] {
+    for (outcome, ends) in [(sent_outcome(5), false), (dead(), false), (retry(70), false), (expired_outcome(), true)] {
         let (_, edits) = Shelf::of([waiting.clone()], of_trade()).record(waiting.id, outcome);
         assert_eq!(!edits.deliveries.is_empty(), ends);
     }
@@ -170,14 +172,14 @@ fn a_record_counts_only_under_the_epoch_of_the_sending_unless_what_waits_ends() 
 fn a_message_that_was_sent_asks_for_nothing_around_it() {
     let told = Delivery { combines: Some(delivery_id(Telegram, 2, 1)), ..sending(Telegram) };
     for one in [sending(Telegram), told] {
-        let (asked, edits) = Shelf::of([one], []).record(first(Telegram), sent(5));
+        let (asked, edits) = Shelf::of([one], []).record(first(Telegram), sent_outcome(5));
         assert!(asked.is_empty() && edits.trades.is_empty(), "{asked:?}");
     }
 }
 
 #[test]
 fn the_general_topic_is_noted_and_forgotten_with_the_next_copy_that_finds_its_own() {
-    let to_general = |topic_gone| Outcome::Sent { message_id: Some(5), entry_lapsed: false, topic_gone };
+    let to_general = |topic_gone| AttemptOutcome::Sent { message_id: Some(5), entry_lapsed: false, topic_gone };
     for (before, topic_gone, noted) in [
         (false, true, Some(true.into())),
         (true, false, Some(bson::Bson::Null)),
@@ -192,8 +194,8 @@ fn the_general_topic_is_noted_and_forgotten_with_the_next_copy_that_finds_its_ow
 
 #[test]
 fn a_refusal_names_who_refuses_us() {
-    let (_, edits) = Shelf::of([sending(Telegram)], []).record(first(Telegram), blocked(1));
-    assert_eq!(edits.refusers, [(user_id(1), Refuser::Chat(chat(1)))]);
+    let (_, edits) = Shelf::of([sending(Telegram)], []).record(first(Telegram), blocked_outcome(1));
+    assert_eq!(edits.refusers, [(user_id(1), RefusingRecipient::Chat(chat(1)))]);
     let (_, edits) = Shelf::of([sending(Telegram)], []).record(first(Telegram), dead());
     assert_eq!(edits.refusers, []);
 }
@@ -310,7 +312,7 @@ fn an_entry_told_by_an_exit_that_failed_is_unsent_and_both_alerts_are_settled() 
     let (_, edits) = shelf.record(delivery_id(Telegram, 5, 1), dead());
     assert_eq!((edits.usage, edits.trades.len()), (vec![correction(-1, -1)], 1));
     assert_eq!(edits.settle, [alert_id(5), alert_id(1)]);
-    let (_, edits) = shelf.record(delivery_id(Telegram, 5, 1), sent(5));
+    let (_, edits) = shelf.record(delivery_id(Telegram, 5, 1), sent_outcome(5));
     assert_eq!((edits.usage, edits.settle), (vec![], vec![alert_id(5), alert_id(1)]));
 }
 
@@ -368,13 +370,13 @@ fn sending_again_takes_back_exactly_what_the_end_had_brought() {
     of_trade.alertcast.unreached = true;
     let failed = Delivery { state: S::Dead, ended_at: Some(at(9)), ..entry(Telegram, 1, 1, 1) };
     let (resent, edits) = Shelf::of([failed.clone()], [of_trade.clone()]).resend(first(Telegram));
-    let Ok(Resent::Queued(queued)) = resent else { panic!("{resent:?}") };
+    let Ok(ResendOutcome::Queued(queued)) = resent else { panic!("{resent:?}") };
     assert_eq!((queued.state, queued.due_at, queued.deadline_at, queued.ended_at), (S::Pending, at(60), at(90), None));
     assert_eq!((edits.usage, edits.reopened), (vec![correction(1, 1)], vec![(alert_id(1), 1)]));
     assert_eq!(edits.trades[0].1.unset, ["alertcast.unreached"]);
     of_trade.status = TradeStatus::Closed;
     let (resent, edits) = Shelf::of([failed], [of_trade]).resend(first(Telegram));
-    assert_eq!((resent, edits.deliveries.len()), (Ok(Resent::TradeEnded), 0));
+    assert_eq!((resent, edits.deliveries.len()), (Ok(ResendOutcome::TradeEnded), 0));
     for state in [S::Pending, S::Sending, S::Sent, S::Held, S::Superseded, S::Dropped] {
         let one = Delivery { state, ..entry(Telegram, 1, 1, 1) };
         let (resent, edits) = Shelf::of([one], []).resend(first(Telegram));
@@ -426,7 +428,7 @@ fn differences(before: &Delivery, after: &Delivery) -> Vec<(String, Option<bson:
 #[test]
 fn a_field_that_differs_is_written_and_one_that_is_gone_is_removed() {
     let plain = entry(Telegram, 1, 1, 1);
-    let also = AlsoEnded { closed: closed(), at: at(3), possible_repeat: true };
+    let also = AlsoEnded { closed: closed_trade(), at: at(3), possible_repeat: true };
     let changed = Delivery {
         state: S::Dead,
         to: "erased".to_owned(),
@@ -450,7 +452,7 @@ fn a_field_that_differs_is_written_and_one_that_is_gone_is_removed() {
         message_id: Some(10),
         ended_at: Some(at(11)),
         about: vec![trade_id(1, 2)],
-        facts: crate::delivery::Facts::Exit { closed: closed() },
+        facts: crate::delivery::MessageFacts::Exit { closed: closed_trade() },
         updated_at: at(12),
         ..plain.clone()
     };

@@ -3,7 +3,7 @@
 //! Of each entity only what decisions and couriers need is kept. Entities may come in any order, and again: a reference
 //! to one that is not here yet is simply not followed. No entity is judged here; see [`super::entitlement`].
 
-mod entry;
+mod member;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -15,21 +15,21 @@ use bson::{Bson, Document};
 use serde::de::DeserializeOwned;
 
 use crate::alert::payload::{GivenTimeframe, Payload};
-use crate::config::{AlertConfiguration, ConfigStatus};
+use crate::alert_configuration::{AlertConfiguration, ConfigStatus};
 use crate::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::market::{Symbol, Timeframe};
 use crate::plan::Plan;
 use crate::preference::AlertPreference;
-use crate::reading::{self, Reading, Unreadable};
+use crate::reading::{self, DocumentReading, UnreadableDocument};
 use crate::store::{Collection, StoreError};
 use crate::subscription::Subscription;
 use crate::user::User;
-use entry::{Person, Zones};
-pub use entry::{PreferenceView, SubscriptionView, UserView};
+use member::{AudienceMember, TimeZones};
+pub use member::{PreferenceView, SubscriptionView, UserView};
 
 /// A document that the audience is made of.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Entity {
+pub enum AudienceEntity {
     User(User),
     Plan(Plan),
     Config(AlertConfiguration),
@@ -37,26 +37,29 @@ pub enum Entity {
     Preference(AlertPreference),
 }
 
-impl Entity {
+impl AudienceEntity {
     /// Reads a document of one of the collections that make the audience, as far as it can be read; none for another
     /// collection's.
     ///
     /// # Errors
     /// What of it that must be there cannot be read.
-    pub fn read(collection: Collection, document: &Document) -> Result<Option<Reading<Self>>, Unreadable> {
+    pub fn read(
+        collection: Collection,
+        document: &Document,
+    ) -> Result<Option<DocumentReading<Self>>, UnreadableDocument> {
         fn one<T: DeserializeOwned>(
             collection: Collection,
             document: &Document,
-            of: fn(T) -> Entity,
-        ) -> Result<Option<Reading<Entity>>, Unreadable> {
-            let broken = |error: StoreError| Unreadable {
+            of: fn(T) -> AudienceEntity,
+        ) -> Result<Option<DocumentReading<AudienceEntity>>, UnreadableDocument> {
+            let broken = |error: StoreError| UnreadableDocument {
                 collection,
                 id: document.get("_id").cloned().unwrap_or(Bson::Null),
                 cause: error.to_string(),
             };
             let bytes = reading::pack(document).map_err(broken)?;
-            let Reading { value, flaws } = reading::read_leniently(collection, &bytes)?;
-            Ok(Some(Reading { value: of(value), flaws }))
+            let DocumentReading { value, flaws } = reading::read_leniently(collection, &bytes)?;
+            Ok(Some(DocumentReading { value: of(value), flaws }))
         }
         match collection {
             Collection::Users => one(collection, document, Self::User),
@@ -82,21 +85,21 @@ impl Entity {
 
 /// What an alert calls its configuration by (seed 2.3: unique together).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Name {
+struct ConfigurationName {
     symbol: Symbol,
     timeframe: Timeframe,
     /// Trimmed.
     strategy: String,
 }
 
-impl Name {
+impl ConfigurationName {
     fn of(config: &AlertConfiguration) -> Self {
         Self { symbol: config.symbol.clone(), timeframe: config.timeframe, strategy: config.strategy.trim().to_owned() }
     }
 }
 
 /// A strategy's name as people take it for the same: its letters and digits, in lower case.
-fn folded(strategy: &str) -> String {
+fn fold_name(strategy: &str) -> String {
     strategy.to_lowercase().chars().filter(|c| c.is_alphanumeric()).collect()
 }
 
@@ -114,16 +117,16 @@ pub struct AudienceSize {
 #[derive(Default, Clone)]
 pub struct Audience {
     configs: HashMap<ConfigId, Arc<AlertConfiguration>>,
-    names: HashMap<Name, BTreeSet<ConfigId>>,
+    names: HashMap<ConfigurationName, BTreeSet<ConfigId>>,
     plans: HashMap<PlanId, Arc<Plan>>,
     /// The plans that list a configuration.
     listed: HashMap<ConfigId, BTreeSet<PlanId>>,
     /// The users with subscriptions to a plan, and how many each has.
     members: HashMap<PlanId, BTreeMap<UserId, u32>>,
-    people: HashMap<UserId, Person>,
+    people: HashMap<UserId, AudienceMember>,
     subscription_of: HashMap<SubscriptionId, UserId>,
     preference_of: HashMap<PreferenceId, UserId>,
-    zones: Zones,
+    zones: TimeZones,
     /// Documents that cannot be read in what entries depend on. Nearly always empty.
     undecided: HashSet<ObjectId>,
     /// Preferences of which only the user can be read: for which configuration they are is not known.
@@ -138,14 +141,14 @@ impl Audience {
 
     /// Takes in a document, in place of the one with its id. What of it cannot be read holds entries back. Answers what
     /// is wrong with it.
-    pub fn take_in(&mut self, collection: Collection, document: &Document) -> Option<Unreadable> {
-        match Entity::read(collection, document) {
+    pub fn take_in(&mut self, collection: Collection, document: &Document) -> Option<UnreadableDocument> {
+        match AudienceEntity::read(collection, document) {
             Ok(None) => None,
             Ok(Some(read)) => {
-                let flaws = reading::listed(&read.flaws);
+                let flaws = reading::list_flaws(&read.flaws);
                 let id = read.value.id();
                 self.put_read(read);
-                flaws.map(|cause| Unreadable { collection, id: id.into(), cause })
+                flaws.map(|cause| UnreadableDocument { collection, id: id.into(), cause })
             }
             Err(unreadable) => {
                 if let Some(id) = unreadable.object_id() {
@@ -161,8 +164,8 @@ impl Audience {
     }
 
     /// Takes in what could be read of a document.
-    pub fn put_read(&mut self, read: Reading<Entity>) {
-        let (id, undecided) = (read.value.id(), read.undecided().is_some());
+    pub fn put_read(&mut self, read: DocumentReading<AudienceEntity>) {
+        let (id, undecided) = (read.value.id(), read.list_undecided().is_some());
         self.put(read.value);
         if undecided {
             self.undecided.insert(id);
@@ -182,14 +185,14 @@ impl Audience {
     }
 
     /// Takes in an entity, in place of the one with its id.
-    pub fn put(&mut self, entity: Entity) {
+    pub fn put(&mut self, entity: AudienceEntity) {
         self.clear(entity.id());
         match entity {
-            Entity::User(user) => self.put_user(&user),
-            Entity::Plan(plan) => self.put_plan(plan),
-            Entity::Config(config) => self.put_config(config),
-            Entity::Subscription(subscription) => self.put_subscription(&subscription),
-            Entity::Preference(preference) => self.put_preference(&preference),
+            AudienceEntity::User(user) => self.put_user(&user),
+            AudienceEntity::Plan(plan) => self.put_plan(plan),
+            AudienceEntity::Config(config) => self.put_config(config),
+            AudienceEntity::Subscription(subscription) => self.put_subscription(&subscription),
+            AudienceEntity::Preference(preference) => self.put_preference(&preference),
         }
     }
 
@@ -227,7 +230,7 @@ impl Audience {
         timeframe: Timeframe,
         strategy: &str,
     ) -> Option<&Arc<AlertConfiguration>> {
-        let name = Name { symbol: symbol.clone(), timeframe, strategy: strategy.trim().to_owned() };
+        let name = ConfigurationName { symbol: symbol.clone(), timeframe, strategy: strategy.trim().to_owned() };
         let ids = self.names.get(&name)?;
         let found = ids.iter().filter_map(|id| self.configs.get(id));
         found.min_by_key(|config| (config.status != ConfigStatus::Active, config.id))
@@ -244,9 +247,9 @@ impl Audience {
     /// nothing but capitals, blanks and the marks around it.
     pub fn strategy_meant(&self, payload: &Payload) -> Option<&str> {
         let Some(GivenTimeframe::Known(timeframe)) = payload.timeframe else { return None };
-        let (symbols, told) = (payload.symbols(), folded(payload.strategy.as_deref()?));
+        let (symbols, told) = (payload.symbols(), fold_name(payload.strategy.as_deref()?));
         let of_it = |config: &&Arc<AlertConfiguration>| {
-            config.timeframe == timeframe && symbols.contains(&config.symbol) && folded(&config.strategy) == told
+            config.timeframe == timeframe && symbols.contains(&config.symbol) && fold_name(&config.strategy) == told
         };
         let near = self.configs.values().filter(of_it).min_by_key(|config| config.id);
         near.filter(|_| !told.is_empty()).map(|config| config.strategy.trim())
@@ -289,7 +292,7 @@ impl Audience {
 
     /// A user's subscriptions, by id.
     pub fn subscriptions(&self, user: UserId) -> impl Iterator<Item = SubscriptionView<'_>> {
-        self.people.get(&user).into_iter().flat_map(Person::subscriptions)
+        self.people.get(&user).into_iter().flat_map(AudienceMember::subscriptions)
     }
 
     /// What a user wants of a configuration; the defaults, without an id, where nothing is kept.
@@ -310,13 +313,13 @@ impl Audience {
 
     fn put_config(&mut self, config: AlertConfiguration) {
         self.remove_config(config.id);
-        self.names.entry(Name::of(&config)).or_default().insert(config.id);
+        self.names.entry(ConfigurationName::of(&config)).or_default().insert(config.id);
         self.configs.insert(config.id, Arc::new(config));
     }
 
     fn remove_config(&mut self, id: ConfigId) {
         let Some(config) = self.configs.remove(&id) else { return };
-        if let Entry::Occupied(mut ids) = self.names.entry(Name::of(&config)) {
+        if let Entry::Occupied(mut ids) = self.names.entry(ConfigurationName::of(&config)) {
             ids.get_mut().remove(&id);
             if ids.get().is_empty() {
                 ids.remove();
@@ -351,7 +354,7 @@ impl Audience {
     }
 
     fn remove_user(&mut self, id: UserId) {
-        self.with_person(id, Person::clear_user);
+        self.with_person(id, AudienceMember::clear_user);
     }
 
     fn put_subscription(&mut self, subscription: &Subscription) {
@@ -396,7 +399,7 @@ impl Audience {
     }
 
     /// Changes a person, and forgets one of whom nothing is left.
-    fn with_person<T>(&mut self, id: UserId, change: impl FnOnce(&mut Person) -> T) -> Option<T> {
+    fn with_person<T>(&mut self, id: UserId, change: impl FnOnce(&mut AudienceMember) -> T) -> Option<T> {
         let Entry::Occupied(mut person) = self.people.entry(id) else {
             return None;
         };

@@ -6,15 +6,15 @@ use bson::doc;
 use proptest::prelude::*;
 
 use super::world::*;
-use crate::config::{AlertConfiguration, ConfigStatus};
+use crate::alert_configuration::{AlertConfiguration, ConfigStatus};
 use crate::id::UserId;
 use crate::market::{Symbol, Timeframe};
-use crate::matching::audience::{Audience, Entity};
+use crate::matching::audience::{Audience, AudienceEntity};
 use crate::money::Count;
 use crate::preference::AlertChoices;
 use crate::store::Collection;
 use crate::trade::fixtures::price;
-use crate::user::{Notifications, RiskLevel, UserStatus};
+use crate::user::{NotificationChannels, RiskLevel, UserStatus};
 
 fn named(n: u32, symbol: &str, strategy: &str) -> AlertConfiguration {
     AlertConfiguration { symbol: Symbol::new(symbol).unwrap(), strategy: strategy.to_owned(), ..config(n) }
@@ -28,7 +28,7 @@ fn found(audience: &Audience, symbol: &str, strategy: &str) -> Option<u32> {
 #[test]
 fn a_configuration_is_found_by_its_name() {
     let mut audience = Audience::new();
-    audience.put(Entity::Config(named(1, "BTCUSD", " EMA cross ")));
+    audience.put(AudienceEntity::Config(named(1, "BTCUSD", " EMA cross ")));
     assert_eq!(found(&audience, "btcusd", "EMA cross"), Some(1));
     assert_eq!(found(&audience, "BTCUSD", "  EMA cross\n"), Some(1));
     assert_eq!(found(&audience, "BTCUSD", "ema cross"), None);
@@ -36,13 +36,15 @@ fn a_configuration_is_found_by_its_name() {
     assert!(audience.find_config(&Symbol::new("BTCUSD").unwrap(), Timeframe::M1, "EMA cross").is_none());
 
     // Another takes its name before its own change of name is heard of.
-    audience.put(Entity::Config(named(2, "BTCUSD", "EMA cross")));
-    audience.put(Entity::Config(named(1, "BTCUSD", "MACD")));
+    audience.put(AudienceEntity::Config(named(2, "BTCUSD", "EMA cross")));
+    audience.put(AudienceEntity::Config(named(1, "BTCUSD", "MACD")));
     assert_eq!((found(&audience, "BTCUSD", "EMA cross"), found(&audience, "BTCUSD", "MACD")), (Some(2), Some(1)));
 
     // Two of one name: the active one.
-    audience
-        .put(Entity::Config(AlertConfiguration { status: ConfigStatus::Inactive, ..named(1, "BTCUSD", "EMA cross") }));
+    audience.put(AudienceEntity::Config(AlertConfiguration {
+        status: ConfigStatus::Inactive,
+        ..named(1, "BTCUSD", "EMA cross")
+    }));
     assert_eq!(found(&audience, "BTCUSD", "EMA cross"), Some(2));
     audience.remove(Collection::AlertConfigurations, config_id(2).0);
     assert_eq!(found(&audience, "BTCUSD", "EMA cross"), Some(1));
@@ -54,10 +56,10 @@ fn a_configuration_is_found_by_its_name() {
 #[test]
 fn an_alert_finds_its_configuration_by_what_its_feed_and_exchange_say() {
     let mut audience = Audience::new();
-    audience.put(Entity::Config(named(1, "NSE:RELIANCE", "EMA Cross")));
-    audience.put(Entity::Config(named(2, "TCS", "EMA Cross")));
-    audience.put(Entity::Config(named(3, "NASDAQ:AAPL", "EMA Cross")));
-    audience.put(Entity::Config(named(4, "AAPL", "EMA Cross")));
+    audience.put(AudienceEntity::Config(named(1, "NSE:RELIANCE", "EMA Cross")));
+    audience.put(AudienceEntity::Config(named(2, "TCS", "EMA Cross")));
+    audience.put(AudienceEntity::Config(named(3, "NASDAQ:AAPL", "EMA Cross")));
+    audience.put(AudienceEntity::Config(named(4, "AAPL", "EMA Cross")));
     let alert = |fields: serde_json::Value| {
         let mut body = serde_json::json!({"timeframe": "1h", "strategy": "EMA Cross", "signal": "BUY", "price": 1});
         body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -111,11 +113,11 @@ fn a_user_is_seen_as_decisions_and_couriers_need_it() {
     whole.telegram.chat_id = Some(" -1007 ".to_owned());
     whole.alertcast.bot_id = Some("77".to_owned());
     whole.alertcast.chat_blocked_at = Some(NOON);
-    whole.preferences.notifications = Notifications { email: false, telegram: true, renewal_reminders: false };
+    whole.preferences.notifications = NotificationChannels { email: false, telegram: true, renewal_reminders: false };
     whole.preferences.trading.risk_level = RiskLevel::Low;
     whole.preferences.trading.max_daily_alerts = Count(5);
     whole.profile.timezone = "asia/kolkata".to_owned();
-    audience.put(Entity::User(whole.clone()));
+    audience.put(AudienceEntity::User(whole.clone()));
     let seen = audience.user(whole.id).unwrap();
     assert_eq!((seen.id, seen.status, seen.chat_id, seen.bot_id), (whole.id, whole.status, Some("-1007"), Some("77")));
     assert_eq!((seen.chat_blocked, seen.email, seen.max_daily_alerts), (true, "user7@example.com", 5));
@@ -128,7 +130,7 @@ fn a_user_is_seen_as_decisions_and_couriers_need_it() {
     whole.telegram.chat_id = Some("  ".to_owned());
     whole.alertcast.chat_blocked_at = None;
     whole.profile.timezone = "Nowhere".to_owned();
-    audience.put(Entity::User(whole.clone()));
+    audience.put(AudienceEntity::User(whole.clone()));
     let seen = audience.user(whole.id).unwrap();
     assert_eq!((seen.chat_id, seen.chat_blocked, seen.zone.iana_name()), (None, false, Some("UTC")));
     audience.remove(Collection::Users, whole.id.0);
@@ -144,7 +146,7 @@ fn a_preference_is_the_default_until_one_is_kept() {
     choices.custom_settings.max_price = Some(price("9.5"));
     choices.alert_types.replacement = false;
     let kept = preference(1, 1, choices.clone());
-    audience.put(Entity::Preference(kept.clone()));
+    audience.put(AudienceEntity::Preference(kept.clone()));
     let seen = audience.preference(user_id(1), config_id(1));
     assert_eq!((seen.id, seen.choices), (Some(kept.id), choices));
     assert_eq!(audience.preference(user_id(1), config_id(2)).id, None);
@@ -155,10 +157,10 @@ fn a_preference_is_the_default_until_one_is_kept() {
 #[test]
 fn documents_are_read_by_their_collection() {
     let document = crate::store::document(&user(1)).unwrap();
-    let read = Entity::read(Collection::Users, &document).unwrap().unwrap();
-    assert_eq!((read.value, read.flaws), (Entity::User(user(1)), Vec::new()));
-    assert_eq!(Entity::read(Collection::Trades, &doc! {}), Ok(None));
-    assert!(Entity::read(Collection::Users, &doc! { "_id": 1 }).is_err());
+    let read = AudienceEntity::read(Collection::Users, &document).unwrap().unwrap();
+    assert_eq!((read.value, read.flaws), (AudienceEntity::User(user(1)), Vec::new()));
+    assert_eq!(AudienceEntity::read(Collection::Trades, &doc! {}), Ok(None));
+    assert!(AudienceEntity::read(Collection::Users, &doc! { "_id": 1 }).is_err());
 }
 
 /// One change of the audience, by small numbers.
@@ -226,11 +228,13 @@ impl Model {
 
 fn apply(audience: &mut Audience, turn: &Turn) {
     match turn {
-        Turn::Plan { n, configs } => audience.put(Entity::Plan(plan(*n, configs))),
-        Turn::Subscription { n, user, plan } => audience.put(Entity::Subscription(subscription(*n, *user, *plan))),
-        Turn::User { n } => audience.put(Entity::User(user(*n))),
+        Turn::Plan { n, configs } => audience.put(AudienceEntity::Plan(plan(*n, configs))),
+        Turn::Subscription { n, user, plan } => {
+            audience.put(AudienceEntity::Subscription(subscription(*n, *user, *plan)))
+        }
+        Turn::User { n } => audience.put(AudienceEntity::User(user(*n))),
         Turn::Preference { user, config } => {
-            audience.put(Entity::Preference(preference(*user, *config, AlertChoices::default())));
+            audience.put(AudienceEntity::Preference(preference(*user, *config, AlertChoices::default())));
         }
         Turn::Remove { collection, n } => {
             let id = match collection {

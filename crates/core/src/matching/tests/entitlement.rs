@@ -5,24 +5,24 @@ use proptest::prelude::*;
 use super::world::*;
 use crate::decision::Verdict;
 use crate::market::Side;
-use crate::matching::audience::Entity;
-use crate::matching::entitlement::{Entitled, Unentitled, entitlement, trade_limit};
+use crate::matching::audience::AudienceEntity;
+use crate::matching::entitlement::{EntitledSubscriber, UnentitledSubscriber, entitlement, trade_limit};
 use crate::money::Count;
 use crate::plan::{Features, Plan, PlanStatus};
 use crate::subscription::{PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus};
 use crate::time::Time;
 use crate::trade::document::Trade;
 
-fn judged(world: &World) -> Result<Entitled, Unentitled> {
+fn judged(world: &World) -> Result<EntitledSubscriber, UnentitledSubscriber> {
     entitlement(&world.audience, world.audience.config(config_id(1)).unwrap(), user_id(1), NOON, world.now)
 }
 
 fn with(plans: Vec<Plan>, subscriptions: Vec<Subscription>) -> World {
     let mut world = World::empty();
-    world.put(Entity::User(user(1)));
-    world.put(Entity::Config(config(1)));
-    plans.into_iter().for_each(|plan| world.put(Entity::Plan(plan)));
-    subscriptions.into_iter().for_each(|subscription| world.put(Entity::Subscription(subscription)));
+    world.put(AudienceEntity::User(user(1)));
+    world.put(AudienceEntity::Config(config(1)));
+    plans.into_iter().for_each(|plan| world.put(AudienceEntity::Plan(plan)));
+    subscriptions.into_iter().for_each(|subscription| world.put(AudienceEntity::Subscription(subscription)));
     world
 }
 
@@ -168,12 +168,12 @@ fn the_nearest_subscription_says_why_not() {
     ];
     for (subscriptions, verdict, n) in table {
         let world = with(vec![plan(1, &[1]), archived(), unpicked()], subscriptions);
-        assert_eq!(judged(&world), Err(Unentitled { verdict, subscription: Some(subscription_id(n)) }));
+        assert_eq!(judged(&world), Err(UnentitledSubscriber { verdict, subscription: Some(subscription_id(n)) }));
     }
     let twins = with(vec![plan(1, &[1])], vec![of(2, 1, Pending), of(1, 1, Pending)]);
     assert_eq!(judged(&twins).unwrap_err().subscription, Some(subscription_id(1)), "of equals the lowest id");
     let elsewhere = with(vec![plan(1, &[2])], vec![subscription(1, 1, 1)]);
-    assert_eq!(judged(&elsewhere), Err(Unentitled { verdict: Verdict::PlanInactive, subscription: None }));
+    assert_eq!(judged(&elsewhere), Err(UnentitledSubscriber { verdict: Verdict::PlanInactive, subscription: None }));
 }
 
 #[test]

@@ -3,22 +3,22 @@
 use super::world::*;
 use crate::alert::document::TradeAction;
 use crate::alert::intent::Intent;
-use crate::config::ConfigStatus;
+use crate::alert_configuration::ConfigStatus;
 use crate::decision::Verdict;
-use crate::delivery::{Facts, MessageKind};
+use crate::delivery::{MessageFacts, MessageKind};
 use crate::id::UserId;
 use crate::market::{ExitReason, Side};
-use crate::matching::audience::Entity;
-use crate::matching::chunk::{Chunk, Tally, next_users, plan_chunk, span};
-use crate::matching::job::{Job, Outlets};
+use crate::matching::audience::AudienceEntity;
+use crate::matching::chunk::{ChunkTally, UserChunk, next_users, plan_chunk, span};
+use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::matching::remarks::remarks;
 use crate::money::Count;
 use crate::plan::PlanStatus;
 use crate::store::{ChunkState, Collection, StoreError};
 use crate::subscription::SubscriptionStatus;
-use crate::trade::ask::Ask;
 use crate::trade::document::TradeStatus;
 use crate::trade::fixtures::{amount, oid, price};
+use crate::trade::request::TradeRequest;
 use crate::user::UserStatus;
 
 #[test]
@@ -28,17 +28,18 @@ fn who_got_the_entry_gets_the_exit_whatever_happened_since() {
         ("the subscription ended", |w| {
             let mut ended = subscription(1, 1, 1);
             ended.subscription.status = SubscriptionStatus::Expired;
-            w.put(Entity::Subscription(ended));
+            w.put(AudienceEntity::Subscription(ended));
         }),
         ("the subscription is gone", |w| w.audience.remove(Collection::UserSubscriptions, subscription_id(1).0)),
         ("the plan was archived", |w| {
-            w.put(Entity::Plan(crate::plan::Plan { status: PlanStatus::Archived, ..plan(1, &[1]) }));
+            w.put(AudienceEntity::Plan(crate::plan::Plan { status: PlanStatus::Archived, ..plan(1, &[1]) }));
         }),
-        ("the plan lists it no more", |w| w.put(Entity::Plan(plan(1, &[])))),
+        ("the plan lists it no more", |w| w.put(AudienceEntity::Plan(plan(1, &[])))),
         ("the plan is gone", |w| w.audience.remove(Collection::SubscriptionPlans, plan_id(1).0)),
         ("the configuration is inactive", |w| {
-            let inactive = crate::config::AlertConfiguration { status: ConfigStatus::Inactive, ..config(1) };
-            w.put(Entity::Config(inactive));
+            let inactive =
+                crate::alert_configuration::AlertConfiguration { status: ConfigStatus::Inactive, ..config(1) };
+            w.put(AudienceEntity::Config(inactive));
         }),
         ("preferences were switched off", |w| w.choose(|c| c.enabled = false)),
         ("entries were muted", |w| w.choose(|c| c.alert_types.entry = false)),
@@ -46,12 +47,12 @@ fn who_got_the_entry_gets_the_exit_whatever_happened_since() {
         ("the daily maximum is nought", |w| {
             let mut user = user(1);
             user.preferences.trading.max_daily_alerts = Count(0);
-            w.put(Entity::User(user));
+            w.put(AudienceEntity::User(user));
         }),
         ("the chat was blocked", |w| {
             let mut user = user(1);
             user.alertcast.chat_blocked_at = Some(NOON);
-            w.put(Entity::User(user));
+            w.put(AudienceEntity::User(user));
         }),
     ];
     for (name, change) in changes {
@@ -70,7 +71,7 @@ fn who_got_the_entry_gets_the_exit_whatever_happened_since() {
 fn a_silent_exit_closes_the_books() {
     let mut world = World::new();
     world.alert(buy("100"));
-    world.put(Entity::User(crate::user::User { status: UserStatus::Suspended, ..user(1) }));
+    world.put(AudienceEntity::User(crate::user::User { status: UserStatus::Suspended, ..user(1) }));
     let told = world.alert(sl("95"));
     assert_eq!(told.short(), "user_suspended CLOSE_TRADE");
     let plan = &told.plans[0];
@@ -85,7 +86,7 @@ fn an_exit_tells_of_each_trade_and_counts_once_for_each_subscription() {
     let mut world = World::new();
     world.alert(buy("100"));
     world.alert(buy("90"));
-    world.put(Entity::Subscription(subscription(2, 1, 1)));
+    world.put(AudienceEntity::Subscription(subscription(2, 1, 1)));
     world.audience.remove(Collection::UserSubscriptions, subscription_id(1).0);
     world.alert(sell("100"));
     let told = world.alert(ask(Intent::Flat { side: None, reason: None }, "110"));
@@ -93,7 +94,7 @@ fn an_exit_tells_of_each_trade_and_counts_once_for_each_subscription() {
     let reasons: Vec<(i64, ExitReason, bool)> = told
         .deliveries()
         .filter_map(|delivery| match &delivery.facts {
-            Facts::Exit { closed } => Some((closed.number.0, closed.reason, closed.inferred)),
+            MessageFacts::Exit { closed } => Some((closed.number.0, closed.reason, closed.inferred)),
             _ => None,
         })
         .collect();
@@ -124,8 +125,8 @@ fn what_never_arrived_closes_without_a_word_beside_what_did() {
 fn a_holder_without_a_subscription_is_decided_about_like_the_others() {
     let mut world = World::new();
     for n in 2..=7 {
-        world.put(Entity::User(user(n)));
-        world.put(Entity::Subscription(subscription(n, n, 1)));
+        world.put(AudienceEntity::User(user(n)));
+        world.put(AudienceEntity::Subscription(subscription(n, n, 1)));
     }
     world.alert(buy("100"));
     for n in [2, 5, 7] {
@@ -144,7 +145,7 @@ fn a_holder_without_a_subscription_is_decided_about_like_the_others() {
             assert_eq!(chunk.last_user, chunk.decisions.last().unwrap().user);
         }
         for n in [2, 5, 7] {
-            world.put(Entity::Subscription(subscription(n, n, 1)));
+            world.put(AudienceEntity::Subscription(subscription(n, n, 1)));
         }
         world.alert(buy("100"));
         for n in [2, 5, 7] {
@@ -168,15 +169,15 @@ fn holders_and_candidates_make_one_walk() {
 #[test]
 fn an_exit_finds_holders_that_its_caller_did_not_name() {
     let mut world = World::new();
-    world.put(Entity::User(user(2)));
-    world.put(Entity::Subscription(subscription(2, 2, 1)));
-    world.put(Entity::User(user(3)));
-    world.put(Entity::Subscription(subscription(3, 3, 1)));
+    world.put(AudienceEntity::User(user(2)));
+    world.put(AudienceEntity::Subscription(subscription(2, 2, 1)));
+    world.put(AudienceEntity::User(user(3)));
+    world.put(AudienceEntity::Subscription(subscription(3, 3, 1)));
     world.alert(buy("100"));
     let users = [user_id(1), user_id(3)];
     let state = world.load(span(&users).unwrap(), &[]);
-    let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), Outlets::default());
-    let job = |ask| Job {
+    let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), MessageChannels::default());
+    let job = |ask| MatchingJob {
         alert: crate::id::AlertId(oid(b'a', 9)),
         config,
         ask,
@@ -188,8 +189,8 @@ fn an_exit_finds_holders_that_its_caller_did_not_name() {
         decimals: None,
         outlets: &outlets,
     };
-    let planned = |ask: Ask, state: &ChunkState| {
-        plan_chunk(&job(ask), &world.audience, &Chunk { users: &users, state, last: true }, NOON, &Ids::default())
+    let planned = |ask: TradeRequest, state: &ChunkState| {
+        plan_chunk(&job(ask), &world.audience, &UserChunk { users: &users, state, last: true }, NOON, &Ids::default())
     };
     assert_eq!(planned(tp("110"), &state).unwrap().ended.len(), 3);
     let entry = planned(buy("110"), &state).unwrap();
@@ -210,7 +211,7 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
     let state = world.load(span(&users).unwrap(), &[]);
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), world.outlets.clone());
     let alert = crate::id::AlertId(oid(b'a', 9));
-    let job = Job {
+    let job = MatchingJob {
         alert,
         config,
         ask: buy("100"),
@@ -222,7 +223,7 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
         decimals: None,
         outlets: &outlets,
     };
-    let chunk = Chunk { users: &users, state: &state, last: true };
+    let chunk = UserChunk { users: &users, state: &state, last: true };
     let plan = plan_chunk(&job, &world.audience, &chunk, NOON, &Ids::default()).unwrap();
     assert_eq!(plan.opened[0].trade_number, Count(3));
 }
@@ -231,8 +232,8 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
 fn an_alert_is_counted_once_however_many_its_chunks() {
     let mut world = World::new();
     for n in 2..=5 {
-        world.put(Entity::User(user(n)));
-        world.put(Entity::Subscription(subscription(n, n, 1)));
+        world.put(AudienceEntity::User(user(n)));
+        world.put(AudienceEntity::Subscription(subscription(n, n, 1)));
     }
     for (chunk, alerts) in [(1, 1), (2, 2), (5, 3), (500, 4)] {
         world.chunk = chunk;
@@ -240,7 +241,7 @@ fn an_alert_is_counted_once_however_many_its_chunks() {
         assert_eq!((world.increments.alerts, world.increments.trades), (alerts, alerts * 5));
     }
     let mut nobody = World::empty();
-    nobody.put(Entity::Config(config(1)));
+    nobody.put(AudienceEntity::Config(config(1)));
     let told = nobody.alert(buy("100"));
     assert_eq!((nobody.increments.alerts, nobody.increments.last_alert_at), (1, Some(NOON)));
     assert!(told.plans[0].decisions.is_none() && told.plans[0].open_seen.is_none());
@@ -266,15 +267,15 @@ fn a_replaced_trade_ends_at_the_new_entry_and_names_its_successor() {
 fn the_operators_hear_of_what_stays_open_what_is_far_off_and_of_a_profit_at_a_loss() {
     let mut world = World::new();
     for n in 2..=14 {
-        world.put(Entity::User(user(n)));
-        world.put(Entity::Subscription(subscription(n, n, 1)));
+        world.put(AudienceEntity::User(user(n)));
+        world.put(AudienceEntity::Subscription(subscription(n, n, 1)));
     }
     world.chunk = 4;
     world.alert(buy("100"));
-    world.alert(Ask { take_profit: Some(price("110")), ..buy("100") });
+    world.alert(TradeRequest { take_profit: Some(price("110")), ..buy("100") });
     let told = world.alert(tp("0"));
     assert_eq!(told.short(), "sent CLOSE_TRADE");
-    let mut total = Tally::default();
+    let mut total = ChunkTally::default();
     told.plans.iter().for_each(|plan| total.add(&plan.tally));
     assert_eq!((total.left_open.to_string(), total.unmatched), ("14 trades of 14 subscribers (#1)".to_owned(), 0));
 
@@ -283,12 +284,12 @@ fn the_operators_hear_of_what_stays_open_what_is_far_off_and_of_a_profit_at_a_lo
     assert_eq!(world.open_count(), 14);
 
     let told = world.alert(tp("40"));
-    let mut total = Tally::default();
+    let mut total = ChunkTally::default();
     told.plans.iter().for_each(|plan| total.add(&plan.tally));
     assert_eq!(total.far_off.to_string(), "14 trades of 14 subscribers (#1)");
     assert_eq!(total.at_a_loss, total.far_off);
-    let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), Outlets::default());
-    let job = Job {
+    let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), MessageChannels::default());
+    let job = MatchingJob {
         alert: told.alert,
         config,
         ask: tp("40"),

@@ -6,18 +6,18 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::alert::intent::{ExitSignal, Intent, PositionChange};
-use crate::config::{AlertConfiguration, ConfigStatus};
+use crate::alert_configuration::{AlertConfiguration, ConfigStatus};
 use crate::decision::Verdict;
-use crate::delivery::{Delivery, Facts, MessageKind};
+use crate::delivery::{Delivery, MessageFacts, MessageKind};
 use crate::id::{TradeId, UserId};
 use crate::market::{ExitReason, Side};
-use crate::matching::audience::Entity;
+use crate::matching::audience::AudienceEntity;
 use crate::money::Count;
 use crate::plan::{Features, Plan, PlanStatus};
 use crate::store::Collection;
 use crate::subscription::SubscriptionStatus;
-use crate::trade::ask::Ask;
 use crate::trade::document::{Trade, TradeEnd, TradeStatus};
+use crate::trade::request::TradeRequest;
 use crate::user::{User, UserStatus};
 
 const USERS: u32 = 4;
@@ -25,7 +25,7 @@ const USERS: u32 = 4;
 /// What can happen.
 #[derive(Debug, Clone)]
 enum Event {
-    Alert(Ask),
+    Alert(TradeRequest),
     Subscription { user: u32, plan: u32, status: SubscriptionStatus },
     Unsubscribe { user: u32 },
     Status { user: u32, status: UserStatus },
@@ -49,11 +49,11 @@ fn any_intent() -> impl Strategy<Value = Intent> {
     ]
 }
 
-fn any_ask() -> impl Strategy<Value = Ask> {
+fn any_ask() -> impl Strategy<Value = TradeRequest> {
     let level = || proptest::option::of(90_u32..130);
     (any_intent(), 90_u32..130, level(), level()).prop_map(|(intent, at, tp, sl)| {
         let level = |level: Option<u32>| level.map(|level| crate::trade::fixtures::price(&level.to_string()));
-        Ask { take_profit: level(tp), stop_loss: level(sl), ..ask(intent, &at.to_string()) }
+        TradeRequest { take_profit: level(tp), stop_loss: level(sl), ..ask(intent, &at.to_string()) }
     })
 }
 
@@ -81,11 +81,11 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 fn start() -> World {
     let mut world = World::empty();
-    world.put(Entity::Config(config(1)));
-    (1..=2).for_each(|n| world.put(Entity::Plan(plan(n, &[1]))));
+    world.put(AudienceEntity::Config(config(1)));
+    (1..=2).for_each(|n| world.put(AudienceEntity::Plan(plan(n, &[1]))));
     for n in 1..=USERS {
-        world.put(Entity::User(user(n)));
-        world.put(Entity::Subscription(subscription(n, n, 1 + n % 2)));
+        world.put(AudienceEntity::User(user(n)));
+        world.put(AudienceEntity::Subscription(subscription(n, n, 1 + n % 2)));
     }
     world.chunk = 3;
     world
@@ -99,27 +99,27 @@ fn happen(world: &mut World, event: &Event) {
             held.subscription.status = *status;
             held.subscription.start_date = Some(world.now);
             held.subscription.end_date = Some(world.now + std::time::Duration::from_secs(24 * 3_600));
-            world.put(Entity::Subscription(held));
+            world.put(AudienceEntity::Subscription(held));
         }
         Event::Unsubscribe { user } => world.audience.remove(Collection::UserSubscriptions, subscription_id(*user).0),
-        Event::Status { user: n, status } => world.put(Entity::User(User { status: *status, ..user(*n) })),
+        Event::Status { user: n, status } => world.put(AudienceEntity::User(User { status: *status, ..user(*n) })),
         Event::Choices { user, enabled, entry, exit, replacement, telegram } => {
             let mut choices = crate::preference::AlertChoices { enabled: *enabled, ..Default::default() };
             choices.alert_types =
                 crate::preference::WantedTypes { entry: *entry, exit: *exit, replacement: *replacement };
             choices.notifications.telegram = *telegram;
-            world.put(Entity::Preference(preference(*user, 1, choices)));
+            world.put(AudienceEntity::Preference(preference(*user, 1, choices)));
         }
         Event::Plan { plan: n, status, listed, limit } => {
             let features = Features { max_open_trades: Count(*limit), ..Features::default() };
             let listed: &[u32] = if *listed { &[1] } else { &[] };
-            world.put(Entity::Plan(Plan { status: *status, features, ..plan(*n, listed) }));
+            world.put(AudienceEntity::Plan(Plan { status: *status, features, ..plan(*n, listed) }));
         }
         Event::Config { status, replace, opposite } => {
             let mut changed = AlertConfiguration { status: *status, ..config(1) };
             changed.trade_management.replace_on_same_signal = *replace;
             changed.trade_management.allow_opposite_signals = *opposite;
-            world.put(Entity::Config(changed));
+            world.put(AudienceEntity::Config(changed));
         }
         Event::Lose => world.lose_entries(),
         Event::Wait(millis) => world.now = world.now + std::time::Duration::from_millis(millis.unsigned_abs()),
@@ -190,7 +190,7 @@ fn check_results(before: &BTreeMap<TradeId, Trade>, told: &Told) -> Result<(), T
         prop_assert_eq!((result.trade_id, result.entry_delivery), (Some(end.trade), Some(entry)));
         prop_assert_eq!((result.follows, result.alert_id), (Some(message.id), None));
         prop_assert_eq!((&result.to, &result.lane, result.cause), (&message.to, &message.lane, message.cause));
-        let Facts::Result { closed } = &result.facts else { return Err(TestCaseError::fail("no result")) };
+        let MessageFacts::Result { closed } = &result.facts else { return Err(TestCaseError::fail("no result")) };
         prop_assert_eq!((closed.reason, closed.exit_price), (end.reason, end.exit_price));
         prop_assert!(result.priority > message.priority);
     }

@@ -3,26 +3,28 @@
 use std::time::Duration;
 
 use super::world::*;
-use crate::alert::document::{Alert, AlertData, AlertExtension, AlertStatistics, Processing, Source, Webhook};
+use crate::alert::document::{
+    Alert, AlertData, AlertExtension, AlertProcessing, AlertStatistics, Source, WebhookReceipt,
+};
 use crate::alert::intent::{ExitSignal, Intent, PositionChange};
 use crate::delivery::{
-    CauseKind, Channel, Delivery, DeliveryState, EXIT_DEADLINE, Facts, MessageKind, RESULT_DEADLINE, Recipient,
-    TargetTrade, delivery_key, rotation,
+    CauseKind, Channel, Delivery, DeliveryRecipient, DeliveryState, EXIT_DEADLINE, MessageFacts, MessageKind,
+    RESULT_DEADLINE, TargetTrade, delivery_key, rotation,
 };
 use crate::figures::PriceHistory;
 use crate::market::{Side, Signal};
-use crate::matching::audience::Entity;
-use crate::matching::chunk::{Chunk, entries_for_targets, learn_targets, plan_chunk};
-use crate::matching::job::Job;
+use crate::matching::audience::AudienceEntity;
+use crate::matching::chunk::{UserChunk, entries_for_targets, learn_targets, plan_chunk};
+use crate::matching::job::MatchingJob;
 use crate::matching::mail_lane;
 use crate::money::Count;
 use crate::plan::Features;
-use crate::trade::ask::{Ask, TradeRef};
 use crate::trade::document::{EntryDelivery, TradeStatus};
 use crate::trade::fixtures::{amount, price};
+use crate::trade::request::{TradeRef, TradeRequest};
 
-fn rich() -> Ask {
-    Ask {
+fn rich() -> TradeRequest {
+    TradeRequest {
         take_profit: Some(price("120")),
         stop_loss: Some(price("90")),
         quantity: Some(amount("2.5")),
@@ -43,7 +45,7 @@ fn a_new_trade_is_complete() {
     let mut world = by_both_channels();
     let mut priced = config(1);
     priced.alertcast.currency = Some("EUR".to_owned());
-    world.put(Entity::Config(priced));
+    world.put(AudienceEntity::Config(priced));
     let told = world.alert(rich());
     let plan = &told.plans[0];
     let trade = &plan.opened[0];
@@ -86,7 +88,7 @@ fn an_entry_goes_out_by_every_channel_that_both_preferences_allow() {
         assert_eq!((delivery.cause.kind, delivery.cause.id), (CauseKind::Alert, told.alert.0));
         let key = delivery_key(
             delivery.cause,
-            Recipient::User(user_id(1)),
+            DeliveryRecipient::User(user_id(1)),
             delivery.channel,
             MessageKind::Entry,
             Some(trade),
@@ -98,7 +100,7 @@ fn an_entry_goes_out_by_every_channel_that_both_preferences_allow() {
         assert_eq!((delivery.queued_at, delivery.due_at, delivery.created_at), (NOON, NOON, NOON));
         assert_eq!((delivery.deadline_at, delivery.entry_deadline_at), (after(HOUR), None));
         assert_eq!((delivery.rotation, delivery.entry_delivery), (rotation(told.alert, user_id(1)), None));
-        assert_eq!(delivery.facts, Facts::Entry { number: Count(1) });
+        assert_eq!(delivery.facts, MessageFacts::Entry { number: Count(1) });
     }
 }
 
@@ -113,7 +115,7 @@ fn an_exit_follows_its_entry_in_each_channel() {
     for exit in exits {
         assert_eq!((exit.kind, exit.priority), (MessageKind::Exit, 1));
         assert_eq!((exit.deadline_at, exit.queued_at), (after(7) + EXIT_DEADLINE, after(7)));
-        let Facts::Exit { closed } = &exit.facts else { panic!("{:?}", exit.facts) };
+        let MessageFacts::Exit { closed } = &exit.facts else { panic!("{:?}", exit.facts) };
         assert_eq!((closed.number, closed.side, closed.opened_at), (Count(1), Side::Buy, NOON));
         assert_eq!((closed.pnl_amount, closed.pnl_percentage), (amount("50"), amount("20")));
         assert_eq!((closed.currency.as_str(), closed.inferred), ("USD", false));
@@ -122,7 +124,7 @@ fn an_exit_follows_its_entry_in_each_channel() {
     world.alert(buy("100"));
     let mut mail_only = user(1);
     mail_only.preferences.notifications.telegram = false;
-    world.put(Entity::User(mail_only));
+    world.put(AudienceEntity::User(mail_only));
     let told = world.alert(tp("120"));
     assert_eq!((told.messages(), told.results().count()), (vec![(Channel::Email, MessageKind::Exit)], 0));
 }
@@ -136,7 +138,7 @@ fn the_telegram_message_of_an_entry_gets_its_result() {
     let exit = told.deliveries().next().unwrap();
     let [result] = told.results().collect::<Vec<_>>()[..] else { panic!("one result: mail is not edited") };
     let trade = told.plans[0].ended[0].trade;
-    let recipient = Recipient::User(user_id(1));
+    let recipient = DeliveryRecipient::User(user_id(1));
     let key = delivery_key(exit.cause, recipient, Channel::Telegram, MessageKind::Result, Some(trade));
     assert_eq!((&result.key, result.kind, result.trade_id), (&key, MessageKind::Result, Some(trade)));
     assert_eq!((result.entry_delivery, result.follows), (Some(entry), Some(exit.id)));
@@ -144,7 +146,7 @@ fn the_telegram_message_of_an_entry_gets_its_result() {
     assert_eq!((result.channel, &result.lane, &result.to), (Channel::Telegram, &exit.lane, &exit.to));
     assert_eq!((result.priority, result.due_at), (7, after(7)));
     assert_eq!(result.deadline_at, after(7) + RESULT_DEADLINE);
-    let (Facts::Result { closed }, Facts::Exit { closed: told_of }) = (&result.facts, &exit.facts) else {
+    let (MessageFacts::Result { closed }, MessageFacts::Exit { closed: told_of }) = (&result.facts, &exit.facts) else {
         panic!("{:?}", result.facts)
     };
     assert_eq!(closed, told_of);
@@ -172,7 +174,7 @@ fn the_entry_of_a_replaced_trade_gets_its_result() {
     let end = &told.plans[0].ended[0];
     assert_eq!((result.trade_id, end.replaced_by), (Some(end.trade), message.trade_id));
     assert_eq!((result.entry_deadline_at, result.deadline_at), (None, NOON + RESULT_DEADLINE));
-    let Facts::Result { closed } = &result.facts else { panic!("{:?}", result.facts) };
+    let MessageFacts::Result { closed } = &result.facts else { panic!("{:?}", result.facts) };
     assert_eq!((closed.number, closed.reason), (Count(1), crate::market::ExitReason::Replaced));
 }
 
@@ -189,7 +191,7 @@ fn a_replacement_is_one_message_with_two_deadlines() {
     assert_eq!((message.kind, message.trade_id, message.priority), (MessageKind::Replacement, Some(new.id), 3));
     assert_eq!((message.deadline_at, message.entry_deadline_at), (NOON + EXIT_DEADLINE, Some(after(60_000))));
     assert_eq!(new.alertcast.entry_deliveries, [EntryDelivery { channel: Channel::Telegram, id: message.id }]);
-    let Facts::Replacement { number, replaced } = &message.facts else { panic!("{:?}", message.facts) };
+    let MessageFacts::Replacement { number, replaced } = &message.facts else { panic!("{:?}", message.facts) };
     assert_eq!((*number, replaced.number, replaced.exit_price), (Count(4), Count(1), price("110")));
 }
 
@@ -204,16 +206,19 @@ fn a_notice_names_the_trades_and_changes_none() {
     assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Notice), (Channel::Email, MessageKind::Notice)]);
     let notice = told.deliveries().next().unwrap();
     assert_eq!((notice.trade_id, notice.priority), (None, 5));
-    assert_eq!(notice.facts, Facts::PartialExit { numbers: vec![Count(1), Count(2)], change: PositionChange::Reduced });
+    assert_eq!(
+        notice.facts,
+        MessageFacts::PartialExit { numbers: vec![Count(1), Count(2)], change: PositionChange::Reduced }
+    );
     assert_eq!((told.plans[0].ended.len(), world.open_count()), (0, 2));
     assert_eq!((told.plans[0].usage.len(), told.plans[0].usage[0].alerts), (1, 1));
 
     let mut manual = config(1);
     manual.trade_management.auto_close_on_tp_sl = false;
-    world.put(Entity::Config(manual));
+    world.put(AudienceEntity::Config(manual));
     let told = world.alert(tp("110"));
     let notice = told.deliveries().next().unwrap();
-    assert_eq!(notice.facts, Facts::LevelReached { numbers: vec![Count(1)] }, "the oldest without a level");
+    assert_eq!(notice.facts, MessageFacts::LevelReached { numbers: vec![Count(1)] }, "the oldest without a level");
     assert_eq!(world.open_count(), 2);
     world.choose(|choices| choices.alert_types.exit = false);
     let told = world.alert(tp("110"));
@@ -223,14 +228,14 @@ fn a_notice_names_the_trades_and_changes_none() {
 #[test]
 fn an_exit_is_told_once_to_the_holder_of_trades_that_cannot_be_read_and_nothing_of_them() {
     let mut world = by_both_channels();
-    world.put(Entity::User(user(2)));
+    world.put(AudienceEntity::User(user(2)));
     world.alert(buy("100"));
     world.unreadable.extend([unread(1, None), unread(1, Some(Side::Buy)), unread(2, Some(Side::Sell))]);
     let told = world.alert(tp("110"));
     assert_eq!(told.short(), "sent CLOSE_TRADE", "what can be read ends as ever");
     let unread_of = |user: u32| {
         let of_user = move |one: &&Delivery| one.user_id == Some(user_id(user));
-        let is_unread = |one: &&Delivery| matches!(one.facts, Facts::UnreadTrade { .. });
+        let is_unread = |one: &&Delivery| matches!(one.facts, MessageFacts::UnreadTrade { .. });
         told.deliveries().filter(of_user).filter(is_unread)
     };
     for (user, channels) in [(1, vec![Channel::Telegram, Channel::Email]), (2, vec![Channel::Telegram])] {
@@ -239,7 +244,7 @@ fn an_exit_is_told_once_to_the_holder_of_trades_that_cannot_be_read_and_nothing_
         assert_eq!(messages, wanted, "user {user}");
     }
     let message = unread_of(1).next().unwrap();
-    assert_eq!(message.facts, Facts::UnreadTrade { intent: Intent::exit(ExitSignal::TpHit) });
+    assert_eq!(message.facts, MessageFacts::UnreadTrade { intent: Intent::exit(ExitSignal::TpHit) });
     assert_eq!((message.priority, message.deadline_at), (1, NOON + EXIT_DEADLINE));
     assert_eq!(message.subscription_id, Some(subscription_id(1)));
     let plan = &told.plans[0];
@@ -271,14 +276,14 @@ fn operators_hear_who_was_not_told_of_an_exit_for_a_trade_that_cannot_be_read() 
 fn a_target_is_told_with_its_level_and_the_last_one_closes() {
     let mut world = World::new();
     world.alert(rich());
-    world.alert(Ask { take_profit: Some(price("120")), ..buy("101") });
+    world.alert(TradeRequest { take_profit: Some(price("120")), ..buy("101") });
     let target = |number| Intent::Exit { reason: ExitSignal::TpHit, side: Some(Side::Buy), target: Some(number) };
     let told = world.alert(ask(target(1), "120"));
     assert_eq!(told.short(), "sent CLOSE_TRADE");
     assert_eq!(told.messages(), [(Channel::Telegram, MessageKind::Exit), (Channel::Telegram, MessageKind::Notice)]);
     let notice = told.deliveries().last().unwrap();
     let reached = TargetTrade { number: Count(1), level: Some(price("120")), next: Some(price("130")) };
-    let facts = Facts::TargetReached { target: Count(1), trades: vec![reached], by_yourself: false };
+    let facts = MessageFacts::TargetReached { target: Count(1), trades: vec![reached], by_yourself: false };
     assert_eq!(notice.facts, facts);
     assert_eq!((world.increments.closed_by_tp, told.plans[0].usage.len()), (1, 1));
 
@@ -294,7 +299,7 @@ fn a_trade_and_its_messages_keep_how_its_prices_are_shown() {
     ["1.1", "1.08452", "1.09"].iter().for_each(|at| history.note(price(at)));
     let mut world = World::new();
     world.history = Some(history);
-    let told = world.alert(Ask { take_profit: Some(price("1.09345123456789")), ..buy("1.08") });
+    let told = world.alert(TradeRequest { take_profit: Some(price("1.09345123456789")), ..buy("1.08") });
     let trade = &told.plans[0].opened[0];
     assert_eq!(trade.alertcast.decimals, Some(Count(5)));
     assert_eq!(trade.trade_data.take_profit_price, Some(price("1.09345123456789")), "what is kept stays exact");
@@ -302,7 +307,7 @@ fn a_trade_and_its_messages_keep_how_its_prices_are_shown() {
     let partial = Intent::Partial { side: None, reason: None, change: PositionChange::Reduced };
     assert_eq!(world.alert(ask(partial, "1.085")).deliveries().next().unwrap().decimals, Some(Count(5)));
     let told = world.alert(tp("1.0934"));
-    let Facts::Exit { closed } = &told.deliveries().next().unwrap().facts else { panic!("{told:?}") };
+    let MessageFacts::Exit { closed } = &told.deliveries().next().unwrap().facts else { panic!("{told:?}") };
     assert_eq!(closed.decimals, Some(Count(5)));
 }
 
@@ -311,7 +316,7 @@ fn entry_alert(id: crate::id::AlertId, additional: bson::Document) -> Alert {
     Alert {
         id,
         source: Source::TradingView,
-        webhook: Webhook {
+        webhook: WebhookReceipt {
             received_at: NOON,
             processed_at: None,
             raw_payload: bson::Document::new(),
@@ -329,7 +334,7 @@ fn entry_alert(id: crate::id::AlertId, additional: bson::Document) -> Alert {
             timestamp: NOON,
             additional_data: Some(additional),
         },
-        processing: Processing::default(),
+        processing: AlertProcessing::default(),
         statistics: AlertStatistics::default(),
         created_at: NOON,
         updated_at: NOON,
@@ -348,7 +353,7 @@ fn an_older_trades_targets_are_those_of_its_entry() {
     let users = [user_id(1)];
     let span = crate::matching::chunk::span(&users).unwrap();
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), world.outlets.clone());
-    let job = |ask| Job {
+    let job = |ask| MatchingJob {
         alert: crate::id::AlertId(crate::trade::fixtures::oid(b'a', 9)),
         config,
         ask,
@@ -370,7 +375,7 @@ fn an_older_trades_targets_are_those_of_its_entry() {
     assert_eq!(state.open_trades[0].alertcast.targets, [price("130")]);
     assert_eq!(entries_for_targets(&job(ask(target(1), "120")), &state), [], "what is kept is not asked for");
     let planned = |number, at| {
-        let chunk = Chunk { users: &users, state: &state, last: true };
+        let chunk = UserChunk { users: &users, state: &state, last: true };
         plan_chunk(&job(ask(target(number), at)), &world.audience, &chunk, NOON, &Ids::default()).unwrap()
     };
     assert_eq!((planned(1, "120").ended.len(), planned(2, "130").ended.len()), (0, 1));
@@ -393,7 +398,7 @@ fn what_is_worked_out_late_keeps_its_entry_deadline_and_gives_exits_their_time()
 fn priority_support_goes_first() {
     let mut world = World::new();
     let features = Features { priority_support: true, ..Features::default() };
-    world.put(Entity::Plan(crate::plan::Plan { features, ..plan(1, &[1]) }));
+    world.put(AudienceEntity::Plan(crate::plan::Plan { features, ..plan(1, &[1]) }));
     assert_eq!(world.alert(buy("100")).deliveries().next().unwrap().priority, 2);
     assert_eq!(world.alert(tp("100")).deliveries().next().unwrap().priority, 0);
 }
@@ -403,7 +408,7 @@ fn the_bot_that_a_person_started_writes_to_them() {
     let mut world = World::new();
     let mut own = user(1);
     own.alertcast.bot_id = Some("77".to_owned());
-    world.put(Entity::User(own));
+    world.put(AudienceEntity::User(own));
     assert_eq!(world.alert(buy("100")).deliveries().next().unwrap().lane, "tg:77");
     world.outlets.default_bot = None;
     assert_eq!(world.alert(tp("100")).deliveries().next().unwrap().lane, "tg:77");

@@ -7,14 +7,14 @@ use super::world::*;
 use crate::alert::intent::Intent;
 use crate::id::{AlertId, UserId};
 use crate::market::Side;
-use crate::matching::audience::{Audience, Entity};
-use crate::matching::chunk::{Chunk, ChunkPlan, entering, plan_chunk, span};
-use crate::matching::job::{Job, Outlets};
+use crate::matching::audience::{Audience, AudienceEntity};
+use crate::matching::chunk::{ChunkPlan, UserChunk, list_entering, plan_chunk, span};
+use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::preference::AlertChoices;
 use crate::store::ChunkState;
-use crate::trade::ask::Ask;
 use crate::trade::document::Trade;
 use crate::trade::fixtures::oid;
+use crate::trade::request::TradeRequest;
 use crate::user::{Profile, User};
 
 /// In MiB.
@@ -33,24 +33,24 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 fn hundred_thousand() -> Audience {
     let zones = ["UTC", "Asia/Kolkata", "Europe/Berlin", "America/New_York"];
     let mut audience = Audience::new();
-    audience.put(Entity::Config(config(1)));
-    audience.put(Entity::Plan(plan(1, &[1, 2, 3])));
+    audience.put(AudienceEntity::Config(config(1)));
+    audience.put(AudienceEntity::Plan(plan(1, &[1, 2, 3])));
     for n in 0..100_000 {
         let timezone = zones[n as usize % zones.len()].to_owned();
         let own = user(n);
-        audience.put(Entity::User(User { profile: Profile { timezone, ..own.profile.clone() }, ..own }));
-        audience.put(Entity::Subscription(subscription(n, n, 1)));
+        audience.put(AudienceEntity::User(User { profile: Profile { timezone, ..own.profile.clone() }, ..own }));
+        audience.put(AudienceEntity::Subscription(subscription(n, n, 1)));
         for config in 1..=2 {
-            audience.put(Entity::Preference(preference(n, config, AlertChoices::default())));
+            audience.put(AudienceEntity::Preference(preference(n, config, AlertChoices::default())));
         }
     }
     audience
 }
 
 /// Plans an alert over the users in chunks of 500, on these open trades (by user).
-fn planned(audience: &Audience, ask: Ask, users: &[UserId], open: &[Trade], alert: u32) -> Vec<ChunkPlan> {
-    let outlets = Outlets { default_bot: Some("42".to_owned()), ..Outlets::default() };
-    let job = Job {
+fn planned(audience: &Audience, ask: TradeRequest, users: &[UserId], open: &[Trade], alert: u32) -> Vec<ChunkPlan> {
+    let outlets = MessageChannels { default_bot: Some("42".to_owned()), ..MessageChannels::default() };
+    let job = MatchingJob {
         alert: AlertId(oid(b'a', alert)),
         config: audience.config(config_id(1)).unwrap(),
         ask,
@@ -72,9 +72,9 @@ fn planned(audience: &Audience, ask: Ask, users: &[UserId], open: &[Trade], aler
         let open_trades = open[from..].iter().take_while(within).cloned().collect();
         let state = ChunkState { open_trades, ..ChunkState::default() };
         let (plan, took) = timed(|| {
-            let entering = entering(&job, audience, users, NOON);
+            let entering = list_entering(&job, audience, users, NOON);
             assert!(entering.len() <= users.len());
-            plan_chunk(&job, audience, &Chunk { users, state: &state, last: false }, NOON, &ids).unwrap()
+            plan_chunk(&job, audience, &UserChunk { users, state: &state, last: false }, NOON, &ids).unwrap()
         });
         spent += took;
         plans.push(plan);

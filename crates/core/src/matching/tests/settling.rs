@@ -6,11 +6,11 @@ use crate::decision::{DecidedAction, Verdict};
 use crate::delivery::MessageKind;
 use crate::id::{PreferenceId, TradeId};
 use crate::market::Side;
-use crate::matching::audience::Entity;
+use crate::matching::audience::AudienceEntity;
 use crate::matching::chunk::ChunkPlan;
 use crate::store::{ConfigIncrement, UsageIncrement};
-use crate::trade::ask::Ask;
 use crate::trade::fixtures::{oid, price};
+use crate::trade::request::TradeRequest;
 
 /// One message of an alert, and so many trades, counted for user 1's subscription.
 fn used(subscription: u32, preference: Option<u32>, trades: i64) -> UsageIncrement {
@@ -98,7 +98,7 @@ fn the_end_of_a_trade_that_nobody_heard_of_is_an_action_and_no_message() {
 
 #[test]
 fn an_exit_counts_one_message_for_each_subscription_under_which_it_ends_trades() {
-    let aimed = || Ask { take_profit: Some(price("110")), ..buy("100") };
+    let aimed = || TradeRequest { take_profit: Some(price("110")), ..buy("100") };
     let mut world = World::new();
     world.alert(aimed());
     world.alert(aimed());
@@ -107,7 +107,7 @@ fn an_exit_counts_one_message_for_each_subscription_under_which_it_ends_trades()
 
     let mut world = World::new();
     world.alert(aimed());
-    world.put(Entity::Subscription(subscription(2, 1, 1)));
+    world.put(AudienceEntity::Subscription(subscription(2, 1, 1)));
     world.audience.remove(crate::store::Collection::UserSubscriptions, subscription_id(1).0);
     world.alert(aimed());
     let plan = plan_of(world.alert(tp("110")));
@@ -128,7 +128,7 @@ fn a_notice_counts_a_message_and_ends_nothing() {
     let mut world = World::new();
     let mut by_yourself = config(1);
     by_yourself.trade_management.auto_close_on_tp_sl = false;
-    world.put(Entity::Config(by_yourself));
+    world.put(AudienceEntity::Config(by_yourself));
     world.alert(buy("100"));
     let told = world.alert(tp("110"));
     assert_eq!((told.verdict(1), told.decision(1).actions.len()), (Verdict::Sent, 0));
@@ -152,7 +152,7 @@ fn a_replacement_ends_the_old_trade_and_opens_the_new_one_in_one_action() {
     let mut world = World::new();
     let mut one_at_a_time = config(1);
     one_at_a_time.trade_management.max_open_trades = crate::money::Count(1);
-    world.put(Entity::Config(one_at_a_time));
+    world.put(AudienceEntity::Config(one_at_a_time));
     world.alert(buy("100"));
     let old = only_open(&world);
     let told = world.alert(buy("105"));

@@ -6,38 +6,38 @@ use super::world::*;
 use crate::alert::intent::Intent;
 use crate::decision::Verdict;
 use crate::market::Side;
-use crate::matching::audience::Entity;
+use crate::matching::audience::AudienceEntity;
 use crate::money::Count;
 use crate::plan::{Features, PlanStatus};
 use crate::quota::Quota;
 use crate::store::Collection;
 use crate::subscription::SubscriptionStatus;
-use crate::trade::ask::Ask;
 use crate::trade::fixtures::price;
+use crate::trade::request::TradeRequest;
 use crate::user::{RiskLevel, UserStatus};
 
-type Case = (Verdict, &'static str, fn(&mut World), fn() -> Ask);
+type Case = (Verdict, &'static str, fn(&mut World), fn() -> TradeRequest);
 
 fn status(world: &mut World, status: UserStatus) {
-    world.put(Entity::User(crate::user::User { status, ..user(1) }));
+    world.put(AudienceEntity::User(crate::user::User { status, ..user(1) }));
 }
 
 fn subscribed(world: &mut World, change: impl FnOnce(&mut crate::subscription::Subscription)) {
     let mut subscription = subscription(1, 1, 1);
     change(&mut subscription);
-    world.put(Entity::Subscription(subscription));
+    world.put(AudienceEntity::Subscription(subscription));
 }
 
 fn planned(world: &mut World, change: impl FnOnce(&mut crate::plan::Plan)) {
     let mut plan = plan(1, &[2, 1]);
     change(&mut plan);
-    world.put(Entity::Plan(plan));
+    world.put(AudienceEntity::Plan(plan));
 }
 
-fn configured(world: &mut World, change: impl FnOnce(&mut crate::config::AlertConfiguration)) {
+fn configured(world: &mut World, change: impl FnOnce(&mut crate::alert_configuration::AlertConfiguration)) {
     let mut config = config(1);
     change(&mut config);
-    world.put(Entity::Config(config));
+    world.put(AudienceEntity::Config(config));
 }
 
 fn counted(world: &mut World, day_entries: i64, hour_entries: i64) {
@@ -58,11 +58,11 @@ fn enter(world: &mut World, times: usize) {
     }
 }
 
-fn at100() -> Ask {
+fn at100() -> TradeRequest {
     buy("100")
 }
 
-fn tp110() -> Ask {
+fn tp110() -> TradeRequest {
     tp("110")
 }
 
@@ -365,13 +365,13 @@ const CASES: &[Case] = &[
 fn blocked(world: &mut World) {
     let mut user = user(1);
     user.alertcast.chat_blocked_at = Some(NOON);
-    world.put(Entity::User(user));
+    world.put(AudienceEntity::User(user));
 }
 
 fn no_telegram(world: &mut World) {
     let mut user = user(1);
     user.preferences.notifications.telegram = false;
-    world.put(Entity::User(user));
+    world.put(AudienceEntity::User(user));
 }
 
 #[test]
@@ -438,7 +438,7 @@ fn lacks_all(value: &bson::Bson) -> bool {
 fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and_no_entry_against_their_will() {
     use crate::reading::{every_bson_type, put_at, trouble_of};
     use crate::store::document;
-    use crate::store::validator::{Weight, fields, levels_and_fields};
+    use crate::store::validator::{FieldWeight, fields, levels_and_fields};
     let kept = preference(1, 1, crate::preference::AlertChoices { enabled: false, ..Default::default() });
     let documents = [
         (Collection::Users, document(&user(1)).unwrap()),
@@ -455,9 +455,9 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
             put_at(&mut spoilt, path, value.clone());
             let what = format!("{collection} {path} {value:?}");
             let mut world = World::new();
-            world.put(Entity::User(user(2)));
-            world.put(Entity::Plan(crate::plan::Plan { name: "Other".to_owned(), ..plan(2, &[1]) }));
-            world.put(Entity::Subscription(subscription(2, 2, 2)));
+            world.put(AudienceEntity::User(user(2)));
+            world.put(AudienceEntity::Plan(crate::plan::Plan { name: "Other".to_owned(), ..plan(2, &[1]) }));
+            world.put(AudienceEntity::Subscription(subscription(2, 2, 2)));
             enter(&mut world, 2);
             world.audience.take_in(collection, &spoilt);
             let trouble = trouble_of(collection, &spoilt);
@@ -474,7 +474,7 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
             }
             // Whose a document is, and of what: one that does not say is nobody's.
             let is_field = fields(collection).iter().any(|field| field.path == path);
-            if trouble.is_some() && !refers && weight == Weight::Decides && (is_field || !lacks_all(&value)) {
+            if trouble.is_some() && !refers && weight == FieldWeight::Decides && (is_field || !lacks_all(&value)) {
                 assert_ne!(of_user, Some(Verdict::Sent), "{what}: nothing rests on a guess");
             }
             let told = world.alert(tp("150"));
@@ -562,7 +562,7 @@ fn allowances_count_by_the_local_day_and_the_running_hour() {
     let mut kiwi = user(1);
     kiwi.profile.timezone = "Pacific/Auckland".to_owned();
     kiwi.preferences.trading.max_daily_alerts = Count(2);
-    world.put(Entity::User(kiwi));
+    world.put(AudienceEntity::User(kiwi));
     // Noon in UTC is one o'clock at night in Auckland, on the 11th.
     for (at, want) in [
         (0, Verdict::Sent),
@@ -584,7 +584,7 @@ fn allowances_count_by_the_local_day_and_the_running_hour() {
     let mut keen = user(1);
     keen.preferences.trading.max_daily_alerts = Count(-1);
     keen.profile.timezone = "Atlantis/Capital".to_owned();
-    world.put(Entity::User(keen));
+    world.put(AudienceEntity::User(keen));
     enter(&mut world, 120);
     world.now = after(HOUR - 1);
     assert_eq!(world.alert(buy("100")).verdict(1), Verdict::HourlyLimit);
@@ -599,7 +599,7 @@ fn what_is_worked_out_late_is_judged_as_of_its_receipt() {
     let mut world = World::new();
     let mut modest = user(1);
     modest.preferences.trading.max_daily_alerts = Count(1);
-    world.put(Entity::User(modest));
+    world.put(AudienceEntity::User(modest));
     world.now = after(12 * HOUR - 1);
     world.delay = HOUR;
     assert_eq!(world.alert(buy("100")).verdict(1), Verdict::Sent);

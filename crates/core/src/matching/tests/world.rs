@@ -6,30 +6,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bson::oid::ObjectId;
 
 use crate::alert::intent::{ExitSignal, Intent};
-use crate::config::{
-    AlertConfiguration, AlertTypes, ConfigExtension, ConfigStatistics, ConfigStatus, TradeManagement, Validation,
+use crate::alert_configuration::{
+    AlertConfiguration, AlertTypes, AlertValidation, ConfigExtension, ConfigStatistics, ConfigStatus, TradeManagement,
 };
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery, MessageKind};
 use crate::figures::PriceHistory;
 use crate::id::{AlertId, ConfigId, IdSource, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{Side, Symbol, Timeframe};
-use crate::matching::audience::{Audience, Entity};
-use crate::matching::chunk::{Chunk, ChunkPlan, entering, next_users, plan_chunk, span};
-use crate::matching::job::{Job, Outlets};
+use crate::matching::audience::{Audience, AudienceEntity};
+use crate::matching::chunk::{ChunkPlan, UserChunk, list_entering, next_users, plan_chunk, span};
+use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::money::{Amount, Count};
 use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
 use crate::quota::Quota;
 use crate::store::{ChunkState, Collection, ConfigIncrement, UnreadableTrade, UserSpan};
 use crate::subscription::{
-    Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, Term, Usage,
+    Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, SubscriptionTerm,
+    SubscriptionUsage,
 };
 use crate::time::Time;
-use crate::trade::ask::Ask;
 use crate::trade::document::{Trade, TradeStatus};
 use crate::trade::fixtures::{oid, price};
-use crate::user::{Preferences, Profile, Telegram, User, UserExtension, UserStatus};
+use crate::trade::request::TradeRequest;
+use crate::user::{Preferences, Profile, TelegramAccount, User, UserExtension, UserStatus};
 
 /// 2026-03-10T12:00:00Z.
 pub(super) const NOON: Time = Time::from_millis(1_773_144_000_000);
@@ -66,7 +67,7 @@ pub(super) fn user(n: u32) -> User {
     User {
         id: user_id(n),
         email: format!("user{n}@example.com"),
-        telegram: Telegram {
+        telegram: TelegramAccount {
             user_id: n.to_string(),
             username: None,
             first_name: None,
@@ -114,7 +115,7 @@ pub(super) fn config(n: u32) -> AlertConfiguration {
         strategy: format!("EMA {n}"),
         trade_management: TradeManagement::default(),
         alert_types: AlertTypes::default(),
-        validation: Validation::default(),
+        validation: AlertValidation::default(),
         status: ConfigStatus::Active,
         statistics: ConfigStatistics::default(),
         created_at: NOON,
@@ -140,13 +141,13 @@ pub(super) fn subscription(n: u32, user: u32, plan: u32) -> Subscription {
             approved_at: None,
             rejection_reason: None,
         },
-        subscription: Term {
+        subscription: SubscriptionTerm {
             start_date: Some(after(-24 * HOUR)),
             end_date: Some(after(24 * HOUR)),
             status: SubscriptionStatus::Active,
-            ..Term::default()
+            ..SubscriptionTerm::default()
         },
-        usage: Usage::default(),
+        usage: SubscriptionUsage::default(),
         created_at: NOON,
         updated_at: NOON,
         alertcast: SubscriptionExtension::default(),
@@ -167,8 +168,8 @@ pub(super) fn preference(user: u32, config: u32, choices: AlertChoices) -> Alert
     }
 }
 
-pub(super) fn ask(intent: Intent, at: &str) -> Ask {
-    Ask {
+pub(super) fn ask(intent: Intent, at: &str) -> TradeRequest {
+    TradeRequest {
         intent,
         price: price(at),
         take_profit: None,
@@ -179,19 +180,19 @@ pub(super) fn ask(intent: Intent, at: &str) -> Ask {
     }
 }
 
-pub(super) fn buy(at: &str) -> Ask {
+pub(super) fn buy(at: &str) -> TradeRequest {
     ask(Intent::Entry { side: Side::Buy }, at)
 }
 
-pub(super) fn sell(at: &str) -> Ask {
+pub(super) fn sell(at: &str) -> TradeRequest {
     ask(Intent::Entry { side: Side::Sell }, at)
 }
 
-pub(super) fn tp(at: &str) -> Ask {
+pub(super) fn tp(at: &str) -> TradeRequest {
     ask(Intent::exit(ExitSignal::TpHit), at)
 }
 
-pub(super) fn sl(at: &str) -> Ask {
+pub(super) fn sl(at: &str) -> TradeRequest {
     ask(Intent::exit(ExitSignal::SlHit), at)
 }
 
@@ -214,7 +215,7 @@ pub(super) struct World {
     /// Each of them holds an open trade that cannot be read.
     pub(super) unreadable: Vec<UnreadableTrade>,
     pub(super) deliveries: Vec<Delivery>,
-    pub(super) outlets: Outlets,
+    pub(super) outlets: MessageChannels,
     pub(super) increments: ConfigIncrement,
     pub(super) testing: bool,
     /// The configuration's last prices, where they matter.
@@ -243,10 +244,10 @@ pub(super) struct Told {
 impl World {
     pub(super) fn new() -> Self {
         let mut world = Self::empty();
-        world.put(Entity::User(user(1)));
-        world.put(Entity::Config(config(1)));
-        world.put(Entity::Plan(plan(1, &[1])));
-        world.put(Entity::Subscription(subscription(1, 1, 1)));
+        world.put(AudienceEntity::User(user(1)));
+        world.put(AudienceEntity::Config(config(1)));
+        world.put(AudienceEntity::Plan(plan(1, &[1])));
+        world.put(AudienceEntity::Subscription(subscription(1, 1, 1)));
         world
     }
 
@@ -257,7 +258,7 @@ impl World {
             quotas: HashMap::new(),
             unreadable: Vec::new(),
             deliveries: Vec::new(),
-            outlets: Outlets { default_bot: Some("42".to_owned()), mail_shards: 4, entry_deadline: None },
+            outlets: MessageChannels { default_bot: Some("42".to_owned()), mail_shards: 4, entry_deadline: None },
             increments: ConfigIncrement::default(),
             testing: false,
             history: None,
@@ -279,7 +280,7 @@ impl World {
         assert!(self.audience.take_in(collection, &document).is_some(), "it is told");
     }
 
-    pub(super) fn put(&mut self, entity: Entity) {
+    pub(super) fn put(&mut self, entity: AudienceEntity) {
         self.audience.put(entity);
     }
 
@@ -287,16 +288,16 @@ impl World {
     pub(super) fn choose(&mut self, change: impl FnOnce(&mut AlertChoices)) {
         let mut choices = AlertChoices::default();
         change(&mut choices);
-        self.put(Entity::Preference(preference(1, 1, choices)));
+        self.put(AudienceEntity::Preference(preference(1, 1, choices)));
     }
 
     /// An alert of configuration 1, worked out chunk by chunk and committed.
-    pub(super) fn alert(&mut self, ask: Ask) -> Told {
+    pub(super) fn alert(&mut self, ask: TradeRequest) -> Told {
         self.alerts += 1;
         let alert = AlertId(oid(b'a', self.alerts));
         let config = self.audience.config(config_id(1)).unwrap().clone();
         let outlets = self.outlets.clone();
-        let job = Job {
+        let job = MatchingJob {
             alert,
             config: &config,
             ask,
@@ -338,10 +339,10 @@ impl World {
     }
 
     /// Plans a chunk twice on the same state: the same must come of it.
-    fn work_out(&self, job: &Job<'_>, users: &[UserId], last: bool) -> ChunkPlan {
-        let entering = entering(job, &self.audience, users, self.worked_at());
+    fn work_out(&self, job: &MatchingJob<'_>, users: &[UserId], last: bool) -> ChunkPlan {
+        let entering = list_entering(job, &self.audience, users, self.worked_at());
         let state = span(users).map_or_else(ChunkState::default, |span| self.load(span, &entering));
-        let chunk = Chunk { users, state: &state, last };
+        let chunk = UserChunk { users, state: &state, last };
         let started = self.ids.0.load(Ordering::Relaxed);
         let again = Ids(AtomicU32::new(started));
         let twin = plan_chunk(job, &self.audience, &chunk, self.worked_at(), &again).unwrap();
@@ -351,7 +352,7 @@ impl World {
     }
 
     /// After its last chunk an alert has nothing more to do: its cursor stands behind everybody.
-    fn check_repetition(&self, job: &Job<'_>, cursor: Option<UserId>) {
+    fn check_repetition(&self, job: &MatchingJob<'_>, cursor: Option<UserId>) {
         let candidates = self.audience.candidates(job.config.id);
         let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
         assert!(cursor.is_none() || next_users(&candidates, &holders, cursor, self.chunk).is_empty());

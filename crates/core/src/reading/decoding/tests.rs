@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::admin::Admin;
 use crate::alert::document::Alert;
+use crate::alert_configuration::AlertConfiguration;
 use crate::audit::AuditEntry;
-use crate::config::AlertConfiguration;
 use crate::conformance::actions::audit;
 use crate::conformance::fixtures;
 use crate::decision::DecisionChunk;
@@ -51,7 +51,7 @@ fn samples() -> Vec<Sample> {
         sample::<AlertConfiguration>(&fixtures::config(1)),
         sample::<Subscription>(&fixtures::subscription(1)),
         sample::<AlertPreference>(&fixtures::preference(1, 2)),
-        sample::<Alert>(&fixtures::refused(1, 2, &["price"])),
+        sample::<Alert>(&fixtures::refused_alert(1, 2, &["price"])),
         sample::<Trade>(&fixtures::trade(1, 2, 3, 1, &both)),
         sample::<Delivery>(&fixtures::entry(Channel::Telegram, 1, 2, 3)),
         sample::<Delivery>(&fixtures::exit(Channel::Telegram, 1, 2, 3, 4)),

@@ -36,20 +36,20 @@ impl SubscriptionContext {
 
     /// Preferences go along: with the end of one to what follows it; and to one that begins at once from those of the
     /// same plan that have ended.
-    pub(super) fn moved(&self, before: &Subscription, after: &Subscription, now: Time) -> Vec<PreferenceLink> {
+    pub(super) fn move_links(&self, before: &Subscription, after: &Subscription, now: Time) -> Vec<PreferenceLink> {
         match (before.is_open(now), after.is_open(now)) {
             (_, false) if before.subscription.status == after.subscription.status => Vec::new(),
-            (_, false) => self.successor(before, now).map(|next| self.linked(&[before.id], next)).unwrap_or_default(),
+            (_, false) => self.successor(before, now).map(|next| self.link_to(&[before.id], next)).unwrap_or_default(),
             (false, true) if after.subscription.start_date.is_none_or(|start| start <= now) => {
                 let over = self.of_same_plan(after).filter(|other| !other.is_open(now));
                 let over: Vec<SubscriptionId> = over.map(|other| other.id).collect();
-                self.linked(&over, after.id)
+                self.link_to(&over, after.id)
             }
             _ => Vec::new(),
         }
     }
 
-    fn linked(&self, under: &[SubscriptionId], to: SubscriptionId) -> Vec<PreferenceLink> {
+    fn link_to(&self, under: &[SubscriptionId], to: SubscriptionId) -> Vec<PreferenceLink> {
         let these = self.preferences.iter().filter(|link| under.contains(&link.subscription));
         these.map(|link| PreferenceLink { subscription: to, ..*link }).collect()
     }

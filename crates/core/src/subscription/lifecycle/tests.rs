@@ -7,7 +7,7 @@ use super::*;
 use crate::id::ConfigId;
 use crate::money::Count;
 use crate::plan::{Features, PlanMetadata, PlanStatus, Pricing};
-use crate::user::{Preferences, Profile, Telegram, UserExtension};
+use crate::user::{Preferences, Profile, TelegramAccount, UserExtension};
 
 const DAY: i64 = 24 * 60 * 60 * 1_000;
 
@@ -39,7 +39,7 @@ fn user() -> User {
     User {
         id: USER,
         email: "u@example.com".to_owned(),
-        telegram: Telegram {
+        telegram: TelegramAccount {
             user_id: "1".to_owned(),
             username: None,
             first_name: None,
@@ -439,8 +439,8 @@ fn what_another_application_lets_run_before_it_is_paid_keeps_its_term() {
     let mut world = World::new();
     let (start, end) = world.bought(1, 1, 0);
     world.get_mut(1).payment.status = PaymentStatus::Pending;
-    let longer = Term { end_date: Some(end + Duration::from_secs(1)), ..world.get(1).subscription.clone() };
-    let shorter = Term { end_date: Some(at(5)), ..longer.clone() };
+    let longer = SubscriptionTerm { end_date: Some(end + Duration::from_secs(1)), ..world.get(1).subscription.clone() };
+    let shorter = SubscriptionTerm { end_date: Some(at(5)), ..longer.clone() };
     let not_paid = LifecycleError::NotPaid(PaymentStatus::Pending);
     assert_eq!(world.clone().happens(1, &SubscriptionEvent::Correct(longer), at(2)), Err(not_paid));
     world.clone().happens(1, &SubscriptionEvent::Correct(shorter), at(2)).unwrap();
@@ -474,11 +474,11 @@ fn any_event() -> impl Strategy<Value = (u8, SubscriptionEvent)> {
             6 => SubscriptionEvent::Renew(RenewalSubmission { id: sub(10 + other), payment: payment(other) }),
             7 => refund("10"),
             8 => SubscriptionEvent::Reopen,
-            9 | 10 => SubscriptionEvent::Correct(Term {
+            9 | 10 => SubscriptionEvent::Correct(SubscriptionTerm {
                 start_date: day.map(at),
                 end_date: day.map(|day| at(day + i64::from(plan) * 10)),
                 status: SubscriptionStatus::ALL[usize::from(other) % SubscriptionStatus::ALL.len()],
-                ..Term::default()
+                ..SubscriptionTerm::default()
             }),
             _ => approval(),
         };

@@ -6,10 +6,10 @@ use super::*;
 use crate::alert::intent::ExitSignal::{SlHit, TpHit};
 use crate::alert::intent::PositionChange::Reduced;
 use crate::market::Side::{Buy, Sell};
-use crate::trade::ask::TradeRef;
 use crate::trade::fixtures::{amount, price, trade};
+use crate::trade::request::TradeRef;
 
-const SETTINGS: Settings = Settings {
+const SETTINGS: TradeRules = TradeRules {
     limit: 3,
     replace_on_same_signal: true,
     allow_opposite_signals: true,
@@ -17,12 +17,12 @@ const SETTINGS: Settings = Settings {
     tolerance: Amount::ZERO,
 };
 
-fn settings() -> Settings {
-    Settings { tolerance: amount("0.05"), ..SETTINGS }
+fn settings() -> TradeRules {
+    TradeRules { tolerance: amount("0.05"), ..SETTINGS }
 }
 
-fn ask(intent: Intent, at: &str) -> Ask {
-    Ask {
+fn ask(intent: Intent, at: &str) -> TradeRequest {
+    TradeRequest {
         intent,
         price: price(at),
         take_profit: None,
@@ -33,17 +33,17 @@ fn ask(intent: Intent, at: &str) -> Ask {
     }
 }
 
-fn named(intent: Intent, at: &str, name: &str) -> Ask {
-    Ask { trade_ref: Some(TradeRef { name: name.to_owned(), explicit: false }), ..ask(intent, at) }
+fn named(intent: Intent, at: &str, name: &str) -> TradeRequest {
+    TradeRequest { trade_ref: Some(TradeRef { name: name.to_owned(), explicit: false }), ..ask(intent, at) }
 }
 
 /// As `trade_id`.
-fn meant(intent: Intent, at: &str, name: &str) -> Ask {
-    Ask { trade_ref: Some(TradeRef { name: name.to_owned(), explicit: true }), ..ask(intent, at) }
+fn meant(intent: Intent, at: &str, name: &str) -> TradeRequest {
+    TradeRequest { trade_ref: Some(TradeRef { name: name.to_owned(), explicit: true }), ..ask(intent, at) }
 }
 
 /// A step in short: `end 1 TP_HIT`, `open`, `replace 1`, `LimitReached`, `tell LevelReached 1 2`, `left 3`, `unmatched`.
-fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
+fn told(open: &[Trade], ask: &TradeRequest, settings: &TradeRules) -> String {
     let step = step(open, ask, settings).unwrap();
     let mut words: Vec<String> = Vec::new();
     for ending in &step.ends {
@@ -60,16 +60,16 @@ fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
     if let Some(notice) = &step.notice {
         let numbers: Vec<String> = notice.trades.iter().map(|trade| trade.trade_number.0.to_string()).collect();
         let news = match notice.news {
-            News::LevelReached => "LevelReached".to_owned(),
-            News::TargetReached { number } => format!("target {number}"),
-            News::PartialExit(change) => change.to_string(),
+            HolderNews::LevelReached => "LevelReached".to_owned(),
+            HolderNews::TargetReached { number } => format!("target {number}"),
+            HolderNews::PartialExit(change) => change.to_string(),
         };
         words.push(format!("tell {news} {}", numbers.join(" ")));
     }
     match step.entry {
-        Some(Admission::Open) => words.push("open".to_owned()),
-        Some(Admission::Replace(ending)) => words.push(format!("replace {}", ending.trade.trade_number.0)),
-        Some(Admission::Refused(refusal)) => words.push(format!("{refusal:?}")),
+        Some(TradeAdmission::Open) => words.push("open".to_owned()),
+        Some(TradeAdmission::Replace(ending)) => words.push(format!("replace {}", ending.trade.trade_number.0)),
+        Some(TradeAdmission::Refused(refusal)) => words.push(format!("{refusal:?}")),
         None => {}
     }
     if step.unmatched {
@@ -82,10 +82,10 @@ fn told(open: &[Trade], ask: &Ask, settings: &Settings) -> String {
 fn an_entry_opens_replaces_or_is_refused() {
     let buy = || ask(Intent::Entry { side: Buy }, "100");
     let (b, s) = (|n| trade(n, Buy, "90"), |n| trade(n, Sell, "90"));
-    let lone = Settings { limit: 1, ..settings() };
-    let no_replacing = Settings { replace_on_same_signal: false, ..settings() };
-    let one_way = Settings { allow_opposite_signals: false, ..settings() };
-    let table: Vec<(&str, Vec<Trade>, Settings, &str)> = vec![
+    let lone = TradeRules { limit: 1, ..settings() };
+    let no_replacing = TradeRules { replace_on_same_signal: false, ..settings() };
+    let one_way = TradeRules { allow_opposite_signals: false, ..settings() };
+    let table: Vec<(&str, Vec<Trade>, TradeRules, &str)> = vec![
         ("nothing open", vec![], settings(), "open"),
         ("below the limit", vec![b(1), s(2)], settings(), "open"),
         ("at the limit the oldest of the side goes", vec![s(1), b(2), b(3)], settings(), "replace 2"),
@@ -100,7 +100,7 @@ fn an_entry_opens_replaces_or_is_refused() {
         ("who never heard of a trade is not blocked by it", vec![s(1).unreached()], one_way, "open"),
         ("nor does it count", vec![b(1).unreached(), b(2), b(3)], settings(), "open"),
         ("nor is it replaced", vec![b(1).unreached(), b(2), b(3), b(4)], settings(), "replace 2"),
-        ("a limit of nothing is a limit of one", vec![], Settings { limit: 0, ..settings() }, "open"),
+        ("a limit of nothing is a limit of one", vec![], TradeRules { limit: 0, ..settings() }, "open"),
     ];
     for (name, open, settings, want) in table {
         assert_eq!(told(&open, &buy(), &settings), want, "{name}");
@@ -114,7 +114,7 @@ fn an_exit_finds_its_trades() {
     let named_tp = |at, name| named(Intent::exit(TpHit), at, name);
     let b = |n| trade(n, Buy, "100");
     let s = |n| trade(n, Sell, "100");
-    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+    let table: Vec<(&str, Vec<Trade>, TradeRequest, &str)> = vec![
         ("nothing open", vec![], tp("110"), ""),
         (
             "by name, though another's level is reached",
@@ -197,7 +197,7 @@ fn a_target_ends_the_trades_that_have_none_behind_it_and_is_told_of_the_others()
     let s = |n, targets: &[&str]| trade(n, Sell, "100").tp("90").targets(targets);
     let tpn = |n, at| ask(Intent::Exit { reason: TpHit, side: None, target: Some(n) }, at);
     let of = |side, n, at| ask(Intent::Exit { reason: TpHit, side: Some(side), target: Some(n) }, at);
-    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+    let table: Vec<(&str, Vec<Trade>, TradeRequest, &str)> = vec![
         ("the first of three", vec![b(1, &["120", "130"])], tpn(1, "110"), "tell target 1 1"),
         ("the second of three", vec![b(1, &["120", "130"])], tpn(2, "120"), "tell target 2 1"),
         ("the last", vec![b(1, &["120", "130"])], tpn(3, "130"), "end 1 TP_HIT"),
@@ -223,7 +223,7 @@ fn a_target_ends_the_trades_that_have_none_behind_it_and_is_told_of_the_others()
     for (name, open, ask, want) in table {
         assert_eq!(told(&open, &ask, &settings()), want, "{name}");
     }
-    let told_only = Settings { auto_close: false, ..settings() };
+    let told_only = TradeRules { auto_close: false, ..settings() };
     assert_eq!(told(&[b(1, &["120"])], &tpn(1, "110"), &told_only), "tell target 1 1");
     assert_eq!(told(&[b(1, &["120"])], &tpn(2, "120"), &told_only), "tell LevelReached 1", "the last");
 }
@@ -241,7 +241,7 @@ fn an_exit_of_one_side_leaves_the_other() {
 fn a_trade_id_that_names_nothing_is_not_guessed_at() {
     let b = |n| trade(n, Buy, "100");
     let tp = Intent::exit(TpHit);
-    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+    let table: Vec<(&str, Vec<Trade>, TradeRequest, &str)> = vec![
         ("its trade", vec![b(1).named("A"), b(2)], meant(tp, "110", "A"), "end 1 TP_HIT"),
         ("several, no level", vec![b(1).named("A"), b(2)], meant(tp, "110", "B"), "unmatched"),
         ("several, a level near but not reached", vec![b(1).tp("111"), b(2)], meant(tp, "110", "B"), "unmatched"),
@@ -262,7 +262,7 @@ fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
     let exit = |reason, at| ask(Intent::exit(reason), at);
     let flat = |side, reason| ask(Intent::Flat { side, reason }, "0");
     let turn = ask(Intent::Turn { closes: Buy, reason: Some(SlHit), opens: Sell }, "0");
-    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+    let table: Vec<(&str, Vec<Trade>, TradeRequest, &str)> = vec![
         (
             "each at its own",
             vec![b(1).tp("105").sl("95"), s(2).tp("80").sl("105")],
@@ -305,7 +305,7 @@ fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
     for (name, open, ask, want) in table {
         assert_eq!(told(&open, &ask, &settings()), want, "{name}");
     }
-    let told_only = Settings { auto_close: false, ..settings() };
+    let told_only = TradeRules { auto_close: false, ..settings() };
     let open = [b(1).tp("105"), b(2)];
     assert_eq!(
         told(&open, &exit(TpHit, "0"), &told_only),
@@ -318,10 +318,10 @@ fn an_exit_without_a_price_ends_each_trade_at_its_own_level() {
 fn a_take_profit_at_a_loss_is_a_stop_loss_and_a_stop_in_profit_stays_one() {
     let b = |n| trade(n, Buy, "100");
     let s = |n| trade(n, Sell, "100");
-    let wide = Settings { tolerance: amount("1"), ..settings() };
+    let wide = TradeRules { tolerance: amount("1"), ..settings() };
     let exit = |reason, at| ask(Intent::exit(reason), at);
     let flat = |reason, at| ask(Intent::Flat { side: None, reason }, at);
-    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+    let table: Vec<(&str, Vec<Trade>, TradeRequest, &str)> = vec![
         ("a sell that ends above", vec![s(1).tp("90")], exit(TpHit, "104"), "end 1 SL_HIT!"),
         ("a buy that ends below", vec![b(1).tp("110")], exit(TpHit, "96"), "end 1 SL_HIT!"),
         ("each trade by itself", vec![b(1), s(2)], flat(Some(TpHit), "104"), "end 1 TP_HIT, end 2 SL_HIT!"),
@@ -339,9 +339,9 @@ fn a_price_far_from_all_that_a_trade_knows_of_is_looked_at() {
     let b = || trade(1, Buy, "100");
     let s = || trade(1, Sell, "2470");
     let exit = |reason, at| ask(Intent::exit(reason), at);
-    let tight = Settings { tolerance: amount("0.01"), ..settings() };
-    let none = Settings { tolerance: Amount::ZERO, ..settings() };
-    let table: Vec<(&str, Trade, Ask, Settings, &str)> = vec![
+    let tight = TradeRules { tolerance: amount("0.01"), ..settings() };
+    let none = TradeRules { tolerance: Amount::ZERO, ..settings() };
+    let table: Vec<(&str, Trade, TradeRequest, TradeRules, &str)> = vec![
         ("a slipped digit", s().tp("2400").sl("2500"), exit(TpHit, "9999"), settings(), "end 1 SL_HIT! far off"),
         ("and back", b().tp("110").sl("95"), exit(SlHit, "9.5"), settings(), "end 1 SL_HIT far off"),
         ("ten tolerances are allowed", b().tp("110").sl("95"), exit(TpHit, "165"), settings(), "end 1 TP_HIT"),
@@ -368,7 +368,7 @@ fn an_ended_position_ends_its_trades_whatever_their_levels() {
     let b = |n, entry| trade(n, Buy, entry).tp("500");
     let s = |n, entry| trade(n, Sell, entry).tp("1");
     let flat = |side, reason| ask(Intent::Flat { side, reason }, "100");
-    let table: Vec<(&str, Vec<Trade>, Ask, &str)> = vec![
+    let table: Vec<(&str, Vec<Trade>, TradeRequest, &str)> = vec![
         (
             "the stated reason",
             vec![b(1, "90"), b(2, "110")],
@@ -409,8 +409,8 @@ fn a_turn_closes_one_side_and_opens_the_other() {
     let turn = |reason| ask(Intent::Turn { closes: Buy, reason, opens: Sell }, "100");
     let b = |n| trade(n, Buy, "90");
     let s = |n| trade(n, Sell, "90");
-    let one_way = Settings { allow_opposite_signals: false, ..settings() };
-    let table: Vec<(&str, Vec<Trade>, Settings, &str)> = vec![
+    let one_way = TradeRules { allow_opposite_signals: false, ..settings() };
+    let table: Vec<(&str, Vec<Trade>, TradeRules, &str)> = vec![
         ("closes and opens", vec![b(1), b(2)], settings(), "end 1 TP_HIT?, end 2 TP_HIT?, open"),
         ("what it closes is no opposite any more", vec![b(1)], one_way, "end 1 TP_HIT?, open"),
         ("what it closes leaves room", vec![b(1), b(2), s(3)], settings(), "end 1 TP_HIT?, end 2 TP_HIT?, open"),
@@ -419,13 +419,13 @@ fn a_turn_closes_one_side_and_opens_the_other() {
         (
             "only told: the old side stays in the way",
             vec![b(1)],
-            Settings { auto_close: false, ..one_way },
+            TradeRules { auto_close: false, ..one_way },
             "tell LevelReached 1, OppositeOpen",
         ),
         (
             "only told: both stand",
             vec![b(1)],
-            Settings { auto_close: false, ..settings() },
+            TradeRules { auto_close: false, ..settings() },
             "tell LevelReached 1, open",
         ),
     ];
@@ -437,7 +437,7 @@ fn a_turn_closes_one_side_and_opens_the_other() {
 
 #[test]
 fn a_notice_changes_nothing() {
-    let told_only = Settings { auto_close: false, ..settings() };
+    let told_only = TradeRules { auto_close: false, ..settings() };
     let open = [
         trade(1, Buy, "90").tp("100"),
         trade(2, Sell, "90"),
@@ -486,15 +486,15 @@ fn an_ending_is_written_and_told_alike() {
     assert_eq!((end.status, end.reason, end.inferred), (TradeStatus::Closed, ExitReason::Manual, false));
     assert_eq!((end.pnl_amount, end.pnl_percentage, end.exit_price), (amount("50"), amount("25"), price("60")));
     assert_eq!((end.at, end.replaced_by, end.replacement_reason), (at, None, None));
-    let told = ending.told();
+    let told = ending.ended_trade();
     assert_eq!((told.number.0, told.side, told.entry_price), (4, Sell, price("80")));
     assert_eq!((told.opened_at, told.pnl_amount, told.currency.as_str()), (Time::from_millis(7), amount("50"), "USD"));
 
-    let full = Settings { limit: 1, ..settings() };
+    let full = TradeRules { limit: 1, ..settings() };
     let again = ask(Intent::Entry { side: Sell }, "100");
     let open = [open];
     let step = step(&open, &again, &full).unwrap();
-    let Some(Admission::Replace(replaced)) = step.entry else { panic!("{step:?}") };
+    let Some(TradeAdmission::Replace(replaced)) = step.entry else { panic!("{step:?}") };
     let end = replaced.commit(at, Some(alert), Some(TradeId::MIN));
     assert_eq!((end.status, end.reason), (TradeStatus::Replaced, ExitReason::Replaced));
     assert_eq!((end.exit_price, end.pnl_amount, end.replaced_by), (price("100"), amount("-50"), Some(TradeId::MIN)));
@@ -522,8 +522,8 @@ fn any_intent() -> impl Strategy<Value = Intent> {
     ]
 }
 
-fn any_settings() -> impl Strategy<Value = Settings> {
-    (1_usize..=3, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(limit, replace, opposite, auto)| Settings {
+fn any_settings() -> impl Strategy<Value = TradeRules> {
+    (1_usize..=3, any::<bool>(), any::<bool>(), any::<bool>()).prop_map(|(limit, replace, opposite, auto)| TradeRules {
         limit,
         replace_on_same_signal: replace,
         allow_opposite_signals: opposite,
@@ -559,18 +559,18 @@ proptest! {
         let mut ended: Vec<TradeId> = step.ends.iter().map(|ending| ending.trade.id).collect();
         let mut left = before - step.ends.iter().filter(|ending| known(ending.trade)).count();
         match step.entry {
-            Some(Admission::Open) => left += 1,
-            Some(Admission::Replace(ending)) => {
+            Some(TradeAdmission::Open) => left += 1,
+            Some(TradeAdmission::Replace(ending)) => {
                 prop_assert!(known(ending.trade));
                 ended.push(ending.trade.id);
             }
-            Some(Admission::Refused(_)) | None => {}
+            Some(TradeAdmission::Refused(_)) | None => {}
         }
         prop_assert!(left <= before.max(settings.limit));
         let distinct: BTreeSet<TradeId> = ended.iter().copied().collect();
         prop_assert_eq!(distinct.len(), ended.len(), "a trade ends once");
         prop_assert_eq!(step.entry.is_some(), intent.opens().is_some());
-        let at_target = matches!(step.notice, Some(Notice { news: News::TargetReached { .. }, .. }));
+        let at_target = matches!(step.notice, Some(HolderNotice { news: HolderNews::TargetReached { .. }, .. }));
         prop_assert!(step.notice.is_none() || step.ends.is_empty() || at_target);
         let told: BTreeSet<TradeId> = step.notice.iter().flat_map(|n| &n.trades).map(|trade| trade.id).collect();
         prop_assert!(told.is_disjoint(&distinct), "what is told of stays as it is");

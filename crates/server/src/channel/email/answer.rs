@@ -2,8 +2,8 @@
 
 use lettre::Address;
 
-use super::super::Answer;
-use super::session::{Cause, Step, Trouble};
+use super::super::ChannelAnswer;
+use super::session::{SessionFailure, SessionStep, SessionTrouble};
 
 const ERROR_CHARS_MAX: usize = 300;
 /// Stands for whatever could name a person.
@@ -12,24 +12,29 @@ const REMOVED: &str = "[address]";
 const NAME_CHARS_MIN: usize = 3;
 
 /// What the trouble means for a message to that address.
-pub(super) fn of(trouble: &Trouble, to: &Address) -> Answer {
+pub(super) fn of(trouble: &SessionTrouble, to: &Address) -> ChannelAnswer {
     let error = without_people(&trouble.to_string(), to);
-    let failed = |error, in_doubt| Answer::Failed { error, in_doubt };
+    let failed = |error, in_doubt| ChannelAnswer::Failed { error, in_doubt };
     match (trouble.step, &trouble.cause) {
         // It did not take the mail, and would not let us in again before we mend the log-in.
-        (_, Cause::Reply { code: 530 | 534 | 535 | 538, .. }) => Answer::Unauthorized { error },
-        (Step::LoggingIn, Cause::Unable(_)) => Answer::Unauthorized { error },
-        (Step::LoggingIn | Step::Sender, Cause::Reply { code: 500..=599, .. }) => Answer::Unauthorized { error },
+        (_, SessionFailure::Reply { code: 530 | 534 | 535 | 538, .. }) => ChannelAnswer::Unauthorized { error },
+        (SessionStep::LoggingIn, SessionFailure::Unable(_)) => ChannelAnswer::Unauthorized { error },
+        (SessionStep::LoggingIn | SessionStep::Sender, SessionFailure::Reply { code: 500..=599, .. }) => {
+            ChannelAnswer::Unauthorized { error }
+        }
         // It is shutting down, or has enough of us.
-        (_, Cause::Reply { code: 421, .. }) => failed(error, false),
-        (Step::Recipient, Cause::Reply { code: 400..=499, .. }) => Answer::Deferred { error },
-        (Step::Recipient, Cause::Reply { code: 500..=599, text }) if names_no_mailbox(text) => {
-            Answer::NoMailbox { error }
+        (_, SessionFailure::Reply { code: 421, .. }) => failed(error, false),
+        (SessionStep::Recipient, SessionFailure::Reply { code: 400..=499, .. }) => ChannelAnswer::Deferred { error },
+        (SessionStep::Recipient, SessionFailure::Reply { code: 500..=599, text }) if names_no_mailbox(text) => {
+            ChannelAnswer::NoMailbox { error }
         }
-        (Step::Recipient | Step::Asking | Step::Mail, Cause::Reply { code: 500..=599, .. }) => {
-            Answer::Refused { error }
+        (
+            SessionStep::Recipient | SessionStep::Asking | SessionStep::Mail,
+            SessionFailure::Reply { code: 500..=599, .. },
+        ) => ChannelAnswer::Refused { error },
+        (SessionStep::Mail, SessionFailure::Lost(_) | SessionFailure::TimedOut | SessionFailure::Unable(_)) => {
+            failed(error, true)
         }
-        (Step::Mail, Cause::Lost(_) | Cause::TimedOut | Cause::Unable(_)) => failed(error, true),
         (_, _) => failed(error, false),
     }
 }
@@ -103,24 +108,30 @@ mod tests {
         "asha@example.com".parse().unwrap()
     }
 
-    fn said(step: Step, code: u16) -> Answer {
-        of(&Trouble { step, cause: Cause::Reply { code, text: "so".to_owned() } }, &to())
+    fn said(step: SessionStep, code: u16) -> ChannelAnswer {
+        of(&SessionTrouble { step, cause: SessionFailure::Reply { code, text: "so".to_owned() } }, &to())
     }
 
-    const STEPS: [Step; 6] =
-        [Step::Connecting, Step::LoggingIn, Step::Sender, Step::Recipient, Step::Asking, Step::Mail];
+    const STEPS: [SessionStep; 6] = [
+        SessionStep::Connecting,
+        SessionStep::LoggingIn,
+        SessionStep::Sender,
+        SessionStep::Recipient,
+        SessionStep::Asking,
+        SessionStep::Mail,
+    ];
 
     #[test]
     fn only_what_was_lost_after_the_mail_was_given_is_in_doubt() {
         for step in STEPS {
-            for cause in [Cause::TimedOut, Cause::Lost("gone".to_owned())] {
-                let answer = of(&Trouble { step, cause }, &to());
-                let in_doubt = matches!(answer, Answer::Failed { in_doubt: true, .. });
-                assert_eq!(in_doubt, step == Step::Mail, "{step:?}");
-                assert!(matches!(answer, Answer::Failed { .. }), "{answer:?}");
+            for cause in [SessionFailure::TimedOut, SessionFailure::Lost("gone".to_owned())] {
+                let answer = of(&SessionTrouble { step, cause }, &to());
+                let in_doubt = matches!(answer, ChannelAnswer::Failed { in_doubt: true, .. });
+                assert_eq!(in_doubt, step == SessionStep::Mail, "{step:?}");
+                assert!(matches!(answer, ChannelAnswer::Failed { .. }), "{answer:?}");
             }
             for code in [421, 450, 451, 452, 550, 554] {
-                assert!(!matches!(said(step, code), Answer::Failed { in_doubt: true, .. }), "{step:?} {code}");
+                assert!(!matches!(said(step, code), ChannelAnswer::Failed { in_doubt: true, .. }), "{step:?} {code}");
             }
         }
     }
@@ -128,25 +139,25 @@ mod tests {
     #[test]
     fn a_refused_recipient_is_not_the_servers_trouble_and_a_refused_sender_is_not_the_messages() {
         for (step, code, expected) in [
-            (Step::Connecting, 554, "failed"),
-            (Step::LoggingIn, 535, "unauthorized"),
-            (Step::LoggingIn, 454, "failed"),
-            (Step::Sender, 530, "unauthorized"),
-            (Step::Sender, 553, "unauthorized"),
-            (Step::Sender, 451, "failed"),
-            (Step::Recipient, 550, "refused"),
-            (Step::Recipient, 451, "deferred"),
-            (Step::Recipient, 421, "failed"),
-            (Step::Asking, 554, "refused"),
-            (Step::Asking, 451, "failed"),
-            (Step::Mail, 552, "refused"),
-            (Step::Mail, 452, "failed"),
+            (SessionStep::Connecting, 554, "failed"),
+            (SessionStep::LoggingIn, 535, "unauthorized"),
+            (SessionStep::LoggingIn, 454, "failed"),
+            (SessionStep::Sender, 530, "unauthorized"),
+            (SessionStep::Sender, 553, "unauthorized"),
+            (SessionStep::Sender, 451, "failed"),
+            (SessionStep::Recipient, 550, "refused"),
+            (SessionStep::Recipient, 451, "deferred"),
+            (SessionStep::Recipient, 421, "failed"),
+            (SessionStep::Asking, 554, "refused"),
+            (SessionStep::Asking, 451, "failed"),
+            (SessionStep::Mail, 552, "refused"),
+            (SessionStep::Mail, 452, "failed"),
         ] {
             let answer = match said(step, code) {
-                Answer::Refused { .. } => "refused",
-                Answer::Deferred { .. } => "deferred",
-                Answer::Unauthorized { .. } => "unauthorized",
-                Answer::Failed { .. } => "failed",
+                ChannelAnswer::Refused { .. } => "refused",
+                ChannelAnswer::Deferred { .. } => "deferred",
+                ChannelAnswer::Unauthorized { .. } => "unauthorized",
+                ChannelAnswer::Failed { .. } => "failed",
                 other => panic!("{other:?}"),
             };
             assert_eq!(answer, expected, "{step:?} {code}");
@@ -156,8 +167,11 @@ mod tests {
     #[test]
     fn a_mailbox_that_is_not_there_is_told_from_a_policy() {
         let answer = |code, text: &str| {
-            let cause = Cause::Reply { code, text: text.to_owned() };
-            matches!(of(&Trouble { step: Step::Recipient, cause }, &to()), Answer::NoMailbox { .. })
+            let cause = SessionFailure::Reply { code, text: text.to_owned() };
+            matches!(
+                of(&SessionTrouble { step: SessionStep::Recipient, cause }, &to()),
+                ChannelAnswer::NoMailbox { .. }
+            )
         };
         for text in [
             "5.1.1 <asha@example.com>: Recipient address rejected: User unknown in local recipient table",
@@ -189,8 +203,11 @@ mod tests {
             assert!(!answer(550, text), "{text}");
         }
         assert!(!answer(450, "4.2.1 user unknown"), "not for good");
-        let asked = Trouble { step: Step::Mail, cause: Cause::Reply { code: 550, text: "5.1.1 no".to_owned() } };
-        assert!(matches!(of(&asked, &to()), Answer::Refused { .. }), "it may be about the mail");
+        let asked = SessionTrouble {
+            step: SessionStep::Mail,
+            cause: SessionFailure::Reply { code: 550, text: "5.1.1 no".to_owned() },
+        };
+        assert!(matches!(of(&asked, &to()), ChannelAnswer::Refused { .. }), "it may be about the mail");
     }
 
     #[test]
@@ -200,8 +217,13 @@ mod tests {
             "5.1.1 <Asha@Example.com> User asha unknown (asha)",
             "5.1.1 mailbox \"asha\" is\r\nfull; write to postmaster@example.com",
         ] {
-            let trouble = Trouble { step: Step::Recipient, cause: Cause::Reply { code: 550, text: text.to_owned() } };
-            let (Answer::Refused { error } | Answer::NoMailbox { error }) = of(&trouble, &to()) else { panic!() };
+            let trouble = SessionTrouble {
+                step: SessionStep::Recipient,
+                cause: SessionFailure::Reply { code: 550, text: text.to_owned() },
+            };
+            let (ChannelAnswer::Refused { error } | ChannelAnswer::NoMailbox { error }) = of(&trouble, &to()) else {
+                panic!()
+            };
             let lower = error.to_lowercase();
             assert!(!lower.contains("asha") && !lower.contains('@'), "{error}");
             assert!(error.contains("550 5.1.1"), "{error}");

@@ -12,25 +12,25 @@ use tokio::net::TcpStream;
 
 /// A connection of which no more is read than this before something is written again.
 #[derive(Debug)]
-pub(super) struct Bounded {
+pub(super) struct BoundedStream {
     tcp: TcpStream,
     bytes_max: usize,
     bytes: usize,
 }
 
-impl Bounded {
+impl BoundedStream {
     pub(super) const fn new(tcp: TcpStream, bytes_max: usize) -> Self {
         Self { tcp, bytes_max, bytes: 0 }
     }
 }
 
-impl AsyncTokioStream for Bounded {
+impl AsyncTokioStream for BoundedStream {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.peer_addr()
     }
 }
 
-impl AsyncRead for Bounded {
+impl AsyncRead for BoundedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.bytes > self.bytes_max {
             return Poll::Ready(Err(io::Error::other("its answer has no end")));
@@ -42,7 +42,7 @@ impl AsyncRead for Bounded {
     }
 }
 
-impl AsyncWrite for Bounded {
+impl AsyncWrite for BoundedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.bytes = 0;
         Pin::new(&mut self.tcp).poll_write(cx, buf)

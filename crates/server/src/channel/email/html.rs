@@ -1,20 +1,20 @@
 //! A message as an HTML mail: one column that a phone shows without zooming, all style beside its element because mail
 //! programs throw away the rest. Pure.
 
-use super::super::Letter;
+use super::super::OutgoingMessage;
 use super::mail::STOP;
 
 const FONT: &str = "font-family:-apple-system,'Segoe UI',Roboto,Helvetica,Arial,sans-serif";
 const CODE: &str = "<code style=\"font-family:Menlo,Consolas,monospace;font-size:15px\">";
 
 /// The page. The message's markup is made by us, its values are escaped.
-pub(super) fn page(letter: &Letter, subject: &str, why: &str, link: Option<&str>) -> String {
-    let (subject, why) = (escaped(subject), escaped(why));
-    let opening = letter.opening.as_deref().map(opening).unwrap_or_default();
-    let body = paragraphs(&letter.message.html);
+pub(super) fn page(outgoing: &OutgoingMessage, subject: &str, why: &str, link: Option<&str>) -> String {
+    let (subject, why) = (escape_html(subject), escape_html(why));
+    let opening = outgoing.opening.as_deref().map(open_html).unwrap_or_default();
+    let body = paragraphs(&outgoing.message.html);
     let stop = link
         .map(|link| {
-            let link = escaped(link);
+            let link = escape_html(link);
             format!("<br><a href=\"{link}\" style=\"color:#5f6673\">{STOP}</a>")
         })
         .unwrap_or_default();
@@ -34,8 +34,8 @@ pub(super) fn page(letter: &Letter, subject: &str, why: &str, link: Option<&str>
 }
 
 /// What a list of mails shows of it beside its subject.
-fn opening(text: &str) -> String {
-    format!("<p style=\"margin:0 0 10px;font-weight:600\">{}</p>\n", escaped(text))
+fn open_html(text: &str) -> String {
+    format!("<p style=\"margin:0 0 10px;font-weight:600\">{}</p>\n", escape_html(text))
 }
 
 /// A paragraph for each block of lines; the very first line is the heading.
@@ -50,6 +50,6 @@ fn paragraphs(html: &str) -> String {
     page.replace("<code>", CODE)
 }
 
-fn escaped(text: &str) -> String {
+fn escape_html(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

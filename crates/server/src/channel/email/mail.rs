@@ -10,8 +10,8 @@ use lettre::message::header::{ContentTransferEncoding, ContentType, HeaderName, 
 use lettre::message::{Mailbox, Message as Mail, MultiPart, SinglePart};
 use url::Host;
 
-use super::super::message::Message;
-use super::super::{Form, Letter};
+use super::super::message::MessageText;
+use super::super::{MessageForm, OutgoingMessage};
 use super::html;
 
 /// Whom it is from and why it came, for the mail's last lines.
@@ -42,23 +42,23 @@ pub(super) fn address(text: &str) -> Option<Address> {
 /// # Errors
 /// What lettre does not accept.
 pub(super) fn compose(
-    letter: &Letter,
+    outgoing: &OutgoingMessage,
     from: &Mailbox,
     to: &Address,
     link: Option<&str>,
     now: Time,
 ) -> Result<Vec<u8>, Error> {
-    let subject = letter.subject.clone().unwrap_or_else(|| subject(&letter.message));
+    let subject = outgoing.subject.clone().unwrap_or_else(|| subject(&outgoing.message));
     let why = why(from.name.as_deref());
     let id = |delivery: DeliveryId| format!("<{delivery}@{}>", from.email.domain());
     let mut mail = Mail::builder()
         .from(from.clone())
         .to(Mailbox::new(None, to.clone()))
         .subject(subject.clone())
-        .message_id(Some(id(letter.delivery)))
+        .message_id(Some(id(outgoing.delivery)))
         .date(system_time(now))
         .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()));
-    if let Some(answered) = letter.answers.map(id) {
+    if let Some(answered) = outgoing.answers.map(id) {
         mail = mail.in_reply_to(answered.clone()).references(answered);
     }
     if let Some(link) = link {
@@ -69,28 +69,28 @@ pub(super) fn compose(
             mail = mail.raw_header(HeaderValue::new(LIST_UNSUBSCRIBE_POST, one_click));
         }
     }
-    let text = part(ContentType::TEXT_PLAIN, text(letter, &why, link));
-    let mail = match letter.form {
-        Form::Rich => {
-            let html = part(ContentType::TEXT_HTML, html::page(letter, &subject, &why, link));
-            let parts = MultiPart::alternative().boundary(format!("=_{}", letter.delivery));
+    let text = part(ContentType::TEXT_PLAIN, text(outgoing, &why, link));
+    let mail = match outgoing.form {
+        MessageForm::Rich => {
+            let html = part(ContentType::TEXT_HTML, html::page(outgoing, &subject, &why, link));
+            let parts = MultiPart::alternative().boundary(format!("=_{}", outgoing.delivery));
             mail.multipart(parts.singlepart(text).singlepart(html))?
         }
-        Form::Plain => mail.singlepart(text)?,
+        MessageForm::Plain => mail.singlepart(text)?,
     };
     Ok(mail.formatted())
 }
 
 /// The first line, in a row: it is all that a list of mails shows.
-pub(crate) fn subject(message: &Message) -> String {
+pub(crate) fn subject(message: &MessageText) -> String {
     let first = message.plain.lines().next().unwrap_or_default();
     first.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn text(letter: &Letter, why: &str, link: Option<&str>) -> String {
+fn text(outgoing: &OutgoingMessage, why: &str, link: Option<&str>) -> String {
     let stop = link.map(|link| format!("\n{STOP}: {link}")).unwrap_or_default();
-    let opening = letter.opening.as_ref().map(|opening| format!("{opening}\n\n")).unwrap_or_default();
-    format!("{opening}{}\n\n-- \n{why}{stop}\n", letter.message.plain)
+    let opening = outgoing.opening.as_ref().map(|opening| format!("{opening}\n\n")).unwrap_or_default();
+    format!("{opening}{}\n\n-- \n{why}{stop}\n", outgoing.message.plain)
 }
 
 fn part(kind: ContentType, text: String) -> SinglePart {

@@ -13,17 +13,17 @@ const SUBMISSIONS: u16 = 465;
 
 /// The mail server.
 #[derive(Clone)]
-pub struct Server {
+pub struct MailServer {
     pub(super) host: String,
     pub(super) port: u16,
-    pub(super) security: Security,
+    pub(super) security: MailSecurity,
     /// Name and password.
     pub(super) login: Option<(String, SecretString)>,
 }
 
 /// How the connection is kept from others' eyes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Security {
+pub(super) enum MailSecurity {
     /// Not at all.
     None,
     /// By STARTTLS: where the server does not offer it nothing is sent.
@@ -64,13 +64,13 @@ impl ServerError {
     }
 }
 
-impl fmt::Debug for Server {
+impl fmt::Debug for MailServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server").field("security", &self.security).finish_non_exhaustive()
     }
 }
 
-impl Server {
+impl MailServer {
     /// Reads the address.
     ///
     /// # Errors
@@ -86,15 +86,15 @@ impl Server {
         let is_here = is_this_machine(&host);
         let login = login(&url)?;
         let security = match (url.scheme(), url.query().filter(|query| !query.is_empty())) {
-            ("smtps", None | Some("tls=required")) => Security::Tls,
-            ("smtp", None) if is_here => Security::None,
-            ("smtp", None | Some("tls=required")) => Security::StartTls,
-            ("smtp", Some("tls=none")) if is_here || login.is_none() => Security::None,
+            ("smtps", None | Some("tls=required")) => MailSecurity::Tls,
+            ("smtp", None) if is_here => MailSecurity::None,
+            ("smtp", None | Some("tls=required")) => MailSecurity::StartTls,
+            ("smtp", Some("tls=none")) if is_here || login.is_none() => MailSecurity::None,
             ("smtp", Some("tls=none")) => return Err(ServerError::Bare),
             ("smtp" | "smtps", Some(_)) => return Err(ServerError::Query),
             _ => return Err(ServerError::Address),
         };
-        let usual = if security == Security::Tls { SUBMISSIONS } else { SUBMISSION };
+        let usual = if security == MailSecurity::Tls { SUBMISSIONS } else { SUBMISSION };
         // As it is looked up: an IPv6 address without its brackets.
         let host = match host {
             Host::Domain(name) => name,
@@ -130,10 +130,10 @@ fn login(url: &Url) -> Result<Option<(String, SecretString)>, ServerError> {
 mod tests {
     use super::*;
 
-    type Read = (String, u16, Security, Option<(String, String)>);
+    type Read = (String, u16, MailSecurity, Option<(String, String)>);
 
     fn read(address: &str) -> Result<Read, ServerError> {
-        let server = Server::read(&address.into())?;
+        let server = MailServer::read(&address.into())?;
         let login = server.login.map(|(name, password)| (name, password.expose_secret().to_owned()));
         Ok((server.host, server.port, server.security, login))
     }
@@ -142,15 +142,18 @@ mod tests {
     fn an_address_says_where_how_and_as_whom() {
         let login = |name: &str, password: &str| Some((name.to_owned(), password.to_owned()));
         for (address, expected) in [
-            ("smtp://mail.example.com", ("mail.example.com", 587, Security::StartTls, None)),
-            ("smtp://u:p@mail.example.com:25/", ("mail.example.com", 25, Security::StartTls, login("u", "p"))),
-            ("smtps://a%40b.c:p%2Fq@Mail.Example.com", ("mail.example.com", 465, Security::Tls, login("a@b.c", "p/q"))),
-            ("smtps://mail.example.com:4650", ("mail.example.com", 4650, Security::Tls, None)),
-            ("smtp://localhost:1025", ("localhost", 1025, Security::None, None)),
-            ("smtp://u:p@127.0.0.1:1025", ("127.0.0.1", 1025, Security::None, login("u", "p"))),
-            ("smtp://[::1]:1025", ("::1", 1025, Security::None, None)),
-            ("smtp://localhost?tls=required", ("localhost", 587, Security::StartTls, None)),
-            ("smtp://relay.internal?tls=none", ("relay.internal", 587, Security::None, None)),
+            ("smtp://mail.example.com", ("mail.example.com", 587, MailSecurity::StartTls, None)),
+            ("smtp://u:p@mail.example.com:25/", ("mail.example.com", 25, MailSecurity::StartTls, login("u", "p"))),
+            (
+                "smtps://a%40b.c:p%2Fq@Mail.Example.com",
+                ("mail.example.com", 465, MailSecurity::Tls, login("a@b.c", "p/q")),
+            ),
+            ("smtps://mail.example.com:4650", ("mail.example.com", 4650, MailSecurity::Tls, None)),
+            ("smtp://localhost:1025", ("localhost", 1025, MailSecurity::None, None)),
+            ("smtp://u:p@127.0.0.1:1025", ("127.0.0.1", 1025, MailSecurity::None, login("u", "p"))),
+            ("smtp://[::1]:1025", ("::1", 1025, MailSecurity::None, None)),
+            ("smtp://localhost?tls=required", ("localhost", 587, MailSecurity::StartTls, None)),
+            ("smtp://relay.internal?tls=none", ("relay.internal", 587, MailSecurity::None, None)),
         ] {
             let (host, port, security, login) = expected;
             assert_eq!(read(address), Ok((host.to_owned(), port, security, login)), "{address}");

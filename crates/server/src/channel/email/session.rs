@@ -21,8 +21,8 @@ use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
 use super::EmailError;
-use super::bounded::Bounded;
-use super::server::{Security, Server};
+use super::bounded::BoundedStream;
+use super::server::{MailSecurity, MailServer};
 use crate::clock::Clock;
 
 /// How long to wait for a connection to one of the server's addresses.
@@ -38,9 +38,9 @@ const WORD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Servers end a connection after so many mails; ours ends before.
 const MAILS_MAX: u32 = 50;
 
-/// The line to the mail server.
-pub(super) struct Line {
-    server: Server,
+/// The session with the mail server.
+pub(super) struct MailSession {
+    server: MailServer,
     tls: Option<TlsParameters>,
     login: Option<Credentials>,
     /// How we greet: the domain of the sender.
@@ -48,31 +48,31 @@ pub(super) struct Line {
     sender: Address,
     timeout: Duration,
     clock: Arc<dyn Clock>,
-    shelf: Arc<Mutex<Shelf>>,
+    shelf: Arc<Mutex<IdleConnections>>,
 }
 
 /// Connections that nobody uses.
 #[derive(Default)]
-struct Shelf {
-    kept: Vec<Kept>,
+struct IdleConnections {
+    kept: Vec<IdleConnection>,
     /// Somebody closes what stands here for too long.
     is_watched: bool,
 }
 
-struct Kept {
-    open: Open,
+struct IdleConnection {
+    open: OpenConnection,
     since: Duration,
 }
 
 /// A connection, logged in.
-struct Open {
+struct OpenConnection {
     smtp: AsyncSmtpConnection,
     mails: u32,
 }
 
 /// How far it had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum SessionStep {
     Connecting,
     LoggingIn,
     /// Told who it is from.
@@ -87,7 +87,7 @@ pub(super) enum Step {
 
 /// What went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(super) enum SessionFailure {
     /// The server refused.
     Reply {
         code: u16,
@@ -102,50 +102,52 @@ pub(super) enum Cause {
 
 /// What went wrong, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
-    pub(super) step: Step,
-    pub(super) cause: Cause,
+pub(super) struct SessionTrouble {
+    pub(super) step: SessionStep,
+    pub(super) cause: SessionFailure,
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for MailSession {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Line").field("server", &self.server).field("timeout", &self.timeout).finish_non_exhaustive()
     }
 }
 
-impl fmt::Display for Trouble {
+impl fmt::Display for SessionTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match (self.step, &self.cause) {
-            (Step::Connecting, Cause::TimedOut | Cause::Lost(_)) => "the mail server cannot be reached",
-            (_, Cause::TimedOut) => "the mail server did not answer in time",
-            (_, Cause::Lost(_)) => "the connection to the mail server was lost",
-            (Step::LoggingIn, _) => "the mail server does not accept the log-in",
-            (Step::Sender, _) => "the mail server does not accept the sender's address",
-            (Step::Recipient, _) => "the mail server does not accept the recipient",
-            (Step::Asking | Step::Mail, _) => "the mail server does not accept the mail",
-            (Step::Connecting, _) => "the mail server does not let us in",
+            (SessionStep::Connecting, SessionFailure::TimedOut | SessionFailure::Lost(_)) => {
+                "the mail server cannot be reached"
+            }
+            (_, SessionFailure::TimedOut) => "the mail server did not answer in time",
+            (_, SessionFailure::Lost(_)) => "the connection to the mail server was lost",
+            (SessionStep::LoggingIn, _) => "the mail server does not accept the log-in",
+            (SessionStep::Sender, _) => "the mail server does not accept the sender's address",
+            (SessionStep::Recipient, _) => "the mail server does not accept the recipient",
+            (SessionStep::Asking | SessionStep::Mail, _) => "the mail server does not accept the mail",
+            (SessionStep::Connecting, _) => "the mail server does not let us in",
         };
         f.write_str(what)?;
         match &self.cause {
-            Cause::Reply { code, text } => write!(f, ": {code} {text}"),
-            Cause::Lost(why) | Cause::Unable(why) => write!(f, ": {why}"),
-            Cause::TimedOut => Ok(()),
+            SessionFailure::Reply { code, text } => write!(f, ": {code} {text}"),
+            SessionFailure::Lost(why) | SessionFailure::Unable(why) => write!(f, ": {why}"),
+            SessionFailure::TimedOut => Ok(()),
         }
     }
 }
 
-type Result<T> = std::result::Result<T, Trouble>;
+type SessionResult<T> = std::result::Result<T, SessionTrouble>;
 
-impl Line {
+impl MailSession {
     pub(super) fn new(
-        server: Server,
+        server: MailServer,
         sender: Address,
         timeout: Duration,
         clock: Arc<dyn Clock>,
     ) -> std::result::Result<Self, EmailError> {
         let tls = match server.security {
-            Security::None => None,
-            Security::StartTls | Security::Tls => {
+            MailSecurity::None => None,
+            MailSecurity::StartTls | MailSecurity::Tls => {
                 let tls = TlsParameters::new_rustls(server.host.clone());
                 Some(tls.map_err(|error| EmailError::Tls(innermost(&error)))?)
             }
@@ -157,39 +159,44 @@ impl Line {
     }
 
     /// Gives the server a mail.
-    pub(super) async fn send(&self, to: &Address, mail: &[u8]) -> Result<()> {
-        let mut step = Step::Connecting;
+    pub(super) async fn send(&self, to: &Address, mail: &[u8]) -> SessionResult<()> {
+        let mut step = SessionStep::Connecting;
         let ready = timeout(self.timeout, self.prepare(to, &mut step)).await;
-        let mut open = ready.unwrap_or(Err(Cause::TimedOut)).map_err(|cause| Trouble { step, cause })?;
+        let mut open =
+            ready.unwrap_or(Err(SessionFailure::TimedOut)).map_err(|cause| SessionTrouble { step, cause })?;
         let answer = match timeout(self.timeout, open.smtp.message(mail)).await {
-            Ok(answer) => answer.map(drop).map_err(Cause::from),
-            Err(_) => Err(Cause::TimedOut),
+            Ok(answer) => answer.map(drop).map_err(SessionFailure::from),
+            Err(_) => Err(SessionFailure::TimedOut),
         };
         open.mails += 1;
         // Where it is not known what the server heard last, nothing more can be said to it.
-        if matches!(answer, Ok(()) | Err(Cause::Reply { .. })) {
+        if matches!(answer, Ok(()) | Err(SessionFailure::Reply { .. })) {
             self.keep(open);
         }
-        answer.map_err(|cause| Trouble { step: Step::Mail, cause })
+        answer.map_err(|cause| SessionTrouble { step: SessionStep::Mail, cause })
     }
 
     /// Whether the server lets us in, and takes mail from our sender.
-    pub(super) async fn check(&self) -> Result<()> {
-        let mut step = Step::Connecting;
+    pub(super) async fn check(&self) -> SessionResult<()> {
+        let mut step = SessionStep::Connecting;
         let checked = async {
             let mut open = self.connect(&mut step).await?;
-            step = Step::Sender;
-            let asked = open.smtp.command(self.from()).await.map(drop).map_err(Cause::from);
+            step = SessionStep::Sender;
+            let asked = open.smtp.command(self.from()).await.map(drop).map_err(SessionFailure::from);
             self.keep(open);
             asked
         };
         let checked = timeout(self.timeout, checked).await;
-        checked.unwrap_or(Err(Cause::TimedOut)).map_err(|cause| Trouble { step, cause })
+        checked.unwrap_or(Err(SessionFailure::TimedOut)).map_err(|cause| SessionTrouble { step, cause })
     }
 
     /// Says everything that goes before the mail. `step` tells how far it came.
-    async fn prepare(&self, to: &Address, step: &mut Step) -> std::result::Result<Open, Cause> {
-        let mut open = match self.kept().await {
+    async fn prepare(
+        &self,
+        to: &Address,
+        step: &mut SessionStep,
+    ) -> std::result::Result<OpenConnection, SessionFailure> {
+        let mut open = match self.take_kept().await {
             Some(open) => open,
             None => self.connect(step).await?,
         };
@@ -197,7 +204,7 @@ impl Line {
             Ok(()) => Ok(open),
             Err(cause) => {
                 // After an orderly refusal the next mail can use the connection.
-                if matches!(cause, Cause::Reply { .. }) {
+                if matches!(cause, SessionFailure::Reply { .. }) {
                     self.keep(open);
                 }
                 Err(cause)
@@ -209,13 +216,13 @@ impl Line {
         &self,
         smtp: &mut AsyncSmtpConnection,
         to: &Address,
-        step: &mut Step,
-    ) -> std::result::Result<(), Cause> {
-        *step = Step::Sender;
+        step: &mut SessionStep,
+    ) -> std::result::Result<(), SessionFailure> {
+        *step = SessionStep::Sender;
         smtp.command(self.from()).await?;
-        *step = Step::Recipient;
+        *step = SessionStep::Recipient;
         smtp.command(Rcpt::new(to.clone(), Vec::new())).await?;
-        *step = Step::Asking;
+        *step = SessionStep::Asking;
         smtp.command(Data).await?;
         Ok(())
     }
@@ -224,10 +231,10 @@ impl Line {
         Mail::new(Some(self.sender.clone()), Vec::new())
     }
 
-    async fn connect(&self, step: &mut Step) -> std::result::Result<Open, Cause> {
-        *step = Step::Connecting;
+    async fn connect(&self, step: &mut SessionStep) -> std::result::Result<OpenConnection, SessionFailure> {
+        *step = SessionStep::Connecting;
         let (host, patience) = (self.server.host.as_str(), self.timeout.min(CONNECT_TIMEOUT));
-        let at_once = self.tls.clone().filter(|_| self.server.security == Security::Tls);
+        let at_once = self.tls.clone().filter(|_| self.server.security == MailSecurity::Tls);
         let address = (host, self.server.port);
         let mut smtp = match at_once {
             // Who speaks there has shown a certificate; lettre's own bound is enough.
@@ -236,22 +243,22 @@ impl Line {
             }
             None => {
                 let most = if self.tls.is_some() { ENCRYPTED_BYTES_MAX } else { ANSWER_BYTES_MAX };
-                let stream = Box::new(Bounded::new(reach(address, patience).await?, most));
+                let stream = Box::new(BoundedStream::new(reach(address, patience).await?, most));
                 AsyncSmtpConnection::connect_with_transport(stream, &self.hello).await?
             }
         };
-        if let Some(tls) = self.tls.clone().filter(|_| self.server.security == Security::StartTls) {
+        if let Some(tls) = self.tls.clone().filter(|_| self.server.security == MailSecurity::StartTls) {
             smtp.starttls(tls, &self.hello).await?;
         }
         if let Some(login) = &self.login {
-            *step = Step::LoggingIn;
+            *step = SessionStep::LoggingIn;
             smtp.auth(DEFAULT_MECHANISMS, login).await?;
         }
-        Ok(Open { smtp, mails: 0 })
+        Ok(OpenConnection { smtp, mails: 0 })
     }
 
     /// A kept connection that still answers.
-    async fn kept(&self) -> Option<Open> {
+    async fn take_kept(&self) -> Option<OpenConnection> {
         loop {
             let now = self.clock.monotonic();
             let mut one = lock(&self.shelf).kept.pop()?;
@@ -267,10 +274,10 @@ impl Line {
         }
     }
 
-    fn keep(&self, open: Open) {
+    fn keep(&self, open: OpenConnection) {
         let since = self.clock.monotonic();
         let mut shelf = lock(&self.shelf);
-        shelf.kept.push(Kept { open, since });
+        shelf.kept.push(IdleConnection { open, since });
         if !std::mem::replace(&mut shelf.is_watched, true) {
             tokio::spawn(close_idle(Arc::downgrade(&self.shelf), Arc::clone(&self.clock)));
         }
@@ -278,24 +285,24 @@ impl Line {
 }
 
 /// A connection to the first of the server's addresses that has one.
-async fn reach(server: (&str, u16), patience: Duration) -> std::result::Result<TcpStream, Cause> {
-    let mut cause = Cause::Lost("it has no address".to_owned());
-    for address in lookup_host(server).await.map_err(|error| Cause::Lost(error.to_string()))? {
+async fn reach(server: (&str, u16), patience: Duration) -> std::result::Result<TcpStream, SessionFailure> {
+    let mut cause = SessionFailure::Lost("it has no address".to_owned());
+    for address in lookup_host(server).await.map_err(|error| SessionFailure::Lost(error.to_string()))? {
         match timeout(patience, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => return Ok(stream),
-            Ok(Err(error)) => cause = Cause::Lost(error.to_string()),
-            Err(_) => cause = Cause::TimedOut,
+            Ok(Err(error)) => cause = SessionFailure::Lost(error.to_string()),
+            Err(_) => cause = SessionFailure::TimedOut,
         }
     }
     Err(cause)
 }
 
-fn lock(shelf: &Mutex<Shelf>) -> MutexGuard<'_, Shelf> {
+fn lock(shelf: &Mutex<IdleConnections>) -> MutexGuard<'_, IdleConnections> {
     shelf.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Says goodbye on connections that were not used for a while, until none is left.
-async fn close_idle(shelf: Weak<Mutex<Shelf>>, clock: Arc<dyn Clock>) {
+async fn close_idle(shelf: Weak<Mutex<IdleConnections>>, clock: Arc<dyn Clock>) {
     loop {
         clock.sleep(IDLE_TIMEOUT).await;
         let Some(shelf) = shelf.upgrade() else { return };
@@ -311,13 +318,13 @@ async fn close_idle(shelf: Weak<Mutex<Shelf>>, clock: Arc<dyn Clock>) {
 }
 
 /// What has stood there for too long, and whether nothing is left.
-fn take_idle(shelf: &mut Shelf, now: Duration) -> (Vec<Kept>, bool) {
+fn take_idle(shelf: &mut IdleConnections, now: Duration) -> (Vec<IdleConnection>, bool) {
     let idle = shelf.kept.extract_if(.., |one| one.since + IDLE_TIMEOUT <= now).collect();
     shelf.is_watched = !shelf.kept.is_empty();
     (idle, !shelf.is_watched)
 }
 
-impl From<SmtpError> for Cause {
+impl From<SmtpError> for SessionFailure {
     fn from(error: SmtpError) -> Self {
         if let Some(code) = error.status() {
             return Self::Reply { code: code.into(), text: innermost(&error) };

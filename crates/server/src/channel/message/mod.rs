@@ -13,14 +13,14 @@ mod trade;
 mod tests;
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::config::AlertConfiguration;
-use alertcast_core::delivery::{Delivery, Facts, LATE_AFTER};
+use alertcast_core::alert_configuration::AlertConfiguration;
+use alertcast_core::delivery::{Delivery, LATE_AFTER, MessageFacts};
 use alertcast_core::money::Count;
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 
-pub use self::text::Message;
-use self::text::{Line, Text, clip};
+pub use self::text::MessageText;
+use self::text::{LineBuilder, TextBuilder, clip};
 
 /// Longer strategy and symbol names are cut.
 const NAME_CHARS_MAX: usize = 64;
@@ -29,12 +29,12 @@ const NUMBERS_MAX: usize = 10;
 
 /// What a message is made of.
 #[derive(Debug, Clone, Copy)]
-pub struct Story<'a> {
+pub struct MessageContext<'a> {
     pub delivery: &'a Delivery,
     pub alert: Option<&'a Alert>,
     pub config: Option<&'a AlertConfiguration>,
     /// The entry that is told in the same message: because it had not gone out, or to write its result under it.
-    pub entry: Option<Told<'a>>,
+    pub entry: Option<ToldEntry<'a>>,
     /// The reader's.
     pub zone: &'a TimeZone,
     pub now: Time,
@@ -42,7 +42,7 @@ pub struct Story<'a> {
 
 /// An entry that another delivery's message tells.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ToldEntry<'a> {
     pub delivery: &'a Delivery,
     pub alert: &'a Alert,
 }
@@ -50,60 +50,60 @@ pub struct Told<'a> {
 /// What a message tells of lacks a part without which nothing can be said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the alert that it tells of is not there any more")]
-pub struct Untellable;
+pub struct UntellableMessage;
 
 /// A message, and whether its entry was left out as too old to follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rendered {
-    pub message: Message,
+pub struct RenderedMessage {
+    pub message: MessageText,
     pub entry_lapsed: bool,
 }
 
 /// The message.
 ///
 /// # Errors
-/// `Untellable` where the entry's alert is missing.
-pub fn render(story: &Story<'_>) -> Result<Rendered, Untellable> {
-    let mut text = Text::default();
+/// `UntellableMessage` where the entry's alert is missing.
+pub fn render(context: &MessageContext<'_>) -> Result<RenderedMessage, UntellableMessage> {
+    let mut text = TextBuilder::default();
     let mut entry_lapsed = false;
-    match &story.delivery.facts {
-        Facts::Entry { number } => trade::entry(&mut text, story, *number)?,
-        Facts::Replacement { number, replaced } => {
-            let too_late = story.delivery.entry_deadline_at.is_some_and(|deadline| story.now > deadline);
-            entry_lapsed = too_late || story.delivery.entry_over;
+    match &context.delivery.facts {
+        MessageFacts::Entry { number } => trade::entry(&mut text, context, *number)?,
+        MessageFacts::Replacement { number, replaced } => {
+            let too_late = context.delivery.entry_deadline_at.is_some_and(|deadline| context.now > deadline);
+            entry_lapsed = too_late || context.delivery.entry_over;
             if entry_lapsed {
-                trade::lapsed_replacement(&mut text, story, *number, replaced);
+                trade::lapsed_replacement(&mut text, context, *number, replaced);
             } else {
-                trade::replacement(&mut text, story, *number, replaced)?;
+                trade::replacement(&mut text, context, *number, replaced)?;
             }
         }
-        Facts::Exit { closed } => match story.entry {
-            Some(entry) => trade::combined(&mut text, story, entry, closed),
-            None => trade::exit(&mut text, story, closed),
+        MessageFacts::Exit { closed } => match context.entry {
+            Some(entry) => trade::write_combined(&mut text, context, entry, closed),
+            None => trade::exit(&mut text, context, closed),
         },
-        Facts::Result { closed } => trade::entry_with_result(&mut text, story, closed)?,
-        Facts::PartialExit { numbers, change } => notice::partial_exit(&mut text, story, numbers, *change),
-        Facts::TargetReached { target, trades, by_yourself } => {
-            notice::target_reached(&mut text, story, *target, trades, *by_yourself);
+        MessageFacts::Result { closed } => trade::entry_with_result(&mut text, context, closed)?,
+        MessageFacts::PartialExit { numbers, change } => notice::partial_exit(&mut text, context, numbers, *change),
+        MessageFacts::TargetReached { target, trades, by_yourself } => {
+            notice::target_reached(&mut text, context, *target, trades, *by_yourself);
         }
-        Facts::LevelReached { numbers } => notice::level_reached(&mut text, story, numbers),
-        Facts::UnreadTrade { intent } => notice::unread_trade(&mut text, story, *intent),
-        Facts::Operator { title, lines, test } => notice::operator(&mut text, story, title, lines, *test),
-        Facts::OperatorMore { title, count } => notice::operator_more(&mut text, story, title, *count),
+        MessageFacts::LevelReached { numbers } => notice::level_reached(&mut text, context, numbers),
+        MessageFacts::UnreadTrade { intent } => notice::unread_trade(&mut text, context, *intent),
+        MessageFacts::Operator { title, lines, test } => notice::operator(&mut text, context, title, lines, *test),
+        MessageFacts::OperatorMore { title, count } => notice::operator_more(&mut text, context, title, *count),
     }
-    Ok(Rendered { message: text.finish(), entry_lapsed })
+    Ok(RenderedMessage { message: text.finish(), entry_lapsed })
 }
 
 /// What a mail about a trade's end opens with: what it came to, in a line.
 #[must_use]
-pub fn opening(delivery: &Delivery) -> Option<String> {
+pub fn opening_line(delivery: &Delivery) -> Option<String> {
     match &delivery.facts {
-        Facts::Exit { closed } => Some(trade::ended_in_a_line(closed)),
+        MessageFacts::Exit { closed } => Some(trade::ended_in_a_line(closed)),
         _ => None,
     }
 }
 
-impl Story<'_> {
+impl MessageContext<'_> {
     /// When what it tells of came in.
     fn received_at(&self) -> Time {
         self.alert.map_or(self.delivery.queued_at, |alert| alert.webhook.received_at)
@@ -134,10 +134,10 @@ impl Story<'_> {
     }
 
     /// The first two lines: what happened to what; whose signal and which trade.
-    fn heading(&self, text: &mut Text, mark: &str, what: &str, about: &str) {
+    fn write_heading(&self, text: &mut TextBuilder, mark: &str, what: &str, about: &str) {
         let instrument = self.instrument();
         text.line(
-            Line::new()
+            LineBuilder::new()
                 .text(mark)
                 .text(" ")
                 .bold(what)
@@ -145,32 +145,32 @@ impl Story<'_> {
                 .bold(instrument.unwrap_or_default()),
         );
         let strategy = self.strategy();
-        text.line(Line::new().maybe(strategy.as_ref()).maybe(strategy.as_ref().map(|_| " · ")).text(about));
+        text.line(LineBuilder::new().maybe(strategy.as_ref()).maybe(strategy.as_ref().map(|_| " · ")).text(about));
     }
 
     /// How old the news is where it is late, and whether it may have been told before.
-    fn remarks(&self, text: &mut Text, when_late: &str) {
+    fn remarks(&self, text: &mut TextBuilder, when_late: &str) {
         let age = self.now.since(self.received_at());
         if age > LATE_AFTER {
             let age = number::span(std::time::Duration::from_secs(age.as_secs() / 60 * 60));
-            text.line(Line::new().text("⏱ ").bold(format!("{age} old")).text(when_late));
+            text.line(LineBuilder::new().text("⏱ ").bold(format!("{age} old")).text(when_late));
         }
         self.repeat(text);
     }
 
-    fn repeat(&self, text: &mut Text) {
+    fn repeat(&self, text: &mut TextBuilder) {
         let told_before = |delivery: &Delivery| {
             delivery.possible_repeat || delivery.also_ended.iter().any(|also| also.possible_repeat)
         };
         if told_before(self.delivery) || self.entry.is_some_and(|entry| told_before(entry.delivery)) {
-            text.line(Line::new().text("♻️ ").italic("May be a repeat of a message you already have"));
+            text.line(LineBuilder::new().text("♻️ ").italic("May be a repeat of a message you already have"));
         }
     }
 
     /// The last line.
-    fn time(&self, text: &mut Text, at: Time) {
+    fn time(&self, text: &mut TextBuilder, at: Time) {
         text.gap();
-        text.line(Line::new().text("🕒 ").text(number::moment(at, self.zone)));
+        text.line(LineBuilder::new().text("🕒 ").text(number::moment(at, self.zone)));
     }
 }
 

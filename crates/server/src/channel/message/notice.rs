@@ -7,24 +7,29 @@ use alertcast_core::delivery::TargetTrade;
 use alertcast_core::market::{Side, Signal};
 use alertcast_core::money::{Count, Price};
 
-use super::style::{Style, remarks_of};
-use super::text::{Line, Text};
-use super::{NUMBERS_MAX, Story, numbers};
+use super::style::{PriceStyle, remarks_of};
+use super::text::{LineBuilder, TextBuilder};
+use super::{MessageContext, NUMBERS_MAX, numbers};
 
 const BY_YOURSELF: &str = "Trades of this strategy are not closed for you: close it yourself if you follow";
 
 const UNREAD: &str = "The record of a trade that you hold here cannot be read at the moment, so this is not matched with it. \
                       Compare it with your entry, and act on it if it is meant for that trade";
 
-pub(super) fn partial_exit(text: &mut Text, story: &Story<'_>, trades: &[Count], change: PositionChange) {
+pub(super) fn partial_exit(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    trades: &[Count],
+    change: PositionChange,
+) {
     let (mark, what) = change_name(change);
-    story.heading(text, mark, what, &trade_names(trades));
-    story.remarks(text, "");
+    context.write_heading(text, mark, what, &trade_names(trades));
+    context.remarks(text, "");
     text.gap();
-    text.line(change_line(story, change));
-    text.line(Line::new().text(stays_open(trades.len())));
-    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
-    story.time(text, story.happened_at());
+    text.line(change_line(context, change));
+    text.line(LineBuilder::new().text(stays_open(trades.len())));
+    context.alert.into_iter().for_each(|alert| remarks_of(text, alert));
+    context.time(text, context.happened_at());
 }
 
 const fn change_name(change: PositionChange) -> (&'static str, &'static str) {
@@ -35,89 +40,91 @@ const fn change_name(change: PositionChange) -> (&'static str, &'static str) {
     }
 }
 
-fn change_line(story: &Story<'_>, change: PositionChange) -> Line {
-    let style = Style::of(story.delivery, story);
-    let at = |line: Line, before: &str, price: Option<Price>| match price {
+fn change_line(context: &MessageContext<'_>, change: PositionChange) -> LineBuilder {
+    let style = PriceStyle::of(context.delivery, context);
+    let at = |line: LineBuilder, before: &str, price: Option<Price>| match price {
         Some(price) => line.text(before).code(style.price(price)),
         None => line,
     };
-    let stop = story.alert.and_then(|alert| alert.alert_data.stop_loss_price).filter(|stop| stop.is_positive());
+    let stop = context.alert.and_then(|alert| alert.alert_data.stop_loss_price).filter(|stop| stop.is_positive());
     match change {
-        PositionChange::Reduced => at(Line::new().text("Part of the position was closed"), " at ", price(story)),
-        PositionChange::Breakeven => at(Line::new().text("Stop moved to breakeven"), "  ", stop),
-        PositionChange::StopMoved => at(Line::new().text("Stop moved"), " to ", stop),
+        PositionChange::Reduced => {
+            at(LineBuilder::new().text("Part of the position was closed"), " at ", price(context))
+        }
+        PositionChange::Breakeven => at(LineBuilder::new().text("Stop moved to breakeven"), "  ", stop),
+        PositionChange::StopMoved => at(LineBuilder::new().text("Stop moved"), " to ", stop),
     }
 }
 
 pub(super) fn target_reached(
-    text: &mut Text,
-    story: &Story<'_>,
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
     target: Count,
     trades: &[TargetTrade],
     by_yourself: bool,
 ) {
     let numbers: Vec<Count> = trades.iter().map(|trade| trade.number).collect();
-    story.heading(text, "🎯", &format!("TARGET {} REACHED", target.0), &trade_names(&numbers));
-    story.remarks(text, "");
+    context.write_heading(text, "🎯", &format!("TARGET {} REACHED", target.0), &trade_names(&numbers));
+    context.remarks(text, "");
     text.gap();
-    let style = Style::of(story.delivery, story);
+    let style = PriceStyle::of(context.delivery, context);
     let alike = trades.windows(2).all(|pair| (pair[0].level, pair[0].next) == (pair[1].level, pair[1].next));
     for trade in trades.iter().take(if alike { 1 } else { NUMBERS_MAX }) {
         let whose = (!alike).then(|| format!("#{}  ", trade.number.0));
         if let Some(level) = trade.level {
-            let line = Line::new().text("🎯 ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0));
+            let line = LineBuilder::new().text("🎯 ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0));
             text.line(line.code(style.price(level)));
         }
         if let Some(next) = trade.next {
-            let line = Line::new().text("➡️ ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0 + 1));
+            let line = LineBuilder::new().text("➡️ ").maybe(whose.as_ref()).text(format!("Target {}  ", target.0 + 1));
             text.line(line.code(style.price(next)));
         }
     }
-    if let Some(price) = price(story) {
-        text.line(Line::new().text("Price  ").code(Style::of(story.delivery, story).price(price)));
+    if let Some(price) = price(context) {
+        text.line(LineBuilder::new().text("Price  ").code(PriceStyle::of(context.delivery, context).price(price)));
     }
-    text.line(Line::new().text(if by_yourself { BY_YOURSELF } else { stays_open(trades.len()) }));
-    story.time(text, story.happened_at());
+    text.line(LineBuilder::new().text(if by_yourself { BY_YOURSELF } else { stays_open(trades.len()) }));
+    context.time(text, context.happened_at());
 }
 
 const fn stays_open(trades: usize) -> &'static str {
     if trades == 1 { "The trade stays open" } else { "The trades stay open" }
 }
 
-pub(super) fn level_reached(text: &mut Text, story: &Story<'_>, trades: &[Count]) {
-    let signal = story.alert.map(|alert| alert.alert_data.signal);
+pub(super) fn level_reached(text: &mut TextBuilder, context: &MessageContext<'_>, trades: &[Count]) {
+    let signal = context.alert.map(|alert| alert.alert_data.signal);
     let (mark, what) = match signal {
         Some(Signal::TpHit) => ("🎯", "TAKE PROFIT REACHED"),
         Some(Signal::SlHit) => ("🛑", "STOP LOSS REACHED"),
         Some(Signal::Buy | Signal::Sell) | None => ("🔔", "LEVEL REACHED"),
     };
-    story.heading(text, mark, what, &trade_names(trades));
-    story.remarks(text, "");
+    context.write_heading(text, mark, what, &trade_names(trades));
+    context.remarks(text, "");
     text.gap();
-    if let Some(price) = price(story) {
-        text.line(Line::new().text("Price  ").code(Style::of(story.delivery, story).price(price)));
+    if let Some(price) = price(context) {
+        text.line(LineBuilder::new().text("Price  ").code(PriceStyle::of(context.delivery, context).price(price)));
     }
-    text.line(Line::new().text(BY_YOURSELF));
-    story.time(text, story.happened_at());
+    text.line(LineBuilder::new().text(BY_YOURSELF));
+    context.time(text, context.happened_at());
 }
 
 /// An exit, to the holder of a trade that cannot be read: what the alert says, and nothing of the trade.
-pub(super) fn unread_trade(text: &mut Text, story: &Story<'_>, intent: Intent) {
+pub(super) fn unread_trade(text: &mut TextBuilder, context: &MessageContext<'_>, intent: Intent) {
     let (mark, what) = exit_name(intent);
-    story.heading(text, mark, &what, position_name(intent.closes()));
-    story.remarks(text, "");
+    context.write_heading(text, mark, &what, position_name(intent.closes()));
+    context.remarks(text, "");
     text.gap();
-    match (intent, price(story)) {
-        (Intent::Partial { change, .. }, _) => text.line(change_line(story, change)),
+    match (intent, price(context)) {
+        (Intent::Partial { change, .. }, _) => text.line(change_line(context, change)),
         (_, Some(price)) => {
-            text.line(Line::new().text("Price  ").code(Style::of(story.delivery, story).price(price)));
+            text.line(LineBuilder::new().text("Price  ").code(PriceStyle::of(context.delivery, context).price(price)));
         }
         (_, None) => {}
     }
-    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
+    context.alert.into_iter().for_each(|alert| remarks_of(text, alert));
     text.gap();
-    text.line(Line::new().text("ℹ️ ").text(UNREAD));
-    story.time(text, story.happened_at());
+    text.line(LineBuilder::new().text("ℹ️ ").text(UNREAD));
+    context.time(text, context.happened_at());
 }
 
 fn exit_name(intent: Intent) -> (&'static str, Cow<'static, str>) {
@@ -143,25 +150,31 @@ const fn position_name(side: Option<Side>) -> &'static str {
     }
 }
 
-pub(super) fn operator(text: &mut Text, story: &Story<'_>, title: &str, lines: &[String], test: bool) {
-    text.line(Line::new().text(if test { "🧪 " } else { "⚠️ " }).bold(title));
-    story.remarks(text, "");
+pub(super) fn operator(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    title: &str,
+    lines: &[String],
+    test: bool,
+) {
+    text.line(LineBuilder::new().text(if test { "🧪 " } else { "⚠️ " }).bold(title));
+    context.remarks(text, "");
     text.gap();
     for line in lines {
-        text.line(Line::new().text(line));
+        text.line(LineBuilder::new().text(line));
     }
-    story.time(text, story.happened_at());
+    context.time(text, context.happened_at());
 }
 
-pub(super) fn operator_more(text: &mut Text, story: &Story<'_>, title: &str, count: Count) {
+pub(super) fn operator_more(text: &mut TextBuilder, context: &MessageContext<'_>, title: &str, count: Count) {
     let times = if count.0 == 1 { "Once more".to_owned() } else { format!("{} times more", count.0) };
-    text.line(Line::new().text("🔁 ").bold(times).text(": ").text(title));
-    story.repeat(text);
+    text.line(LineBuilder::new().text("🔁 ").bold(times).text(": ").text(title));
+    context.repeat(text);
 }
 
 /// The alert's price; one of zero or below is none.
-fn price(story: &Story<'_>) -> Option<Price> {
-    story.alert.map(|alert| alert.alert_data.price).filter(|price| price.is_positive())
+fn price(context: &MessageContext<'_>) -> Option<Price> {
+    context.alert.map(|alert| alert.alert_data.price).filter(|price| price.is_positive())
 }
 
 fn trade_names(trades: &[Count]) -> String {

@@ -5,8 +5,8 @@ use alertcast_core::delivery::{Delivery, EndedTrade};
 use alertcast_core::figures;
 use alertcast_core::money::{Amount, Count, Price};
 
-use super::Story;
-use super::text::{Line, Text, clip};
+use super::MessageContext;
+use super::text::{LineBuilder, TextBuilder, clip};
 
 /// Longer comments are cut.
 const COMMENT_CHARS_MAX: usize = 200;
@@ -14,15 +14,15 @@ const CURRENCY_CHARS_MAX: usize = 8;
 
 /// How prices are shown.
 #[derive(Debug, Clone)]
-pub(super) struct Style {
+pub(super) struct PriceStyle {
     decimals: Option<u32>,
     currency: String,
 }
 
-impl Style {
+impl PriceStyle {
     /// Of the prices in a delivery's alert.
-    pub(super) fn of(delivery: &Delivery, story: &Story<'_>) -> Self {
-        Self::new(delivery.decimals, story.config.map_or("USD", |config| config.currency()))
+    pub(super) fn of(delivery: &Delivery, context: &MessageContext<'_>) -> Self {
+        Self::new(delivery.decimals, context.config.map_or("USD", |config| config.currency()))
     }
 
     /// Of an ended trade: entry and exit read differently where they differ.
@@ -51,14 +51,14 @@ impl Style {
 }
 
 /// How much, and what the provider wrote beside it, where the alert says so.
-pub(super) fn remarks_of(text: &mut Text, alert: &Alert) {
+pub(super) fn remarks_of(text: &mut TextBuilder, alert: &Alert) {
     if let Some(quantity) = alert.alertcast.quantity.filter(|quantity| quantity.is_positive()) {
-        text.line(Line::new().text("📦 Quantity  ").text(figures::quantity(quantity)));
+        text.line(LineBuilder::new().text("📦 Quantity  ").text(figures::quantity(quantity)));
     }
     let comment = alert.alertcast.comment.as_deref().map(str::trim).filter(|comment| !comment.is_empty());
     comment.into_iter().for_each(|comment| comment_line(text, comment));
 }
 
-pub(super) fn comment_line(text: &mut Text, comment: &str) {
-    text.line(Line::new().text("💬 ").text(clip(comment, COMMENT_CHARS_MAX)));
+pub(super) fn comment_line(text: &mut TextBuilder, comment: &str) {
+    text.line(LineBuilder::new().text("💬 ").text(clip(comment, COMMENT_CHARS_MAX)));
 }

@@ -1,7 +1,7 @@
 //! Every message as a phone shows it, and as it is sent.
 
 use alertcast_core::alert::intent::{ExitSignal, Intent, PositionChange};
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::{AlsoEnded, Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
 use alertcast_core::market::{ExitReason, Side, Signal};
@@ -23,7 +23,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn of(facts: Facts) -> Self {
+    fn of(facts: MessageFacts) -> Self {
         let mut alert = bitcoin(7, Signal::Buy, "64250.5");
         alert.alert_data.take_profit_price = Some(price("66000"));
         alert.alert_data.stop_loss_price = Some(price("63400"));
@@ -44,10 +44,10 @@ impl Scene {
         };
         let mut alert = bitcoin(12_007, signal, "0");
         alert.alert_data.price = exit_price;
-        Self { alert: Some(alert), ..Self::of(Facts::Exit { closed }) }
+        Self { alert: Some(alert), ..Self::of(MessageFacts::Exit { closed }) }
     }
 
-    fn about(mut self, facts: Facts) -> Self {
+    fn about(mut self, facts: MessageFacts) -> Self {
         self.delivery.facts = facts;
         self
     }
@@ -56,17 +56,17 @@ impl Scene {
         self.alert.as_mut().unwrap()
     }
 
-    fn render(&self) -> Rendered {
+    fn render(&self) -> RenderedMessage {
         let received_at = self.alert.as_ref().map_or(self.delivery.queued_at, |alert| alert.webhook.received_at);
-        let story = Story {
+        let context = MessageContext {
             delivery: &self.delivery,
             alert: self.alert.as_ref(),
             config: Some(&self.config),
-            entry: self.entry.as_ref().map(|(delivery, alert)| Told { delivery, alert }),
+            entry: self.entry.as_ref().map(|(delivery, alert)| ToldEntry { delivery, alert }),
             zone: &self.zone,
             now: Time::from_millis(received_at.millis() + self.late * 1_000),
         };
-        render(&story).unwrap()
+        render(&context).unwrap()
     }
 
     /// As a phone shows it, then as it is sent.
@@ -112,7 +112,7 @@ fn ended(side: Side, from: &str, to: &str, reason: ExitReason) -> EndedTrade {
     }
 }
 
-const ENTRY: Facts = Facts::Entry { number: Count(7) };
+const ENTRY: MessageFacts = MessageFacts::Entry { number: Count(7) };
 
 #[test]
 fn an_entry() {
@@ -216,7 +216,7 @@ fn a_late_entry_that_may_be_a_repeat() {
 #[test]
 fn a_replacement() {
     let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
-    let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced });
+    let mut scene = Scene::of(MessageFacts::Replacement { number: Count(8), replaced });
     scene.alert().webhook.received_at = fixtures::at(187_207);
     insta::assert_snapshot!(scene.shown());
 }
@@ -224,7 +224,7 @@ fn a_replacement() {
 #[test]
 fn a_replacement_whose_entry_is_too_old() {
     let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "65000", "64250.5", ExitReason::Replaced) };
-    let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced });
+    let mut scene = Scene::of(MessageFacts::Replacement { number: Count(8), replaced });
     scene.delivery.entry_deadline_at = Some(fixtures::at(7 + 3_600));
     assert!(!scene.render().entry_lapsed);
     scene.late = 2 * 3_600;
@@ -271,7 +271,7 @@ fn an_exit_together_with_its_entry() {
 #[test]
 fn an_exit_together_with_its_replacement_that_may_be_a_repeat() {
     let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "65000", "64250.5", ExitReason::Replaced) };
-    let mut entry = Scene::of(Facts::Replacement { number: Count(7), replaced: replaced.clone() });
+    let mut entry = Scene::of(MessageFacts::Replacement { number: Count(7), replaced: replaced.clone() });
     entry.delivery.possible_repeat = true;
     let mut scene = Scene::exit(ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit));
     scene.delivery.also_ended =
@@ -284,7 +284,7 @@ fn an_exit_together_with_its_replacement_that_may_be_a_repeat() {
 fn replaced_twice() -> Scene {
     let of =
         |number| EndedTrade { number: Count(number), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
-    let mut scene = Scene::of(Facts::Replacement { number: Count(8), replaced: of(7) });
+    let mut scene = Scene::of(MessageFacts::Replacement { number: Count(8), replaced: of(7) });
     scene.delivery.old_unknown = true;
     scene.delivery.also_ended = vec![AlsoEnded { closed: of(5), at: fixtures::at(187_207), possible_repeat: false }];
     scene
@@ -323,7 +323,7 @@ fn with_result(mut entry: Scene, closed: EndedTrade) -> Scene {
     let sent_at = entry.alert().webhook.received_at.millis() + entry.late * 1_000;
     entry.delivery.ended_at = Some(Time::from_millis(sent_at));
     let told = (entry.delivery, entry.alert.unwrap());
-    Scene { entry: Some(told), late: 5 * 3_600, ..Scene::exit(closed.clone()) }.about(Facts::Result { closed })
+    Scene { entry: Some(told), late: 5 * 3_600, ..Scene::exit(closed.clone()) }.about(MessageFacts::Result { closed })
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn an_entry_with_its_result() {
 #[test]
 fn an_entrys_marks_survive_its_edit() {
     let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
-    for facts in [ENTRY, Facts::Replacement { number: Count(8), replaced }] {
+    for facts in [ENTRY, MessageFacts::Replacement { number: Count(8), replaced }] {
         let mut entry = Scene { late: 12 * 60, ..Scene::of(facts) };
         entry.delivery.possible_repeat = true;
         let marks = |text: &str| {
@@ -355,7 +355,7 @@ fn an_entrys_marks_survive_its_edit() {
 #[test]
 fn a_replacement_with_its_result() {
     let replaced = EndedTrade { number: Count(5), ..ended(Side::Buy, "60000", "64250.5", ExitReason::Replaced) };
-    let mut entry = Scene::of(Facts::Replacement { number: Count(8), replaced });
+    let mut entry = Scene::of(MessageFacts::Replacement { number: Count(8), replaced });
     entry.alert().webhook.received_at = fixtures::at(187_207);
     insta::assert_snapshot!(with_result(entry, ended(Side::Buy, "64250.5", "63400", ExitReason::SlHit)).shown());
 }
@@ -378,21 +378,22 @@ fn every_result_in_one_line() {
 #[test]
 fn a_result_without_its_entry_cannot_be_told() {
     let closed = ended(Side::Buy, "64250.5", "66000", ExitReason::TpHit);
-    let scene = Scene::exit(closed.clone()).about(Facts::Result { closed });
+    let scene = Scene::exit(closed.clone()).about(MessageFacts::Result { closed });
     let (delivery, alert) = (&scene.delivery, scene.alert.as_ref());
-    let story = Story { delivery, alert, config: None, entry: None, zone: &scene.zone, now: Time::from_millis(0) };
-    assert_eq!(render(&story), Err(Untellable));
+    let context =
+        MessageContext { delivery, alert, config: None, entry: None, zone: &scene.zone, now: Time::from_millis(0) };
+    assert_eq!(render(&context), Err(UntellableMessage));
 }
 
 #[test]
 fn a_partial_exit() {
-    let facts = |change| Facts::PartialExit { numbers: vec![Count(3), Count(4)], change };
+    let facts = |change| MessageFacts::PartialExit { numbers: vec![Count(3), Count(4)], change };
     insta::assert_snapshot!(Scene::of(facts(PositionChange::Reduced)).shown());
 }
 
 #[test]
 fn a_stop_at_breakeven_and_one_that_was_moved() {
-    let facts = |change| Facts::PartialExit { numbers: vec![Count(3)], change };
+    let facts = |change| MessageFacts::PartialExit { numbers: vec![Count(3)], change };
     let mut moved = Scene::of(facts(PositionChange::StopMoved));
     let with_stop = moved.render().message.plain;
     moved.alert().alert_data.stop_loss_price = None;
@@ -409,7 +410,7 @@ fn a_target_reached() {
         level: Some(price(level)),
         next: Some(price(next)),
     };
-    let facts = |trades, by_yourself| Facts::TargetReached { target: Count(1), trades, by_yourself };
+    let facts = |trades, by_yourself| MessageFacts::TargetReached { target: Count(1), trades, by_yourself };
     let one = Scene::of(facts(vec![at(3, "64000", "66000")], false)).shown();
     let alike = Scene::of(facts(vec![at(3, "64000", "66000"), at(4, "64000", "66000")], true));
     let apart = Scene::of(facts(vec![at(3, "64000", "66000"), at(4, "64100", "66100")], false));
@@ -437,7 +438,7 @@ fn an_exit_without_a_price_and_a_profit_at_a_loss() {
 
 #[test]
 fn a_level_reached() {
-    let mut scene = Scene::of(Facts::LevelReached { numbers: vec![Count(3)] });
+    let mut scene = Scene::of(MessageFacts::LevelReached { numbers: vec![Count(3)] });
     scene.alert().alert_data.signal = Signal::SlHit;
     insta::assert_snapshot!(scene.shown());
 }
@@ -446,7 +447,7 @@ fn a_level_reached() {
 fn an_exit_to_the_holder_of_a_trade_that_cannot_be_read() {
     let long = Some(Side::Buy);
     let flat = Intent::Flat { side: long, reason: None };
-    let mut whole = Scene::of(Facts::UnreadTrade { intent: flat });
+    let mut whole = Scene::of(MessageFacts::UnreadTrade { intent: flat });
     whole.alert().alertcast.comment = Some("Close <all>".to_owned());
     let first = whole.shown();
     let others = [
@@ -458,10 +459,10 @@ fn an_exit_to_the_holder_of_a_trade_that_cannot_be_read() {
         Intent::Partial { side: long, reason: None, change: PositionChange::StopMoved },
     ];
     let heads = others.map(|intent| {
-        let plain = Scene::of(Facts::UnreadTrade { intent }).render().message.plain;
+        let plain = Scene::of(MessageFacts::UnreadTrade { intent }).render().message.plain;
         plain.lines().filter(|line| !line.starts_with("ℹ️") && !line.starts_with("🕒")).collect::<Vec<_>>().join("\n")
     });
-    let mut unpriced = Scene::of(Facts::UnreadTrade { intent: Intent::exit(ExitSignal::SlHit) });
+    let mut unpriced = Scene::of(MessageFacts::UnreadTrade { intent: Intent::exit(ExitSignal::SlHit) });
     unpriced.alert().alert_data.price = price("0");
     let unpriced = unpriced.render().message.plain;
     assert!(!unpriced.contains("Price"), "{unpriced}");
@@ -475,14 +476,14 @@ fn a_word_to_the_operators() {
         "BTCUSDT 1h \"EMA <Cross>\": the price 6425 is 90% below the last one".to_owned(),
         "If it is right, send it again: a second price that agrees is taken".to_owned(),
     ];
-    let mut scene = Scene::of(Facts::Operator { title: "Alert refused: price".to_owned(), lines, test: false });
+    let mut scene = Scene::of(MessageFacts::Operator { title: "Alert refused: price".to_owned(), lines, test: false });
     (scene.alert, scene.zone, scene.delivery.kind) = (None, TimeZone::UTC, MessageKind::Operator);
     insta::assert_snapshot!(scene.shown());
 }
 
 #[test]
 fn the_same_to_the_operators_again() {
-    let facts = Facts::OperatorMore { title: "Alert refused: price".to_owned(), count: Count(14) };
+    let facts = MessageFacts::OperatorMore { title: "Alert refused: price".to_owned(), count: Count(14) };
     insta::assert_snapshot!(Scene { alert: None, ..Scene::of(facts) }.shown());
 }
 
@@ -494,7 +495,7 @@ fn no_value_breaks_out_of_its_place_or_fills_the_message() {
     (data.strategy, data.symbol) = (hostile.clone(), hostile.clone());
     data.additional_data = Some((2..90).map(|n| (format!("tp{n}"), bson::Bson::Int32(70_000 + n))).collect());
     let lines = vec![hostile.clone(); 50];
-    let operator = Scene::of(Facts::Operator { title: hostile, lines, test: false });
+    let operator = Scene::of(MessageFacts::Operator { title: hostile, lines, test: false });
     for scene in [scene, operator] {
         let message = scene.render().message;
         assert!(message.plain.encode_utf16().count() <= 4_096);
@@ -507,7 +508,7 @@ fn no_value_breaks_out_of_its_place_or_fills_the_message() {
 fn an_entry_without_its_alert_cannot_be_told() {
     let mut scene = Scene::of(ENTRY);
     scene.alert = None;
-    let story = Story {
+    let context = MessageContext {
         delivery: &scene.delivery,
         alert: None,
         config: None,
@@ -515,5 +516,5 @@ fn an_entry_without_its_alert_cannot_be_told() {
         zone: &scene.zone,
         now: Time::from_millis(0),
     };
-    assert_eq!(render(&story), Err(Untellable));
+    assert_eq!(render(&context), Err(UntellableMessage));
 }

@@ -9,7 +9,7 @@ const VALUE_CHARS_MAX: usize = 600;
 
 /// A message in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct MessageText {
     /// Telegram's HTML.
     pub html: String,
     /// What a reader sees of it.
@@ -18,31 +18,31 @@ pub struct Message {
 
 /// A line under construction.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Line {
+pub(super) struct LineBuilder {
     html: String,
     plain: String,
 }
 
-impl Line {
+impl LineBuilder {
     pub(super) fn new() -> Self {
         Self::default()
     }
 
     pub(super) fn text(self, text: impl AsRef<str>) -> Self {
-        self.tagged("", text.as_ref())
+        self.add_tagged("", text.as_ref())
     }
 
     pub(super) fn bold(self, text: impl AsRef<str>) -> Self {
-        self.tagged("b", text.as_ref())
+        self.add_tagged("b", text.as_ref())
     }
 
     pub(super) fn italic(self, text: impl AsRef<str>) -> Self {
-        self.tagged("i", text.as_ref())
+        self.add_tagged("i", text.as_ref())
     }
 
     /// A value that a tap copies.
     pub(super) fn code(self, text: impl AsRef<str>) -> Self {
-        self.tagged("code", text.as_ref())
+        self.add_tagged("code", text.as_ref())
     }
 
     /// The text only where there is one.
@@ -53,7 +53,7 @@ impl Line {
         }
     }
 
-    fn tagged(mut self, tag: &str, text: &str) -> Self {
+    fn add_tagged(mut self, tag: &str, text: &str) -> Self {
         let text = one_line(text);
         if text.is_empty() {
             return self;
@@ -72,15 +72,15 @@ impl Line {
 
 /// A message under construction.
 #[derive(Debug, Default)]
-pub(super) struct Text {
+pub(super) struct TextBuilder {
     html: String,
     plain: String,
     units: usize,
     full: bool,
 }
 
-impl Text {
-    pub(super) fn line(&mut self, line: Line) {
+impl TextBuilder {
+    pub(super) fn line(&mut self, line: LineBuilder) {
         let units = line.plain.encode_utf16().count() + 1;
         if self.full || self.units + units > UNITS_MAX {
             return self.cut();
@@ -92,22 +92,22 @@ impl Text {
     /// An empty line, unless one stands there already or nothing does.
     pub(super) fn gap(&mut self) {
         if !self.plain.is_empty() && !self.plain.ends_with("\n\n") {
-            self.line(Line::new());
+            self.line(LineBuilder::new());
         }
     }
 
-    pub(super) fn finish(self) -> Message {
-        Message { html: self.html.trim_end().to_owned(), plain: self.plain.trim_end().to_owned() }
+    pub(super) fn finish(self) -> MessageText {
+        MessageText { html: self.html.trim_end().to_owned(), plain: self.plain.trim_end().to_owned() }
     }
 
     fn cut(&mut self) {
         if !self.full {
             self.full = true;
-            self.append(&Line::new().text("…"));
+            self.append(&LineBuilder::new().text("…"));
         }
     }
 
-    fn append(&mut self, line: &Line) {
+    fn append(&mut self, line: &LineBuilder) {
         self.html.push_str(&line.html);
         self.html.push('\n');
         self.plain.push_str(&line.plain);

@@ -2,7 +2,7 @@
 //! result.
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::delivery::{Delivery, EndedTrade, ExitInference, Facts};
+use alertcast_core::delivery::{Delivery, EndedTrade, ExitInference, MessageFacts};
 use alertcast_core::figures::{distance, percent, reward};
 use alertcast_core::market::{ExitReason, Side};
 use alertcast_core::money::{Amount, Count, Price};
@@ -10,48 +10,56 @@ use alertcast_core::time::Time;
 use rust_decimal::Decimal;
 
 use super::number::{moment, span};
-use super::style::{Style, comment_line, remarks_of};
-use super::text::{Line, Text, clip};
-use super::{Story, Told, Untellable};
+use super::style::{PriceStyle, comment_line, remarks_of};
+use super::text::{LineBuilder, TextBuilder, clip};
+use super::{MessageContext, ToldEntry, UntellableMessage};
 
 /// More further targets than this are not shown.
 const TARGETS_MAX: usize = 8;
 /// An entry's edit tells why it was closed by hand in fewer words.
 const NOTE_CHARS_MAX: usize = 100;
 
-pub(super) fn entry(text: &mut Text, story: &Story<'_>, number: Count) -> Result<(), Untellable> {
-    let alert = story.alert.ok_or(Untellable)?;
-    opening(text, story, alert, &entry_name(number))?;
-    story.time(text, story.happened_at());
+pub(super) fn entry(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    number: Count,
+) -> Result<(), UntellableMessage> {
+    let alert = context.alert.ok_or(UntellableMessage)?;
+    write_opening(text, context, alert, &entry_name(number))?;
+    context.time(text, context.happened_at());
     Ok(())
 }
 
 pub(super) fn replacement(
-    text: &mut Text,
-    story: &Story<'_>,
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
     number: Count,
     replaced: &EndedTrade,
-) -> Result<(), Untellable> {
-    let alert = story.alert.ok_or(Untellable)?;
-    opening(text, story, alert, &replacement_name(story.delivery, number, replaced))?;
-    ended_before(text, story.delivery, replaced, alert);
-    story.time(text, story.happened_at());
+) -> Result<(), UntellableMessage> {
+    let alert = context.alert.ok_or(UntellableMessage)?;
+    write_opening(text, context, alert, &replacement_name(context.delivery, number, replaced))?;
+    ended_before(text, context.delivery, replaced, alert);
+    context.time(text, context.happened_at());
     Ok(())
 }
 
 /// The entry's message as it was, and under it what became of the trade.
-pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) -> Result<(), Untellable> {
-    let Told { delivery, alert } = story.entry.ok_or(Untellable)?;
+pub(super) fn entry_with_result(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    closed: &EndedTrade,
+) -> Result<(), UntellableMessage> {
+    let ToldEntry { delivery, alert } = context.entry.ok_or(UntellableMessage)?;
     // As it was when it was sent: what it said of its age, and of being a repeat, stays.
-    let now = delivery.ended_at.unwrap_or(story.now);
-    let entry = Story { delivery, alert: Some(alert), entry: None, now, ..*story };
+    let now = delivery.ended_at.unwrap_or(context.now);
+    let entry = MessageContext { delivery, alert: Some(alert), entry: None, now, ..*context };
     match &delivery.facts {
-        Facts::Entry { number } => opening(text, &entry, alert, &entry_name(*number))?,
-        Facts::Replacement { number, replaced } => {
-            opening(text, &entry, alert, &replacement_name(delivery, *number, replaced))?;
+        MessageFacts::Entry { number } => write_opening(text, &entry, alert, &entry_name(*number))?,
+        MessageFacts::Replacement { number, replaced } => {
+            write_opening(text, &entry, alert, &replacement_name(delivery, *number, replaced))?;
             ended_before(text, delivery, replaced, alert);
         }
-        _ => return Err(Untellable),
+        _ => return Err(UntellableMessage),
     }
     entry.time(text, entry.happened_at());
     text.gap();
@@ -60,12 +68,17 @@ pub(super) fn entry_with_result(text: &mut Text, story: &Story<'_>, closed: &End
 }
 
 /// What an entry and a replacement have in common.
-fn opening(text: &mut Text, story: &Story<'_>, alert: &Alert, about: &str) -> Result<(), Untellable> {
-    let side = side_of(alert).ok_or(Untellable)?;
-    story.heading(text, mark(side), side.as_str(), about);
-    story.remarks(text, ": check the price before you follow");
+fn write_opening(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    alert: &Alert,
+    about: &str,
+) -> Result<(), UntellableMessage> {
+    let side = side_of(alert).ok_or(UntellableMessage)?;
+    context.write_heading(text, mark(side), side.as_str(), about);
+    context.remarks(text, ": check the price before you follow");
     text.gap();
-    levels(text, side, alert, &Style::of(story.delivery, story));
+    levels(text, side, alert, &PriceStyle::of(context.delivery, context));
     remarks_of(text, alert);
     Ok(())
 }
@@ -84,7 +97,7 @@ fn replacement_name(delivery: &Delivery, number: Count, replaced: &EndedTrade) -
 
 /// The trades that ended before the one that a replacement opens: the replaced one, and those whose ends others were to
 /// tell.
-fn ended_before(text: &mut Text, delivery: &Delivery, replaced: &EndedTrade, alert: &Alert) {
+fn ended_before(text: &mut TextBuilder, delivery: &Delivery, replaced: &EndedTrade, alert: &Alert) {
     if !delivery.old_unknown {
         ended_trade(text, replaced, "ends here", alert.webhook.received_at);
     }
@@ -92,7 +105,7 @@ fn ended_before(text: &mut Text, delivery: &Delivery, replaced: &EndedTrade, ale
 }
 
 /// The ends of other trades. `replaced`: the one in whose place the told trade stood.
-fn also_ended(text: &mut Text, delivery: &Delivery, replaced: Option<Count>) {
+fn also_ended(text: &mut TextBuilder, delivery: &Delivery, replaced: Option<Count>) {
     for also in &delivery.also_ended {
         let what = if replaced == Some(also.closed.number) { "had ended for it" } else { "had ended" };
         ended_trade(text, &also.closed, what, also.at);
@@ -100,21 +113,21 @@ fn also_ended(text: &mut Text, delivery: &Delivery, replaced: Option<Count>) {
 }
 
 /// The end of another trade than the one that the message is about.
-fn ended_trade(text: &mut Text, ended: &EndedTrade, what: &str, at: Time) {
+fn ended_trade(text: &mut TextBuilder, ended: &EndedTrade, what: &str, at: Time) {
     text.gap();
-    text.line(Line::new().text("🔄 ").bold(format!("Trade #{} {what}", ended.number.0)));
+    text.line(LineBuilder::new().text("🔄 ").bold(format!("Trade #{} {what}", ended.number.0)));
     result(text, ended, at);
 }
 
 /// The same as plain text.
 pub(super) fn ended_in_a_line(closed: &EndedTrade) -> String {
-    let mut text = Text::default();
+    let mut text = TextBuilder::default();
     text.line(result_line(closed));
     text.finish().plain
 }
 
 /// All that a glance at the entry should tell of the trade's end.
-fn result_line(closed: &EndedTrade) -> Line {
+fn result_line(closed: &EndedTrade) -> LineBuilder {
     use ExitInference::{AtALoss, AtLevel, BySign};
     let mark = outcome_mark(closed);
     let (mark, what, why) = match (closed.reason, inference(closed)) {
@@ -128,22 +141,27 @@ fn result_line(closed: &EndedTrade) -> Line {
         }
         (ExitReason::Replaced, _) => ("🔄", "Replaced", ""),
     };
-    let at = Style::of_end(closed).price(closed.exit_price);
+    let at = PriceStyle::of_end(closed).price(closed.exit_price);
     let note = closed.note.as_ref().map(|note| format!(": {}", clip(note, NOTE_CHARS_MAX)));
-    let line = Line::new().text(mark).text(" ").bold(what).text(" at ").code(at);
+    let line = LineBuilder::new().text(mark).text(" ").bold(what).text(" at ").code(at);
     line.text(why).maybe(note).text(" · ").bold(percent(closed.pnl_percentage.get()))
 }
 
 /// Too late for the new entry: only the old trade's end is news that is still of use.
-pub(super) fn lapsed_replacement(text: &mut Text, story: &Story<'_>, number: Count, replaced: &EndedTrade) {
-    let delivery = story.delivery;
+pub(super) fn lapsed_replacement(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    number: Count,
+    replaced: &EndedTrade,
+) {
+    let delivery = context.delivery;
     // The one that its reader heard of last stands in its place.
     let (ended, ended_at, more) = match (delivery.old_unknown, delivery.also_ended.split_first()) {
         (true, Some((first, more))) => (&first.closed, first.at, more),
-        (_, _) => (replaced, story.received_at(), delivery.also_ended.as_slice()),
+        (_, _) => (replaced, context.received_at(), delivery.also_ended.as_slice()),
     };
-    story.heading(text, "🔄", "TRADE REPLACED", &trade_name(ended));
-    story.remarks(text, "");
+    context.write_heading(text, "🔄", "TRADE REPLACED", &trade_name(ended));
+    context.remarks(text, "");
     text.gap();
     result(text, ended, ended_at);
     for also in more {
@@ -154,51 +172,56 @@ pub(super) fn lapsed_replacement(text: &mut Text, story: &Story<'_>, number: Cou
         false => format!("The entry that replaces it (trade #{}) is too old to follow: leave it out", number.0),
         true => format!("The entry that replaces it (trade #{}) is over already: leave it out", number.0),
     };
-    text.line(Line::new().text("⌛ ").text(lapsed));
-    story.time(text, story.happened_at());
+    text.line(LineBuilder::new().text("⌛ ").text(lapsed));
+    context.time(text, context.happened_at());
 }
 
-pub(super) fn exit(text: &mut Text, story: &Story<'_>, closed: &EndedTrade) {
-    story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
-    story.remarks(text, "");
+pub(super) fn exit(text: &mut TextBuilder, context: &MessageContext<'_>, closed: &EndedTrade) {
+    context.write_heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
+    context.remarks(text, "");
     text.gap();
-    result(text, closed, story.received_at());
-    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
-    story.time(text, story.happened_at());
+    result(text, closed, context.received_at());
+    context.alert.into_iter().for_each(|alert| remarks_of(text, alert));
+    context.time(text, context.happened_at());
 }
 
 /// The entry had not gone out when the exit came.
-pub(super) fn combined(text: &mut Text, story: &Story<'_>, untold: Told<'_>, closed: &EndedTrade) {
-    story.heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
-    story.remarks(text, "");
+pub(super) fn write_combined(
+    text: &mut TextBuilder,
+    context: &MessageContext<'_>,
+    untold: ToldEntry<'_>,
+    closed: &EndedTrade,
+) {
+    context.write_heading(text, outcome_mark(closed), what_ended(closed), &trade_name(closed));
+    context.remarks(text, "");
     // An entry that was in doubt may have been read, and followed.
-    let entry = match (untold.delivery.possible_repeat, story.delivery.also_ended.is_empty()) {
+    let entry = match (untold.delivery.possible_repeat, context.delivery.also_ended.is_empty()) {
         (false, true) => "ℹ️ Over before its entry could be sent: nothing to do",
         (false, false) => "ℹ️ Over before its entry could be sent",
         (true, _) => "ℹ️ Its entry may not have reached you before",
     };
-    text.line(Line::new().text(entry));
+    text.line(LineBuilder::new().text(entry));
     text.gap();
-    levels(text, closed.side, untold.alert, &Style::of(untold.delivery, story));
+    levels(text, closed.side, untold.alert, &PriceStyle::of(untold.delivery, context));
     remarks_of(text, untold.alert);
-    let opened = moment(untold.alert.alert_data.timestamp, story.zone);
-    text.line(Line::new().text("🕒 ").text(opened));
+    let opened = moment(untold.alert.alert_data.timestamp, context.zone);
+    text.line(LineBuilder::new().text("🕒 ").text(opened));
     text.gap();
-    result(text, closed, story.received_at());
-    story.alert.into_iter().for_each(|alert| remarks_of(text, alert));
+    result(text, closed, context.received_at());
+    context.alert.into_iter().for_each(|alert| remarks_of(text, alert));
     let replaced = match &untold.delivery.facts {
-        Facts::Replacement { replaced, .. } => Some(replaced.number),
+        MessageFacts::Replacement { replaced, .. } => Some(replaced.number),
         _ => None,
     };
-    also_ended(text, story.delivery, replaced);
-    story.time(text, story.happened_at());
+    also_ended(text, context.delivery, replaced);
+    context.time(text, context.happened_at());
 }
 
 /// Entry, targets, stop, and what is risked for what.
-fn levels(text: &mut Text, side: Side, alert: &Alert, style: &Style) {
+fn levels(text: &mut TextBuilder, side: Side, alert: &Alert, style: &PriceStyle) {
     let data = &alert.alert_data;
     let entry = data.price;
-    text.line(Line::new().text("📍 Entry  ").code(style.price(entry)));
+    text.line(LineBuilder::new().text("📍 Entry  ").code(style.price(entry)));
     if let Some(target) = data.take_profit_price {
         text.line(level("🎯 Target  ", side, entry, target, style));
     }
@@ -207,36 +230,38 @@ fn levels(text: &mut Text, side: Side, alert: &Alert, style: &Style) {
         text.line(level(&format!("🎯 Target {number}  "), side, entry, *target, style));
     }
     if further.len() > TARGETS_MAX {
-        text.line(Line::new().text(format!("… and {} further targets", further.len() - TARGETS_MAX)));
+        text.line(LineBuilder::new().text(format!("… and {} further targets", further.len() - TARGETS_MAX)));
     }
     if let Some(stop) = data.stop_loss_price {
         text.line(level("🛑 Stop  ", side, entry, stop, style));
         let reward = data.take_profit_price.and_then(|target| reward(side, entry, target, stop));
         if let Some(reward) = reward {
-            text.line(Line::new().text(format!("⚖️ Risk : reward  1 : {reward}")));
+            text.line(LineBuilder::new().text(format!("⚖️ Risk : reward  1 : {reward}")));
         }
     }
 }
 
-fn level(label: &str, side: Side, entry: Price, level: Price, style: &Style) -> Line {
+fn level(label: &str, side: Side, entry: Price, level: Price, style: &PriceStyle) -> LineBuilder {
     let distance = distance(side, entry, level).map(|d| format!("  {}", percent(d)));
-    Line::new().text(label).code(style.price(level)).maybe(distance)
+    LineBuilder::new().text(label).code(style.price(level)).maybe(distance)
 }
 
 /// From where to where, what it came to, how long it took.
-fn result(text: &mut Text, ended: &EndedTrade, ended_at: Time) {
-    let style = Style::of_end(ended);
+fn result(text: &mut TextBuilder, ended: &EndedTrade, ended_at: Time) {
+    let style = PriceStyle::of_end(ended);
     let (from, to) = (style.price(ended.entry_price), style.price(ended.exit_price));
-    text.line(Line::new().code(from).text(" → ").code(to));
+    text.line(LineBuilder::new().code(from).text(" → ").code(to));
     let amount = format!("  ({})", style.result(ended.pnl_amount, is_per_unit(ended)));
-    text.line(Line::new().text("P&L  ").bold(percent(ended.pnl_percentage.get())).text(amount));
-    text.line(Line::new().text(format!("Held  {}", span(ended_at.since(ended.opened_at)))));
+    text.line(LineBuilder::new().text("P&L  ").bold(percent(ended.pnl_percentage.get())).text(amount));
+    text.line(LineBuilder::new().text(format!("Held  {}", span(ended_at.since(ended.opened_at)))));
     match inference(ended) {
         Some(ExitInference::AtALoss) => {
-            text.line(Line::new().text("ℹ️ The alert said take profit, but this is a loss: it counts as a stop loss"));
+            text.line(
+                LineBuilder::new().text("ℹ️ The alert said take profit, but this is a loss: it counts as a stop loss"),
+            );
         }
         Some(ExitInference::AtLevel) => {
-            text.line(Line::new().text("ℹ️ The alert named no price: this is the trade's own level"));
+            text.line(LineBuilder::new().text("ℹ️ The alert named no price: this is the trade's own level"));
         }
         Some(ExitInference::BySign) | None => {}
     }

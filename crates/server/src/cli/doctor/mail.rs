@@ -5,49 +5,49 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpStream;
 use url::Url;
 
-use super::Finding;
+use super::DoctorFinding;
 use super::server::PATIENCE;
 use crate::channel::Channel as _;
-use crate::channel::email::Email;
+use crate::channel::email::EmailChannel;
 use crate::clock::SystemClock;
 use crate::settings::{EmailSettings, Settings};
 
 const CHECK: &str =
     "check host and port in email.smtp_url, and the firewall: many providers block port 25; 587 is the usual one";
 
-pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
+pub(super) async fn look(settings: &Settings) -> Vec<DoctorFinding> {
     let Some(url) = &settings.email.smtp_url else { return Vec::new() };
     // What is read from the configuration is a URL with a host.
     let Ok(url) = Url::parse(url.expose_secret()) else { return Vec::new() };
     let Some(host) = url.host_str() else { return Vec::new() };
     let tls = url.scheme() == "smtps";
     let port = url.port().unwrap_or(if tls { 465 } else { 587 });
-    match tokio::time::timeout(PATIENCE, greeting(host, port, tls)).await {
+    match tokio::time::timeout(PATIENCE, read_greeting(host, port, tls)).await {
         Ok(Ok(())) => {
-            let answers = Finding::good(format!("The mail server {host}:{port} answers"));
-            vec![answers, taking(&settings.email).await]
+            let answers = DoctorFinding::good(format!("The mail server {host}:{port} answers"));
+            vec![answers, check_taking(&settings.email).await]
         }
-        Ok(Err(why)) => vec![Finding::bad(format!("The mail server {host}:{port} {why}"), CHECK)],
-        Err(_) => vec![Finding::bad(format!("The mail server {host}:{port} does not answer"), CHECK)],
+        Ok(Err(why)) => vec![DoctorFinding::bad(format!("The mail server {host}:{port} {why}"), CHECK)],
+        Err(_) => vec![DoctorFinding::bad(format!("The mail server {host}:{port} does not answer"), CHECK)],
     }
 }
 
 /// Goes as far as a mail does before its recipient: encryption, log-in, sender.
-async fn taking(settings: &EmailSettings) -> Finding {
-    let email = match Email::new(settings, None, SystemClock::new()) {
+async fn check_taking(settings: &EmailSettings) -> DoctorFinding {
+    let email = match EmailChannel::new(settings, None, SystemClock::new()) {
         Ok(email) => email,
-        Err(error) => return Finding::bad(format!("No mail can be sent: {error}"), "set what is missing"),
+        Err(error) => return DoctorFinding::bad(format!("No mail can be sent: {error}"), "set what is missing"),
     };
     let fix = "check name and password in email.smtp_url, and whether the address in email.from is one of theirs";
     match tokio::time::timeout(PATIENCE, email.check()).await {
-        Ok(Ok(())) => Finding::good("It lets us in, and takes mail from our sender"),
-        Ok(Err(why)) => Finding::bad(format!("It does not take our mail: {why}"), fix),
-        Err(_) => Finding::bad("It does not answer when we log in", fix),
+        Ok(Ok(())) => DoctorFinding::good("It lets us in, and takes mail from our sender"),
+        Ok(Err(why)) => DoctorFinding::bad(format!("It does not take our mail: {why}"), fix),
+        Err(_) => DoctorFinding::bad("It does not answer when we log in", fix),
     }
 }
 
 /// Connects and hears what it greets with. Where TLS comes first, that it can be connected to must do.
-async fn greeting(host: &str, port: u16, tls: bool) -> Result<(), String> {
+async fn read_greeting(host: &str, port: u16, tls: bool) -> Result<(), String> {
     let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await;
     let stream = stream.map_err(|error| format!("cannot be reached: {error}"))?;
     if tls {

@@ -5,11 +5,11 @@
 //! it), `data` (folder and store), `office` (tokens and payments), `telegram` (bots, operators' chats, the clock),
 //! `mail`, `machine`.
 
+mod administration;
 mod data;
 mod machine;
 mod mail;
 mod network;
-mod office;
 mod readings;
 mod server;
 mod settings;
@@ -21,64 +21,64 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::terminal::{self, Mark};
+use super::terminal::{self, FindingMark};
 use crate::clock::SystemClock;
-use crate::config::{Sources, examine};
+use crate::settings::loading::{SettingSources, examine};
 
 /// One thing that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    mark: Mark,
+pub(super) struct DoctorFinding {
+    mark: FindingMark,
     what: String,
     /// What to do; none where nothing is wrong.
     fix: Option<String>,
 }
 
-impl Finding {
+impl DoctorFinding {
     fn good(what: impl Into<String>) -> Self {
-        Self { mark: Mark::Good, what: what.into(), fix: None }
+        Self { mark: FindingMark::Good, what: what.into(), fix: None }
     }
 
     /// It works, and could be better or break.
     fn attention(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { mark: Mark::Attention, what: what.into(), fix: Some(fix.into()) }
+        Self { mark: FindingMark::Attention, what: what.into(), fix: Some(fix.into()) }
     }
 
     /// Alerts would not come in, or would not be sent.
     fn bad(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { mark: Mark::Bad, what: what.into(), fix: Some(fix.into()) }
+        Self { mark: FindingMark::Bad, what: what.into(), fix: Some(fix.into()) }
     }
 }
 
-impl Finding {
+impl DoctorFinding {
     /// Prints it by itself.
     pub(super) fn print(&self) {
-        terminal::finding(self.mark, &self.what, self.fix.as_deref());
+        terminal::print_finding(self.mark, &self.what, self.fix.as_deref());
     }
 }
 
 /// Something is broken; what it is has been told.
 #[derive(Debug)]
-pub(super) struct Unwell;
+pub(super) struct DoctorFailure;
 
-impl fmt::Display for Unwell {
+impl fmt::Display for DoctorFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("something is broken")
     }
 }
 
-impl std::error::Error for Unwell {}
+impl std::error::Error for DoctorFailure {}
 
 /// Looks at everything, and prints what it finds as it goes.
-pub(super) async fn run(sources: &Sources, json: bool) -> anyhow::Result<()> {
+pub(super) async fn run(sources: &SettingSources, json: bool) -> anyhow::Result<()> {
     let examined = examine(sources);
     let settings = &examined.loaded.settings;
-    let mut report = Report::new(json);
+    let mut report = DoctorReport::new(json);
     report.add("Configuration", settings::look(&examined));
     let server = server::ask(settings).await;
     report.add("Network", network::look(settings, &server).await);
     report.add("Data", data::look(settings, &server).await);
-    report.add("API and payments", office::look(settings, &*SystemClock::new()).await);
+    report.add("API and payments", administration::look(settings, &*SystemClock::new()).await);
     report.add("Telegram", telegram::look(settings, &*SystemClock::new()).await);
     report.add("E-mail", mail::look(settings).await);
     report.add("Machine", machine::look());
@@ -87,12 +87,12 @@ pub(super) async fn run(sources: &Sources, json: bool) -> anyhow::Result<()> {
 
 /// What was found so far.
 #[derive(Debug)]
-struct Report {
+struct DoctorReport {
     json: bool,
-    groups: Vec<(&'static str, Vec<Finding>)>,
+    groups: Vec<(&'static str, Vec<DoctorFinding>)>,
 }
 
-impl Report {
+impl DoctorReport {
     fn new(json: bool) -> Self {
         if !json {
             terminal::title("doctor");
@@ -100,14 +100,14 @@ impl Report {
         Self { json, groups: Vec::new() }
     }
 
-    fn add(&mut self, group: &'static str, findings: Vec<Finding>) {
+    fn add(&mut self, group: &'static str, findings: Vec<DoctorFinding>) {
         if !self.json && !findings.is_empty() {
             if !self.groups.is_empty() {
                 terminal::line("");
             }
             terminal::group(group);
             for finding in &findings {
-                terminal::finding(finding.mark, &finding.what, finding.fix.as_deref());
+                terminal::print_finding(finding.mark, &finding.what, finding.fix.as_deref());
             }
         }
         if !findings.is_empty() {
@@ -115,51 +115,57 @@ impl Report {
         }
     }
 
-    fn count(&self, mark: Mark) -> usize {
+    fn count(&self, mark: FindingMark) -> usize {
         self.groups.iter().flat_map(|(_, findings)| findings).filter(|finding| finding.mark == mark).count()
     }
 
     fn end(self) -> anyhow::Result<()> {
-        let (bad, attention) = (self.count(Mark::Bad), self.count(Mark::Attention));
+        let (bad, attention) = (self.count(FindingMark::Bad), self.count(FindingMark::Attention));
         if self.json {
             terminal::line(serde_json::to_string_pretty(&self.document())?);
         } else {
             match (bad, attention) {
-                (0, 0) => terminal::verdict(Mark::Good, "Everything is well."),
-                (0, n) => terminal::verdict(Mark::Good, format_args!("Nothing is broken; {n} to look at (▲).")),
-                (bad, 0) => terminal::verdict(Mark::Bad, format_args!("{bad} broken (✖).")),
-                (bad, n) => terminal::verdict(Mark::Bad, format_args!("{bad} broken (✖), and {n} to look at (▲).")),
+                (0, 0) => terminal::verdict(FindingMark::Good, "Everything is well."),
+                (0, n) => terminal::verdict(FindingMark::Good, format_args!("Nothing is broken; {n} to look at (▲).")),
+                (bad, 0) => terminal::verdict(FindingMark::Bad, format_args!("{bad} broken (✖).")),
+                (bad, n) => {
+                    terminal::verdict(FindingMark::Bad, format_args!("{bad} broken (✖), and {n} to look at (▲)."))
+                }
             }
         }
-        if bad == 0 { Ok(()) } else { Err(Unwell.into()) }
+        if bad == 0 { Ok(()) } else { Err(DoctorFailure.into()) }
     }
 
-    fn document(&self) -> Document {
-        let finding = |group: &'static str, finding: &Finding| Entry {
+    fn document(&self) -> ReportDocument {
+        let finding = |group: &'static str, finding: &DoctorFinding| ReportEntry {
             group,
             mark: match finding.mark {
-                Mark::Good => "good",
-                Mark::Attention => "attention",
-                Mark::Bad => "bad",
+                FindingMark::Good => "good",
+                FindingMark::Attention => "attention",
+                FindingMark::Bad => "bad",
             },
             what: finding.what.clone(),
             fix: finding.fix.clone(),
         };
         let entries = self.groups.iter().flat_map(|(group, all)| all.iter().map(|one| finding(group, one)));
-        Document { version: env!("CARGO_PKG_VERSION"), ok: self.count(Mark::Bad) == 0, findings: entries.collect() }
+        ReportDocument {
+            version: env!("CARGO_PKG_VERSION"),
+            ok: self.count(FindingMark::Bad) == 0,
+            findings: entries.collect(),
+        }
     }
 }
 
 /// The report for programs.
 #[derive(Debug, Serialize)]
-struct Document {
+struct ReportDocument {
     version: &'static str,
     ok: bool,
-    findings: Vec<Entry>,
+    findings: Vec<ReportEntry>,
 }
 
 #[derive(Debug, Serialize)]
-struct Entry {
+struct ReportEntry {
     group: &'static str,
     mark: &'static str,
     what: String,

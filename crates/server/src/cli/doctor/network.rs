@@ -6,15 +6,15 @@ use std::net::IpAddr;
 use serde_json::Value;
 use url::{Host, Url};
 
-use super::Finding;
-use super::server::{self, Server};
+use super::DoctorFinding;
+use super::server::{self, PortOwner};
 use crate::settings::Settings;
 
-pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
-    let mut findings = vec![listening(settings, server)];
+pub(super) async fn look(settings: &Settings, server: &PortOwner) -> Vec<DoctorFinding> {
+    let mut findings = vec![check_listening(settings, server)];
     findings.extend(troubles(server));
     match &settings.public_url {
-        None => findings.push(Finding::attention(
+        None => findings.push(DoctorFinding::attention(
             "public_url is not set: nobody can tell whether TradingView reaches this server",
             "set it to the address that TradingView posts to, https://alerts.example.com say. TradingView posts to \
              ports 80 and 443 only, and not to IPv6 addresses",
@@ -22,31 +22,31 @@ pub(super) async fn look(settings: &Settings, server: &Server) -> Vec<Finding> {
         Some(url) => {
             let wrong = unreachable_by_tradingview(url);
             if wrong.is_empty() {
-                findings.push(reached(url, server).await);
+                findings.push(check_reached(url, server).await);
             }
             findings.extend(wrong);
-            findings.push(encrypted(url));
+            findings.push(check_encrypted(url));
         }
     }
     findings
 }
 
-fn listening(settings: &Settings, server: &Server) -> Finding {
+fn check_listening(settings: &Settings, server: &PortOwner) -> DoctorFinding {
     let listen = settings.listen;
     let another = "stop it, or choose another address with listen (or --listen)";
     match server {
-        Server::Free => Finding::good(format!("{listen} is free to listen on")),
-        Server::Ready(_) => Finding::good(format!("An alertcast is running on {listen}, and is ready")),
-        Server::NotReady(detail) => Finding::bad(
+        PortOwner::Free => DoctorFinding::good(format!("{listen} is free to listen on")),
+        PortOwner::Ready(_) => DoctorFinding::good(format!("An alertcast is running on {listen}, and is ready")),
+        PortOwner::NotReady(detail) => DoctorFinding::bad(
             format!("An alertcast is running on {listen}, but is not ready: {detail}"),
             "look into its log; what follows about the store may say more",
         ),
-        Server::Stranger => Finding::bad(format!("Another program listens on {listen}"), another),
-        Server::Refused { denied: true, error } => Finding::bad(
+        PortOwner::Stranger => DoctorFinding::bad(format!("Another program listens on {listen}"), another),
+        PortOwner::Refused { denied: true, error } => DoctorFinding::bad(
             format!("{listen} may not be listened on: {error}"),
             "ports below 1024 are for root: listen on 127.0.0.1:8080 and put a proxy with TLS before it",
         ),
-        Server::Refused { error, .. } => Finding::bad(
+        PortOwner::Refused { error, .. } => DoctorFinding::bad(
             format!("{listen} cannot be listened on: {error}"),
             "the address must be one of this machine's; 127.0.0.1:8080, or 0.0.0.0:8080 for every interface",
         ),
@@ -54,20 +54,20 @@ fn listening(settings: &Settings, server: &Server) -> Finding {
 }
 
 /// What the running alertcast says of itself.
-fn troubles(server: &Server) -> Vec<Finding> {
-    let Server::Ready(troubles) = server else { return Vec::new() };
+fn troubles(server: &PortOwner) -> Vec<DoctorFinding> {
+    let PortOwner::Ready(troubles) = server else { return Vec::new() };
     let finding = |text: &String| {
-        Finding::attention(format!("The running alertcast says: {text}"), "its log and /readyz say more about it")
+        DoctorFinding::attention(format!("The running alertcast says: {text}"), "its log and /readyz say more about it")
     };
     troubles.iter().map(finding).collect()
 }
 
 /// What TradingView would not post to, whatever stands behind it.
-fn unreachable_by_tradingview(url: &Url) -> Vec<Finding> {
+fn unreachable_by_tradingview(url: &Url) -> Vec<DoctorFinding> {
     let mut findings = Vec::new();
     let port = url.port_or_known_default().unwrap_or_default();
     if !matches!(port, 80 | 443) {
-        findings.push(Finding::bad(
+        findings.push(DoctorFinding::bad(
             format!("public_url names port {port}, and TradingView posts to ports 80 and 443 only"),
             "put a proxy on port 443 before alertcast, and take the port out of public_url",
         ));
@@ -79,7 +79,7 @@ fn unreachable_by_tradingview(url: &Url) -> Vec<Finding> {
         None => false,
     };
     if inward {
-        findings.push(Finding::bad(
+        findings.push(DoctorFinding::bad(
             format!(
                 "public_url names {}, which only this machine or network knows",
                 url.host_str().unwrap_or_default()
@@ -87,7 +87,7 @@ fn unreachable_by_tradingview(url: &Url) -> Vec<Finding> {
             "name the address by which the Internet reaches this server",
         ));
     } else if matches!(url.host(), Some(Host::Ipv6(_))) {
-        findings.push(Finding::bad(
+        findings.push(DoctorFinding::bad(
             "public_url names an IPv6 address, which TradingView does not post to",
             "name an IPv4 address, or a domain that has one",
         ));
@@ -95,18 +95,18 @@ fn unreachable_by_tradingview(url: &Url) -> Vec<Finding> {
     findings
 }
 
-fn encrypted(url: &Url) -> Finding {
+fn check_encrypted(url: &Url) -> DoctorFinding {
     if url.scheme() == "https" {
-        return Finding::good("public_url is https: the webhook's secret travels encrypted");
+        return DoctorFinding::good("public_url is https: the webhook's secret travels encrypted");
     }
-    Finding::attention(
+    DoctorFinding::attention(
         "public_url is http: the secret in the webhook's address can be read on the way",
         "let the proxy before alertcast speak TLS (Caddy does so by itself), and write https in public_url",
     )
 }
 
 /// Whether the public address leads here; it is asked from here, which is not quite from outside.
-async fn reached(url: &Url, server: &Server) -> Finding {
+async fn check_reached(url: &Url, server: &PortOwner) -> DoctorFinding {
     let shown = url.as_str().trim_end_matches('/');
     let page = format!("{shown}/healthz");
     let asked = match server::client() {
@@ -118,14 +118,14 @@ async fn reached(url: &Url, server: &Server) -> Finding {
             let status = answer.status();
             let page: Value = answer.json().await.unwrap_or(Value::Null);
             if status.is_success() && server::is_alive(&page) {
-                Finding::good(format!("{shown} leads to a running alertcast"))
+                DoctorFinding::good(format!("{shown} leads to a running alertcast"))
             } else if server.runs() {
-                Finding::bad(
+                DoctorFinding::bad(
                     format!("{shown} answers, but it is not alertcast that does ({status})"),
                     "let the proxy there pass /webhook/ and /healthz on to where alertcast listens",
                 )
             } else {
-                Finding::attention(
+                DoctorFinding::attention(
                     format!(
                         "{shown} answers {status}; alertcast does not run, so it cannot be told whether it leads here"
                     ),
@@ -135,7 +135,7 @@ async fn reached(url: &Url, server: &Server) -> Finding {
         }
         Err(error) => {
             let why = error_text(&error.without_url());
-            Finding::attention(
+            DoctorFinding::attention(
                 format!("{shown} cannot be reached from here: {why}"),
                 "check the name, the firewall and the certificate; from inside some networks the public address \
                  cannot be reached though it works from outside",
@@ -156,7 +156,7 @@ fn error_text(error: &reqwest::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Mark;
+    use super::super::FindingMark;
     use super::*;
 
     #[test]
@@ -175,7 +175,7 @@ mod tests {
         for (url, count) in table {
             assert_eq!(wrong(url), count, "{url}");
         }
-        assert_eq!(encrypted(&"http://a.example".parse().unwrap()).mark, Mark::Attention);
-        assert_eq!(encrypted(&"https://a.example".parse().unwrap()).mark, Mark::Good);
+        assert_eq!(check_encrypted(&"http://a.example".parse().unwrap()).mark, FindingMark::Attention);
+        assert_eq!(check_encrypted(&"https://a.example".parse().unwrap()).mark, FindingMark::Good);
     }
 }

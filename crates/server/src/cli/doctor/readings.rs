@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert::intent::Intent;
-use alertcast_core::alert::payload::{Otherwise, read_otherwise};
+use alertcast_core::alert::payload::{ChangedReading, read_otherwise};
 use alertcast_core::store::{Collection, StoreError, read};
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 
-use super::super::store::Beside;
-use super::super::terminal::counted;
-use super::Finding;
+use super::super::store::ReadOnlyStore;
+use super::super::terminal::count_noun;
+use super::DoctorFinding;
 
 /// How far back alerts are looked at.
 const DAYS: i64 = 30;
@@ -24,7 +24,7 @@ const NAMED_MAX: usize = 10;
 
 /// What would be read otherwise, and how much was looked at.
 #[derive(Debug, Default)]
-struct Changed {
+struct ChangedReadings {
     looked_at: usize,
     all: bool,
     count: usize,
@@ -33,18 +33,18 @@ struct Changed {
 }
 
 /// Tells of alerts of the last days that would be read otherwise. None where there are none.
-pub(super) async fn look(store: &Beside, now: Time) -> Option<Finding> {
-    match changed(store, now).await {
-        Ok(changed) => changed.finding(),
-        Err(error) => Some(Finding::attention(
+pub(super) async fn look(store: &ReadOnlyStore, now: Time) -> Option<DoctorFinding> {
+    match list_changed(store, now).await {
+        Ok(changed) => changed.to_finding(),
+        Err(error) => Some(DoctorFinding::attention(
             format!("The alerts of the last {DAYS} days cannot be read: {error}"),
             "mend that, then run `alertcast doctor` again: it tells which of them would be read otherwise now",
         )),
     }
 }
 
-async fn changed(store: &Beside, now: Time) -> Result<Changed, StoreError> {
-    let mut changed = Changed::default();
+async fn list_changed(store: &ReadOnlyStore, now: Time) -> Result<ChangedReadings, StoreError> {
+    let mut changed = ChangedReadings::default();
     let since = now.millis() / 1_000 - DAYS * 86_400;
     let mut after = first_of(u32::try_from(since).unwrap_or_default());
     while changed.looked_at < LOOKED_AT_MAX {
@@ -70,7 +70,7 @@ fn first_of(seconds: u32) -> ObjectId {
     ObjectId::from_bytes(bytes)
 }
 
-impl Changed {
+impl ChangedReadings {
     fn add(&mut self, alert: &Alert) {
         let Some(otherwise) = read_otherwise(alert) else { return };
         self.count += 1;
@@ -79,11 +79,11 @@ impl Changed {
         }
     }
 
-    fn finding(self) -> Option<Finding> {
+    fn to_finding(self) -> Option<DoctorFinding> {
         if self.count == 0 {
             return None;
         }
-        let alerts = counted(self.count, "alert", "alerts");
+        let alerts = count_noun(self.count, "alert", "alerts");
         let mut what =
             format!("{alerts} of the last {DAYS} days would be read otherwise now: {}", self.named.join("; "));
         let more = self.count - self.named.len();
@@ -93,7 +93,7 @@ impl Changed {
         if !self.all {
             let _ = write!(what, " (of the first {} of those days)", self.looked_at);
         }
-        Some(Finding::attention(
+        Some(DoctorFinding::attention(
             what,
             "see whether the trades that came of them are as they should be: one that was opened by mistake, or never \
              closed, is closed by hand in the console or with `POST /api/v1/trades/ID/close`",
@@ -102,7 +102,7 @@ impl Changed {
 }
 
 /// Its id, its symbol, what was made of it and what would be.
-fn line(alert: &Alert, Otherwise { then, now }: Otherwise) -> String {
+fn line(alert: &Alert, ChangedReading { then, now }: ChangedReading) -> String {
     let told = |intent: Option<Intent>| intent.map_or_else(|| "refused".to_owned(), |intent| intent.to_string());
     format!("{} {} {} → {}", alert.id, alert.alert_data.symbol, told(then), told(now))
 }
@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn what_is_told_is_bounded_and_says_so() {
-        assert_eq!(Changed { looked_at: 5, all: true, ..Changed::default() }.finding(), None);
+        assert_eq!(ChangedReadings { looked_at: 5, all: true, ..ChangedReadings::default() }.to_finding(), None);
         let named: Vec<String> = (0..NAMED_MAX).map(|n| format!("{n} BTCUSDT BUY → target 1")).collect();
-        let told = Changed { looked_at: LOOKED_AT_MAX, all: false, count: 12, named }.finding().unwrap();
+        let told = ChangedReadings { looked_at: LOOKED_AT_MAX, all: false, count: 12, named }.to_finding().unwrap();
         assert!(told.what.starts_with("12 alerts of the last 30 days would be read otherwise now: 0 BTCUSDT BUY"));
         assert!(told.what.ends_with("; and 2 more (of the first 100000 of those days)"), "{}", told.what);
     }

@@ -14,7 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Who has the port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Server {
+pub(super) enum PortOwner {
     /// Nobody: it can be listened on.
     Free,
     /// An alertcast that runs and takes alerts in, with what does not work as it should all the same.
@@ -27,7 +27,7 @@ pub(super) enum Server {
     Refused { denied: bool, error: String },
 }
 
-impl Server {
+impl PortOwner {
     /// Whether an alertcast runs there.
     pub(super) const fn runs(&self) -> bool {
         matches!(self, Self::Ready(_) | Self::NotReady(_))
@@ -35,26 +35,28 @@ impl Server {
 }
 
 /// Tries the port, and asks whoever has it.
-pub(super) async fn ask(settings: &Settings) -> Server {
+pub(super) async fn ask(settings: &Settings) -> PortOwner {
     match TcpListener::bind(settings.listen).await {
-        Ok(_) => Server::Free,
+        Ok(_) => PortOwner::Free,
         Err(error) if error.kind() == ErrorKind::AddrInUse => who(settings.listen).await,
-        Err(error) => Server::Refused { denied: error.kind() == ErrorKind::PermissionDenied, error: error.to_string() },
+        Err(error) => {
+            PortOwner::Refused { denied: error.kind() == ErrorKind::PermissionDenied, error: error.to_string() }
+        }
     }
 }
 
-async fn who(listen: SocketAddr) -> Server {
+async fn who(listen: SocketAddr) -> PortOwner {
     let address = SocketAddr::new(reached_at(listen.ip()), listen.port());
-    let Some((200, alive)) = get(&format!("http://{address}/healthz")).await else { return Server::Stranger };
+    let Some((200, alive)) = get(&format!("http://{address}/healthz")).await else { return PortOwner::Stranger };
     if !is_alive(&alive) {
-        return Server::Stranger;
+        return PortOwner::Stranger;
     }
     match get(&format!("http://{address}/readyz")).await {
-        Some((200, page)) => Server::Ready(troubles(&page)),
+        Some((200, page)) => PortOwner::Ready(troubles(&page)),
         Some((_, page)) => {
-            Server::NotReady(page["detail"].as_str().unwrap_or("it does not say what is wrong").to_owned())
+            PortOwner::NotReady(page["detail"].as_str().unwrap_or("it does not say what is wrong").to_owned())
         }
-        None => Server::NotReady("it does not answer".to_owned()),
+        None => PortOwner::NotReady("it does not answer".to_owned()),
     }
 }
 

@@ -5,22 +5,22 @@ use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::super::terminal::counted;
-use super::Finding;
-use crate::config::Examined;
+use super::super::terminal::count_noun;
+use super::DoctorFinding;
 use crate::settings::Settings;
+use crate::settings::loading::ExaminedSettings;
 
 /// A secret of fewer bits could be guessed by somebody who tries for long.
 const BITS_MIN: f64 = 64.0;
 /// Words that stand in examples.
 const PLACEHOLDERS: [&str; 6] = ["changeme", "example", "password", "secret", "webhook", "alertcast"];
 
-pub(super) fn look(examined: &Examined) -> Vec<Finding> {
+pub(super) fn look(examined: &ExaminedSettings) -> Vec<DoctorFinding> {
     let loaded = &examined.loaded;
-    let mut findings: Vec<Finding> =
-        examined.problems.iter().map(|problem| Finding::bad(problem.to_string(), problem.fix.clone())).collect();
+    let mut findings: Vec<DoctorFinding> =
+        examined.problems.iter().map(|problem| DoctorFinding::bad(problem.to_string(), problem.fix.clone())).collect();
     if findings.is_empty() {
-        findings.push(Finding::good(match &loaded.file {
+        findings.push(DoctorFinding::good(match &loaded.file {
             Some(file) => format!("{} and the environment are read, without a mistake", file.display()),
             None => "The environment is read, without a mistake; there is no alertcast.toml here".to_owned(),
         }));
@@ -28,7 +28,7 @@ pub(super) fn look(examined: &Examined) -> Vec<Finding> {
     findings.extend(examined.secret_files.iter().map(|file| readable_by_others(file)));
     findings.extend(webhook_secrets(&loaded.settings));
     if loaded.settings.redis_url.is_some() {
-        findings.push(Finding::attention(
+        findings.push(DoctorFinding::attention(
             "redis_url is set, but the embedded store has no use for Redis",
             "remove it, or leave it for a later release with MongoDB",
         ));
@@ -37,27 +37,27 @@ pub(super) fn look(examined: &Examined) -> Vec<Finding> {
 }
 
 /// A file with secrets in it is for its owner alone.
-fn readable_by_others(file: &Path) -> Finding {
+fn readable_by_others(file: &Path) -> DoctorFinding {
     let shown = file.display();
     let fix = format!("chmod 600 {shown}");
     match file.metadata().map(|metadata| metadata.permissions().mode()) {
         Ok(mode) if mode & 0o007 != 0 => {
-            Finding::bad(format!("{shown} holds secrets, and every user of this machine may read it"), fix)
+            DoctorFinding::bad(format!("{shown} holds secrets, and every user of this machine may read it"), fix)
         }
         Ok(mode) if mode & 0o070 != 0 => {
-            Finding::attention(format!("{shown} holds secrets, and its whole group may read it"), fix)
+            DoctorFinding::attention(format!("{shown} holds secrets, and its whole group may read it"), fix)
         }
-        Ok(_) => Finding::good(format!("{shown} holds secrets, and only its owner may read it")),
+        Ok(_) => DoctorFinding::good(format!("{shown} holds secrets, and only its owner may read it")),
         Err(error) => {
-            Finding::bad(format!("{shown} cannot be looked at: {error}"), "check the path and its permissions")
+            DoctorFinding::bad(format!("{shown} cannot be looked at: {error}"), "check the path and its permissions")
         }
     }
 }
 
-fn webhook_secrets(settings: &Settings) -> Vec<Finding> {
+fn webhook_secrets(settings: &Settings) -> Vec<DoctorFinding> {
     let secrets = &settings.webhook.secrets;
     if secrets.is_empty() {
-        return vec![Finding::bad(
+        return vec![DoctorFinding::bad(
             "No webhook secret is configured: nobody can post an alert",
             "make one with `openssl rand -hex 24`, and set it as ALERTCAST_WEBHOOK_SECRETS or webhook.secrets",
         )];
@@ -66,16 +66,16 @@ fn webhook_secrets(settings: &Settings) -> Vec<Finding> {
     let mut findings = Vec::new();
     if weak > 0 {
         let which = if secrets.len() == 1 { "The webhook's secret" } else { "One of the webhook's secrets" };
-        findings.push(Finding::attention(
+        findings.push(DoctorFinding::attention(
             format!("{which} could be guessed: it repeats itself, or is made of common words"),
             "add one from `openssl rand -hex 24`, change the address in TradingView, then remove the old one",
         ));
     } else {
-        let all = counted(secrets.len(), "webhook secret", "webhook secrets");
-        findings.push(Finding::good(format!("{all}, long and mixed enough")));
+        let all = count_noun(secrets.len(), "webhook secret", "webhook secrets");
+        findings.push(DoctorFinding::good(format!("{all}, long and mixed enough")));
     }
     if settings.webhook.allowed_addresses.is_empty() && settings.webhook.hmac_key.is_none() {
-        findings.push(Finding::attention(
+        findings.push(DoctorFinding::attention(
             "Whoever learns the webhook's address can post alerts from anywhere",
             "set webhook.check_addresses = true: then only TradingView's own addresses may post (behind a proxy, name \
              it in webhook.trusted_proxies)",

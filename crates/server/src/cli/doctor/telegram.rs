@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Finding;
+use super::DoctorFinding;
 use super::server::PATIENCE;
 use crate::channel::telegram::{client, describe};
 use crate::clock::Clock;
@@ -21,11 +21,11 @@ const CLOCK_BAD: Duration = Duration::from_secs(30);
 /// A clock that is kept by the network is much nearer.
 const CLOCK_ATTENTION: Duration = Duration::from_secs(5);
 
-pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding> {
+pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<DoctorFinding> {
     let telegram = &settings.telegram;
     let mut findings = Vec::new();
     if telegram.tokens.is_empty() {
-        findings.push(Finding::bad(
+        findings.push(DoctorFinding::bad(
             "No bot token is configured: no message can be sent",
             "ask @BotFather in Telegram for a bot (/newbot), and set its token as ALERTCAST_TELEGRAM_TOKENS or \
              telegram.tokens",
@@ -50,7 +50,9 @@ pub(super) async fn look(settings: &Settings, clock: &dyn Clock) -> Vec<Finding>
 }
 
 /// Asks Telegram about each bot by itself.
-pub(in crate::cli) fn bots(telegram: &TelegramSettings) -> Vec<impl Future<Output = Finding> + Send + 'static + use<>> {
+pub(in crate::cli) fn bots(
+    telegram: &TelegramSettings,
+) -> Vec<impl Future<Output = DoctorFinding> + Send + 'static + use<>> {
     let telegram = Arc::new(TelegramSettings { timeout: PATIENCE.min(telegram.timeout), ..telegram.clone() });
     let http = client(&telegram).ok();
     telegram
@@ -67,17 +69,17 @@ pub(in crate::cli) fn bots(telegram: &TelegramSettings) -> Vec<impl Future<Outpu
         .collect()
 }
 
-fn no_client() -> Finding {
-    Finding::bad("No HTTP client can be made", "check the certificates of this machine")
+fn no_client() -> DoctorFinding {
+    DoctorFinding::bad("No HTTP client can be made", "check the certificates of this machine")
 }
 
 /// What the Bot API said, and when by its clock.
-struct Asked {
-    said: Said,
+struct BotReply {
+    said: BotStatement,
     date: Option<Time>,
 }
 
-enum Said {
+enum BotStatement {
     Yes(Value),
     /// `moved`: the id that a group has now.
     No {
@@ -89,7 +91,7 @@ enum Said {
 }
 
 #[derive(Debug, Deserialize)]
-struct Envelope {
+struct ReplyEnvelope {
     ok: bool,
     #[serde(default)]
     result: Value,
@@ -101,9 +103,15 @@ struct Envelope {
     parameters: Value,
 }
 
-async fn ask(http: &Client, settings: &TelegramSettings, token: &SecretString, method: &str, params: &Value) -> Asked {
+async fn ask(
+    http: &Client,
+    settings: &TelegramSettings,
+    token: &SecretString,
+    method: &str,
+    params: &Value,
+) -> BotReply {
     let base = settings.api_url.as_str().trim_end_matches('/');
-    let nothing = |why: String| Asked { said: Said::Nothing(why), date: None };
+    let nothing = |why: String| BotReply { said: BotStatement::Nothing(why), date: None };
     let Ok(url) = Url::parse(&format!("{base}/bot{}/{method}", token.expose_secret())) else {
         return nothing("telegram.api_url and the token make no address".to_owned());
     };
@@ -116,47 +124,48 @@ async fn ask(http: &Client, settings: &TelegramSettings, token: &SecretString, m
     let date = answer.headers().get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
     let date = date.and_then(|date| date.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
     let date = date.map(|since| Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)));
-    let said = match answer.json::<Envelope>().await {
-        Ok(envelope) if envelope.ok => Said::Yes(envelope.result),
-        Ok(envelope) => Said::No {
+    let said = match answer.json::<ReplyEnvelope>().await {
+        Ok(envelope) if envelope.ok => BotStatement::Yes(envelope.result),
+        Ok(envelope) => BotStatement::No {
             code: envelope.error_code.unwrap_or(status),
             description: envelope.description.unwrap_or_default(),
             moved: envelope.parameters["migrate_to_chat_id"].as_i64(),
         },
-        Err(_) => Said::Nothing(format!("an answer {status} that is not the Bot API's")),
+        Err(_) => BotStatement::Nothing(format!("an answer {status} that is not the Bot API's")),
     };
-    Asked { said, date }
+    BotReply { said, date }
 }
 
-fn bot(token: &SecretString, said: Said) -> Finding {
+fn bot(token: &SecretString, said: BotStatement) -> DoctorFinding {
     let id = bot_id(token).unwrap_or_default();
     match said {
-        Said::Yes(me) => {
+        BotStatement::Yes(me) => {
             let name = me["username"].as_str().unwrap_or("without a name");
-            Finding::good(format!("Bot {id} is @{name}"))
+            DoctorFinding::good(format!("Bot {id} is @{name}"))
         }
-        Said::No { code: 401 | 404, .. } => Finding::bad(
+        BotStatement::No { code: 401 | 404, .. } => DoctorFinding::bad(
             format!("Telegram does not know the token of bot {id}"),
             "write to @BotFather: /mybots, choose the bot, API Token; then set the whole token. After a /revoke only \
              the new one is valid",
         ),
-        Said::No { code: 429, .. } => Finding::attention(
+        BotStatement::No { code: 429, .. } => DoctorFinding::attention(
             format!("Telegram asks bot {id} to wait"),
             "run `alertcast doctor` again in a minute; a running server is not harmed",
         ),
-        Said::No { description, .. } => {
-            Finding::bad(format!("Telegram refuses bot {id}: {description}"), "ask @BotFather about the bot: /mybots")
-        }
-        Said::Nothing(why) => Finding::bad(
+        BotStatement::No { description, .. } => DoctorFinding::bad(
+            format!("Telegram refuses bot {id}: {description}"),
+            "ask @BotFather about the bot: /mybots",
+        ),
+        BotStatement::Nothing(why) => DoctorFinding::bad(
             format!("Bot {id} could not be asked: {why}"),
             "check this machine's way to the Internet, and telegram.api_url",
         ),
     }
 }
 
-async fn operators(http: &Client, settings: &TelegramSettings, token: &SecretString) -> Vec<Finding> {
+async fn operators(http: &Client, settings: &TelegramSettings, token: &SecretString) -> Vec<DoctorFinding> {
     if settings.operator_chats.is_empty() {
-        return vec![Finding::attention(
+        return vec![DoctorFinding::attention(
             "No operators' chat is configured: nobody hears of refused alerts and other trouble",
             "press Start in your bot, or add it to a group, and set the chat's number as ALERTCAST_OPERATOR_CHATS or \
              telegram.operator_chats",
@@ -170,25 +179,25 @@ async fn operators(http: &Client, settings: &TelegramSettings, token: &SecretStr
     findings
 }
 
-fn operators_chat(chat: &str, said: Said) -> Finding {
+fn operators_chat(chat: &str, said: BotStatement) -> DoctorFinding {
     match said {
-        Said::Yes(found) => {
+        BotStatement::Yes(found) => {
             let kind = found["type"].as_str().unwrap_or("chat");
             let name = found["title"].as_str().map_or_else(String::new, |title| format!(" “{title}”"));
-            Finding::good(format!("The operators' chat {chat} is there: {kind}{name}"))
+            DoctorFinding::good(format!("The operators' chat {chat} is there: {kind}{name}"))
         }
-        Said::No { moved: Some(now), .. } => moved(chat, &moved_to(chat, &now.to_string())),
-        Said::No { code: 400 | 403, description, .. } => Finding::bad(
+        BotStatement::No { moved: Some(now), .. } => moved_finding(chat, &moved_to(chat, &now.to_string())),
+        BotStatement::No { code: 400 | 403, description, .. } => DoctorFinding::bad(
             format!("The operators' chat {chat} is closed to the first bot: {description}"),
             "open the bot in Telegram and press Start, or add it to the group; numbers of groups begin with -, those \
              of supergroups and channels with -100",
         ),
         // That the bot itself is not let in has been told.
-        Said::No { description, .. } => Finding::attention(
+        BotStatement::No { description, .. } => DoctorFinding::attention(
             format!("The operators' chat {chat} could not be looked at: {description}"),
             "mend the first bot's token, then run `alertcast doctor` again",
         ),
-        Said::Nothing(why) => Finding::attention(
+        BotStatement::Nothing(why) => DoctorFinding::attention(
             format!("The operators' chat {chat} could not be looked at: {why}"),
             "mend the way to Telegram, then run `alertcast doctor` again",
         ),
@@ -196,15 +205,15 @@ fn operators_chat(chat: &str, said: Said) -> Finding {
 }
 
 /// A group became a supergroup.
-pub(super) fn moved(chat: &str, now: &str) -> Finding {
-    Finding::attention(
+pub(super) fn moved_finding(chat: &str, now: &str) -> DoctorFinding {
+    DoctorFinding::attention(
         format!("The operators' chat {chat} became a supergroup and is {now} now; messages follow it there"),
         format!("set {now} in the place of {chat}, in ALERTCAST_OPERATOR_CHATS or telegram.operator_chats"),
     )
 }
 
 /// Held against the `Date` of an answer, which is in whole seconds.
-fn time(theirs: Time, ours: Time) -> Finding {
+fn time(theirs: Time, ours: Time) -> DoctorFinding {
     let (ahead, behind) = (ours.since(theirs), theirs.since(ours));
     let off = ahead.max(behind);
     let seconds = off.as_secs();
@@ -216,30 +225,30 @@ fn time(theirs: Time, ours: Time) -> Finding {
         } else {
             "alerts would be refused for lying in the future"
         };
-        return Finding::bad(format!("This machine's clock is {seconds} s {way} Telegram's: {consequence}"), fix);
+        return DoctorFinding::bad(format!("This machine's clock is {seconds} s {way} Telegram's: {consequence}"), fix);
     }
     if off > CLOCK_ATTENTION {
-        return Finding::attention(format!("This machine's clock is {seconds} s {way} Telegram's"), fix);
+        return DoctorFinding::attention(format!("This machine's clock is {seconds} s {way} Telegram's"), fix);
     }
-    Finding::good("This machine's clock agrees with Telegram's")
+    DoctorFinding::good("This machine's clock agrees with Telegram's")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Mark;
+    use super::super::FindingMark;
     use super::*;
 
     #[test]
     fn a_clock_is_judged_by_how_far_it_is_off_either_way() {
         let at = |seconds: i64| Time::from_millis(1_750_000_000_000 + seconds * 1_000);
         let table = [
-            (0, Mark::Good),
-            (4, Mark::Good),
-            (-5, Mark::Good),
-            (6, Mark::Attention),
-            (-30, Mark::Attention),
-            (31, Mark::Bad),
-            (-31, Mark::Bad),
+            (0, FindingMark::Good),
+            (4, FindingMark::Good),
+            (-5, FindingMark::Good),
+            (6, FindingMark::Attention),
+            (-30, FindingMark::Attention),
+            (31, FindingMark::Bad),
+            (-31, FindingMark::Bad),
         ];
         for (seconds, mark) in table {
             assert_eq!(time(at(0), at(seconds)).mark, mark, "{seconds}");

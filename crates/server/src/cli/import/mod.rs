@@ -9,17 +9,19 @@ mod source;
 use std::path::Path;
 
 use alertcast_core::id::IdSource;
-use alertcast_core::store::{Collection, Documents, StoreError, Write};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, StoreError};
 use alertcast_core::time::Time;
 use serde_json::Value;
 
-use self::source::Content;
-use super::failure::Failure;
-use crate::entry::{self, Fields, Known, Naming, Problem, Problems, Reading};
+use self::source::FileContent;
+use super::failure::CommandFailure;
+use crate::document_input::{
+    self, FieldProblem, InputFields, InputProblems, InputReading, KnownDocuments, ReferenceStyle,
+};
 
 /// What an import came to.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Report {
+pub(super) struct ImportReport {
     /// How many documents were made, and how many exist and were left alone, for each collection.
     pub(super) collections: Vec<(Collection, usize, usize)>,
 }
@@ -31,63 +33,64 @@ pub(super) struct Report {
 pub(super) async fn run(
     path: &Path,
     skip_existing: bool,
-    store: &dyn Documents,
+    store: &dyn DocumentStore,
     ids: &dyn IdSource,
     now: Time,
-) -> anyhow::Result<Report> {
+) -> anyhow::Result<ImportReport> {
     let content = source::read(path)?;
-    let known = Known::load(store).await?;
-    let problems = Problems::default();
-    let mut reading = Reading::new(known, &problems, Naming::ByNameToo, ids, now);
+    let known = KnownDocuments::load(store).await?;
+    let problems = InputProblems::default();
+    let mut reading = InputReading::new(known, &problems, ReferenceStyle::ByNameToo, ids, now);
     reading.skip_existing = skip_existing;
     read(&mut reading, content);
     let (writes, report) = finish(reading);
     let problems = problems.into_inner();
     if !problems.is_empty() {
-        return Err(refused(path, &problems).into());
+        return Err(refuse_import(path, &problems).into());
     }
     store.write(writes).await.map_err(not_written)?;
     Ok(report)
 }
 
 /// Reads the lists, those first that others refer to.
-fn read(reading: &mut Reading<'_>, content: Content) {
+fn read(reading: &mut InputReading<'_>, content: FileContent) {
     let problems = reading.problems;
     let lists = source::lists(content, problems);
-    let kinds: [(Vec<(String, Value)>, entry::Reader); 5] = [
-        (lists.configs, entry::config),
-        (lists.plans, entry::plan),
-        (lists.users, entry::user),
-        (lists.subscriptions, entry::subscription),
-        (lists.preferences, entry::preference),
+    let kinds: [(Vec<(String, Value)>, document_input::EntryReader); 5] = [
+        (lists.configs, document_input::config),
+        (lists.plans, document_input::plan),
+        (lists.users, document_input::user),
+        (lists.subscriptions, document_input::subscription),
+        (lists.preferences, document_input::preference),
     ];
     for (entries, read) in kinds {
         for (place, value) in entries {
-            read(reading, Fields::new(place, value, problems));
+            read(reading, InputFields::new(place, value, problems));
         }
     }
 }
 
-fn finish(reading: Reading<'_>) -> (Vec<Write>, Report) {
+fn finish(reading: InputReading<'_>) -> (Vec<DocumentWrite>, ImportReport) {
     let mut collections = Vec::new();
     for collection in Collection::ALL {
-        let is_of = |write: &&Write| matches!(write, Write::Insert { collection: c, .. } if c == collection);
+        let is_of =
+            |write: &&DocumentWrite| matches!(write, DocumentWrite::Insert { collection: c, .. } if c == collection);
         let made = reading.writes.iter().filter(is_of).count();
         let skipped = reading.skipped.iter().filter(|c| *c == collection).count();
         if made + skipped > 0 {
             collections.push((*collection, made, skipped));
         }
     }
-    (reading.writes, Report { collections })
+    (reading.writes, ImportReport { collections })
 }
 
-fn refused(path: &Path, problems: &[Problem]) -> Failure {
+fn refuse_import(path: &Path, problems: &[FieldProblem]) -> CommandFailure {
     let count = match problems.len() {
         1 => "1 mistake".to_owned(),
         n => format!("{n} mistakes"),
     };
     let lines: Vec<String> = problems.iter().map(|problem| format!("\n  {} {}", problem.place, problem.what)).collect();
-    Failure::new(
+    CommandFailure::new(
         format!("{} has {count}; nothing was imported{}", path.display(), lines.concat()),
         "mend these places and run the command again",
     )
@@ -95,7 +98,7 @@ fn refused(path: &Path, problems: &[Problem]) -> Failure {
 
 fn not_written(error: StoreError) -> anyhow::Error {
     match error {
-        StoreError::AlreadyExists { collection, field } => Failure::new(
+        StoreError::AlreadyExists { collection, field } => CommandFailure::new(
             format!("{collection} has a document with the same {field}; nothing was imported"),
             "leave the entry out, or give it another value",
         )

@@ -5,13 +5,13 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde_json::{Map, Value};
 
-use crate::cli::failure::Failure;
-use crate::entry::Problems;
+use crate::cli::failure::CommandFailure;
+use crate::document_input::InputProblems;
 use crate::suggest;
 
 /// The lists of a file, each entry with its place.
 #[derive(Debug, Default)]
-pub(super) struct Lists {
+pub(super) struct ImportLists {
     pub(super) configs: Vec<(String, Value)>,
     pub(super) plans: Vec<(String, Value)>,
     pub(super) users: Vec<(String, Value)>,
@@ -28,9 +28,9 @@ const PREFERENCES: &[&str] = &["preferences", "alertPreferences", "user_alert_pr
 
 /// What stands in a file.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum FileContent {
     /// An object of lists.
-    Lists(Value),
+    ImportLists(Value),
     /// The documents of one collection, each with its place: JSON lines, or one list, as `mongoexport` writes them.
     Of(&'static [&'static str], Vec<(String, Value)>),
 }
@@ -39,7 +39,7 @@ pub(super) enum Content {
 ///
 /// # Errors
 /// The file cannot be read, is neither, or holds documents of which it is not said what they are.
-pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
+pub(super) fn read(path: &Path) -> anyhow::Result<FileContent> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -47,16 +47,16 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
         path.extension().is_some_and(|ending| JSON_ENDINGS.iter().any(|json| ending.eq_ignore_ascii_case(json)));
     if !is_json {
         let table = text.parse::<toml::Table>();
-        return table.map(|table| Content::Lists(from_toml(toml::Value::Table(table)))).map_err(|error| {
+        return table.map(|table| FileContent::ImportLists(from_toml(toml::Value::Table(table)))).map_err(|error| {
             let fix = match text.trim_start().starts_with(['{', '[']) {
                 true => "a file whose name ends in .json or .jsonl is read as JSON, any other as TOML: rename it",
                 false => "mend that place; a file whose name ends in .json is read as JSON, any other as TOML",
             };
-            Failure::new(format!("{shown} is no TOML: {}", error.to_string().trim_end()), fix).into()
+            CommandFailure::new(format!("{shown} is no TOML: {}", error.to_string().trim_end()), fix).into()
         });
     }
     if text.trim().is_empty() {
-        return Ok(Content::Lists(Value::Object(Map::new())));
+        return Ok(FileContent::ImportLists(Value::Object(Map::new())));
     }
     match serde_json::from_str(text) {
         Ok(Value::Array(items)) => {
@@ -66,15 +66,15 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Content> {
         Ok(Value::Object(fields)) if is_document(path, &fields) => {
             documents(path, [("line 1".to_owned(), Value::Object(fields))])
         }
-        Ok(value) => Ok(Content::Lists(value)),
+        Ok(value) => Ok(FileContent::ImportLists(value)),
         Err(error) => match one_by_one(text) {
             Some(Ok(all)) => documents(path, all),
-            Some(Err((line, error))) => Err(Failure::new(
+            Some(Err((line, error))) => Err(CommandFailure::new(
                 format!("{shown} is one JSON document after another, and what begins in line {line} is none: {error}"),
                 "mend that place",
             )
             .into()),
-            None => Err(Failure::new(format!("{shown} is no JSON: {error}"), "mend that place").into()),
+            None => Err(CommandFailure::new(format!("{shown} is no JSON: {error}"), "mend that place").into()),
         },
     }
 }
@@ -112,15 +112,15 @@ fn one_by_one(text: &str) -> Option<DocumentLines> {
 }
 
 /// The documents of the collection that the file is named after.
-fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> anyhow::Result<Content> {
+fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> anyhow::Result<FileContent> {
     let all: Vec<_> = all.into_iter().collect();
     match collection_named_by(path) {
-        Some(names) => Ok(Content::Of(names, all)),
-        None if all.is_empty() => Ok(Content::Lists(Value::Object(Map::new()))),
+        Some(names) => Ok(FileContent::Of(names, all)),
+        None if all.is_empty() => Ok(FileContent::ImportLists(Value::Object(Map::new()))),
         None => {
             let names: Vec<String> =
                 LISTS.iter().filter_map(|names| names.last()).map(|name| format!("{name}.json")).collect();
-            Err(Failure::new(
+            Err(CommandFailure::new(
                 format!("{} holds documents, and does not say of which collection", path.display()),
                 format!("name it after its collection: {}", names.join(", ")),
             )
@@ -154,7 +154,7 @@ fn from_toml(value: toml::Value) -> Value {
 
 const LISTS: [&[&str]; 5] = [CONFIGS, PLANS, USERS, SUBSCRIPTIONS, PREFERENCES];
 
-impl Lists {
+impl ImportLists {
     fn of(names: &[&str], all: Vec<(String, Value)>) -> Self {
         let mut lists = Self::default();
         let list = match names {
@@ -170,22 +170,22 @@ impl Lists {
 }
 
 /// Takes the file apart.
-pub(super) fn lists(content: Content, problems: &Problems) -> Lists {
+pub(super) fn lists(content: FileContent, problems: &InputProblems) -> ImportLists {
     match content {
-        Content::Lists(value) => of_object(value, problems),
-        Content::Of(names, all) => Lists::of(names, all),
+        FileContent::ImportLists(value) => of_object(value, problems),
+        FileContent::Of(names, all) => ImportLists::of(names, all),
     }
 }
 
-fn of_object(value: Value, problems: &Problems) -> Lists {
+fn of_object(value: Value, problems: &InputProblems) -> ImportLists {
     let Value::Object(mut fields) = value else {
         problems.add(
             "the file",
             "is no object: it holds the lists configurations, plans, users, subscriptions, preferences",
         );
-        return Lists::default();
+        return ImportLists::default();
     };
-    let lists = Lists {
+    let lists = ImportLists {
         configs: list(&mut fields, CONFIGS, problems),
         plans: list(&mut fields, PLANS, problems),
         users: list(&mut fields, USERS, problems),
@@ -200,7 +200,7 @@ fn of_object(value: Value, problems: &Problems) -> Lists {
     lists
 }
 
-fn list(fields: &mut Map<String, Value>, names: &[&str], problems: &Problems) -> Vec<(String, Value)> {
+fn list(fields: &mut Map<String, Value>, names: &[&str], problems: &InputProblems) -> Vec<(String, Value)> {
     let mut out = Vec::new();
     for name in names {
         match fields.shift_remove(*name) {

@@ -1,6 +1,6 @@
 //! Imports into a real store.
 
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use bson::doc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -18,16 +18,16 @@ struct Case {
 impl Case {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(&folder.path().join("data"), &Options::default()).unwrap();
+        let store = SqliteStore::open(&folder.path().join("data"), &SqliteOptions::default()).unwrap();
         store.setup().await.unwrap();
         Self { folder, store }
     }
 
-    async fn import(&self, file: &Value) -> anyhow::Result<Report> {
+    async fn import(&self, file: &Value) -> anyhow::Result<ImportReport> {
         self.import_as(file, false).await
     }
 
-    async fn import_as(&self, file: &Value, skip_existing: bool) -> anyhow::Result<Report> {
+    async fn import_as(&self, file: &Value, skip_existing: bool) -> anyhow::Result<ImportReport> {
         let path = self.folder.path().join("a.json");
         std::fs::write(&path, file.to_string()).unwrap();
         run(&path, skip_existing, &self.store, &ObjectIds, NOW).await
@@ -500,9 +500,9 @@ proptest! {
         walk(&file, String::new(), &mut places);
         let place = &places[which % places.len()];
         *file.pointer_mut(place).unwrap() = value;
-        let problems = Problems::default();
-        let mut reading = Reading::new(Known::default(), &problems, Naming::ByNameToo, &ObjectIds, NOW);
-        read(&mut reading, Content::Lists(file));
+        let problems = InputProblems::default();
+        let mut reading = InputReading::new(KnownDocuments::default(), &problems, ReferenceStyle::ByNameToo, &ObjectIds, NOW);
+        read(&mut reading, FileContent::ImportLists(file));
         let (writes, _) = finish(reading);
         prop_assert!(writes.len() <= 5);
         prop_assert!(writes.len() == 5 || !problems.into_inner().is_empty() || place.matches('/').count() == 1);

@@ -5,20 +5,20 @@ use std::time::Duration;
 
 use alertcast_core::delivery::{Delivery, MessageKind, chat_of};
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::store::{Fence, Result, StoreError, TakeResult, Taken};
+use alertcast_core::store::{LeaseFence, StoreError, StoreResult, TakeResult, TakenEntry};
 use alertcast_core::time::Time;
 use tracing::{error, warn};
 
 use super::super::LaneEnd;
-use super::super::hand::Ready;
-use super::super::library::{Library, Sources};
+use super::super::due_queue::{DueDelivery, LeavePermission, QueueRoom};
+use super::super::message_sources::{AlertCache, MessageSources};
 use super::super::outcome::{HOLD_MAX, put_back};
 use super::super::recipient;
-use super::super::window::{Leave, Room, Waiting};
-use super::{Courier, Event, LOOK_EVERY};
+use super::super::taken::TakenDelivery;
+use super::{Courier, LOOK_EVERY, LaneEvent};
 use crate::app::App;
-use crate::channel::Form;
-use crate::degraded::Condition;
+use crate::channel::MessageForm;
+use crate::degraded::TroubleKind;
 
 /// The list of what is due is read again after this at the earliest, however often somebody knocks …
 const READ_REST: Duration = Duration::from_millis(250);
@@ -42,7 +42,7 @@ const OVERDUE_BATCH: usize = 500;
 
 /// The state of reading and taking, which go one after the other.
 #[derive(Debug)]
-pub(in super::super) struct Reading {
+pub(in super::super) struct QueueReading {
     under_way: bool,
     /// One second's worth.
     in_hand_max: usize,
@@ -61,15 +61,15 @@ pub(in super::super) struct Reading {
 }
 
 /// What taking brought.
-pub(in super::super) struct Batch {
-    taken: Vec<(Taken, Sources)>,
+pub(in super::super) struct TakenBatch {
+    taken: Vec<(TakenEntry, MessageSources)>,
     settle: Vec<AlertId>,
     /// What they are made of could not be read: they are to be put back.
     unprepared: bool,
     broken: Vec<DeliveryId>,
 }
 
-impl Reading {
+impl QueueReading {
     pub(super) fn new(per_second: usize) -> Self {
         Self {
             under_way: false,
@@ -84,7 +84,7 @@ impl Reading {
         }
     }
 
-    pub(super) const fn knocked(&mut self) {
+    pub(super) const fn note_knock(&mut self) {
         self.knocked = true;
     }
 
@@ -93,7 +93,7 @@ impl Reading {
     }
 
     /// Something has changed that may let a delivery of the window leave.
-    pub(super) const fn freed(&mut self) {
+    pub(super) const fn note_room(&mut self) {
         self.held_up = None;
     }
 
@@ -110,23 +110,25 @@ impl Courier<'_> {
             return;
         }
         let room = self.room();
-        let results_in_hand = self.hand.results() > 0;
+        let results_in_hand = self.taken_deliveries.results() > 0;
         let mut wanted = HashSet::new();
-        let (limiter, hand, broken) = (&self.limiter, &mut self.hand, &self.reading.broken);
+        let (limiter, taken_deliveries, broken) = (&self.limiter, &mut self.taken_deliveries, &self.reading.broken);
         let wall = self.app.clock.now();
-        let picked = self.window.pick(room, |waiting| {
+        let picked = self.due_queue.pick(room, |waiting| {
             if waiting.deadline_at < wall {
-                return Leave::Overdue;
+                return LeavePermission::Overdue;
             }
-            if results_in_hand && !waiting.is_result && hand.is_kept(&waiting.chat) {
+            if results_in_hand && !waiting.is_result && taken_deliveries.is_kept(&waiting.chat) {
                 wanted.insert(waiting.chat.clone());
             }
             match limiter.earliest_chat(now, chat_of(&waiting.chat)) {
-                _ if hand.is_kept(&waiting.chat) || broken.contains(&waiting.id) => Leave::Later(None),
-                None => Leave::Later(None),
-                Some(at) if at > now + AHEAD => Leave::Later(Some(at.saturating_sub(AHEAD))),
-                Some(_) if hand.keep(&waiting.chat) => Leave::Now,
-                Some(_) => Leave::Later(None),
+                _ if taken_deliveries.is_kept(&waiting.chat) || broken.contains(&waiting.id) => {
+                    LeavePermission::Later(None)
+                }
+                None => LeavePermission::Later(None),
+                Some(at) if at > now + AHEAD => LeavePermission::Later(Some(at.saturating_sub(AHEAD))),
+                Some(_) if taken_deliveries.keep(&waiting.chat) => LeavePermission::Now,
+                Some(_) => LeavePermission::Later(None),
             }
         });
         let is_full = picked.deliveries.len() >= room.all;
@@ -136,29 +138,29 @@ impl Courier<'_> {
         self.give_way(&wanted);
         if !picked.deliveries.is_empty() {
             self.reading.under_way = true;
-            let (app, fence, library) = (self.app.clone(), self.fence.clone(), self.library.clone());
+            let (app, fence, alert_cache) = (self.app.clone(), self.fence.clone(), self.alert_cache.clone());
             let asked = picked.deliveries;
             self.tasks.spawn(async move {
-                let result = take(&app, &fence, &library, &asked).await;
-                Event::Taken(asked, result)
+                let result = take(&app, &fence, &alert_cache, &asked).await;
+                LaneEvent::Taken(asked, result)
             });
         }
     }
 
     /// How much there is room for in the hand. Of results it holds few: what comes in meanwhile goes first.
-    fn room(&self) -> Room {
+    fn room(&self) -> QueueRoom {
         // Of those that only see whether the bot is still to wait, one is enough.
         let most = if self.throttle.is_probing() { 1 } else { self.reading.in_hand_max };
-        let all = most.saturating_sub(self.hand.waiting()).min(TAKE_MAX);
-        let (most, in_hand) = ((self.reading.in_hand_max / RESULTS_SHARE).max(1), self.hand.results());
+        let all = most.saturating_sub(self.taken_deliveries.count_waiting()).min(TAKE_MAX);
+        let (most, in_hand) = ((self.reading.in_hand_max / RESULTS_SHARE).max(1), self.taken_deliveries.results());
         // Not one by one: each taking is a transaction.
-        Room { all, results: if in_hand * 2 <= most { most.saturating_sub(in_hand) } else { 0 } }
+        QueueRoom { all, results: if in_hand * 2 <= most { most.saturating_sub(in_hand) } else { 0 } }
     }
 
     /// Puts back the results that keep chats for which a message waits.
     fn give_way(&mut self, chats: &HashSet<String>) {
         let due_at = self.app.clock.now() + HOLD_MAX;
-        let yielding: Vec<_> = self.hand.give_way(chats).collect();
+        let yielding: Vec<_> = self.taken_deliveries.give_way(chats).collect();
         for ready in yielding {
             self.record(ready.delivery.id, ready.chat, put_back(due_at, "a message to the same chat goes first"));
         }
@@ -166,10 +168,10 @@ impl Courier<'_> {
 
     fn may_take(&self) -> bool {
         !self.reading.under_way
-            && !self.window.is_empty()
+            && !self.due_queue.is_empty()
             && !self.health.is_refused()
-            && self.hand.waiting() <= self.reading.in_hand_max / 2
-            && self.ledger.unwritten() < UNWRITTEN_MAX
+            && self.taken_deliveries.count_waiting() <= self.reading.in_hand_max / 2
+            && self.records.unwritten() < UNWRITTEN_MAX
     }
 
     /// Not before this: what is taken should leave within a second.
@@ -195,13 +197,13 @@ impl Courier<'_> {
         let (app, wall) = (self.app.clone(), self.app.clock.now());
         if self.reading.overdue {
             self.reading.under_way = true;
-            self.tasks.spawn(async move { Event::Expired(app.store.expire_overdue(wall, OVERDUE_BATCH).await) });
+            self.tasks.spawn(async move { LaneEvent::Expired(app.store.expire_overdue(wall, OVERDUE_BATCH).await) });
         } else if self.next_read(now).is_some_and(|at| at <= now) {
             self.reading.under_way = true;
             self.reading.knocked = false;
             self.reading.next_due = None;
-            let (lane, limit) = (self.lane.name.clone(), self.window.limit());
-            self.tasks.spawn(async move { Event::Read(read(&app, &lane, wall, limit).await, limit) });
+            let (lane, limit) = (self.lane.name.clone(), self.due_queue.limit());
+            self.tasks.spawn(async move { LaneEvent::Read(read(&app, &lane, wall, limit).await, limit) });
         }
     }
 
@@ -211,17 +213,21 @@ impl Courier<'_> {
             return None;
         }
         let Some(read_at) = self.reading.read_at else { return Some(now) };
-        if self.window.is_empty() && self.window.may_be_more() {
+        if self.due_queue.is_empty() && self.due_queue.may_be_more() {
             return Some(now);
         }
-        let rest = if self.window.limit() > LONG { READ_REST_LONG } else { READ_REST };
-        let wanted = self.reading.knocked || (self.reading.short && self.window.may_be_more());
+        let rest = if self.due_queue.limit() > LONG { READ_REST_LONG } else { READ_REST };
+        let wanted = self.reading.knocked || (self.reading.short && self.due_queue.may_be_more());
         let due = self.reading.next_due.map(|due| now.saturating_add(due.since(self.app.clock.now())));
         let wanted = wanted.then_some(now).into_iter().chain(due).min().unwrap_or(read_at + LOOK_EVERY);
         Some(wanted.min(read_at + LOOK_EVERY).max(read_at + rest))
     }
 
-    pub(super) fn on_read(&mut self, result: Result<(Vec<Delivery>, Option<Time>)>, limit: usize) -> Option<LaneEnd> {
+    pub(super) fn on_read(
+        &mut self,
+        result: StoreResult<(Vec<Delivery>, Option<Time>)>,
+        limit: usize,
+    ) -> Option<LaneEnd> {
         self.reading.under_way = false;
         let (due, next_due) = match result {
             Ok(read) => read,
@@ -232,15 +238,15 @@ impl Courier<'_> {
         // What was recorded meanwhile may be missing in what was read.
         next_due.into_iter().for_each(|at| self.reading.due_at(at));
         self.reading.short = false;
-        self.reading.freed();
+        self.reading.note_room();
         self.tell_if_late(&due);
-        let waiting = |delivery: Delivery| Waiting {
+        let waiting = |delivery: Delivery| DueDelivery {
             id: delivery.id,
             chat: recipient::address(self.app, &delivery),
             deadline_at: delivery.deadline_at,
             is_result: delivery.kind == MessageKind::Result,
         };
-        self.window.fill(due.into_iter().map(waiting).collect(), limit);
+        self.due_queue.fill(due.into_iter().map(waiting).collect(), limit);
         None
     }
 
@@ -250,19 +256,19 @@ impl Courier<'_> {
         let waits = |delivery: &Delivery| delivery.kind != MessageKind::Result && now.since(delivery.due_at) > LATE;
         let late = due.iter().filter(|delivery| waits(delivery)).count();
         if late == 0 {
-            return self.app.degraded.clear(Condition::LateWork, lane);
+            return self.app.degraded.clear(TroubleKind::LateWork, lane);
         }
         let text = format!(
             "At least {late} messages of {lane} have waited for more than {} s: more are due than may be sent in that \
              time, or they do not get through; the log says which.",
             LATE.as_secs()
         );
-        self.app.degraded.set(Condition::LateWork, lane, text);
+        self.app.degraded.set(TroubleKind::LateWork, lane, text);
     }
 
-    pub(super) fn on_taken(&mut self, asked: &[Waiting], result: Result<Batch>) -> Option<LaneEnd> {
+    pub(super) fn on_taken(&mut self, asked: &[DueDelivery], result: StoreResult<TakenBatch>) -> Option<LaneEnd> {
         self.reading.under_way = false;
-        self.reading.freed();
+        self.reading.note_room();
         let batch = match result {
             Ok(batch) => batch,
             Err(error) => {
@@ -273,37 +279,38 @@ impl Courier<'_> {
             }
         };
         self.store_answered();
-        self.ledger.ended(self.app.clock.monotonic(), batch.settle);
+        self.records.add_ended(self.app.clock.monotonic(), batch.settle);
         self.reading.broken.extend(batch.broken);
-        let mut untaken: Vec<&Waiting> = asked.iter().collect();
-        let working = matches!(self.mode, super::Mode::Working);
+        let mut untaken: Vec<&DueDelivery> = asked.iter().collect();
+        let working = matches!(self.mode, super::LaneMode::Working);
         for (taken, sources) in batch.taken {
             let Some(at) = untaken.iter().position(|waiting| waiting.id == taken.delivery.id) else { continue };
             let chat = untaken.swap_remove(at).chat.clone();
-            let Taken { delivery, entry } = taken;
-            let (form, to_general) = (Form::Rich, false);
-            let ready = Box::new(Ready { delivery, entry, chat, form, to_general, sources, edited: 0, written: false });
+            let TakenEntry { delivery, entry } = taken;
+            let (form, to_general) = (MessageForm::Rich, false);
+            let ready =
+                Box::new(TakenDelivery { delivery, entry, chat, form, to_general, sources, edited: 0, written: false });
             if batch.unprepared || !working {
                 let due_at = self.app.clock.now() + if batch.unprepared { HOLD_MAX } else { Duration::ZERO };
                 self.record(ready.delivery.id, ready.chat, put_back(due_at, "taken, and put back before it left"));
             } else {
-                self.hand.put(ready);
+                self.taken_deliveries.put(ready);
             }
         }
         for waiting in untaken {
-            self.hand.release(&waiting.chat);
+            self.taken_deliveries.release(&waiting.chat);
         }
         None
     }
 
-    pub(super) fn on_expired(&mut self, result: Result<(Vec<AlertId>, bool)>) -> Option<LaneEnd> {
+    pub(super) fn on_expired(&mut self, result: StoreResult<(Vec<AlertId>, bool)>) -> Option<LaneEnd> {
         self.reading.under_way = false;
         match result {
             Ok((alerts, more)) => {
                 self.store_answered();
                 self.reading.overdue = more;
                 self.app.metrics.overdue(alerts.len());
-                self.ledger.ended(self.app.clock.monotonic(), alerts);
+                self.records.add_ended(self.app.clock.monotonic(), alerts);
                 None
             }
             Err(error) => self.store_failed("ending what is overdue", &error),
@@ -311,13 +318,18 @@ impl Courier<'_> {
     }
 }
 
-async fn read(app: &App, lane: &str, now: Time, limit: usize) -> Result<(Vec<Delivery>, Option<Time>)> {
+async fn read(app: &App, lane: &str, now: Time, limit: usize) -> StoreResult<(Vec<Delivery>, Option<Time>)> {
     let due = app.store.due(lane, now, limit).await?;
     let next = if due.len() < limit { app.store.next_due(lane, now).await? } else { None };
     Ok((due, next))
 }
 
-async fn take(app: &App, fence: &Fence, library: &Library, asked: &[Waiting]) -> Result<Batch> {
+async fn take(
+    app: &App,
+    fence: &LeaseFence,
+    alert_cache: &AlertCache,
+    asked: &[DueDelivery],
+) -> StoreResult<TakenBatch> {
     let ids: Vec<DeliveryId> = asked.iter().map(|waiting| waiting.id).collect();
     let mut broken = Vec::new();
     let result = match app.store.take(fence, &ids, app.clock.now()).await {
@@ -328,19 +340,24 @@ async fn take(app: &App, fence: &Fence, library: &Library, asked: &[Waiting]) ->
     let prepared = async {
         // What was acknowledged before this is known when the recipients are looked at.
         app.audience.catch_up(&*app.store).await?;
-        library.sources(app, &result.taken).await
+        alert_cache.sources(app, &result.taken).await
     };
     let sources = prepared.await;
     let unprepared = sources.as_ref().err().is_some_and(|error| {
         warn!(%error, "what messages are made of could not be read; they are put back");
         true
     });
-    let sources = sources.unwrap_or_else(|_| vec![Sources::default(); result.taken.len()]);
-    Ok(Batch { taken: result.taken.into_iter().zip(sources).collect(), settle: result.settle, unprepared, broken })
+    let sources = sources.unwrap_or_else(|_| vec![MessageSources::default(); result.taken.len()]);
+    Ok(TakenBatch { taken: result.taken.into_iter().zip(sources).collect(), settle: result.settle, unprepared, broken })
 }
 
 /// One delivery that cannot be taken must not keep the others from it.
-async fn one_by_one(app: &App, fence: &Fence, ids: &[DeliveryId], broken: &mut Vec<DeliveryId>) -> Result<TakeResult> {
+async fn one_by_one(
+    app: &App,
+    fence: &LeaseFence,
+    ids: &[DeliveryId],
+    broken: &mut Vec<DeliveryId>,
+) -> StoreResult<TakeResult> {
     let mut all = TakeResult::default();
     for id in ids {
         match app.store.take(fence, std::slice::from_ref(id), app.clock.now()).await {

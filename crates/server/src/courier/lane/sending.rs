@@ -5,31 +5,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::delivery::{NOTHING_TO_EDIT, chat_of};
-use alertcast_core::store::{AttemptRecord, DeathCause, Outcome};
+use alertcast_core::store::{AttemptOutcome, AttemptRecord, DeathCause};
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
 use jiff::tz::TimeZone;
 use tracing::{debug, error, info, warn};
 
-use super::super::hand::Ready;
-use super::super::health::News;
-use super::super::ledger::{Line, Lost, TopicLoss};
-use super::super::outcome::{Attempt, HOLD_MAX, Next, PlaceInChat, judge, put_back, refused, too_late};
-use super::super::recipient::{Standing, standing};
-use super::{Courier, Event};
-use crate::channel::message::{Rendered, Story, Told, opening, render};
-use crate::channel::{Answer, Channel, Form, Letter, RetryAfter, email};
+use super::super::attempt_records::{LostSubscriber, PendingRecord, TopicLoss};
+use super::super::health::HealthChange;
+use super::super::outcome::{HOLD_MAX, NextStep, PlaceInChat, SendAttempt, judge, put_back, refused_outcome, too_late};
+use super::super::recipient::{RecipientStatus, find_status};
+use super::super::taken::TakenDelivery;
+use super::{Courier, LaneEvent};
+use crate::channel::message::{MessageContext, RenderedMessage, ToldEntry, opening_line, render};
+use crate::channel::{Channel, ChannelAnswer, MessageForm, OutgoingMessage, RetryAfter, email};
 
 /// A message that was answered, or will not be.
-pub(in super::super) struct Answered {
-    ready: Box<Ready>,
-    leaving: Leaving,
-    answer: Answer,
+pub(in super::super) struct AnsweredMessage {
+    ready: Box<TakenDelivery>,
+    leaving: DepartedMessage,
+    answer: ChannelAnswer,
 }
 
 /// What was known of a message when it left.
 #[derive(Debug, Clone, Copy)]
-struct Leaving {
+struct DepartedMessage {
     left: Duration,
     entry_lapsed: bool,
     own_bot: bool,
@@ -42,16 +42,20 @@ impl Courier<'_> {
     pub(super) fn send_what_may_leave(&mut self, now: Duration) {
         while self.may_send() && self.send_from(now) <= now {
             let free = |place: &str| self.limiter.earliest_chat(now, chat_of(place)).is_some_and(|at| at <= now);
-            let Some(place) = self.hand.iter().find(|(_, ready)| free(&ready.chat)).map(|(place, _)| *place) else {
+            let Some(place) =
+                self.taken_deliveries.iter().find(|(_, ready)| free(&ready.chat)).map(|(place, _)| *place)
+            else {
                 return;
             };
-            let Some(ready) = self.hand.remove(&place) else { return };
+            let Some(ready) = self.taken_deliveries.remove(&place) else { return };
             self.send(now, ready);
         }
     }
 
     fn may_send(&self) -> bool {
-        self.hand.waiting() > 0 && !self.health.is_refused() && self.hand.flying < self.at_once()
+        self.taken_deliveries.count_waiting() > 0
+            && !self.health.is_refused()
+            && self.taken_deliveries.flying < self.at_once()
     }
 
     /// How many may be under way at once.
@@ -72,28 +76,32 @@ impl Courier<'_> {
         if from > now {
             return Some(from);
         }
-        self.hand.iter().filter_map(|(_, ready)| self.limiter.earliest_chat(now, chat_of(&ready.chat))).min()
+        self.taken_deliveries
+            .iter()
+            .filter_map(|(_, ready)| self.limiter.earliest_chat(now, chat_of(&ready.chat)))
+            .min()
     }
 
     /// Sends one message, unless a last look says otherwise.
-    fn send(&mut self, now: Duration, mut ready: Box<Ready>) {
+    fn send(&mut self, now: Duration, mut ready: Box<TakenDelivery>) {
         let wall = self.app.clock.now();
         if wall > ready.delivery.deadline_at {
             let outcome = too_late(&ready.delivery, None, false);
             return self.record(ready.delivery.id, ready.chat, outcome);
         }
-        let (to, zone, own_bot, was_blocked) = match standing(self.app, &ready.delivery, self.lane.bot()) {
-            Standing::Reachable { to, zone, own_bot, was_blocked } => (to, zone, own_bot, was_blocked),
-            Standing::Barred(reason) => {
-                let outcome = Outcome::Dropped { reason: reason.to_owned() };
+        let (to, zone, own_bot, was_blocked) = match find_status(self.app, &ready.delivery, self.lane.bot()) {
+            RecipientStatus::Reachable { to, zone, own_bot, was_blocked } => (to, zone, own_bot, was_blocked),
+            RecipientStatus::Barred(reason) => {
+                let outcome = AttemptOutcome::Dropped { reason: reason.to_owned() };
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
-            Standing::NoMailbox => {
-                let outcome = refused(&ready.delivery, "there is no mailbox of the subscriber's address".to_owned());
+            RecipientStatus::NoMailbox => {
+                let outcome =
+                    refused_outcome(&ready.delivery, "there is no mailbox of the subscriber's address".to_owned());
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
-            Standing::Blocked => {
-                let outcome = refused(&ready.delivery, "the subscriber has blocked the bot".to_owned());
+            RecipientStatus::Blocked => {
+                let outcome = refused_outcome(&ready.delivery, "the subscriber has blocked the bot".to_owned());
                 return self.record(ready.delivery.id, ready.chat, outcome);
             }
         };
@@ -101,12 +109,12 @@ impl Courier<'_> {
             return self.redirect(now, ready, to);
         }
         let Some(act) = ready.act() else {
-            let outcome = Outcome::Dropped { reason: NOTHING_TO_EDIT.to_owned() };
+            let outcome = AttemptOutcome::Dropped { reason: NOTHING_TO_EDIT.to_owned() };
             return self.record(ready.delivery.id, ready.chat, outcome);
         };
         match tell(&ready, &zone, wall) {
             Some(rendered) => {
-                let letter = Letter {
+                let letter = OutgoingMessage {
                     delivery: ready.delivery.id,
                     user: ready.delivery.user_id,
                     to: if ready.within() == PlaceInChat::General { chat_of(&to).to_owned() } else { to },
@@ -115,61 +123,64 @@ impl Courier<'_> {
                     act,
                     answers: ready.answers(),
                     subject: answered_subject(&ready, &zone, wall).map(|subject| format!("Re: {subject}")),
-                    opening: opening(&ready.delivery),
+                    opening: opening_line(&ready.delivery),
                 };
                 ready.form = letter.form;
-                let leaving = Leaving { left: now, entry_lapsed: rendered.entry_lapsed, own_bot, was_blocked };
+                let leaving = DepartedMessage { left: now, entry_lapsed: rendered.entry_lapsed, own_bot, was_blocked };
                 self.leave(leaving, ready, letter);
             }
             None => {
                 let error = "the alert that it tells of is not there any more".to_owned();
-                let outcome = refused(&ready.delivery, error);
+                let outcome = refused_outcome(&ready.delivery, error);
                 self.record(ready.delivery.id, ready.chat, outcome);
             }
         }
     }
 
-    fn leave(&mut self, leaving: Leaving, ready: Box<Ready>, letter: Letter) {
+    fn leave(&mut self, leaving: DepartedMessage, ready: Box<TakenDelivery>, letter: OutgoingMessage) {
         self.limiter.start(leaving.left, chat_of(&ready.chat));
-        self.hand.flying += 1;
+        self.taken_deliveries.flying += 1;
         if ready.is_result() {
             // There is room for another.
-            self.reading.freed();
+            self.reading.note_room();
         }
         let channel = Arc::clone(&self.lane.channel);
         self.tasks.spawn(async move {
             let answer = send(&*channel, &letter).await;
-            Event::Answered(Box::new(Answered { ready, leaving, answer }))
+            LaneEvent::Answered(Box::new(AnsweredMessage { ready, leaving, answer }))
         });
     }
 
     /// The subscriber has another chat since it was taken: it waits for its turn there.
-    fn redirect(&mut self, now: Duration, mut ready: Box<Ready>, to: String) {
-        if !self.hand.keep(&to) {
+    fn redirect(&mut self, now: Duration, mut ready: Box<TakenDelivery>, to: String) {
+        if !self.taken_deliveries.keep(&to) {
             let due_at = self.app.clock.now() + HOLD_MAX;
             return self.record(ready.delivery.id, ready.chat, put_back(due_at, "the subscriber has another chat"));
         }
-        self.hand.release(&ready.chat);
+        self.taken_deliveries.release(&ready.chat);
         (ready.chat, ready.to_general) = (to, false);
         if self.limiter.earliest_chat(now, chat_of(&ready.chat)).is_some_and(|at| at <= now) {
             self.send(now, ready);
         } else {
-            self.hand.put(ready);
+            self.taken_deliveries.put(ready);
         }
     }
 
-    pub(super) fn on_answered(&mut self, answered: Answered) {
-        let Answered { mut ready, leaving, answer } = answered;
-        let Leaving { left, entry_lapsed, own_bot, was_blocked } = leaving;
+    pub(super) fn on_answered(&mut self, answered: AnsweredMessage) {
+        let AnsweredMessage { mut ready, leaving, answer } = answered;
+        let DepartedMessage { left, entry_lapsed, own_bot, was_blocked } = leaving;
         let (now, wall) = (self.app.clock.monotonic(), self.app.clock.now());
-        self.hand.flying -= 1;
+        self.taken_deliveries.flying -= 1;
         self.limiter.finish(now, chat_of(&ready.chat));
         let defer = self.note_answer(now, wall, left, &ready, &answer);
-        if matches!(answer, Answer::Throttled { .. } | Answer::Unauthorized { .. } | Answer::Moved { .. }) {
+        if matches!(
+            answer,
+            ChannelAnswer::Throttled { .. } | ChannelAnswer::Unauthorized { .. } | ChannelAnswer::Moved { .. }
+        ) {
             self.excused.add(ready.delivery.id);
         }
         let excused = self.excused.of(ready.delivery.id);
-        let attempt = Attempt {
+        let attempt = SendAttempt {
             delivery: &ready.delivery,
             form: ready.form,
             within: ready.within(),
@@ -179,47 +190,47 @@ impl Courier<'_> {
             excused,
         };
         let moved = match &answer {
-            Answer::Moved { chat } => Some(chat.clone()),
+            ChannelAnswer::Moved { chat } => Some(chat.clone()),
             _ => None,
         };
         match judge(answer, attempt, wall, (self.lane.random)()) {
-            Next::AsPlain => {
+            NextStep::AsPlain => {
                 warn!(delivery = %ready.delivery.id, "the markup was refused; it goes out as plain text");
-                ready.form = Form::Plain;
+                ready.form = MessageForm::Plain;
                 self.once_more(ready, wall, "the markup was refused");
             }
-            Next::ToGeneral => {
+            NextStep::ToGeneral => {
                 warn!(delivery = %ready.delivery.id, "its topic is not there; it goes to the group's general one");
                 ready.to_general = true;
                 self.once_more(ready, wall, "its topic is not there");
             }
-            Next::Record(outcome) if goes_on(&ready, &outcome) && matches!(self.mode, super::Mode::Working) => {
-                ready.written |= matches!(outcome, Outcome::Sent { .. });
+            NextStep::Record(outcome) if goes_on(&ready, &outcome) && matches!(self.mode, super::LaneMode::Working) => {
+                ready.written |= matches!(outcome, AttemptOutcome::Sent { .. });
                 ready.edited += 1;
-                self.hand.put(ready);
+                self.taken_deliveries.put(ready);
             }
-            Next::Record(outcome) => {
+            NextStep::Record(outcome) => {
                 let outcome = ready.altogether(outcome);
                 log_outcome(&ready, &outcome);
-                if let (Outcome::Sent { .. }, Some(alert)) = (&outcome, &ready.sources.alert) {
-                    self.app.metrics.arrived(ready.delivery.kind, wall.since(alert.webhook.received_at));
+                if let (AttemptOutcome::Sent { .. }, Some(alert)) = (&outcome, &ready.sources.alert) {
+                    self.app.metrics.count_arrival(ready.delivery.kind, wall.since(alert.webhook.received_at));
                 }
-                let arrived = matches!(outcome, Outcome::Sent { .. });
+                let arrived = matches!(outcome, AttemptOutcome::Sent { .. });
                 let opened = ready.delivery.user_id.filter(|_| was_blocked && arrived);
                 let lost = outcome.refuser().filter(|_| !was_blocked).zip(ready.delivery.user_id);
-                let lost = lost.map(|(refuser, user)| Lost { user, refuser });
-                let topic_gone = matches!(outcome, Outcome::Sent { topic_gone: true, .. });
+                let lost = lost.map(|(refuser, user)| LostSubscriber { user, refuser });
+                let topic_gone = matches!(outcome, AttemptOutcome::Sent { topic_gone: true, .. });
                 let topic_loss = topic_gone.then_some(TopicLoss { user: ready.delivery.user_id });
                 let record = AttemptRecord { delivery: ready.delivery.id, outcome };
-                self.note(Line { record, chat: ready.chat, defer, opened, moved, lost, topic_loss });
+                self.note(PendingRecord { record, chat: ready.chat, defer, opened, moved, lost, topic_loss });
             }
         }
     }
 
     /// The same again, in another way, as soon as its chat is free. Whoever works no more leaves it to others.
-    fn once_more(&mut self, ready: Box<Ready>, wall: Time, why: &str) {
-        if matches!(self.mode, super::Mode::Working) {
-            self.hand.put(ready);
+    fn once_more(&mut self, ready: Box<TakenDelivery>, wall: Time, why: &str) {
+        if matches!(self.mode, super::LaneMode::Working) {
+            self.taken_deliveries.put(ready);
         } else {
             self.record(ready.delivery.id, ready.chat, put_back(wall, why));
         }
@@ -232,33 +243,41 @@ impl Courier<'_> {
         now: Duration,
         wall: Time,
         left: Duration,
-        ready: &Ready,
-        answer: &Answer,
+        ready: &TakenDelivery,
+        answer: &ChannelAnswer,
     ) -> Option<(String, Time)> {
         let news = match answer {
-            Answer::Failed { .. } => self.health.failed(now, (self.lane.random)()),
-            _ => self.health.answered(),
+            ChannelAnswer::Failed { .. } => self.health.note_failure(now, (self.lane.random)()),
+            _ => self.health.note_answer(),
         };
         let lane = &self.lane.name;
         match (news, answer) {
-            (Some(News::Away), Answer::Failed { error, .. }) => warn!(lane, error, "messages do not get through"),
-            (Some(News::Back), _) => info!(lane, "messages get through again"),
+            (Some(HealthChange::Away), ChannelAnswer::Failed { error, .. }) => {
+                warn!(lane, error, "messages do not get through")
+            }
+            (Some(HealthChange::Back), _) => info!(lane, "messages get through again"),
             _ => {}
         }
         match answer {
-            Answer::Sent { .. } => self.throttle.passed(left),
-            Answer::Unauthorized { error } => self.on_refused(now, error),
-            Answer::Throttled { retry_after } => return Some(self.on_throttled(now, wall, ready, *retry_after)),
+            ChannelAnswer::Sent { .. } => self.throttle.note_passed(left),
+            ChannelAnswer::Unauthorized { error } => self.on_refused(now, error),
+            ChannelAnswer::Throttled { retry_after } => return Some(self.on_throttled(now, wall, ready, *retry_after)),
             _ => {}
         }
         None
     }
 
-    fn on_throttled(&mut self, now: Duration, wall: Time, ready: &Ready, retry_after: RetryAfter) -> (String, Time) {
+    fn on_throttled(
+        &mut self,
+        now: Duration,
+        wall: Time,
+        ready: &TakenDelivery,
+        retry_after: RetryAfter,
+    ) -> (String, Time) {
         let wait = retry_after.wait();
         self.limiter.freeze_chat(now, chat_of(&ready.chat), now.saturating_add(wait));
-        let whole_bot = self.throttle.refused(now, chat_of(&ready.chat), retry_after);
-        self.app.metrics.throttled(whole_bot.is_some());
+        let whole_bot = self.throttle.note_refusal(now, chat_of(&ready.chat), retry_after);
+        self.app.metrics.count_throttle(whole_bot.is_some());
         if let Some(until) = whole_bot {
             let seconds = until.saturating_sub(now).as_secs();
             warn!(lane = self.lane.name, seconds, "Telegram asks the bot to wait");
@@ -273,7 +292,7 @@ impl Courier<'_> {
     }
 
     fn on_refused(&mut self, now: Duration, error: &str) {
-        if self.health.refused(now) {
+        if self.health.note_refusal(now) {
             let account = self.lane.account();
             error!(lane = self.lane.name, error, "{account} is not accepted: messages wait until that is mended");
         }
@@ -282,7 +301,7 @@ impl Courier<'_> {
 
     /// Puts everything back that has not left.
     pub(super) fn put_back_all(&mut self, due_at: Time, why: &str) {
-        for ready in self.hand.empty() {
+        for ready in self.taken_deliveries.empty() {
             self.record(ready.delivery.id, ready.chat, put_back(due_at, why));
         }
     }
@@ -294,7 +313,7 @@ impl Courier<'_> {
         }
         self.checking = true;
         let channel = Arc::clone(&self.lane.channel);
-        self.tasks.spawn(async move { Event::Checked(check(&*channel).await) });
+        self.tasks.spawn(async move { LaneEvent::Checked(check(&*channel).await) });
     }
 
     pub(super) fn next_check(&self) -> Option<Duration> {
@@ -307,12 +326,12 @@ impl Courier<'_> {
         match result {
             Ok(()) => {
                 info!(lane, "{account} is accepted again");
-                self.health.accepted();
-                self.reading.freed();
+                self.health.note_acceptance();
+                self.reading.note_room();
             }
             Err(error) => {
                 error!(lane, error, "{account} is still not accepted");
-                self.health.refused(self.app.clock.monotonic());
+                self.health.note_refusal(self.app.clock.monotonic());
             }
         }
     }
@@ -320,9 +339,9 @@ impl Courier<'_> {
 
 /// Sends it once. A defect that it meets is the message's alone: it is tried again later, and those beside it are not
 /// touched.
-async fn send(channel: &dyn Channel, letter: &Letter) -> Answer {
+async fn send(channel: &dyn Channel, letter: &OutgoingMessage) -> ChannelAnswer {
     let sent = AssertUnwindSafe(channel.send(letter)).catch_unwind().await;
-    sent.unwrap_or_else(|_| Answer::Failed {
+    sent.unwrap_or_else(|_| ChannelAnswer::Failed {
         error: "sending it met a defect in the program".to_owned(),
         in_doubt: true,
     })
@@ -334,42 +353,48 @@ async fn check(channel: &dyn Channel) -> Result<(), String> {
 }
 
 /// Whether another copy of the entry is to be edited: one that is gone keeps nobody from the others.
-fn goes_on(ready: &Ready, outcome: &Outcome) -> bool {
-    ready.has_more_copies() && matches!(outcome, Outcome::Sent { .. } | Outcome::Dropped { .. })
+fn goes_on(ready: &TakenDelivery, outcome: &AttemptOutcome) -> bool {
+    ready.has_more_copies() && matches!(outcome, AttemptOutcome::Sent { .. } | AttemptOutcome::Dropped { .. })
 }
 
 /// The subject of the entry's e-mail, as it was.
-fn answered_subject(ready: &Ready, zone: &TimeZone, now: Time) -> Option<String> {
+fn answered_subject(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option<String> {
     let (delivery, alert) = ready.entry.as_ref().zip(ready.sources.answered_alert.as_deref())?;
     let config = ready.sources.config.as_deref();
-    let story =
-        Story { delivery, alert: Some(alert), config, entry: None, zone, now: delivery.ended_at.unwrap_or(now) };
+    let story = MessageContext {
+        delivery,
+        alert: Some(alert),
+        config,
+        entry: None,
+        zone,
+        now: delivery.ended_at.unwrap_or(now),
+    };
     render(&story).ok().map(|rendered| email::subject(&rendered.message))
 }
 
-fn tell(ready: &Ready, zone: &TimeZone, now: Time) -> Option<Rendered> {
+fn tell(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option<RenderedMessage> {
     // Its alert is among the sources only where the entry is told too.
     let told_too = ready.entry.as_ref().zip(ready.sources.entry_alert.as_deref());
-    let story = Story {
+    let story = MessageContext {
         delivery: &ready.delivery,
         alert: ready.sources.alert.as_deref(),
         config: ready.sources.config.as_deref(),
-        entry: told_too.map(|(delivery, alert)| Told { delivery, alert }),
+        entry: told_too.map(|(delivery, alert)| ToldEntry { delivery, alert }),
         zone,
         now,
     };
     render(&story).ok()
 }
 
-fn log_outcome(ready: &Ready, outcome: &Outcome) {
+fn log_outcome(ready: &TakenDelivery, outcome: &AttemptOutcome) {
     let (delivery, kind) = (ready.delivery.id, ready.delivery.kind);
     match outcome {
-        Outcome::Retry { error, in_doubt, .. } => debug!(%delivery, %kind, error, in_doubt, "not delivered yet"),
-        Outcome::Dead { error, cause: DeathCause::ChatBlocked { .. } | DeathCause::NoMailbox { .. } } => {
+        AttemptOutcome::Retry { error, in_doubt, .. } => debug!(%delivery, %kind, error, in_doubt, "not delivered yet"),
+        AttemptOutcome::Dead { error, cause: DeathCause::ChatBlocked { .. } | DeathCause::NoMailbox { .. } } => {
             debug!(%delivery, %kind, error, "the recipient will have no messages");
         }
-        Outcome::Dead { error, .. } => warn!(%delivery, %kind, error, "not delivered"),
-        Outcome::Expired { .. } => info!(%delivery, %kind, "expired after failed attempts"),
-        Outcome::Sent { .. } | Outcome::Dropped { .. } => {}
+        AttemptOutcome::Dead { error, .. } => warn!(%delivery, %kind, error, "not delivered"),
+        AttemptOutcome::Expired { .. } => info!(%delivery, %kind, "expired after failed attempts"),
+        AttemptOutcome::Sent { .. } | AttemptOutcome::Dropped { .. } => {}
     }
 }

@@ -4,28 +4,28 @@ use std::time::Duration;
 
 use alertcast_core::delivery::chat_of;
 use alertcast_core::id::{AlertId, DeliveryId};
-use alertcast_core::store::{AttemptRecord, Fence, Notice, Outcome, Result, StoreError};
+use alertcast_core::store::{AttemptOutcome, AttemptRecord, LeaseFence, OperatorNotice, StoreError, StoreResult};
 use tracing::{error, warn};
 
 use super::super::LaneEnd;
-use super::super::ledger::Line;
-use super::{Courier, Event};
+use super::super::attempt_records::PendingRecord;
+use super::{Courier, LaneEvent};
 use crate::app::App;
 use crate::notices::{notices, notices_once};
-use crate::{blocking, moved, topics};
+use crate::{blocked_recipients, moved_chats, topics};
 
 impl Courier<'_> {
     /// Notes what became of an attempt. Its chat is kept until that is written.
-    pub(super) fn note(&mut self, line: Line) {
-        self.ledger.note(self.app.clock.monotonic(), line);
+    pub(super) fn note(&mut self, line: PendingRecord) {
+        self.records.note(self.app.clock.monotonic(), line);
     }
 
     /// Notes an outcome that says nothing of the chat.
-    pub(super) fn record(&mut self, delivery: DeliveryId, chat: String, outcome: Outcome) {
-        if matches!(outcome, Outcome::Retry { .. }) {
+    pub(super) fn record(&mut self, delivery: DeliveryId, chat: String, outcome: AttemptOutcome) {
+        if matches!(outcome, AttemptOutcome::Retry { .. }) {
             self.excused.add(delivery);
         }
-        self.note(Line {
+        self.note(PendingRecord {
             record: AttemptRecord { delivery, outcome },
             chat,
             defer: None,
@@ -38,36 +38,40 @@ impl Courier<'_> {
 
     /// Writes a batch, when it is time.
     pub(super) fn write(&mut self, now: Duration) {
-        if self.ledger.write_at().is_none_or(|at| now < at) {
+        if self.records.write_at().is_none_or(|at| now < at) {
             return;
         }
-        let batch = self.ledger.begin_writing(now);
+        let batch = self.records.begin_writing(now);
         let (app, fence) = (self.app.clone(), self.fence.clone());
         self.tasks.spawn(async move {
             let result = write(&app, &fence, &batch).await;
-            Event::Recorded(batch, result)
+            LaneEvent::Recorded(batch, result)
         });
     }
 
-    pub(super) fn on_recorded(&mut self, batch: Vec<Line>, result: Result<Vec<AlertId>>) -> Option<LaneEnd> {
+    pub(super) fn on_recorded(
+        &mut self,
+        batch: Vec<PendingRecord>,
+        result: StoreResult<Vec<AlertId>>,
+    ) -> Option<LaneEnd> {
         match result {
             Ok(alerts) => {
                 self.store_answered();
-                self.ledger.written();
-                self.ledger.ended(self.app.clock.monotonic(), alerts);
+                self.records.note_written();
+                self.records.add_ended(self.app.clock.monotonic(), alerts);
                 for line in batch {
-                    self.app.metrics.attempted(self.lane.way(), &line.record.outcome);
-                    self.hand.release(&line.chat);
+                    self.app.metrics.count_attempt(self.lane.way(), &line.record.outcome);
+                    self.taken_deliveries.release(&line.chat);
                     match line.record.outcome {
-                        Outcome::Retry { due_at, .. } => self.reading.due_at(due_at),
+                        AttemptOutcome::Retry { due_at, .. } => self.reading.due_at(due_at),
                         _ => self.excused.forget(line.record.delivery),
                     }
                 }
-                self.reading.freed();
+                self.reading.note_room();
                 None
             }
             Err(error) => {
-                self.ledger.not_written(batch);
+                self.records.not_written(batch);
                 self.store_failed("recording attempts", &error)
             }
         }
@@ -75,42 +79,42 @@ impl Courier<'_> {
 
     /// Settles alerts whose deliveries may all have ended.
     pub(super) fn settle(&mut self, now: Duration) {
-        if self.ledger.settle_at().is_none_or(|at| now < at) {
+        if self.records.settle_at().is_none_or(|at| now < at) {
             return;
         }
-        let alerts = self.ledger.begin_settling(now);
+        let alerts = self.records.begin_settling(now);
         let app = self.app.clone();
-        self.tasks.spawn(async move { Event::Settled(settle(&app, alerts).await) });
+        self.tasks.spawn(async move { LaneEvent::Settled(settle(&app, alerts).await) });
     }
 
     pub(super) fn on_settled(&mut self, left: Vec<AlertId>) {
-        self.ledger.settled();
-        self.ledger.ended(self.app.clock.monotonic(), left);
+        self.records.note_settled();
+        self.records.add_ended(self.app.clock.monotonic(), left);
     }
 }
 
-async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>> {
+async fn write(app: &App, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
     fail::fail_point!("courier::sent");
     let alerts = match record(app, fence, batch).await {
         Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(app, fence, batch).await?,
         Err(error @ StoreError::Fenced { .. }) => {
             // Another owner sends them again. What has arrived is edited too, when its trade ends.
-            let copies: Vec<_> = batch.iter().filter_map(arrived).collect();
+            let copies: Vec<_> = batch.iter().filter_map(arrived_message).collect();
             app.store.note_copies(&copies, app.clock.now()).await?;
             return Err(error);
         }
         result => result?,
     };
     for (from, to) in batch.iter().filter_map(|line| Some((chat_of(&line.chat), line.moved.as_deref()?))) {
-        moved::follow(app, from, to).await?;
+        moved_chats::follow(app, from, to).await?;
     }
     for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
         app.store.defer_chat(fence, chat, *until).await?;
     }
     for (user, chat) in batch.iter().filter_map(|line| Some((line.opened?, &line.chat))) {
-        blocking::chat_opened(app, user, chat_of(chat)).await?;
+        blocked_recipients::chat_opened(app, user, chat_of(chat)).await?;
     }
-    let told = told(app, batch);
+    let told = list_notices(app, batch);
     if !told.is_empty() {
         app.store.tell_operators(told).await?;
         app.wake.deliveries_came();
@@ -120,30 +124,30 @@ async fn write(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>>
 }
 
 /// What the operators are to hear of those who are not reached as they should be.
-fn told(app: &App, batch: &[Line]) -> Vec<Notice> {
+fn list_notices(app: &App, batch: &[PendingRecord]) -> Vec<OperatorNotice> {
     let now = app.clock.now();
     let lost = batch.iter().filter_map(|line| line.lost.as_ref());
-    let lost = lost.flat_map(|lost| notices(app, &blocking::trouble(lost.user, &lost.refuser), now));
+    let lost = lost.flat_map(|lost| notices(app, &blocked_recipients::trouble(lost.user, &lost.refuser), now));
     let topic_loss = batch.iter().filter_map(|line| Some((line.topic_loss?.user, &line.chat)));
     let topic_loss = topic_loss.flat_map(|(user, place)| notices_once(app, &topics::trouble(user, place), now));
     lost.chain(topic_loss).collect()
 }
 
 /// The message in which it has arrived.
-fn arrived(line: &Line) -> Option<(DeliveryId, i64)> {
+fn arrived_message(line: &PendingRecord) -> Option<(DeliveryId, i64)> {
     match line.record.outcome {
-        Outcome::Sent { message_id, .. } => Some((line.record.delivery, message_id?)),
+        AttemptOutcome::Sent { message_id, .. } => Some((line.record.delivery, message_id?)),
         _ => None,
     }
 }
 
-async fn record(app: &App, fence: &Fence, lines: &[Line]) -> Result<Vec<AlertId>> {
+async fn record(app: &App, fence: &LeaseFence, lines: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
     let records = lines.iter().map(|line| line.record.clone()).collect();
     app.store.record_attempts(fence, records, app.clock.now()).await
 }
 
 /// One record that cannot be written must not keep the others from it: it stays `sending` until the lease is taken anew.
-async fn one_by_one(app: &App, fence: &Fence, batch: &[Line]) -> Result<Vec<AlertId>> {
+async fn one_by_one(app: &App, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
     let mut alerts = Vec::new();
     for line in batch {
         match record(app, fence, std::slice::from_ref(line)).await {

@@ -9,32 +9,32 @@ use alertcast_core::token::{ApiToken, TokenDigest, TokenEnd};
 use axum::http::{HeaderMap, StatusCode, header};
 use tracing::warn;
 
-use super::fault::{Answered, Fault};
-use super::routes::Needs;
+use super::error::{ApiError, ApiResult};
+use super::routes::RoutePermission;
 use crate::app::App;
-use crate::http::problem::Problem;
+use crate::http::problem::ProblemResponse;
 
 /// Why whom the API knows is turned away.
 pub(super) const NOT_PERMITTED: &str = "not_permitted";
 
 /// Who asks.
 #[derive(Debug)]
-pub(super) struct Caller {
+pub(super) struct ApiCaller {
     pub(super) admin: Admin,
     pub(super) token: ApiToken,
     pub(super) address: IpAddr,
 }
 
-impl Caller {
+impl ApiCaller {
     /// Finds whose token the request carries. It is looked up by its digest: how long that takes says nothing about it.
-    pub(super) async fn of(app: &App, shown: &TokenDigest, address: IpAddr) -> Answered<Self> {
+    pub(super) async fn of(app: &App, shown: &TokenDigest, address: IpAddr) -> ApiResult<Self> {
         let (token, admin) = find(app, shown).await?.ok_or_else(|| {
             unknown(
                 "unknown_token",
                 "the token is unknown or has ended: make one with `alertcast admin token --username NAME`",
             )
         })?;
-        match token.ended(&admin, app.clock.now()) {
+        match token.find_end(&admin, app.clock.now()) {
             None => Ok(Self { admin, token, address }),
             Some(end @ TokenEnd::Inactive) => Err(unknown(end.as_str(), "the token's administrator is not active")),
             // Whether it ever was one is nobody's business who has it no more.
@@ -46,18 +46,18 @@ impl Caller {
     }
 
     /// Refuses what the administrator may not do.
-    pub(super) fn must(&self, needs: Needs) -> Answered<()> {
+    pub(super) fn must(&self, needs: RoutePermission) -> ApiResult<()> {
         match needs {
-            Needs::Token => Ok(()),
-            Needs::Permission(permission) => self.must_hold(permission),
-            Needs::Either(one, other) => match self.admin.permissions.hold(other) {
+            RoutePermission::Token => Ok(()),
+            RoutePermission::Permission(permission) => self.must_hold(permission),
+            RoutePermission::Either(one, other) => match self.admin.permissions.hold(other) {
                 true => Ok(()),
                 false => self.must_hold(one),
             },
         }
     }
 
-    pub(super) fn must_hold(&self, permission: Permission) -> Answered<()> {
+    pub(super) fn must_hold(&self, permission: Permission) -> ApiResult<()> {
         if self.admin.permissions.hold(permission) {
             return Ok(());
         }
@@ -65,21 +65,21 @@ impl Caller {
     }
 
     /// Refuses a change of these fields to whom it is not permitted.
-    pub(super) fn must_hold_for(&self, fields: &[String], permission: Permission) -> Answered<()> {
+    pub(super) fn must_hold_for(&self, fields: &[String], permission: Permission) -> ApiResult<()> {
         if fields.is_empty() || self.admin.permissions.hold(permission) {
             return Ok(());
         }
         self.lacks(&format!("to set {} so", fields.join(", ")), permission)
     }
 
-    fn lacks(&self, what: &str, permission: Permission) -> Answered<()> {
+    fn lacks(&self, what: &str, permission: Permission) -> ApiResult<()> {
         warn!(admin = %self.admin.id, %permission, what, "api: not permitted");
         let detail = format!("{what} takes the permission {permission}, which {} has not", self.admin.username);
-        Err(Problem::new(StatusCode::FORBIDDEN, "Not permitted", detail).because(NOT_PERMITTED).into())
+        Err(ProblemResponse::new(StatusCode::FORBIDDEN, "Not permitted", detail).because(NOT_PERMITTED).into())
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Answered<&str> {
+fn bearer(headers: &HeaderMap) -> ApiResult<&str> {
     let mut all = headers.get_all(header::AUTHORIZATION).iter();
     let (first, more) = (all.next(), all.next());
     let none = || unknown("no_token", "the request carries no token: send Authorization: Bearer TOKEN, once");
@@ -91,11 +91,11 @@ fn bearer(headers: &HeaderMap) -> Answered<&str> {
 }
 
 /// The digest of the token that a request carries.
-pub(super) fn shown(headers: &HeaderMap) -> Answered<TokenDigest> {
+pub(super) fn read_token(headers: &HeaderMap) -> ApiResult<TokenDigest> {
     bearer(headers).map(TokenDigest::of)
 }
 
-async fn find(app: &App, digest: &TokenDigest) -> Answered<Option<(ApiToken, Admin)>> {
+async fn find(app: &App, digest: &TokenDigest) -> ApiResult<Option<(ApiToken, Admin)>> {
     let digest = digest.0.as_str().into();
     let Some(found) = app.store.find_unique(Collection::ApiTokens, &[("digest", digest)]).await? else {
         return Ok(None);
@@ -117,7 +117,7 @@ async fn find(app: &App, digest: &TokenDigest) -> Answered<Option<(ApiToken, Adm
     }
 }
 
-fn unknown(reason: &'static str, detail: &str) -> Fault {
-    let page = Problem::new(StatusCode::UNAUTHORIZED, "Who are you?", detail);
+fn unknown(reason: &'static str, detail: &str) -> ApiError {
+    let page = ProblemResponse::new(StatusCode::UNAUTHORIZED, "Who are you?", detail);
     page.asks_for("Bearer").because(reason).into()
 }

@@ -6,8 +6,8 @@ use std::collections::BTreeSet;
 
 use alertcast_core::id::AdminId;
 use alertcast_core::reading::PartialDocument;
-use alertcast_core::store::validator::Weight;
-use alertcast_core::store::{Collection, StoreError, Write};
+use alertcast_core::store::validator::FieldWeight;
+use alertcast_core::store::{Collection, DocumentWrite, StoreError};
 use alertcast_core::time::Time;
 use axum::http::StatusCode;
 use bson::{Bson, Document, doc};
@@ -15,16 +15,16 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::create::read_only;
-use super::decide::Before;
-use super::fault::{Answered, Fault, conflict, taken, unprocessable, wrong};
-use super::record::{self, Act};
-use super::reply::Reply;
-use super::resources::{Changes, Resource, field_of};
-use super::shape::{self, Extent, Field, Kind, stored_name};
-use super::{Asked, changed, decide, delete, reading, warnings};
+use super::decide::DocumentBefore;
+use super::error::{ApiError, ApiResult, conflict, describe_taken, unprocessable, wrong};
+use super::record::{self, AuditedChange};
+use super::reply::ApiReply;
+use super::resources::{ApiResource, ResourceChanges, field_of};
+use super::shape::{self, DocumentExtent, ShapeField, ShapeKind, stored_name};
+use super::{ApiRequest, decide, delete, note_change, reading, warnings};
 use crate::app::App;
-use crate::entry::{self, Around, FieldCode, Known, Problem};
-use crate::http::problem::Problem as Page;
+use crate::document_input::{self, EntryReferences, FieldCode, FieldProblem, KnownDocuments};
+use crate::http::problem::ProblemResponse as Page;
 use crate::password;
 
 /// How often something is tried that others keep getting in the way of.
@@ -39,7 +39,7 @@ const PASSWORD: &str = "password";
 const PASSWORD_CHANGED: &str = "security.passwordChangedAt";
 
 /// Changes a document.
-pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
+pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let Some(changes) = resource.changes else { return Err(conflict("Not changed here", "others change these")) };
     let patch = reading::json(&asked.body)?;
     if !patch.is_object() {
@@ -48,38 +48,38 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, asked.id()?).await?;
         let before = resource.complete(&kept);
-        let current = resource.show(&before, Extent::Whole);
+        let current = resource.show(&before, DocumentExtent::Whole);
         asked.conditions.hold(&current)?;
         nothing_rests_on_a_guess(resource, &before, &patch)?;
         let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
-        let Some((document, mut writes)) = written(app, resource, asked, &kept, &before, after)? else {
-            return Ok(Reply::document(StatusCode::OK, &current));
+        let Some((document, mut writes)) = write_change(app, resource, asked, &kept, &before, after)? else {
+            return Ok(ApiReply::document(StatusCode::OK, &current));
         };
         writes.extend(also);
         match app.store.write(writes).await {
             Ok(()) => {
-                changed(app).await;
-                let shown = resource.shown(&document, Extent::Whole);
+                note_change(app).await;
+                let shown = resource.show_document(&document, DocumentExtent::Whole);
                 let warnings = warnings::about(app, resource, &document);
-                return Ok(Reply::document(StatusCode::OK, &shown).with(warnings));
+                return Ok(ApiReply::document(StatusCode::OK, &shown).with(warnings));
             }
             Err(StoreError::Conflict) => {}
             Err(StoreError::AlreadyExists { collection, field }) if collection == resource.collection => {
-                return Err(taken(app, asked, (collection, &field), &document).await);
+                return Err(describe_taken(app, asked, (collection, &field), &document).await);
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Fault::Store(StoreError::Conflict))
+    Err(ApiError::Store(StoreError::Conflict))
 }
 
 /// What cannot be read is to be given, where it must be there or decisions rest on it.
-fn nothing_rests_on_a_guess(resource: &Resource, before: &PartialDocument, patch: &Value) -> Answered<()> {
+fn nothing_rests_on_a_guess(resource: &ApiResource, before: &PartialDocument, patch: &Value) -> ApiResult<()> {
     let mut errors = Vec::new();
     for flaw in &before.flaws {
         let path = field_of(&flaw.path);
-        let Some(field) = shape::given(resource.shape, path) else { continue };
-        if (flaw.weight == Weight::Decides || field.required) && !gives(patch, path) {
+        let Some(field) = shape::find_given(resource.shape, path) else { continue };
+        if (flaw.weight == FieldWeight::Decides || field.required) && !gives(patch, path) {
             errors.push(wrong(path, FieldCode::Unreadable, format!("{}, and is to be given anew", flaw.what)));
         }
     }
@@ -101,13 +101,13 @@ fn gives(patch: &Value, path: &str) -> bool {
 /// The document as the patch makes it, checked, and what is to be written besides.
 async fn changed_by(
     app: &App,
-    resource: &'static Resource,
-    changes: Changes,
+    resource: &'static ApiResource,
+    changes: ResourceChanges,
     patch: &Value,
     current: &Value,
     kept: &Document,
     read: &PartialDocument,
-) -> Answered<(Document, Vec<Write>)> {
+) -> ApiResult<(Document, Vec<DocumentWrite>)> {
     let before = &read.document;
     let mut target = current.clone();
     merge(&mut target, patch);
@@ -137,7 +137,7 @@ async fn changed_by(
     if !errors.is_empty() {
         return Err(unprocessable(errors).into());
     }
-    let checked = checked(app, resource, changes, target, Some(Current { kept, shown: current })).await?;
+    let checked = check_change(app, resource, changes, target, Some(CurrentDocument { kept, shown: current })).await?;
     let (mut after, mut also) = (checked.document, checked.also);
     let new_password = after.get_str(PASSWORD).is_ok_and(|hash| !hash.is_empty());
     for path in kept_paths(resource) {
@@ -162,14 +162,14 @@ async fn changed_by(
 }
 
 /// What the API does not show, it does not take away.
-fn keep_undeclared(shape: &'static [Field], before: &Document, after: &mut Document) {
+fn keep_undeclared(shape: &'static [ShapeField], before: &Document, after: &mut Document) {
     for (name, value) in before {
         let declared = shape.iter().find(|field| stored_name(field.name) == name);
         match (declared.map(|field| field.kind), value) {
             (None, value) => {
                 after.insert(name, value.clone());
             }
-            (Some(Kind::Object(fields)), Bson::Document(before)) => {
+            (Some(ShapeKind::Object(fields)), Bson::Document(before)) => {
                 let mut within = after.get_document(name).cloned().unwrap_or_default();
                 keep_undeclared(fields, before, &mut within);
                 if !within.is_empty() {
@@ -183,76 +183,83 @@ fn keep_undeclared(shape: &'static [Field], before: &Document, after: &mut Docum
 
 /// What is changed, as it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Current<'a> {
+pub(super) struct CurrentDocument<'a> {
     kept: &'a Document,
     shown: &'a Value,
 }
 
 /// A document that keeps the rules, and what must be written with it for that to stay so.
-pub(super) struct Checked {
+pub(super) struct CheckedDocument {
     pub(super) document: Document,
-    pub(super) also: Vec<Write>,
+    pub(super) also: Vec<DocumentWrite>,
 }
 
 /// Reads and checks a document as it is to be.
-pub(super) async fn checked(
+pub(super) async fn check_change(
     app: &App,
-    resource: &'static Resource,
-    changes: Changes,
+    resource: &'static ApiResource,
+    changes: ResourceChanges,
     value: Value,
-    current: Option<Current<'_>>,
-) -> Answered<Checked> {
+    current: Option<CurrentDocument<'_>>,
+) -> ApiResult<CheckedDocument> {
     // Read before the subscriptions are counted: whoever makes one active after this raises it, and is noticed.
     let seat = decide::seat(app, resource, &value, current.map(|current| current.shown)).await?;
     let priced = ["/subscriptionPlanId", "/payment/amount", "/payment/currency"]
         .iter()
         .any(|at| !same(value.pointer(at), current.and_then(|current| current.shown.pointer(at))));
-    let around = Around {
+    let around = EntryReferences {
         collection: resource.collection,
         entry: &value,
         kept: current.map(|current| current.kept),
         priced,
         now: app.clock.now(),
     };
-    let known = Known::around(&*app.store, around).await?;
-    let read = entry::one(known, changes.read, value, current.map(|current| current.kept), &*app.ids, app.clock.now());
-    let entry = read.map_err(refused)?;
+    let known = KnownDocuments::around(&*app.store, around).await?;
+    let read = document_input::one(
+        known,
+        changes.read,
+        value,
+        current.map(|current| current.kept),
+        &*app.ids,
+        app.clock.now(),
+    );
+    let entry = read.map_err(refuse_change)?;
     let mut document = entry.document;
     if let Some(text) = entry.password {
-        document.insert(PASSWORD, hashed(text).await?);
+        document.insert(PASSWORD, hash_password(text).await?);
     }
-    Ok(Checked { document, also: seat.into_iter().collect() })
+    Ok(CheckedDocument { document, also: seat.into_iter().collect() })
 }
 
 /// What is wrong with what was sent.
-pub(super) fn refused(problems: Vec<Problem>) -> Fault {
+pub(super) fn refuse_change(problems: Vec<FieldProblem>) -> ApiError {
     let errors = problems.into_iter().map(|problem| wrong(&problem.place, problem.code, problem.what));
     unprocessable(errors.collect()).into()
 }
 
 /// Hashing is work: others do not wait for it.
-async fn hashed(text: SecretString) -> Answered<String> {
+async fn hash_password(text: SecretString) -> ApiResult<String> {
     let hash = tokio::task::spawn_blocking(move || password::hash(&text)).await;
     hash.ok().and_then(Result::ok).map(|hash| hash.0).ok_or_else(|| {
         Page::new(StatusCode::INTERNAL_SERVER_ERROR, "Defect in the program", "the password was not hashed").into()
     })
 }
 
-type Written = Option<(Document, Vec<Write>)>;
+type WrittenDocument = Option<(Document, Vec<DocumentWrite>)>;
 
 /// The writes that make the change: of what differs or cannot be read as it is kept, under the condition that it is still
 /// as it was. None where there is nothing of either.
-fn written(
+fn write_change(
     app: &App,
-    resource: &Resource,
-    asked: &Asked,
+    resource: &ApiResource,
+    asked: &ApiRequest,
     kept: &Document,
     read: &PartialDocument,
     mut after: Document,
-) -> Answered<Written> {
+) -> ApiResult<WrittenDocument> {
     let (now, before) = (app.clock.now(), &read.document);
-    decide::decide(asked, resource, Some(Before { kept, read: before }), &mut after)?;
-    let mended = mended(read);
+    decide::decide(asked, resource, Some(DocumentBefore { kept, read: before }), &mut after)?;
+    let mended = list_mended(read);
     let mut paths = Vec::new();
     differences(before, &after, "", &mut paths);
     paths.retain(|path| !mended.iter().any(|mended| is_within(path, mended)));
@@ -280,9 +287,11 @@ fn written(
         }
     }
     let id = kept.get_object_id("_id").unwrap_or_default();
-    let entry = record::entry(app, asked, resource, Act::Update { id, before: &was, after: &is });
-    let writes =
-        vec![Write::Update { collection: resource.collection, id, set, unset, expect }, record::insert(&entry)?];
+    let entry = record::entry(app, asked, resource, AuditedChange::Update { id, before: &was, after: &is });
+    let writes = vec![
+        DocumentWrite::Update { collection: resource.collection, id, set, unset, expect },
+        record::insert(&entry)?,
+    ];
     Ok(Some((after, writes)))
 }
 
@@ -305,7 +314,7 @@ pub(super) fn differences(before: &Document, after: &Document, within: &str, pat
 }
 
 /// The fields that are not read as they are kept: what is read in their place is written with the next change.
-fn mended(read: &PartialDocument) -> Vec<String> {
+fn list_mended(read: &PartialDocument) -> Vec<String> {
     let flawed = read.flaws.iter().map(|flaw| flaw.path.as_str());
     let all: BTreeSet<&str> = flawed.chain(read.respelt.iter().map(String::as_str)).map(field_of).collect();
     let is_outermost = |path: &&&str| !all.iter().any(|other| other != *path && is_within(path, other));
@@ -336,7 +345,7 @@ fn merge(target: &mut Value, patch: &Value) {
 }
 
 /// The paths of the fields that Alertcast keeps.
-pub(super) fn kept_paths(resource: &Resource) -> Vec<String> {
+pub(super) fn kept_paths(resource: &ApiResource) -> Vec<String> {
     shape::paths(resource.shape, |field| field.kept)
 }
 

@@ -4,36 +4,36 @@
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::Value;
 
-use super::fault::{Answered, bad_query, wrong};
+use super::error::{ApiResult, bad_query, wrong};
 use super::reply::etag;
-use crate::entry::FieldCode;
-use crate::http::problem::Problem;
+use crate::document_input::FieldCode;
+use crate::http::problem::ProblemResponse;
 
 /// What a request asks of the document as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Conditions {
-    if_match: Option<Tags>,
-    if_none_match: Option<Tags>,
+pub(super) struct RequestConditions {
+    if_match: Option<EntityTags>,
+    if_none_match: Option<EntityTags>,
 }
 
 /// The states that a header names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Tags {
+enum EntityTags {
     /// `*`: whatever it is.
     Any,
-    These(Vec<Tag>),
+    These(Vec<EntityTag>),
 }
 
 /// One entity tag, with its quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Tag {
+struct EntityTag {
     weak: bool,
     quoted: Vec<u8>,
 }
 
-impl Conditions {
+impl RequestConditions {
     /// Reads them.
-    pub(super) fn of(headers: &HeaderMap) -> Answered<Self> {
+    pub(super) fn of(headers: &HeaderMap) -> ApiResult<Self> {
         Ok(Self {
             if_match: tags(headers, &header::IF_MATCH, "If-Match")?,
             if_none_match: tags(headers, &header::IF_NONE_MATCH, "If-None-Match")?,
@@ -46,61 +46,65 @@ impl Conditions {
     }
 
     /// Refuses a change of a document that is not the one that the sender knows.
-    pub(super) fn hold(&self, current: &Value) -> Answered<()> {
+    pub(super) fn hold(&self, current: &Value) -> ApiResult<()> {
         let tag = etag(&current.to_string());
-        if self.if_match.as_ref().is_some_and(|tags| !tags.name(&tag, Comparison::Strong)) {
-            return Err(failed("the document is not the one that If-Match names any more: read it again").into());
+        if self.if_match.as_ref().is_some_and(|tags| !tags.name(&tag, TagComparison::Strong)) {
+            return Err(
+                condition_failed("the document is not the one that If-Match names any more: read it again").into()
+            );
         }
-        if self.if_none_match.as_ref().is_some_and(|tags| tags.name(&tag, Comparison::Weak)) {
-            return Err(failed("the document is the one that If-None-Match names").into());
+        if self.if_none_match.as_ref().is_some_and(|tags| tags.name(&tag, TagComparison::Weak)) {
+            return Err(condition_failed("the document is the one that If-None-Match names").into());
         }
         Ok(())
     }
 
     /// Of a document that is read: whether the sender has it as it is.
-    pub(super) fn not_modified(&self, current: &Value) -> Answered<bool> {
+    pub(super) fn not_modified(&self, current: &Value) -> ApiResult<bool> {
         let tag = etag(&current.to_string());
-        if self.if_match.as_ref().is_some_and(|tags| !tags.name(&tag, Comparison::Strong)) {
-            return Err(failed("the document is not the one that If-Match names any more").into());
+        if self.if_match.as_ref().is_some_and(|tags| !tags.name(&tag, TagComparison::Strong)) {
+            return Err(condition_failed("the document is not the one that If-Match names any more").into());
         }
-        Ok(self.if_none_match.as_ref().is_some_and(|tags| tags.name(&tag, Comparison::Weak)))
+        Ok(self.if_none_match.as_ref().is_some_and(|tags| tags.name(&tag, TagComparison::Weak)))
     }
 
     /// Refuses a condition about an address that has no ETag: it cannot hold.
-    pub(super) fn without_document(&self) -> Answered<()> {
+    pub(super) fn without_document(&self) -> ApiResult<()> {
         match self.if_match {
-            Some(_) => Err(failed("this address has no ETag, so that If-Match cannot hold: leave it out").into()),
+            Some(_) => {
+                Err(condition_failed("this address has no ETag, so that If-Match cannot hold: leave it out").into())
+            }
             None => Ok(()),
         }
     }
 }
 
-fn failed(detail: &str) -> Problem {
-    Problem::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail)
+fn condition_failed(detail: &str) -> ProblemResponse {
+    ProblemResponse::new(StatusCode::PRECONDITION_FAILED, "Changed meanwhile", detail)
 }
 
 /// How tags are compared (RFC 9110, 8.8.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Comparison {
+enum TagComparison {
     /// A weak one is never the same.
     Strong,
     Weak,
 }
 
-impl Tags {
-    fn name(&self, tag: &str, comparison: Comparison) -> bool {
+impl EntityTags {
+    fn name(&self, tag: &str, comparison: TagComparison) -> bool {
         match self {
             Self::Any => true,
             Self::These(tags) => {
-                tags.iter().any(|one| (comparison == Comparison::Weak || !one.weak) && one.quoted == tag.as_bytes())
+                tags.iter().any(|one| (comparison == TagComparison::Weak || !one.weak) && one.quoted == tag.as_bytes())
             }
         }
     }
 }
 
 /// All lines of a header count as one list.
-fn tags(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Answered<Option<Tags>> {
-    let mut found: Option<Tags> = None;
+fn tags(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> ApiResult<Option<EntityTags>> {
+    let mut found: Option<EntityTags> = None;
     for value in headers.get_all(name) {
         let read = read(value.as_bytes()).ok_or_else(|| {
             let what = "is * or a list of ETags as they came, with their quotes: \"1f2e…\"";
@@ -108,20 +112,20 @@ fn tags(headers: &HeaderMap, name: &HeaderName, shown: &'static str) -> Answered
         })?;
         found = Some(match (found, read) {
             (None, read) => read,
-            (Some(Tags::These(mut all)), Tags::These(more)) => {
+            (Some(EntityTags::These(mut all)), EntityTags::These(more)) => {
                 all.extend(more);
-                Tags::These(all)
+                EntityTags::These(all)
             }
-            _ => Tags::Any,
+            _ => EntityTags::Any,
         });
     }
     Ok(found)
 }
 
-fn read(text: &[u8]) -> Option<Tags> {
+fn read(text: &[u8]) -> Option<EntityTags> {
     let mut rest = text.trim_ascii();
     if rest == b"*" {
-        return Some(Tags::Any);
+        return Some(EntityTags::Any);
     }
     let mut all = Vec::new();
     loop {
@@ -133,10 +137,10 @@ fn read(text: &[u8]) -> Option<Tags> {
         if tag.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
             return None;
         }
-        all.push(Tag { weak, quoted: tag.to_vec() });
+        all.push(EntityTag { weak, quoted: tag.to_vec() });
         rest = after.trim_ascii_start();
         if rest.is_empty() {
-            return Some(Tags::These(all));
+            return Some(EntityTags::These(all));
         }
         rest = rest.strip_prefix(b",")?.trim_ascii_start();
     }
@@ -149,12 +153,12 @@ mod tests {
 
     use super::*;
 
-    fn conditions(lines: &[&[u8]]) -> Answered<Conditions> {
+    fn conditions(lines: &[&[u8]]) -> ApiResult<RequestConditions> {
         let mut headers = HeaderMap::new();
         for line in lines {
             headers.append(header::IF_MATCH, HeaderValue::from_bytes(line).unwrap());
         }
-        Conditions::of(&headers)
+        RequestConditions::of(&headers)
     }
 
     #[test]

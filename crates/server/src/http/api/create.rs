@@ -1,74 +1,90 @@
 //! POST: a new document.
 
-use alertcast_core::store::{StoreError, Write};
+use alertcast_core::store::{DocumentWrite, StoreError};
 use axum::http::{HeaderValue, StatusCode, header};
 use bson::{Bson, Document};
 use serde_json::Value;
 
 use super::change::{self, TRIES};
-use super::fault::{Answered, Fault, conflict, taken, unprocessable, wrong};
-use super::idempotency::Key;
-use super::record::{self, Act};
-use super::reply::Reply;
-use super::resources::{Changes, Resource};
-use super::shape::Extent;
-use super::{Asked, changed, decide, reading, warnings};
+use super::error::{ApiError, ApiResult, conflict, describe_taken, unprocessable, wrong};
+use super::idempotency::RequestKey;
+use super::record::{self, AuditedChange};
+use super::reply::ApiReply;
+use super::resources::{ApiResource, ResourceChanges};
+use super::shape::DocumentExtent;
+use super::{ApiRequest, decide, note_change, reading, warnings};
 use crate::app::App;
-use crate::entry::FieldCode;
+use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
 
 /// Makes a document, once for each `Idempotency-Key`.
-pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
-    let key = Key::of(asked)?;
+pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let key = RequestKey::of(asked)?;
     if let Some(key) = &key
-        && let Some(before) = key.answered(app).await?
+        && let Some(before) = key.find_answer(app).await?
     {
         return Ok(before);
     }
     let made = create(app, resource, asked, key.as_ref()).await;
     match (made, key) {
         // Whoever came first with this key may have made what now stands in the way.
-        (Err(fault), Some(key)) => key.answered(app).await?.ok_or(fault),
+        (Err(fault), Some(key)) => key.find_answer(app).await?.ok_or(fault),
         (made, _) => made,
     }
 }
 
-async fn create(app: &App, resource: &'static Resource, asked: &Asked, key: Option<&Key>) -> Answered<Reply> {
+async fn create(
+    app: &App,
+    resource: &'static ApiResource,
+    asked: &ApiRequest,
+    key: Option<&RequestKey>,
+) -> ApiResult<ApiReply> {
     let Some(changes) = resource.changes else { return Err(conflict("Not changed here", "others make these")) };
     let sent = reading::json(&asked.body)?;
     for _ in 0..TRIES {
-        let made = made(app, resource, changes, asked, sent.clone()).await?;
+        let made = make_document(app, resource, changes, asked, sent.clone()).await?;
         let reply = reply(app, resource, &made.document);
         let mut writes = Vec::new();
         // First, so that a key that is taken is what is found, and not what its first use made.
         if let Some(key) = key {
             writes.push(key.keep(app, resource, &made.document, &reply).await?);
         }
-        writes.push(Write::Insert { collection: resource.collection, document: made.document.clone() });
+        writes.push(DocumentWrite::Insert { collection: resource.collection, document: made.document.clone() });
         writes.extend(made.also);
-        writes.push(record::insert(&record::entry(app, asked, resource, Act::Create { after: &made.document }))?);
+        writes.push(record::insert(&record::entry(
+            app,
+            asked,
+            resource,
+            AuditedChange::Create { after: &made.document },
+        ))?);
         match app.store.write(writes).await {
             Ok(()) => {
-                changed(app).await;
+                note_change(app).await;
                 return Ok(reply);
             }
             Err(StoreError::Conflict) => {}
             Err(StoreError::AlreadyExists { collection, field }) if collection == resource.collection => {
-                return Err(taken(app, asked, (collection, &field), &made.document).await);
+                return Err(describe_taken(app, asked, (collection, &field), &made.document).await);
             }
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Fault::Store(StoreError::Conflict))
+    Err(ApiError::Store(StoreError::Conflict))
 }
 
 /// A document that is ready to be written, and what is written with it.
-struct Made {
+struct CreatedDocument {
     document: Document,
-    also: Vec<Write>,
+    also: Vec<DocumentWrite>,
 }
 
-async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &Asked, sent: Value) -> Answered<Made> {
+async fn make_document(
+    app: &App,
+    resource: &'static ApiResource,
+    changes: ResourceChanges,
+    asked: &ApiRequest,
+    sent: Value,
+) -> ApiResult<CreatedDocument> {
     let Value::Object(mut fields) = sent else {
         return Err(unprocessable(vec![wrong("", FieldCode::Invalid, "the body is not an object")]).into());
     };
@@ -85,7 +101,7 @@ async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &
     if !errors.is_empty() {
         return Err(unprocessable(errors).into());
     }
-    let checked = change::checked(app, resource, changes, value, None).await?;
+    let checked = change::check_change(app, resource, changes, value, None).await?;
     let mut document = checked.document;
     let now = app.clock.now();
     document.insert("_id", app.ids.next());
@@ -93,17 +109,17 @@ async fn made(app: &App, resource: &'static Resource, changes: Changes, asked: &
         document.insert(name, Bson::from(now));
     }
     decide::decide(asked, resource, None, &mut document)?;
-    Ok(Made { document, also: checked.also })
+    Ok(CreatedDocument { document, also: checked.also })
 }
 
 pub(super) fn read_only(path: &str) -> FieldError {
     wrong(path, FieldCode::ReadOnly, "is kept by Alertcast and cannot be set")
 }
 
-fn reply(app: &App, resource: &Resource, document: &Document) -> Reply {
-    let shown = resource.shown(document, Extent::Whole);
+fn reply(app: &App, resource: &ApiResource, document: &Document) -> ApiReply {
+    let shown = resource.show_document(document, DocumentExtent::Whole);
     let place = format!("/api/v1/{}/{}", resource.path, shown["id"].as_str().unwrap_or_default());
     let place = HeaderValue::from_str(&place).map(|place| (header::LOCATION, place));
     let warnings = warnings::about(app, resource, document);
-    Reply::document(StatusCode::CREATED, &shown).with(place.into_iter().collect()).with(warnings)
+    ApiReply::document(StatusCode::CREATED, &shown).with(place.into_iter().collect()).with(warnings)
 }

@@ -3,35 +3,38 @@
 
 use alertcast_core::admin::Permission;
 use alertcast_core::id::{AdminId, UserId};
-use alertcast_core::store::{Collection, Write, read};
+use alertcast_core::store::{Collection, DocumentWrite, read};
 use alertcast_core::subscription::{PaymentStatus, Subscription, SubscriptionStatus, transaction_key};
 use bson::{Bson, Document, doc};
 use serde_json::Value;
 
 use super::change::{at, differences, pointer, put, remove, same};
-use super::fault::{Answered, conflict};
-use super::resources::Resource;
-use super::{Asked, reading};
+use super::error::{ApiResult, conflict};
+use super::resources::ApiResource;
+use super::{ApiRequest, reading};
 use crate::app::App;
-use crate::entry;
+use crate::document_input;
 
 /// A subscription that begins to run takes one of its user's five places: what the count rested on is checked by
 /// raising a number with the user.
 pub(super) async fn seat(
     app: &App,
-    resource: &Resource,
+    resource: &ApiResource,
     value: &Value,
     shown: Option<&Value>,
-) -> Answered<Option<Write>> {
+) -> ApiResult<Option<DocumentWrite>> {
     const REV: &str = "alertcast.subscriptionsRev";
     let now = app.clock.now();
     let user = |value: &Value| value.get("userId").and_then(Value::as_str).map(str::to_owned);
-    let was = shown.filter(|shown| entry::takes_place(shown, now)).and_then(user);
-    if resource.collection != Collection::UserSubscriptions || !entry::takes_place(value, now) || was == user(value) {
+    let was = shown.filter(|shown| document_input::takes_place(shown, now)).and_then(user);
+    if resource.collection != Collection::UserSubscriptions
+        || !document_input::takes_place(value, now)
+        || was == user(value)
+    {
         return Ok(None);
     }
     let Some(id) = user(value).and_then(|id| id.parse::<UserId>().ok()) else { return Ok(None) };
-    let Some(kept) = reading::kept(app, Collection::Users, id.0).await? else { return Ok(None) };
+    let Some(kept) = reading::load_kept(app, Collection::Users, id.0).await? else { return Ok(None) };
     let seen = at(&kept, REV).cloned().unwrap_or(Bson::Null);
     let next = match seen {
         Bson::Int32(rev) => i64::from(rev).saturating_add(1),
@@ -39,7 +42,7 @@ pub(super) async fn seat(
         Bson::Double(rev) => (rev as i64).saturating_add(1),
         _ => 1,
     };
-    Ok(Some(Write::Update {
+    Ok(Some(DocumentWrite::Update {
         collection: Collection::Users,
         id: id.0,
         set: doc! { REV: Bson::from(alertcast_core::money::Count(next)) },
@@ -50,7 +53,7 @@ pub(super) async fn seat(
 
 /// A document before a change.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Before<'a> {
+pub(super) struct DocumentBefore<'a> {
     pub(super) kept: &'a Document,
     /// As it is shown.
     pub(super) read: &'a Document,
@@ -58,11 +61,11 @@ pub(super) struct Before<'a> {
 
 /// What follows from who changes it: whether they may, and what is noted with it.
 pub(super) fn decide(
-    asked: &Asked,
-    resource: &Resource,
-    before: Option<Before<'_>>,
+    asked: &ApiRequest,
+    resource: &ApiResource,
+    before: Option<DocumentBefore<'_>>,
     after: &mut Document,
-) -> Answered<()> {
+) -> ApiResult<()> {
     match resource.collection {
         Collection::UserSubscriptions => decide_payment(asked, before, after),
         Collection::AdminUsers => decide_admin(asked, before.map(|before| before.kept), after),
@@ -83,7 +86,7 @@ const DECISION: [&str; 7] = [
 
 /// Deciding about a payment, and making or extending what it entitles to, takes a permission of its own, whichever field
 /// it is done by. Who approved is noted.
-fn decide_payment(asked: &Asked, before: Option<Before<'_>>, after: &mut Document) -> Answered<()> {
+fn decide_payment(asked: &ApiRequest, before: Option<DocumentBefore<'_>>, after: &mut Document) -> ApiResult<()> {
     let none = Document::new();
     let mut changed = Vec::new();
     differences(before.map_or(&none, |before| before.read), after, "", &mut changed);
@@ -157,7 +160,7 @@ pub(super) fn follow_decision(target: &mut Value, current: &Value) {
 }
 
 /// Nobody locks themselves out.
-fn decide_admin(asked: &Asked, before: Option<&Document>, after: &Document) -> Answered<()> {
+fn decide_admin(asked: &ApiRequest, before: Option<&Document>, after: &Document) -> ApiResult<()> {
     let me = asked.caller.admin.id;
     let is_me = before.and_then(|before| before.get_object_id("_id").ok()).map(AdminId) == Some(me);
     if !is_me {

@@ -2,34 +2,34 @@
 
 use alertcast_core::id::AdminId;
 use alertcast_core::store::listing::PAGE_MAX;
-use alertcast_core::store::{Collection, ListQuery, StoreError, Write};
+use alertcast_core::store::{Collection, DocumentWrite, ListQuery, StoreError};
 use axum::http::StatusCode;
 use bson::{Bson, Document};
 
 use super::change::TRIES;
-use super::fault::{Answered, Fault, conflict, wrong};
-use super::record::{self, Act};
-use super::reply::Reply;
-use super::resources::{self, Resource};
-use super::shape::Extent;
-use super::{Asked, changed, reading};
+use super::error::{ApiError, ApiResult, conflict, wrong};
+use super::record::{self, AuditedChange};
+use super::reply::ApiReply;
+use super::resources::{self, ApiResource};
+use super::shape::DocumentExtent;
+use super::{ApiRequest, note_change, reading};
 use crate::app::App;
-use crate::entry::FieldCode;
-use crate::http::problem::Problem;
+use crate::document_input::FieldCode;
+use crate::http::problem::ProblemResponse;
 
 /// Deletes a document, if it is still the one that was looked at.
-pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked) -> Answered<Reply> {
+pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let id = asked.id()?;
     if resource.collection == Collection::AdminUsers && AdminId(id) == asked.caller.admin.id {
         return Err(conflict("Your own account", "nobody deletes themselves: ask another administrator"));
     }
     for _ in 0..TRIES {
         let kept = reading::document(app, resource, id).await?;
-        asked.conditions.hold(&resource.shown(&kept, Extent::Whole))?;
+        asked.conditions.hold(&resource.show_document(&kept, DocumentExtent::Whole))?;
         match app.store.write(writes(app, resource, asked, &kept).await?).await {
             Ok(()) => {
-                changed(app).await;
-                return Ok(Reply::nothing());
+                note_change(app).await;
+                return Ok(ApiReply::nothing());
             }
             Err(StoreError::Conflict) => {}
             // A token that was made meanwhile goes too.
@@ -40,13 +40,18 @@ pub(super) async fn answer(app: &App, resource: &'static Resource, asked: &Asked
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Fault::Store(StoreError::Conflict))
+    Err(ApiError::Store(StoreError::Conflict))
 }
 
-async fn writes(app: &App, resource: &Resource, asked: &Asked, kept: &Document) -> Answered<Vec<Write>> {
+async fn writes(
+    app: &App,
+    resource: &ApiResource,
+    asked: &ApiRequest,
+    kept: &Document,
+) -> ApiResult<Vec<DocumentWrite>> {
     let (collection, id) = (resource.collection, asked.id()?);
     let seen = kept.get("updatedAt").cloned().unwrap_or(Bson::Null);
-    let mut writes = vec![Write::Update {
+    let mut writes = vec![DocumentWrite::Update {
         collection,
         id,
         set: Document::new(),
@@ -56,13 +61,13 @@ async fn writes(app: &App, resource: &Resource, asked: &Asked, kept: &Document) 
     if collection == Collection::AdminUsers {
         writes.extend(tokens(app, AdminId(id)).await?);
     }
-    writes.push(Write::Delete { collection, id });
-    writes.push(record::insert(&record::entry(app, asked, resource, Act::Delete { before: kept }))?);
+    writes.push(DocumentWrite::Delete { collection, id });
+    writes.push(record::insert(&record::entry(app, asked, resource, AuditedChange::Delete { before: kept }))?);
     Ok(writes)
 }
 
 /// An administrator's tokens end with them.
-pub(super) async fn tokens(app: &App, admin: AdminId) -> Answered<Vec<Write>> {
+pub(super) async fn tokens(app: &App, admin: AdminId) -> ApiResult<Vec<DocumentWrite>> {
     let mut query = ListQuery {
         collection: Collection::ApiTokens,
         filters: vec![("adminId", admin.into())],
@@ -75,7 +80,7 @@ pub(super) async fn tokens(app: &App, admin: AdminId) -> Answered<Vec<Write>> {
     loop {
         let page = app.store.list(&query).await?;
         let ids = page.documents.iter().filter_map(|token| token.get_object_id("_id").ok());
-        writes.extend(ids.map(|id| Write::Delete { collection: Collection::ApiTokens, id }));
+        writes.extend(ids.map(|id| DocumentWrite::Delete { collection: Collection::ApiTokens, id }));
         query.after = page.next;
         if query.after.is_none() {
             return Ok(writes);
@@ -83,10 +88,10 @@ pub(super) async fn tokens(app: &App, admin: AdminId) -> Answered<Vec<Write>> {
     }
 }
 
-fn in_use(resource: &Resource, by: Collection, field: &str) -> Problem {
+fn in_use(resource: &ApiResource, by: Collection, field: &str) -> ProblemResponse {
     let referring = resources::of(by).map_or(by.name(), |resource| resource.path);
     let what = format!("{referring} refer to this {} by {field}: change or delete those first", resource.called);
-    Problem::new(StatusCode::CONFLICT, "In use", what.clone()).naming(vec![wrong(
+    ProblemResponse::new(StatusCode::CONFLICT, "In use", what.clone()).name_fields(vec![wrong(
         &format!("{referring}.{field}"),
         FieldCode::InUse,
         what,

@@ -3,7 +3,7 @@
 use alertcast_core::admin::AdminStatus;
 use alertcast_core::alert::document::{AlertStatus, Source, TradeAction};
 use alertcast_core::alert::intent::ReadAs;
-use alertcast_core::config::{ConfigStatus, RequiredField};
+use alertcast_core::alert_configuration::{ConfigStatus, RequiredField};
 use alertcast_core::delivery::{CauseKind, Channel, DeliveryState, MessageKind};
 use alertcast_core::market::{ExitReason, Side, Signal, Timeframe};
 use alertcast_core::plan::PlanStatus;
@@ -11,8 +11,8 @@ use alertcast_core::subscription::{PaymentMethod, PaymentStatus, SubscriptionSta
 use alertcast_core::trade::document::TradeStatus;
 use alertcast_core::user::{RiskLevel, UserStatus};
 
-use super::shape::Kind::{Anything, Digits, Flag, Id, List, Object, Text, Time};
-use super::shape::{Field, Kind, field, may, must};
+use super::shape::ShapeKind::{Anything, Digits, Flag, Id, List, Object, Text, Time};
+use super::shape::{ShapeField, ShapeKind, field, may, must};
 
 /// The spellings of an enumeration.
 macro_rules! words {
@@ -26,29 +26,30 @@ macro_rules! words {
             }
             words
         };
-        Kind::Word(&WORDS)
+        ShapeKind::Word(&WORDS)
     }};
 }
 
-const COUNT: Kind = Kind::Whole { min: 0, max: i64::MAX };
-const ANY_WHOLE: Kind = Kind::Whole { min: i64::MIN, max: i64::MAX };
-const AMOUNT: Kind = Kind::Number { min: Some(0), above: false };
-const ANY_NUMBER: Kind = Kind::Number { min: None, above: false };
-const PRICE: Kind = Kind::Number { min: Some(0), above: true };
+const COUNT: ShapeKind = ShapeKind::Whole { min: 0, max: i64::MAX };
+const ANY_WHOLE: ShapeKind = ShapeKind::Whole { min: i64::MIN, max: i64::MAX };
+const AMOUNT: ShapeKind = ShapeKind::Number { min: Some(0), above: false };
+const ANY_NUMBER: ShapeKind = ShapeKind::Number { min: None, above: false };
+const PRICE: ShapeKind = ShapeKind::Number { min: Some(0), above: true };
 
-const CURRENCY: Kind = Kind::Spelled(r"^\s*[A-Za-z]{3}\s*$");
+const CURRENCY: ShapeKind = ShapeKind::Spelled(r"^\s*[A-Za-z]{3}\s*$");
 /// Seed 7.1.
-const EMAIL: Kind = Kind::Spelled(r"^\s*[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}\s*$");
+const EMAIL: ShapeKind = ShapeKind::Spelled(r"^\s*[a-zA-Z0-9._%+-]+@[a-zA-Z0-9.-]+\.[a-zA-Z]{2,}\s*$");
 
-const ID: Field = field("id", Id).kept();
-const CREATED: Field = field("createdAt", Time).kept();
-const UPDATED: Field = field("updatedAt", Time).kept();
+const ID: ShapeField = field("id", Id).make_kept();
+const CREATED: ShapeField = field("createdAt", Time).make_kept();
+const UPDATED: ShapeField = field("updatedAt", Time).make_kept();
 /// What of a document of others cannot be read.
-const UNREADABLE: Field = may("unreadable", List(&Object(&[field("field", Text), field("message", Text)]))).kept();
-const OWN: Field = may("alertcast", Object(&[UNREADABLE]));
+const UNREADABLE: ShapeField =
+    may("unreadable", List(&Object(&[field("field", Text), field("message", Text)]))).make_kept();
+const OWN: ShapeField = may("alertcast", Object(&[UNREADABLE]));
 
 /// Seed 2.3.
-pub(super) const CONFIGURATION: &[Field] = &[
+pub(super) const CONFIGURATION: &[ShapeField] = &[
     ID,
     must("name", Text),
     may("description", Text),
@@ -58,7 +59,7 @@ pub(super) const CONFIGURATION: &[Field] = &[
     field(
         "tradeManagement",
         Object(&[
-            field("maxOpenTrades", Kind::Whole { min: 1, max: 5 }),
+            field("maxOpenTrades", ShapeKind::Whole { min: 1, max: 5 }),
             field("allowOppositeSignals", Flag),
             field("replaceOnSameSignal", Flag),
             field("autoCloseOnTPSL", Flag),
@@ -88,25 +89,25 @@ pub(super) const CONFIGURATION: &[Field] = &[
             may("lastAlertAt", Time),
         ]),
     )
-    .kept(),
+    .make_kept(),
     CREATED,
     UPDATED,
     may(
         "alertcast",
         Object(&[
             may("currency", CURRENCY),
-            may("closedByTp", COUNT).kept(),
-            may("closedBySl", COUNT).kept(),
+            may("closedByTp", COUNT).make_kept(),
+            may("closedBySl", COUNT).make_kept(),
             UNREADABLE,
         ]),
     ),
 ];
-const ENTRY_SIGNAL: Kind = words!(Side);
-const EXIT_SIGNAL: Kind = Kind::Word(&[Signal::TpHit.as_str(), Signal::SlHit.as_str()]);
-const REQUIRED_FIELD: Kind = words!(RequiredField);
+const ENTRY_SIGNAL: ShapeKind = words!(Side);
+const EXIT_SIGNAL: ShapeKind = ShapeKind::Word(&[Signal::TpHit.as_str(), Signal::SlHit.as_str()]);
+const REQUIRED_FIELD: ShapeKind = words!(RequiredField);
 
 /// Seed 2.2.
-pub(super) const PLAN: &[Field] = &[
+pub(super) const PLAN: &[ShapeField] = &[
     ID,
     must("name", Text),
     must("description", Text),
@@ -118,8 +119,8 @@ pub(super) const PLAN: &[Field] = &[
             must(
                 "duration",
                 Object(&[
-                    must("months", Kind::Whole { min: 1, max: 1_200 }),
-                    field("days", Kind::Whole { min: 0, max: 36_500 }),
+                    must("months", ShapeKind::Whole { min: 1, max: 1_200 }),
+                    field("days", ShapeKind::Whole { min: 0, max: 36_500 }),
                 ]),
             ),
         ]),
@@ -127,8 +128,8 @@ pub(super) const PLAN: &[Field] = &[
     field(
         "features",
         Object(&[
-            field("maxAlertConfigs", Kind::Whole { min: -1, max: i64::MAX }),
-            field("maxOpenTrades", Kind::Whole { min: 1, max: i64::MAX }),
+            field("maxAlertConfigs", ShapeKind::Whole { min: -1, max: i64::MAX }),
+            field("maxOpenTrades", ShapeKind::Whole { min: 1, max: i64::MAX }),
             field("prioritySupport", Flag),
             field("advancedAnalytics", Flag),
         ]),
@@ -145,7 +146,7 @@ pub(super) const PLAN: &[Field] = &[
 ];
 
 /// Seed 2.1.
-pub(super) const USER: &[Field] = &[
+pub(super) const USER: &[ShapeField] = &[
     ID,
     must("email", EMAIL),
     must(
@@ -172,24 +173,24 @@ pub(super) const USER: &[Field] = &[
     ),
     CREATED,
     UPDATED,
-    may("lastLoginAt", Time).kept(),
+    may("lastLoginAt", Time).make_kept(),
     may(
         "alertcast",
         Object(&[
             may("botId", Digits),
-            may("topicId", Kind::Whole { min: 1, max: 2_147_483_647 }),
+            may("topicId", ShapeKind::Whole { min: 1, max: 2_147_483_647 }),
             may("chatBlockedAt", Time).clearable(),
-            may("blockedChatId", Text).kept(),
+            may("blockedChatId", Text).make_kept(),
             may("emailBouncedAt", Time).clearable(),
-            may("bouncedEmail", Text).kept(),
-            may("subscriptionsRev", COUNT).kept(),
+            may("bouncedEmail", Text).make_kept(),
+            may("subscriptionsRev", COUNT).make_kept(),
             UNREADABLE,
         ]),
     ),
 ];
 
 /// Seed 2.4.
-pub(super) const SUBSCRIPTION: &[Field] = &[
+pub(super) const SUBSCRIPTION: &[ShapeField] = &[
     ID,
     must("userId", Id),
     must("subscriptionPlanId", Id),
@@ -221,14 +222,14 @@ pub(super) const SUBSCRIPTION: &[Field] = &[
         "usage",
         Object(&[field("alertsReceived", COUNT), field("tradesOpened", COUNT), may("lastActivityAt", Time)]),
     )
-    .kept(),
+    .make_kept(),
     CREATED,
     UPDATED,
-    may("alertcast", Object(&[may("picks", List(&Id)), may("approvedByAdmin", Id).kept(), UNREADABLE])),
+    may("alertcast", Object(&[may("picks", List(&Id)), may("approvedByAdmin", Id).make_kept(), UNREADABLE])),
 ];
 
 /// Seed 2.5.
-pub(super) const PREFERENCE: &[Field] = &[
+pub(super) const PREFERENCE: &[ShapeField] = &[
     ID,
     must("userId", Id),
     must("subscriptionId", Id),
@@ -249,14 +250,14 @@ pub(super) const PREFERENCE: &[Field] = &[
         "statistics",
         Object(&[field("alertsReceived", COUNT), field("tradesOpened", COUNT), may("lastAlertAt", Time)]),
     )
-    .kept(),
+    .make_kept(),
     CREATED,
     UPDATED,
     OWN,
 ];
 
 /// Seed 2.8. The password goes in and never comes out.
-pub(super) const ADMIN: &[Field] = &[
+pub(super) const ADMIN: &[ShapeField] = &[
     ID,
     must("username", Text),
     must("email", EMAIL),
@@ -282,14 +283,14 @@ pub(super) const ADMIN: &[Field] = &[
             may("passwordChangedAt", Time),
         ]),
     )
-    .kept(),
+    .make_kept(),
     CREATED,
     UPDATED,
     OWN,
 ];
 
 /// Seed 2.6.
-pub(super) const TRADE: &[Field] = &[
+pub(super) const TRADE: &[ShapeField] = &[
     ID,
     field("tradeNumber", COUNT),
     field("userId", Id),
@@ -332,7 +333,7 @@ pub(super) const TRADE: &[Field] = &[
 ];
 
 /// Seed 2.7.
-pub(super) const ALERT: &[Field] = &[
+pub(super) const ALERT: &[ShapeField] = &[
     ID,
     field("source", words!(Source)),
     field(
@@ -392,18 +393,18 @@ pub(super) const ALERT: &[Field] = &[
         ]),
     ),
 ];
-const MATCHED: Kind = Object(&[
+const MATCHED: ShapeKind = Object(&[
     field("userId", Id),
     field("subscriptionId", Id),
     field("delivered", Flag),
     may("deliveredAt", Time),
     may("error", Text),
 ]);
-const ACTION: Kind = Object(&[field("action", words!(TradeAction)), field("tradeId", Id), field("userId", Id)]);
-const ALERT_ERROR: Kind = Object(&[field("message", Text), field("timestamp", Time), may("stack", Text)]);
+const ACTION: ShapeKind = Object(&[field("action", words!(TradeAction)), field("tradeId", Id), field("userId", Id)]);
+const ALERT_ERROR: ShapeKind = Object(&[field("message", Text), field("timestamp", Time), may("stack", Text)]);
 
 /// A message on its way to one person.
-pub(super) const DELIVERY: &[Field] = &[
+pub(super) const DELIVERY: &[ShapeField] = &[
     ID,
     field("cause", Object(&[field("kind", words!(CauseKind)), field("id", Id)])),
     may("alertId", Id),
@@ -437,7 +438,7 @@ pub(super) const DELIVERY: &[Field] = &[
 ];
 
 /// A request that was no alert.
-pub(super) const REJECTED: &[Field] = &[
+pub(super) const REJECTED: &[ShapeField] = &[
     ID,
     field("receivedAt", Time),
     may("ipAddress", Text),
@@ -449,7 +450,7 @@ pub(super) const REJECTED: &[Field] = &[
 ];
 
 /// One act of an operator.
-pub(super) const AUDIT: &[Field] = &[
+pub(super) const AUDIT: &[ShapeField] = &[
     ID,
     field("at", Time),
     field("adminId", Id),
@@ -465,30 +466,31 @@ pub(super) const AUDIT: &[Field] = &[
 ];
 
 /// A token, without its digest.
-pub(super) const TOKEN: &[Field] = &[ID, field("adminId", Id), may("label", Text), may("expiresAt", Time), CREATED];
+pub(super) const TOKEN: &[ShapeField] =
+    &[ID, field("adminId", Id), may("label", Text), may("expiresAt", Time), CREATED];
 
 /// What was decided about one subscriber, and what they were sent.
-pub(super) const RECIPIENT: &[Field] = &[
+pub(super) const RECIPIENT: &[ShapeField] = &[
     field("userId", Id),
     may("subscriptionId", Id),
     field("verdict", words!(alertcast_core::decision::Verdict)),
     field("actions", List(&DECIDED)),
     field("deliveries", List(&Object(DELIVERY))),
 ];
-const DECIDED: Kind = Object(&[field("action", words!(TradeAction)), field("tradeId", Id)]);
+const DECIDED: ShapeKind = Object(&[field("action", words!(TradeAction)), field("tradeId", Id)]);
 
 /// A permission by its path.
-pub(super) const PERMISSION: Kind = words!(alertcast_core::admin::Permission);
+pub(super) const PERMISSION: ShapeKind = words!(alertcast_core::admin::Permission);
 
 /// What closing a trade by hand takes.
-pub(super) const CLOSING: &[Field] = &[must("price", PRICE), may("reason", Text)];
+pub(super) const CLOSING: &[ShapeField] = &[must("price", PRICE), may("reason", Text)];
 
 /// As what an alert is meant that does not say so clearly.
-pub(super) const MEANING: &[Field] = &[field("as", words!(ReadAs)), field("side", words!(Side))];
+pub(super) const MEANING: &[ShapeField] = &[field("as", words!(ReadAs)), field("side", words!(Side))];
 
 /// What an alert would come to.
-pub(super) const REHEARSAL: &[Field] = &[
-    field("outcome", Kind::Word(&["unreadable", "refused", "duplicate", "accepted"])),
+pub(super) const REHEARSAL: &[ShapeField] = &[
+    field("outcome", ShapeKind::Word(&["unreadable", "refused", "duplicate", "accepted"])),
     field("errors", List(&ERROR)),
     may("alertConfigId", Id),
     may("duplicateOf", Id),
@@ -511,8 +513,8 @@ pub(super) const REHEARSAL: &[Field] = &[
         ])),
     ),
 ];
-const ERROR: Kind = Object(&[field("field", Text), field("code", Text), field("message", Text)]);
-const REHEARSED: &[Field] = &[
+const ERROR: ShapeKind = Object(&[field("field", Text), field("code", Text), field("message", Text)]);
+const REHEARSED: &[ShapeField] = &[
     field("userId", Id),
     may("subscriptionId", Id),
     field("verdict", words!(alertcast_core::decision::Verdict)),

@@ -4,20 +4,20 @@
 use std::time::Duration;
 
 use alertcast_core::delivery::digest12;
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::store::{Collection, DocumentWrite};
 use alertcast_core::time::Time;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use sha2::{Digest as _, Sha256};
 
-use super::fault::{Answered, bad_query, conflict, not_found, unprocessable, wrong};
-use super::reply::Reply;
-use super::resources::{self, Resource};
-use super::shape::Extent;
-use super::{Asked, reading};
+use super::error::{ApiResult, bad_query, conflict, not_found, unprocessable, wrong};
+use super::reply::ApiReply;
+use super::resources::{self, ApiResource};
+use super::shape::DocumentExtent;
+use super::{ApiRequest, reading};
 use crate::app::App;
-use crate::entry::FieldCode;
+use crate::document_input::FieldCode;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -30,15 +30,15 @@ const PARTS: [&str; 6] = ["status", "headers", "body", "shown", "userId", ERASED
 
 /// A request's key.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(super) struct RequestKey {
     id: ObjectId,
     /// What else must be the same.
     request: String,
 }
 
-impl Key {
+impl RequestKey {
     /// The request's key, where it has one.
-    pub(super) fn of(asked: &Asked) -> Answered<Option<Self>> {
+    pub(super) fn of(asked: &ApiRequest) -> ApiResult<Option<Self>> {
         let mut values = asked.head.headers.get_all("idempotency-key").iter();
         let Some(value) = values.next() else { return Ok(None) };
         if values.next().is_some() {
@@ -62,8 +62,8 @@ impl Key {
     }
 
     /// The answer that was given before.
-    pub(super) async fn answered(&self, app: &App) -> Answered<Option<Reply>> {
-        let Some(record) = self.kept(app).await? else { return Ok(None) };
+    pub(super) async fn find_answer(&self, app: &App) -> ApiResult<Option<ApiReply>> {
+        let Some(record) = self.load_kept(app).await? else { return Ok(None) };
         if is_over(&record, app.clock.now()) {
             return Ok(None);
         }
@@ -82,7 +82,7 @@ impl Key {
     }
 
     /// Keeps that an act was done; its answer is the document that it was done to, as it is when it is asked for.
-    pub(super) async fn keep_shown(&self, app: &App, resource: &Resource, id: ObjectId) -> Answered<Write> {
+    pub(super) async fn keep_shown(&self, app: &App, resource: &ApiResource, id: ObjectId) -> ApiResult<DocumentWrite> {
         let shown = doc! { "collection": resource.collection.name(), "id": id };
         self.keep_record(app, doc! { "request": &self.request, "shown": shown }).await
     }
@@ -92,10 +92,10 @@ impl Key {
     pub(super) async fn keep(
         &self,
         app: &App,
-        resource: &Resource,
+        resource: &ApiResource,
         document: &Document,
-        reply: &Reply,
-    ) -> Answered<Write> {
+        reply: &ApiReply,
+    ) -> ApiResult<DocumentWrite> {
         let headers: Vec<Bson> = reply
             .headers
             .iter()
@@ -114,49 +114,49 @@ impl Key {
         self.keep_record(app, record).await
     }
 
-    async fn keep_record(&self, app: &App, mut record: Document) -> Answered<Write> {
+    async fn keep_record(&self, app: &App, mut record: Document) -> ApiResult<DocumentWrite> {
         let now = app.clock.now();
         record.insert("until", Bson::from(now + KEPT));
         let collection = Collection::IdempotencyKeys;
-        Ok(match self.kept(app).await? {
+        Ok(match self.load_kept(app).await? {
             Some(old) if is_over(&old, now) => {
                 let until = old.get("until").cloned().unwrap_or(Bson::Null);
                 let expect = vec![("until".to_owned(), until)];
                 let unset =
                     PARTS.iter().filter(|part| !record.contains_key(part)).map(|part| (*part).to_owned()).collect();
-                Write::Update { collection, id: self.id, set: record, unset, expect }
+                DocumentWrite::Update { collection, id: self.id, set: record, unset, expect }
             }
             _ => {
                 record.insert("_id", self.id);
-                Write::Insert { collection, document: record }
+                DocumentWrite::Insert { collection, document: record }
             }
         })
     }
 
-    async fn kept(&self, app: &App) -> Answered<Option<Document>> {
-        reading::kept(app, Collection::IdempotencyKeys, self.id).await
+    async fn load_kept(&self, app: &App) -> ApiResult<Option<Document>> {
+        reading::load_kept(app, Collection::IdempotencyKeys, self.id).await
     }
 }
 
-async fn shown_again(app: &App, shown: &Document) -> Answered<Reply> {
+async fn shown_again(app: &App, shown: &Document) -> ApiResult<ApiReply> {
     let resource = shown.get_str("collection").ok().and_then(Collection::from_name).and_then(resources::of);
     let (Some(resource), Ok(id)) = (resource, shown.get_object_id("id")) else { return Err(not_found("document")) };
     let found = reading::document(app, resource, id).await?;
-    Ok(Reply::document(StatusCode::OK, &resource.shown(&found, Extent::Whole)))
+    Ok(ApiReply::document(StatusCode::OK, &resource.show_document(&found, DocumentExtent::Whole)))
 }
 
 fn is_over(record: &Document, now: Time) -> bool {
     record.get_datetime("until").map_or(true, |until| Time::from(*until) <= now)
 }
 
-fn read(record: &Document) -> Option<Reply> {
+fn read(record: &Document) -> Option<ApiReply> {
     let status = u16::try_from(record.get_i32("status").ok()?).ok()?;
     let header = |header: &Bson| {
         let header = header.as_document()?;
         let name = HeaderName::try_from(header.get_str("name").ok()?).ok()?;
         Some((name, HeaderValue::from_str(header.get_str("value").ok()?).ok()?))
     };
-    Some(Reply {
+    Some(ApiReply {
         status: StatusCode::from_u16(status).ok()?,
         headers: record.get_array("headers").ok()?.iter().filter_map(header).collect(),
         body: record.get_str("body").ok().map(str::to_owned),

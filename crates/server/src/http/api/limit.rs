@@ -14,36 +14,36 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
-use super::fault::Answered;
+use super::error::ApiResult;
 use crate::clock::Clock;
-use crate::http::limit::Ticks;
-use crate::http::problem::Problem;
+use crate::http::limit::ClockTicks;
+use crate::http::problem::ProblemResponse;
 
 /// Tokens remembered before those that have not been used for a while are forgotten. Only tokens that exist count.
 const TOKENS_BEFORE_SWEEP: usize = 1_000;
 
 /// The limit of each token.
-pub(super) struct Limit {
-    clock: Ticks,
-    by_token: RateLimiter<ObjectId, HashMapStateStore<ObjectId>, Ticks, NoOpMiddleware<Duration>>,
+pub(super) struct TokenLimit {
+    clock: ClockTicks,
+    by_token: RateLimiter<ObjectId, HashMapStateStore<ObjectId>, ClockTicks, NoOpMiddleware<Duration>>,
 }
 
-impl Limit {
+impl TokenLimit {
     pub(super) fn new(a_minute: NonZeroU32, clock: Arc<dyn Clock>) -> Self {
-        let clock = Ticks(clock);
+        let clock = ClockTicks(clock);
         let by_token = RateLimiter::new(Quota::per_minute(a_minute), HashMapStateStore::default(), clock.clone());
         Self { clock, by_token }
     }
 
     /// Counts a request.
-    pub(super) fn check(&self, token: ObjectId) -> Answered<()> {
+    pub(super) fn check(&self, token: ObjectId) -> ApiResult<()> {
         if self.by_token.len() >= TOKENS_BEFORE_SWEEP {
             self.by_token.retain_recent();
         }
         self.by_token.check_key(&token).map_err(|refused| {
             let detail = "this token has sent more requests than it may in a minute (api.requests_a_minute)";
             let wait = refused.wait_time_from(self.clock.now());
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+            ProblemResponse::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
                 .retry_after(wait)
                 .because("too_many_requests")
                 .into()
@@ -79,7 +79,7 @@ impl RightTokens {
     }
 }
 
-impl fmt::Debug for Limit {
+impl fmt::Debug for TokenLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Limit").field("tokens", &self.by_token.len()).finish_non_exhaustive()
     }

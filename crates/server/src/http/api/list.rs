@@ -2,7 +2,7 @@
 
 use alertcast_core::delivery::digest12;
 use alertcast_core::store::ListQuery;
-use alertcast_core::store::listing::{self, Mark, PAGE_MAX};
+use alertcast_core::store::listing::{self, PAGE_MAX, PageMark};
 use axum::http::{HeaderName, HeaderValue, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -10,12 +10,12 @@ use bson::oid::ObjectId;
 use bson::{Bson, doc};
 use serde_json::{Value, json};
 
-use super::fault::{Answered, bad_query, wrong};
-use super::reply::Reply;
-use super::resources::Resource;
-use super::shape::{self, Extent, Kind};
+use super::error::{ApiResult, bad_query, wrong};
+use super::reply::ApiReply;
+use super::resources::ApiResource;
+use super::shape::{self, DocumentExtent, ShapeKind};
 use crate::app::App;
-use crate::entry::FieldCode;
+use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
 use crate::suggest;
 
@@ -39,18 +39,18 @@ pub(super) fn latest_first(sort: &str) -> bool {
 }
 
 /// One page.
-pub(super) async fn answer(app: &App, resource: &Resource, path: &str, query: &str) -> Answered<Reply> {
+pub(super) async fn answer(app: &App, resource: &ApiResource, path: &str, query: &str) -> ApiResult<ApiReply> {
     page(app, resource, path, query, Vec::new()).await
 }
 
 /// One page of those that have these values besides.
 pub(super) async fn page(
     app: &App,
-    resource: &Resource,
+    resource: &ApiResource,
     path: &str,
     query: &str,
     fixed: Vec<(&'static str, Bson)>,
-) -> Answered<Reply> {
+) -> ApiResult<ApiReply> {
     let mut asked = read(resource, query)?;
     asked.query.filters.extend(fixed);
     if asked.query.way().is_none() {
@@ -64,13 +64,14 @@ pub(super) async fn page(
         return Err(bad_query(vec![wrong("sort", FieldCode::Invalid, what)]).into());
     }
     let found = app.store.list(&asked.query).await?;
-    let items = found.documents.iter().map(|document| resource.shown(document, Extent::Listed)).collect();
+    let items =
+        found.documents.iter().map(|document| resource.show_document(document, DocumentExtent::Listed)).collect();
     let next = found.next.map(|mark| asked.cursor(&mark));
-    Ok(paged(path, query, items, next))
+    Ok(page_reply(path, query, items, next))
 }
 
 /// A page as it is answered: with a link to the next.
-pub(super) fn paged(path: &str, query: &str, items: Vec<Value>, next: Option<String>) -> Reply {
+pub(super) fn page_reply(path: &str, query: &str, items: Vec<Value>, next: Option<String>) -> ApiReply {
     let link = next.as_ref().map(|next| {
         let kept = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "cursor");
         let query =
@@ -79,27 +80,27 @@ pub(super) fn paged(path: &str, query: &str, items: Vec<Value>, next: Option<Str
     });
     let link = link.and_then(|link| HeaderValue::from_str(&link).ok());
     let headers: Vec<(HeaderName, HeaderValue)> = link.map(|link| (header::LINK, link)).into_iter().collect();
-    Reply::ok(json!({"items": items, "next": next})).with(headers)
+    ApiReply::ok(json!({"items": items, "next": next})).with(headers)
 }
 
 /// What a query asks for.
-struct Asked {
+struct ParsedListQuery {
     query: ListQuery,
     /// Of everything that a cursor must have in common with the query that it came from.
     digest: [u8; 12],
 }
 
-impl Asked {
-    fn cursor(&self, mark: &Mark) -> String {
+impl ParsedListQuery {
+    fn cursor(&self, mark: &PageMark) -> String {
         let cursor = doc! { "q": ObjectId::from_bytes(self.digest), "v": mark.value.clone(), "i": mark.id };
         BASE64_URL_SAFE_NO_PAD.encode(bson::serialize_to_vec(&cursor).unwrap_or_default())
     }
 }
 
-fn read(resource: &Resource, query: &str) -> Answered<Asked> {
+fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
     let collection = resource.collection;
     let none = || bad_query(vec![wrong("", FieldCode::Invalid, "cannot be listed")]);
-    let listing = listing::listing(collection).ok_or_else(none)?;
+    let listing = listing::find_listing(collection).ok_or_else(none)?;
     let mut asked = ListQuery {
         collection,
         filters: Vec::new(),
@@ -137,7 +138,7 @@ fn read(resource: &Resource, query: &str) -> Answered<Asked> {
             Err(what) => errors.push(wrong("cursor", FieldCode::Invalid, what)),
         }
     }
-    if errors.is_empty() { Ok(Asked { query: asked, digest }) } else { Err(bad_query(errors).into()) }
+    if errors.is_empty() { Ok(ParsedListQuery { query: asked, digest }) } else { Err(bad_query(errors).into()) }
 }
 
 /// The page's size is left out: it may change from page to page.
@@ -165,7 +166,7 @@ fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, boo
 }
 
 fn filter(
-    resource: &Resource,
+    resource: &ApiResource,
     filters: &'static [&'static str],
     name: &str,
     text: &str,
@@ -175,11 +176,11 @@ fn filter(
         let meant = suggest::nearest(name, known).map(|word| format!("; did you mean {word}?"));
         return Err(wrong(name, FieldCode::UnknownField, format!("is no parameter{}", meant.unwrap_or_default())));
     };
-    let kind = shape::at_path(resource.shape, path).map_or(Kind::Text, |field| field.kind);
+    let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);
     let value = match kind {
-        Kind::Id => ObjectId::parse_str(text).map(Bson::from).map_err(|_| "is 24 hexadecimal digits".to_owned()),
-        Kind::Flag => text.parse().map(Bson::Boolean).map_err(|_| "is true or false".to_owned()),
-        Kind::Word(words) if !words.contains(&text) => Err(format!("is one of {}", words.join(", "))),
+        ShapeKind::Id => ObjectId::parse_str(text).map(Bson::from).map_err(|_| "is 24 hexadecimal digits".to_owned()),
+        ShapeKind::Flag => text.parse().map(Bson::Boolean).map_err(|_| "is true or false".to_owned()),
+        ShapeKind::Word(words) if !words.contains(&text) => Err(format!("is one of {}", words.join(", "))),
         // As they are kept.
         _ if path == "email" || path == "username" => Ok(text.trim().to_lowercase().into()),
         _ if matches!(path, "symbol" | "tradeData.symbol" | "alertData.symbol") => {
@@ -192,7 +193,7 @@ fn filter(
 
 const NOT_OURS: &str = "is none that a page of this list gave: begin without one";
 
-fn mark(text: &str, digest: [u8; 12]) -> Result<Mark, &'static str> {
+fn mark(text: &str, digest: [u8; 12]) -> Result<PageMark, &'static str> {
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| NOT_OURS)?;
     let cursor = bson::Document::from_reader(bytes.as_slice()).map_err(|_| NOT_OURS)?;
     if cursor.get_object_id("q").map_err(|_| NOT_OURS)? != ObjectId::from_bytes(digest) {
@@ -210,7 +211,7 @@ fn mark(text: &str, digest: [u8; 12]) -> Result<Mark, &'static str> {
             | Bson::Int64(_)
             | Bson::Boolean(_)
     );
-    if plain { Ok(Mark { value: value.clone(), id }) } else { Err(NOT_OURS) }
+    if plain { Ok(PageMark { value: value.clone(), id }) } else { Err(NOT_OURS) }
 }
 
 /// A cursor that is one id: for lists that go by it.

@@ -1,7 +1,6 @@
 //! `/api/v1`: the documents as JSON, for programs. Every request takes the same way: whose token, how many requests,
 //! which permission, what body; then the route's act. What is offered is declared in `resources` and `routes`.
 
-mod by_hand;
 mod caller;
 mod change;
 mod conditions;
@@ -9,10 +8,11 @@ mod create;
 mod decide;
 mod delete;
 mod documents;
-mod fault;
+mod error;
 mod idempotency;
 mod limit;
 mod list;
+mod manual_actions;
 mod open_trades;
 mod openapi;
 mod own;
@@ -41,21 +41,21 @@ use axum::routing::{MethodFilter, get, on};
 use bson::oid::ObjectId;
 
 pub use self::openapi::description;
-pub use self::routes::{Needs, ROUTES, Route};
+pub use self::routes::{ApiRoute, ROUTES, RoutePermission};
 
-use self::caller::Caller;
-use self::conditions::Conditions;
-use self::fault::{Answered, Fault, not_found, unavailable};
-use self::limit::{Limit, RightTokens};
-use self::reply::Reply;
-use self::routes::Act;
-use self::shape::Extent;
+use self::caller::ApiCaller;
+use self::conditions::RequestConditions;
+use self::error::{ApiError, ApiResult, not_found, unavailable};
+use self::limit::{RightTokens, TokenLimit};
+use self::reply::ApiReply;
+use self::routes::Endpoint;
+use self::shape::DocumentExtent;
 use super::address::AddressRules;
 use super::body::{self, BodyError};
 use super::limit::AddressLimiter;
-use super::problem::Problem;
+use super::problem::ProblemResponse;
 use super::server;
-use super::webhook::log::Tally;
+use super::webhook::log::RefusalTally;
 use crate::app::App;
 
 /// The most bytes of a request's body.
@@ -70,12 +70,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the API needs.
 #[derive(Debug)]
-struct Api {
+struct ApiState {
     app: App,
     addresses: AddressRules,
-    limit: Limit,
+    limit: TokenLimit,
     /// Requests without a token that opens anything.
-    strangers: Tally,
+    strangers: RefusalTally,
     /// Counts requests without a token that is known to be right.
     by_address: AddressLimiter,
     right_tokens: RightTokens,
@@ -83,24 +83,24 @@ struct Api {
 
 /// A request as the acts see it.
 #[derive(Debug)]
-struct Asked {
-    caller: Caller,
+struct ApiRequest {
+    caller: ApiCaller,
     /// Without `/api/v1`.
     path: String,
     query: String,
     id: Option<ObjectId>,
     head: request::Parts,
-    conditions: Conditions,
+    conditions: RequestConditions,
     body: Bytes,
 }
 
 /// Every route of the API.
 pub(super) fn router(app: App) -> Router {
     let settings = Arc::clone(&app.settings);
-    let api = Arc::new(Api {
+    let api = Arc::new(ApiState {
         addresses: AddressRules::new(&[], &settings.webhook.trusted_proxies),
-        limit: Limit::new(settings.api.requests_a_minute, Arc::clone(&app.clock)),
-        strangers: Tally::of("api: requests turned away"),
+        limit: TokenLimit::new(settings.api.requests_a_minute, Arc::clone(&app.clock)),
+        strangers: RefusalTally::of("api: requests turned away"),
         by_address: AddressLimiter::new(STRANGERS_A_MINUTE, Arc::clone(&app.clock)),
         right_tokens: RightTokens::default(),
         app,
@@ -115,7 +115,7 @@ pub(super) fn router(app: App) -> Router {
         routes = routes.route(&route.path, on(filter, serve));
     }
     let describe = move |ConnectInfo(peer): ConnectInfo<SocketAddr>, headers: HeaderMap| async move {
-        api.described(peer, &headers)
+        api.serve_description(peer, &headers)
     };
     let routes = routes.method_not_allowed_fallback(wrong_method).fallback(no_such_route);
     Router::new()
@@ -124,13 +124,17 @@ pub(super) fn router(app: App) -> Router {
         .layer(axum::middleware::map_response(not_kept_by_caches))
 }
 
-async fn wrong_method() -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "Wrong method", "the Allow header names the methods of this address")
+async fn wrong_method() -> ProblemResponse {
+    ProblemResponse::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "Wrong method",
+        "the Allow header names the methods of this address",
+    )
 }
 
-async fn no_such_route() -> Problem {
+async fn no_such_route() -> ProblemResponse {
     let detail = "the API has no such address: /api/openapi.json describes every one";
-    Problem::new(StatusCode::NOT_FOUND, "No such address", detail)
+    ProblemResponse::new(StatusCode::NOT_FOUND, "No such address", detail)
 }
 
 async fn not_kept_by_caches(mut response: Response) -> Response {
@@ -138,10 +142,10 @@ async fn not_kept_by_caches(mut response: Response) -> Response {
     response
 }
 
-impl Api {
+impl ApiState {
     async fn serve(
         &self,
-        route: &'static Route,
+        route: &'static ApiRoute,
         params: &RawPathParams,
         peer: SocketAddr,
         request: Request<Body>,
@@ -151,12 +155,12 @@ impl Api {
             () = self.app.clock.sleep(PATIENCE) => Err(unavailable("the request took too long; whether a change was \
                 made is not known, and an Idempotency-Key makes a repetition safe").into()),
         };
-        if let Err(Fault::Refused(problem)) = &answer
+        if let Err(ApiError::Refused(problem)) = &answer
             && let Some(reason) = problem.reason()
         {
             self.turned_away(reason);
         }
-        answer.map_or_else(Fault::into_response, Reply::into_response)
+        answer.map_or_else(ApiError::into_response, ApiReply::into_response)
     }
 
     /// Counts a request that was turned away, and tells of it. What is not permitted has been told with its name.
@@ -169,37 +173,37 @@ impl Api {
 
     async fn answer(
         &self,
-        route: &'static Route,
+        route: &'static ApiRoute,
         params: &RawPathParams,
         peer: SocketAddr,
         request: Request<Body>,
-    ) -> Answered<Reply> {
+    ) -> ApiResult<ApiReply> {
         let (head, body) = request.into_parts();
         let address = self.addresses.sender(peer.ip(), &head.headers);
         let caller = self.caller(&head, address).await?;
         self.limit.check(caller.token.id)?;
         caller.must(route.needs)?;
         let body = match route.act.body() {
-            Taken::Nothing => Bytes::new(),
-            Taken::Json => {
+            RouteInput::Nothing => Bytes::new(),
+            RouteInput::Json => {
                 must_be_json(&head)?;
                 read_body(body).await?
             }
-            Taken::JsonIfAny => {
+            RouteInput::JsonIfAny => {
                 let body = read_body(body).await?;
                 if !body.trim_ascii().is_empty() {
                     must_be_json(&head)?;
                 }
                 body
             }
-            Taken::Anything => read_body(body).await?,
+            RouteInput::Anything => read_body(body).await?,
         };
         let path = head.uri.path();
-        let conditions = Conditions::of(&head.headers)?;
+        let conditions = RequestConditions::of(&head.headers)?;
         if !route.act.has_etag() {
             conditions.without_document()?;
         }
-        let asked = Asked {
+        let asked = ApiRequest {
             caller,
             path: path.strip_prefix("/api/v1").unwrap_or(path).to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
@@ -212,13 +216,13 @@ impl Api {
     }
 
     /// Whose request it is. What strangers may have looked up is limited before it is.
-    async fn caller(&self, head: &request::Parts, address: IpAddr) -> Answered<Caller> {
-        let shown = caller::shown(&head.headers);
+    async fn caller(&self, head: &request::Parts, address: IpAddr) -> ApiResult<ApiCaller> {
+        let shown = caller::read_token(&head.headers);
         if !shown.as_ref().is_ok_and(|token| self.right_tokens.contain(token)) {
             self.count_stranger(address)?;
         }
         let token = shown?;
-        let found = Caller::of(&self.app, &token, address).await;
+        let found = ApiCaller::of(&self.app, &token, address).await;
         self.right_tokens.note(token, found.is_ok());
         if found.is_ok() {
             server::has_shown_secret(&head.extensions);
@@ -226,10 +230,10 @@ impl Api {
         found
     }
 
-    fn count_stranger(&self, address: IpAddr) -> Answered<()> {
+    fn count_stranger(&self, address: IpAddr) -> ApiResult<()> {
         self.by_address.check(address).map_err(|wait| {
             let detail = "this address has sent more requests without a right token than it may in a minute";
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
+            ProblemResponse::new(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail)
                 .retry_after(wait)
                 .because("too_many_requests")
                 .into()
@@ -237,7 +241,7 @@ impl Api {
     }
 
     /// The description, made once.
-    fn described(&self, peer: SocketAddr, headers: &HeaderMap) -> Response {
+    fn serve_description(&self, peer: SocketAddr, headers: &HeaderMap) -> Response {
         static DESCRIPTION: LazyLock<Bytes> = LazyLock::new(|| description().to_string().into());
         match self.count_stranger(self.addresses.sender(peer.ip(), headers)) {
             Ok(()) => ([(header::CONTENT_TYPE, "application/json")], DESCRIPTION.clone()).into_response(),
@@ -245,41 +249,41 @@ impl Api {
         }
     }
 
-    async fn act(&self, act: Act, asked: &Asked) -> Answered<Reply> {
+    async fn act(&self, act: Endpoint, asked: &ApiRequest) -> ApiResult<ApiReply> {
         let app = &self.app;
         match act {
-            Act::List(resource) => list::answer(app, resource, &asked.path, &asked.query).await,
-            Act::Read(resource) => {
+            Endpoint::List(resource) => list::answer(app, resource, &asked.path, &asked.query).await,
+            Endpoint::Read(resource) => {
                 let found = reading::document(app, resource, asked.id()?).await?;
-                let shown = resource.shown(&found, Extent::Whole);
+                let shown = resource.show_document(&found, DocumentExtent::Whole);
                 let status = match asked.conditions.not_modified(&shown)? {
                     true => StatusCode::NOT_MODIFIED,
                     false => StatusCode::OK,
                 };
-                Ok(Reply::document(status, &shown).without_body_of(StatusCode::NOT_MODIFIED))
+                Ok(ApiReply::document(status, &shown).without_body_of(StatusCode::NOT_MODIFIED))
             }
-            Act::Create(resource) => create::answer(app, resource, asked).await,
-            Act::Change(resource) => change::answer(app, resource, asked).await,
-            Act::Delete(resource) => delete::answer(app, resource, asked).await,
-            Act::Recipients => recipients::answer(app, asked).await,
-            Act::OpenTrades => open_trades::answer(app, asked).await,
-            Act::Me => Ok(own::who(&asked.caller)),
-            Act::Tokens => own::tokens(app, asked).await,
-            Act::DeleteToken => own::delete_token(app, asked).await,
-            Act::CloseTrade => by_hand::close_trade(app, asked).await,
-            Act::Resend => by_hand::resend(app, asked).await,
-            Act::Unblock => by_hand::unblock(app, asked).await,
-            Act::Process => by_hand::process(app, asked).await,
-            Act::ProcessRejected => by_hand::process_rejected(app, asked).await,
-            Act::Rehearse => by_hand::rehearse(app, asked).await,
-            Act::EraseUser => by_hand::erase_user(app, asked).await,
+            Endpoint::Create(resource) => create::answer(app, resource, asked).await,
+            Endpoint::Change(resource) => change::answer(app, resource, asked).await,
+            Endpoint::Delete(resource) => delete::answer(app, resource, asked).await,
+            Endpoint::Recipients => recipients::answer(app, asked).await,
+            Endpoint::OpenTrades => open_trades::answer(app, asked).await,
+            Endpoint::Me => Ok(own::who(&asked.caller)),
+            Endpoint::Tokens => own::tokens(app, asked).await,
+            Endpoint::DeleteToken => own::delete_token(app, asked).await,
+            Endpoint::CloseTrade => manual_actions::close_trade(app, asked).await,
+            Endpoint::Resend => manual_actions::resend(app, asked).await,
+            Endpoint::Unblock => manual_actions::unblock(app, asked).await,
+            Endpoint::Process => manual_actions::process(app, asked).await,
+            Endpoint::ProcessRejected => manual_actions::process_rejected(app, asked).await,
+            Endpoint::Rehearse => manual_actions::rehearse(app, asked).await,
+            Endpoint::EraseUser => manual_actions::erase_user(app, asked).await,
         }
     }
 }
 
 /// What a route takes in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Taken {
+enum RouteInput {
     Nothing,
     Json,
     /// The same, or nothing.
@@ -288,7 +292,7 @@ enum Taken {
     Anything,
 }
 
-impl Act {
+impl Endpoint {
     /// Whether it is about one document, which has an ETag.
     const fn has_etag(self) -> bool {
         match self {
@@ -312,56 +316,58 @@ impl Act {
         }
     }
 
-    const fn body(self) -> Taken {
+    const fn body(self) -> RouteInput {
         match self {
-            Self::Create(_) | Self::Change(_) | Self::CloseTrade => Taken::Json,
-            Self::Process | Self::ProcessRejected => Taken::JsonIfAny,
-            Self::Rehearse => Taken::Anything,
-            _ => Taken::Nothing,
+            Self::Create(_) | Self::Change(_) | Self::CloseTrade => RouteInput::Json,
+            Self::Process | Self::ProcessRejected => RouteInput::JsonIfAny,
+            Self::Rehearse => RouteInput::Anything,
+            _ => RouteInput::Nothing,
         }
     }
 }
 
-impl Asked {
+impl ApiRequest {
     /// The document that the address names.
-    fn id(&self) -> Answered<ObjectId> {
+    fn id(&self) -> ApiResult<ObjectId> {
         self.id.ok_or_else(|| not_found("document"))
     }
 }
 
 /// What is no id names nothing.
-fn id_in(params: &RawPathParams) -> Answered<Option<ObjectId>> {
+fn id_in(params: &RawPathParams) -> ApiResult<Option<ObjectId>> {
     let Some((_, text)) = params.iter().find(|(name, _)| *name == "id") else { return Ok(None) };
     ObjectId::parse_str(text).map(Some).map_err(|_| {
         let detail = "the address names no document: an id is 24 hexadecimal digits";
-        Problem::new(StatusCode::NOT_FOUND, "Not found", detail).into()
+        ProblemResponse::new(StatusCode::NOT_FOUND, "Not found", detail).into()
     })
 }
 
-fn must_be_json(head: &request::Parts) -> Answered<()> {
+fn must_be_json(head: &request::Parts) -> ApiResult<()> {
     let content_type = head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     if !["application/json", "application/merge-patch+json"].iter().any(|json| media_type.eq_ignore_ascii_case(json)) {
         let detail = "the body is JSON: send Content-Type: application/json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown media type", detail).into());
+        return Err(ProblemResponse::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Unknown media type", detail).into());
     }
     Ok(())
 }
 
-async fn read_body(body: Body) -> Answered<Bytes> {
+async fn read_body(body: Body) -> ApiResult<Bytes> {
     body::read(body, BODY_BYTES_MAX).await.map_err(|error| match error {
         BodyError::TooLarge { .. } => {
             let detail = format!("a body has at most {} KiB", BODY_BYTES_MAX / 1024);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "Request too large", detail).closing().into()
+            ProblemResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "Request too large", detail).close_connection().into()
         }
         BodyError::Broken => {
-            Problem::new(StatusCode::BAD_REQUEST, "Request broken off", "the body ended early").closing().into()
+            ProblemResponse::new(StatusCode::BAD_REQUEST, "Request broken off", "the body ended early")
+                .close_connection()
+                .into()
         }
     })
 }
 
 /// Lets every part of this process see a change that was written. Nothing rests on it: they look by themselves.
-async fn changed(app: &App) {
+async fn note_change(app: &App) {
     let caught_up: Result<(), StoreError> = app.audience.catch_up(&*app.store).await;
     if let Err(error) = caught_up {
         tracing::warn!(%error, "a change by the API is seen a moment later");

@@ -4,27 +4,27 @@ use alertcast_core::id::UserId;
 use alertcast_core::store::{Collection, OpenTrades};
 use serde_json::{Value, json};
 
-use super::fault::{Answered, not_found};
-use super::reply::Reply;
-use super::shape::{self, Extent};
-use super::{Asked, documents, reading};
+use super::error::{ApiResult, not_found};
+use super::reply::ApiReply;
+use super::shape::{self, DocumentExtent};
+use super::{ApiRequest, documents, reading};
 use crate::app::App;
 
 /// How many trades a subscriber has open in each configuration, by its id.
-pub(super) async fn answer(app: &App, asked: &Asked) -> Answered<Reply> {
+pub(super) async fn answer(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let user = asked.id()?;
-    if reading::kept(app, Collection::Users, user).await?.is_none() {
+    if reading::load_kept(app, Collection::Users, user).await?.is_none() {
         return Err(not_found("user"));
     }
     let open = app.store.open_trades_by_config(UserId(user)).await?;
-    Ok(Reply::ok(json!({"items": open.iter().map(item).collect::<Vec<_>>()})))
+    Ok(ApiReply::ok(json!({"items": open.iter().map(item).collect::<Vec<_>>()})))
 }
 
 /// A configuration that has been deleted is left out.
 fn item(open: &OpenTrades) -> Value {
     let mut item = json!({"alertConfigId": open.config.to_string(), "count": open.count});
     if let (Some(config), Some(fields)) = (&open.document, item.as_object_mut()) {
-        let shown = shape::shown(documents::CONFIGURATION, config, Extent::Whole);
+        let shown = shape::show_shape(documents::CONFIGURATION, config, DocumentExtent::Whole);
         fields.insert("alertConfiguration".to_owned(), shown);
     }
     item

@@ -6,12 +6,12 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 
 use super::list::{PAGE_DEFAULT, latest_first, parameter};
-use super::resources::{RESOURCES, Resource, TOKENS};
-use super::routes::{Act, Needs, ROUTES, Route};
-use super::schema::{self, Form};
-use super::shape::{self, Kind};
-use super::{BODY_BYTES_MAX, Taken, documents};
-use crate::http::problem::{ErrorCode, FieldError, Page};
+use super::resources::{ApiResource, RESOURCES, TOKENS};
+use super::routes::{ApiRoute, Endpoint, ROUTES, RoutePermission};
+use super::schema::{self, SchemaForm};
+use super::shape::{self, ShapeKind};
+use super::{BODY_BYTES_MAX, RouteInput, documents};
+use crate::http::problem::{ErrorCode, FieldError, ProblemDocument};
 
 /// The whole description.
 #[must_use]
@@ -49,29 +49,29 @@ pub fn description() -> Value {
 }
 
 fn tags() -> Vec<Value> {
-    let of = |resource: &Resource| json!({"name": resource.path});
+    let of = |resource: &ApiResource| json!({"name": resource.path});
     RESOURCES.iter().chain([&TOKENS]).map(of).chain([json!({"name": "me"})]).collect()
 }
 
 fn schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
     for resource in RESOURCES.iter().chain([&TOKENS]) {
-        schemas.insert(resource.one.to_owned(), schema::of(resource.shape, Form::Out));
+        schemas.insert(resource.one.to_owned(), schema::of(resource.shape, SchemaForm::Out));
         schemas.insert(format!("{}Page", resource.many), page(resource.one));
         if resource.changes.is_some() {
-            schemas.insert(format!("New{}", resource.one), schema::of(resource.shape, Form::New));
-            schemas.insert(format!("{}Patch", resource.one), schema::of(resource.shape, Form::Patch));
+            schemas.insert(format!("New{}", resource.one), schema::of(resource.shape, SchemaForm::New));
+            schemas.insert(format!("{}Patch", resource.one), schema::of(resource.shape, SchemaForm::Patch));
         }
     }
-    schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, Form::Out));
+    schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, SchemaForm::Out));
     schemas.insert("AlertRecipientsPage".to_owned(), page("AlertRecipient"));
     schemas.insert("OpenTrades".to_owned(), open_trades());
     schemas.insert("Me".to_owned(), me());
-    schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, Form::New));
-    schemas.insert("AlertMeaning".to_owned(), schema::of(documents::MEANING, Form::New));
-    schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, Form::Out));
+    schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, SchemaForm::New));
+    schemas.insert("AlertMeaning".to_owned(), schema::of(documents::MEANING, SchemaForm::New));
+    schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, SchemaForm::Out));
     // Derived from what is written.
-    for (name, derived) in [("Problem", Page::schema()), ("FieldError", FieldError::schema())] {
+    for (name, derived) in [("Problem", ProblemDocument::schema()), ("FieldError", FieldError::schema())] {
         schemas.insert(name.to_owned(), serde_json::to_value(derived).unwrap_or_default());
     }
     if let Some(Value::Object(code)) = schemas.get_mut("FieldError").and_then(|one| one.pointer_mut("/properties/code"))
@@ -129,7 +129,7 @@ fn me() -> Value {
     })
 }
 
-fn value_of(kind: Kind) -> Value {
+fn value_of(kind: ShapeKind) -> Value {
     schema::parameter(kind)
 }
 
@@ -155,7 +155,7 @@ fn header(name: &str) -> Value {
     json!({"$ref": format!("#/components/headers/{name}")})
 }
 
-fn operation(route: &Route) -> Value {
+fn operation(route: &ApiRoute) -> Value {
     let mut operation = json!({
         "operationId": route.operation,
         "summary": summary(route.act),
@@ -165,14 +165,14 @@ fn operation(route: &Route) -> Value {
         "responses": responses(route),
     });
     let body = match route.act {
-        Act::Create(resource) => Some((format!("New{}", resource.one), ["application/json"].as_slice())),
-        Act::Change(resource) => {
+        Endpoint::Create(resource) => Some((format!("New{}", resource.one), ["application/json"].as_slice())),
+        Endpoint::Change(resource) => {
             Some((format!("{}Patch", resource.one), ["application/merge-patch+json", "application/json"].as_slice()))
         }
-        Act::CloseTrade => Some(("TradeClosing".to_owned(), ["application/json"].as_slice())),
+        Endpoint::CloseTrade => Some(("TradeClosing".to_owned(), ["application/json"].as_slice())),
         _ => None,
     };
-    if route.act.body() == Taken::JsonIfAny {
+    if route.act.body() == RouteInput::JsonIfAny {
         operation["requestBody"] = json!({
             "required": false,
             "description": "As what the alert is meant, where it does not say so clearly: an exit (of one side's trades, or \
@@ -180,7 +180,7 @@ fn operation(route: &Route) -> Value {
             "content": {"application/json": {"schema": reference("AlertMeaning")}},
         });
     }
-    if matches!(route.act, Act::Rehearse) {
+    if matches!(route.act, Endpoint::Rehearse) {
         let text = json!({"schema": {"type": "string"}});
         let json = json!({"schema": {}});
         operation["requestBody"] = json!({
@@ -197,44 +197,44 @@ fn operation(route: &Route) -> Value {
     operation
 }
 
-fn tag(route: &Route) -> &str {
+fn tag(route: &ApiRoute) -> &str {
     route.path.trim_start_matches('/').split('/').next().unwrap_or_default()
 }
 
-fn summary(act: Act) -> String {
+fn summary(act: Endpoint) -> String {
     match act {
-        Act::List(resource) => format!("A page of the list of {}", resource.path.replace('-', " ")),
-        Act::Read(resource) => format!("One {}", resource.called),
-        Act::Create(resource) => format!("Make one {}", resource.called),
-        Act::Change(resource) => format!("Change one {}, by a JSON merge patch", resource.called),
-        Act::Delete(resource) => format!("Delete one {} that nothing refers to", resource.called),
-        Act::Recipients => "What was decided about each subscriber, and what they were sent".to_owned(),
-        Act::OpenTrades => "How many trades a subscriber has open in each configuration".to_owned(),
-        Act::Me => "Whose token this is, and what it may do".to_owned(),
-        Act::Tokens => "One's own tokens; with `system.settings` and `adminId`, another's".to_owned(),
-        Act::CloseTrade => "Close an open trade by hand; its subscriber hears of it".to_owned(),
-        Act::Unblock => "Write again to a subscriber whose chat refused us".to_owned(),
-        Act::Resend => "Send a message again that expired or was given up".to_owned(),
-        Act::Process => {
+        Endpoint::List(resource) => format!("A page of the list of {}", resource.path.replace('-', " ")),
+        Endpoint::Read(resource) => format!("One {}", resource.called),
+        Endpoint::Create(resource) => format!("Make one {}", resource.called),
+        Endpoint::Change(resource) => format!("Change one {}, by a JSON merge patch", resource.called),
+        Endpoint::Delete(resource) => format!("Delete one {} that nothing refers to", resource.called),
+        Endpoint::Recipients => "What was decided about each subscriber, and what they were sent".to_owned(),
+        Endpoint::OpenTrades => "How many trades a subscriber has open in each configuration".to_owned(),
+        Endpoint::Me => "Whose token this is, and what it may do".to_owned(),
+        Endpoint::Tokens => "One's own tokens; with `system.settings` and `adminId`, another's".to_owned(),
+        Endpoint::CloseTrade => "Close an open trade by hand; its subscriber hears of it".to_owned(),
+        Endpoint::Unblock => "Write again to a subscriber whose chat refused us".to_owned(),
+        Endpoint::Resend => "Send a message again that expired or was given up".to_owned(),
+        Endpoint::Process => {
             "Process a refused alert after all: its age is waived, every other rule is judged anew".to_owned()
         }
-        Act::ProcessRejected => {
+        Endpoint::ProcessRejected => {
             "Process a rejected request after all, as an alert with its id: its age is waived, every other rule is judged"
                 .to_owned()
         }
-        Act::Rehearse => "What an alert would come to now; nothing is sent and nothing is kept".to_owned(),
-        Act::EraseUser => {
+        Endpoint::Rehearse => "What an alert would come to now; nothing is sent and nothing is kept".to_owned(),
+        Endpoint::EraseUser => {
             "Delete one user; of one with a history the person is erased, and the numbers stay".to_owned()
         }
-        Act::DeleteToken => "End a token: one's own, or with `system.settings` another's".to_owned(),
+        Endpoint::DeleteToken => "End a token: one's own, or with `system.settings` another's".to_owned(),
     }
 }
 
-fn permission(route: &Route) -> String {
+fn permission(route: &ApiRoute) -> String {
     match route.needs {
-        Needs::Token => "Needs a valid token.".to_owned(),
-        Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
-        Needs::Either(edit, approve) => format!(
+        RoutePermission::Token => "Needs a valid token.".to_owned(),
+        RoutePermission::Permission(permission) => format!("Needs the permission `{permission}`."),
+        RoutePermission::Either(edit, approve) => format!(
             "Needs the permission `{approve}` for what decides about the payment or makes or extends what it entitles \
              to (`payment.status`, `payment.approvedAt`, `payment.approvedBy`, `payment.rejectionReason`, \
              `subscription.status`, `subscription.startDate`, `subscription.endDate`; another `payment.transactionId` of a \
@@ -243,15 +243,15 @@ fn permission(route: &Route) -> String {
     }
 }
 
-fn parameters(route: &Route) -> Vec<Value> {
+fn parameters(route: &ApiRoute) -> Vec<Value> {
     let mut parameters = Vec::new();
     if route.path.contains("{id}") {
         parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema::id()}));
     }
     match route.act {
-        Act::List(resource) => parameters.extend(listed_by(resource)),
-        Act::Tokens => parameters.extend(listed_by(&TOKENS)),
-        Act::Recipients => parameters.extend([recipient(), limit(), cursor()]),
+        Endpoint::List(resource) => parameters.extend(listed_by(resource)),
+        Endpoint::Tokens => parameters.extend(listed_by(&TOKENS)),
+        Endpoint::Recipients => parameters.extend([recipient(), limit(), cursor()]),
         _ => {}
     }
     let text = json!({"type": "string"});
@@ -268,7 +268,7 @@ fn parameters(route: &Route) -> Vec<Value> {
             &text,
         ));
     }
-    if matches!(route.act, Act::Rehearse) {
+    if matches!(route.act, Endpoint::Rehearse) {
         parameters.push(json!({
             "name": "strategy", "in": "query", "required": false, "schema": {"type": "string"},
             "description": "What the webhook's address says: this and any other field that the body lacks.",
@@ -279,7 +279,7 @@ fn parameters(route: &Route) -> Vec<Value> {
                     twice.";
         parameters.push(sent("Idempotency-Key", what, &key));
     }
-    if route.method != Method::GET && !matches!(route.act, Act::Rehearse) {
+    if route.method != Method::GET && !matches!(route.act, Endpoint::Rehearse) {
         parameters.push(sent("X-Reason", "Why, for the audit log.", &text));
     }
     parameters
@@ -307,10 +307,10 @@ fn cursor() -> Value {
     })
 }
 
-fn listed_by(resource: &Resource) -> Vec<Value> {
-    let Some(listing) = listing::listing(resource.collection) else { return Vec::new() };
+fn listed_by(resource: &ApiResource) -> Vec<Value> {
+    let Some(listing) = listing::find_listing(resource.collection) else { return Vec::new() };
     let filter = |path: &&'static str| {
-        let kind = shape::at_path(resource.shape, path).map_or(Kind::Text, |field| field.kind);
+        let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);
         json!({"name": parameter(path), "in": "query", "required": false, "schema": schema::parameter(kind)})
     };
     let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
@@ -326,11 +326,11 @@ fn listed_by(resource: &Resource) -> Vec<Value> {
     parameters
 }
 
-fn responses(route: &Route) -> Map<String, Value> {
+fn responses(route: &ApiRoute) -> Map<String, Value> {
     let mut responses = Map::new();
     let (status, good) = success(route.act);
     responses.insert(status.to_owned(), good);
-    if matches!(route.act, Act::Read(_)) {
+    if matches!(route.act, Endpoint::Read(_)) {
         let what = json!({"description": "As If-None-Match names it", "headers": {"ETag": header("ETag")}});
         responses.insert("304".to_owned(), what);
     }
@@ -349,40 +349,46 @@ fn responses(route: &Route) -> Map<String, Value> {
     responses
 }
 
-fn success(act: Act) -> (&'static str, Value) {
+fn success(act: Endpoint) -> (&'static str, Value) {
     let json_of = |name: &str| json!({"application/json": {"schema": reference(name)}});
     let document = |what: &str, name: &str, names: &[&str]| {
         let headers: Map<String, Value> = names.iter().map(|name| ((*name).to_owned(), header(name))).collect();
         json!({"description": what, "content": json_of(name), "headers": headers})
     };
     match act {
-        Act::List(resource) => ("200", document("A page", &format!("{}Page", resource.many), &["Link"])),
-        Act::Tokens => ("200", document("A page", "ApiTokensPage", &["Link"])),
-        Act::Recipients => ("200", document("A page", "AlertRecipientsPage", &["Link"])),
-        Act::OpenTrades => ("200", document("By configuration", "OpenTrades", &[])),
-        Act::Read(resource) => ("200", document("The document", resource.one, &["ETag"])),
-        Act::Change(resource) => {
+        Endpoint::List(resource) => ("200", document("A page", &format!("{}Page", resource.many), &["Link"])),
+        Endpoint::Tokens => ("200", document("A page", "ApiTokensPage", &["Link"])),
+        Endpoint::Recipients => ("200", document("A page", "AlertRecipientsPage", &["Link"])),
+        Endpoint::OpenTrades => ("200", document("By configuration", "OpenTrades", &[])),
+        Endpoint::Read(resource) => ("200", document("The document", resource.one, &["ETag"])),
+        Endpoint::Change(resource) => {
             ("200", document("The document as it is now", resource.one, &["ETag", "Alertcast-Warning"]))
         }
-        Act::Create(resource) => {
+        Endpoint::Create(resource) => {
             ("201", document("The new document", resource.one, &["Location", "ETag", "Alertcast-Warning"]))
         }
-        Act::Me => ("200", document("Who asks", "Me", &[])),
-        Act::CloseTrade => ("200", document("The trade as it is now", "Trade", &["ETag"])),
-        Act::Unblock => ("200", document("The subscriber as they are now", "User", &["ETag"])),
-        Act::Resend => ("200", document("The message as it is now", "Delivery", &["ETag"])),
-        Act::Process | Act::ProcessRejected => ("200", document("The alert as it is now", "Alert", &["ETag"])),
-        Act::Rehearse => ("200", document("What would happen", "Rehearsal", &[])),
-        Act::Delete(_) | Act::DeleteToken | Act::EraseUser => ("204", json!({"description": "It is gone"})),
+        Endpoint::Me => ("200", document("Who asks", "Me", &[])),
+        Endpoint::CloseTrade => ("200", document("The trade as it is now", "Trade", &["ETag"])),
+        Endpoint::Unblock => ("200", document("The subscriber as they are now", "User", &["ETag"])),
+        Endpoint::Resend => ("200", document("The message as it is now", "Delivery", &["ETag"])),
+        Endpoint::Process | Endpoint::ProcessRejected => {
+            ("200", document("The alert as it is now", "Alert", &["ETag"]))
+        }
+        Endpoint::Rehearse => ("200", document("What would happen", "Rehearsal", &[])),
+        Endpoint::Delete(_) | Endpoint::DeleteToken | Endpoint::EraseUser => {
+            ("204", json!({"description": "It is gone"}))
+        }
     }
 }
 
-fn failures(route: &Route) -> Vec<(&'static str, String)> {
+fn failures(route: &ApiRoute) -> Vec<(&'static str, String)> {
     let mut failures = Vec::new();
     let mut add = |status, what: &str| failures.push((status, what.to_owned()));
-    let by_hand =
-        matches!(route.act, Act::CloseTrade | Act::Resend | Act::Unblock | Act::Process | Act::ProcessRejected);
-    let lists = matches!(route.act, Act::List(_) | Act::Tokens | Act::Recipients);
+    let by_hand = matches!(
+        route.act,
+        Endpoint::CloseTrade | Endpoint::Resend | Endpoint::Unblock | Endpoint::Process | Endpoint::ProcessRejected
+    );
+    let lists = matches!(route.act, Endpoint::List(_) | Endpoint::Tokens | Endpoint::Recipients);
     if lists {
         add("400", "A parameter of the query is not right; each is named");
     } else {
@@ -393,21 +399,23 @@ fn failures(route: &Route) -> Vec<(&'static str, String)> {
     if route.path.contains("{id}") {
         add("404", "There is no such document");
     }
-    let touches = matches!(route.act, Act::Create(_) | Act::Change(_) | Act::Delete(_) | Act::EraseUser) || by_hand;
-    if touches || matches!(route.act, Act::Read(_) | Act::Recipients | Act::OpenTrades) {
+    let touches =
+        matches!(route.act, Endpoint::Create(_) | Endpoint::Change(_) | Endpoint::Delete(_) | Endpoint::EraseUser)
+            || by_hand;
+    if touches || matches!(route.act, Endpoint::Read(_) | Endpoint::Recipients | Endpoint::OpenTrades) {
         add(
             "409",
             "It stands against another document, which is named: a unique value is taken, or others refer to it",
         );
     }
     add("412", "The document is not the one that If-Match names any more, or the one that If-None-Match names");
-    if route.act.body() != Taken::Nothing {
+    if route.act.body() != RouteInput::Nothing {
         add("413", &format!("The body has more than {} KiB", BODY_BYTES_MAX / 1024));
     }
-    if matches!(route.act.body(), Taken::Json | Taken::JsonIfAny) {
+    if matches!(route.act.body(), RouteInput::Json | RouteInput::JsonIfAny) {
         add("415", "The body is not JSON by its Content-Type");
     }
-    if matches!(route.act, Act::Create(_) | Act::Change(_)) || by_hand {
+    if matches!(route.act, Endpoint::Create(_) | Endpoint::Change(_)) || by_hand {
         add("422", "Fields are not right; each is named");
     }
     add("429", "More requests than the token may send in a minute");

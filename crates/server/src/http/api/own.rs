@@ -2,23 +2,23 @@
 
 use alertcast_core::admin::Permission;
 use alertcast_core::id::AdminId;
-use alertcast_core::store::Write;
+use alertcast_core::store::DocumentWrite;
 use axum::http::StatusCode;
 use bson::Bson;
 use serde_json::json;
 
-use super::caller::Caller;
-use super::fault::{Answered, not_found};
-use super::record::{self, Act};
-use super::reply::Reply;
+use super::caller::ApiCaller;
+use super::error::{ApiResult, not_found};
+use super::record::{self, AuditedChange};
+use super::reply::ApiReply;
 use super::resources::TOKENS;
-use super::shape::{self, Extent};
-use super::{Asked, documents, list, reading};
+use super::shape::{self, DocumentExtent};
+use super::{ApiRequest, documents, list, reading};
 use crate::app::App;
 
 /// Whose token it is.
-pub(super) fn who(caller: &Caller) -> Reply {
-    let as_document = |kept: alertcast_core::store::Result<bson::Document>| kept.unwrap_or_default();
+pub(super) fn who(caller: &ApiCaller) -> ApiReply {
+    let as_document = |kept: alertcast_core::store::StoreResult<bson::Document>| kept.unwrap_or_default();
     let admin = as_document(alertcast_core::store::document(&caller.admin));
     let token = as_document(alertcast_core::store::document(&caller.token));
     let held: Vec<&str> = Permission::ALL
@@ -27,15 +27,15 @@ pub(super) fn who(caller: &Caller) -> Reply {
         .map(|permission| permission.as_str())
         .collect();
     let body = json!({
-        "admin": shape::shown(documents::ADMIN, &admin, Extent::Whole),
-        "token": shape::shown(documents::TOKEN, &token, Extent::Whole),
+        "admin": shape::show_shape(documents::ADMIN, &admin, DocumentExtent::Whole),
+        "token": shape::show_shape(documents::TOKEN, &token, DocumentExtent::Whole),
         "permissions": held,
     });
-    Reply { status: StatusCode::OK, ..Reply::ok(body) }
+    ApiReply { status: StatusCode::OK, ..ApiReply::ok(body) }
 }
 
 /// One's own tokens; with `system.settings` and `adminId`, another's.
-pub(super) async fn tokens(app: &App, asked: &Asked) -> Answered<Reply> {
+pub(super) async fn tokens(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let me = asked.caller.admin.id;
     let whose = form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == "adminId");
     let fixed = match whose {
@@ -50,15 +50,15 @@ pub(super) async fn tokens(app: &App, asked: &Asked) -> Answered<Reply> {
 }
 
 /// Ends a token: one's own, or with `system.settings` another's.
-pub(super) async fn delete_token(app: &App, asked: &Asked) -> Answered<Reply> {
+pub(super) async fn delete_token(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let id = asked.id()?;
-    let kept = reading::kept(app, TOKENS.collection, id).await?.ok_or_else(|| not_found(TOKENS.called))?;
+    let kept = reading::load_kept(app, TOKENS.collection, id).await?.ok_or_else(|| not_found(TOKENS.called))?;
     if kept.get_object_id("adminId").ok().map(AdminId) != Some(asked.caller.admin.id) {
         // Whoever may not end it is not told that it exists.
         asked.caller.must_hold(Permission::SystemSettings).map_err(|_| not_found(TOKENS.called))?;
     }
-    asked.conditions.hold(&TOKENS.shown(&kept, Extent::Whole))?;
-    let entry = record::entry(app, asked, &TOKENS, Act::Delete { before: &kept });
-    app.store.write(vec![Write::Delete { collection: TOKENS.collection, id }, record::insert(&entry)?]).await?;
-    Ok(Reply::nothing())
+    asked.conditions.hold(&TOKENS.show_document(&kept, DocumentExtent::Whole))?;
+    let entry = record::entry(app, asked, &TOKENS, AuditedChange::Delete { before: &kept });
+    app.store.write(vec![DocumentWrite::Delete { collection: TOKENS.collection, id }, record::insert(&entry)?]).await?;
+    Ok(ApiReply::nothing())
 }

@@ -9,13 +9,13 @@ use alertcast_core::store::{Collection, document};
 use bson::oid::ObjectId;
 use serde_json::{Value, json};
 
-use super::fault::{Answered, bad_query, not_found, wrong};
+use super::error::{ApiResult, bad_query, not_found, wrong};
 use super::list::{self, PAGE_DEFAULT};
-use super::reply::Reply;
-use super::shape::{self, Extent};
-use super::{Asked, documents, reading};
+use super::reply::ApiReply;
+use super::shape::{self, DocumentExtent};
+use super::{ApiRequest, documents, reading};
 use crate::app::App;
-use crate::entry::FieldCode;
+use crate::document_input::FieldCode;
 
 /// Decisions come in chunks of some hundreds of users: so many hold a page.
 const CHUNKS: usize = 2;
@@ -24,7 +24,7 @@ const DELIVERIES: usize = 500;
 
 /// Which recipients are asked for.
 #[derive(Debug)]
-enum Wanted {
+enum RecipientFilter {
     /// So many behind one.
     Page { limit: usize, after: Option<UserId> },
     /// One only.
@@ -32,23 +32,23 @@ enum Wanted {
 }
 
 /// A page of an alert's recipients, by the users' ids; or the one that is asked for.
-pub(super) async fn answer(app: &App, asked: &Asked) -> Answered<Reply> {
+pub(super) async fn answer(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let alert = AlertId(asked.id()?);
-    if reading::kept(app, Collection::Alerts, alert.0).await?.is_none() {
+    if reading::load_kept(app, Collection::Alerts, alert.0).await?.is_none() {
         return Err(not_found("alert"));
     }
     let (decisions, more) = match read(&asked.query, &asked.path)? {
-        Wanted::Page { limit, after } => decisions(app, alert, after, limit).await?,
-        Wanted::User(user) => (decision(app, alert, user).await?, false),
+        RecipientFilter::Page { limit, after } => decisions(app, alert, after, limit).await?,
+        RecipientFilter::User(user) => (decision(app, alert, user).await?, false),
     };
     let mut sent = deliveries(app, alert, &decisions).await?;
     let next = decisions.last().filter(|_| more).map(|last| list::id_cursor(&asked.path, last.user.0));
     let items = decisions.iter().map(|decision| item(decision, sent.remove(&decision.user).unwrap_or_default()));
     let items = items.collect();
-    Ok(list::paged(&asked.path, &asked.query, items, next))
+    Ok(list::page_reply(&asked.path, &asked.query, items, next))
 }
 
-fn read(query: &str, path: &str) -> Answered<Wanted> {
+fn read(query: &str, path: &str) -> ApiResult<RecipientFilter> {
     let (mut limit, mut after, mut user, mut errors) = (PAGE_DEFAULT, None, None, Vec::new());
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let read = match &*name {
@@ -70,13 +70,13 @@ fn read(query: &str, path: &str) -> Answered<Wanted> {
     }
     match user {
         _ if !errors.is_empty() => Err(bad_query(errors).into()),
-        Some(user) => Ok(Wanted::User(user)),
-        None => Ok(Wanted::Page { limit, after }),
+        Some(user) => Ok(RecipientFilter::User(user)),
+        None => Ok(RecipientFilter::Page { limit, after }),
     }
 }
 
 /// What was decided about one user: in the chunk that the id before theirs is followed by.
-async fn decision(app: &App, alert: AlertId, user: UserId) -> Answered<Vec<Decision>> {
+async fn decision(app: &App, alert: AlertId, user: UserId) -> ApiResult<Vec<Decision>> {
     let chunks = app.store.decisions(alert, before(user), 1).await?;
     Ok(chunks.into_iter().flat_map(|chunk| chunk.decisions).filter(|decision| decision.user == user).collect())
 }
@@ -90,7 +90,7 @@ fn before(user: UserId) -> Option<UserId> {
     Some(UserId(ObjectId::from_bytes(bytes)))
 }
 
-async fn decisions(app: &App, alert: AlertId, after: Option<UserId>, limit: usize) -> Answered<(Vec<Decision>, bool)> {
+async fn decisions(app: &App, alert: AlertId, after: Option<UserId>, limit: usize) -> ApiResult<(Vec<Decision>, bool)> {
     let (mut found, mut last) = (Vec::new(), after);
     loop {
         let chunks = app.store.decisions(alert, last, CHUNKS).await?;
@@ -106,7 +106,7 @@ async fn decisions(app: &App, alert: AlertId, after: Option<UserId>, limit: usiz
 }
 
 /// What these users were sent because of the alert. The keys of deliveries begin with the cause and the user.
-async fn deliveries(app: &App, alert: AlertId, decisions: &[Decision]) -> Answered<HashMap<UserId, Vec<Delivery>>> {
+async fn deliveries(app: &App, alert: AlertId, decisions: &[Decision]) -> ApiResult<HashMap<UserId, Vec<Delivery>>> {
     let mut by_user: HashMap<UserId, Vec<Delivery>> = HashMap::new();
     let (Some(first), Some(last)) = (decisions.first(), decisions.last()) else { return Ok(by_user) };
     let mut after = vec![CauseKind::Alert as u8];
@@ -133,15 +133,15 @@ fn item(decision: &Decision, sent: Vec<Delivery>) -> Value {
     let deliveries: Vec<Value> = sent
         .iter()
         .filter_map(|delivery| document(delivery).ok())
-        .map(|delivery| shape::shown(documents::DELIVERY, &delivery, Extent::Listed))
+        .map(|delivery| shape::show_shape(documents::DELIVERY, &delivery, DocumentExtent::Listed))
         .collect();
-    let mut item = decided(decision);
+    let mut item = show_decision(decision);
     item["deliveries"] = deliveries.into();
     item
 }
 
 /// A decision as it is given out.
-pub(super) fn decided(decision: &Decision) -> Value {
+pub(super) fn show_decision(decision: &Decision) -> Value {
     let action = |done: &DecidedAction| json!({"action": done.action.as_str(), "tradeId": done.trade.to_string()});
     let actions: Vec<Value> = decision.actions.iter().map(action).collect();
     let mut item = json!({

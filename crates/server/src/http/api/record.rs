@@ -1,13 +1,13 @@
 //! The audit log: every change by the API has an entry in the same commit.
 
 use alertcast_core::audit::AuditEntry;
-use alertcast_core::store::{Collection, Write, document};
+use alertcast_core::store::{Collection, DocumentWrite, document};
 use bson::Document;
 use bson::oid::ObjectId;
 
-use super::Asked;
-use super::fault::Answered;
-use super::resources::Resource;
+use super::ApiRequest;
+use super::error::ApiResult;
+use super::resources::ApiResource;
 use crate::app::App;
 
 /// The most characters of a reason.
@@ -19,7 +19,7 @@ const CHANGED: &str = "[changed]";
 
 /// What was done.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Act<'a> {
+pub(super) enum AuditedChange<'a> {
     Create {
         after: &'a Document,
     },
@@ -35,11 +35,11 @@ pub(super) enum Act<'a> {
 }
 
 /// The entry about what was done.
-pub(super) fn entry(app: &App, asked: &Asked, resource: &Resource, act: Act<'_>) -> AuditEntry {
+pub(super) fn entry(app: &App, asked: &ApiRequest, resource: &ApiResource, act: AuditedChange<'_>) -> AuditEntry {
     let (action, id, before, after) = match act {
-        Act::Create { after } => ("create", id_of(after), None, Some(after)),
-        Act::Update { id, before, after } => ("update", id, Some(before), Some(after)),
-        Act::Delete { before } => ("delete", id_of(before), Some(before), None),
+        AuditedChange::Create { after } => ("create", id_of(after), None, Some(after)),
+        AuditedChange::Update { id, before, after } => ("update", id, Some(before), Some(after)),
+        AuditedChange::Delete { before } => ("delete", id_of(before), Some(before), None),
     };
     AuditEntry {
         id: app.ids.next(),
@@ -57,12 +57,12 @@ pub(super) fn entry(app: &App, asked: &Asked, resource: &Resource, act: Act<'_>)
 }
 
 /// Writes an entry.
-pub(super) fn insert(entry: &AuditEntry) -> Answered<Write> {
-    Ok(Write::Insert { collection: Collection::AuditLog, document: document(entry)? })
+pub(super) fn insert(entry: &AuditEntry) -> ApiResult<DocumentWrite> {
+    Ok(DocumentWrite::Insert { collection: Collection::AuditLog, document: document(entry)? })
 }
 
 /// Why, where the header `X-Reason` says.
-pub(super) fn reason(asked: &Asked) -> Option<String> {
+pub(super) fn reason(asked: &ApiRequest) -> Option<String> {
     let said = asked.head.headers.get("x-reason")?;
     let text: String = String::from_utf8_lossy(said.as_bytes()).trim().chars().take(REASON_CHARS_MAX).collect();
     (!text.is_empty()).then_some(text)

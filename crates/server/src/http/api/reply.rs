@@ -11,14 +11,14 @@ pub(super) const WARNING: HeaderName = HeaderName::from_static("alertcast-warnin
 
 /// An answer.
 #[derive(Debug, Clone)]
-pub(super) struct Reply {
+pub(super) struct ApiReply {
     pub(super) status: StatusCode,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// JSON; none: nothing.
     pub(super) body: Option<String>,
 }
 
-impl Reply {
+impl ApiReply {
     pub(super) fn ok(body: Value) -> Self {
         Self { status: StatusCode::OK, headers: Vec::new(), body: Some(body.to_string()) }
     }
@@ -53,7 +53,7 @@ pub(super) fn etag(body: &str) -> String {
     format!("\"{}\"", hex::encode(&Sha256::digest(body.as_bytes())[..12]))
 }
 
-impl IntoResponse for Reply {
+impl IntoResponse for ApiReply {
     fn into_response(self) -> Response {
         let mut response = Response::new(self.body.as_ref().map_or_else(Body::empty, |body| Body::from(body.clone())));
         *response.status_mut() = self.status;

@@ -2,14 +2,14 @@
 
 use alertcast_core::admin::{Admin, Permission};
 use alertcast_core::alert::document::Alert;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::audit::AuditEntry;
-use alertcast_core::config::AlertConfiguration;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::plan::Plan;
 use alertcast_core::preference::AlertPreference;
-use alertcast_core::reading::{Flaw, PartialDocument, read_partially};
-use alertcast_core::store::validator::Weight;
-use alertcast_core::store::{Collection, RejectedWebhook, Result};
+use alertcast_core::reading::{FieldFlaw, PartialDocument, read_partially};
+use alertcast_core::store::validator::FieldWeight;
+use alertcast_core::store::{Collection, RejectedWebhook, StoreResult};
 use alertcast_core::subscription::Subscription;
 use alertcast_core::token::ApiToken;
 use alertcast_core::trade::document::Trade;
@@ -19,12 +19,12 @@ use serde_json::{Value, json};
 
 use super::change::put;
 use super::documents;
-use super::shape::{self, Extent, Field};
-use crate::entry::{self, Fields, Reading};
+use super::shape::{self, DocumentExtent, ShapeField};
+use crate::document_input::{self, InputFields, InputReading};
 
 /// One collection as the API offers it.
 #[derive(Debug)]
-pub(super) struct Resource {
+pub(super) struct ApiResource {
     pub(super) collection: Collection,
     /// In addresses: `alert-configurations`.
     pub(super) path: &'static str,
@@ -33,31 +33,31 @@ pub(super) struct Resource {
     pub(super) many: &'static str,
     /// For people: `alert configuration`.
     pub(super) called: &'static str,
-    pub(super) shape: &'static [Field],
+    pub(super) shape: &'static [ShapeField],
     /// The document with the defaults of its type.
-    complete: fn(Collection, &Document) -> Result<PartialDocument>,
+    complete: fn(Collection, &Document) -> StoreResult<PartialDocument>,
     pub(super) view: Permission,
-    pub(super) changes: Option<Changes>,
+    pub(super) changes: Option<ResourceChanges>,
 }
 
 /// How a collection's documents are changed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Changes {
+pub(super) struct ResourceChanges {
     pub(super) edit: Permission,
     pub(super) delete: Permission,
     /// Reads what was sent.
-    pub(super) read: fn(&mut Reading<'_>, Fields<'_>),
+    pub(super) read: fn(&mut InputReading<'_>, InputFields<'_>),
 }
 
-impl Resource {
+impl ApiResource {
     /// A document as it is given out.
-    pub(super) fn shown(&self, kept: &Document, extent: Extent) -> Value {
+    pub(super) fn show_document(&self, kept: &Document, extent: DocumentExtent) -> Value {
         self.show(&self.complete(kept), extent)
     }
 
     /// What could be read of a document as it is given out, with what could not: it must be seen to be mended.
-    pub(super) fn show(&self, read: &PartialDocument, extent: Extent) -> Value {
-        let mut shown = shape::shown(self.shape, &read.document, extent);
+    pub(super) fn show(&self, read: &PartialDocument, extent: DocumentExtent) -> Value {
+        let mut shown = shape::show_shape(self.shape, &read.document, extent);
         if !read.flaws.is_empty() {
             let told = read.flaws.iter().map(|flaw| json!({"field": flaw.path, "message": flaw.what})).collect();
             let own = shown.as_object_mut().map(|fields| fields.entry("alertcast").or_insert_with(|| json!({})));
@@ -72,11 +72,11 @@ impl Resource {
     pub(super) fn complete(&self, kept: &Document) -> PartialDocument {
         let mut read = (self.complete)(self.collection, kept).unwrap_or_else(|error| PartialDocument {
             document: kept.clone(),
-            flaws: vec![Flaw { path: String::new(), what: error.to_string(), weight: Weight::Decides }],
+            flaws: vec![FieldFlaw { path: String::new(), what: error.to_string(), weight: FieldWeight::Decides }],
             respelt: Vec::new(),
         });
         for flaw in &read.flaws {
-            if field_of(&flaw.path) == flaw.path && shape::given(self.shape, &flaw.path).is_some() {
+            if field_of(&flaw.path) == flaw.path && shape::find_given(self.shape, &flaw.path).is_some() {
                 put(&mut read.document, &flaw.path, None);
             }
         }
@@ -95,8 +95,8 @@ pub(super) fn field_of(path: &str) -> &str {
 }
 
 /// All of them, those that can be changed first.
-pub(super) const RESOURCES: &[Resource] = &[
-    Resource {
+pub(super) const RESOURCES: &[ApiResource] = &[
+    ApiResource {
         collection: Collection::AlertConfigurations,
         path: "alert-configurations",
         one: "AlertConfiguration",
@@ -105,13 +105,13 @@ pub(super) const RESOURCES: &[Resource] = &[
         shape: documents::CONFIGURATION,
         complete: read_partially::<AlertConfiguration>,
         view: Permission::AlertsView,
-        changes: Some(Changes {
+        changes: Some(ResourceChanges {
             edit: Permission::AlertsConfigure,
             delete: Permission::AlertsConfigure,
-            read: entry::config,
+            read: document_input::config,
         }),
     },
-    Resource {
+    ApiResource {
         collection: Collection::SubscriptionPlans,
         path: "subscription-plans",
         one: "SubscriptionPlan",
@@ -120,13 +120,13 @@ pub(super) const RESOURCES: &[Resource] = &[
         shape: documents::PLAN,
         complete: read_partially::<Plan>,
         view: Permission::SubscriptionsView,
-        changes: Some(Changes {
+        changes: Some(ResourceChanges {
             edit: Permission::SubscriptionsEdit,
             delete: Permission::SubscriptionsEdit,
-            read: entry::plan,
+            read: document_input::plan,
         }),
     },
-    Resource {
+    ApiResource {
         collection: Collection::Users,
         path: "users",
         one: "User",
@@ -135,9 +135,13 @@ pub(super) const RESOURCES: &[Resource] = &[
         shape: documents::USER,
         complete: read_partially::<User>,
         view: Permission::UsersView,
-        changes: Some(Changes { edit: Permission::UsersEdit, delete: Permission::UsersDelete, read: entry::user }),
+        changes: Some(ResourceChanges {
+            edit: Permission::UsersEdit,
+            delete: Permission::UsersDelete,
+            read: document_input::user,
+        }),
     },
-    Resource {
+    ApiResource {
         collection: Collection::UserSubscriptions,
         path: "user-subscriptions",
         one: "UserSubscription",
@@ -146,13 +150,13 @@ pub(super) const RESOURCES: &[Resource] = &[
         shape: documents::SUBSCRIPTION,
         complete: read_partially::<Subscription>,
         view: Permission::SubscriptionsView,
-        changes: Some(Changes {
+        changes: Some(ResourceChanges {
             edit: Permission::SubscriptionsEdit,
             delete: Permission::SubscriptionsEdit,
-            read: entry::subscription,
+            read: document_input::subscription,
         }),
     },
-    Resource {
+    ApiResource {
         collection: Collection::UserAlertPreferences,
         path: "user-alert-preferences",
         one: "UserAlertPreference",
@@ -161,13 +165,13 @@ pub(super) const RESOURCES: &[Resource] = &[
         shape: documents::PREFERENCE,
         complete: read_partially::<AlertPreference>,
         view: Permission::UsersView,
-        changes: Some(Changes {
+        changes: Some(ResourceChanges {
             edit: Permission::UsersEdit,
             delete: Permission::UsersDelete,
-            read: entry::preference,
+            read: document_input::preference,
         }),
     },
-    Resource {
+    ApiResource {
         collection: Collection::AdminUsers,
         path: "admin-users",
         one: "AdminUser",
@@ -176,13 +180,13 @@ pub(super) const RESOURCES: &[Resource] = &[
         shape: documents::ADMIN,
         complete: read_partially::<Admin>,
         view: Permission::SystemSettings,
-        changes: Some(Changes {
+        changes: Some(ResourceChanges {
             edit: Permission::SystemSettings,
             delete: Permission::SystemSettings,
-            read: entry::admin,
+            read: document_input::admin,
         }),
     },
-    Resource {
+    ApiResource {
         collection: Collection::Trades,
         path: "trades",
         one: "Trade",
@@ -193,7 +197,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         view: Permission::AlertsView,
         changes: None,
     },
-    Resource {
+    ApiResource {
         collection: Collection::Alerts,
         path: "alerts",
         one: "Alert",
@@ -204,7 +208,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         view: Permission::AlertsView,
         changes: None,
     },
-    Resource {
+    ApiResource {
         collection: Collection::Deliveries,
         path: "deliveries",
         one: "Delivery",
@@ -215,7 +219,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         view: Permission::AlertsView,
         changes: None,
     },
-    Resource {
+    ApiResource {
         collection: Collection::RejectedWebhooks,
         path: "rejected-webhooks",
         one: "RejectedWebhook",
@@ -226,7 +230,7 @@ pub(super) const RESOURCES: &[Resource] = &[
         view: Permission::SystemLogs,
         changes: None,
     },
-    Resource {
+    ApiResource {
         collection: Collection::AuditLog,
         path: "audit-log",
         one: "AuditEntry",
@@ -240,7 +244,7 @@ pub(super) const RESOURCES: &[Resource] = &[
 ];
 
 /// Tokens are their owner's: they have routes of their own.
-pub(super) const TOKENS: Resource = Resource {
+pub(super) const TOKENS: ApiResource = ApiResource {
     collection: Collection::ApiTokens,
     path: "api-tokens",
     one: "ApiToken",
@@ -253,6 +257,6 @@ pub(super) const TOKENS: Resource = Resource {
 };
 
 /// The resource of a collection.
-pub(super) fn of(collection: Collection) -> Option<&'static Resource> {
+pub(super) fn of(collection: Collection) -> Option<&'static ApiResource> {
     RESOURCES.iter().find(|resource| resource.collection == collection)
 }

@@ -7,22 +7,22 @@ use alertcast_core::admin::Permission;
 use alertcast_core::store::Collection;
 use axum::http::Method;
 
-use super::resources::{RESOURCES, Resource, TOKENS};
+use super::resources::{ApiResource, RESOURCES, TOKENS};
 
 /// One route.
 #[derive(Debug, Clone)]
-pub struct Route {
+pub struct ApiRoute {
     pub method: Method,
     /// Below `/api/v1`; ids as `{id}`.
     pub path: String,
     pub operation: String,
-    pub needs: Needs,
-    pub(super) act: Act,
+    pub needs: RoutePermission,
+    pub(super) act: Endpoint,
 }
 
 /// What a route asks of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Needs {
+pub enum RoutePermission {
     /// That it is valid.
     Token,
     /// That its administrator has a permission.
@@ -33,12 +33,12 @@ pub enum Needs {
 
 /// What a route does.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Act {
-    List(&'static Resource),
-    Read(&'static Resource),
-    Create(&'static Resource),
-    Change(&'static Resource),
-    Delete(&'static Resource),
+pub(super) enum Endpoint {
+    List(&'static ApiResource),
+    Read(&'static ApiResource),
+    Create(&'static ApiResource),
+    Change(&'static ApiResource),
+    Delete(&'static ApiResource),
     Recipients,
     OpenTrades,
     Me,
@@ -54,60 +54,78 @@ pub(super) enum Act {
 }
 
 /// All of them.
-pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
+pub static ROUTES: LazyLock<Vec<ApiRoute>> = LazyLock::new(|| {
     let mut routes = Vec::new();
     for resource in RESOURCES {
         of_resource(&mut routes, resource);
     }
-    let view_alerts = Needs::Permission(Permission::AlertsView);
-    routes.push(route(Method::GET, "/alerts/{id}/recipients", "listAlertRecipients", view_alerts, Act::Recipients));
-    routes.push(route(Method::GET, "/users/{id}/open-trades", "listOpenTradesOfUser", view_alerts, Act::OpenTrades));
+    let view_alerts = RoutePermission::Permission(Permission::AlertsView);
+    routes.push(route(
+        Method::GET,
+        "/alerts/{id}/recipients",
+        "listAlertRecipients",
+        view_alerts,
+        Endpoint::Recipients,
+    ));
+    routes.push(route(
+        Method::GET,
+        "/users/{id}/open-trades",
+        "listOpenTradesOfUser",
+        view_alerts,
+        Endpoint::OpenTrades,
+    ));
     by_hand(&mut routes);
-    routes.push(route(Method::GET, "/me", "whoAmI", Needs::Token, Act::Me));
+    routes.push(route(Method::GET, "/me", "whoAmI", RoutePermission::Token, Endpoint::Me));
     let tokens = format!("/{}", TOKENS.path);
-    routes.push(route(Method::GET, &tokens, "listApiTokens", Needs::Token, Act::Tokens));
-    routes.push(route(Method::DELETE, &format!("{tokens}/{{id}}"), "deleteApiToken", Needs::Token, Act::DeleteToken));
+    routes.push(route(Method::GET, &tokens, "listApiTokens", RoutePermission::Token, Endpoint::Tokens));
+    routes.push(route(
+        Method::DELETE,
+        &format!("{tokens}/{{id}}"),
+        "deleteApiToken",
+        RoutePermission::Token,
+        Endpoint::DeleteToken,
+    ));
     routes
 });
 
-fn of_resource(routes: &mut Vec<Route>, resource: &'static Resource) {
+fn of_resource(routes: &mut Vec<ApiRoute>, resource: &'static ApiResource) {
     let (all, one) = (format!("/{}", resource.path), format!("/{}/{{id}}", resource.path));
-    let view = Needs::Permission(resource.view);
-    routes.push(route(Method::GET, &all, &format!("list{}", resource.many), view, Act::List(resource)));
-    routes.push(route(Method::GET, &one, &format!("get{}", resource.one), view, Act::Read(resource)));
+    let view = RoutePermission::Permission(resource.view);
+    routes.push(route(Method::GET, &all, &format!("list{}", resource.many), view, Endpoint::List(resource)));
+    routes.push(route(Method::GET, &one, &format!("get{}", resource.one), view, Endpoint::Read(resource)));
     let Some(changes) = resource.changes else { return };
-    let (edit, delete) = (Needs::Permission(changes.edit), Needs::Permission(changes.delete));
-    routes.push(route(Method::POST, &all, &format!("create{}", resource.one), edit, Act::Create(resource)));
+    let (edit, delete) = (RoutePermission::Permission(changes.edit), RoutePermission::Permission(changes.delete));
+    routes.push(route(Method::POST, &all, &format!("create{}", resource.one), edit, Endpoint::Create(resource)));
     let change = match resource.collection {
         // Who approves payments need not be allowed to edit everything else.
-        Collection::UserSubscriptions => Needs::Either(changes.edit, Permission::SubscriptionsApprove),
+        Collection::UserSubscriptions => RoutePermission::Either(changes.edit, Permission::SubscriptionsApprove),
         _ => edit,
     };
-    routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), change, Act::Change(resource)));
+    routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), change, Endpoint::Change(resource)));
     let gone = match resource.collection {
         // A person with a history is erased, and the numbers stay.
-        Collection::Users => Act::EraseUser,
-        _ => Act::Delete(resource),
+        Collection::Users => Endpoint::EraseUser,
+        _ => Endpoint::Delete(resource),
     };
     routes.push(route(Method::DELETE, &one, &format!("delete{}", resource.one), delete, gone));
 }
 
 /// What operators do by hand.
-fn by_hand(routes: &mut Vec<Route>) {
-    let configure = Needs::Permission(Permission::AlertsConfigure);
-    let edit_users = Needs::Permission(Permission::UsersEdit);
+fn by_hand(routes: &mut Vec<ApiRoute>) {
+    let configure = RoutePermission::Permission(Permission::AlertsConfigure);
+    let edit_users = RoutePermission::Permission(Permission::UsersEdit);
     for (path, operation, needs, act) in [
-        ("/trades/{id}/close", "closeTrade", configure, Act::CloseTrade),
-        ("/deliveries/{id}/resend", "resendDelivery", configure, Act::Resend),
-        ("/users/{id}/unblock", "unblockUser", edit_users, Act::Unblock),
-        ("/alerts/{id}/process", "processAlert", configure, Act::Process),
-        ("/rejected-webhooks/{id}/process", "processRejectedWebhook", configure, Act::ProcessRejected),
-        ("/alerts/rehearse", "rehearseAlert", configure, Act::Rehearse),
+        ("/trades/{id}/close", "closeTrade", configure, Endpoint::CloseTrade),
+        ("/deliveries/{id}/resend", "resendDelivery", configure, Endpoint::Resend),
+        ("/users/{id}/unblock", "unblockUser", edit_users, Endpoint::Unblock),
+        ("/alerts/{id}/process", "processAlert", configure, Endpoint::Process),
+        ("/rejected-webhooks/{id}/process", "processRejectedWebhook", configure, Endpoint::ProcessRejected),
+        ("/alerts/rehearse", "rehearseAlert", configure, Endpoint::Rehearse),
     ] {
         routes.push(route(Method::POST, path, operation, needs, act));
     }
 }
 
-fn route(method: Method, path: &str, operation: &str, needs: Needs, act: Act) -> Route {
-    Route { method, path: path.to_owned(), operation: operation.to_owned(), needs, act }
+fn route(method: Method, path: &str, operation: &str, needs: RoutePermission, act: Endpoint) -> ApiRoute {
+    ApiRoute { method, path: path.to_owned(), operation: operation.to_owned(), needs, act }
 }

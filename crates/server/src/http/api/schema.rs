@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::shape::{Field, Kind};
+use super::shape::{ShapeField, ShapeKind};
 
 /// Which of a document's three forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
+pub(super) enum SchemaForm {
     /// An answer.
     Out,
     /// A POST.
@@ -21,22 +21,22 @@ pub(super) fn id() -> Value {
 }
 
 /// The schema of an object.
-pub(super) fn of(shape: &[Field], form: Form) -> Value {
+pub(super) fn of(shape: &[ShapeField], form: SchemaForm) -> Value {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for field in shape {
         let left_out = match form {
-            Form::Out => field.secret,
-            Form::New => field.kept,
-            Form::Patch => false,
+            SchemaForm::Out => field.secret,
+            SchemaForm::New => field.kept,
+            SchemaForm::Patch => false,
         };
         if left_out {
             continue;
         }
         properties.insert(field.name.to_owned(), property(field, form));
         let needed = match form {
-            Form::Out => field.always,
-            Form::New => field.required,
-            Form::Patch => false,
+            SchemaForm::Out => field.always,
+            SchemaForm::New => field.required,
+            SchemaForm::Patch => false,
         };
         if needed {
             required.push(field.name);
@@ -46,23 +46,23 @@ pub(super) fn of(shape: &[Field], form: Form) -> Value {
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
-    if form != Form::Out {
+    if form != SchemaForm::Out {
         schema["additionalProperties"] = json!(false);
     }
     schema
 }
 
-fn property(field: &Field, form: Form) -> Value {
-    if form == Form::Patch && field.clearable {
+fn property(field: &ShapeField, form: SchemaForm) -> Value {
+    if form == SchemaForm::Patch && field.clearable {
         return json!({"description": "Kept by Alertcast: it may be sent back as it came, or as null to take it away."});
     }
-    if form == Form::Patch && field.kept {
+    if form == SchemaForm::Patch && field.kept {
         return json!({"readOnly": true, "description": "Kept by Alertcast: it may be sent back as it came."});
     }
     let mut schema = if field.secret { json!({"type": "string"}) } else { value(field.kind, form) };
     let open = match form {
-        Form::Out => false,
-        Form::New | Form::Patch => !field.required,
+        SchemaForm::Out => false,
+        SchemaForm::New | SchemaForm::Patch => !field.required,
     };
     if open {
         nullable(&mut schema);
@@ -90,21 +90,23 @@ fn nullable(schema: &mut Value) {
     }
 }
 
-fn value(kind: Kind, form: Form) -> Value {
+fn value(kind: ShapeKind, form: SchemaForm) -> Value {
     match kind {
-        Kind::Id => id(),
-        Kind::Time if form == Form::Out => json!({"type": "string", "format": "date-time"}),
-        Kind::Time => json!({
+        ShapeKind::Id => id(),
+        ShapeKind::Time if form == SchemaForm::Out => json!({"type": "string", "format": "date-time"}),
+        ShapeKind::Time => json!({
             "type": "string",
             "description": "A moment as RFC 3339 with its zone, or a day, which stands for its first moment in UTC.",
             "examples": ["2026-01-31T18:30:00.000Z"],
         }),
-        Kind::Text | Kind::Digits | Kind::Spelled(_) if form == Form::Out => json!({"type": "string"}),
-        Kind::Text => json!({"type": "string", "pattern": "\\S"}),
-        Kind::Digits => json!({"type": ["string", "integer"], "pattern": "\\S"}),
-        Kind::Spelled(pattern) => json!({"type": "string", "pattern": pattern}),
-        Kind::Flag => json!({"type": "boolean"}),
-        Kind::Whole { min, max } => {
+        ShapeKind::Text | ShapeKind::Digits | ShapeKind::Spelled(_) if form == SchemaForm::Out => {
+            json!({"type": "string"})
+        }
+        ShapeKind::Text => json!({"type": "string", "pattern": "\\S"}),
+        ShapeKind::Digits => json!({"type": ["string", "integer"], "pattern": "\\S"}),
+        ShapeKind::Spelled(pattern) => json!({"type": "string", "pattern": pattern}),
+        ShapeKind::Flag => json!({"type": "boolean"}),
+        ShapeKind::Whole { min, max } => {
             let mut schema = json!({"type": "integer"});
             if min > i64::MIN {
                 schema["minimum"] = json!(min);
@@ -114,25 +116,25 @@ fn value(kind: Kind, form: Form) -> Value {
             }
             schema
         }
-        Kind::Number { min, above } => {
+        ShapeKind::Number { min, above } => {
             let mut schema = json!({"type": "number"});
-            if let Some(min) = min.filter(|_| form != Form::Out) {
+            if let Some(min) = min.filter(|_| form != SchemaForm::Out) {
                 schema[if above { "exclusiveMinimum" } else { "minimum" }] = json!(min);
                 schema["maximum"] = json!(1_000_000_000_000_i64);
             }
             schema
         }
-        Kind::Word(words) => json!({"type": "string", "enum": words}),
-        Kind::List(kind) => json!({"type": "array", "items": value(*kind, form)}),
-        Kind::Object(fields) => of(fields, form),
-        Kind::Anything => json!({}),
+        ShapeKind::Word(words) => json!({"type": "string", "enum": words}),
+        ShapeKind::List(kind) => json!({"type": "array", "items": value(*kind, form)}),
+        ShapeKind::Object(fields) => of(fields, form),
+        ShapeKind::Anything => json!({}),
     }
 }
 
 /// The schema of a query parameter that a field is filtered by.
-pub(super) fn parameter(kind: Kind) -> Value {
+pub(super) fn parameter(kind: ShapeKind) -> Value {
     match kind {
-        Kind::Id | Kind::Flag | Kind::Word(_) => value(kind, Form::Out),
+        ShapeKind::Id | ShapeKind::Flag | ShapeKind::Word(_) => value(kind, SchemaForm::Out),
         _ => json!({"type": "string"}),
     }
 }

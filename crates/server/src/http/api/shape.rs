@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum ShapeKind {
     /// 24 hexadecimal digits.
     Id,
     /// RFC 3339, with milliseconds.
@@ -29,16 +29,16 @@ pub(super) enum Kind {
     /// One of these.
     Word(&'static [&'static str]),
     List(&'static Self),
-    Object(&'static [Field]),
+    Object(&'static [ShapeField]),
     /// Whatever others put there.
     Anything,
 }
 
 /// One field of a document.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Field {
+pub(super) struct ShapeField {
     pub(super) name: &'static str,
-    pub(super) kind: Kind,
+    pub(super) kind: ShapeKind,
     /// It must be given when a document is made.
     pub(super) required: bool,
     /// Every document has it.
@@ -54,27 +54,27 @@ pub(super) struct Field {
 }
 
 /// A field that must be given.
-pub(super) const fn must(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, required: true, always: true, kept: false, clearable: false, secret: false, long: false }
+pub(super) const fn must(name: &'static str, kind: ShapeKind) -> ShapeField {
+    ShapeField { name, kind, required: true, always: true, kept: false, clearable: false, secret: false, long: false }
 }
 
 /// A field with a default.
-pub(super) const fn field(name: &'static str, kind: Kind) -> Field {
-    Field { required: false, ..must(name, kind) }
+pub(super) const fn field(name: &'static str, kind: ShapeKind) -> ShapeField {
+    ShapeField { required: false, ..must(name, kind) }
 }
 
 /// A field that may be absent.
-pub(super) const fn may(name: &'static str, kind: Kind) -> Field {
-    Field { always: false, ..field(name, kind) }
+pub(super) const fn may(name: &'static str, kind: ShapeKind) -> ShapeField {
+    ShapeField { always: false, ..field(name, kind) }
 }
 
-impl Field {
-    pub(super) const fn kept(self) -> Self {
+impl ShapeField {
+    pub(super) const fn make_kept(self) -> Self {
         Self { kept: true, ..self }
     }
 
     pub(super) const fn clearable(self) -> Self {
-        Self { clearable: true, ..self.kept() }
+        Self { clearable: true, ..self.make_kept() }
     }
 
     pub(super) const fn secret(self) -> Self {
@@ -88,17 +88,17 @@ impl Field {
 
 /// How much of a document is given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
+pub(super) enum DocumentExtent {
     Whole,
     /// Without what is long.
     Listed,
 }
 
 /// A document as it is given out.
-pub(super) fn shown(shape: &[Field], document: &Document, extent: Extent) -> Value {
+pub(super) fn show_shape(shape: &[ShapeField], document: &Document, extent: DocumentExtent) -> Value {
     let mut out = Map::new();
     for field in shape {
-        if field.secret || (field.long && extent == Extent::Listed) {
+        if field.secret || (field.long && extent == DocumentExtent::Listed) {
             continue;
         }
         // Only whole documents have an `_id`; an object within may have an `id` of its own.
@@ -115,10 +115,10 @@ pub(super) fn stored_name(name: &str) -> &str {
     if name == "id" { "_id" } else { name }
 }
 
-fn shown_as(kind: Kind, value: &Bson, extent: Extent) -> Value {
+fn shown_as(kind: ShapeKind, value: &Bson, extent: DocumentExtent) -> Value {
     match (kind, value) {
-        (Kind::Object(fields), Bson::Document(document)) => shown(fields, document, extent),
-        (Kind::List(kind), Bson::Array(items)) => items.iter().map(|item| shown_as(*kind, item, extent)).collect(),
+        (ShapeKind::Object(fields), Bson::Document(document)) => show_shape(fields, document, extent),
+        (ShapeKind::List(kind), Bson::Array(items)) => items.iter().map(|item| shown_as(*kind, item, extent)).collect(),
         _ => plain(value),
     }
 }
@@ -155,41 +155,41 @@ pub(super) fn time_text(at: alertcast_core::time::Time) -> String {
 }
 
 /// The paths of the fields that Alertcast keeps, or that are secret.
-pub(super) fn paths(shape: &'static [Field], wanted: fn(&Field) -> bool) -> Vec<String> {
+pub(super) fn paths(shape: &'static [ShapeField], wanted: fn(&ShapeField) -> bool) -> Vec<String> {
     let mut out = Vec::new();
     gather(shape, "", wanted, &mut out);
     out
 }
 
-fn gather(shape: &'static [Field], within: &str, wanted: fn(&Field) -> bool, out: &mut Vec<String>) {
+fn gather(shape: &'static [ShapeField], within: &str, wanted: fn(&ShapeField) -> bool, out: &mut Vec<String>) {
     for field in shape {
         let path = format!("{within}{}", field.name);
         match field.kind {
             _ if wanted(field) => out.push(path),
-            Kind::Object(fields) => gather(fields, &format!("{path}."), wanted, out),
+            ShapeKind::Object(fields) => gather(fields, &format!("{path}."), wanted, out),
             _ => {}
         }
     }
 }
 
 /// The field at a dotted path, where others give its value; none where Alertcast keeps it.
-pub(super) fn given(shape: &'static [Field], path: &str) -> Option<&'static Field> {
+pub(super) fn find_given(shape: &'static [ShapeField], path: &str) -> Option<&'static ShapeField> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let field = shape.iter().find(|field| stored_name(field.name) == first && !field.kept)?;
     match (rest, field.kind) {
         (None, _) => Some(field),
-        (Some(rest), Kind::Object(fields)) => given(fields, rest),
+        (Some(rest), ShapeKind::Object(fields)) => find_given(fields, rest),
         _ => None,
     }
 }
 
 /// The field at a dotted path of the store.
-pub(super) fn at_path(shape: &'static [Field], path: &str) -> Option<&'static Field> {
+pub(super) fn at_path(shape: &'static [ShapeField], path: &str) -> Option<&'static ShapeField> {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     let field = shape.iter().find(|field| stored_name(field.name) == first)?;
     match (rest, field.kind) {
         (None, _) => Some(field),
-        (Some(rest), Kind::Object(fields)) => at_path(fields, rest),
+        (Some(rest), ShapeKind::Object(fields)) => at_path(fields, rest),
         _ => None,
     }
 }

@@ -11,11 +11,11 @@ use axum::http::{HeaderName, HeaderValue};
 use bson::Document;
 
 use super::reply::WARNING;
-use super::resources::Resource;
+use super::resources::ApiResource;
 use crate::app::App;
 
 /// The warnings about a document that is saved, as headers.
-pub(super) fn about(app: &App, resource: &Resource, document: &Document) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn about(app: &App, resource: &ApiResource, document: &Document) -> Vec<(HeaderName, HeaderValue)> {
     if resource.collection != Collection::AlertConfigurations {
         return Vec::new();
     }
@@ -29,7 +29,7 @@ pub(super) fn about(app: &App, resource: &Resource, document: &Document) -> Vec<
 /// Whether sending an entry to everybody takes longer than it is of use.
 fn too_many(app: &App, config: ConfigId, timeframe: Timeframe) -> Option<String> {
     let now = app.clock.now();
-    let people = app.audience.with(|audience| reached(audience, config, now));
+    let people = app.audience.with(|audience| count_reached(audience, config, now));
     let settings = &app.settings;
     let deadline = settings.delivery.entry_deadline.unwrap_or_else(|| timeframe.duration().max(ENTRY_DEADLINE_MIN));
     let bots = settings.telegram.tokens.len().max(1);
@@ -47,7 +47,7 @@ fn too_many(app: &App, config: ConfigId, timeframe: Timeframe) -> Option<String>
 }
 
 /// Those who hold a running subscription to one of the configuration's plans.
-fn reached(audience: &Audience, config: ConfigId, now: Time) -> usize {
+fn count_reached(audience: &Audience, config: ConfigId, now: Time) -> usize {
     let brings = |plan| audience.plan(plan).is_some_and(|plan| plan.alert_configurations.contains(&config));
     let candidates = audience.candidates(config).into_iter();
     let running = candidates.filter(|user| {

@@ -2,7 +2,7 @@
 //! stop that finishes what is under way. A stranger gets one answer and is then done; when places run short, strangers
 //! leave for whoever comes (`places`).
 
-mod places;
+mod connection_places;
 mod stream;
 
 use std::io;
@@ -24,9 +24,9 @@ use tower::ServiceExt as _;
 use tower::util::MapResponse;
 use tracing::{debug, warn};
 
-pub(super) use self::places::Guest;
-use self::places::{Place, Places};
-use self::stream::Timed;
+pub(super) use self::connection_places::ConnectionGuest;
+use self::connection_places::{ConnectionPlace, ConnectionPlaces};
+use self::stream::TimedStream;
 
 /// Connections at once, at most: a burst of alerts has each one of its own.
 const CONNECTIONS_MAX: u64 = 8_192;
@@ -80,7 +80,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
 
 /// The same, with so many connections at once.
 pub async fn serve_at_once(most: usize, listener: TcpListener, router: Router, stop: CancellationToken) {
-    let places = Places::new(most);
+    let places = ConnectionPlaces::new(most);
     let under_way = GracefulShutdown::new();
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT).max_buf_size(HEAD_BYTES_MAX);
@@ -119,7 +119,7 @@ pub async fn serve_at_once(most: usize, listener: TcpListener, router: Router, s
     }
 }
 
-type Connection = http1::Connection<TokioIo<Timed>, TowerToHyperService<BoxedRouter>>;
+type HttpConnection = http1::Connection<TokioIo<TimedStream>, TowerToHyperService<BoxedRouter>>;
 type BoxedRouter =
     tower::util::BoxCloneService<hyper::Request<Incoming>, axum::response::Response, std::convert::Infallible>;
 
@@ -128,8 +128,8 @@ fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     router: &Router,
-    place: &Place,
-) -> Connection {
+    place: &ConnectionPlace,
+) -> HttpConnection {
     // Answers are small and wanted at once.
     let _ = stream.set_nodelay(true);
     let (guest, answered) = (place.guest().clone(), place.guest().clone());
@@ -147,14 +147,14 @@ fn connection(
         answer
     });
     http.serve_connection(
-        TokioIo::new(Timed::new(stream, place.turn())),
+        TokioIo::new(TimedStream::new(stream, place.turn())),
         TowerToHyperService::new(BoxedRouter::new(noted)),
     )
 }
 
 /// Says of whoever sends a request that they have shown a right secret or token.
 pub(super) fn has_shown_secret(extensions: &axum::http::Extensions) {
-    if let Some(guest) = extensions.get::<Guest>() {
+    if let Some(guest) = extensions.get::<ConnectionGuest>() {
         guest.becomes_known();
     }
 }

@@ -10,22 +10,22 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
-use super::places::Turn;
+use super::connection_places::RequestTurn;
 
 /// How long nothing at all may go out.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connection with a time-out for writing.
 #[derive(Debug)]
-pub(super) struct Timed {
+pub(super) struct TimedStream {
     tcp: TcpStream,
     /// Runs while nothing goes out.
     stuck: Option<Pin<Box<Sleep>>>,
-    turn: Arc<Turn>,
+    turn: Arc<RequestTurn>,
 }
 
-impl Timed {
-    pub(super) const fn new(tcp: TcpStream, turn: Arc<Turn>) -> Self {
+impl TimedStream {
+    pub(super) const fn new(tcp: TcpStream, turn: Arc<RequestTurn>) -> Self {
         Self { tcp, stuck: None, turn }
     }
 
@@ -42,7 +42,7 @@ impl Timed {
     }
 }
 
-impl AsyncRead for Timed {
+impl AsyncRead for TimedStream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.tcp).poll_read(cx, buf);
         self.turn.note(read.is_pending());
@@ -50,7 +50,7 @@ impl AsyncRead for Timed {
     }
 }
 
-impl AsyncWrite for Timed {
+impl AsyncWrite for TimedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.heed(cx, written)

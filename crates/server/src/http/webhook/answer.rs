@@ -4,21 +4,21 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use alertcast_core::alert::payload::is_about_intent;
-use alertcast_core::alert::problem::Problem as FieldProblem;
+use alertcast_core::alert::rule_violation::RuleViolation as FieldProblem;
 use alertcast_core::id::AlertId;
 use alertcast_core::store::{INTAKE_DEADLINE, StoreError};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::http::problem::Problem;
+use crate::http::problem::ProblemResponse;
 
 /// When a sender that could not be served should come again: what TradingView does anyway.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// What a request came to.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum WebhookAnswer {
     /// It is durable.
     Accepted {
         alert: AlertId,
@@ -57,7 +57,7 @@ pub(super) enum Answer {
     },
 }
 
-impl Answer {
+impl WebhookAnswer {
     /// The store took too long.
     pub(super) fn not_in_time() -> Self {
         Self::NotDurable { error: StoreError::Unavailable(format!("not done within {} s", INTAKE_DEADLINE.as_secs())) }
@@ -181,10 +181,10 @@ impl Answer {
     }
 }
 
-impl IntoResponse for Answer {
+impl IntoResponse for WebhookAnswer {
     fn into_response(self) -> Response {
         let status = self.status();
-        let problem = Problem::new(status, self.title(), self.detail());
+        let problem = ProblemResponse::new(status, self.title(), self.detail());
         match self {
             Self::Accepted { alert } => (status, axum::Json(json!({"alertId": alert.to_string()}))).into_response(),
             Self::Duplicate { of } => {
@@ -193,10 +193,10 @@ impl IntoResponse for Answer {
             Self::Refused { problems, alert } => problem.about(alert, problems).into_response(),
             Self::WrongSecret => problem.asks_for("Webhook-Secret").into_response(),
             Self::WrongSignature { .. } => problem.asks_for("X-Signature").into_response(),
-            Self::TooMany { wait } => problem.retry_after(wait).closing().into_response(),
+            Self::TooMany { wait } => problem.retry_after(wait).close_connection().into_response(),
             Self::NotDurable { .. } => problem.retry_after(RETRY_AFTER).into_response(),
-            Self::TooSlow | Self::BrokenOff => problem.retry_after(RETRY_AFTER).closing().into_response(),
-            Self::TooLarge => problem.closing().into_response(),
+            Self::TooSlow | Self::BrokenOff => problem.retry_after(RETRY_AFTER).close_connection().into_response(),
+            Self::TooLarge => problem.close_connection().into_response(),
             Self::Unreadable { .. } | Self::AddressNotAllowed { .. } => problem.into_response(),
         }
     }

@@ -8,29 +8,30 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use alertcast_core::alert::document::{
-    Alert, AlertData, AlertError, AlertExtension, AlertStatistics, AlertStatus, PricePoint, Processing, Source, Webhook,
+    Alert, AlertData, AlertError, AlertExtension, AlertProcessing, AlertStatistics, AlertStatus, PricePoint, Source,
+    WebhookReceipt,
 };
 use alertcast_core::alert::duplicate::{self, SecretId};
 use alertcast_core::alert::intent::Intent;
 use alertcast_core::alert::payload::{self, Payload};
-use alertcast_core::alert::problem::{Problem, ProblemCode};
+use alertcast_core::alert::rule_violation::{ProblemCode, RuleViolation};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::id::{AlertId, ConfigId};
 use alertcast_core::money::Count;
-use alertcast_core::store::{Acceptance, Result, partition_of};
+use alertcast_core::store::{AlertAcceptance, StoreResult, partition_of};
 use alertcast_core::time::Time;
 use axum::body::Bytes;
 use futures::future;
 
-use super::answer::Answer;
-use super::proof::Signed;
+use super::answer::WebhookAnswer;
+use super::authentication::SignatureVerdict;
 use super::{refusal, swallowed};
 use crate::app::App;
 
 /// A request with a right secret.
 #[derive(Debug)]
-pub(super) struct Delivered {
+pub(super) struct AuthorizedRequest {
     pub(super) secret_id: SecretId,
     /// As they came: what tells a resend. Of a body that was too large, its beginning.
     pub(super) query: String,
@@ -40,22 +41,22 @@ pub(super) struct Delivered {
     pub(super) kept_query: String,
     pub(super) kept_body: Bytes,
     pub(super) too_large: bool,
-    pub(super) signed: Signed,
+    pub(super) signed: SignatureVerdict,
     pub(super) address: IpAddr,
     pub(super) address_allowed: bool,
     pub(super) received_at: Time,
 }
 
-impl Delivered {
+impl AuthorizedRequest {
     fn signature(&self) -> Option<String> {
         match &self.signed {
-            Signed::Well(signature) => Some(signature.clone()),
-            Signed::NotAsked | Signed::Badly { .. } => None,
+            SignatureVerdict::Well(signature) => Some(signature.clone()),
+            SignatureVerdict::NotAsked | SignatureVerdict::Badly { .. } => None,
         }
     }
 
-    fn request(&self) -> duplicate::Request<'_> {
-        duplicate::Request { secret_id: &self.secret_id, query: &self.query, body: &self.body }
+    fn request(&self) -> duplicate::WebhookRequest<'_> {
+        duplicate::WebhookRequest { secret_id: &self.secret_id, query: &self.query, body: &self.body }
     }
 }
 
@@ -63,7 +64,7 @@ impl Delivered {
 ///
 /// # Errors
 /// Those of the store: then nothing is known to be kept.
-pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
+pub(super) async fn take_in(app: &App, request: &AuthorizedRequest) -> StoreResult<WebhookAnswer> {
     if let Some(answer) = turned_away(request) {
         refusal::keep_request(app, request, &answer).await?;
         return Ok(answer);
@@ -71,21 +72,21 @@ pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
     let payload = match payload::read(&request.kept_body, &request.kept_query) {
         Ok(payload) => payload,
         Err(unreadable) => {
-            let answer = Answer::Unreadable { why: unreadable.to_string() };
+            let answer = WebhookAnswer::Unreadable { why: unreadable.to_string() };
             refusal::keep_request(app, request, &answer).await?;
             return Ok(answer);
         }
     };
     let mut judged = judge(app, request, &payload, None).await?;
-    let mut known = Known::Now;
-    if let Judged::Breaks { config, after, .. } = judged {
+    let mut known = AudienceAge::Now;
+    if let RuleVerdict::Breaks { config, after, .. } = judged {
         // The configuration may have been made or mended a moment ago. The mark stays that of the receipt.
         known = catch_up(app).await?;
         judged = judge(app, request, &payload, config.map(|config| (config, after))).await?;
     }
     match judged {
-        Judged::Keeps { config, checked, after } => accept(app, request, &payload, config, *checked, after).await,
-        Judged::Breaks { config, problems, after } => {
+        RuleVerdict::Keeps { config, checked, after } => accept(app, request, &payload, config, *checked, after).await,
+        RuleVerdict::Breaks { config, problems, after } => {
             refuse(app, request, &payload, (config, after), problems, known).await
         }
     }
@@ -93,47 +94,52 @@ pub(super) async fn take_in(app: &App, request: &Delivered) -> Result<Answer> {
 
 /// As of when the audience is known that an alert is judged by.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum AudienceAge {
     Now,
     /// As of when the store went away.
     Before,
 }
 
 /// Brings the audience up to date. While the store is away and there is a spool, it stays as it is.
-async fn catch_up(app: &App) -> Result<Known> {
+async fn catch_up(app: &App) -> StoreResult<AudienceAge> {
     let newest = app.audience.catch_up(&*app.store);
     match &app.spool {
-        None => newest.await.map(|()| Known::Now),
-        Some(spool) => Ok(if spool.while_it_answers(newest).await? { Known::Now } else { Known::Before }),
+        None => newest.await.map(|()| AudienceAge::Now),
+        Some(spool) => Ok(if spool.while_it_answers(newest).await? { AudienceAge::Now } else { AudienceAge::Before }),
     }
 }
 
 /// What is wrong with a request before its body is read at all.
-fn turned_away(request: &Delivered) -> Option<Answer> {
+fn turned_away(request: &AuthorizedRequest) -> Option<WebhookAnswer> {
     if request.too_large {
-        return Some(Answer::TooLarge);
+        return Some(WebhookAnswer::TooLarge);
     }
     if !request.address_allowed {
-        return Some(Answer::AddressNotAllowed { address: request.address });
+        return Some(WebhookAnswer::AddressNotAllowed { address: request.address });
     }
     match request.signed {
-        Signed::Badly { why } => Some(Answer::WrongSignature { why }),
-        Signed::NotAsked | Signed::Well(_) => None,
+        SignatureVerdict::Badly { why } => Some(WebhookAnswer::WrongSignature { why }),
+        SignatureVerdict::NotAsked | SignatureVerdict::Well(_) => None,
     }
 }
 
 /// What the rules say. `after`: the mark of the alert's receipt.
-enum Judged {
+enum RuleVerdict {
     Keeps { config: ConfigId, checked: Box<CheckedAlert>, after: i64 },
-    Breaks { config: Option<ConfigId>, problems: Vec<Problem>, after: i64 },
+    Breaks { config: Option<ConfigId>, problems: Vec<RuleViolation>, after: i64 },
 }
 
-async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option<(ConfigId, i64)>) -> Result<Judged> {
+async fn judge(
+    app: &App,
+    request: &AuthorizedRequest,
+    payload: &Payload,
+    marked: Option<(ConfigId, i64)>,
+) -> StoreResult<RuleVerdict> {
     let Some(config) = configuration(app, payload) else {
         let problems = app.audience.with(|audience| {
             rules::without_configuration(payload, request.received_at, false, audience.strategy_meant(payload))
         });
-        return Ok(Judged::Breaks { config: None, problems, after: 0 });
+        return Ok(RuleVerdict::Breaks { config: None, problems, after: 0 });
     };
     let mark = async {
         match marked {
@@ -149,11 +155,11 @@ async fn judge(app: &App, request: &Delivered, payload: &Payload, marked: Option
                  says what is wrong with it), then process this alert by hand or send it anew",
                 config.id
             );
-            let problem = Problem::new("configuration", ProblemCode::ConfigurationUnreadable, message);
-            Judged::Breaks { config: Some(config.id), problems: vec![problem], after }
+            let problem = RuleViolation::new("configuration", ProblemCode::ConfigurationUnreadable, message);
+            RuleVerdict::Breaks { config: Some(config.id), problems: vec![problem], after }
         }
-        Ok(checked) => Judged::Keeps { config: config.id, checked: Box::new(checked), after },
-        Err(problems) => Judged::Breaks { config: Some(config.id), problems, after },
+        Ok(checked) => RuleVerdict::Keeps { config: config.id, checked: Box::new(checked), after },
+        Err(problems) => RuleVerdict::Breaks { config: Some(config.id), problems, after },
     })
 }
 
@@ -170,10 +176,10 @@ fn configuration(app: &App, payload: &Payload) -> Option<Arc<AlertConfiguration>
 /// What an entry's price is held against. Exits are not.
 async fn recent_prices(
     app: &App,
-    request: &Delivered,
+    request: &AuthorizedRequest,
     payload: &Payload,
     config: &AlertConfiguration,
-) -> Result<Vec<PricePoint>> {
+) -> StoreResult<Vec<PricePoint>> {
     let opens = payload.intent.is_some_and(|intent| intent.opens().is_some());
     if !opens || !config.validation.price_validation.enabled {
         return Ok(Vec::new());
@@ -183,63 +189,63 @@ async fn recent_prices(
 
 async fn accept(
     app: &App,
-    request: &Delivered,
+    request: &AuthorizedRequest,
     payload: &Payload,
     config: ConfigId,
     checked: CheckedAlert,
     after: i64,
-) -> Result<Answer> {
+) -> StoreResult<WebhookAnswer> {
     let keys = duplicate::keys(&request.request(), payload, config, checked.signal, request.received_at);
-    let processing = Processing {
+    let processing = AlertProcessing {
         alert_config_id: Some(config),
         // Of a turn one half may be left out: the operators see why.
         errors: errors(&checked.left_out, request.received_at),
-        ..Processing::default()
+        ..AlertProcessing::default()
     };
     let extension =
         AlertExtension { after: Count(after), partition: Some(partition_of(config)), ..checked.extension() };
     let alert = document(app, request, payload, checked.alert_data(), processing, extension);
     let id = alert.id;
     Ok(match app.intake.accept_alert(alert, keys, request.received_at).await? {
-        Acceptance::Stored => {
+        AlertAcceptance::Stored => {
             app.wake.alerts_came();
-            Answer::Accepted { alert: id }
+            WebhookAnswer::Accepted { alert: id }
         }
-        Acceptance::Duplicate { of } => {
+        AlertAcceptance::Duplicate { of } => {
             swallowed::tell(app, payload, config, of, request.received_at);
-            Answer::Duplicate { of }
+            WebhookAnswer::Duplicate { of }
         }
     })
 }
 
 async fn refuse(
     app: &App,
-    request: &Delivered,
+    request: &AuthorizedRequest,
     payload: &Payload,
     (config, after): (Option<ConfigId>, i64),
-    problems: Vec<Problem>,
-    known: Known,
-) -> Result<Answer> {
+    problems: Vec<RuleViolation>,
+    known: AudienceAge,
+) -> StoreResult<WebhookAnswer> {
     // A resend of an accepted alert may break a rule by now: it has grown old, say.
     let keys = duplicate::keys_of_refused(&request.request(), payload, config, request.received_at);
     if let Some(of) = app.intake.find_duplicate(&keys, request.received_at).await? {
         if let Some(config) = config {
             swallowed::tell(app, payload, config, of, request.received_at);
         }
-        return Ok(Answer::Duplicate { of });
+        return Ok(WebhookAnswer::Duplicate { of });
     }
     let Some(data) = payload.alert_data(request.received_at) else {
-        let answer = Answer::Refused { problems, alert: None };
+        let answer = WebhookAnswer::Refused { problems, alert: None };
         refusal::keep_request(app, request, &answer).await?;
         return Ok(answer);
     };
-    let mut processing = Processing {
+    let mut processing = AlertProcessing {
         status: AlertStatus::Failed,
         alert_config_id: config,
         errors: errors(&problems, request.received_at),
-        ..Processing::default()
+        ..AlertProcessing::default()
     };
-    if known == Known::Before {
+    if known == AudienceAge::Before {
         // An operator who has just made the configuration sees why it did not count.
         processing.errors.push(AlertError {
             message: "the store was away: judged by the configurations as they were known before".to_owned(),
@@ -259,7 +265,7 @@ async fn refuse(
         ..AlertExtension::default()
     };
     let mut alert = document(app, request, payload, data, processing, extension);
-    let answer = Answer::Refused { problems, alert: Some(alert.id) };
+    let answer = WebhookAnswer::Refused { problems, alert: Some(alert.id) };
     alert.alertcast.refused_for = answer.codes().into_iter().map(str::to_owned).collect();
     let notices = refusal::notices_about_alert(app, &alert, &answer);
     app.intake.refuse_alert(alert, notices).await?;
@@ -267,23 +273,23 @@ async fn refuse(
     Ok(answer)
 }
 
-fn errors(problems: &[Problem], at: Time) -> Vec<AlertError> {
-    let error = |problem: &Problem| AlertError { message: problem.message.clone(), timestamp: at, stack: None };
+fn errors(problems: &[RuleViolation], at: Time) -> Vec<AlertError> {
+    let error = |problem: &RuleViolation| AlertError { message: problem.message.clone(), timestamp: at, stack: None };
     problems.iter().map(error).collect()
 }
 
 fn document(
     app: &App,
-    request: &Delivered,
+    request: &AuthorizedRequest,
     payload: &Payload,
     alert_data: AlertData,
-    processing: Processing,
+    processing: AlertProcessing,
     alertcast: AlertExtension,
 ) -> Alert {
     Alert {
         id: AlertId(app.ids.next()),
         source: Source::TradingView,
-        webhook: Webhook {
+        webhook: WebhookReceipt {
             received_at: request.received_at,
             processed_at: None,
             raw_payload: payload.raw.clone(),

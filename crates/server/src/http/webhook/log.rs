@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::answer::Answer;
+use super::answer::WebhookAnswer;
 use crate::clock::Clock;
 
 /// Requests that are turned away are told of at most this often.
@@ -18,26 +18,28 @@ const STRANGERS_EVERY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct RequestLog {
     clock: Arc<dyn Clock>,
-    wrong_secrets: Tally,
-    too_many: Tally,
+    wrong_secrets: RefusalTally,
+    too_many: RefusalTally,
 }
 
 impl RequestLog {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, wrong_secrets: Tally::of(TURNED_AWAY), too_many: Tally::of(TURNED_AWAY) }
+        Self { clock, wrong_secrets: RefusalTally::of(TURNED_AWAY), too_many: RefusalTally::of(TURNED_AWAY) }
     }
 
     /// A request that came at `began`, by the monotonic clock, was answered now.
-    pub(super) fn answered(&self, answer: &Answer, began: Duration) {
+    pub(super) fn log_answer(&self, answer: &WebhookAnswer, began: Duration) {
         let now = self.clock.monotonic();
         let duration_ms = u64::try_from(now.saturating_sub(began).as_millis()).unwrap_or(u64::MAX);
         let outcome = answer.outcome();
         let alert = answer.alert().map(tracing::field::display);
         match answer {
-            Answer::Accepted { .. } | Answer::Duplicate { .. } => info!(outcome, alert, duration_ms, "webhook"),
-            Answer::NotDurable { error } => warn!(outcome, duration_ms, %error, "webhook"),
-            Answer::WrongSecret => self.wrong_secrets.note(outcome, now),
-            Answer::TooMany { .. } => self.too_many.note(outcome, now),
+            WebhookAnswer::Accepted { .. } | WebhookAnswer::Duplicate { .. } => {
+                info!(outcome, alert, duration_ms, "webhook")
+            }
+            WebhookAnswer::NotDurable { error } => warn!(outcome, duration_ms, %error, "webhook"),
+            WebhookAnswer::WrongSecret => self.wrong_secrets.note(outcome, now),
+            WebhookAnswer::TooMany { .. } => self.too_many.note(outcome, now),
             other => {
                 let codes = Some(other.codes().join(",")).filter(|codes| !codes.is_empty());
                 warn!(outcome, alert, duration_ms, codes, "webhook");
@@ -50,18 +52,18 @@ const TURNED_AWAY: &str = "webhook: requests turned away";
 
 /// Requests that are counted between lines.
 #[derive(Debug)]
-pub(in crate::http) struct Tally {
+pub(in crate::http) struct RefusalTally {
     what: &'static str,
-    counted: Mutex<Counted>,
+    counted: Mutex<CountedRefusals>,
 }
 
 #[derive(Debug, Default)]
-struct Counted {
+struct CountedRefusals {
     told_at: Option<Duration>,
     since: u64,
 }
 
-impl Tally {
+impl RefusalTally {
     pub(in crate::http) fn of(what: &'static str) -> Self {
         Self { what, counted: Mutex::default() }
     }
@@ -92,7 +94,7 @@ mod tests {
 
     #[test]
     fn strangers_are_counted_and_told_of_once_a_minute() {
-        let tally = Tally::of("x");
+        let tally = RefusalTally::of("x");
         let at = |seconds| tally.count(Duration::from_secs(seconds));
         assert_eq!(at(5), Some(1));
         assert_eq!([at(6), at(30), at(64)], [None; 3]);

@@ -1,9 +1,9 @@
 //! `POST /webhook/{secret}`: who may post, what is read, and the answer. What an alert comes to is decided in `intake`.
 
 mod answer;
+mod authentication;
 mod intake;
 pub(in crate::http) mod log;
-mod proof;
 mod refusal;
 mod swallowed;
 
@@ -19,26 +19,26 @@ use axum::extract::{ConnectInfo, Path, State};
 use axum::http::{HeaderMap, Request};
 use axum::response::{IntoResponse as _, Response};
 
-use self::answer::Answer;
-use self::intake::Delivered;
+use self::answer::WebhookAnswer;
+pub(super) use self::authentication::WebhookSecrets;
+use self::authentication::{HmacKey, SignatureVerdict};
+use self::intake::AuthorizedRequest;
 use self::log::RequestLog;
-pub(super) use self::proof::Secrets;
-use self::proof::{HmacKey, Signed};
 use super::address::AddressRules;
 use super::body::{self, BodyError};
 use super::limit::AddressLimiter;
 use super::server;
 use crate::app::App;
-use crate::metrics::Part;
+use crate::metrics::StorePart;
 
 /// The most bytes of an alert's body.
 const BODY_BYTES_MAX: usize = 64 * 1024;
 
 /// What the webhook needs.
 #[derive(Debug)]
-pub(super) struct Webhook {
+pub(super) struct WebhookState {
     app: App,
-    secrets: Secrets,
+    secrets: WebhookSecrets,
     known_secrets: KnownSecrets,
     addresses: AddressRules,
     hmac_key: Option<HmacKey>,
@@ -47,11 +47,11 @@ pub(super) struct Webhook {
     log: RequestLog,
 }
 
-impl Webhook {
+impl WebhookState {
     pub(super) fn new(app: App) -> Self {
         let settings = &app.settings.webhook;
         Self {
-            secrets: Secrets::new(&settings.secrets),
+            secrets: WebhookSecrets::new(&settings.secrets),
             known_secrets: app.settings.known_secrets(),
             addresses: AddressRules::new(&settings.allowed_addresses, &settings.trusted_proxies),
             hmac_key: settings.hmac_key.as_ref().map(HmacKey::new),
@@ -64,7 +64,7 @@ impl Webhook {
 
 /// Takes a request in and answers it.
 pub(super) async fn receive(
-    State(hook): State<Arc<Webhook>>,
+    State(hook): State<Arc<WebhookState>>,
     secret: Result<Path<String>, PathRejection>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
     request: Request<Body>,
@@ -73,27 +73,27 @@ pub(super) async fn receive(
     // What cannot be decoded is no secret.
     let secret = secret.map(|Path(secret)| secret).unwrap_or_default();
     let answer = hook.answer(&secret, peer.ip(), request).await;
-    hook.log.answered(&answer, began);
+    hook.log.log_answer(&answer, began);
     let took = hook.app.clock.monotonic().saturating_sub(began);
-    hook.app.metrics.answered(answer.outcome(), answer.status().as_u16(), took);
+    hook.app.metrics.count_answer(answer.outcome(), answer.status().as_u16(), took);
     match &answer {
-        Answer::NotDurable { error } => {
-            hook.app.metrics.store_failed(Part::Webhook, error);
+        WebhookAnswer::NotDurable { error } => {
+            hook.app.metrics.store_failed(StorePart::Webhook, error);
             hook.app.readiness.not_kept(error);
         }
-        Answer::Accepted { .. } | Answer::Refused { .. } => hook.app.readiness.kept(),
+        WebhookAnswer::Accepted { .. } | WebhookAnswer::Refused { .. } => hook.app.readiness.note_kept(),
         _ => {}
     }
     answer.into_response()
 }
 
-impl Webhook {
-    async fn answer(&self, secret: &str, peer: IpAddr, request: Request<Body>) -> Answer {
+impl WebhookState {
+    async fn answer(&self, secret: &str, peer: IpAddr, request: Request<Body>) -> WebhookAnswer {
         let received_at = self.app.clock.now();
         let address = self.addresses.sender(peer, request.headers());
         let Some(secret_id) = self.secrets.id_of(secret) else {
             let checked = self.strangers.check(address);
-            return checked.map_or_else(|wait| Answer::TooMany { wait }, |()| Answer::WrongSecret);
+            return checked.map_or_else(|wait| WebhookAnswer::TooMany { wait }, |()| WebhookAnswer::WrongSecret);
         };
         server::has_shown_secret(request.extensions());
         let mut deadline = self.app.clock.sleep(INTAKE_DEADLINE);
@@ -102,15 +102,15 @@ impl Webhook {
             // What has arrived counts, however late this process gets to look at it.
             biased;
             body = body::read(body, BODY_BYTES_MAX) => body,
-            () = &mut deadline => return Answer::TooSlow,
+            () = &mut deadline => return WebhookAnswer::TooSlow,
         };
         let (body, too_large) = match body {
             Ok(body) => (body, false),
             Err(BodyError::TooLarge { start }) => (start.into(), true),
-            Err(BodyError::Broken) => return Answer::BrokenOff,
+            Err(BodyError::Broken) => return WebhookAnswer::BrokenOff,
         };
         let query = head.uri.query().unwrap_or_default();
-        let delivered = Delivered {
+        let delivered = AuthorizedRequest {
             secret_id,
             kept_query: String::from_utf8_lossy(&self.known_secrets.cut(query.as_bytes())).into_owned(),
             kept_body: match self.known_secrets.cut(&body) {
@@ -118,7 +118,7 @@ impl Webhook {
                 Cow::Owned(kept) => kept.into(),
             },
             query: query.to_owned(),
-            signed: self.signed(&head.headers, &body),
+            signed: self.check_signature(&head.headers, &body),
             body,
             too_large,
             address,
@@ -128,13 +128,13 @@ impl Webhook {
         let _under_way = self.app.in_flight.enter();
         tokio::select! {
             biased;
-            answer = intake::take_in(&self.app, &delivered) => answer.unwrap_or_else(|error| Answer::NotDurable { error }),
+            answer = intake::take_in(&self.app, &delivered) => answer.unwrap_or_else(|error| WebhookAnswer::NotDurable { error }),
             // Dropping the work cancels what is still queued in the store.
-            () = &mut deadline => Answer::not_in_time(),
+            () = &mut deadline => WebhookAnswer::not_in_time(),
         }
     }
 
-    fn signed(&self, headers: &HeaderMap, body: &[u8]) -> Signed {
-        self.hmac_key.as_ref().map_or(Signed::NotAsked, |key| key.check(headers, body))
+    fn check_signature(&self, headers: &HeaderMap, body: &[u8]) -> SignatureVerdict {
+        self.hmac_key.as_ref().map_or(SignatureVerdict::NotAsked, |key| key.check(headers, body))
     }
 }

@@ -3,12 +3,12 @@
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert::intent::Intent;
 use alertcast_core::alert::payload::{scrub, scrub_query};
-use alertcast_core::store::{Notice, RejectedWebhook, Result};
+use alertcast_core::store::{OperatorNotice, RejectedWebhook, StoreResult};
 
-use super::answer::Answer;
-use super::intake::Delivered;
+use super::answer::WebhookAnswer;
+use super::intake::AuthorizedRequest;
 use crate::app::App;
-use crate::notices::{Trouble, notices};
+use crate::notices::{NoticeTrouble, notices};
 
 /// The most bytes of a body's text that are kept.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
@@ -16,7 +16,7 @@ const TEXT_BYTES_MAX: usize = 64 * 1024;
 const LINES_MAX: usize = 8;
 
 /// Keeps a request that is no alert among the rejected webhooks, and tells the operators: once for each kind of mistake.
-pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer) -> Result<()> {
+pub(super) async fn keep_request(app: &App, request: &AuthorizedRequest, answer: &WebhookAnswer) -> StoreResult<()> {
     let lines = answer.lines();
     let rejected = RejectedWebhook {
         id: app.ids.next(),
@@ -27,10 +27,10 @@ pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer
         errors: lines.clone(),
         status: answer.status().as_u16().into(),
     };
-    let mut told = shortened(lines);
+    let mut told = shorten_lines(lines);
     told.push(format!("Kept as rejected webhook {}", rejected.id));
     told.extend(how_to_say(answer, &format!("rejected-webhooks/{}", rejected.id)));
-    let trouble = Trouble {
+    let trouble = NoticeTrouble {
         group: format!("request:{}:{}", answer.outcome(), answer.faults()),
         title: answer.title().to_owned(),
         lines: told,
@@ -42,16 +42,16 @@ pub(super) async fn keep_request(app: &App, request: &Delivered, answer: &Answer
 }
 
 /// What the operators hear of a refused alert: once for each configuration and kind of mistake.
-pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &Answer) -> Vec<Notice> {
+pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &WebhookAnswer) -> Vec<OperatorNotice> {
     let data = &alert.alert_data;
     let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
     let intent = Intent::from_document(data.signal, alert.alertcast.intent.as_ref());
     let what = intent.map_or_else(|_| data.signal.to_string(), |intent| intent.to_string());
-    let trouble = Trouble {
+    let trouble = NoticeTrouble {
         group: format!("alert:{name}:{}", answer.faults()),
         title: format!("{}: {what} {name}", answer.title()),
         lines: {
-            let mut lines = shortened(answer.lines());
+            let mut lines = shorten_lines(answer.lines());
             lines.extend(how_to_say(answer, &format!("alerts/{}", alert.id)));
             lines
         },
@@ -61,7 +61,7 @@ pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &Answer) -> 
 }
 
 /// How to have it processed where it is only unclear what it asks for: the request to send.
-fn how_to_say(answer: &Answer, place: &str) -> Option<String> {
+fn how_to_say(answer: &WebhookAnswer, place: &str) -> Option<String> {
     answer.is_unclear().then(|| {
         format!(
             "If you know what it means, say so: POST /api/v1/{place}/process with {{\"as\": \"exit\", \"side\": \"BUY\"}} \
@@ -71,7 +71,7 @@ fn how_to_say(answer: &Answer, place: &str) -> Option<String> {
     })
 }
 
-fn shortened(mut lines: Vec<String>) -> Vec<String> {
+fn shorten_lines(mut lines: Vec<String>) -> Vec<String> {
     let more = lines.len().saturating_sub(LINES_MAX);
     if more > 0 {
         lines.truncate(LINES_MAX);

@@ -4,14 +4,14 @@
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert::duplicate::DATED_WINDOW;
 use alertcast_core::alert::payload::Payload;
-use alertcast_core::alert::problem::shown;
+use alertcast_core::alert::rule_violation::show_value;
 use alertcast_core::id::{AlertId, ConfigId};
-use alertcast_core::store::{Collection, Result, StoreError, Write, document, read};
+use alertcast_core::store::{Collection, DocumentWrite, StoreError, StoreResult, document, read};
 use alertcast_core::time::Time;
 use tracing::warn;
 
 use crate::app::App;
-use crate::notices::{Trouble, once};
+use crate::notices::{NoticeTrouble, once};
 
 /// Tells the operators if the alert is no resend of the one whose `alert_id` it has. The sender's answer does not wait for
 /// it.
@@ -41,16 +41,16 @@ pub(super) fn tell(app: &App, payload: &Payload, config: ConfigId, of: AlertId, 
     });
 }
 
-async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: Time) -> Result<()> {
+async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: Time) -> StoreResult<()> {
     let data = &first.alert_data;
-    let trouble = Trouble {
+    let trouble = NoticeTrouble {
         group: format!("alert_id:{config}:{alert_id}"),
         title: format!("Alerts taken for resends: {} {} {}", data.symbol, data.timeframe, data.strategy),
         lines: vec![
             format!(
                 "Another alert came with the alert_id {} and the same signal, at another time or price. It was not \
                  processed, and neither are those that follow: for 24 hours an alert_id stands for one alert.",
-                shown(alert_id)
+                show_value(alert_id)
             ),
             "Make it different in each alert, as \"alert_id\": \"{{ticker}}-{{timenow}}\", or leave it out: resends are \
              known without it."
@@ -61,7 +61,7 @@ async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: T
     for notice in once(app, &trouble, now) {
         match app
             .store
-            .write(vec![Write::Insert { collection: Collection::Deliveries, document: document(&notice)? }])
+            .write(vec![DocumentWrite::Insert { collection: Collection::Deliveries, document: document(&notice)? }])
             .await
         {
             // It was told before.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::store::{Collection, DocumentWrite};
 use alertcast_core::token::{TOKEN_BYTES, token_text};
 use axum::Router;
 use bson::oid::ObjectId;
 use bson::{Bson, doc};
 use serde_json::{Value, json};
-use telegram_sim::{Fault, FaultAction};
+use telegram_sim::{FaultAction, InjectedFault};
 
 use super::office::{ADMIN, CONFIG, Office, TOKEN, admin, kept_token};
 use crate::harness::app::START;
@@ -28,7 +28,7 @@ impl Desk {
         let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=users, 1);
         let app = App::start(world).await;
         let token = token_text([9; TOKEN_BYTES]);
-        let insert = |collection, document| Write::Insert { collection, document };
+        let insert = |collection, document| DocumentWrite::Insert { collection, document };
         app.store
             .write(vec![
                 insert(Collection::AdminUsers, admin(ADMIN, "chief")),
@@ -122,7 +122,7 @@ async fn one_subscriber_among_many_is_asked_for_by_their_id() {
 #[tokio::test]
 async fn a_message_that_was_given_up_arrives_when_it_is_sent_again() {
     let mut desk = Desk::new(2).await;
-    desk.app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    desk.app.sim.inject_fault(InjectedFault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
     desk.app.done(entry()).await;
     assert!(desk.app.messages(2).is_empty());
     let dead = desk.get("/deliveries?state=dead").await.body["items"][0].clone();

@@ -1,6 +1,6 @@
 //! Who may do what: every route of the declaration.
 
-use alertcast::http::api::{Needs, ROUTES, Route};
+use alertcast::http::api::{ApiRoute, ROUTES, RoutePermission};
 use alertcast_core::admin::Permission;
 use alertcast_core::store::Collection;
 use bson::oid::ObjectId;
@@ -11,15 +11,15 @@ use super::office::{ADMIN, Office, TOKEN, hex};
 use crate::support::{Answer, Post, START};
 
 /// The route's address, of a document that does not exist.
-fn path(route: &Route) -> String {
+fn path(route: &ApiRoute) -> String {
     route.path.replace("{id}", &hex([1; 12]))
 }
 
-fn method(route: &Route) -> &'static str {
+fn method(route: &ApiRoute) -> &'static str {
     ["GET", "POST", "PATCH", "DELETE"].into_iter().find(|name| route.method.as_str() == *name).unwrap()
 }
 
-async fn knock(office: &Office, route: &Route) -> Answer {
+async fn knock(office: &Office, route: &ApiRoute) -> Answer {
     office.request(method(route), &path(route), &json!({})).send(&office.house).await
 }
 
@@ -30,7 +30,7 @@ async fn each_route_takes_exactly_its_permission() {
         office.permit(|one| one != *missing).await;
         for route in ROUTES.iter() {
             let answer = knock(&office, route).await;
-            let refused = route.needs == Needs::Permission(*missing);
+            let refused = route.needs == RoutePermission::Permission(*missing);
             let what = format!("{} {} without {missing}: {:#}", route.method, route.path, answer.body);
             assert_eq!(answer.status == 403, refused, "{what}");
             if refused {

@@ -8,7 +8,7 @@ use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::conformance::fixtures;
 use alertcast_core::id::AlertId;
 use alertcast_core::market::Signal;
-use alertcast_core::store::{Collection, Write, document};
+use alertcast_core::store::{Collection, DocumentWrite, document};
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use serde_json::Value;
@@ -263,13 +263,13 @@ async fn alerts_that_would_be_read_otherwise_are_named() {
         alert.webhook.raw_payload.extend(words);
         alert.alert_data.signal = signal;
         alert.processing.status = AlertStatus::Processed;
-        (alert.id, Write::Insert { collection: Collection::Alerts, document: document(&alert).unwrap() })
+        (alert.id, DocumentWrite::Insert { collection: Collection::Alerts, document: document(&alert).unwrap() })
     };
     let (misread, target) = alert(2, doc! { "signal": "TP1", "side": "BUY" }, Signal::Buy);
     let (_, right) = alert(1, doc! { "signal": "BUY" }, Signal::Buy);
     let (_, old) = alert(40, doc! { "signal": "TP1", "side": "BUY" }, Signal::Buy);
     let broken = doc! { "_id": ObjectId::new(), "alertData": "?" };
-    let broken = Write::Insert { collection: Collection::Alerts, document: broken };
+    let broken = DocumentWrite::Insert { collection: Collection::Alerts, document: broken };
     let store = place.open().await;
     store.setup().await.unwrap();
     store.write(vec![target, right, old]).await.unwrap();

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use alertcast_core::store::{Collection, Documents, Write};
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use bson::Document;
 
 /// A folder to run the program in.
@@ -52,13 +52,13 @@ impl Folder {
 
     /// All documents of a collection in the folder's store, which no program may have open.
     /// Changes what is in the store, as nobody does while a server runs.
-    pub(super) async fn write(&self, writes: Vec<Write>) {
-        let store = SqliteStore::open(&self.path().join("data"), &Options::default()).unwrap();
-        Documents::write(&store, writes).await.unwrap();
+    pub(super) async fn write(&self, writes: Vec<DocumentWrite>) {
+        let store = SqliteStore::open(&self.path().join("data"), &SqliteOptions::default()).unwrap();
+        DocumentStore::write(&store, writes).await.unwrap();
     }
 
     pub(super) async fn all(&self, collection: Collection) -> Vec<Document> {
-        let store = SqliteStore::open(&self.path().join("data"), &Options::default()).unwrap();
+        let store = SqliteStore::open(&self.path().join("data"), &SqliteOptions::default()).unwrap();
         store.page(collection, None, 1_000).await.unwrap()
     }
 }

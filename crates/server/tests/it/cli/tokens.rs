@@ -4,7 +4,7 @@ use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 
 use alertcast::clock::{Clock as _, SystemClock};
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::store::{Collection, DocumentWrite};
 
 use super::program::{Folder, Ran};
 use super::serving::Served;
@@ -82,7 +82,7 @@ async fn a_token_of_before_gets_ninety_days_from_the_next_start() {
     folder.run("seed").assert(0);
     let old = token(folder.run("admin token --username admin --days 365"));
     let id = folder.all(Collection::ApiTokens).await[0].get_object_id("_id").unwrap();
-    let endless = Write::Update {
+    let endless = DocumentWrite::Update {
         collection: Collection::ApiTokens,
         id,
         set: bson::doc! {},

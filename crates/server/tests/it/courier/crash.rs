@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use alertcast::courier::{self, Lane, LaneEnd};
+use alertcast::courier::{self, CourierLane, LaneEnd};
 use alertcast_core::delivery::DeliveryState;
-use telegram_sim::{Fault, FaultAction};
+use telegram_sim::{FaultAction, InjectedFault};
 use tokio_util::sync::CancellationToken;
 
 use super::post::{Post, Setup, chat, entry};
@@ -13,7 +13,7 @@ use super::{MINUTE, REPEAT};
 #[tokio::test]
 async fn after_a_crash_between_sending_and_recording_the_second_copy_says_so() {
     let post = Post::open().await;
-    let stall = post.sim.inject_fault(Fault::new(FaultAction::StallAnswer { ms: None }).chat(chat(1)).times(1));
+    let stall = post.sim.inject_fault(InjectedFault::new(FaultAction::StallAnswer { ms: None }).chat(chat(1)).times(1));
     post.put_entries(1, 1..=2).await;
     let courier = post.start();
     post.until_messages(2, MINUTE).await;
@@ -36,7 +36,7 @@ async fn after_a_crash_between_sending_and_recording_the_second_copy_says_so() {
 #[tokio::test]
 async fn when_it_stops_it_records_what_is_under_way_and_puts_the_rest_back() {
     let post = Post::with(Setup { users: 60, ..Setup::default() }).await;
-    let stall = post.sim.inject_fault(Fault::new(FaultAction::StallAnswer { ms: None }).times(3));
+    let stall = post.sim.inject_fault(InjectedFault::new(FaultAction::StallAnswer { ms: None }).times(3));
     post.put_entries(1, 1..=60).await;
     let courier = post.start();
     post.until_messages(10, MINUTE).await;
@@ -64,10 +64,10 @@ async fn who_has_lost_the_lease_stops_and_records_nothing() {
     let post = Post::open().await;
     let first = post.app.store.take_lease("tg:1", "first", None).await.unwrap().unwrap();
     post.put_entries(1, 1..=1).await;
-    let stall = post.sim.inject_fault(Fault::new(FaultAction::StallAnswer { ms: None }).times(1));
+    let stall = post.sim.inject_fault(InjectedFault::new(FaultAction::StallAnswer { ms: None }).times(1));
     let (app, fence) = (post.app.clone(), first.fence());
     let lost = tokio::spawn(async move {
-        let mut lane = Lane::telegram(&app.settings.telegram, &app.settings.telegram.tokens[0]).unwrap();
+        let mut lane = CourierLane::telegram(&app.settings.telegram, &app.settings.telegram.tokens[0]).unwrap();
         let never = CancellationToken::new();
         courier::run_lane(&app, &mut lane, fence, &never, &never).await
     });

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use alertcast_core::store::{Result, Store};
+use alertcast_core::store::{Store, StoreResult};
 
 use crate::harness::front::{Front, Interference, away};
 
@@ -79,7 +79,11 @@ impl Flaky {
 }
 
 impl Interference for Flaky {
-    async fn around<T: Send>(&self, operation: &'static str, run: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn around<T: Send>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = StoreResult<T>> + Send,
+    ) -> StoreResult<T> {
         let _under_way = self.enter();
         let failure = self.call(operation);
         if failure == Some(Failure::Before) {

@@ -11,7 +11,7 @@ use alertcast::clock::SystemClock;
 use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::time::Time;
-use telegram_sim::{Limits, SimConfig};
+use telegram_sim::{SimConfig, SimLimits};
 use tokio::task::JoinSet;
 
 use super::post::{Post, Setup, TOKEN, entry};
@@ -24,7 +24,7 @@ struct Outside {
     _server: Option<telegram_sim::SimServer>,
 }
 
-async fn outside(limits: Option<Limits>) -> Outside {
+async fn outside(limits: Option<SimLimits>) -> Outside {
     alertcast::tls::choose_provider();
     let Some(program) = std::env::var_os("TELEGRAM_SIM") else {
         let mut config = SimConfig::default().bot(TOKEN).keep_last(1_000);
@@ -164,13 +164,13 @@ async fn without_limits() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn at_a_thousand_a_second() {
-    let telegram = outside(Some(Limits::default().with_bot_rate(1_000))).await;
+    let telegram = outside(Some(SimLimits::default().with_bot_rate(1_000))).await;
     report("1,000/s", 20_000, deliver(&telegram, 20_000, 1_000).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn at_thirty_a_second() {
-    let telegram = outside(Some(Limits::default())).await;
+    let telegram = outside(Some(SimLimits::default())).await;
     report("30/s", 1_200, deliver(&telegram, 1_200, 30).await);
 }

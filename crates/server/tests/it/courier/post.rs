@@ -5,23 +5,23 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast::app::{App, ObjectIds, Wakeups};
+use alertcast::app::{App, ObjectIds, WakeUps};
 use alertcast::audience::AudienceHandle;
 use alertcast::clock::{Clock, ManualClock};
 use alertcast::courier;
 use alertcast::settings::Settings;
 use alertcast_core::alert::document::Alert;
 use alertcast_core::conformance::fixtures::{self, at};
-use alertcast_core::conformance::scene::{Scene, insert, people, set};
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, EndedTrade, Facts, MessageKind};
+use alertcast_core::conformance::scene::{TestScene, insert, people, set};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, EndedTrade, MessageFacts, MessageKind};
 use alertcast_core::id::DeliveryId;
 use alertcast_core::market::{ExitReason, Side};
 use alertcast_core::money::Count;
 use alertcast_core::store::{Collection, Store, read};
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use bson::Document;
 use bson::oid::ObjectId;
-use telegram_sim::{Sim, SimConfig, SimServer};
+use telegram_sim::{SimConfig, SimHandle, SimServer};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub(super) struct Post {
     pub(super) app: App,
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<Front<Flaky>>,
-    pub(super) sim: Sim,
+    pub(super) sim: SimHandle,
     server: Option<SimServer>,
     _folder: TempDir,
 }
@@ -92,7 +92,7 @@ impl Post {
         let config = setup.sim.clone().clock(Arc::new(move || limits.now().millis()));
         let server = telegram_sim::start(config, "127.0.0.1:0").await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), &Options::default()).unwrap());
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(folder.path(), &SqliteOptions::default()).unwrap());
         store.setup().await.unwrap();
         store.write(people(setup.users, 2)).await.unwrap();
         let url = setup.liar.as_ref().map_or_else(|| server.url(), |liar| liar.before(&server.url()));
@@ -118,9 +118,9 @@ impl Post {
     }
 
     /// The steps of the conformance suite, on this store and its people.
-    pub(super) async fn scene(&self) -> Scene {
+    pub(super) async fn scene(&self) -> TestScene {
         let take = async |name| self.app.store.take_lease(name, "us", None).await.unwrap().unwrap().fence();
-        Scene {
+        TestScene {
             work: take(fixtures::WORK).await,
             bot: take(fixtures::BOT).await,
             mail: take(fixtures::MAIL).await,
@@ -260,7 +260,7 @@ pub(super) fn entry(by: u32, user: u32) -> Delivery {
 
 /// The exit by alert `by` of the trade that alert `entry_by` opened for a user at 100.
 pub(super) fn exit(by: u32, user: u32, entry_by: u32) -> Delivery {
-    let facts = Facts::Exit { closed: ended(entry_by) };
+    let facts = MessageFacts::Exit { closed: ended(entry_by) };
     Delivery { facts, ..fixtures::exit(Channel::Telegram, by, 1, user, entry_by) }
 }
 
@@ -269,7 +269,7 @@ pub(super) fn replacement(by: u32, user: u32) -> Delivery {
     let replaced = EndedTrade { reason: ExitReason::Replaced, ..ended(0) };
     Delivery {
         kind: MessageKind::Replacement,
-        facts: Facts::Replacement { number: Count(2), replaced },
+        facts: MessageFacts::Replacement { number: Count(2), replaced },
         deadline_at: at(i64::from(by) + 86_400),
         entry_deadline_at: Some(at(i64::from(by) + 3_600)),
         ..entry(by, user)
@@ -297,21 +297,21 @@ fn ended(entry_by: u32) -> EndedTrade {
 fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App {
     App {
         metrics: alertcast::metrics::Metrics::since(clock.now()),
-        prices: alertcast::prices::Prices::default(),
-        degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
+        prices: alertcast::prices::PriceHistories::default(),
+        degraded: alertcast::degraded::DegradedState::new(Arc::clone(&clock)),
         readiness: alertcast::readiness::Readiness::default(),
-        moved: alertcast::moved::MovedChats::default(),
-        intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
+        moved: alertcast::moved_chats::MovedChats::default(),
+        intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::AlertIntake>,
         spool: None,
-        spooling: alertcast::spool::Spooling::default(),
+        spooling: alertcast::spool::SpoolingFlag::default(),
         store,
         clock,
         ids: Arc::new(ObjectIds),
         settings: Arc::new(settings),
         audience: AudienceHandle::default(),
-        wake: Wakeups::default(),
-        in_flight: alertcast::inflight::InFlight::default(),
-        members: alertcast::leases::Members::default(),
+        wake: WakeUps::default(),
+        in_flight: alertcast::requests_in_progress::RequestsInProgress::default(),
+        members: alertcast::leases::LeaseManager::default(),
         links: alertcast::unsubscribe::LinkKey::new([7; 32]),
     }
 }

@@ -6,7 +6,7 @@ use alertcast_core::conformance::fixtures::{self, at, result_id};
 use alertcast_core::delivery::{Delivery, DeliveryState, LATE, NOTHING_TO_EDIT};
 use alertcast_core::store::Collection;
 use bson::doc;
-use telegram_sim::{Fault, FaultAction, FreezeScope};
+use telegram_sim::{FaultAction, FreezeScope, InjectedFault};
 
 use super::MINUTE;
 use super::post::{Post, Setup, chat, entry, exit};
@@ -59,7 +59,7 @@ async fn an_entry_gets_its_result_after_the_exit_that_answers_it() {
         assert_eq!(exit.reply_to, Some(entry.message_id));
         assert!(entry.edit_seqs.len() == 1 && entry.edit_seqs[0] > exit.seq, "{:?}", entry.edit_seqs);
         let with_result = format!("{}\n\n✅ Closed at 110 · take profit · +10.00%", entry.plain);
-        assert_eq!(entry.shown(), with_result);
+        assert_eq!(entry.show_text(), with_result);
         let written = post.delivery(result_id(9, user)).await;
         assert_eq!((written.state, written.message_id), (DeliveryState::Sent, Some(entry.message_id)));
     }
@@ -71,7 +71,7 @@ async fn an_entry_gets_its_result_after_the_exit_that_answers_it() {
 async fn an_edit_waits_for_an_exit_that_is_tried_again() {
     let post = Post::open().await;
     entries_sent(&post, 1).await;
-    let away = Fault::new(FaultAction::ErrorBefore { status: 502 }).chat(chat(1)).method("sendMessage");
+    let away = InjectedFault::new(FaultAction::ErrorBefore { status: 502 }).chat(chat(1)).method("sendMessage");
     let away = post.sim.inject_fault(away);
     post.put(&[fixtures::alert(9, 1)], &[exit(9, 1, 1), result(1)]).await;
     let courier = post.start();
@@ -122,7 +122,7 @@ async fn an_edit_in_hand_makes_way_for_a_message_to_its_chat() {
     let post = Post::with(Setup { concurrency: 1, ..Setup::default() }).await;
     entries_sent(&post, 1).await;
     // The only connection is busy.
-    let stall = post.sim.inject_fault(Fault::new(FaultAction::StallAnswer { ms: None }).chat(chat(2)).times(1));
+    let stall = post.sim.inject_fault(InjectedFault::new(FaultAction::StallAnswer { ms: None }).chat(chat(2)).times(1));
     post.put_entries(2, 2..=2).await;
     let courier = post.start();
     post.until_messages(2, MINUTE).await;
@@ -142,7 +142,7 @@ async fn edits_that_come_late_are_dropped() {
     let post = Post::open().await;
     entries_sent(&post, 3).await;
     let wait = FaultAction::TooManyRequests { retry_after: 900, scope: FreezeScope::Bot };
-    post.sim.inject_fault(Fault::new(wait).times(1));
+    post.sim.inject_fault(InjectedFault::new(wait).times(1));
     put_results(&post, 3).await;
     let courier = post.start();
     post.pass(11 * MINUTE).await;
@@ -161,7 +161,7 @@ async fn an_edit_in_doubt_is_made_once() {
     {
         let post = Post::open().await;
         entries_sent(&post, 1).await;
-        post.sim.inject_fault(Fault::new(fault.clone()).times(1));
+        post.sim.inject_fault(InjectedFault::new(fault.clone()).times(1));
         put_results(&post, 1).await;
         let courier = post.start();
         let written = ended(&post, 1, DeliveryState::Sent).await;
@@ -176,7 +176,7 @@ async fn an_edit_in_doubt_is_made_once() {
 async fn markup_that_is_refused_is_edited_in_as_plain_text() {
     let post = Post::open().await;
     entries_sent(&post, 1).await;
-    post.sim.inject_fault(Fault::new(FaultAction::CannotParse).times(1));
+    post.sim.inject_fault(InjectedFault::new(FaultAction::CannotParse).times(1));
     put_results(&post, 1).await;
     let courier = post.start();
     ended(&post, 1, DeliveryState::Sent).await;
@@ -227,7 +227,7 @@ async fn a_throttled_edit_waits_and_the_chat_with_it() {
     let post = Post::open().await;
     entries_sent(&post, 1).await;
     let wait = FaultAction::TooManyRequests { retry_after: 30, scope: FreezeScope::Chat };
-    post.sim.inject_fault(Fault::new(wait).times(1));
+    post.sim.inject_fault(InjectedFault::new(wait).times(1));
     put_results(&post, 1).await;
     let courier = post.start();
     let took = post.until(MINUTE, async || post.sim.stats().edits == 1).await;
@@ -240,7 +240,7 @@ async fn a_throttled_edit_waits_and_the_chat_with_it() {
 async fn every_copy_that_is_known_gets_the_result() {
     let post = Post::open().await;
     // Telegram has it, and its answer is lost; so it goes out again.
-    post.sim.inject_fault(Fault::new(FaultAction::ErrorAfter { status: 502 }).chat(chat(1)).times(1));
+    post.sim.inject_fault(InjectedFault::new(FaultAction::ErrorAfter { status: 502 }).chat(chat(1)).times(1));
     entries_sent(&post, 2).await;
     let copies = post.sim.messages_to(chat(1));
     assert_eq!(copies.len(), 2);
@@ -250,8 +250,8 @@ async fn every_copy_that_is_known_gets_the_result() {
     let written = ended(&post, 1, DeliveryState::Sent).await;
     assert_eq!(written.message_id, Some(copies[1].message_id), "its own");
     for copy in post.sim.messages_to(chat(1)) {
-        assert!(copy.shown().contains("Closed at 110"), "{}", copy.shown());
-        assert!(copy.shown().contains("May be a repeat"), "the entry's mark stays: {}", copy.shown());
+        assert!(copy.show_text().contains("Closed at 110"), "{}", copy.show_text());
+        assert!(copy.show_text().contains("May be a repeat"), "the entry's mark stays: {}", copy.show_text());
     }
     courier.stop(&post).await;
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alertcast_core::conformance::fixtures::{self, at};
 use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::store::Collection;
-use telegram_sim::{Fault, FaultAction, FreezeScope, SimConfig};
+use telegram_sim::{FaultAction, FreezeScope, InjectedFault, SimConfig};
 
 use super::post::{Post, Setup, TOKEN, chat, entry, exit};
 use super::{HOUR, MINUTE, REPEAT};
@@ -17,7 +17,7 @@ fn wait_of(seconds: u32, scope: FreezeScope) -> FaultAction {
 #[tokio::test]
 async fn a_frozen_chat_waits_for_as_long_as_it_is_told_and_holds_up_nobody() {
     let post = Post::with(Setup { users: 30, ..Setup::default() }).await;
-    post.sim.inject_fault(Fault::new(wait_of(40, FreezeScope::Chat)).chat(chat(1)).times(1));
+    post.sim.inject_fault(InjectedFault::new(wait_of(40, FreezeScope::Chat)).chat(chat(1)).times(1));
     post.put_entries(1, 1..=30).await;
     post.put_entries(2, 1..=30).await;
     let courier = post.start();
@@ -27,7 +27,7 @@ async fn a_frozen_chat_waits_for_as_long_as_it_is_told_and_holds_up_nobody() {
     let all = post.until_messages(60, 2 * MINUTE).await;
     assert!(others + all >= Duration::from_secs(40), "{:?}", others + all);
     let stats = post.sim.stats();
-    assert_eq!((stats.limited(), stats.limited_injected, stats.limited_while_frozen), (0, 1, 0));
+    assert_eq!((stats.count_limited(), stats.limited_injected, stats.limited_while_frozen), (0, 1, 0));
     let first = post.delivery(entry(1, 1).id).await;
     assert!(!first.possible_repeat && first.state == DeliveryState::Sent);
     courier.stop(&post).await;
@@ -37,7 +37,7 @@ async fn a_frozen_chat_waits_for_as_long_as_it_is_told_and_holds_up_nobody() {
 async fn with_one_chat_in_a_hundred_frozen_the_others_lose_no_time() {
     let post = Post::with(Setup { users: 300, ..Setup::default() }).await;
     for user in [7, 77, 177] {
-        post.sim.inject_fault(Fault::new(wait_of(600, FreezeScope::Chat)).chat(chat(user)).times(1));
+        post.sim.inject_fault(InjectedFault::new(wait_of(600, FreezeScope::Chat)).chat(chat(user)).times(1));
     }
     for by in 1..=4 {
         post.put_entries(by, 1..=300).await;
@@ -48,14 +48,14 @@ async fn with_one_chat_in_a_hundred_frozen_the_others_lose_no_time() {
     let rate = 297.0 * 4.0 / (took.as_secs_f64() - 1.0);
     assert!(rate > 0.95 * 30.0, "{rate}");
     let stats = post.sim.stats();
-    assert_eq!((stats.limited(), stats.limited_injected, stats.limited_while_frozen), (0, 3, 0));
+    assert_eq!((stats.count_limited(), stats.limited_injected, stats.limited_while_frozen), (0, 3, 0));
     courier.stop(&post).await;
 }
 
 #[tokio::test]
 async fn when_the_bot_is_frozen_everybody_waits() {
     let post = Post::with(Setup { users: 60, ..Setup::default() }).await;
-    post.sim.inject_fault(Fault::new(wait_of(20, FreezeScope::Bot)).skip(10).times(1));
+    post.sim.inject_fault(InjectedFault::new(wait_of(20, FreezeScope::Bot)).skip(10).times(1));
     post.put_entries(1, 1..=60).await;
     let courier = post.start();
     let took = post.until_messages(60, 2 * MINUTE).await;
@@ -85,7 +85,7 @@ async fn who_blocks_the_bot_is_not_written_to_again() {
 #[tokio::test]
 async fn markup_that_is_refused_goes_out_as_plain_text_at_once() {
     let post = Post::open().await;
-    post.sim.inject_fault(Fault::new(FaultAction::CannotParse).times(1));
+    post.sim.inject_fault(InjectedFault::new(FaultAction::CannotParse).times(1));
     post.put_entries(1, 1..=1).await;
     let courier = post.start();
     let sent = post.until_state(entry(1, 1).id, DeliveryState::Sent, MINUTE).await;
@@ -113,7 +113,7 @@ async fn a_message_that_is_refused_for_good_is_dead() {
 /// What may have arrived is sent again and says so, whether it had arrived or not.
 async fn in_doubt(action: FaultAction, copies: usize) {
     let post = Post::with(Setup { timeout: Duration::from_secs(1), ..Setup::default() }).await;
-    post.sim.inject_fault(Fault::new(action.clone()).times(1));
+    post.sim.inject_fault(InjectedFault::new(action.clone()).times(1));
     post.put_entries(1, 1..=1).await;
     let courier = post.start();
     let sent = post.until_state(entry(1, 1).id, DeliveryState::Sent, MINUTE).await;
@@ -177,7 +177,7 @@ async fn while_telegram_is_away_messages_are_not_burnt_one_after_the_other() {
 #[tokio::test]
 async fn an_entry_that_fails_until_its_deadline_has_expired_and_an_exit_is_dead_after_a_day() {
     let post = Post::open().await;
-    post.sim.inject_fault(Fault::new(FaultAction::ErrorBefore { status: 500 }));
+    post.sim.inject_fault(InjectedFault::new(FaultAction::ErrorBefore { status: 500 }));
     post.put(&[fixtures::alert(1, 1)], &[Delivery { deadline_at: at(300), ..entry(1, 1) }, exit(1, 2, 0)]).await;
     let courier = post.start();
     let entry = post.until_state(entry(1, 1).id, DeliveryState::Expired, 6 * MINUTE).await;

@@ -4,7 +4,7 @@ use alertcast_core::conformance::fixtures;
 use alertcast_core::money::Count;
 use alertcast_core::time::Time;
 use bson::doc;
-use telegram_sim::{Fault, FaultAction, FreezeScope, SimConfig};
+use telegram_sim::{FaultAction, FreezeScope, InjectedFault, SimConfig};
 use tokio::task::JoinSet;
 
 use super::failpoints::{die_at, die_at_each, die_on, small_world};
@@ -62,7 +62,7 @@ async fn crash_between_the_chunks_of_an_alert() {
 async fn crash_while_a_chat_is_put_off() {
     let site = Site::new(small_world(), SimConfig::default().no_limits()).await;
     let wait = FaultAction::TooManyRequests { retry_after: 1, scope: FreezeScope::Chat };
-    site.sim.inject_fault(Fault::new(wait).chat(chat(3)).times(1));
+    site.sim.inject_fault(InjectedFault::new(wait).chat(chat(3)).times(1));
     die_on(&site, "sqlite::defer::applied", vec![]).await;
 }
 

@@ -10,7 +10,7 @@ use alertcast_core::store::Collection;
 use alertcast_core::trade::document::TradeStatus::Closed;
 use bson::doc;
 use serde_json::json;
-use telegram_sim::{Fault, FaultAction, FreezeScope};
+use telegram_sim::{FaultAction, FreezeScope, InjectedFault};
 
 use super::{buy, small_world, states, tp_hit, trades, verdict};
 use crate::harness::app::START;
@@ -41,7 +41,7 @@ async fn a_subscriber_without_a_channel_gets_no_trade() {
 #[tokio::test]
 async fn a_message_in_doubt_is_sent_again_and_says_so() {
     let mut app = App::start(small_world()).await;
-    app.sim.inject_fault(Fault::new(FaultAction::ErrorAfter { status: 502 }).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(FaultAction::ErrorAfter { status: 502 }).chat(chat(2)).times(1));
     app.done(buy(100.0)).await;
     let messages = app.messages(2);
     assert_eq!(messages.len(), 2);
@@ -54,7 +54,7 @@ async fn a_message_in_doubt_is_sent_again_and_says_so() {
 async fn a_message_that_was_refused_for_now_is_sent_again_without_a_word() {
     let mut app = App::start(small_world()).await;
     let wait = FaultAction::TooManyRequests { retry_after: 1, scope: FreezeScope::Chat };
-    app.sim.inject_fault(Fault::new(wait).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(wait).chat(chat(2)).times(1));
     app.done(buy(100.0)).await;
     let messages = app.messages(2);
     assert_eq!(messages.len(), 1);
@@ -83,7 +83,7 @@ async fn a_subscriber_who_took_the_bot_back_is_written_to_again_from_their_exit_
     let mut app = App::start(small_world()).await;
     app.done(buy(100.0)).await;
     // One 403, while the position is open.
-    app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
     let positions = json!({
         "prev_market_position": "long", "prev_market_position_size": 2,
         "market_position": "long", "market_position_size": 1,
@@ -117,7 +117,7 @@ async fn one_refusal_silences_the_chat_that_refused_and_no_other() {
 async fn an_entry_whose_answer_was_cut_off_gets_its_exit_past_its_deadline() {
     let mut app = App::start(small_world()).await;
     // Telegram has it, and says nothing.
-    let cut = app.sim.inject_fault(Fault::new(FaultAction::DropAfter).chat(chat(2)));
+    let cut = app.sim.inject_fault(InjectedFault::new(FaultAction::DropAfter).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     app.until("Telegram has it", || !app.messages(2).is_empty()).await;
@@ -134,7 +134,7 @@ async fn an_entry_whose_answer_was_cut_off_gets_its_exit_past_its_deadline() {
 /// What user 2 is told in one message where the entry cannot be sent, for this fault, before the exit comes.
 async fn told_together(fault: FaultAction) -> String {
     let mut app = App::start(small_world()).await;
-    let fault = app.sim.inject_fault(Fault::new(fault).chat(chat(2)));
+    let fault = app.sim.inject_fault(InjectedFault::new(fault).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     app.accept(tp_hit(112.0)).await;
@@ -166,7 +166,7 @@ async fn an_entry_past_its_deadline_is_not_sent() {
     let mut app = App::start(small_world()).await;
     // Not in hand when its time is over: what is being sent then is in doubt.
     let wait = FaultAction::TooManyRequests { retry_after: 600, scope: FreezeScope::Chat };
-    let down = app.sim.inject_fault(Fault::new(wait).chat(chat(2)));
+    let down = app.sim.inject_fault(InjectedFault::new(wait).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     let waits = || app.desk.count(Collection::Deliveries, &[("state", "pending")]) == 1;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use alertcast::operator::{Rehearsed, rehearse};
-use alertcast_core::config::ConfigStatus;
+use alertcast::operator::{RehearsedRequest, rehearse};
+use alertcast_core::alert_configuration::ConfigStatus;
 use alertcast_core::conformance::fixtures::{config_id, plan_id, subscription_id, user_id};
 use alertcast_core::conformance::scene::set;
 use alertcast_core::decision::Verdict;
@@ -164,9 +164,11 @@ async fn levels_are_shown_with_the_decimals_of_the_prices_before_them_also_after
     let text = app.last_text(1);
     assert!(text.contains("Target  1.09345 ") && text.contains("Stop  1.07712 "), "{text}");
     // As after a restart: what is known is read from the store.
-    let fresh = alertcast::app::App { prices: alertcast::prices::Prices::default(), ..app.parts.clone() };
+    let fresh = alertcast::app::App { prices: alertcast::prices::PriceHistories::default(), ..app.parts.clone() };
     let again = with(alert(1, "BUY", 1.08), levels).to_string();
-    let Ok(Rehearsed::Accepted { texts, .. }) = rehearse(&fresh, again.as_bytes(), "").await else { panic!("{again}") };
+    let Ok(RehearsedRequest::Accepted { texts, .. }) = rehearse(&fresh, again.as_bytes(), "").await else {
+        panic!("{again}")
+    };
     let text = &texts[0].plain;
     assert!(text.contains("Target  1.09345 ") && text.contains("Stop  1.07712 "), "{text}");
     app.finish().await;

@@ -5,13 +5,13 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use alertcast::operator::{Act, Actor, close_trade};
+use alertcast::operator::{Actor, OperatorAction, close_trade};
 use alertcast_core::conformance::fixtures::{admin_id, config_id, price, user_id};
-use alertcast_core::conformance::random::Sequence;
+use alertcast_core::conformance::random::RandomSequence;
 use alertcast_core::id::TradeId;
 use alertcast_core::trade::document::TradeStatus;
 use serde_json::{Value, json};
-use telegram_sim::{Fault, FaultAction, FreezeScope};
+use telegram_sim::{FaultAction, FreezeScope, InjectedFault};
 
 use super::{buy, sell, tp_hit};
 use crate::harness::app::START;
@@ -22,7 +22,7 @@ const USERS: u32 = 5;
 
 /// One configuration in which so many trades are open at once, and its subscribers.
 fn world(open: i64, users: u32) -> World {
-    let limited = |config: &mut alertcast_core::config::AlertConfiguration| {
+    let limited = |config: &mut alertcast_core::alert_configuration::AlertConfiguration| {
         config.trade_management.max_open_trades = alertcast_core::money::Count(open);
     };
     World::at(START).config(1, limited).plan(1, &[1], |_| {}).users(1..=users, 1)
@@ -49,7 +49,7 @@ fn order(action: &str, at: f64, from: (&str, u32), to: (&str, u32)) -> Value {
     with(alert(1, action, at), positions)
 }
 
-fn random_alert(sequence: &mut Sequence) -> Value {
+fn random_alert(sequence: &mut RandomSequence) -> Value {
     let at = 100.0 + f64::from(sequence.below(3));
     match sequence.below(10) {
         0..=3 => buy(at),
@@ -62,7 +62,7 @@ fn random_alert(sequence: &mut Sequence) -> Value {
 }
 
 /// Something that goes wrong for a while with one chat, or with all.
-fn random_fault(sequence: &mut Sequence) -> Fault {
+fn random_fault(sequence: &mut RandomSequence) -> InjectedFault {
     let action = match sequence.below(6) {
         0 => FaultAction::TooManyRequests { retry_after: 1 + sequence.below(4), scope: FreezeScope::Chat },
         1 => FaultAction::TooManyRequests { retry_after: 1 + sequence.below(3), scope: FreezeScope::Bot },
@@ -71,23 +71,23 @@ fn random_fault(sequence: &mut Sequence) -> Fault {
         4 => FaultAction::DropBefore,
         _ => FaultAction::DropAfter,
     };
-    let fault = Fault::new(action).times(1 + sequence.below(3));
+    let fault = InjectedFault::new(action).times(1 + sequence.below(3));
     if sequence.one_in(3) { fault } else { fault.chat(chat(1 + sequence.below(USERS))) }
 }
 
-async fn close_one(app: &App, sequence: &mut Sequence) {
+async fn close_one(app: &App, sequence: &mut RandomSequence) {
     let books = app.books().await;
     let open = books.trades.values().filter(|trade| trade.status == TradeStatus::Open).map(|trade| trade.id);
     let open: Vec<TradeId> = open.collect();
     let Some(trade) = sequence.pick(&open) else { return };
     let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: None };
-    let act = Act { who, reason: None, also: Vec::new() };
+    let act = OperatorAction { who, reason: None, also: Vec::new() };
     // An alert may have been quicker.
     let _ = close_trade(&app.parts, &act, *trade, price(103.0), None).await;
 }
 
 async fn play(seed: u64) {
-    let mut sequence = Sequence::new(seed);
+    let mut sequence = RandomSequence::new(seed);
     let (open, per_second) = (1 + i64::from(sequence.below(3)), 1 + sequence.below(4));
     let mut app = start(world(open, USERS), per_second).await;
     for _ in 0..14 {
@@ -158,8 +158,9 @@ async fn a_take_profit_amid_two_long_queues_leaves_no_dead_entry_behind() {
 #[tokio::test]
 async fn a_chain_of_replacements_that_nobody_saw_is_told_in_one_message() {
     let mut app = start(world(1, 3), 30).await;
-    let away =
-        app.sim.inject_fault(Fault::new(FaultAction::TooManyRequests { retry_after: 2, scope: FreezeScope::Bot }));
+    let away = app
+        .sim
+        .inject_fault(InjectedFault::new(FaultAction::TooManyRequests { retry_after: 2, scope: FreezeScope::Bot }));
     for at in [100.0, 101.0, 102.0] {
         app.accept(buy(at)).await;
         pass(&app, Duration::from_secs(1)).await;

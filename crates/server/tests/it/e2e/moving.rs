@@ -1,6 +1,6 @@
 //! Groups: those that became supergroups and have another id, and those with topics.
 
-use alertcast::moved::MovedChats;
+use alertcast::moved_chats::MovedChats;
 use alertcast_core::conformance::fixtures::user_id;
 use alertcast_core::conformance::scene::set;
 use alertcast_core::delivery::{Delivery, MessageKind};

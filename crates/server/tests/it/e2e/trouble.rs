@@ -5,7 +5,7 @@ use std::time::Duration;
 use alertcast_core::alert::document::{Alert, AlertStatus};
 use alertcast_core::conformance::fixtures;
 use alertcast_core::decision::Verdict;
-use alertcast_core::store::{Collection, Write, document, read};
+use alertcast_core::store::{Collection, DocumentWrite, document, read};
 use alertcast_core::time::Time;
 use bson::doc;
 use bson::oid::ObjectId;
@@ -16,11 +16,11 @@ use crate::harness::post::alert;
 use crate::harness::{App, World};
 
 /// An open trade of a user that nobody can read.
-fn unreadable_trade(user: u32) -> (ObjectId, Write) {
+fn unreadable_trade(user: u32) -> (ObjectId, DocumentWrite) {
     let trade = fixtures::trade(99, 1, user, 1, &[]);
     let mut document = document(&trade).unwrap();
     document.insert("alertcast", doc! { "rev": "one" });
-    (trade.id.0, Write::Insert { collection: Collection::Trades, document })
+    (trade.id.0, DocumentWrite::Insert { collection: Collection::Trades, document })
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use alertcast_core::id::DeliveryId;
 use alertcast_core::money::Count;
 use alertcast_core::reading::{every_bson_type, put_at, trouble_of};
 use alertcast_core::store::validator::fields;
-use alertcast_core::store::{Collection, Lease, Write, document, partition_of};
+use alertcast_core::store::{Collection, DocumentWrite, Lease, document, partition_of};
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, Document, doc};
@@ -81,7 +81,7 @@ async fn whatever_json_an_accepted_message_holds_it_is_processed() {
     let status = |alert: &Document| alert.get_document("processing").unwrap().get_str("status").unwrap().to_owned();
     let processed = alerts.iter().filter(|alert| status(alert) == AlertStatus::Processed.as_str()).count();
     assert_eq!(processed, accepted + 1, "and {behind} behind them");
-    assert_eq!(app.store.unreadables().known(), []);
+    assert_eq!(app.store.unreadables().list_known(), []);
     app.stop_without_books().await;
 }
 
@@ -197,7 +197,7 @@ async fn anything_anywhere_in_any_collection_leaves_the_rest_going() {
     app.until("the others have their exits", exits).await;
     let told = || app.operator_texts().iter().any(|text| text.contains("Cannot be read"));
     app.until("the operators hear of it", told).await;
-    assert!(!app.store.unreadables().known().is_empty());
+    assert!(!app.store.unreadables().list_known().is_empty());
     let readiness = app.sender().get("/readyz").await;
     assert!(readiness.contains("unreadable_documents"), "{readiness}");
     app.stop_without_books().await;
@@ -226,7 +226,8 @@ fn one_flaw_each() -> World {
 /// Everybody holds a trade; then one of each collection is spoilt.
 async fn spoil_one_of_each(app: &App) -> Vec<Spoilt> {
     let trade = |user| fixtures::trade(99, 1, user, 1, &[]);
-    let insert = |user| Write::Insert { collection: Collection::Trades, document: document(&trade(user)).unwrap() };
+    let insert =
+        |user| DocumentWrite::Insert { collection: Collection::Trades, document: document(&trade(user)).unwrap() };
     app.store.write((1..=8).map(insert).collect()).await.unwrap();
     let of = |collection, id: ObjectId| async move { app.store.get(collection, &[id]).await.unwrap().remove(0) };
     let held = of(Collection::UserSubscriptions, fixtures::subscription_id(4).0).await;
@@ -331,7 +332,7 @@ async fn leases_that_cannot_be_read_are_freed_and_all_work_goes_on() {
     assert_eq!(app.messages(1).len(), 7);
     let told = || app.operator_texts().iter().any(|text| text.contains("of leases"));
     app.until("the operators hear of it", told).await;
-    app.until("it is known to be mended", || app.store.unreadables().known().is_empty()).await;
+    app.until("it is known to be mended", || app.store.unreadables().list_known().is_empty()).await;
     app.finish().await;
 }
 
@@ -344,7 +345,7 @@ async fn what_cannot_be_read_is_seen_whole_and_mended_by_a_write() {
     let told = || app.operator_texts().iter().any(|text| text.contains(&user.to_string()));
     app.until("the operators hear of it", told).await;
     app.change(vec![spoil(Bson::Null)]).await;
-    app.until("it is known to be mended", || app.store.unreadables().known().is_empty()).await;
+    app.until("it is known to be mended", || app.store.unreadables().list_known().is_empty()).await;
     app.done(buy(100.0)).await;
     assert_eq!(app.messages(2).len(), 1);
     app.stop_without_books().await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::config::ConfigStatus;
+use alertcast_core::alert_configuration::ConfigStatus;
 use alertcast_core::decision::Verdict;
 use alertcast_core::money::Count;
 use alertcast_core::trade::document::TradeStatus::{Open, Replaced};
@@ -50,8 +50,8 @@ async fn an_entry_its_replacement_and_the_exit_reach_every_subscriber() {
         let edits: Vec<usize> = messages.iter().map(|message| message.edits.len()).collect();
         assert_eq!(edits, [1, 1, 0], "both entries have their results");
     }
-    insta::assert_snapshot!("entry_with_result", app.messages(1)[0].shown());
-    insta::assert_snapshot!("replacement_with_result", app.messages(1)[1].shown());
+    insta::assert_snapshot!("entry_with_result", app.messages(1)[0].show_text());
+    insta::assert_snapshot!("replacement_with_result", app.messages(1)[1].show_text());
     assert_eq!(app.operator_texts(), Vec::<String>::new());
     app.finish().await;
 }

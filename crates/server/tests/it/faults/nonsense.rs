@@ -70,14 +70,14 @@ impl Scene {
 
     /// Some of the answers that these lies fit are one of them, until so many were. Alerts come in meanwhile.
     async fn lie(&mut self, lies: &'static [Lie], count: u64) {
-        let (before, mut random) = (self.proxy.tampered(), StdRng::seed_from_u64(self.random.random()));
+        let (before, mut random) = (self.proxy.count_tampered(), StdRng::seed_from_u64(self.random.random()));
         self.proxy.tamper(move |answer| {
             let lie = &lies[random.random_range(0..lies.len())];
             let is_told = random.random_bool(lie.share);
             is_told.then(|| (lie.tell)(answer, &mut random)).flatten().unwrap_or(AnswerFate::Pass)
         });
         let name = if lies.len() == 1 { lies[0].name } else { "all" };
-        let told = || self.proxy.tampered() - before;
+        let told = || self.proxy.count_tampered() - before;
         let mut patience = Patience::while_moving(|| (told(), self.site.desk.busy(now())));
         while told() < count {
             self.load.add([self.alerts.draw()]);
@@ -97,7 +97,7 @@ impl Scene {
     }
 
     async fn end(mut self) {
-        assert!(self.proxy.tampered() > 0, "nothing was told");
+        assert!(self.proxy.count_tampered() > 0, "nothing was told");
         self.be_honest().await;
         let memory = memory_kb_max(self.program.id());
         assert!(memory < MEMORY_KB_MAX, "{memory} KB of memory were in use");

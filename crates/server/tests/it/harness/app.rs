@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use alertcast::app::App as Parts;
 use alertcast::clock::{Clock as _, ManualClock};
-use alertcast::running::{self, Running};
+use alertcast::running::{self, RunningProgram};
 use alertcast::settings::Settings;
 use alertcast_core::id::AlertId;
-use alertcast_core::store::{Store, Write};
+use alertcast_core::store::{DocumentWrite, Store};
 use alertcast_core::time::Time;
-use alertcast_sqlite::Options;
+use alertcast_sqlite::SqliteOptions;
 use serde_json::Value;
-use telegram_sim::{SentMessage, Sim, SimConfig, SimServer};
+use telegram_sim::{SentMessage, SimConfig, SimHandle, SimServer};
 use tokio::time::Instant;
 
 use super::child::FORKS;
@@ -56,7 +56,7 @@ impl Ticking {
 /// The program and everything around it. [`App::finish`] must be its end.
 #[derive(Debug)]
 pub(crate) struct App {
-    pub(crate) sim: Sim,
+    pub(crate) sim: SimHandle,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) store: Arc<dyn Store>,
     /// Holds up what the webhook wants to store.
@@ -67,7 +67,7 @@ pub(crate) struct App {
     server: SimServer,
     world: World,
     sender: Option<Sender>,
-    running: Option<Running>,
+    running: Option<RunningProgram>,
     answered: BTreeMap<String, AlertId>,
     posted: u32,
     finished: bool,
@@ -101,7 +101,7 @@ impl App {
         let sim = server.sim();
         start_chats(&sim, &world);
         let place = Place::new();
-        let options = Options { cache_kib: 4096, readers: 2, ..Options::default() };
+        let options = SqliteOptions { cache_kib: 4096, readers: 2, ..SqliteOptions::default() };
         let gate = Gate::before(place.open_with(&options).await);
         let store: Arc<dyn Store> = Arc::clone(&gate) as Arc<dyn Store>;
         store.setup().await.unwrap();
@@ -189,7 +189,7 @@ impl App {
     }
 
     /// Changes documents, as a console would. What was the audience at the beginning is not any more.
-    pub(crate) async fn change(&mut self, writes: Vec<Write>) {
+    pub(crate) async fn change(&mut self, writes: Vec<DocumentWrite>) {
         self.allow.audience_changed = true;
         self.store.write(writes).await.unwrap();
     }
@@ -320,7 +320,7 @@ impl Drop for App {
 }
 
 /// Everybody has started the bot that writes to them.
-pub(crate) fn start_chats(sim: &Sim, world: &World) {
+pub(crate) fn start_chats(sim: &SimHandle, world: &World) {
     let bots = sim.bot_ids();
     for user in &world.users {
         let bot = user.alertcast.bot_id.as_ref().map_or(bots[0], |bot| bot.parse().unwrap());

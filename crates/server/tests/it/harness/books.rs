@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::decision::{Decision, DecisionChunk};
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, TradeId, UserId};

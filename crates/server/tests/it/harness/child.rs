@@ -14,7 +14,7 @@ use alertcast::clock::{Clock as _, SystemClock};
 use alertcast_core::id::AlertId;
 use alertcast_core::store::Store;
 use alertcast_core::time::Time;
-use telegram_sim::{Sim, SimConfig, SimServer};
+use telegram_sim::{SimConfig, SimHandle, SimServer};
 use tokio::process::Command;
 
 use super::app::start_chats;
@@ -37,7 +37,7 @@ pub(crate) fn now() -> Time {
 /// A data folder with a world in it, and what surrounds the program that runs over it.
 #[derive(Debug)]
 pub(crate) struct Site {
-    pub(crate) sim: Sim,
+    pub(crate) sim: SimHandle,
     pub(crate) desk: Desk,
     pub(crate) address: SocketAddr,
     world: World,

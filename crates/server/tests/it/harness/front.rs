@@ -7,12 +7,13 @@ use alertcast_core::alert::document::{Alert, AlertError, PricePoint};
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
-use alertcast_core::reading::{Unreadable, UnreadableLog};
+use alertcast_core::reading::{UnreadableDocument, UnreadableLog};
 use alertcast_core::store::{
-    AcceptRefused, Acceptance, Actions, Aside, AttemptRecord, BrokenLease, Change, ChunkCommit, ChunkState, Collection,
-    Documents, EraseUser, Erased, Fence, Intake, IntakeKey, Lease, Leases, ListPage, ListQuery, Notice, OpenTrades,
-    Outbox, RejectedWebhook, Resend, Resent, Result, Settled, Stirrings, Store, StoreError, TakeResult, TradeClose,
-    UserSpan, Watch, Work, Write,
+    AcceptRefused, AlertAcceptance, AlertIntake, AttemptRecord, AudienceChange, BrokenLease, ChunkCommit, ChunkState,
+    Collection, DeliveryOutbox, DocumentStore, DocumentWrite, EraseUser, ErasureOutcome, IntakeKey, Lease, LeaseFence,
+    LeaseStore, ListPage, ListQuery, OpenTrades, OperatorActions, OperatorNotice, ProcessorStore, RejectedWebhook,
+    ResendOutcome, ResendRequest, SetAsideDocuments, SettlingOutcome, Store, StoreError, StoreEvents, StoreResult,
+    StoreWatch, TakeResult, TradeClose, UserSpan,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -25,11 +26,11 @@ pub(crate) trait Interference: std::fmt::Debug + Send + Sync + 'static {
     fn around<T: Send>(
         &self,
         operation: &'static str,
-        run: impl Future<Output = Result<T>> + Send,
-    ) -> impl Future<Output = Result<T>> + Send;
+        run: impl Future<Output = StoreResult<T>> + Send,
+    ) -> impl Future<Output = StoreResult<T>> + Send;
 
     /// An alert is about to be offered.
-    fn offered(&self, _alert: &Alert) -> impl Future<Output = Result<()>> + Send {
+    fn offered(&self, _alert: &Alert) -> impl Future<Output = StoreResult<()>> + Send {
         async { Ok(()) }
     }
 }
@@ -56,7 +57,7 @@ impl<I> Deref for Front<I> {
 }
 
 /// What a store that a test took away answers.
-pub(crate) fn away<T>() -> Result<T> {
+pub(crate) fn away<T>() -> StoreResult<T> {
     Err(StoreError::Unavailable("it is away for a test".to_owned()))
 }
 
@@ -64,7 +65,7 @@ macro_rules! delegate {
     ($($port:ident { $(fn $name:ident($($arg:ident: $ty:ty),*) -> $ret:ty;)+ } $({ $($more:item)+ })?)+) => {$(
         #[async_trait]
         impl<I: Interference> $port for Front<I> {
-            $(async fn $name(&self, $($arg: $ty),*) -> Result<$ret> {
+            $(async fn $name(&self, $($arg: $ty),*) -> StoreResult<$ret> {
                 self.interference.around(stringify!($name), self.store.$name($($arg),*)).await
             })+
             $($($more)+)?
@@ -73,48 +74,48 @@ macro_rules! delegate {
 }
 
 delegate! {
-    Intake {
+    AlertIntake {
         fn receipt_mark(config: ConfigId) -> i64;
         fn recent_prices(config: ConfigId, since: Time) -> Vec<PricePoint>;
         fn find_duplicate(keys: &[IntakeKey], now: Time) -> Option<AlertId>;
-        fn refuse_alert(alert: Alert, notices: Vec<Notice>) -> ();
-        fn reject_webhook(rejected: RejectedWebhook, notices: Vec<Notice>) -> ();
+        fn refuse_alert(alert: Alert, notices: Vec<OperatorNotice>) -> ();
+        fn reject_webhook(rejected: RejectedWebhook, notices: Vec<OperatorNotice>) -> ();
     } {
-        async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> Result<Acceptance> {
+        async fn accept_alert(&self, alert: Alert, keys: Vec<IntakeKey>, now: Time) -> StoreResult<AlertAcceptance> {
             self.interference.offered(&alert).await?;
             self.interference.around("accept_alert", self.store.accept_alert(alert, keys, now)).await
         }
     }
-    Work {
+    ProcessorStore {
         fn pending_alerts(partitions: &[i32], except: &[ConfigId], limit: usize) -> Vec<Alert>;
         fn holders(config: ConfigId, after: Option<UserId>, limit: usize) -> Vec<UserId>;
         fn load_chunk(config: ConfigId, span: UserSpan, entering: &[UserId]) -> ChunkState;
         fn commit(chunk: ChunkCommit) -> ();
-        fn record_failure(fence: &Fence, alert: AlertId, error: AlertError, park: bool, notices: Vec<Notice>) -> ();
+        fn record_failure(fence: &LeaseFence, alert: AlertId, error: AlertError, park: bool, notices: Vec<OperatorNotice>) -> ();
     }
-    Outbox {
+    DeliveryOutbox {
         fn due(lane: &str, now: Time, limit: usize) -> Vec<Delivery>;
         fn next_due(lane: &str, now: Time) -> Option<Time>;
-        fn take(fence: &Fence, deliveries: &[DeliveryId], now: Time) -> TakeResult;
-        fn record_attempts(fence: &Fence, records: Vec<AttemptRecord>, now: Time) -> Vec<AlertId>;
-        fn tell_operators(notices: Vec<Notice>) -> ();
+        fn take(fence: &LeaseFence, deliveries: &[DeliveryId], now: Time) -> TakeResult;
+        fn record_attempts(fence: &LeaseFence, records: Vec<AttemptRecord>, now: Time) -> Vec<AlertId>;
+        fn tell_operators(notices: Vec<OperatorNotice>) -> ();
         fn note_copies(copies: &[(DeliveryId, i64)], now: Time) -> ();
-        fn recover(fence: &Fence, now: Time) -> u64;
-        fn defer_chat(fence: &Fence, chat: &str, until: Time) -> ();
+        fn recover(fence: &LeaseFence, now: Time) -> u64;
+        fn defer_chat(fence: &LeaseFence, chat: &str, until: Time) -> ();
         fn move_chat(from: &str, to: &str, now: Time) -> u64;
         fn expire_overdue(now: Time, limit: usize) -> (Vec<AlertId>, bool);
-        fn settle(alert: AlertId, now: Time) -> Settled;
+        fn settle(alert: AlertId, now: Time) -> SettlingOutcome;
         fn unsettled(after: Option<AlertId>, limit: usize) -> Vec<AlertId>;
         fn purge(deliveries_before: Time, rejected_before: Time, now: Time, limit: usize) -> bool;
     }
-    Actions {
+    OperatorActions {
         fn close_trade(close: TradeClose) -> ();
-        fn resend(resend: Resend) -> Resent;
+        fn resend(resend: ResendRequest) -> ResendOutcome;
         fn accept_refused(accept: AcceptRefused) -> ();
         fn has_history(user: UserId) -> bool;
-        fn erase_user(erase: EraseUser) -> Erased;
+        fn erase_user(erase: EraseUser) -> ErasureOutcome;
     }
-    Leases {
+    LeaseStore {
         fn leases(prefix: &str) -> Vec<Lease>;
         fn broken_leases() -> Vec<BrokenLease>;
         fn free_lease(seen: &BrokenLease, epoch_min: i64) -> bool;
@@ -128,7 +129,7 @@ delegate! {
             self.store.is_exclusive()
         }
     }
-    Documents {
+    DocumentStore {
         fn setup() -> ();
         fn get(collection: Collection, ids: &[ObjectId]) -> Vec<Document>;
         fn page(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Document>;
@@ -137,8 +138,8 @@ delegate! {
         fn find_profile(telegram_user: &str) -> Option<Document>;
         fn open_trades_by_config(user: UserId) -> Vec<OpenTrades>;
         fn count(collection: Collection) -> u64;
-        fn write(writes: Vec<Write>) -> ();
-        fn changes_since(seq: i64, limit: usize) -> Vec<Change>;
+        fn write(writes: Vec<DocumentWrite>) -> ();
+        fn changes_since(seq: i64, limit: usize) -> Vec<AudienceChange>;
         fn last_change() -> i64;
         fn decisions(alert: AlertId, after: Option<UserId>, limit_chunks: usize) -> Vec<DecisionChunk>;
         fn deliveries_of(alert: AlertId, after: Option<&[u8]>, limit: usize) -> Vec<Delivery>;
@@ -147,22 +148,22 @@ delegate! {
 }
 
 #[async_trait]
-impl<I: Interference> Aside for Front<I> {
+impl<I: Interference> SetAsideDocuments for Front<I> {
     fn unreadables(&self) -> &UnreadableLog {
         self.store.unreadables()
     }
 
-    async fn stray_alerts(&self, limit: usize) -> Result<Vec<Unreadable>> {
+    async fn stray_alerts(&self, limit: usize) -> StoreResult<Vec<UnreadableDocument>> {
         self.interference.around("stray_alerts", self.store.stray_alerts(limit)).await
     }
 
-    async fn set_aside(&self, what: &Unreadable, at: Time, tell: Vec<Delivery>) -> Result<()> {
+    async fn set_aside(&self, what: &UnreadableDocument, at: Time, tell: Vec<Delivery>) -> StoreResult<()> {
         self.interference.around("set_aside", self.store.set_aside(what, at, tell)).await
     }
 }
 
-impl<I: Interference> Watch for Front<I> {
-    fn watch(&self) -> Option<Box<dyn Stirrings>> {
+impl<I: Interference> StoreWatch for Front<I> {
+    fn watch(&self) -> Option<Box<dyn StoreEvents>> {
         self.store.watch()
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::store::{Result, Store, StoreError};
+use alertcast_core::store::{Store, StoreError, StoreResult};
 use tokio::sync::{Semaphore, watch};
 
 use super::front::{Front, Interference, away};
@@ -93,7 +93,11 @@ impl Gate {
 }
 
 impl Interference for Gate {
-    async fn around<T: Send>(&self, operation: &'static str, run: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn around<T: Send>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = StoreResult<T>> + Send,
+    ) -> StoreResult<T> {
         if self.is_broken(operation) {
             return Err(StoreError::Corrupt("it is broken for a test".to_owned()));
         }
@@ -103,7 +107,7 @@ impl Interference for Gate {
         }
     }
 
-    async fn offered(&self, _alert: &Alert) -> Result<()> {
+    async fn offered(&self, _alert: &Alert) -> StoreResult<()> {
         self.waiting.send_modify(|waiting| *waiting += 1);
         let pass = self.passes.acquire().await.unwrap();
         self.waiting.send_modify(|waiting| *waiting -= 1);

@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError};
 
 use alertcast_core::store::Store;
 use alertcast_mongo::MongoStore;
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use bson::oid::ObjectId;
 use tempfile::TempDir;
 
@@ -58,15 +58,15 @@ impl Place {
 
     /// Opens the store. The embedded one must not be open anywhere else.
     pub(crate) async fn open(&self) -> Arc<dyn Store> {
-        self.open_with(&Options::default()).await
+        self.open_with(&SqliteOptions::default()).await
     }
 
     /// The same, with these options for the embedded store.
-    pub(crate) async fn open_with(&self, options: &Options) -> Arc<dyn Store> {
+    pub(crate) async fn open_with(&self, options: &SqliteOptions) -> Arc<dyn Store> {
         match &self.database {
             None => Arc::new(SqliteStore::open(self.dir.path(), options).unwrap()),
             Some(database) => {
-                let options = alertcast_mongo::Options::default();
+                let options = alertcast_mongo::MongoOptions::default();
                 Arc::new(MongoStore::connect(database.uri(), &options).await.unwrap())
             }
         }

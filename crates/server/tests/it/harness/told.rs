@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use alertcast_core::delivery::{Delivery, Facts};
+use alertcast_core::delivery::{Delivery, MessageFacts};
 use telegram_sim::SentMessage;
 
 use super::books::Books;
@@ -81,30 +81,30 @@ pub(crate) fn news_of(books: &Books, delivery: &Delivery) -> Option<BTreeSet<New
     let of = format!("{} · {} {}", config.symbol.as_str(), config.timeframe, config.strategy);
     let mut news = BTreeSet::new();
     match &delivery.facts {
-        Facts::Entry { number } => {
+        MessageFacts::Entry { number } => {
             news.insert(News::Opened(of.clone(), number.0));
         }
-        Facts::Replacement { number, replaced } => {
+        MessageFacts::Replacement { number, replaced } => {
             news.insert(News::Opened(of.clone(), number.0));
             if !delivery.old_unknown {
                 news.insert(News::Ended(of.clone(), replaced.number.0));
             }
         }
-        Facts::Exit { closed } => {
+        MessageFacts::Exit { closed } => {
             news.insert(News::Ended(of.clone(), closed.number.0));
-            if let Some(Facts::Entry { number } | Facts::Replacement { number, .. }) =
+            if let Some(MessageFacts::Entry { number } | MessageFacts::Replacement { number, .. }) =
                 delivery.combines.map(|entry| &books.deliveries[&entry].facts)
             {
                 news.insert(News::Opened(of.clone(), number.0));
             }
         }
-        Facts::Result { .. }
-        | Facts::PartialExit { .. }
-        | Facts::TargetReached { .. }
-        | Facts::LevelReached { .. }
-        | Facts::UnreadTrade { .. }
-        | Facts::Operator { .. }
-        | Facts::OperatorMore { .. } => {
+        MessageFacts::Result { .. }
+        | MessageFacts::PartialExit { .. }
+        | MessageFacts::TargetReached { .. }
+        | MessageFacts::LevelReached { .. }
+        | MessageFacts::UnreadTrade { .. }
+        | MessageFacts::Operator { .. }
+        | MessageFacts::OperatorMore { .. } => {
             return None;
         }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
 use alertcast_core::conformance::scene::insert;
 use alertcast_core::id::{ConfigId, UserId};
 use alertcast_core::plan::Plan;
 use alertcast_core::preference::AlertPreference;
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::store::{Collection, DocumentWrite};
 use alertcast_core::subscription::Subscription;
 use alertcast_core::time::Time;
 use alertcast_core::user::User;
@@ -93,7 +93,7 @@ impl World {
     }
 
     /// All of it, in an order in which references lead somewhere.
-    pub(crate) fn writes(&self) -> Vec<Write> {
+    pub(crate) fn writes(&self) -> Vec<DocumentWrite> {
         let configs = self.configs.iter().map(|config| insert(Collection::AlertConfigurations, config));
         let plans = self.plans.iter().map(|plan| insert(Collection::SubscriptionPlans, plan));
         let users = self.users.iter().map(|user| insert(Collection::Users, user));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use alertcast::app::App as Parts;
 use alertcast::clock::{Clock as _, ManualClock};
-use alertcast::running::{self, Running};
+use alertcast::running::{self, RunningProgram};
 use alertcast_core::store::{Lease, PARTITIONS, Store};
 use telegram_sim::{SimConfig, SimServer};
 use tokio::task::JoinHandle;
@@ -93,7 +93,7 @@ impl House {
 struct Process {
     app: Parts,
     clock: Arc<ManualClock>,
-    running: Running,
+    running: RunningProgram,
     hangs: Arc<AtomicBool>,
     ticking: JoinHandle<()>,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use alertcast::leases::TTL;
 use alertcast_core::conformance::scene::{empty_chunk, spoil_lease};
-use alertcast_core::store::{Fence, Lease, StoreError};
+use alertcast_core::store::{Lease, LeaseFence, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::{House, Process, until};
@@ -76,7 +76,7 @@ async fn a_process_that_hung_is_fenced_off_and_begins_anew_under_another_name() 
     let name = Process::name_in(&house.shared_by(2).await, &alone);
     b.hang(true);
     // What it begins now is the last that it begins before it hangs.
-    let had: Vec<Fence> = of(&house.leases("").await, &name).into_iter().map(Lease::fence).collect();
+    let had: Vec<LeaseFence> = of(&house.leases("").await, &name).into_iter().map(Lease::fence).collect();
     house.shared_by(1).await;
     for fence in had.iter().filter(|fence| fence.lease.starts_with("partition:")) {
         let answer = b.app.store.commit(empty_chunk(fence, 1, 1)).await;
@@ -116,7 +116,7 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
     let (a, b) = (house.process().await, house.process().await);
     house.shared_by(2).await;
     let never = CancellationToken::new();
-    alertcast::leases::settled(&a.app, &never).await;
+    alertcast::leases::wait_settled(&a.app, &never).await;
     b.app.spooling.set(true);
     let shown = async || (!house.leases("spool:").await.is_empty()).then_some(());
     until("the spool is shown", shown).await;
@@ -126,7 +126,7 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
         async move {
             // A heard of it by itself, too, and at most one of the two waits.
             app.members.store_was_away();
-            alertcast::leases::settled(&app, &CancellationToken::new()).await
+            alertcast::leases::wait_settled(&app, &CancellationToken::new()).await
         }
     });
     until("a while has passed", async || (a.elapsed() - begun > Duration::from_secs(5)).then_some(())).await;

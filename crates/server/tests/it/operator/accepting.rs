@@ -5,7 +5,7 @@ use std::time::Duration;
 use alertcast::operator::{ActError, accept_refused, accept_rejected};
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::alert::intent::{Intent, OperatorReading, ReadAs};
-use alertcast_core::alert::problem::ProblemCode;
+use alertcast_core::alert::rule_violation::ProblemCode;
 use alertcast_core::conformance::fixtures::{alert_id, config_id};
 use alertcast_core::conformance::scene::set;
 use alertcast_core::market::Side;
@@ -89,8 +89,13 @@ async fn a_parked_alert_is_taken_up_again() {
     let parked = doc! { "processing.status": "failed", "alertcast.attempts": 5 };
     let unset = vec!["alertcast.settledAt".to_owned()];
     let (collection, document) = (Collection::Alerts, id.0);
-    let park =
-        alertcast_core::store::Write::Update { collection, id: document, set: parked, unset, expect: Vec::new() };
+    let park = alertcast_core::store::DocumentWrite::Update {
+        collection,
+        id: document,
+        set: parked,
+        unset,
+        expect: Vec::new(),
+    };
     app.change(vec![park]).await;
     let taken_up = accept_refused(&app.parts, &act(), id, None).await.unwrap();
     assert_eq!(taken_up.alertcast.attempts.0, 0);

@@ -8,7 +8,7 @@ use alertcast_core::market::ExitReason;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::trade::document::TradeStatus;
 use bson::doc;
-use telegram_sim::{Fault, FaultAction};
+use telegram_sim::{FaultAction, InjectedFault};
 
 use super::{act, buy, recorded, records, small_world, trades};
 use crate::harness::post::alert;
@@ -73,7 +73,7 @@ async fn a_suspended_subscribers_trade_is_closed_silently() {
 #[tokio::test]
 async fn a_trade_whose_entry_never_arrived_is_closed_silently() {
     let mut app = App::start(small_world()).await;
-    app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
     app.done(buy(100.0)).await;
     let trade = trades(&app, 2).await.remove(0);
     assert!(trade.alertcast.unreached);
@@ -87,7 +87,7 @@ async fn a_trade_whose_entry_never_arrived_is_closed_silently() {
 #[tokio::test]
 async fn a_close_by_hand_takes_the_place_of_an_entry_that_waits() {
     let mut app = App::start(small_world()).await;
-    let down = app.sim.inject_fault(Fault::new(FaultAction::ErrorBefore { status: 500 }).chat(chat(2)));
+    let down = app.sim.inject_fault(InjectedFault::new(FaultAction::ErrorBefore { status: 500 }).chat(chat(2)));
     app.accept(buy(100.0)).await;
     app.until("the others have it", || app.messages(1).len() + app.messages(3).len() == 2).await;
     let trade = trades(&app, 2).await.remove(0);

@@ -6,7 +6,7 @@ mod erasing;
 mod rehearsing;
 mod resending;
 
-use alertcast::operator::{Act, Actor};
+use alertcast::operator::{Actor, OperatorAction};
 use alertcast_core::audit::AuditEntry;
 use alertcast_core::conformance::dump::every;
 use alertcast_core::conformance::fixtures::{admin_id, config_id, user_id};
@@ -29,9 +29,9 @@ fn buy(price: f64) -> Value {
 }
 
 /// An act of the operator `asha`.
-fn act() -> Act {
+fn act() -> OperatorAction {
     let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: Some("192.0.2.7".to_owned()) };
-    Act { who, reason: Some("asked by phone".to_owned()), also: Vec::new() }
+    OperatorAction { who, reason: Some("asked by phone".to_owned()), also: Vec::new() }
 }
 
 /// The trades of user `n`, by number.

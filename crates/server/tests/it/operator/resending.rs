@@ -7,14 +7,14 @@ use alertcast_core::conformance::fixtures::{delivery_id, price, user_id};
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState};
 use alertcast_core::id::AlertId;
 use alertcast_core::store::Collection;
-use telegram_sim::{Fault, FaultAction};
+use telegram_sim::{FaultAction, InjectedFault};
 
 use super::{act, buy, recorded, records, small_world, trades};
 use crate::harness::{App, chat};
 
 /// The entry to user 2, who was not reached.
 async fn unreached(app: &mut App) -> (AlertId, Delivery) {
-    app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
     let alert = app.done(buy(100.0)).await;
     let books = app.books().await;
     let entry = books.deliveries_to(alert, user_id(2)).next().unwrap().clone();
@@ -25,7 +25,7 @@ async fn unreached(app: &mut App) -> (AlertId, Delivery) {
 /// User 2 has started the bot again.
 async fn start_again(app: &mut App) {
     let chat = chat(2).to_string();
-    assert!(alertcast::blocking::chat_opened(&app.parts, user_id(2), &chat).await.unwrap());
+    assert!(alertcast::blocked_recipients::chat_opened(&app.parts, user_id(2), &chat).await.unwrap());
     app.allow.audience_changed = true;
 }
 
@@ -55,7 +55,7 @@ async fn an_entry_that_fails_again_is_dead_again() {
     let mut app = App::start(small_world()).await;
     let (_, entry) = unreached(&mut app).await;
     start_again(&mut app).await;
-    app.sim.inject_fault(Fault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
+    app.sim.inject_fault(InjectedFault::new(FaultAction::Forbidden).chat(chat(2)).times(1));
     resend(&app.parts, &act(), entry.id).await.unwrap();
     app.quiet().await;
     let books = app.finish().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alertcast::clock::Clock;
 use alertcast_core::alert::document::Alert;
-use alertcast_core::store::{Result, Store, StoreError};
+use alertcast_core::store::{Store, StoreError, StoreResult};
 use tokio::sync::watch;
 
 use crate::harness::front::{Front, Interference, away};
@@ -92,7 +92,11 @@ impl Line {
 }
 
 impl Interference for Line {
-    async fn around<T: Send>(&self, operation: &'static str, run: impl Future<Output = Result<T>> + Send) -> Result<T> {
+    async fn around<T: Send>(
+        &self,
+        operation: &'static str,
+        run: impl Future<Output = StoreResult<T>> + Send,
+    ) -> StoreResult<T> {
         if *self.mute.lock().unwrap() == Some(operation) {
             return run.await.and(away());
         }
@@ -113,7 +117,7 @@ impl Interference for Line {
         }
     }
 
-    async fn offered(&self, alert: &Alert) -> Result<()> {
+    async fn offered(&self, alert: &Alert) -> StoreResult<()> {
         if self.refuses(alert) {
             return Err(StoreError::Corrupt("it is poison".to_owned()));
         }

@@ -14,7 +14,7 @@ use alertcast::app::App;
 use alertcast::clock::{Clock, ManualClock};
 use alertcast::{http, spool};
 use alertcast_core::alert::document::Alert;
-use alertcast_core::store::{Collection, Intake, Store, read};
+use alertcast_core::store::{AlertIntake, Collection, Store, read};
 use alertcast_sqlite::{Spool, SpoolOptions};
 use axum::Router;
 use tempfile::TempDir;
@@ -51,7 +51,7 @@ impl Process {
     async fn over(house: &House, store: Arc<dyn Store>, folder: &Path, options: &SpoolOptions) -> Self {
         let line = Line::to(store, Arc::clone(&house.app.clock));
         let store = Arc::clone(&line) as Arc<dyn Store>;
-        let intake = Arc::clone(&store) as Arc<dyn Intake>;
+        let intake = Arc::clone(&store) as Arc<dyn AlertIntake>;
         let audience = alertcast::audience::AudienceHandle::default();
         audience.load(&*store).await.unwrap();
         let metrics = alertcast::metrics::Metrics::since(house.app.clock.now());
@@ -83,7 +83,7 @@ impl Process {
     }
 
     fn waiting(&self) -> u64 {
-        self.spool.waiting()
+        self.spool.count_waiting()
     }
 
     /// Brings everything to the store.

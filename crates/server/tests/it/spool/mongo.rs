@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alertcast_core::store::{Collection, Write};
+use alertcast_core::store::{Collection, DocumentWrite};
 use alertcast_sqlite::SpoolOptions;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ async fn an_outage_of_mongodb_costs_no_alert_and_doubles_none() {
     let place = Place::on(&uri);
     let store = place.open().await;
     store.setup().await.unwrap();
-    let insert = Write::Insert { collection: Collection::AlertConfigurations, document: configuration() };
+    let insert = DocumentWrite::Insert { collection: Collection::AlertConfigurations, document: configuration() };
     store.write(vec![insert]).await.unwrap();
     let (house, dir) = (House::by_the_real_clock().await, folder());
     let process = Process::over(&house, Arc::clone(&store), dir.path(), &SpoolOptions::default()).await;

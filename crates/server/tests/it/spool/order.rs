@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::store::{Intake, Store};
+use alertcast_core::store::{AlertIntake, Store};
 use alertcast_core::trade::document::TradeStatus::{Closed, Open};
 use alertcast_sqlite::{Spool, SpoolOptions};
 use serde_json::json;
@@ -21,7 +21,7 @@ async fn alerts_of_an_outage_take_effect_afterwards_in_the_order_of_their_answer
     let mut app = App::prepare(small_world()).await;
     let line = Line::to(Arc::clone(&app.store), app.clock.clone());
     app.parts.store = Arc::clone(&line) as Arc<dyn Store>;
-    app.parts.intake = Arc::clone(&line) as Arc<dyn Intake>;
+    app.parts.intake = Arc::clone(&line) as Arc<dyn AlertIntake>;
     app.parts = app.parts.clone().with_spool(Spool::open(dir.path(), &SpoolOptions::default()).unwrap());
     app.run().await;
     let seconds_ago = |body, seconds: i64| with(body, json!({ "time": START.millis() - seconds * 1_000 }));

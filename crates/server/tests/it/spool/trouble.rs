@@ -28,7 +28,7 @@ async fn an_alert_that_the_store_will_not_have_holds_nobody_up() {
     process.line.poison(Some("poison"));
     process.drain().await;
     assert_eq!(ids(&house).await, [behind.alert()]);
-    assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    assert_eq!((process.spool.count_waiting(), process.spool.count_parked()), (0, 1));
     let kept = house.only(Collection::RejectedWebhooks).await;
     assert!(kept.get_str("body").unwrap().contains(r#""comment":"poison""#), "{kept}");
     assert_eq!(kept.get_i32("status").unwrap(), 202);
@@ -57,7 +57,7 @@ async fn a_report_that_is_never_confirmed_is_made_once_and_holds_nobody_up() {
     process.line.mute("reject_webhook");
     process.drain().await;
     assert_eq!(ids(&house).await, [behind.alert()]);
-    assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    assert_eq!((process.spool.count_waiting(), process.spool.count_parked()), (0, 1));
     house.only(Collection::RejectedWebhooks).await;
     house.only(Collection::Deliveries).await;
 }
@@ -75,7 +75,7 @@ async fn a_record_that_cannot_be_read_is_told_and_holds_nobody_up() {
     let process = Process::start(&house, dir.path()).await;
     process.drain().await;
     assert_eq!(ids(&house).await, [behind.alert()]);
-    assert_eq!((process.spool.waiting(), process.spool.parked()), (0, 1));
+    assert_eq!((process.spool.count_waiting(), process.spool.count_parked()), (0, 1));
     let told = house.only(Collection::Deliveries).await;
     assert_eq!(told.get_document("facts").unwrap().get_str("title").unwrap(), "A record of the spool cannot be read");
 }

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast::app::{App, ObjectIds, Wakeups};
+use alertcast::app::{App, ObjectIds, WakeUps};
 use alertcast::audience::AudienceHandle;
 use alertcast::clock::{Clock, ManualClock};
 use alertcast::http;
-use alertcast::inflight::InFlight;
 use alertcast::metrics::Metrics;
+use alertcast::requests_in_progress::RequestsInProgress;
 use alertcast::settings::Settings;
-use alertcast_core::store::{Collection, Documents as _, Store, Write};
+use alertcast_core::store::{Collection, DocumentStore as _, DocumentWrite, Store};
 use alertcast_core::time::Time;
-use alertcast_sqlite::{Options, SqliteStore};
+use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use axum::Router;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -43,29 +43,30 @@ impl House {
     /// The same, with other settings.
     pub(crate) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let clock = ManualClock::at(START);
-        Self::build(change, &Options::default(), Arc::clone(&clock) as Arc<dyn Clock>, clock).await
+        Self::build(change, &SqliteOptions::default(), Arc::clone(&clock) as Arc<dyn Clock>, clock).await
     }
 
     /// The same, with a store run another way.
-    pub(crate) async fn over(options: &Options) -> Self {
+    pub(crate) async fn over(options: &SqliteOptions) -> Self {
         let clock = ManualClock::at(START);
         Self::build(|_| {}, options, Arc::clone(&clock) as Arc<dyn Clock>, clock).await
     }
 
     /// The same, with both.
-    pub(crate) async fn over_with(options: &Options, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn over_with(options: &SqliteOptions, change: impl FnOnce(&mut Settings)) -> Self {
         let clock = ManualClock::at(START);
         Self::build(change, options, Arc::clone(&clock) as Arc<dyn Clock>, clock).await
     }
 
     /// The same, by the machine's clock.
     pub(crate) async fn by_the_real_clock() -> Self {
-        Self::build(|_| {}, &Options::default(), alertcast::clock::SystemClock::new(), ManualClock::at(START)).await
+        Self::build(|_| {}, &SqliteOptions::default(), alertcast::clock::SystemClock::new(), ManualClock::at(START))
+            .await
     }
 
     async fn build(
         change: impl FnOnce(&mut Settings),
-        options: &Options,
+        options: &SqliteOptions,
         clock: Arc<dyn Clock>,
         manual: Arc<ManualClock>,
     ) -> Self {
@@ -76,20 +77,20 @@ impl House {
         let store = Arc::new(SqliteStore::open(folder.path(), options).unwrap());
         let app = App {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::Intake>,
+            intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::AlertIntake>,
             spool: None,
-            spooling: alertcast::spool::Spooling::default(),
-            prices: alertcast::prices::Prices::default(),
-            degraded: alertcast::degraded::Degraded::new(Arc::clone(&clock)),
+            spooling: alertcast::spool::SpoolingFlag::default(),
+            prices: alertcast::prices::PriceHistories::default(),
+            degraded: alertcast::degraded::DegradedState::new(Arc::clone(&clock)),
             readiness: alertcast::readiness::Readiness::default(),
-            moved: alertcast::moved::MovedChats::default(),
+            moved: alertcast::moved_chats::MovedChats::default(),
             clock,
             ids: Arc::new(ObjectIds),
             settings: Arc::new(settings),
             audience: AudienceHandle::default(),
-            wake: Wakeups::default(),
-            in_flight: InFlight::default(),
-            members: alertcast::leases::Members::default(),
+            wake: WakeUps::default(),
+            in_flight: RequestsInProgress::default(),
+            members: alertcast::leases::LeaseManager::default(),
             links: alertcast::unsubscribe::LinkKey::new([7; 32]),
             metrics: Metrics::since(START),
         };
@@ -107,13 +108,13 @@ impl House {
 
     /// Adds a document.
     pub(crate) async fn insert(&self, collection: Collection, document: Document) {
-        self.store.write(vec![Write::Insert { collection, document }]).await.unwrap();
+        self.store.write(vec![DocumentWrite::Insert { collection, document }]).await.unwrap();
     }
 
     /// Sets a field of a document.
     pub(crate) async fn set(&self, collection: Collection, id: ObjectId, set: Document) {
         self.store
-            .write(vec![Write::Update { collection, id, set, unset: Vec::new(), expect: Vec::new() }])
+            .write(vec![DocumentWrite::Update { collection, id, set, unset: Vec::new(), expect: Vec::new() }])
             .await
             .unwrap();
     }

@@ -1,6 +1,6 @@
 //! A resend is answered with the first alert, and changes nothing.
 
-use alertcast::operator::{Rehearsed, rehearse};
+use alertcast::operator::{RehearsedRequest, rehearse};
 use alertcast_core::store::Collection;
 use bson::doc;
 use bson::oid::ObjectId;
@@ -124,12 +124,12 @@ async fn a_rehearsal_knows_a_resend_exactly_where_the_webhook_does() {
         let path = format!("/webhook/{other}");
         let answer = Post::buy(changes.clone()).to(&path).query(query).send(&house).await.assert(status);
         match told {
-            Rehearsed::Duplicate { of } => {
+            RehearsedRequest::Duplicate { of } => {
                 assert_eq!((status, answer.alert()), (200, of.to_string().as_str()), "{changes}")
             }
-            Rehearsed::Accepted { .. } => assert_eq!(status, 202, "{changes}"),
-            Rehearsed::Refused { .. } => assert_eq!(status, 422, "{changes}"),
-            Rehearsed::Unreadable(why) => panic!("{changes}: {why}"),
+            RehearsedRequest::Accepted { .. } => assert_eq!(status, 202, "{changes}"),
+            RehearsedRequest::Refused { .. } => assert_eq!(status, 422, "{changes}"),
+            RehearsedRequest::Unreadable(why) => panic!("{changes}: {why}"),
         }
     }
 }

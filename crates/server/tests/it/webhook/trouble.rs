@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alertcast_core::store::Collection;
-use alertcast_sqlite::Options;
+use alertcast_sqlite::SqliteOptions;
 use axum::body::Body;
 use futures::{StreamExt as _, stream};
 use serde_json::json;
@@ -72,7 +72,7 @@ async fn the_answer_comes_within_two_seconds_by_the_clock_on_the_wall() {
 
 #[tokio::test]
 async fn a_full_disk_is_answered_with_503_and_what_was_accepted_stays() {
-    let house = House::over(&Options { pages_max: Some(200), ..Options::default() }).await;
+    let house = House::over(&SqliteOptions { pages_max: Some(200), ..SqliteOptions::default() }).await;
     let mut accepted = Vec::new();
     let refused = loop {
         let n = accepted.len();
@@ -110,7 +110,7 @@ async fn a_request_under_way_is_known_to_the_processor_until_it_is_answered() {
     }
     let in_flight = house.app.in_flight.clone();
     let clock = house.app.clock.clone();
-    let waiting = tokio::spawn(async move { in_flight.arrived(&*clock, Duration::from_secs(60)).await });
+    let waiting = tokio::spawn(async move { in_flight.wait_arrived(&*clock, Duration::from_secs(60)).await });
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }

@@ -1,32 +1,37 @@
 //! Phrases with words that are not known.
 
-use super::super::vocabulary::{Token, Word};
-use super::{Closing, Phrase, Place, Saying, one_of};
+use super::super::vocabulary::{PhraseToken, VocabularyWord};
+use super::{ClosingPhrase, Phrase, PhraseMeaning, PhrasePlace, one_of};
 use crate::market::Side;
 
 impl Phrase<'_> {
     /// A phrase with words that are not known, but with a piece that tells of an exit: `Exit Long - RSI overbought`.
-    pub(super) fn in_part(&self) -> Saying {
-        const LEVELS: &[Word] = &[Word::Target, Word::StopLoss, Word::Stop, Word::Loss];
+    pub(super) fn in_part(&self) -> PhraseMeaning {
+        const LEVELS: &[VocabularyWord] =
+            &[VocabularyWord::Target, VocabularyWord::StopLoss, VocabularyWord::Stop, VocabularyWord::Loss];
         let ended = self.ended_sides();
-        if self.has(&[Word::Enter]) && !ended.is_empty() {
-            return Saying::Unclear(None);
+        if self.has(&[VocabularyWord::Enter]) && !ended.is_empty() {
+            return PhraseMeaning::Unclear(None);
         }
-        if self.has(&[Word::Enter, Word::Entry, Word::Add]) {
-            return Saying::Unknown;
+        if self.has(&[VocabularyWord::Enter, VocabularyWord::Entry, VocabularyWord::Add]) {
+            return PhraseMeaning::Unknown;
         }
         if !ended.is_empty() {
             return match one_of(ended.into_iter()) {
-                Some(side) => Saying::Closing(Closing { side: Some(side), firm: true, ..Closing::default() }),
-                None => Saying::Unclear(None),
+                Some(side) => PhraseMeaning::ClosingPhrase(ClosingPhrase {
+                    side: Some(side),
+                    firm: true,
+                    ..ClosingPhrase::default()
+                }),
+                None => PhraseMeaning::Unclear(None),
             };
         }
-        let hit = self.pair(LEVELS, &[Word::Hit])
-            || self.pair(&[Word::Stopped], &[Word::Out])
+        let hit = self.pair(LEVELS, &[VocabularyWord::Hit])
+            || self.pair(&[VocabularyWord::Stopped], &[VocabularyWord::Out])
             || self.tokens.windows(3).any(|three| {
-                matches!(three, [Token::Word(level), Token::Number(_), Token::Word(Word::Hit)] if LEVELS.contains(level))
+                matches!(three, [PhraseToken::VocabularyWord(level), PhraseToken::PhraseNumber(_), PhraseToken::VocabularyWord(VocabularyWord::Hit)] if LEVELS.contains(level))
             });
-        if hit || self.is_called_an_exit() { Saying::Unclear(self.side()) } else { Saying::Unknown }
+        if hit || self.is_called_an_exit() { PhraseMeaning::Unclear(self.side()) } else { PhraseMeaning::Unknown }
     }
 
     /// The sides that end by `exit long` and `long exit` within other words. Behind a side `close` may be the price's:
@@ -34,9 +39,9 @@ impl Phrase<'_> {
     pub(super) fn ended_sides(&self) -> Vec<Side> {
         let word = |at: usize| self.tokens.get(at).and_then(|token| token.word());
         let ended = |at: usize| match (word(at)?, word(at + 1)?) {
-            (Word::Exit | Word::Close, side) => side.trade_side(),
-            (side, Word::Exit) => side.trade_side(),
-            (side, Word::Close) if at + 2 == self.tokens.len() => side.trade_side(),
+            (VocabularyWord::Exit | VocabularyWord::Close, side) => side.trade_side(),
+            (side, VocabularyWord::Exit) => side.trade_side(),
+            (side, VocabularyWord::Close) if at + 2 == self.tokens.len() => side.trade_side(),
             _ => None,
         };
         (0..self.tokens.len()).filter_map(ended).collect()
@@ -45,14 +50,16 @@ impl Phrase<'_> {
     /// An exit's name begins or ends with the word (`Exit MACD flip`, `Death Cross Exit`); but for the exit from
     /// something.
     pub(super) fn is_called_an_exit(&self) -> bool {
-        let exit = |token: Option<&Token>| matches!(token, Some(Token::Word(Word::Exit)));
+        let exit =
+            |token: Option<&PhraseToken>| matches!(token, Some(PhraseToken::VocabularyWord(VocabularyWord::Exit)));
         // Where an action is told, or its kind, a level's word says enough there.
-        let level = |token: Option<&Token>| {
-            self.place != Place::Remark && matches!(token, Some(Token::Word(Word::StopLoss | Word::Target)))
+        let level = |token: Option<&PhraseToken>| {
+            self.place != PhrasePlace::Remark
+                && matches!(token, Some(PhraseToken::VocabularyWord(VocabularyWord::StopLoss | VocabularyWord::Target)))
         };
         let (first, last) = (self.tokens.first(), self.tokens.last());
-        let from = matches!(self.tokens.get(1), Some(Token::Word(Word::Of)));
-        let short = self.tokens.len() <= 5 || self.place != Place::Remark;
+        let from = matches!(self.tokens.get(1), Some(PhraseToken::VocabularyWord(VocabularyWord::Of)));
+        let short = self.tokens.len() <= 5 || self.place != PhrasePlace::Remark;
         short && (exit(first) && !from || exit(last)) || level(first) || level(last)
     }
 }

@@ -2,69 +2,71 @@
 
 use rust_decimal::Decimal;
 
-use super::super::phrase::{Closing, Saying};
-use super::super::signs::{Heard, Signs};
+use super::super::phrase::{ClosingPhrase, PhraseMeaning};
+use super::super::signs::{IntentSigns, SpokenField};
 use super::super::{ExitSignal, Intent, PositionChange};
-use super::told::Direction;
+use super::word_summary::StatedDirection;
 use crate::market::Side;
 use crate::money::Price;
 
 /// What a label makes of an order that would open a trade; no intent where it contradicts it.
-pub(super) struct Label<'s> {
-    pub(super) heard: &'s Heard,
+pub(super) struct LabelVerdict<'s> {
+    pub(super) heard: &'s SpokenField,
     pub(super) intent: Option<Intent>,
 }
 
 /// Step 4.
-pub(super) fn by_labels(signs: &Signs, direction: Direction) -> Option<Label<'_>> {
+pub(super) fn by_labels(signs: &IntentSigns, direction: StatedDirection) -> Option<LabelVerdict<'_>> {
     let readings =
         signs.labels.iter().filter_map(|heard| by_label(heard, direction, signs.price).map(|told| (heard, told)));
-    let mut found: Option<Label<'_>> = None;
+    let mut found: Option<LabelVerdict<'_>> = None;
     for (heard, intent) in readings {
         // One that tells the reason is better than one that does not.
         let better = match (&found, intent) {
             (None, _) => true,
             // What closes goes before a turn.
-            (Some(Label { intent: Some(before), .. }), Some(intent)) if before.opens() != intent.opens() => {
+            (Some(LabelVerdict { intent: Some(before), .. }), Some(intent)) if before.opens() != intent.opens() => {
                 intent.opens().is_none()
             }
-            (Some(Label { intent: Some(before), .. }), Some(intent)) => {
+            (Some(LabelVerdict { intent: Some(before), .. }), Some(intent)) => {
                 before.reason().is_none() && intent.reason().is_some()
             }
-            (Some(Label { intent: None, .. }), Some(_)) | (Some(_), None) => false,
+            (Some(LabelVerdict { intent: None, .. }), Some(_)) | (Some(_), None) => false,
         };
         if better {
-            found = Some(Label { heard, intent });
+            found = Some(LabelVerdict { heard, intent });
         }
     }
     found
 }
 
 /// None where the label does not speak; `Some(None)` where it says that a trade ends which this order cannot end.
-fn by_label(heard: &Heard, direction: Direction, price: Option<Price>) -> Option<Option<Intent>> {
+fn by_label(heard: &SpokenField, direction: StatedDirection, price: Option<Price>) -> Option<Option<Intent>> {
     let order = match direction {
-        Direction::Order(order) => order,
-        Direction::Side(side) | Direction::Enter(side) => return by_label_beside_side(heard.saying, side, direction),
+        StatedDirection::Order(order) => order,
+        StatedDirection::Side(side) | StatedDirection::Enter(side) => {
+            return by_label_beside_side(heard.saying, side, direction);
+        }
     };
     match heard.saying {
-        Saying::Closing(closing) => closed(closing, order, price),
-        Saying::Turn { opens, .. } => Some(turned_to(opens, order)),
-        Saying::Unclear(_) => Some(None),
+        PhraseMeaning::ClosingPhrase(closing) => read_closed(closing, order, price),
+        PhraseMeaning::Turn { opens, .. } => Some(turned_to(opens, order)),
+        PhraseMeaning::Unclear(_) => Some(None),
         _ => None,
     }
 }
 
-fn closed(closing: Closing, order: Side, price: Option<Price>) -> Option<Option<Intent>> {
+fn read_closed(closing: ClosingPhrase, order: Side, price: Option<Price>) -> Option<Option<Intent>> {
     let held = order.opposite();
     if closing.side.is_some_and(|side| side != held) {
         // `buy` and `Long TP 2%`: a description. `buy` and `Exit Long`: neither.
         return closing.firm.then_some(None);
     }
     if let Some(level) = closing.priced.filter(|_| !closing.firm) {
-        match Priced::of(level, closing.reason, order, price) {
-            Priced::Reached => {}
-            Priced::Doubtful => return Some(None),
-            Priced::Planned => return None,
+        match PricedLabel::of(level, closing.reason, order, price) {
+            PricedLabel::Reached => {}
+            PricedLabel::Doubtful => return Some(None),
+            PricedLabel::Planned => return None,
         }
     }
     Some(Some(match (closing.change, closing.reason) {
@@ -87,7 +89,7 @@ fn turned_to(opens: Option<Side>, order: Side) -> Option<Intent> {
 }
 
 /// What a level with its price is, beside an order at another one: `TP @ 110`.
-enum Priced {
+enum PricedLabel {
     /// The order was filled there.
     Reached,
     /// It is where the trade is to end that the order opens.
@@ -95,7 +97,7 @@ enum Priced {
     Doubtful,
 }
 
-impl Priced {
+impl PricedLabel {
     /// A level on the wrong side for what the order would open has been reached, and so has one at its price. What lies
     /// far off on the right side is planned; but stops are filled far behind their level, too.
     fn of(level: Decimal, reason: Option<ExitSignal>, order: Side, price: Option<Price>) -> Self {
@@ -119,10 +121,10 @@ impl Priced {
 }
 
 /// `long` may be the order's direction or the trade's side: a label beside it counts only where both lead to one exit.
-fn by_label_beside_side(saying: Saying, side: Side, direction: Direction) -> Option<Option<Intent>> {
-    let named = matches!(direction, Direction::Side(_));
+fn by_label_beside_side(saying: PhraseMeaning, side: Side, direction: StatedDirection) -> Option<Option<Intent>> {
+    let named = matches!(direction, StatedDirection::Side(_));
     match saying {
-        Saying::Closing(closing) if closing.firm && named => Some(match (closing.reason, closing.side) {
+        PhraseMeaning::ClosingPhrase(closing) if closing.firm && named => Some(match (closing.reason, closing.side) {
             (Some(reason), named) => Some(Intent::Exit { reason, side: named, target: closing.target }),
             (None, Some(named)) => match closing.change {
                 Some(change) => Some(Intent::Partial { side: Some(named), reason: None, change }),
@@ -131,9 +133,9 @@ fn by_label_beside_side(saying: Saying, side: Side, direction: Direction) -> Opt
             (None, None) => None,
         }),
         // A word of opening beside it describes the levels of what it opens.
-        Saying::Closing(closing) if !named && !closing.firm && closing.side == Some(side) => None,
-        Saying::Closing(_) | Saying::Unclear(_) => Some(None),
-        Saying::Turn { opens, .. } => Some(turned_to(opens, side)),
+        PhraseMeaning::ClosingPhrase(closing) if !named && !closing.firm && closing.side == Some(side) => None,
+        PhraseMeaning::ClosingPhrase(_) | PhraseMeaning::Unclear(_) => Some(None),
+        PhraseMeaning::Turn { opens, .. } => Some(turned_to(opens, side)),
         _ => None,
     }
 }

@@ -1,26 +1,26 @@
 //! Abbreviations. Each is another thing's name, too: they count only where all of a phrase is known with them.
 
-use super::{Abbreviation, Word};
+use super::{LabelAbbreviation, VocabularyWord};
 
 /// Those of option orders. `BTC`, to buy to close, is none of them: it is a coin.
-pub(super) const ABBREVIATIONS: &[Abbreviation] = &[
-    ("bto", &[Word::Buy, Word::To, Word::Enter]),
-    ("sto", &[Word::Sell, Word::To, Word::Enter]),
-    ("stc", &[Word::Sell, Word::To, Word::Close]),
+pub(super) const ABBREVIATIONS: &[LabelAbbreviation] = &[
+    ("bto", &[VocabularyWord::Buy, VocabularyWord::To, VocabularyWord::Enter]),
+    ("sto", &[VocabularyWord::Sell, VocabularyWord::To, VocabularyWord::Enter]),
+    ("stc", &[VocabularyWord::Sell, VocabularyWord::To, VocabularyWord::Close]),
 ];
 
 /// Those that orders are called by.
-pub(super) const OF_REMARKS: &[Abbreviation] = &[
-    ("cl", &[Word::Close, Word::Long]),
-    ("lc", &[Word::Close, Word::Long]),
-    ("cs", &[Word::Close, Word::Short]),
-    ("sc", &[Word::Close, Word::Short]),
-    ("lsl", &[Word::Long, Word::StopLoss]),
-    ("sll", &[Word::Long, Word::StopLoss]),
-    ("ssl", &[Word::Short, Word::StopLoss]),
-    ("sls", &[Word::Short, Word::StopLoss]),
-    ("ltp", &[Word::Long, Word::Target]),
-    ("tpl", &[Word::Long, Word::Target]),
+pub(super) const OF_REMARKS: &[LabelAbbreviation] = &[
+    ("cl", &[VocabularyWord::Close, VocabularyWord::Long]),
+    ("lc", &[VocabularyWord::Close, VocabularyWord::Long]),
+    ("cs", &[VocabularyWord::Close, VocabularyWord::Short]),
+    ("sc", &[VocabularyWord::Close, VocabularyWord::Short]),
+    ("lsl", &[VocabularyWord::Long, VocabularyWord::StopLoss]),
+    ("sll", &[VocabularyWord::Long, VocabularyWord::StopLoss]),
+    ("ssl", &[VocabularyWord::Short, VocabularyWord::StopLoss]),
+    ("sls", &[VocabularyWord::Short, VocabularyWord::StopLoss]),
+    ("ltp", &[VocabularyWord::Long, VocabularyWord::Target]),
+    ("tpl", &[VocabularyWord::Long, VocabularyWord::Target]),
     // A stop, or the take profit of a short trade: the order tells which trade ends, and nothing tells why.
-    ("stp", &[Word::Trail]),
+    ("stp", &[VocabularyWord::Trail]),
 ];

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use alertcast_core::admin::{
-    Admin, AdminProfile, AdminStatus, AlertPermissions, PasswordHash, Permission, Permissions, Security,
+    Admin, AdminProfile, AdminStatus, AlertPermissions, LoginSecurity, PasswordHash, Permission, Permissions,
     SubscriptionPermissions, SystemPermissions, UserPermissions,
 };
 use alertcast_core::conformance::fixtures;
 use alertcast_core::conformance::scene::insert;
-use alertcast_core::store::validator::{Weight, fields};
+use alertcast_core::store::validator::{FieldWeight, fields};
 use alertcast_core::store::{Collection, document};
 use alertcast_core::token::{ApiToken, TOKEN_BYTES, TokenDigest, token_text};
 use bson::oid::ObjectId;
@@ -36,7 +36,7 @@ fn sound(n: u32) -> Admin {
             system: SystemPermissions { settings: false, logs: false },
         },
         status: AdminStatus::Active,
-        security: Security::default(),
+        security: LoginSecurity::default(),
         created_at: START,
         updated_at: START,
     }
@@ -100,7 +100,7 @@ fn said(spoilt: &Document) -> BTreeSet<String> {
 
 /// Whether the place is one that must be right for anybody to be let in.
 fn decides(place: &SpoiltPlace) -> bool {
-    fields(Collection::AdminUsers).iter().any(|field| field.path == place.path && field.weight == Weight::Decides)
+    fields(Collection::AdminUsers).iter().any(|field| field.path == place.path && field.weight == FieldWeight::Decides)
 }
 
 fn is_odd(place: &SpoiltPlace) -> bool {
@@ -211,7 +211,8 @@ async fn long_each_type_in_each_field_of_an_administrator() {
 #[tokio::test]
 async fn a_token_that_ended_with_a_password_stays_ended_whatever_stands_in_the_moment_of_its_change() {
     let mut app = App::start(small_world()).await;
-    let changed = Security { password_changed_at: Some(START + Duration::from_secs(1)), ..Security::default() };
+    let changed =
+        LoginSecurity { password_changed_at: Some(START + Duration::from_secs(1)), ..LoginSecurity::default() };
     let of = |n| Admin { security: changed.clone(), ..sound(n) };
     let values = alertcast_core::reading::every_bson_type();
     let last = u32::try_from(values.len()).unwrap();

@@ -37,7 +37,7 @@ fn says_the_same(place: &SpoiltPlace, spoilt: &Document) -> bool {
     let moments = ["webhook", "webhook.receivedAt", "alertData.timestamp"];
     let lists_config = place.path != "processing.alertConfigId" && place.path != "processing";
     let begins = !["alertcast.cursor", "alertcast.intent"].contains(&place.path);
-    read.is_ok_and(|read| read.undecided().is_none()) && !moments.contains(&place.path) && lists_config && begins
+    read.is_ok_and(|read| read.list_undecided().is_none()) && !moments.contains(&place.path) && lists_config && begins
 }
 
 async fn walk(step: usize) {

@@ -1,10 +1,10 @@
 //! Configurations: an entry and an exit after something else came to stand in one.
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::conformance::fixtures;
-use alertcast_core::reading::{Flaw, pack, read_leniently};
-use alertcast_core::store::validator::{Weight, fields};
+use alertcast_core::reading::{FieldFlaw, pack, read_leniently};
+use alertcast_core::store::validator::{FieldWeight, fields};
 use alertcast_core::store::{Collection, document, read};
 use bson::Document;
 
@@ -39,7 +39,7 @@ fn fate(place: &SpoiltPlace) -> Fate {
     let spoilt = place.put_into(&sound(1));
     let read = read_leniently::<AlertConfiguration>(Collection::AlertConfigurations, &pack(&spoilt).unwrap());
     let Ok(read) = read else { return Fate::Unknown };
-    let decides = |flaw: &Flaw| flaw.weight == Weight::Decides;
+    let decides = |flaw: &FieldFlaw| flaw.weight == FieldWeight::Decides;
     let before = fixtures::config(1);
     match read.value {
         _ if read.flaws.iter().any(decides) => Fate::HeldBack,
@@ -59,7 +59,7 @@ fn fate(place: &SpoiltPlace) -> Fate {
 fn holds_back(place: &SpoiltPlace) -> bool {
     let declared = fields(Collection::AlertConfigurations).iter().find(|field| field.path == place.path);
     let is_other = matches!(place.value, bson::Bson::MinKey | bson::Bson::Timestamp(_) | bson::Bson::Symbol(_));
-    declared.is_some_and(|field| field.weight == Weight::Decides) && is_other
+    declared.is_some_and(|field| field.weight == FieldWeight::Decides) && is_other
 }
 
 /// The codes of a refusal.

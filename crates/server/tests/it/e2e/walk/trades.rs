@@ -103,7 +103,7 @@ async fn walk(step: usize) {
         assert_eq!(story(&app, neighbour), ["exit", "entry", "exit"], "the neighbour {neighbour}");
     }
     assert!(counts.iter().all(|count| count * 40 > places.len()), "{counts:?}");
-    let known = app.store.unreadables().known();
+    let known = app.store.unreadables().list_known();
     for (user, place, _) in spoilt.iter().filter(|(user, _, fate)| *fate == Fate::Told && put.contains(user)) {
         let id = fixtures::trade_id(99, *user).0.to_hex();
         assert!(known.iter().any(|one| one.id_text() == id), "the operators hear of {place:?}");

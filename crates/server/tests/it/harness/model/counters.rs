@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use alertcast_core::alert::document::{Alert, AlertStatus, TradeAction};
-use alertcast_core::config::AlertConfiguration;
+use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind};
 use alertcast_core::id::UserId;
 use alertcast_core::market::ExitReason;

@@ -1,0 +1,231 @@
+//! What operators do by hand. The acts are `operator`'s; here they are called and answered.
+
+use alertcast_core::alert::intent::OperatorReading;
+use alertcast_core::alert::rule_violation::RuleViolation as AlertProblem;
+use alertcast_core::decision::Decision;
+use alertcast_core::id::{AlertId, DeliveryId, TradeId, UserId};
+use alertcast_core::matching::remarks::OperatorRemark;
+use alertcast_core::store::Collection;
+use axum::http::StatusCode;
+use bson::Bson;
+use serde_json::{Map, Value, json};
+
+use super::change::{TRIES, refuse_change};
+use super::error::{ApiError, ApiResult, conflict, not_found, unprocessable, wrong};
+use super::idempotency::RequestKey;
+use super::recipients;
+use super::record;
+use super::reply::ApiReply;
+use super::resources::{self, ApiResource};
+use super::shape::DocumentExtent;
+use super::{ApiRequest, reading};
+use crate::app::App;
+use crate::document_input::{self, FieldCode};
+use crate::http::problem::FieldError;
+use crate::operator::{self, ActError, Actor, OperatorAction, RehearsedRequest};
+
+/// Closes a trade at a price.
+pub(super) async fn close_trade(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let trade = TradeId(asked.id()?);
+    let (price, reason) = document_input::read_closing(reading::json(&asked.body)?).map_err(refuse_change)?;
+    // What the body says, the subscriber hears too; what the header says is for the log alone.
+    let note = reason.clone();
+    once(app, asked, Collection::Trades, reason, async |act| {
+        operator::close_trade(app, &act, trade, price, note.as_deref()).await.map(drop)
+    })
+    .await
+}
+
+/// Sends a message again.
+pub(super) async fn resend(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let delivery = DeliveryId(asked.id()?);
+    once(app, asked, Collection::Deliveries, None, async |act| operator::resend(app, &act, delivery).await.map(drop))
+        .await
+}
+
+/// Writes again to a chat that refused us.
+pub(super) async fn unblock(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let user = UserId(asked.id()?);
+    once(app, asked, Collection::Users, None, async |act| operator::unblock(app, &act, user).await).await
+}
+
+/// Has a refused alert processed after all.
+pub(super) async fn process(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let alert = AlertId(asked.id()?);
+    let reading = reading_of(app, asked, Collection::Alerts).await?;
+    once(app, asked, Collection::Alerts, None, async |act| {
+        operator::accept_refused(app, &act, alert, reading).await.map(drop)
+    })
+    .await
+}
+
+/// Has a request processed that was kept as a rejected webhook: it becomes an alert with its id.
+pub(super) async fn process_rejected(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let rejected = asked.id()?;
+    let reading = reading_of(app, asked, Collection::RejectedWebhooks).await?;
+    once(app, asked, Collection::Alerts, None, async |act| {
+        operator::accept_rejected(app, &act, rejected, reading).await.map(drop)
+    })
+    .await
+}
+
+/// As what the operator says that the alert is meant, where they do.
+async fn reading_of(app: &App, asked: &ApiRequest, of: Collection) -> ApiResult<Option<OperatorReading>> {
+    if asked.body.trim_ascii().is_empty() {
+        return Ok(None);
+    }
+    let sent = reading::json(&asked.body)?;
+    let id = asked.id()?;
+    let mut is_there = reading::load_kept(app, of, id).await?.is_some();
+    if !is_there && of == Collection::RejectedWebhooks {
+        is_there = reading::load_kept(app, Collection::Alerts, id).await?.is_some();
+    }
+    if !is_there {
+        return Err(not_found(resource(of)?.called));
+    }
+    document_input::read_meaning(sent).map_err(refuse_change)
+}
+
+/// Erases a person.
+pub(super) async fn erase_user(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let user = UserId(asked.id()?);
+    let resource = resource(Collection::Users)?;
+    for _ in 0..TRIES {
+        let mut seen = Vec::new();
+        if asked.conditions.are_there() {
+            let kept = reading::document(app, resource, user.0).await?;
+            seen.push(("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap_or(Bson::Null)));
+            asked.conditions.hold(&resource.show_document(&kept, DocumentExtent::Whole))?;
+        }
+        match operator::erase_user(app, &act(asked, None), user, seen).await {
+            Ok(_) => return Ok(ApiReply::nothing()),
+            Err(ActError::Changed) => {}
+            Err(error) => return Err(fault(error, resource.called)),
+        }
+    }
+    Err(fault(ActError::Busy, resource.called))
+}
+
+/// Does an act once for each `Idempotency-Key`, and answers the document that it was done to.
+async fn once(
+    app: &App,
+    asked: &ApiRequest,
+    collection: Collection,
+    reason: Option<String>,
+    done: impl AsyncFnOnce(OperatorAction) -> operator::ActionResult<()>,
+) -> ApiResult<ApiReply> {
+    let (id, resource) = (asked.id()?, resource(collection)?);
+    let key = RequestKey::of(asked)?;
+    let mut act = act(asked, reason);
+    if let Some(key) = &key {
+        if let Some(before) = key.find_answer(app).await? {
+            return Ok(before);
+        }
+        act.also.push(key.keep_shown(app, resource, id).await?);
+    }
+    if asked.conditions.are_there() {
+        asked
+            .conditions
+            .hold(&resource.show_document(&reading::document(app, resource, id).await?, DocumentExtent::Whole))?;
+    }
+    if let Err(error) = done(act).await {
+        // Whoever came first with this key may have done it.
+        let before = match &key {
+            Some(key) => key.find_answer(app).await?,
+            None => None,
+        };
+        return before.ok_or_else(|| fault(error, resource.called));
+    }
+    let shown = resource.show_document(&reading::document(app, resource, id).await?, DocumentExtent::Whole);
+    Ok(ApiReply::document(StatusCode::OK, &shown))
+}
+
+fn resource(collection: Collection) -> ApiResult<&'static ApiResource> {
+    resources::of(collection).ok_or_else(|| not_found("document"))
+}
+
+fn act(asked: &ApiRequest, reason: Option<String>) -> OperatorAction {
+    let caller = &asked.caller;
+    OperatorAction {
+        who: Actor {
+            admin_id: caller.admin.id,
+            username: caller.admin.username.clone(),
+            ip: Some(caller.address.to_string()),
+        },
+        reason: reason.or_else(|| record::reason(asked)),
+        also: Vec::new(),
+    }
+}
+
+fn fault(error: ActError, called: &str) -> ApiError {
+    let what = error.to_string();
+    match error {
+        ActError::NotFound => not_found(called),
+        ActError::NoSide(_) => unprocessable(vec![wrong("side", FieldCode::Missing, what)]).into(),
+        ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", FieldCode::Unreadable, what)]).into(),
+        ActError::Understood => conflict("Understood before", what),
+        ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
+        ActError::NotBlocked => conflict("Not blocked", what),
+        ActError::NothingToFollow(_) => conflict("Nothing to follow", what),
+        ActError::Duplicate { .. } => conflict("Accepted before", what),
+        ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),
+        ActError::StillBroken(problems) => unprocessable(errors(problems)).into(),
+        ActError::Store(error) => error.into(),
+    }
+}
+
+fn errors(problems: Vec<AlertProblem>) -> Vec<FieldError> {
+    problems.into_iter().map(FieldError::from).collect()
+}
+
+/// Works out what an alert would come to.
+pub(super) async fn rehearse(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let rehearsed = operator::rehearse(app, &asked.body, &asked.query).await?;
+    Ok(ApiReply::ok(match rehearsed {
+        RehearsedRequest::Unreadable(unreadable) => {
+            let error = wrong("body", FieldCode::Unreadable, unreadable.to_string());
+            json!({"outcome": "unreadable", "errors": [error]})
+        }
+        RehearsedRequest::Refused { config, problems } => {
+            let mut body = json!({"outcome": "refused", "errors": errors(problems)});
+            if let Some(config) = config {
+                body["alertConfigId"] = config.to_string().into();
+            }
+            body
+        }
+        RehearsedRequest::Duplicate { of } => {
+            json!({"outcome": "duplicate", "errors": [], "duplicateOf": of.to_string()})
+        }
+        RehearsedRequest::Accepted { config, testing, left_out, outcome, remarks, texts } => {
+            let count = |name: &str, n: usize| (name.to_owned(), Value::from(n));
+            let verdicts: Map<String, Value> = outcome.verdicts.iter().map(|(v, n)| count(v.as_str(), *n)).collect();
+            let messages: Map<String, Value> = outcome.messages.iter().map(|(c, n)| count(c.as_str(), *n)).collect();
+            let texts: Vec<Value> = texts.iter().map(text).collect();
+            let subscribers: Vec<Value> = outcome.subscribers.iter().map(decision).collect();
+            json!({
+                "outcome": "accepted", "errors": [], "alertConfigId": config.to_string(), "testing": testing,
+                "leftOut": errors(left_out), "verdicts": verdicts, "subscribers": subscribers,
+                "opened": outcome.opened, "ended": outcome.ended, "messages": messages, "texts": texts,
+                "operators": remarks.into_iter().map(remark).collect::<Vec<_>>(),
+            })
+        }
+    }))
+}
+
+fn text(sample: &operator::SampleMessage) -> Value {
+    let mut text = json!({
+        "channel": sample.channel.as_str(), "kind": sample.kind.as_str(), "html": sample.html, "plain": sample.plain,
+    });
+    if let Some(user) = sample.user {
+        text["userId"] = user.to_string().into();
+    }
+    text
+}
+
+fn remark(remark: OperatorRemark) -> Value {
+    json!({"kind": remark.kind.as_str(), "title": remark.title, "lines": remark.lines})
+}
+
+fn decision(decision: &Decision) -> Value {
+    recipients::show_decision(decision)
+}
