@@ -5,8 +5,8 @@
 //! It never changes whether alerts are taken in: that is what the status code of `/readyz` is about (`readiness`).
 //!
 //! ```ignore
-//! app.degraded.set(Condition::UnreadableDocuments, "users", "3 documents of users cannot be read: 65…, 66…, 67…");
-//! app.degraded.clear(Condition::UnreadableDocuments, "users");
+//! app.degraded.set(TroubleKind::UnreadableDocuments, "users", "3 documents of users cannot be read: 65…, 66…, 67…");
+//! app.degraded.clear(TroubleKind::UnreadableDocuments, "users");
 //! ```
 
 use std::collections::BTreeMap;

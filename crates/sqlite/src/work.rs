@@ -14,7 +14,6 @@ use alertcast_core::store::{
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
 use async_trait::async_trait;
-use bson::Bson;
 use bson::oid::ObjectId;
 use rusqlite::Row;
 use serde::Serialize;

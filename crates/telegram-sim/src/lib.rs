@@ -6,11 +6,11 @@
 //! ```no_run
 //! # async fn example() -> Result<(), telegram_sim::SimError> {
 //! use std::time::Duration;
-//! use telegram_sim::{Fault, FaultAction, SimConfig};
+//! use telegram_sim::{FaultAction, InjectedFault, SimConfig};
 //!
 //! let server = telegram_sim::start(SimConfig::default().bot("123456:ABC"), "127.0.0.1:0").await?;
 //! let sim = server.sim();
-//! sim.inject_fault(Fault::new(FaultAction::DropAfter).chat(7).times(1));
+//! sim.inject_fault(InjectedFault::new(FaultAction::DropAfter).chat(7).times(1));
 //! // … the program under test sends to `server.url()` …
 //! sim.wait_for(1, Duration::from_secs(5)).await?;
 //! println!("{}", sim.chat_text(7));
