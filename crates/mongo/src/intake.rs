@@ -144,5 +144,5 @@ fn price_point(alert: &Document) -> Option<PricePoint> {
 
 /// The states of an alert that is still to be worked on.
 pub(crate) fn pending_states() -> Bson {
-    Bson::from(vec![AlertStatus::Received, AlertStatus::AlertProcessing])
+    Bson::from(vec![AlertStatus::Received, AlertStatus::Processing])
 }

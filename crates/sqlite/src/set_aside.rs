@@ -112,7 +112,7 @@ enum AlertProgress {
 fn standing_of(alert: &[u8]) -> SqliteResult<AlertProgress> {
     let status = raw::lookup(alert, "processing.status")?.and_then(RawValue::as_str).and_then(AlertStatus::from_exact);
     Ok(match status {
-        Some(AlertStatus::Received | AlertStatus::AlertProcessing) => AlertProgress::Waits,
+        Some(AlertStatus::Received | AlertStatus::Processing) => AlertProgress::Waits,
         Some(AlertStatus::Processed | AlertStatus::Failed) => AlertProgress::Done,
         // One that was not accepted here is somebody else's.
         None if raw::counter(alert, "alertcast.seq")? <= 0 => AlertProgress::Done,

@@ -328,7 +328,7 @@ fn with_id<T: Serialize>(value: &T) -> SqliteResult<DocumentBytes> {
 
 pub(crate) fn is_pending(alert: &[u8]) -> SqliteResult<bool> {
     let status = raw::lookup(alert, "processing.status")?.and_then(RawValue::as_str).and_then(AlertStatus::from_exact);
-    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::AlertProcessing)))
+    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::Processing)))
 }
 
 pub(crate) fn push_errors(edit: &mut RawEdit, alert: &[u8], errors: &[AlertError]) -> SqliteResult<()> {

@@ -23,7 +23,7 @@ words! {
 words! {
     /// Where an alert stands (seed 2.7 `processing.status`). `processed` means that its trades and deliveries are
     /// committed.
-    AlertStatus { Received = "received", AlertProcessing = "processing", Processed = "processed", Failed = "failed" }
+    AlertStatus { Received = "received", Processing = "processing", Processed = "processed", Failed = "failed" }
 }
 
 words! {

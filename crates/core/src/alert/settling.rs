@@ -184,7 +184,7 @@ mod tests {
             (1, None, Some(A::Processed), None),
             (1, Some(at(1)), Some(A::Processed), Some(SettlingOutcome::Before)),
             (0, None, Some(A::Processed), Some(SettlingOutcome::Before)),
-            (1, None, Some(A::AlertProcessing), Some(SettlingOutcome::NotYet)),
+            (1, None, Some(A::Processing), Some(SettlingOutcome::NotYet)),
             (1, None, Some(A::Failed), Some(SettlingOutcome::NotYet)),
             (1, None, None, Some(SettlingOutcome::NotYet)),
         ] {

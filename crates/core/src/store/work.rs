@@ -174,7 +174,7 @@ impl ChunkCommit {
         edits.set_some("alertcast.cursor", self.cursor);
         edits.set("updatedAt", self.now);
         let Some(finish) = &self.finish else {
-            edits.set("processing.status", AlertStatus::AlertProcessing);
+            edits.set("processing.status", AlertStatus::Processing);
             return edits;
         };
         edits.set("processing.status", AlertStatus::Processed);

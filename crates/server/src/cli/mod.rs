@@ -53,20 +53,20 @@ enum Command {
     /// Takes alerts in and sends them to the subscribers, until it is stopped
     Serve,
     /// Shows the whole system at work, with nothing else installed: a stand-in for Telegram, and sample alerts
-    DemoCommand(DemoCommand),
+    Demo(DemoCommand),
     /// Makes the store: collections and indexes. Repeatable
-    SetupCommand(SetupCommand),
+    Setup(SetupCommand),
     /// Makes the administrator and two plans. Repeatable
     Seed,
     /// Looks at configuration, ports, store, bots, mail and clock, and says what to do
-    DoctorCommand(DoctorCommand),
+    Doctor(DoctorCommand),
     /// Runs recorded alerts through today's plans and preferences, without sending or writing anything
     Replay(replay::ReplayCommand),
     /// Brings plans, configurations, users, subscriptions and preferences from a JSON or TOML file
-    ImportCommand(ImportCommand),
+    Import(ImportCommand),
     /// Works on administrators' accounts; also while the server runs
     #[command(subcommand)]
-    AdminCommand(AdminCommand),
+    Admin(AdminCommand),
     /// Prints the description of the API (OpenAPI 3.1)
     Openapi,
 }
@@ -74,7 +74,7 @@ enum Command {
 #[derive(Debug, Subcommand)]
 enum AdminCommand {
     /// Makes a token for the API, and prints it alone on a line
-    TokenCommand(TokenCommand),
+    Token(TokenCommand),
 }
 
 #[derive(Debug, Args)]
@@ -216,25 +216,25 @@ pub fn main() -> ExitCode {
 async fn run(CommandLine { command, flags }: CommandLine) -> anyhow::Result<()> {
     match command {
         // These read no configuration: it may be what is to be mended.
-        Command::SetupCommand(SetupCommand { print_config: true, .. }) => {
+        Command::Setup(SetupCommand { print_config: true, .. }) => {
             setup::print_config();
             Ok(())
         }
-        Command::SetupCommand(SetupCommand { write_config: true, .. }) => setup::write_config(flags.config.as_deref()),
+        Command::Setup(SetupCommand { write_config: true, .. }) => setup::write_config(flags.config.as_deref()),
         // It has settings of its own: nothing of it may reach the provider's bot or store.
-        Command::DemoCommand(demo) => serve::demo(demo.once, flags.listen.as_deref()).await,
-        Command::SetupCommand(_) => setup::run(&load(flags)?).await,
+        Command::Demo(demo) => serve::demo(demo.once, flags.listen.as_deref()).await,
+        Command::Setup(_) => setup::run(&load(flags)?).await,
         Command::Serve => serve::run(load(flags)?).await,
         // What is wrong with the configuration is part of what it tells.
-        Command::DoctorCommand(DoctorCommand { json }) => doctor::run(&flags.sources()?, json).await,
+        Command::Doctor(DoctorCommand { json }) => doctor::run(&flags.sources()?, json).await,
         Command::Replay(replay) => replay::run(&load(flags)?.settings, replay).await,
         Command::Seed => run_seed(&load(flags)?).await,
         Command::Openapi => {
             terminal::line(format_args!("{:#}", http::api::description()));
             Ok(())
         }
-        Command::AdminCommand(AdminCommand::TokenCommand(token)) => admin::token(&load(flags)?, token.into()).await,
-        Command::ImportCommand(import) => run_import(&load(flags)?, &import).await,
+        Command::Admin(AdminCommand::Token(token)) => admin::token(&load(flags)?, token.into()).await,
+        Command::Import(import) => run_import(&load(flags)?, &import).await,
     }
 }
 

@@ -13,7 +13,7 @@ use alertcast_core::time::Time;
 /// Takes the alert that comes next out of `pending`.
 pub(super) fn take_next(pending: &mut Vec<Alert>) -> Option<Alert> {
     // What was begun before a crash is finished first.
-    if let Some(begun) = pending.iter().position(|alert| alert.processing.status == AlertStatus::AlertProcessing) {
+    if let Some(begun) = pending.iter().position(|alert| alert.processing.status == AlertStatus::Processing) {
         return Some(pending.remove(begun));
     }
     let first = FirstWaiting::of(pending)?;

@@ -326,7 +326,7 @@ impl AlertRun<'_> {
         let Some(document) = found.into_iter().next() else { return Ok(true) };
         // One that cannot be read any more is set aside by others.
         let Ok(alert) = alertcast_core::store::read::<Alert>(Collection::Alerts, document) else { return Ok(true) };
-        let open = matches!(alert.processing.status, AlertStatus::Received | AlertStatus::AlertProcessing);
+        let open = matches!(alert.processing.status, AlertStatus::Received | AlertStatus::Processing);
         Ok(!open || alert.alertcast.cursor != cursor)
     }
 

@@ -24,7 +24,7 @@ pub(in crate::alert) enum PhraseMeaning {
     /// An opening word: `enter_long`, `open`, `entry`.
     Enter(Option<Side>),
     /// A trade ends, or a part of it.
-    ClosingPhrase(ClosingPhrase),
+    Closing(ClosingPhrase),
     /// `reverse`, `close short open long`: the side that is opened, where it is told.
     Turn { opens: Option<Side> },
     /// Only words that say nothing: `market`, `limit`, `signal`.
@@ -82,7 +82,7 @@ pub(in crate::alert) fn understand(text: &str, place: PhrasePlace) -> PhraseMean
         return closes_entry(entry);
     }
     if names::normal(text) == "reduceonly" {
-        return PhraseMeaning::ClosingPhrase(ClosingPhrase { firm: true, ..ClosingPhrase::default() });
+        return PhraseMeaning::Closing(ClosingPhrase { firm: true, ..ClosingPhrase::default() });
     }
     if let Some(tokens) = read_abbreviated(text, place == PhrasePlace::Remark).filter(|_| place != PhrasePlace::Kind) {
         let phrase = Phrase { tokens: &tokens, place };
@@ -107,7 +107,7 @@ pub(in crate::alert) fn understand(text: &str, place: PhrasePlace) -> PhraseMean
         return phrase.whole();
     }
     // `Exit A` is the exit of A; alone, a letter may stand for anything.
-    let closes = matches!(tokens[..], [PhraseToken::VocabularyWord(VocabularyWord::Close), PhraseToken::Initial, ..]);
+    let closes = matches!(tokens[..], [PhraseToken::Word(VocabularyWord::Close), PhraseToken::Initial, ..]);
     if closes || phrase.has(&[VocabularyWord::Exit, VocabularyWord::Cover]) || phrase.names_a_level_by_letter() {
         let named: Vec<PhraseToken> = tokens.iter().copied().filter(|token| *token != PhraseToken::Initial).collect();
         return Phrase { tokens: &named, place }.whole();
@@ -118,7 +118,7 @@ pub(in crate::alert) fn understand(text: &str, place: PhrasePlace) -> PhraseMean
 /// Abbreviations are other names too (`CL` is crude oil): beside an order that cannot bring it about, they say nothing.
 fn unlike_words(saying: PhraseMeaning) -> PhraseMeaning {
     match saying {
-        PhraseMeaning::ClosingPhrase(closing) => PhraseMeaning::ClosingPhrase(ClosingPhrase { firm: false, ..closing }),
+        PhraseMeaning::Closing(closing) => PhraseMeaning::Closing(ClosingPhrase { firm: false, ..closing }),
         other => other,
     }
 }
@@ -137,7 +137,7 @@ fn closes_entry(id: &str) -> PhraseMeaning {
     let known = !tokens.iter().any(|token| matches!(token, PhraseToken::Other | PhraseToken::Initial));
     let phrase = Phrase { tokens: &tokens, place: PhrasePlace::Remark };
     let side = phrase.side().or_else(|| phrase.order()).filter(|_| known);
-    PhraseMeaning::ClosingPhrase(ClosingPhrase { side, firm: true, ..ClosingPhrase::default() })
+    PhraseMeaning::Closing(ClosingPhrase { side, firm: true, ..ClosingPhrase::default() })
 }
 
 struct Phrase<'t> {
@@ -248,8 +248,8 @@ impl Phrase<'_> {
             VocabularyWord::Filler,
         ];
         self.tokens.iter().all(|token| match token {
-            PhraseToken::VocabularyWord(word) => OF_TURNS.contains(word),
-            PhraseToken::PhraseNumber(number) => !number.percent,
+            PhraseToken::Word(word) => OF_TURNS.contains(word),
+            PhraseToken::Number(number) => !number.percent,
             PhraseToken::Letter(_) | PhraseToken::Initial | PhraseToken::Other => false,
         })
     }
@@ -288,7 +288,7 @@ impl Phrase<'_> {
 
     fn numbers(&self) -> impl Iterator<Item = PhraseNumber> + '_ {
         self.tokens.iter().filter_map(|token| match token {
-            PhraseToken::PhraseNumber(number) => Some(*number),
+            PhraseToken::Number(number) => Some(*number),
             _ => None,
         })
     }
@@ -354,7 +354,7 @@ impl Phrase<'_> {
             (Some(order), Some(side)) if order == side => PhraseMeaning::Enter(Some(side)),
             // To sell what is long, and to buy what is short.
             (Some(_), Some(side)) if !enters => {
-                PhraseMeaning::ClosingPhrase(ClosingPhrase { side: Some(side), firm: true, ..ClosingPhrase::default() })
+                PhraseMeaning::Closing(ClosingPhrase { side: Some(side), firm: true, ..ClosingPhrase::default() })
             }
             (Some(_), Some(_)) => PhraseMeaning::Unknown,
             (None, None) if sides > 0 => PhraseMeaning::Unknown,

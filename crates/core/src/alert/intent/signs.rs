@@ -155,7 +155,7 @@ pub(in crate::alert) fn is_mere_word(normal: &str, value: &Value) -> bool {
     is_told_under(canonical(normal))
         && !matches!(
             read_saying(value, PhrasePlace::Remark),
-            PhraseMeaning::ClosingPhrase(_) | PhraseMeaning::Turn { .. } | PhraseMeaning::Unclear(_)
+            PhraseMeaning::Closing(_) | PhraseMeaning::Turn { .. } | PhraseMeaning::Unclear(_)
         )
 }
 

@@ -131,10 +131,10 @@ pub(super) struct PhraseNumber {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PhraseToken {
-    VocabularyWord(VocabularyWord),
+    Word(VocabularyWord),
     /// A single letter that stands for a word in an order's id: `L`, `S`, `X`.
     Letter(VocabularyWord),
-    PhraseNumber(PhraseNumber),
+    Number(PhraseNumber),
     /// A single letter that may be a trade's name.
     Initial,
     /// A word that is not known.
@@ -144,8 +144,8 @@ pub(super) enum PhraseToken {
 impl PhraseToken {
     pub(super) const fn word(self) -> Option<VocabularyWord> {
         match self {
-            Self::VocabularyWord(word) | Self::Letter(word) => Some(word),
-            Self::PhraseNumber(_) | Self::Initial | Self::Other => None,
+            Self::Word(word) | Self::Letter(word) => Some(word),
+            Self::Number(_) | Self::Initial | Self::Other => None,
         }
     }
 }
@@ -180,14 +180,13 @@ fn tokens_of(text: &str, abbreviations: &[LabelAbbreviation]) -> Vec<PhraseToken
     let mut tokens = Vec::new();
     for piece in join_pieces(pieces(text)) {
         match piece {
-            PhrasePiece::PhraseNumber { text, percent, glued } => {
-                tokens.push(PhraseToken::PhraseNumber(number(&text, percent, glued)))
+            PhrasePiece::Number { text, percent, glued } => {
+                tokens.push(PhraseToken::Number(number(&text, percent, glued)))
             }
             // `1st`, `2nd`.
-            PhrasePiece::Letters(end)
-                if is_ordinal(&end) && matches!(tokens.last(), Some(PhraseToken::PhraseNumber(_))) => {}
+            PhrasePiece::Letters(end) if is_ordinal(&end) && matches!(tokens.last(), Some(PhraseToken::Number(_))) => {}
             PhrasePiece::Letters(letters) => match abbreviations.iter().find(|(short, _)| *short == letters) {
-                Some((_, words)) => tokens.extend(words.iter().map(|word| PhraseToken::VocabularyWord(*word))),
+                Some((_, words)) => tokens.extend(words.iter().map(|word| PhraseToken::Word(*word))),
                 None => tokens.extend(read(&letters)),
             },
         }
@@ -206,7 +205,7 @@ type LabelAbbreviation = (&'static str, &'static [VocabularyWord]);
 enum PhrasePiece {
     /// In lower case.
     Letters(String),
-    PhraseNumber {
+    Number {
         text: String,
         percent: bool,
         glued: bool,
@@ -235,7 +234,7 @@ fn pieces(text: &str) -> Vec<PhrasePiece> {
             }
             let sign = (index..chars.len()).find(|i| !at(*i).is_whitespace());
             let percent = fraction || sign.is_some_and(|i| at(i) == '%');
-            pieces.push(PhrasePiece::PhraseNumber { text, percent, glued });
+            pieces.push(PhrasePiece::Number { text, percent, glued });
         } else if at(index).is_alphabetic() {
             index += 1;
             while at(index).is_alphabetic() && !(at(index).is_uppercase() && at(index - 1).is_lowercase()) {
@@ -286,7 +285,7 @@ fn read(letters: &str) -> Vec<PhraseToken> {
     }
     if let Some((_, value)) = ORDINALS.iter().find(|(word, _)| *word == letters) {
         let (whole, value) = (Some(*value), Some((*value).into()));
-        return vec![PhraseToken::PhraseNumber(PhraseNumber {
+        return vec![PhraseToken::Number(PhraseNumber {
             whole,
             value,
             below_hundred: true,
@@ -295,7 +294,7 @@ fn read(letters: &str) -> Vec<PhraseToken> {
         })];
     }
     match split(letters, 0) {
-        Some(words) => words.into_iter().map(PhraseToken::VocabularyWord).collect(),
+        Some(words) => words.into_iter().map(PhraseToken::Word).collect(),
         None => vec![PhraseToken::Other],
     }
 }
@@ -340,11 +339,10 @@ fn spell_out(mut tokens: Vec<PhraseToken>) -> Vec<PhraseToken> {
     for index in 0..tokens.len() {
         let next = tokens.get(index + 1).copied();
         if tokens[index] == PhraseToken::Letter(VocabularyWord::Target) {
-            let number = matches!(next, Some(PhraseToken::PhraseNumber(number)) if number.glued);
-            tokens[index] =
-                if number { PhraseToken::VocabularyWord(VocabularyWord::Target) } else { PhraseToken::Other };
+            let number = matches!(next, Some(PhraseToken::Number(number)) if number.glued);
+            tokens[index] = if number { PhraseToken::Word(VocabularyWord::Target) } else { PhraseToken::Other };
         }
-        if let (PhraseToken::PhraseNumber(number), Some(PhraseToken::VocabularyWord(VocabularyWord::Percent))) =
+        if let (PhraseToken::Number(number), Some(PhraseToken::Word(VocabularyWord::Percent))) =
             (&mut tokens[index], next)
         {
             number.percent = true;
@@ -359,8 +357,7 @@ mod tests {
 
     #[test]
     fn words_are_found_whatever_joins_them() {
-        let long =
-            [PhraseToken::VocabularyWord(VocabularyWord::Close), PhraseToken::VocabularyWord(VocabularyWord::Long)];
+        let long = [PhraseToken::Word(VocabularyWord::Close), PhraseToken::Word(VocabularyWord::Long)];
         for text in [
             "close long",
             "CLOSE_LONG",
@@ -377,7 +374,7 @@ mod tests {
             assert_eq!(tokens(text), long, "{text}");
         }
         for text in ["sl", "S/L", "s.l.", "S L", "ＳＬ", "止损", "損切り"] {
-            assert_eq!(tokens(text), [PhraseToken::VocabularyWord(VocabularyWord::StopLoss)], "{text}");
+            assert_eq!(tokens(text), [PhraseToken::Word(VocabularyWord::StopLoss)], "{text}");
         }
         for text in ["slow", "http", "clothes", "exitus", "enclose", "topic", "tpx", "Выше", "breakout"] {
             assert_eq!(tokens(text), [PhraseToken::Other], "{text}");
@@ -389,7 +386,7 @@ mod tests {
     fn numbers_tell_whether_they_are_percentages_and_where_they_stand() {
         let number = |text: &str| {
             tokens(text).into_iter().find_map(|token| match token {
-                PhraseToken::PhraseNumber(number) => Some(number),
+                PhraseToken::Number(number) => Some(number),
                 _ => None,
             })
         };

@@ -57,7 +57,7 @@ enum NameWord {
     Price,
     Percent,
     Distance,
-    LevelUnit,
+    Unit,
     /// A level's number in words.
     Number(u32),
     Side(Side),
@@ -159,12 +159,12 @@ const WORDS_BEHIND: &[(&str, NameWord)] = &[
     ("usd", NameWord::Distance),
     ("inr", NameWord::Distance),
     ("eur", NameWord::Distance),
-    ("type", NameWord::LevelUnit),
-    ("mode", NameWord::LevelUnit),
-    ("method", NameWord::LevelUnit),
-    ("units", NameWord::LevelUnit),
-    ("unit", NameWord::LevelUnit),
-    ("kind", NameWord::LevelUnit),
+    ("type", NameWord::Unit),
+    ("mode", NameWord::Unit),
+    ("method", NameWord::Unit),
+    ("units", NameWord::Unit),
+    ("unit", NameWord::Unit),
+    ("kind", NameWord::Unit),
 ];
 
 impl LevelName {
@@ -190,7 +190,7 @@ impl LevelName {
         let (kind, number) = (words.kind?, words.number);
         let is_name = words.rest.is_empty() && (number.is_some() || words.stem != NEEDS_A_NUMBER);
         is_name.then_some(())?;
-        let says = if words.says.contains(&NameWord::LevelUnit) {
+        let says = if words.says.contains(&NameWord::Unit) {
             LevelNameSense::UnitOfIt
         } else if words.says.contains(&NameWord::Distance) {
             LevelNameSense::Level(LevelUnit::Distance)

@@ -32,14 +32,14 @@ impl Phrase<'_> {
         };
         let told = self.reason();
         let firm = self.has(&[VocabularyWord::Exit, VocabularyWord::Cover]) || self.closes() || !self.runs_out();
-        PhraseMeaning::ClosingPhrase(ClosingPhrase { side, firm, ..told })
+        PhraseMeaning::Closing(ClosingPhrase { side, firm, ..told })
     }
 
     /// `TP1 hit`, `Long SL`, `trailing stop`: a level, and what is told of it.
     pub(super) fn level(&self) -> PhraseMeaning {
         let told = self.reason();
         let firm = self.has(&[VocabularyWord::Hit, VocabularyWord::Stopped]);
-        let closing = PhraseMeaning::ClosingPhrase(ClosingPhrase { side: self.named_side(), firm, ..told });
+        let closing = PhraseMeaning::Closing(ClosingPhrase { side: self.named_side(), firm, ..told });
         if firm {
             return closing;
         }
@@ -56,9 +56,7 @@ impl Phrase<'_> {
         match (self.place, self.side()) {
             (PhrasePlace::Action, _) => PhraseMeaning::Unknown,
             // `Long TP 2% / SL 1%`: with the order beside it it is known what it is.
-            (_, Some(side)) => {
-                PhraseMeaning::ClosingPhrase(ClosingPhrase { side: Some(side), ..ClosingPhrase::default() })
-            }
+            (_, Some(side)) => PhraseMeaning::Closing(ClosingPhrase { side: Some(side), ..ClosingPhrase::default() }),
             (_, None) => PhraseMeaning::Nothing,
         }
     }
@@ -107,7 +105,7 @@ impl Phrase<'_> {
             return PhraseMeaning::Unknown;
         };
         let reason = (breakeven && self.takes_profit()).then_some(ExitSignal::TpHit);
-        PhraseMeaning::ClosingPhrase(ClosingPhrase {
+        PhraseMeaning::Closing(ClosingPhrase {
             side: self.named_side(),
             change: Some(change),
             reason,
@@ -149,20 +147,17 @@ impl Phrase<'_> {
                 && self.has(&[VocabularyWord::Panic, VocabularyWord::All, VocabularyWord::Out, VocabularyWord::Half]);
         let bought_back = self.pair(&[VocabularyWord::Bought, VocabularyWord::Buy], &[VocabularyWord::Back]);
         if bought_back && only(OF_PURCHASES) {
-            return Some(PhraseMeaning::ClosingPhrase(ClosingPhrase {
-                side: Some(Side::Sell),
-                ..ClosingPhrase::default()
-            }));
+            return Some(PhraseMeaning::Closing(ClosingPhrase { side: Some(Side::Sell), ..ClosingPhrase::default() }));
         }
         (sold && only(OF_SALES) && self.place == PhrasePlace::Remark).then(|| {
             let in_part = self.has(&[VocabularyWord::Half]) || self.percents();
             let change = in_part.then_some(PositionChange::Reduced);
-            PhraseMeaning::ClosingPhrase(ClosingPhrase { side: Some(Side::Buy), change, ..ClosingPhrase::default() })
+            PhraseMeaning::Closing(ClosingPhrase { side: Some(Side::Buy), change, ..ClosingPhrase::default() })
         })
     }
 
     pub(super) fn has_no_letters(&self) -> bool {
-        self.tokens.iter().all(|token| matches!(token, PhraseToken::VocabularyWord(_) | PhraseToken::PhraseNumber(_)))
+        self.tokens.iter().all(|token| matches!(token, PhraseToken::Word(_) | PhraseToken::Number(_)))
     }
 
     /// Whether only a part of the position is closed.
@@ -187,7 +182,7 @@ impl Phrase<'_> {
     pub(super) fn percent_closed(&self) -> bool {
         let Some(exit) = self.find(&[VocabularyWord::Exit, VocabularyWord::Close]) else { return false };
         let before = exit.checked_sub(1).and_then(|before| self.tokens.get(before));
-        if matches!(before, Some(PhraseToken::PhraseNumber(number)) if number.percent && number.below_hundred) {
+        if matches!(before, Some(PhraseToken::Number(number)) if number.percent && number.below_hundred) {
             return true;
         }
         let mut before_level = self.tokens[exit..].iter().take_while(|token| {
@@ -195,8 +190,7 @@ impl Phrase<'_> {
                 .word()
                 .is_some_and(|w| matches!(w, VocabularyWord::Target | VocabularyWord::StopLoss | VocabularyWord::Stop))
         });
-        before_level
-            .any(|token| matches!(token, PhraseToken::PhraseNumber(number) if number.percent && number.below_hundred))
+        before_level.any(|token| matches!(token, PhraseToken::Number(number) if number.percent && number.below_hundred))
     }
 
     pub(super) fn read_reduced(&self) -> PhraseMeaning {
@@ -206,7 +200,7 @@ impl Phrase<'_> {
             (true, true) | (false, false) => None,
         };
         let change = Some(PositionChange::Reduced);
-        PhraseMeaning::ClosingPhrase(ClosingPhrase {
+        PhraseMeaning::Closing(ClosingPhrase {
             side: self.named_side(),
             reason,
             change,
@@ -220,7 +214,7 @@ impl Phrase<'_> {
         let ended = self.exits() || self.has(&[VocabularyWord::Hit, VocabularyWord::Stopped]);
         let reason = (!ended && self.takes_profit()).then_some(ExitSignal::TpHit);
         let change = (!ended).then_some(PositionChange::Breakeven);
-        PhraseMeaning::ClosingPhrase(ClosingPhrase {
+        PhraseMeaning::Closing(ClosingPhrase {
             side: self.named_side(),
             reason,
             change,

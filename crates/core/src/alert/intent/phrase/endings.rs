@@ -50,9 +50,8 @@ impl Phrase<'_> {
 
     /// Whether a level has a letter for its trade behind it: `TP A`.
     pub(super) fn names_a_level_by_letter(&self) -> bool {
-        let is_level = |token: &PhraseToken| {
-            matches!(token, PhraseToken::VocabularyWord(VocabularyWord::Target | VocabularyWord::StopLoss))
-        };
+        let is_level =
+            |token: &PhraseToken| matches!(token, PhraseToken::Word(VocabularyWord::Target | VocabularyWord::StopLoss));
         let letter = |at: usize| self.tokens[at] == PhraseToken::Initial;
         (0..self.tokens.len()).filter(|at| letter(*at)).all(|at| at > 0 && is_level(&self.tokens[at - 1]))
     }

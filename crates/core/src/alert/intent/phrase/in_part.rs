@@ -18,18 +18,16 @@ impl Phrase<'_> {
         }
         if !ended.is_empty() {
             return match one_of(ended.into_iter()) {
-                Some(side) => PhraseMeaning::ClosingPhrase(ClosingPhrase {
-                    side: Some(side),
-                    firm: true,
-                    ..ClosingPhrase::default()
-                }),
+                Some(side) => {
+                    PhraseMeaning::Closing(ClosingPhrase { side: Some(side), firm: true, ..ClosingPhrase::default() })
+                }
                 None => PhraseMeaning::Unclear(None),
             };
         }
         let hit = self.pair(LEVELS, &[VocabularyWord::Hit])
             || self.pair(&[VocabularyWord::Stopped], &[VocabularyWord::Out])
             || self.tokens.windows(3).any(|three| {
-                matches!(three, [PhraseToken::VocabularyWord(level), PhraseToken::PhraseNumber(_), PhraseToken::VocabularyWord(VocabularyWord::Hit)] if LEVELS.contains(level))
+                matches!(three, [PhraseToken::Word(level), PhraseToken::Number(_), PhraseToken::Word(VocabularyWord::Hit)] if LEVELS.contains(level))
             });
         if hit || self.is_called_an_exit() { PhraseMeaning::Unclear(self.side()) } else { PhraseMeaning::Unknown }
     }
@@ -50,15 +48,14 @@ impl Phrase<'_> {
     /// An exit's name begins or ends with the word (`Exit MACD flip`, `Death Cross Exit`); but for the exit from
     /// something.
     pub(super) fn is_called_an_exit(&self) -> bool {
-        let exit =
-            |token: Option<&PhraseToken>| matches!(token, Some(PhraseToken::VocabularyWord(VocabularyWord::Exit)));
+        let exit = |token: Option<&PhraseToken>| matches!(token, Some(PhraseToken::Word(VocabularyWord::Exit)));
         // Where an action is told, or its kind, a level's word says enough there.
         let level = |token: Option<&PhraseToken>| {
             self.place != PhrasePlace::Remark
-                && matches!(token, Some(PhraseToken::VocabularyWord(VocabularyWord::StopLoss | VocabularyWord::Target)))
+                && matches!(token, Some(PhraseToken::Word(VocabularyWord::StopLoss | VocabularyWord::Target)))
         };
         let (first, last) = (self.tokens.first(), self.tokens.last());
-        let from = matches!(self.tokens.get(1), Some(PhraseToken::VocabularyWord(VocabularyWord::Of)));
+        let from = matches!(self.tokens.get(1), Some(PhraseToken::Word(VocabularyWord::Of)));
         let short = self.tokens.len() <= 5 || self.place != PhrasePlace::Remark;
         short && (exit(first) && !from || exit(last)) || level(first) || level(last)
     }

@@ -49,7 +49,7 @@ fn by_label(heard: &SpokenField, direction: StatedDirection, price: Option<Price
         }
     };
     match heard.saying {
-        PhraseMeaning::ClosingPhrase(closing) => read_closed(closing, order, price),
+        PhraseMeaning::Closing(closing) => read_closed(closing, order, price),
         PhraseMeaning::Turn { opens, .. } => Some(turned_to(opens, order)),
         PhraseMeaning::Unclear(_) => Some(None),
         _ => None,
@@ -124,7 +124,7 @@ impl PricedLabel {
 fn by_label_beside_side(saying: PhraseMeaning, side: Side, direction: StatedDirection) -> Option<Option<Intent>> {
     let named = matches!(direction, StatedDirection::Side(_));
     match saying {
-        PhraseMeaning::ClosingPhrase(closing) if closing.firm && named => Some(match (closing.reason, closing.side) {
+        PhraseMeaning::Closing(closing) if closing.firm && named => Some(match (closing.reason, closing.side) {
             (Some(reason), named) => Some(Intent::Exit { reason, side: named, target: closing.target }),
             (None, Some(named)) => match closing.change {
                 Some(change) => Some(Intent::Partial { side: Some(named), reason: None, change }),
@@ -133,8 +133,8 @@ fn by_label_beside_side(saying: PhraseMeaning, side: Side, direction: StatedDire
             (None, None) => None,
         }),
         // A word of opening beside it describes the levels of what it opens.
-        PhraseMeaning::ClosingPhrase(closing) if !named && !closing.firm && closing.side == Some(side) => None,
-        PhraseMeaning::ClosingPhrase(_) | PhraseMeaning::Unclear(_) => Some(None),
+        PhraseMeaning::Closing(closing) if !named && !closing.firm && closing.side == Some(side) => None,
+        PhraseMeaning::Closing(_) | PhraseMeaning::Unclear(_) => Some(None),
         PhraseMeaning::Turn { opens, .. } => Some(turned_to(opens, side)),
         _ => None,
     }

@@ -57,7 +57,7 @@ impl<'s> WordSummary<'s> {
         for heard in &signs.words {
             let weak = heard.role == FieldRole::Reason;
             match heard.saying {
-                PhraseMeaning::ClosingPhrase(closing) => endings.push((heard, closing)),
+                PhraseMeaning::Closing(closing) => endings.push((heard, closing)),
                 PhraseMeaning::Turn { opens, .. } => _ = told.turn.get_or_insert((heard, opens)),
                 PhraseMeaning::Unclear(_) => _ = told.vague.get_or_insert(heard),
                 // A reason of any words opens nothing, and keeps nothing from being opened.
