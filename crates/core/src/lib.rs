@@ -7,12 +7,12 @@ pub mod admin;
 pub mod alert;
 pub mod alert_configuration;
 pub mod audit;
-#[cfg(feature = "conformance")]
-pub mod conformance;
 pub mod decision;
 pub mod delivery;
 pub mod erasure;
 pub mod figures;
+#[cfg(any(test, feature = "fixtures"))]
+pub mod fixtures;
 pub mod id;
 pub mod limiter;
 pub mod market;

@@ -10,7 +10,7 @@
 
 mod decoding;
 mod mending;
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "fixtures"))]
 mod samples;
 mod unreadable;
 
@@ -26,7 +26,7 @@ pub(crate) use decoding::{DATE, NUMBER, OBJECT};
 pub use decoding::{DecodeFailure, decode};
 use mending::mend_document;
 pub use mending::{PartialDocument, read_partially};
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "fixtures"))]
 pub use samples::{every_bson_type, put_at};
 pub use unreadable::{ReadableDocuments, UnreadableDocument, UnreadableLog};
 

@@ -3,14 +3,15 @@
 //! are sent, and held against the indexes by the server's rules: values that are asked for by equality first, then the
 //! order, then a range; a partial index only where the statement says that its document is in it.
 
+use alertcast_core::fixtures::{dead, retry, sent_outcome};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use alertcast_core::conformance::StoreHarness;
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{BOTH, TestScene, dead, finish_commit, opening_commit, retry, sent_outcome};
+use alertcast_conformance::StoreHarness;
+use alertcast_conformance::scene::{BOTH, TestScene, finish_commit, opening_commit};
 use alertcast_core::delivery::{Channel, DeliveryState};
+use alertcast_core::fixtures::*;
 use alertcast_core::store::collection::{IndexDeclaration, SortDirection};
 use alertcast_core::store::listing::{ListQuery, PageMark, find_listing};
 use alertcast_core::store::{AttemptOutcome, AttemptRecord, Collection, DocumentStore as _, Store, UserSpan};

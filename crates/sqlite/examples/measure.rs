@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a tool that measures")]
 
+use alertcast_core::fixtures::sent_outcome;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write as _};
 use std::path::Path;
@@ -14,8 +15,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, finish_commit, opening_commit, people, sent_outcome};
+use alertcast_conformance::scene::{TELEGRAM, finish_commit, opening_commit, people};
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertIntake, AttemptRecord, ChunkCommit, DeliveryOutbox, DocumentStore, LeaseStore, ProcessorStore, QuotaChange,
 };

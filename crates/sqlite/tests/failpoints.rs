@@ -3,14 +3,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+use alertcast_core::fixtures::dead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use alertcast_core::conformance::actions::{accept as accept_refused, close, record, resend};
-use alertcast_core::conformance::dump::every;
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, dead, finish_commit, opening_commit, people};
+use alertcast_conformance::actions::{accept as accept_refused, close, record, resend};
+use alertcast_conformance::dump::every;
+use alertcast_conformance::scene::{TELEGRAM, finish_commit, opening_commit, people};
 use alertcast_core::delivery::Channel::Telegram;
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertAcceptance, AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, EraseUser, LeaseFence,
     LeaseStore, OperatorActions, ProcessorStore, StoreError,

@@ -175,7 +175,7 @@ impl UserReceipt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::fixtures::at;
+    use crate::fixtures::at;
 
     #[test]
     fn only_a_processed_alert_of_ours_is_settled_and_once() {

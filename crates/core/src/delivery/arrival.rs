@@ -38,8 +38,8 @@ pub fn reached_nobody<'d>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::fixtures;
     use crate::delivery::Channel::{Email, Telegram};
+    use crate::fixtures;
 
     fn entry(state: DeliveryState, possible_repeat: bool) -> Delivery {
         Delivery { state, possible_repeat, ..fixtures::entry(Telegram, 1, 1, 1) }

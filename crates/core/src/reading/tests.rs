@@ -6,7 +6,7 @@ use super::*;
 use crate::alert::document::{Alert, AlertStatus};
 use crate::alert_configuration::AlertConfiguration;
 use crate::audit::AuditEntry;
-use crate::conformance::fixtures::TAG_NAMES;
+use crate::fixtures::TAG_NAMES;
 use crate::money::{Amount, Count};
 use crate::plan::Plan;
 use crate::preference::{AlertPreference, PreferenceStatistics};

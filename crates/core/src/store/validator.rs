@@ -98,7 +98,7 @@ pub const fn fields(collection: Collection) -> &'static [FieldDeclaration] {
 }
 
 /// The paths of a collection's fields and of the objects around them; an object weighs as the weightiest within.
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "fixtures"))]
 pub fn levels_and_fields(collection: Collection) -> Vec<(&'static str, FieldWeight)> {
     let mut places: Vec<(&'static str, FieldWeight)> = Vec::new();
     for field in fields(collection) {

@@ -1,15 +1,14 @@
 //! What goes wrong between us and the server, or between two of us: nothing is lost, and nothing done twice.
 
+use alertcast_core::fixtures::sent_outcome;
 use std::time::Duration;
 
+use alertcast_conformance::StoreHarness;
+use alertcast_conformance::dump::{one, raw};
+use alertcast_conformance::scene::{BOTH, TELEGRAM, TestScene, closing_commit, finish_commit, insert, opening_commit};
 use alertcast_core::alert::document::Alert;
-use alertcast_core::conformance::StoreHarness;
-use alertcast_core::conformance::dump::{one, raw};
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{
-    BOTH, TELEGRAM, TestScene, closing_commit, finish_commit, insert, opening_commit, sent_outcome,
-};
 use alertcast_core::delivery::{Channel, DeliveryState};
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertAcceptance, AttemptOutcome, AttemptRecord, Collection, ConfigIncrement, DocumentStore, StoreError,
 };

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::StoreHarness as _;
-use alertcast_core::conformance::fixtures::{alert, at, own_key};
+use alertcast_conformance::StoreHarness as _;
+use alertcast_core::fixtures::{alert, at, own_key};
 use alertcast_core::store::{AlertAcceptance, AlertIntake as _, Collection, DocumentStore as _};
 use alertcast_mongo::{MongoOptions, MongoStore};
 use bson::oid::ObjectId;

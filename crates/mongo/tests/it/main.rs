@@ -12,5 +12,5 @@ mod support;
 mod watching;
 
 mod conformance {
-    alertcast_core::conformance_tests!(crate::support::MongoHarness::new());
+    alertcast_conformance::conformance_tests!(crate::support::MongoHarness::new());
 }

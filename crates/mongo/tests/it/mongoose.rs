@@ -1,17 +1,16 @@
 //! A Mongoose application on the same database, by the seed's schemas: it reads what Alertcast writes and changes it,
 //! and Alertcast works with what it makes. The application is `tests/mongoose/app.js`; `./test` installs what it needs.
 
+use alertcast_core::fixtures::sent_outcome;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use alertcast_conformance::StoreHarness;
+use alertcast_conformance::dump::{every, one, raw};
+use alertcast_conformance::scene::{BOTH, TELEGRAM, TestScene, accept, empty_chunk, finish_commit, insert};
 use alertcast_core::alert::document::Alert;
-use alertcast_core::conformance::StoreHarness;
-use alertcast_core::conformance::dump::{every, one, raw};
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{
-    BOTH, TELEGRAM, TestScene, accept, empty_chunk, finish_commit, insert, sent_outcome,
-};
 use alertcast_core::delivery::{Channel, Delivery};
+use alertcast_core::fixtures::*;
 use alertcast_core::id::{ConfigId, IdSource, UserId};
 use alertcast_core::matching::audience::{Audience, AudienceEntity};
 use alertcast_core::matching::chunk::{UserChunk, list_entering, plan_chunk, span};
@@ -224,11 +223,8 @@ async fn what_the_application_makes_is_set_up_over_read_and_worked_with() {
     let wanted = raw(&*store, Collection::UserAlertPreferences, Bson::ObjectId(id("preference"))).await;
     assert_eq!(number(at_path(&wanted, "statistics.tradesOpened")), 1.0);
 
-    let suspended = alertcast_core::conformance::scene::set(
-        Collection::Users,
-        Bson::from(user),
-        bson::doc! { "status": "suspended" },
-    );
+    let suspended =
+        alertcast_conformance::scene::set(Collection::Users, Bson::from(user), bson::doc! { "status": "suspended" });
     store.write(vec![suspended, insert(Collection::Users, &self::user(9))]).await.unwrap();
     all_fit(&harness, &[(Collection::Trades, 1), (Collection::Alerts, 1), (Collection::Users, 2)]);
 }

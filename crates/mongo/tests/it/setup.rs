@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::insert;
-use alertcast_core::conformance::{StoreHarness, dump};
+use alertcast_conformance::scene::insert;
+use alertcast_conformance::{StoreHarness, dump};
+use alertcast_core::fixtures::*;
 use alertcast_core::store::collection::{IndexSource, SortDirection};
 use alertcast_core::store::{AlertIntake as _, Collection, DocumentStore, StoreError, document};
 use bson::{Bson, Document, doc};

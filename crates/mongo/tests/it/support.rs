@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use alertcast_core::conformance::StoreHarness;
+use alertcast_conformance::StoreHarness;
 use alertcast_core::store::{DocumentStore, Store};
 use alertcast_mongo::{MongoOptions, MongoStore};
 use async_trait::async_trait;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::StoreHarness as _;
-use alertcast_core::conformance::fixtures;
-use alertcast_core::conformance::scene::{insert, people};
+use alertcast_conformance::StoreHarness as _;
+use alertcast_conformance::scene::{insert, people};
+use alertcast_core::fixtures;
 use alertcast_core::store::{Collection, StoreError, StoreEvent, StoreEvents};
 use bson::{Document, doc};
 use mongodb::Client;

@@ -155,8 +155,8 @@ pub(super) const HOLD_MAX: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
-    use alertcast_core::conformance::fixtures::{self, at};
     use alertcast_core::delivery::Channel;
+    use alertcast_core::fixtures::{self, at};
     use alertcast_core::money::Count;
 
     use super::*;

@@ -104,7 +104,7 @@ fn merge_prices(mut prices: Vec<PricePoint>, more: &[PricePoint]) -> Vec<PricePo
 
 #[cfg(test)]
 mod tests {
-    use alertcast_core::conformance::fixtures::{alert, alert_id, at, config_id, key, price};
+    use alertcast_core::fixtures::{alert, alert_id, at, config_id, key, price};
 
     use super::*;
 

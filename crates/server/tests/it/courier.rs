@@ -14,9 +14,9 @@ mod trouble;
 
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::{self, at};
-use alertcast_core::conformance::scene::set;
+use alertcast_conformance::scene::set;
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageFacts, MessageKind};
+use alertcast_core::fixtures::{self, at};
 use alertcast_core::money::Count;
 use bson::{Bson, doc};
 use telegram_sim::{FaultAction, InjectedFault};

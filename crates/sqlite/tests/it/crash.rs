@@ -1,12 +1,13 @@
 //! A process that is killed while it writes leaves a whole database with everything that it was told is written.
 
+use alertcast_core::fixtures::sent_outcome;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{TELEGRAM, finish_commit, opening_commit, people, sent_outcome};
+use alertcast_conformance::scene::{TELEGRAM, finish_commit, opening_commit, people};
 use alertcast_core::delivery::{Channel, DeliveryState};
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, LeaseFence, LeaseStore, ProcessorStore,
     QuotaChange, StoreError,

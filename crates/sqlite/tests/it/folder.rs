@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::people;
+use alertcast_conformance::scene::people;
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{AlertIntake, Collection, DocumentStore};
 use alertcast_sqlite::{OpenError, Spool, SpoolOptions, SqliteOptions, SqliteStore};
 use rusqlite::Connection;
@@ -192,7 +192,7 @@ async fn numbers_go_on_after_opening_again() {
         let store = open(dir.path());
         store.accept_alert(alert(n, 1), vec![], at(0)).await.unwrap();
         assert_eq!(store.receipt_mark(config_id(1)).await, Ok(i64::from(n)));
-        store.write(vec![alertcast_core::conformance::scene::insert(Collection::Users, &user(n))]).await.unwrap();
+        store.write(vec![alertcast_conformance::scene::insert(Collection::Users, &user(n))]).await.unwrap();
         assert_eq!(store.last_change().await, Ok(i64::from(n)));
     }
 }

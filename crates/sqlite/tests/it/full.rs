@@ -1,6 +1,6 @@
 //! A full disk: nothing half written, a clear answer, and work goes on by itself once there is room.
 
-use alertcast_core::conformance::fixtures::*;
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertAcceptance, AlertIntake, Collection, DeliveryOutbox, DocumentStore, RejectedWebhook, StoreError,
 };

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
-use alertcast_core::conformance::StoreHarness;
+use alertcast_conformance::StoreHarness;
 use alertcast_core::store::Store;
 use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use async_trait::async_trait;

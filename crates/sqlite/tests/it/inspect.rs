@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use alertcast_core::conformance::scene::people;
+use alertcast_conformance::scene::people;
 use alertcast_core::store::{Collection, DocumentStore};
 use alertcast_sqlite::{FileSoundness, OpenError, ReadOnly, inspect, is_in_use};
 use tempfile::TempDir;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::*;
-use alertcast_core::conformance::scene::{insert, people};
+use alertcast_conformance::scene::{insert, people};
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{AlertAcceptance, AlertIntake, Collection, DocumentStore, StoreError};
 use alertcast_sqlite::SqliteStore;
 use tempfile::TempDir;

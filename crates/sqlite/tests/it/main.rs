@@ -13,5 +13,5 @@ mod spool;
 mod conformance {
     use crate::harness;
 
-    alertcast_core::conformance_tests!(harness::Folder::new());
+    alertcast_conformance::conformance_tests!(harness::Folder::new());
 }

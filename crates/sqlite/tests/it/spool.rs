@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::*;
+use alertcast_core::fixtures::*;
 use alertcast_core::store::{AlertAcceptance, RejectedWebhook, StoreError};
 use alertcast_sqlite::{OpenError, SPOOL, Spool, SpoolContent, SpoolEntry, SpoolOptions};
 use tempfile::TempDir;

@@ -1,14 +1,14 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::conformance::fixtures::{
-    alert_id, at, chat, closed_trade, delivery_id, entry, exit, preference_id, result, result_id, subscription_id,
-    trade, trade_id, user_id,
-};
-use crate::conformance::scene::{blocked_outcome, dead, doubted_outcome, expired_outcome, retry, sent_outcome};
 use crate::delivery::Channel::{self, Email, Telegram};
 use crate::delivery::{AlsoEnded, DeliveryState as S, NEVER_ENTERED, OVER};
 use crate::erasure;
+use crate::fixtures::{
+    alert_id, at, chat, closed_trade, delivery_id, entry, exit, preference_id, result, result_id, subscription_id,
+    trade, trade_id, user_id,
+};
+use crate::fixtures::{blocked_outcome, dead, doubted_outcome, expired_outcome, retry, sent_outcome};
 use crate::store::{
     AttemptOutcome, AttemptRecord, FieldEdits, ResendOutcome, ResendRequest, StoreError, TakenEntry, document,
 };

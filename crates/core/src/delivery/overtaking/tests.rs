@@ -1,8 +1,8 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::conformance::fixtures::{self, at, delivery_id, trade_id};
 use crate::delivery::Channel::Telegram;
+use crate::fixtures::{self, at, delivery_id, trade_id};
 use crate::money::Count;
 use crate::trade::document::{EntryDelivery, TradeStatus};
 

@@ -2,8 +2,8 @@
 
 use alertcast_core::alert::intent::{ExitSignal, Intent, PositionChange};
 use alertcast_core::alert_configuration::AlertConfiguration;
-use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::{AlsoEnded, Channel, EndedTrade, ExitInference, MessageKind, TargetTrade};
+use alertcast_core::fixtures;
 use alertcast_core::market::{ExitReason, Side, Signal};
 use alertcast_core::money::{Amount, Price};
 use bson::doc;

@@ -163,7 +163,7 @@ async fn a_refused_alert_is_processed_once_what_it_broke_is_mended() {
     let still = desk.ask("POST", &process, &Value::Null, Some("a")).await.assert(422).problems();
     assert!(still.iter().any(|problem| problem.ends_with("unknown_configuration")), "{still:?}");
     desk.app.allow.audience_changed = true;
-    let config = format!("/alert-configurations/{}", alertcast_core::conformance::fixtures::config_id(1));
+    let config = format!("/alert-configurations/{}", alertcast_core::fixtures::config_id(1));
     desk.ask("PATCH", &config, &json!({"strategy": "Cross"}), None).await.assert(200);
     desk.app.advance(Duration::from_secs(3 * 60 * 60));
     let accepted = desk.ask("POST", &process, &Value::Null, Some("b")).await.assert(200).body;

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::conformance::fixtures;
+use alertcast_core::fixtures;
 use alertcast_core::id::AlertId;
 use alertcast_core::market::Signal;
 use alertcast_core::store::{Collection, DocumentWrite, document};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::fixtures;
 
 use super::flaky::Failure;
 use super::post::{Post, Setup, entry};

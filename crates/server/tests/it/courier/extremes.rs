@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use alertcast::channel::RetryAfter;
-use alertcast_core::conformance::fixtures::{self, at};
 use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::fixtures::{self, at};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;

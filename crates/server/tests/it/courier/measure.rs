@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use alertcast::clock::SystemClock;
-use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::Delivery;
+use alertcast_core::fixtures;
 use alertcast_core::time::Time;
 use telegram_sim::{SimConfig, SimLimits};
 use tokio::task::JoinSet;

@@ -1,7 +1,7 @@
 //! Who goes first.
 
-use alertcast_core::conformance::fixtures;
 use alertcast_core::delivery::{Delivery, MessageKind, priority};
+use alertcast_core::fixtures;
 
 use super::MINUTE;
 use super::post::{Post, Setup, entry, exit};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::{self, at, result_id};
 use alertcast_core::delivery::{Delivery, DeliveryState, LATE, NOTHING_TO_EDIT};
+use alertcast_core::fixtures::{self, at, result_id};
 use alertcast_core::store::Collection;
 use bson::doc;
 use telegram_sim::{FaultAction, FreezeScope, InjectedFault};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::{self, at};
 use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::fixtures::{self, at};
 use alertcast_core::store::Collection;
 use telegram_sim::{FaultAction, FreezeScope, InjectedFault, SimConfig};
 

@@ -1,6 +1,6 @@
 //! The program dies within an operation of the embedded store, once, and goes on as if nothing had happened.
 
-use alertcast_core::conformance::fixtures;
+use alertcast_core::fixtures;
 use alertcast_core::money::Count;
 use alertcast_core::time::Time;
 use bson::doc;

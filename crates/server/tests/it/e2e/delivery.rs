@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::user_id;
-use alertcast_core::conformance::scene::set;
+use alertcast_conformance::scene::set;
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::DeliveryState;
+use alertcast_core::fixtures::user_id;
 use alertcast_core::store::Collection;
 use alertcast_core::trade::document::TradeStatus::Closed;
 use bson::doc;

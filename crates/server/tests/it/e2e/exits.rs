@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use alertcast::operator::{RehearsedRequest, rehearse};
+use alertcast_conformance::scene::set;
 use alertcast_core::alert_configuration::ConfigStatus;
-use alertcast_core::conformance::fixtures::{config_id, plan_id, subscription_id, user_id};
-use alertcast_core::conformance::scene::set;
 use alertcast_core::decision::Verdict;
+use alertcast_core::fixtures::{config_id, plan_id, subscription_id, user_id};
 use alertcast_core::market::ExitReason;
 use alertcast_core::store::Collection;
 use alertcast_core::trade::document::TradeStatus::{Closed, Open};

@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use alertcast::operator::{Actor, OperatorAction, close_trade};
-use alertcast_core::conformance::fixtures::{admin_id, config_id, price, user_id};
-use alertcast_core::conformance::random::RandomSequence;
+use alertcast_conformance::random::RandomSequence;
+use alertcast_core::fixtures::{admin_id, config_id, price, user_id};
 use alertcast_core::id::TradeId;
 use alertcast_core::trade::document::TradeStatus;
 use serde_json::{Value, json};

@@ -14,8 +14,8 @@ mod unreadable;
 mod walk;
 mod way;
 
-use alertcast_core::conformance::fixtures;
 use alertcast_core::decision::Verdict;
+use alertcast_core::fixtures;
 use alertcast_core::id::AlertId;
 use alertcast_core::trade::document::{Trade, TradeStatus};
 use serde_json::{Value, json};

@@ -1,9 +1,9 @@
 //! Groups: those that became supergroups and have another id, and those with topics.
 
 use alertcast::moved_chats::MovedChats;
-use alertcast_core::conformance::fixtures::user_id;
-use alertcast_core::conformance::scene::set;
+use alertcast_conformance::scene::set;
 use alertcast_core::delivery::{Delivery, MessageKind};
+use alertcast_core::fixtures::user_id;
 use alertcast_core::money::Count;
 use alertcast_core::store::Collection;
 use bson::doc;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use alertcast_core::alert::document::{Alert, AlertStatus};
-use alertcast_core::conformance::fixtures;
 use alertcast_core::decision::Verdict;
+use alertcast_core::fixtures;
 use alertcast_core::store::{Collection, DocumentWrite, document, read};
 use alertcast_core::time::Time;
 use bson::doc;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::conformance::fixtures::user_id;
+use alertcast_core::fixtures::user_id;
 
 use super::{buy, small_world, tp_hit};
 use crate::harness::{App, chat};

@@ -4,12 +4,12 @@
 use std::sync::Arc;
 
 use alertcast::leases::of_partition;
+use alertcast_conformance::scene::{set, spoil_lease};
 use alertcast_core::alert::document::AlertStatus;
-use alertcast_core::conformance::actions::audit;
-use alertcast_core::conformance::fixtures;
-use alertcast_core::conformance::scene::{set, spoil_lease};
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState, EXIT_DEADLINE};
+use alertcast_core::fixtures;
+use alertcast_core::fixtures::audit;
 use alertcast_core::id::DeliveryId;
 use alertcast_core::money::Count;
 use alertcast_core::reading::{every_bson_type, put_at, trouble_of};

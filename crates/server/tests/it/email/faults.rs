@@ -6,9 +6,9 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use alertcast::clock::Clock as _;
-use alertcast_core::conformance::fixtures::user_id;
-use alertcast_core::conformance::scene::set;
+use alertcast_conformance::scene::set;
 use alertcast_core::delivery::DeliveryState::{Dead, Pending, Sent};
+use alertcast_core::fixtures::user_id;
 use bson::doc;
 use serde_json::json;
 use telegram_sim::SimConfig;

@@ -11,8 +11,8 @@ mod unsubscribing;
 use std::time::Duration;
 
 use alertcast::settings::Settings;
-use alertcast_core::conformance::fixtures::user_id;
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState};
+use alertcast_core::fixtures::user_id;
 use serde_json::{Value, json};
 
 use crate::harness::app::START;

@@ -1,7 +1,7 @@
 //! The link in a mail by which its reader stops the mails.
 
-use alertcast_core::conformance::fixtures::user_id;
 use alertcast_core::delivery::DeliveryState::Dropped;
+use alertcast_core::fixtures::user_id;
 use reqwest::{Client, Response};
 use serde_json::json;
 

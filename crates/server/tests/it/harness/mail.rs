@@ -116,7 +116,7 @@ impl MailServer {
 
     /// Those to user `n`.
     pub(crate) fn mails_to(&self, n: u32) -> Vec<Mail> {
-        let to = [alertcast_core::conformance::fixtures::email(n)];
+        let to = [alertcast_core::fixtures::email(n)];
         self.mails().into_iter().filter(|mail| mail.recipients == to).collect()
     }
 

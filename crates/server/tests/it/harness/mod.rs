@@ -48,5 +48,5 @@ pub(crate) fn prepare_process() {
 
 /// The chat of user `n` of the fixtures.
 pub(crate) fn chat(n: u32) -> i64 {
-    alertcast_core::conformance::fixtures::chat(n).parse().unwrap()
+    alertcast_core::fixtures::chat(n).parse().unwrap()
 }

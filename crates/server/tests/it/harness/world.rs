@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use alertcast_conformance::scene::insert;
 use alertcast_core::alert_configuration::AlertConfiguration;
-use alertcast_core::conformance::fixtures;
-use alertcast_core::conformance::scene::insert;
+use alertcast_core::fixtures;
 use alertcast_core::id::{ConfigId, UserId};
 use alertcast_core::plan::Plan;
 use alertcast_core::preference::AlertPreference;

@@ -1,6 +1,6 @@
 //! What each process hears of the others, and of applications that write to the database by themselves.
 
-use alertcast_core::conformance::fixtures;
+use alertcast_core::fixtures;
 use alertcast_core::store::{Collection, document, partition_of};
 use alertcast_core::subscription::Subscription;
 use bson::{Document, doc};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alertcast::leases::TTL;
-use alertcast_core::conformance::scene::{empty_chunk, spoil_lease};
+use alertcast_conformance::scene::{empty_chunk, spoil_lease};
 use alertcast_core::store::{Lease, LeaseFence, StoreError};
 use tokio_util::sync::CancellationToken;
 

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use alertcast::operator::{ActError, accept_refused, accept_rejected};
+use alertcast_conformance::scene::set;
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::alert::intent::{Intent, OperatorReading, ReadAs};
 use alertcast_core::alert::rule_violation::ProblemCode;
-use alertcast_core::conformance::fixtures::{alert_id, config_id};
-use alertcast_core::conformance::scene::set;
+use alertcast_core::fixtures::{alert_id, config_id};
 use alertcast_core::market::Side;
 use alertcast_core::store::Collection;
 use alertcast_core::trade::document::TradeStatus;

@@ -1,9 +1,9 @@
 //! Closing a trade by hand.
 
 use alertcast::operator::{ActError, close_trade};
-use alertcast_core::conformance::fixtures::{price, trade_id, user_id};
-use alertcast_core::conformance::scene::{insert, set};
+use alertcast_conformance::scene::{insert, set};
 use alertcast_core::delivery::MessageKind;
+use alertcast_core::fixtures::{price, trade_id, user_id};
 use alertcast_core::market::ExitReason;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::trade::document::TradeStatus;
@@ -111,7 +111,7 @@ async fn an_act_whose_record_cannot_be_written_is_not_done() {
     app.done(buy(100.0)).await;
     let trade = trades(&app, 1).await.remove(0);
     let mut act = act();
-    act.also = vec![insert(Collection::Users, &alertcast_core::conformance::fixtures::user(1))];
+    act.also = vec![insert(Collection::Users, &alertcast_core::fixtures::user(1))];
     let refused = close_trade(&app.parts, &act, trade.id, price(99.0), None).await;
     assert!(matches!(refused, Err(ActError::Store(StoreError::AlreadyExists { .. }))), "{refused:?}");
     assert_eq!(records(&app).await, []);

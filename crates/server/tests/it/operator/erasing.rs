@@ -1,11 +1,11 @@
 //! Erasing a person.
 
 use alertcast::operator::{ActError, ErasureResult, erase_user};
-use alertcast_core::conformance::actions::audit;
-use alertcast_core::conformance::dump::StoreDump;
-use alertcast_core::conformance::fixtures::{chat, email, subscription_id, user, user_id};
-use alertcast_core::conformance::scene::{insert, set};
+use alertcast_conformance::dump::StoreDump;
+use alertcast_conformance::scene::{insert, set};
 use alertcast_core::delivery::DeliveryState;
+use alertcast_core::fixtures::audit;
+use alertcast_core::fixtures::{chat, email, subscription_id, user, user_id};
 use alertcast_core::store::Collection;
 use alertcast_core::trade::document::TradeStatus;
 use bson::doc;

@@ -7,9 +7,9 @@ mod rehearsing;
 mod resending;
 
 use alertcast::operator::{Actor, OperatorAction};
+use alertcast_conformance::dump::every;
 use alertcast_core::audit::AuditEntry;
-use alertcast_core::conformance::dump::every;
-use alertcast_core::conformance::fixtures::{admin_id, config_id, user_id};
+use alertcast_core::fixtures::{admin_id, config_id, user_id};
 use alertcast_core::store::{Collection, read};
 use alertcast_core::trade::document::Trade;
 use serde_json::{Value, json};

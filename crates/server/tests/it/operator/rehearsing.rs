@@ -1,12 +1,12 @@
 //! Rehearsing an alert.
 
 use alertcast::operator::{RehearsedRequest, rehearse};
+use alertcast_conformance::dump::{PAGED, StoreDump};
+use alertcast_conformance::scene::set;
 use alertcast_core::alert::rule_violation::ProblemCode;
-use alertcast_core::conformance::dump::{PAGED, StoreDump};
-use alertcast_core::conformance::fixtures::{config_id, user_id};
-use alertcast_core::conformance::scene::set;
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::{Channel, MessageKind};
+use alertcast_core::fixtures::{config_id, user_id};
 use alertcast_core::store::Collection;
 use bson::doc;
 use serde_json::Value;

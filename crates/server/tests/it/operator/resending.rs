@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use alertcast::operator::{ActError, close_trade, resend};
-use alertcast_core::conformance::fixtures::{delivery_id, price, user_id};
 use alertcast_core::delivery::{Channel, Delivery, DeliveryState};
+use alertcast_core::fixtures::{delivery_id, price, user_id};
 use alertcast_core::id::AlertId;
 use alertcast_core::store::Collection;
 use telegram_sim::{FaultAction, InjectedFault};

@@ -44,9 +44,9 @@ async fn an_alert_whose_answer_was_lost_is_there_once() {
     let process = Process::start(&house, dir.path()).await;
     // The mark is read well, and the answer to the write is lost.
     process.app.intake.receipt_mark(ObjectId::from_bytes([3; 12]).into()).await.unwrap();
-    let mut alert = alertcast_core::conformance::fixtures::alert(1, 1);
+    let mut alert = alertcast_core::fixtures::alert(1, 1);
     alert.webhook.received_at = house.app.clock.now();
-    let key = alertcast_core::conformance::fixtures::key("k", house.app.clock.now() + Duration::from_secs(60));
+    let key = alertcast_core::fixtures::key("k", house.app.clock.now() + Duration::from_secs(60));
     process.line.set(Weather::Lost);
     let now = house.app.clock.now();
     process.app.intake.accept_alert(alert.clone(), vec![key.clone()], now).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use alertcast::settings::Settings;
-use alertcast_core::conformance::fixtures::{alert, config_id};
+use alertcast_core::fixtures::{alert, config_id};
 use alertcast_core::money::Count;
 use alertcast_core::store::{Collection, INTAKE_DEADLINE, StoreError};
 use serde_json::json;

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use alertcast_conformance::scene::insert;
 use alertcast_core::admin::{
     Admin, AdminProfile, AdminStatus, AlertPermissions, LoginSecurity, PasswordHash, Permission, Permissions,
     SubscriptionPermissions, SystemPermissions, UserPermissions,
 };
-use alertcast_core::conformance::fixtures;
-use alertcast_core::conformance::scene::insert;
+use alertcast_core::fixtures;
 use alertcast_core::store::validator::{FieldWeight, fields};
 use alertcast_core::store::{Collection, document};
 use alertcast_core::token::{ApiToken, TOKEN_BYTES, TokenDigest, token_text};

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use alertcast_core::alert::document::{Alert, AlertStatus};
-use alertcast_core::conformance::fixtures;
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::MessageKind;
+use alertcast_core::fixtures;
 use alertcast_core::id::AlertId;
 use alertcast_core::money::Count;
 use alertcast_core::reading::{pack, read_leniently};

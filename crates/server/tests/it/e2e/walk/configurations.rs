@@ -2,7 +2,7 @@
 
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert_configuration::AlertConfiguration;
-use alertcast_core::conformance::fixtures;
+use alertcast_core::fixtures;
 use alertcast_core::reading::{FieldFlaw, pack, read_leniently};
 use alertcast_core::store::validator::{FieldWeight, fields};
 use alertcast_core::store::{Collection, document, read};

@@ -1,6 +1,6 @@
 //! Trades: an exit after something else came to stand in an open one, and an entry.
 
-use alertcast_core::conformance::fixtures;
+use alertcast_core::fixtures;
 use alertcast_core::reading::{pack, read_bytes};
 use alertcast_core::store::{Collection, document};
 use alertcast_core::trade::document::{Trade, TradeStatus};
