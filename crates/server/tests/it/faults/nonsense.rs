@@ -17,6 +17,7 @@ use self::lies::{LIES, Lie};
 use super::setting;
 use crate::crash::load::{self, Alerts, Load};
 use crate::harness::child::now;
+use crate::harness::fleet::spool_empties;
 use crate::harness::place::mongodb_uri;
 use crate::harness::{Allowances, Child, Patience, Place, Site};
 
@@ -93,6 +94,7 @@ impl Scene {
         self.proxy.be_honest();
         self.load.add([self.alerts.draw()]);
         self.load.posted().await;
+        spool_empties(&self.site.resender()).await;
         self.site.quiet().await;
     }
 

@@ -23,6 +23,20 @@ pub(crate) fn kept(books: &Books) -> BTreeMap<String, AlertId> {
     accepted.filter_map(|alert| Some((name_of(alert)?, alert.id))).collect()
 }
 
+/// Waits until the process that this sender posts to holds no alerts in its spool: the database does not know of those.
+pub(crate) async fn spool_empties(sender: &Sender) {
+    let waiting = async || {
+        let page = sender.page("/metrics").await.ok()?;
+        page.lines().find_map(|line| Some(line.strip_prefix(SPOOL_WAITING)?.trim().to_owned()))
+    };
+    let told = RefCell::new(None);
+    let mut patience = Patience::while_moving(|| told.borrow().clone());
+    while told.replace(waiting().await).as_deref() != Some("0") {
+        patience.assert(|| "a spool is not brought to the store".to_owned());
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
 /// The processes.
 #[derive(Debug)]
 pub(crate) struct Fleet {
@@ -81,16 +95,7 @@ impl Fleet {
     /// Waits until no process holds alerts in its spool, of which the database does not know.
     async fn spools_empty(&self) {
         for sender in self.senders() {
-            let waiting = async || {
-                let page = sender.page("/metrics").await.ok()?;
-                page.lines().find_map(|line| Some(line.strip_prefix(SPOOL_WAITING)?.trim().to_owned()))
-            };
-            let told = RefCell::new(None);
-            let mut patience = Patience::while_moving(|| told.borrow().clone());
-            while told.replace(waiting().await).as_deref() != Some("0") {
-                patience.assert(|| "a spool is not brought to the store".to_owned());
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+            spool_empties(&sender).await;
         }
     }
 
