@@ -1,5 +1,7 @@
 //! What the rules are told with: documents with fixed ids and fixed times, made by number. No clock, no randomness.
 
+#![expect(clippy::unwrap_used, reason = "documents for tests: what cannot be made ends its test")]
+
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 

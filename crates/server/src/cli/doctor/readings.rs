@@ -35,7 +35,7 @@ struct ChangedReadings {
 /// Tells of alerts of the last days that would be read otherwise. None where there are none.
 pub(super) async fn look(store: &ReadOnlyStore, now: Time) -> Option<DoctorFinding> {
     match list_changed(store, now).await {
-        Ok(changed) => changed.to_finding(),
+        Ok(changed) => changed.into_finding(),
         Err(error) => Some(DoctorFinding::attention(
             format!("The alerts of the last {DAYS} days cannot be read: {error}"),
             "mend that, then run `alertcast doctor` again: it tells which of them would be read otherwise now",
@@ -79,7 +79,7 @@ impl ChangedReadings {
         }
     }
 
-    fn to_finding(self) -> Option<DoctorFinding> {
+    fn into_finding(self) -> Option<DoctorFinding> {
         if self.count == 0 {
             return None;
         }
@@ -113,9 +113,9 @@ mod tests {
 
     #[test]
     fn what_is_told_is_bounded_and_says_so() {
-        assert_eq!(ChangedReadings { looked_at: 5, all: true, ..ChangedReadings::default() }.to_finding(), None);
+        assert_eq!(ChangedReadings { looked_at: 5, all: true, ..ChangedReadings::default() }.into_finding(), None);
         let named: Vec<String> = (0..NAMED_MAX).map(|n| format!("{n} BTCUSDT BUY → target 1")).collect();
-        let told = ChangedReadings { looked_at: LOOKED_AT_MAX, all: false, count: 12, named }.to_finding().unwrap();
+        let told = ChangedReadings { looked_at: LOOKED_AT_MAX, all: false, count: 12, named }.into_finding().unwrap();
         assert!(told.what.starts_with("12 alerts of the last 30 days would be read otherwise now: 0 BTCUSDT BUY"));
         assert!(told.what.ends_with("; and 2 more (of the first 100000 of those days)"), "{}", told.what);
     }
