@@ -12,6 +12,7 @@ use super::{ApiRequest, resources};
 use crate::app::App;
 use crate::document_input::{FieldCode, name_of};
 use crate::http::problem::{ErrorCode, FieldError, ProblemResponse};
+use crate::suggest;
 
 /// When to come again where the store is away.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(2);
@@ -145,6 +146,17 @@ pub(super) fn bad_query(errors: Vec<FieldError>) -> ProblemResponse {
 
 pub(super) fn wrong(field: &str, code: FieldCode, message: impl Into<String>) -> FieldError {
     FieldError { field: field.to_owned(), code: ErrorCode::Field(code), message: message.into() }
+}
+
+/// A parameter that this address does not have: which it does have.
+pub(super) fn unknown_parameter(name: &str, known: &[&str]) -> FieldError {
+    let (last, others) = known.split_last().map_or(("", String::new()), |(last, rest)| (*last, rest.join(", ")));
+    let known_ones = if others.is_empty() { last.to_owned() } else { format!("{others} and {last}") };
+    let message = match suggest::nearest(name, known.iter().copied()) {
+        Some(meant) => format!("is no parameter; did you mean {meant}? There are {known_ones}"),
+        None => format!("is no parameter: there are {known_ones}"),
+    };
+    wrong(name, FieldCode::UnknownField, message)
 }
 
 pub(super) fn not_found(called: &str) -> ApiError {

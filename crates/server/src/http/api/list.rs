@@ -10,17 +10,19 @@ use bson::oid::ObjectId;
 use bson::{Bson, doc};
 use serde_json::{Value, json};
 
-use super::error::{ApiResult, bad_query, wrong};
+use super::error::{ApiResult, bad_query, unknown_parameter, wrong};
 use super::reply::ApiReply;
 use super::resources::ApiResource;
 use super::shape::{self, DocumentExtent, ShapeKind};
 use crate::app::App;
 use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
-use crate::suggest;
 
 /// Items on a page, where the query does not say.
 pub(super) const PAGE_DEFAULT: usize = 50;
+
+/// The parameters of every list, behind its filters.
+const PARAMETERS: [&str; 3] = ["sort", "limit", "cursor"];
 
 /// A path's name as a query parameter.
 pub(super) fn parameter(path: &'static str) -> &'static str {
@@ -172,9 +174,8 @@ fn filter(
     text: &str,
 ) -> Result<(&'static str, Bson), FieldError> {
     let Some(path) = filters.iter().copied().find(|path| parameter(path) == name) else {
-        let known = filters.iter().map(|path| parameter(path)).chain(["sort", "limit", "cursor"]);
-        let meant = suggest::nearest(name, known).map(|word| format!("; did you mean {word}?"));
-        return Err(wrong(name, FieldCode::UnknownField, format!("is no parameter{}", meant.unwrap_or_default())));
+        let known: Vec<&str> = filters.iter().map(|path| parameter(path)).chain(PARAMETERS).collect();
+        return Err(unknown_parameter(name, &known));
     };
     let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);
     let value = match kind {

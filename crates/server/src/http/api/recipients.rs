@@ -9,7 +9,7 @@ use alertcast_core::store::{Collection, document};
 use bson::oid::ObjectId;
 use serde_json::{Value, json};
 
-use super::error::{ApiResult, bad_query, not_found, wrong};
+use super::error::{ApiResult, bad_query, not_found, unknown_parameter, wrong};
 use super::list::{self, PAGE_DEFAULT};
 use super::reply::ApiReply;
 use super::shape::{self, DocumentExtent};
@@ -61,7 +61,7 @@ fn read(query: &str, path: &str) -> ApiResult<RecipientFilter> {
                 }
                 Err(_) => Err(wrong(&name, FieldCode::Invalid, "is 24 hexadecimal digits")),
             },
-            _ => Err(wrong(&name, FieldCode::UnknownField, "is no parameter: there are userId, limit and cursor")),
+            _ => Err(unknown_parameter(&name, &["userId", "limit", "cursor"])),
         };
         errors.extend(read.err());
     }

@@ -145,7 +145,26 @@ async fn a_slip_of_the_finger_is_told_what_was_meant() {
     let answer = office.post("/users", with(user(2), &[("/emial", json!("x"))])).await.assert(422);
     assert_eq!(answer.body["errors"][0]["message"], "is no field; did you mean email?");
     let answer = office.get("/users?statu=active").await.assert(400);
-    assert_eq!(answer.body["errors"][0]["message"], "is no parameter; did you mean status?");
+    let told = answer.body["errors"][0]["message"].as_str().unwrap();
+    assert!(told.starts_with("is no parameter; did you mean status? There are email, telegramUserId, "), "{told}");
+}
+
+#[tokio::test]
+async fn an_unknown_parameter_is_answered_with_those_that_there_are() {
+    let office = Office::new().await;
+    let told = async |path: &str| {
+        let answer = office.get(path).await.assert(400);
+        answer.body["errors"][0]["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told("/api-tokens?xyzzy=1").await, "is no parameter: there are adminId, sort, limit and cursor");
+    let described = alertcast::http::api::description();
+    for route in ["users", "trades", "alerts", "rejected-webhooks"] {
+        let told = told(&format!("/{route}?xyzzyxyzzy=1")).await;
+        for parameter in described["paths"][format!("/api/v1/{route}")]["get"]["parameters"].as_array().unwrap() {
+            let name = parameter["name"].as_str().unwrap();
+            assert!(told.split([' ', ',']).any(|word| word == name), "{route}: {name} is not among {told}");
+        }
+    }
 }
 
 #[tokio::test]
