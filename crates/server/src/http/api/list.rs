@@ -11,6 +11,7 @@ use bson::{Bson, doc};
 use serde_json::{Value, json};
 
 use super::error::{ApiResult, bad_query, unknown_parameter, wrong};
+use super::projection::FieldSelection;
 use super::reply::ApiReply;
 use super::resources::ApiResource;
 use super::shape::{self, DocumentExtent, ShapeKind};
@@ -22,7 +23,7 @@ use crate::http::problem::FieldError;
 pub(super) const PAGE_DEFAULT: usize = 50;
 
 /// The parameters of every list, behind its filters.
-const PARAMETERS: [&str; 3] = ["sort", "limit", "cursor"];
+const PARAMETERS: [&str; 4] = ["sort", "limit", "cursor", "fields"];
 
 /// A path's name as a query parameter.
 pub(super) fn parameter(path: &'static str) -> &'static str {
@@ -66,8 +67,11 @@ pub(super) async fn page(
         return Err(bad_query(vec![wrong("sort", FieldCode::Invalid, what)]).into());
     }
     let found = app.store.list(&asked.query).await?;
-    let items =
-        found.documents.iter().map(|document| resource.show_document(document, DocumentExtent::Listed)).collect();
+    let item = |document| {
+        let shown = resource.show_document(document, DocumentExtent::Listed);
+        asked.fields.as_ref().map_or_else(|| shown.clone(), |fields| fields.part(&shown))
+    };
+    let items = found.documents.iter().map(item).collect();
     let next = found.next.map(|mark| asked.cursor(&mark));
     Ok(page_reply(path, query, items, next))
 }
@@ -88,6 +92,8 @@ pub(super) fn page_reply(path: &str, query: &str, items: Vec<Value>, next: Optio
 /// What a query asks for.
 struct ParsedListQuery {
     query: ListQuery,
+    /// What is asked for of each document; none: all of it.
+    fields: Option<FieldSelection>,
     /// Of everything that a cursor must have in common with the query that it came from.
     digest: [u8; 12],
 }
@@ -111,7 +117,7 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
         after: None,
         limit: PAGE_DEFAULT,
     };
-    let (mut errors, mut cursor) = (Vec::new(), None);
+    let (mut errors, mut cursor, mut fields) = (Vec::new(), None, None);
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if seen.iter().any(|before| *before == name) {
@@ -129,6 +135,9 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
                 cursor = Some(value.into_owned());
                 Ok(())
             }
+            "fields" => {
+                FieldSelection::read(resource.shape, DocumentExtent::Listed, &value).map(|read| fields = Some(read))
+            }
             _ => filter(resource, listing.filters, &name, &value).map(|filter| asked.filters.push(filter)),
         };
         errors.extend(read.err());
@@ -140,10 +149,10 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
             Err(what) => errors.push(wrong("cursor", FieldCode::Invalid, what)),
         }
     }
-    if errors.is_empty() { Ok(ParsedListQuery { query: asked, digest }) } else { Err(bad_query(errors).into()) }
+    if errors.is_empty() { Ok(ParsedListQuery { query: asked, fields, digest }) } else { Err(bad_query(errors).into()) }
 }
 
-/// The page's size is left out: it may change from page to page.
+/// The page's size and the fields are left out: they may change from page to page.
 fn digest_of(query: &ListQuery) -> [u8; 12] {
     let mut filters: Vec<String> = query.filters.iter().map(|(path, value)| format!("{path}={value:?}")).collect();
     filters.sort();

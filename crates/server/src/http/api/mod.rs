@@ -16,6 +16,7 @@ mod manual_actions;
 mod open_trades;
 mod openapi;
 mod own;
+mod projection;
 mod reading;
 mod recipients;
 mod record;
@@ -49,7 +50,6 @@ use self::error::{ApiError, ApiResult, not_found, unavailable};
 use self::limit::{RightTokens, TokenLimit};
 use self::reply::ApiReply;
 use self::routes::Endpoint;
-use self::shape::DocumentExtent;
 use super::address::AddressRules;
 use super::body::{self, BodyError};
 use super::limit::AddressLimiter;
@@ -253,15 +253,7 @@ impl ApiState {
         let app = &self.app;
         match act {
             Endpoint::List(resource) => list::answer(app, resource, &asked.path, &asked.query).await,
-            Endpoint::Read(resource) => {
-                let found = reading::document(app, resource, asked.id()?).await?;
-                let shown = resource.show_document(&found, DocumentExtent::Whole);
-                let status = match asked.conditions.not_modified(&shown)? {
-                    true => StatusCode::NOT_MODIFIED,
-                    false => StatusCode::OK,
-                };
-                Ok(ApiReply::document(status, &shown).without_body_of(StatusCode::NOT_MODIFIED))
-            }
+            Endpoint::Read(resource) => reading::answer(app, resource, asked).await,
             Endpoint::Create(resource) => create::answer(app, resource, asked).await,
             Endpoint::Change(resource) => change::answer(app, resource, asked).await,
             Endpoint::Delete(resource) => delete::answer(app, resource, asked).await,

@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 
 use super::list::{PAGE_DEFAULT, latest_first, parameter};
+use super::projection::selectable_paths;
 use super::resources::{ApiResource, RESOURCES, TOKENS};
 use super::routes::{ApiRoute, Endpoint, ROUTES, RoutePermission};
 use super::schema::{self, SchemaForm};
-use super::shape::{self, ShapeKind};
+use super::shape::{self, DocumentExtent, ShapeKind};
 use super::{BODY_BYTES_MAX, RouteInput, documents};
 use crate::http::problem::{ErrorCode, FieldError, ProblemDocument};
 
@@ -57,14 +58,15 @@ fn schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
     for resource in RESOURCES.iter().chain([&TOKENS]) {
         schemas.insert(resource.one.to_owned(), schema::of(resource.shape, SchemaForm::Out));
-        schemas.insert(format!("{}Page", resource.many), page(resource.one));
+        schemas.insert(format!("{}Part", resource.one), part(resource));
+        schemas.insert(format!("{}Page", resource.many), page(&whole_or_part(resource)));
         if resource.changes.is_some() {
             schemas.insert(format!("New{}", resource.one), schema::of(resource.shape, SchemaForm::New));
             schemas.insert(format!("{}Patch", resource.one), schema::of(resource.shape, SchemaForm::Patch));
         }
     }
     schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, SchemaForm::Out));
-    schemas.insert("AlertRecipientsPage".to_owned(), page("AlertRecipient"));
+    schemas.insert("AlertRecipientsPage".to_owned(), page(&reference("AlertRecipient")));
     schemas.insert("OpenTrades".to_owned(), open_trades());
     schemas.insert("Me".to_owned(), me());
     schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, SchemaForm::New));
@@ -81,12 +83,26 @@ fn schemas() -> Map<String, Value> {
     schemas
 }
 
-fn page(one: &str) -> Value {
+/// What `fields` names of a document.
+fn part(resource: &ApiResource) -> Value {
+    let mut schema = schema::of(resource.shape, SchemaForm::Part);
+    schema["required"] = json!(["id"]);
+    schema
+}
+
+fn whole_or_part(resource: &ApiResource) -> Value {
+    json!({
+        "description": "The document; where `fields` is given, what it names of it.",
+        "anyOf": [reference(resource.one), reference(&format!("{}Part", resource.one))],
+    })
+}
+
+fn page(one: &Value) -> Value {
     json!({
         "type": "object",
         "required": ["items", "next"],
         "properties": {
-            "items": {"type": "array", "items": reference(one), "maxItems": PAGE_MAX},
+            "items": {"type": "array", "items": one, "maxItems": PAGE_MAX},
             "next": {
                 "type": ["string", "null"],
                 "description": "The `cursor` of the next page. A page may hold fewer items than `limit`, even none, \
@@ -250,6 +266,7 @@ fn parameters(route: &ApiRoute) -> Vec<Value> {
     }
     match route.act {
         Endpoint::List(resource) => parameters.extend(listed_by(resource)),
+        Endpoint::Read(resource) => parameters.push(fields(resource, DocumentExtent::Whole)),
         Endpoint::Tokens => parameters.extend(listed_by(&TOKENS)),
         Endpoint::Recipients => parameters.extend([recipient(), limit(), cursor()]),
         _ => {}
@@ -322,8 +339,18 @@ fn listed_by(resource: &ApiResource) -> Vec<Value> {
         "name": "sort", "in": "query", "required": false,
         "schema": {"type": "string", "enum": sorts, "default": default},
     }));
-    parameters.extend([limit(), cursor()]);
+    parameters.extend([limit(), cursor(), fields(resource, DocumentExtent::Listed)]);
     parameters
+}
+
+fn fields(resource: &ApiResource, extent: DocumentExtent) -> Value {
+    let paths = selectable_paths(resource.shape, extent);
+    json!({
+        "name": "fields", "in": "query", "required": false, "style": "form", "explode": false,
+        "description": "The fields that are asked for, separated by commas, of objects the whole or fields within. `id` \
+                        comes always, and so does `alertcast.unreadable` where something cannot be read.",
+        "schema": {"type": "array", "items": {"type": "string", "enum": paths}},
+    })
 }
 
 fn responses(route: &ApiRoute) -> Map<String, Value> {
@@ -360,7 +387,11 @@ fn success(act: Endpoint) -> (&'static str, Value) {
         Endpoint::Tokens => ("200", document("A page", "ApiTokensPage", &["Link"])),
         Endpoint::Recipients => ("200", document("A page", "AlertRecipientsPage", &["Link"])),
         Endpoint::OpenTrades => ("200", document("By configuration", "OpenTrades", &[])),
-        Endpoint::Read(resource) => ("200", document("The document", resource.one, &["ETag"])),
+        Endpoint::Read(resource) => {
+            let mut read = document("The document", resource.one, &["ETag"]);
+            read["content"]["application/json"]["schema"] = whole_or_part(resource);
+            ("200", read)
+        }
         Endpoint::Change(resource) => {
             ("200", document("The document as it is now", resource.one, &["ETag", "Alertcast-Warning"]))
         }

@@ -6,10 +6,46 @@ use bson::Document;
 use bson::oid::ObjectId;
 use serde_json::Value;
 
-use super::error::{ApiResult, not_found};
+use super::ApiRequest;
+use super::error::{ApiResult, bad_query, not_found, unknown_parameter, wrong};
+use super::projection::FieldSelection;
+use super::reply::ApiReply;
 use super::resources::ApiResource;
+use super::shape::DocumentExtent;
 use crate::app::App;
+use crate::document_input::FieldCode;
 use crate::http::problem::ProblemResponse;
+
+/// One document, or the fields of it that are asked for. Its ETag is the whole document's, for `If-Match`.
+pub(super) async fn answer(app: &App, resource: &ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let fields = fields(resource, &asked.query)?;
+    let found = document(app, resource, asked.id()?).await?;
+    let shown = resource.show_document(&found, DocumentExtent::Whole);
+    let status = match asked.conditions.not_modified(&shown)? {
+        true => StatusCode::NOT_MODIFIED,
+        false => StatusCode::OK,
+    };
+    let reply = ApiReply::document(status, &shown).without_body_of(StatusCode::NOT_MODIFIED);
+    Ok(match fields {
+        Some(fields) => reply.with_body(|| fields.part(&shown)),
+        None => reply,
+    })
+}
+
+fn fields(resource: &ApiResource, query: &str) -> ApiResult<Option<FieldSelection>> {
+    let (mut fields, mut errors) = (None, Vec::new());
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let read = match &*name {
+            "fields" if fields.is_some() => Err(wrong(&name, FieldCode::Invalid, "stands twice in the query")),
+            "fields" => {
+                FieldSelection::read(resource.shape, DocumentExtent::Whole, &value).map(|read| fields = Some(read))
+            }
+            _ => Err(unknown_parameter(&name, &["fields"])),
+        };
+        errors.extend(read.err());
+    }
+    if errors.is_empty() { Ok(fields) } else { Err(bad_query(errors).into()) }
+}
 
 /// A document, as it is kept.
 pub(super) async fn document(app: &App, resource: &ApiResource, id: ObjectId) -> ApiResult<Document> {

@@ -38,6 +38,12 @@ impl ApiReply {
         self
     }
 
+    /// The same with another body, where it has one.
+    pub(super) fn with_body(mut self, body: impl FnOnce() -> Value) -> Self {
+        self.body = self.body.map(|_| body().to_string());
+        self
+    }
+
     pub(super) const fn nothing() -> Self {
         Self { status: StatusCode::NO_CONTENT, headers: Vec::new(), body: None }
     }

@@ -4,15 +4,23 @@ use serde_json::{Map, Value, json};
 
 use super::shape::{ShapeField, ShapeKind};
 
-/// Which of a document's three forms.
+/// Which of a document's forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum SchemaForm {
     /// An answer.
     Out,
+    /// An answer with the fields that were asked for.
+    Part,
     /// A POST.
     New,
     /// A merge patch.
     Patch,
+}
+
+impl SchemaForm {
+    const fn is_answer(self) -> bool {
+        matches!(self, Self::Out | Self::Part)
+    }
 }
 
 /// An id in JSON.
@@ -25,7 +33,7 @@ pub(super) fn of(shape: &[ShapeField], form: SchemaForm) -> Value {
     let (mut properties, mut required) = (Map::new(), Vec::new());
     for field in shape {
         let left_out = match form {
-            SchemaForm::Out => field.secret,
+            SchemaForm::Out | SchemaForm::Part => field.secret,
             SchemaForm::New => field.kept,
             SchemaForm::Patch => false,
         };
@@ -36,7 +44,7 @@ pub(super) fn of(shape: &[ShapeField], form: SchemaForm) -> Value {
         let needed = match form {
             SchemaForm::Out => field.always,
             SchemaForm::New => field.required,
-            SchemaForm::Patch => false,
+            SchemaForm::Part | SchemaForm::Patch => false,
         };
         if needed {
             required.push(field.name);
@@ -46,7 +54,7 @@ pub(super) fn of(shape: &[ShapeField], form: SchemaForm) -> Value {
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
-    if form != SchemaForm::Out {
+    if !form.is_answer() {
         schema["additionalProperties"] = json!(false);
     }
     schema
@@ -61,7 +69,7 @@ fn property(field: &ShapeField, form: SchemaForm) -> Value {
     }
     let mut schema = if field.secret { json!({"type": "string"}) } else { value(field.kind, form) };
     let open = match form {
-        SchemaForm::Out => false,
+        SchemaForm::Out | SchemaForm::Part => false,
         SchemaForm::New | SchemaForm::Patch => !field.required,
     };
     if open {
@@ -93,13 +101,13 @@ fn nullable(schema: &mut Value) {
 fn value(kind: ShapeKind, form: SchemaForm) -> Value {
     match kind {
         ShapeKind::Id => id(),
-        ShapeKind::Time if form == SchemaForm::Out => json!({"type": "string", "format": "date-time"}),
+        ShapeKind::Time if form.is_answer() => json!({"type": "string", "format": "date-time"}),
         ShapeKind::Time => json!({
             "type": "string",
             "description": "A moment as RFC 3339 with its zone, or a day, which stands for its first moment in UTC.",
             "examples": ["2026-01-31T18:30:00.000Z"],
         }),
-        ShapeKind::Text | ShapeKind::Digits | ShapeKind::Spelled(_) if form == SchemaForm::Out => {
+        ShapeKind::Text | ShapeKind::Digits | ShapeKind::Spelled(_) if form.is_answer() => {
             json!({"type": "string"})
         }
         ShapeKind::Text => json!({"type": "string", "pattern": "\\S"}),
@@ -118,13 +126,17 @@ fn value(kind: ShapeKind, form: SchemaForm) -> Value {
         }
         ShapeKind::Number { min, above } => {
             let mut schema = json!({"type": "number"});
-            if let Some(min) = min.filter(|_| form != SchemaForm::Out) {
+            if let Some(min) = min.filter(|_| !form.is_answer()) {
                 schema[if above { "exclusiveMinimum" } else { "minimum" }] = json!(min);
                 schema["maximum"] = json!(1_000_000_000_000_i64);
             }
             schema
         }
         ShapeKind::Word(words) => json!({"type": "string", "enum": words}),
+        // What is asked for leads into no list.
+        ShapeKind::List(kind) if form == SchemaForm::Part => {
+            json!({"type": "array", "items": value(*kind, SchemaForm::Out)})
+        }
         ShapeKind::List(kind) => json!({"type": "array", "items": value(*kind, form)}),
         ShapeKind::Object(fields) => of(fields, form),
         ShapeKind::Anything => json!({}),

@@ -84,6 +84,11 @@ impl ShapeField {
     pub(super) const fn long(self) -> Self {
         Self { long: true, always: false, ..self }
     }
+
+    /// Whether answers of this extent have it.
+    pub(super) fn is_given_out(&self, extent: DocumentExtent) -> bool {
+        !self.secret && (!self.long || extent == DocumentExtent::Whole)
+    }
 }
 
 /// How much of a document is given out.
@@ -97,10 +102,7 @@ pub(super) enum DocumentExtent {
 /// A document as it is given out.
 pub(super) fn show_shape(shape: &[ShapeField], document: &Document, extent: DocumentExtent) -> Value {
     let mut out = Map::new();
-    for field in shape {
-        if field.secret || (field.long && extent == DocumentExtent::Listed) {
-            continue;
-        }
+    for field in shape.iter().filter(|field| field.is_given_out(extent)) {
         // Only whole documents have an `_id`; an object within may have an `id` of its own.
         let value = document.get(stored_name(field.name)).or_else(|| document.get(field.name));
         if let Some(value) = value.filter(|value| !matches!(value, Bson::Null | Bson::Undefined)) {

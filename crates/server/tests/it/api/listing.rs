@@ -119,3 +119,44 @@ async fn what_is_wrong_with_a_query_is_named() {
         "BTCUSDT"
     );
 }
+
+#[tokio::test]
+async fn the_fields_that_are_asked_for_come_alone_with_the_id() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let path = format!("/users/{}", customer.user);
+    let whole = office.get(&path).await.assert(200);
+    let part = office.get(&format!("{path}?fields=profile.name,telegram")).await.assert(200);
+    let telegram = &whole.body["telegram"];
+    assert_eq!(part.body, json!({"id": customer.user, "telegram": telegram, "profile": {"name": "User 1"}}));
+    assert_eq!(part.header("etag"), whole.header("etag"), "a change may be bound to what was read in part");
+    let page = office.get("/users?fields=status&limit=1").await.assert(200);
+    assert_eq!(page.body["items"], json!([{"id": customer.user, "status": "active"}]));
+    let admin = office.get("/admin-users?fields=username,profile.phone").await.assert(200).body;
+    assert_eq!(admin["items"][0]["username"], "chief");
+    assert_eq!(admin["items"][0].as_object().unwrap().len(), 2, "what a document lacks is left out");
+    for wrong in [
+        "/admin-users?fields=password",
+        "/users?fields=",
+        "/users?fields=emial",
+        "/alerts?fields=processing.matchedUsers",
+        &format!("{path}?fields=email&fields=status"),
+    ] {
+        assert_eq!(office.get(wrong).await.assert(400).problems(), ["fields: invalid"], "{wrong}");
+    }
+    assert_eq!(office.get(&format!("{path}?field=email")).await.assert(400).problems(), ["field: unknown_field"]);
+}
+
+#[tokio::test]
+async fn a_page_s_link_keeps_the_fields_and_a_cursor_goes_with_others() {
+    let office = Office::new().await;
+    for n in 1..=3 {
+        office.made("/users", user(n)).await;
+    }
+    let all = pages(&office, "/users?sort=email&limit=2&fields=email", async || {}).await;
+    assert_eq!(names(&all), ["u1@example.com", "u2@example.com", "u3@example.com"]);
+    let first = office.get("/users?limit=1&fields=email").await.assert(200);
+    assert!(first.header("link").contains("fields=email"), "{}", first.header("link"));
+    let next = first.body["next"].as_str().unwrap();
+    office.get(&format!("/users?limit=1&fields=status&cursor={next}")).await.assert(200);
+}

@@ -156,7 +156,7 @@ async fn an_unknown_parameter_is_answered_with_those_that_there_are() {
         let answer = office.get(path).await.assert(400);
         answer.body["errors"][0]["message"].as_str().unwrap().to_owned()
     };
-    assert_eq!(told("/api-tokens?xyzzy=1").await, "is no parameter: there are adminId, sort, limit and cursor");
+    assert_eq!(told("/api-tokens?xyzzy=1").await, "is no parameter: there are adminId, sort, limit, cursor and fields");
     let described = alertcast::http::api::description();
     for route in ["users", "trades", "alerts", "rejected-webhooks"] {
         let told = told(&format!("/{route}?xyzzyxyzzy=1")).await;

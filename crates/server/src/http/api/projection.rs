@@ -1,0 +1,106 @@
+//! `fields`: the parts of a document that are asked for (seed 6.3). What is declared can be named, but for what is secret.
+
+use serde_json::{Map, Value};
+
+use super::error::wrong;
+use super::shape::{DocumentExtent, ShapeField, ShapeKind};
+use crate::document_input::FieldCode;
+use crate::http::problem::FieldError;
+use crate::suggest;
+
+/// What comes unasked: which document it is, and what of it cannot be read.
+const ALWAYS: [&str; 2] = ["id", "alertcast.unreadable"];
+
+/// The fields that are asked for, by their dotted paths.
+#[derive(Debug)]
+pub(super) struct FieldSelection(Vec<String>);
+
+impl FieldSelection {
+    /// Reads `a,b.c`.
+    pub(super) fn read(shape: &'static [ShapeField], extent: DocumentExtent, text: &str) -> Result<Self, FieldError> {
+        let known = selectable_paths(shape, extent);
+        let mut wanted: Vec<String> = ALWAYS.map(ToOwned::to_owned).into();
+        for path in text.split(',').map(str::trim) {
+            if !known.iter().any(|one| one == path) {
+                let meant = suggest::nearest(path, known.iter().map(String::as_str));
+                let meant = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
+                let what = format!("names fields, separated by commas, and {path:?} is none that is given out{meant}");
+                return Err(wrong("fields", FieldCode::Invalid, what));
+            }
+            wanted.push(path.to_owned());
+        }
+        Ok(Self(wanted))
+    }
+
+    /// What was asked for of a document as it is given out.
+    pub(super) fn part(&self, shown: &Value) -> Value {
+        Value::Object(shown.as_object().map(|fields| self.within(fields, "")).unwrap_or_default())
+    }
+
+    fn within(&self, fields: &Map<String, Value>, prefix: &str) -> Map<String, Value> {
+        let mut part = Map::new();
+        for (name, value) in fields {
+            let path = format!("{prefix}{name}");
+            if self.0.contains(&path) {
+                part.insert(name.clone(), value.clone());
+            } else if let Value::Object(inner) = value {
+                let inner = self.within(inner, &format!("{path}."));
+                if !inner.is_empty() {
+                    part.insert(name.clone(), Value::Object(inner));
+                }
+            }
+        }
+        part
+    }
+}
+
+/// Every path that can be asked for: of objects as wholes, too, but into no list.
+pub(super) fn selectable_paths(shape: &'static [ShapeField], extent: DocumentExtent) -> Vec<String> {
+    let mut paths = Vec::new();
+    gather(shape, "", extent, &mut paths);
+    paths
+}
+
+fn gather(shape: &'static [ShapeField], prefix: &str, extent: DocumentExtent, paths: &mut Vec<String>) {
+    for field in shape.iter().filter(|field| field.is_given_out(extent)) {
+        let path = format!("{prefix}{}", field.name);
+        paths.push(path.clone());
+        if let ShapeKind::Object(fields) = field.kind {
+            gather(fields, &format!("{path}."), extent, paths);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::documents::{ADMIN, ALERT, USER};
+    use super::*;
+
+    #[test]
+    fn a_part_holds_what_was_named_its_id_and_what_cannot_be_read() {
+        let shown = json!({
+            "id": "1", "email": "a", "telegram": {"userId": "2", "chatId": "3"}, "profile": {"name": "N"},
+            "alertcast": {"botId": "4", "unreadable": [{"field": "status"}]},
+        });
+        let part = |fields: &str| FieldSelection::read(USER, DocumentExtent::Whole, fields).map(|one| one.part(&shown));
+        let unreadable = json!({"unreadable": [{"field": "status"}]});
+        assert_eq!(
+            part("telegram.chatId, profile,status").unwrap(),
+            json!({"id": "1", "telegram": {"chatId": "3"}, "profile": {"name": "N"}, "alertcast": unreadable})
+        );
+        assert_eq!(part("id").unwrap(), json!({"id": "1", "alertcast": unreadable}));
+        for wrong in ["", "emial", "_id", "email,", "telegram.", "profile.name.x"] {
+            assert!(part(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_secret_cannot_be_named_nor_in_lists_what_is_long() {
+        assert!(!selectable_paths(ADMIN, DocumentExtent::Whole).contains(&"password".to_owned()));
+        let long = "processing.matchedUsers".to_owned();
+        assert!(selectable_paths(ALERT, DocumentExtent::Whole).contains(&long));
+        assert!(!selectable_paths(ALERT, DocumentExtent::Listed).contains(&long));
+    }
+}
