@@ -69,7 +69,10 @@ pub(super) async fn page(
     let found = app.store.list(&asked.query).await?;
     let item = |document| {
         let shown = resource.show_document(document, DocumentExtent::Listed);
-        asked.fields.as_ref().map_or_else(|| shown.clone(), |fields| fields.part(&shown))
+        match &asked.fields {
+            Some(fields) => fields.part(&shown),
+            None => shown,
+        }
     };
     let items = found.documents.iter().map(item).collect();
     let next = found.next.map(|mark| asked.cursor(&mark));

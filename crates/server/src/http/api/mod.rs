@@ -16,6 +16,7 @@ mod manual_actions;
 mod open_trades;
 mod openapi;
 mod own;
+mod parameters;
 mod projection;
 mod reading;
 mod recipients;
@@ -24,6 +25,7 @@ mod reply;
 mod resources;
 mod routes;
 mod schema;
+mod schema_defaults;
 mod shape;
 mod warnings;
 

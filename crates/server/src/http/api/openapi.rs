@@ -1,16 +1,14 @@
 //! The description of the API (OpenAPI 3.1), made of the routes, the resources and their shapes.
 
-use alertcast_core::store::listing::{self, PAGE_MAX};
-use axum::http::Method;
+use alertcast_core::store::listing::PAGE_MAX;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 
-use super::list::{PAGE_DEFAULT, latest_first, parameter};
-use super::projection::selectable_paths;
+use super::parameters::describe_parameters;
 use super::resources::{ApiResource, RESOURCES, TOKENS};
 use super::routes::{ApiRoute, Endpoint, ROUTES, RoutePermission};
 use super::schema::{self, SchemaForm};
-use super::shape::{self, DocumentExtent, ShapeKind};
+use super::schema_defaults::add_defaults;
 use super::{BODY_BYTES_MAX, RouteInput, documents};
 use crate::http::problem::{ErrorCode, FieldError, ProblemDocument};
 
@@ -61,7 +59,9 @@ fn schemas() -> Map<String, Value> {
         schemas.insert(format!("{}Part", resource.one), part(resource));
         schemas.insert(format!("{}Page", resource.many), page(&whole_or_part(resource)));
         if resource.changes.is_some() {
-            schemas.insert(format!("New{}", resource.one), schema::of(resource.shape, SchemaForm::New));
+            let mut new = schema::of(resource.shape, SchemaForm::New);
+            add_defaults(&mut new, resource);
+            schemas.insert(format!("New{}", resource.one), new);
             schemas.insert(format!("{}Patch", resource.one), schema::of(resource.shape, SchemaForm::Patch));
         }
     }
@@ -102,7 +102,7 @@ fn page(one: &Value) -> Value {
         "type": "object",
         "required": ["items", "next"],
         "properties": {
-            "items": {"type": "array", "items": one, "maxItems": PAGE_MAX},
+            "items": {"type": "array", "items": one, "maxItems": PAGE_MAX, "description": "What is on the page."},
             "next": {
                 "type": ["string", "null"],
                 "description": "The `cursor` of the next page. A page may hold fewer items than `limit`, even none, \
@@ -119,13 +119,17 @@ fn open_trades() -> Value {
         "properties": {
             "items": {
                 "type": "array",
+                "description": "Each configuration in which the subscriber has open trades.",
                 "items": {
                     "type": "object",
                     "required": ["alertConfigId", "count"],
                     "properties": {
-                        "alertConfigId": schema::id(),
-                        "count": {"type": "integer", "minimum": 1},
-                        "alertConfiguration": reference("AlertConfiguration"),
+                        "alertConfigId": with_description(schema::id(), "The alert configuration's id."),
+                        "count": {"type": "integer", "minimum": 1, "description": "How many trades are open."},
+                        "alertConfiguration": with_description(
+                            reference("AlertConfiguration"),
+                            "The configuration, where it is still there.",
+                        ),
                     },
                 },
             },
@@ -138,15 +142,19 @@ fn me() -> Value {
         "type": "object",
         "required": ["admin", "token", "permissions"],
         "properties": {
-            "admin": reference("AdminUser"),
-            "token": reference("ApiToken"),
-            "permissions": {"type": "array", "items": value_of(documents::PERMISSION)},
+            "admin": with_description(reference("AdminUser"), "Whose token it is."),
+            "token": with_description(reference("ApiToken"), "The token."),
+            "permissions": {
+                "type": "array", "items": schema::parameter(documents::PERMISSION),
+                "description": "What the administrator may do, and so the token.",
+            },
         },
     })
 }
 
-fn value_of(kind: ShapeKind) -> Value {
-    schema::parameter(kind)
+fn with_description(mut schema: Value, what: &str) -> Value {
+    schema["description"] = json!(what);
+    schema
 }
 
 fn reference(name: &str) -> Value {
@@ -177,7 +185,7 @@ fn operation(route: &ApiRoute) -> Value {
         "summary": summary(route.act),
         "tags": [tag(route)],
         "description": permission(route),
-        "parameters": parameters(route),
+        "parameters": describe_parameters(route),
         "responses": responses(route),
     });
     let body = match route.act {
@@ -257,100 +265,6 @@ fn permission(route: &ApiRoute) -> String {
              paid one), and `{edit}` for everything else."
         ),
     }
-}
-
-fn parameters(route: &ApiRoute) -> Vec<Value> {
-    let mut parameters = Vec::new();
-    if route.path.contains("{id}") {
-        parameters.push(json!({"name": "id", "in": "path", "required": true, "schema": schema::id()}));
-    }
-    match route.act {
-        Endpoint::List(resource) => parameters.extend(listed_by(resource)),
-        Endpoint::Read(resource) => parameters.push(fields(resource, DocumentExtent::Whole)),
-        Endpoint::Tokens => parameters.extend(listed_by(&TOKENS)),
-        Endpoint::Recipients => parameters.extend([recipient(), limit(), cursor()]),
-        _ => {}
-    }
-    let text = json!({"type": "string"});
-    let sent = |name: &str, what: &str, schema: &Value| json!({"name": name, "in": "header", "required": false, "description": what, "schema": schema});
-    if route.act.has_etag() {
-        parameters.push(sent(
-            "If-Match",
-            "An ETag: nothing happens where the document has changed since (412).",
-            &text,
-        ));
-        parameters.push(sent(
-            "If-None-Match",
-            "An ETag that the document must not have: reading it answers 304, anything else 412.",
-            &text,
-        ));
-    }
-    if matches!(route.act, Endpoint::Rehearse) {
-        parameters.push(json!({
-            "name": "strategy", "in": "query", "required": false, "schema": {"type": "string"},
-            "description": "What the webhook's address says: this and any other field that the body lacks.",
-        }));
-    } else if route.method == Method::POST {
-        let key = json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"});
-        let what = "The same key and the same request within 24 hours are answered as the first time; nothing is done \
-                    twice.";
-        parameters.push(sent("Idempotency-Key", what, &key));
-    }
-    if route.method != Method::GET && !matches!(route.act, Endpoint::Rehearse) {
-        parameters.push(sent("X-Reason", "Why, for the audit log.", &text));
-    }
-    parameters
-}
-
-fn recipient() -> Value {
-    json!({
-        "name": "userId", "in": "query", "required": false, "schema": schema::id(),
-        "description": "Only this subscriber: one item, or none where nothing was decided about them.",
-    })
-}
-
-fn limit() -> Value {
-    json!({
-        "name": "limit", "in": "query", "required": false,
-        "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
-    })
-}
-
-fn cursor() -> Value {
-    json!({
-        "name": "cursor", "in": "query", "required": false,
-        "description": "`next` of the page before; with the same filters and sort.",
-        "schema": {"type": "string"},
-    })
-}
-
-fn listed_by(resource: &ApiResource) -> Vec<Value> {
-    let Some(listing) = listing::find_listing(resource.collection) else { return Vec::new() };
-    let filter = |path: &&'static str| {
-        let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);
-        json!({"name": parameter(path), "in": "query", "required": false, "schema": schema::parameter(kind)})
-    };
-    let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
-    let names = listing.sorts.iter().map(|path| parameter(path));
-    let sorts: Vec<String> = names.flat_map(|name| [name.to_owned(), format!("-{name}")]).collect();
-    let first = listing.sorts[0];
-    let default = format!("{}{}", if latest_first(first) { "-" } else { "" }, parameter(first));
-    parameters.push(json!({
-        "name": "sort", "in": "query", "required": false,
-        "schema": {"type": "string", "enum": sorts, "default": default},
-    }));
-    parameters.extend([limit(), cursor(), fields(resource, DocumentExtent::Listed)]);
-    parameters
-}
-
-fn fields(resource: &ApiResource, extent: DocumentExtent) -> Value {
-    let paths = selectable_paths(resource.shape, extent);
-    json!({
-        "name": "fields", "in": "query", "required": false, "style": "form", "explode": false,
-        "description": "The fields that are asked for, separated by commas, of objects the whole or fields within. `id` \
-                        comes always, and so does `alertcast.unreadable` where something cannot be read.",
-        "schema": {"type": "array", "items": {"type": "string", "enum": paths}},
-    })
 }
 
 fn responses(route: &ApiRoute) -> Map<String, Value> {

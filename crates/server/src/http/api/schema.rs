@@ -61,52 +61,66 @@ pub(super) fn of(shape: &[ShapeField], form: SchemaForm) -> Value {
 }
 
 fn property(field: &ShapeField, form: SchemaForm) -> Value {
-    if form == SchemaForm::Patch && field.clearable {
-        return json!({"description": "Kept by Alertcast: it may be sent back as it came, or as null to take it away."});
+    if form == SchemaForm::Patch && (field.kept || field.clearable) {
+        return kept_property(field);
     }
-    if form == SchemaForm::Patch && field.kept {
-        return json!({"readOnly": true, "description": "Kept by Alertcast: it may be sent back as it came."});
+    let mut schema = if field.secret { secret() } else { value(field.kind, form) };
+    if matches!(form, SchemaForm::New | SchemaForm::Patch) && !field.required {
+        schema = nullable(schema);
     }
-    let mut schema = if field.secret { json!({"type": "string"}) } else { value(field.kind, form) };
-    let open = match form {
-        SchemaForm::Out | SchemaForm::Part => false,
-        SchemaForm::New | SchemaForm::Patch => !field.required,
-    };
-    if open {
-        nullable(&mut schema);
-    }
-    if field.secret {
-        schema["writeOnly"] = json!(true);
-        schema["minLength"] = json!(crate::password::CHARS_MIN);
-        schema["maxLength"] = json!(crate::password::BYTES_MAX);
-        schema["description"] = json!("12 characters to 72 bytes. Kept as a bcrypt hash, and never given out.");
+    schema["description"] = json!(describe_field(field, form));
+    if let Some(example) = field.example {
+        schema["examples"] = json!([example]);
     }
     schema
 }
 
-/// Null stands for the default; in a patch it takes the value away.
-fn nullable(schema: &mut Value) {
+fn describe_field(field: &ShapeField, form: SchemaForm) -> String {
+    match field.kind {
+        ShapeKind::Time if !form.is_answer() => {
+            format!("{} RFC 3339 with its zone, or a day, which stands for its first moment in UTC.", field.what)
+        }
+        _ => field.what.to_owned(),
+    }
+}
+
+/// What Alertcast keeps, in a patch.
+fn kept_property(field: &ShapeField) -> Value {
+    let may = if field.clearable { ", or as null to take it away" } else { "" };
+    let mut schema = json!({"description": format!("{} It may be sent back as it came{may}.", field.what)});
+    if !field.clearable {
+        schema["readOnly"] = json!(true);
+    }
+    schema
+}
+
+fn secret() -> Value {
+    json!({
+        "type": "string", "writeOnly": true,
+        "minLength": crate::password::CHARS_MIN, "maxLength": crate::password::BYTES_MAX,
+    })
+}
+
+/// Null stands for the default; in a patch it takes the value away. The words of an enumeration stay what they are.
+fn nullable(mut schema: Value) -> Value {
+    if schema.get("enum").is_some() {
+        return json!({"anyOf": [schema, {"type": "null"}]});
+    }
     let mut kinds = match schema.get("type") {
         Some(Value::Array(kinds)) => kinds.clone(),
         Some(kind) => vec![kind.clone()],
-        None => return,
+        None => return schema,
     };
     kinds.push(json!("null"));
     schema["type"] = json!(kinds);
-    if let Some(words) = schema.get_mut("enum").and_then(Value::as_array_mut) {
-        words.push(Value::Null);
-    }
+    schema
 }
 
 fn value(kind: ShapeKind, form: SchemaForm) -> Value {
     match kind {
         ShapeKind::Id => id(),
         ShapeKind::Time if form.is_answer() => json!({"type": "string", "format": "date-time"}),
-        ShapeKind::Time => json!({
-            "type": "string",
-            "description": "A moment as RFC 3339 with its zone, or a day, which stands for its first moment in UTC.",
-            "examples": ["2026-01-31T18:30:00.000Z"],
-        }),
+        ShapeKind::Time => json!({"type": "string", "examples": ["2026-01-31T18:30:00.000Z"]}),
         ShapeKind::Text | ShapeKind::Digits | ShapeKind::Spelled(_) if form.is_answer() => {
             json!({"type": "string"})
         }

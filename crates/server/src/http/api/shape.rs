@@ -39,6 +39,10 @@ pub(super) enum ShapeKind {
 pub(super) struct ShapeField {
     pub(super) name: &'static str,
     pub(super) kind: ShapeKind,
+    /// What it is, for the description.
+    pub(super) what: &'static str,
+    /// How it may look.
+    pub(super) example: Option<&'static str>,
     /// It must be given when a document is made.
     pub(super) required: bool,
     /// Every document has it.
@@ -54,21 +58,36 @@ pub(super) struct ShapeField {
 }
 
 /// A field that must be given.
-pub(super) const fn must(name: &'static str, kind: ShapeKind) -> ShapeField {
-    ShapeField { name, kind, required: true, always: true, kept: false, clearable: false, secret: false, long: false }
+pub(super) const fn must(name: &'static str, kind: ShapeKind, what: &'static str) -> ShapeField {
+    ShapeField {
+        name,
+        kind,
+        what,
+        example: None,
+        required: true,
+        always: true,
+        kept: false,
+        clearable: false,
+        secret: false,
+        long: false,
+    }
 }
 
 /// A field with a default.
-pub(super) const fn field(name: &'static str, kind: ShapeKind) -> ShapeField {
-    ShapeField { required: false, ..must(name, kind) }
+pub(super) const fn field(name: &'static str, kind: ShapeKind, what: &'static str) -> ShapeField {
+    ShapeField { required: false, ..must(name, kind, what) }
 }
 
 /// A field that may be absent.
-pub(super) const fn may(name: &'static str, kind: ShapeKind) -> ShapeField {
-    ShapeField { always: false, ..field(name, kind) }
+pub(super) const fn may(name: &'static str, kind: ShapeKind, what: &'static str) -> ShapeField {
+    ShapeField { always: false, ..field(name, kind, what) }
 }
 
 impl ShapeField {
+    pub(super) const fn like(self, example: &'static str) -> Self {
+        Self { example: Some(example), ..self }
+    }
+
     pub(super) const fn make_kept(self) -> Self {
         Self { kept: true, ..self }
     }

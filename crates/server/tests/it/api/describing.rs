@@ -59,6 +59,44 @@ async fn it_is_served_to_anybody_and_every_reference_in_it_leads_somewhere() {
     }
 }
 
+#[tokio::test]
+async fn every_property_and_parameter_is_described_and_no_enumeration_holds_null() {
+    let described = description();
+    let mut gaps = Vec::new();
+    let count = find_gaps(&described["components"], "", &mut gaps);
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for parameter in operation["parameters"].as_array().unwrap() {
+                if parameter["description"].as_str().is_none_or(str::is_empty) {
+                    gaps.push(format!("{method} {path} {}", parameter["name"]));
+                }
+            }
+        }
+    }
+    assert_eq!(gaps, Vec::<String>::new());
+    assert!(count > 500, "{count} properties were looked at");
+}
+
+/// Counts the properties; `gaps` are those that nothing is said about, and the enumerations with null.
+fn find_gaps(value: &Value, path: &str, gaps: &mut Vec<String>) -> usize {
+    let mut count = 0;
+    for (name, property) in value.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        count += 1;
+        if property["description"].as_str().is_none_or(str::is_empty) {
+            gaps.push(format!("{path}/{name}"));
+        }
+    }
+    if value.get("enum").and_then(Value::as_array).is_some_and(|words| words.contains(&Value::Null)) {
+        gaps.push(format!("{path}: null among the words"));
+    }
+    let within: Vec<(String, &Value)> = match value {
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), value)).collect(),
+        Value::Array(items) => items.iter().enumerate().map(|(n, value)| (n.to_string(), value)).collect(),
+        _ => Vec::new(),
+    };
+    count + within.into_iter().map(|(name, value)| find_gaps(value, &format!("{path}/{name}"), gaps)).sum::<usize>()
+}
+
 fn gather(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {

@@ -1,0 +1,86 @@
+//! What an alert came to or would come to for each subscriber, and what acts by hand take in.
+
+use alertcast_core::alert::document::TradeAction;
+use alertcast_core::alert::intent::ReadAs;
+use alertcast_core::decision::Verdict;
+use alertcast_core::delivery::{Channel, MessageKind};
+use alertcast_core::market::Side;
+
+use super::super::shape::ShapeKind::{Anything, Flag, Id, List, Object, Text};
+use super::super::shape::{ShapeField, ShapeKind, field, may, must};
+use super::{CONFIG_ID, COUNT, DELIVERY, PRICE, USER_ID, words};
+
+const JUDGED: &str = "The id of the subscription that was judged.";
+const DONE: &str = "What is done to the subscriber's trades.";
+
+/// What was decided about one subscriber, and what they were sent.
+pub(in super::super) const RECIPIENT: &[ShapeField] = &[
+    field("userId", Id, USER_ID),
+    may("subscriptionId", Id, JUDGED),
+    field("verdict", words!(Verdict), "What was decided, and why."),
+    field("actions", List(&DECIDED), DONE),
+    field("deliveries", List(&Object(DELIVERY)), "The messages that the subscriber was sent."),
+];
+const DECIDED: ShapeKind = Object(&[
+    field("action", words!(TradeAction), "What is done."),
+    field("tradeId", Id, "The trade; where one is replaced, the new one."),
+]);
+
+/// A permission by its path.
+pub(in super::super) const PERMISSION: ShapeKind = words!(alertcast_core::admin::Permission);
+
+/// What closing a trade by hand takes.
+pub(in super::super) const CLOSING: &[ShapeField] = &[
+    must("price", PRICE, "The price at which it is closed."),
+    may("reason", Text, "Why; the subscriber reads it.").like("holiday"),
+];
+
+/// As what an alert is meant that does not say so clearly.
+pub(in super::super) const MEANING: &[ShapeField] = &[
+    field("as", words!(ReadAs), "What it is."),
+    field("side", words!(Side), "On which side; an exit without it is of both."),
+];
+
+/// What an alert would come to.
+pub(in super::super) const REHEARSAL: &[ShapeField] = &[
+    field(
+        "outcome",
+        ShapeKind::Word(&["unreadable", "refused", "duplicate", "accepted"]),
+        "What the webhook would make of it.",
+    ),
+    field("errors", List(&ERROR), "Why it would be refused."),
+    may("alertConfigId", Id, CONFIG_ID),
+    may("duplicateOf", Id, "The alert that it would be taken for a resend of."),
+    may("testing", Flag, "Whether the configuration is in testing: the operators alone would hear of it."),
+    may("leftOut", List(&ERROR), "What would be left out of it."),
+    may("verdicts", Anything, "How many subscribers each verdict is about."),
+    may("subscribers", List(&Object(REHEARSED)), "What would be decided about each subscriber, up to a bound."),
+    may("opened", COUNT, "Trades that would be opened."),
+    may("ended", COUNT, "Trades that would end."),
+    may("messages", Anything, "How many messages would go by each way."),
+    may("operators", List(&Object(REMARK)), "What the operators' chat would hear."),
+    may("texts", List(&Object(SAMPLE)), "A message of each kind, as it would be read."),
+];
+const ERROR: ShapeKind = Object(&[
+    field("field", Text, "The field that is wrong."),
+    field("code", Text, "Which rule it breaks."),
+    field("message", Text, "What is wrong, and what to change."),
+]);
+const REHEARSED: &[ShapeField] = &[
+    field("userId", Id, USER_ID),
+    may("subscriptionId", Id, JUDGED),
+    field("verdict", words!(Verdict), "What would be decided, and why."),
+    field("actions", List(&DECIDED), DONE),
+];
+const REMARK: &[ShapeField] = &[
+    field("kind", Text, "What it is about."),
+    field("title", Text, "Its first line."),
+    field("lines", List(&Text), "Its other lines."),
+];
+const SAMPLE: &[ShapeField] = &[
+    may("userId", Id, "The subscriber who would read it; none: the operators."),
+    field("channel", words!(Channel), "By which way it would go."),
+    field("kind", words!(MessageKind), "What it is about."),
+    field("html", Text, "The text with its marks."),
+    field("plain", Text, "The text alone."),
+];
