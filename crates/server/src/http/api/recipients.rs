@@ -1,10 +1,10 @@
 //! Who got an alert, who did not and why, and what each was sent.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use alertcast_core::decision::{DecidedAction, Decision};
-use alertcast_core::delivery::{CauseKind, Delivery};
-use alertcast_core::id::{AlertId, UserId};
+use alertcast_core::decision::{DecidedAction, Decision, Verdict};
+use alertcast_core::delivery::{CauseKind, Delivery, DeliveryState, MessageKind};
+use alertcast_core::id::{AlertId, TradeId, UserId};
 use alertcast_core::store::{Collection, document};
 use bson::oid::ObjectId;
 use serde_json::{Value, json};
@@ -136,8 +136,58 @@ fn item(decision: &Decision, sent: Vec<Delivery>) -> Value {
         .map(|delivery| shape::show_shape(documents::DELIVERY, &delivery, DocumentExtent::Listed))
         .collect();
     let mut item = show_decision(decision);
+    item["verdict"] =
+        told_verdict(decision.verdict, sent.iter().map(|delivery| (delivery.kind, delivery.trade_id, delivery.state)))
+            .into();
     item["deliveries"] = deliveries.into();
     item
+}
+
+/// A verdict by what became of it: of who gets a message, where it stands. A message has been sent where one channel has
+/// sent it; of several messages that counts which is least well. Results are no messages of their own.
+fn told_verdict(
+    verdict: Verdict,
+    sent: impl Iterator<Item = (MessageKind, Option<TradeId>, DeliveryState)>,
+) -> &'static str {
+    if verdict != Verdict::Sent {
+        return verdict.as_str();
+    }
+    let mut messages: BTreeMap<_, DeliveryState> = BTreeMap::new();
+    for (kind, trade, state) in sent.filter(|(kind, ..)| *kind != MessageKind::Result) {
+        let state = if state == DeliveryState::Sending { DeliveryState::Pending } else { state };
+        let best = messages.entry((kind, trade)).or_insert(state);
+        if place_in(&BEST_FIRST, state) < place_in(&BEST_FIRST, *best) {
+            *best = state;
+        }
+    }
+    let least = messages.into_values().min_by_key(|state| place_in(&OPEN_AND_LOST_FIRST, *state));
+    // Those of long ago are not kept: it is told as it was decided.
+    least.unwrap_or(DeliveryState::Sent).as_str()
+}
+
+/// Of one message by several channels the first of these counts.
+const BEST_FIRST: [DeliveryState; 7] = [
+    DeliveryState::Sent,
+    DeliveryState::Superseded,
+    DeliveryState::Pending,
+    DeliveryState::Held,
+    DeliveryState::Dead,
+    DeliveryState::Expired,
+    DeliveryState::Dropped,
+];
+/// Of several messages the first of these counts.
+const OPEN_AND_LOST_FIRST: [DeliveryState; 7] = [
+    DeliveryState::Pending,
+    DeliveryState::Held,
+    DeliveryState::Dead,
+    DeliveryState::Expired,
+    DeliveryState::Dropped,
+    DeliveryState::Superseded,
+    DeliveryState::Sent,
+];
+
+fn place_in(order: &[DeliveryState], state: DeliveryState) -> usize {
+    order.iter().position(|one| *one == state).unwrap_or(order.len())
 }
 
 /// A decision as it is given out.
@@ -156,6 +206,34 @@ pub(super) fn show_decision(decision: &Decision) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_verdict_tells_where_the_messages_stand_and_of_several_the_least_well() {
+        use DeliveryState::{Dead, Dropped, Expired, Held, Pending, Sending, Sent, Superseded};
+        use MessageKind::{Entry, Exit, Result};
+        let trade = |n: u8| Some(TradeId(ObjectId::from_bytes([n; 12])));
+        let told = |sent: &[(MessageKind, u8, DeliveryState)]| {
+            told_verdict(Verdict::Sent, sent.iter().map(|(kind, of, state)| (*kind, trade(*of), *state)))
+        };
+        for (sent, expected) in [
+            (&[(Entry, 1, Sent)][..], "sent"),
+            (&[(Entry, 1, Sending)], "pending"),
+            (&[(Entry, 1, Held)], "held"),
+            (&[(Entry, 1, Expired)], "expired"),
+            (&[(Entry, 1, Dropped)], "dropped"),
+            (&[(Entry, 1, Dead), (Entry, 1, Sent)], "sent"),
+            (&[(Entry, 1, Dead), (Entry, 1, Pending)], "pending"),
+            (&[(Entry, 1, Dead), (Entry, 1, Expired)], "dead"),
+            (&[(Entry, 1, Superseded), (Entry, 1, Dead)], "superseded"),
+            (&[(Exit, 1, Sent), (Exit, 2, Dead)], "dead"),
+            (&[(Exit, 1, Pending), (Exit, 2, Dead)], "pending"),
+            (&[(Exit, 1, Sent), (Result, 1, Dropped)], "sent"),
+            (&[], "sent"),
+        ] {
+            assert_eq!(told(sent), expected, "{sent:?}");
+        }
+        assert_eq!(told_verdict(Verdict::DailyLimit, [(Exit, trade(1), Dead)].into_iter()), "daily_limit");
+    }
 
     #[test]
     fn the_id_before_an_id_borrows_as_numbers_do() {

@@ -127,6 +127,13 @@ async fn a_message_that_was_given_up_arrives_when_it_is_sent_again() {
     assert!(desk.app.messages(2).is_empty());
     let dead = desk.get("/deliveries?state=dead").await.body["items"][0].clone();
     let (id, user) = (dead["id"].as_str().unwrap(), dead["userId"].as_str().unwrap());
+    let recipients = format!("/alerts/{}/recipients", dead["alertId"].as_str().unwrap());
+    let verdicts = async || {
+        let page = desk.get(&recipients).await.body;
+        let verdict = |item: &Value| (item["userId"] == user, item["verdict"].as_str().unwrap().to_owned());
+        page["items"].as_array().unwrap().iter().map(verdict).collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts().await, [(false, "sent".to_owned()), (true, "dead".to_owned())]);
     desk.app.allow.audience_changed = true;
     let blocked = async || desk.get("/users?sort=-chatBlockedAt").await.body["items"].clone();
     assert_eq!(blocked().await[0]["id"], user);

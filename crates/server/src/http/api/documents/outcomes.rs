@@ -3,7 +3,7 @@
 use alertcast_core::alert::document::TradeAction;
 use alertcast_core::alert::intent::ReadAs;
 use alertcast_core::decision::Verdict;
-use alertcast_core::delivery::{Channel, MessageKind};
+use alertcast_core::delivery::{Channel, DeliveryState, MessageKind};
 use alertcast_core::market::Side;
 
 use super::super::shape::ShapeKind::{Anything, Flag, Id, List, Object, Text};
@@ -17,9 +17,31 @@ const DONE: &str = "What is done to the subscriber's trades.";
 pub(in super::super) const RECIPIENT: &[ShapeField] = &[
     field("userId", Id, USER_ID),
     may("subscriptionId", Id, JUDGED),
-    field("verdict", words!(Verdict), "What was decided, and why."),
+    field(
+        "verdict",
+        ShapeKind::Word(&TOLD_VERDICTS),
+        "What was decided, and why; of who gets a message, where that stands: `sent` once a channel has sent it.",
+    ),
     field("actions", List(&DECIDED), DONE),
     field("deliveries", List(&Object(DELIVERY)), "The messages that the subscriber was sent."),
+];
+/// Verdicts, and where a message stands that was not sent.
+const TOLD_VERDICTS: [&str; Verdict::WORDS.len() + UNSENT.len()] = {
+    let mut words = [""; Verdict::WORDS.len() + UNSENT.len()];
+    let mut at = 0;
+    while at < words.len() {
+        words[at] = if at < UNSENT.len() { UNSENT[at].as_str() } else { Verdict::WORDS[at - UNSENT.len()] };
+        at += 1;
+    }
+    words
+};
+const UNSENT: [DeliveryState; 6] = [
+    DeliveryState::Pending,
+    DeliveryState::Held,
+    DeliveryState::Expired,
+    DeliveryState::Dead,
+    DeliveryState::Superseded,
+    DeliveryState::Dropped,
 ];
 const DECIDED: ShapeKind = Object(&[
     field("action", words!(TradeAction), "What is done."),
