@@ -11,6 +11,7 @@ use bson::Bson;
 use serde_json::{Map, Value, json};
 
 use super::change::{TRIES, refuse_change};
+use super::document_names::add_names;
 use super::error::{ApiError, ApiResult, conflict, not_found, unprocessable, wrong};
 use super::idempotency::RequestKey;
 use super::recipients;
@@ -201,7 +202,8 @@ pub(super) async fn rehearse(app: &App, asked: &ApiRequest) -> ApiResult<ApiRepl
             let verdicts: Map<String, Value> = outcome.verdicts.iter().map(|(v, n)| count(v.as_str(), *n)).collect();
             let messages: Map<String, Value> = outcome.messages.iter().map(|(c, n)| count(c.as_str(), *n)).collect();
             let texts: Vec<Value> = texts.iter().map(text).collect();
-            let subscribers: Vec<Value> = outcome.subscribers.iter().map(decision).collect();
+            let mut subscribers: Vec<Value> = outcome.subscribers.iter().map(decision).collect();
+            add_names(app, &asked.caller, &mut subscribers).await?;
             json!({
                 "outcome": "accepted", "errors": [], "alertConfigId": config.to_string(), "testing": testing,
                 "leftOut": errors(left_out), "verdicts": verdicts, "subscribers": subscribers,

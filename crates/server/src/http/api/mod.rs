@@ -7,6 +7,7 @@ mod conditions;
 mod create;
 mod decide;
 mod delete;
+mod document_names;
 mod documents;
 mod error;
 mod idempotency;

@@ -9,6 +9,7 @@ use alertcast_core::store::{Collection, document};
 use bson::oid::ObjectId;
 use serde_json::{Value, json};
 
+use super::document_names::add_names;
 use super::error::{ApiResult, bad_query, not_found, unknown_parameter, wrong};
 use super::list::{self, PAGE_DEFAULT};
 use super::reply::ApiReply;
@@ -43,8 +44,9 @@ pub(super) async fn answer(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply>
     };
     let mut sent = deliveries(app, alert, &decisions).await?;
     let next = decisions.last().filter(|_| more).map(|last| list::id_cursor(&asked.path, last.user.0));
-    let items = decisions.iter().map(|decision| item(decision, sent.remove(&decision.user).unwrap_or_default()));
-    let items = items.collect();
+    let item = |decision: &Decision| item(decision, sent.remove(&decision.user).unwrap_or_default());
+    let mut items: Vec<Value> = decisions.iter().map(item).collect();
+    add_names(app, &asked.caller, &mut items).await?;
     Ok(list::page_reply(&asked.path, &asked.query, items, next))
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::admin::Permission;
 use alertcast_core::store::{Collection, DocumentWrite};
 use alertcast_core::token::{TOKEN_BYTES, token_text};
 use axum::Router;
@@ -52,6 +53,19 @@ impl Desk {
         post.through(self.router.clone()).await
     }
 
+    /// Takes permissions away, or gives them.
+    async fn permit(&self, held: impl Fn(Permission) -> bool) {
+        let set = Permission::ALL.iter().map(|one| (format!("permissions.{one}"), Bson::Boolean(held(*one)))).collect();
+        let update = DocumentWrite::Update {
+            collection: Collection::AdminUsers,
+            id: ObjectId::from_bytes(ADMIN),
+            set,
+            unset: Vec::new(),
+            expect: Vec::new(),
+        };
+        self.app.store.write(vec![update]).await.unwrap();
+    }
+
     pub(super) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path, &Value::Null, None).await.assert(200)
     }
@@ -75,6 +89,9 @@ async fn who_got_an_alert_and_what_they_were_sent_is_told_in_pages() {
     assert_eq!(items.len(), 5);
     for item in &items {
         assert_eq!(item["verdict"], "sent");
+        let user = desk.get(&format!("/users/{}", item["userId"].as_str().unwrap())).await.body;
+        assert_eq!(item["userName"], user["profile"]["name"]);
+        assert!(item["planName"].is_string(), "{item}");
         assert_eq!(item["actions"][0]["action"], "OPEN_TRADE");
         assert_eq!(item["deliveries"][0]["state"], "sent");
         assert_eq!(item["deliveries"][0]["userId"], item["userId"]);
@@ -91,6 +108,19 @@ async fn who_got_an_alert_and_what_they_were_sent_is_told_in_pages() {
     desk.ask("GET", &format!("/alerts/{}/recipients", ObjectId::from_bytes([1; 12])), &Value::Null, None)
         .await
         .assert(404);
+    desk.app.finish().await;
+}
+
+#[tokio::test]
+async fn names_stand_beside_ids_for_those_alone_who_may_see_them() {
+    let mut desk = Desk::new(1).await;
+    let id = desk.app.done(entry()).await;
+    for (hidden, shown) in [("users.view", "planName"), ("subscriptions.view", "userName")] {
+        desk.permit(|one| one.as_str() != hidden).await;
+        let item = desk.get(&format!("/alerts/{id}/recipients")).await.body["items"][0].clone();
+        let names: Vec<&str> = ["userName", "planName"].into_iter().filter(|name| item.get(name).is_some()).collect();
+        assert_eq!(names, [shown], "without {hidden}");
+    }
     desk.app.finish().await;
 }
 
@@ -261,6 +291,7 @@ async fn an_alert_is_rehearsed_and_nothing_comes_of_it() {
     assert_eq!(accepted["outcome"], "accepted", "{accepted:#}");
     assert_eq!((&accepted["opened"], &accepted["verdicts"]["sent"]), (&json!(3), &json!(3)));
     assert!(accepted["texts"][0]["plain"].as_str().unwrap().contains("BUY"));
+    assert!(accepted["subscribers"][0]["userName"].is_string(), "{accepted}");
     let refused = rehearse(&with(entry(), json!({"symbol": "NOTHING"}))).await;
     assert_eq!(
         (&refused["outcome"], &refused["errors"][0]["code"]),

@@ -10,13 +10,19 @@ use super::super::shape::ShapeKind::{Anything, Flag, Id, List, Object, Text};
 use super::super::shape::{ShapeField, ShapeKind, field, may, must};
 use super::{CONFIG_ID, COUNT, DELIVERY, PRICE, USER_ID, words};
 
+/// Names stand where the administrator may see the documents that have them.
+const USER_NAME: ShapeField = may("userName", Text, "The subscriber's name; takes users.view.").like("Asha");
+const PLAN_NAME: ShapeField =
+    may("planName", Text, "The name of the subscription's plan; takes subscriptions.view.").like("Crypto");
 const JUDGED: &str = "The id of the subscription that was judged.";
 const DONE: &str = "What is done to the subscriber's trades.";
 
 /// What was decided about one subscriber, and what they were sent.
 pub(in super::super) const RECIPIENT: &[ShapeField] = &[
     field("userId", Id, USER_ID),
+    USER_NAME,
     may("subscriptionId", Id, JUDGED),
+    PLAN_NAME,
     field(
         "verdict",
         ShapeKind::Word(&TOLD_VERDICTS),
@@ -90,7 +96,9 @@ const ERROR: ShapeKind = Object(&[
 ]);
 const REHEARSED: &[ShapeField] = &[
     field("userId", Id, USER_ID),
+    USER_NAME,
     may("subscriptionId", Id, JUDGED),
+    PLAN_NAME,
     field("verdict", words!(Verdict), "What would be decided, and why."),
     field("actions", List(&DECIDED), DONE),
 ];
