@@ -46,7 +46,8 @@ async fn slowest_list(store: &SqliteStore, collection: Collection) -> anyhow::Re
     let (mut slowest, mut of) = (0.0_f64, String::new());
     for (sort, filters) in list_wanted_queries(collection) {
         for descending in [true, false] {
-            let query = ListQuery { collection, filters: filters.clone(), sort, descending, after: None, limit: PAGE };
+            let query =
+                ListQuery { filters: filters.clone(), sort, descending, limit: PAGE, ..ListQuery::all_of(collection) };
             let worst = slowest_page(store, query).await?;
             if worst > slowest {
                 slowest = worst;

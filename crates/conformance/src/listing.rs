@@ -6,11 +6,11 @@ use bson::{Bson, doc};
 use super::StoreHarness;
 use super::scene::{insert, people, set};
 use alertcast_core::fixtures::*;
-use alertcast_core::store::listing::EXAMINED_MAX;
+use alertcast_core::store::listing::{EXAMINED_MAX, MomentRange};
 use alertcast_core::store::{Collection, DocumentWrite, ListQuery, Store};
 
 fn users(sort: &'static str, descending: bool, limit: usize) -> ListQuery {
-    ListQuery { collection: Collection::Users, filters: Vec::new(), sort, descending, after: None, limit }
+    ListQuery { sort, descending, limit, ..ListQuery::all_of(Collection::Users) }
 }
 
 /// All pages of a list, each as the ids that it holds.
@@ -87,15 +87,54 @@ pub async fn a_list_by_a_moment_leaves_out_what_has_none(harness: &dyn StoreHarn
         expect: Vec::new(),
     };
     store.write(vec![unset]).await.unwrap();
-    let query = ListQuery {
-        collection: Collection::UserSubscriptions,
-        filters: Vec::new(),
-        sort: "subscription.endDate",
-        descending: false,
-        after: None,
-        limit: 10,
-    };
+    let query = ListQuery { sort: "subscription.endDate", ..ListQuery::all_of(Collection::UserSubscriptions) };
     assert_eq!(pages(&*store, query).await.concat(), [1, 3].map(|n| subscription_id(n).0));
+}
+
+pub async fn a_list_between_two_moments_holds_what_lies_between_them(harness: &dyn StoreHarness) {
+    let store = store_of(harness, 9).await;
+    for n in 1..=8 {
+        let status = if n % 2 == 0 { "suspended" } else { "active" };
+        let moment = doc! { "createdAt": Bson::from(at(i64::from(n / 2))), "status": status };
+        store.write(vec![set(Collection::Users, user_id(n), moment)]).await.unwrap();
+    }
+    store.write(vec![set(Collection::Users, user_id(9), doc! { "createdAt": Bson::Null })]).await.unwrap();
+    // The moments of 1 to 8: 0 1 1 2 2 3 3 4.
+    let table: [(Option<i64>, Option<i64>, &[u32]); 6] = [
+        (Some(1), Some(3), &[2, 3, 4, 5]),
+        (Some(2), None, &[4, 5, 6, 7, 8]),
+        (None, Some(2), &[1, 2, 3]),
+        (Some(2), Some(2), &[]),
+        (Some(3), Some(2), &[]),
+        (None, None, &[1, 2, 3, 4, 5, 6, 7, 8]),
+    ];
+    for (from, before, expected) in table {
+        let range = MomentRange { from: from.map(at), before: before.map(at) };
+        let up: Vec<ObjectId> = expected.iter().map(|n| user_id(*n).0).collect();
+        let down: Vec<ObjectId> = up.iter().rev().copied().collect();
+        for limit in [1, 2, 10] {
+            let by = |descending| ListQuery { range, ..users("createdAt", descending, limit) };
+            assert_eq!(pages(&*store, by(false)).await.concat(), up, "{range:?}, {limit} a page");
+            assert_eq!(pages(&*store, by(true)).await.concat(), down, "{range:?}, {limit} a page, downwards");
+            let few = ListQuery { filters: vec![("status", "suspended".into())], ..by(false) };
+            let even: Vec<ObjectId> = expected.iter().filter(|n| **n % 2 == 0).map(|n| user_id(*n).0).collect();
+            assert_eq!(pages(&*store, few).await.concat(), even, "{range:?}, {limit} a page, suspended");
+        }
+    }
+}
+
+pub async fn a_list_of_few_may_lie_between_moments_too(harness: &dyn StoreHarness) {
+    let store = store_of(harness, 4).await;
+    for n in 1..=4 {
+        let moment = doc! { "createdAt": Bson::from(at(i64::from(n))), "telegram.chatId": "one" };
+        store.write(vec![set(Collection::Users, user_id(n), moment)]).await.unwrap();
+    }
+    let range = MomentRange { from: Some(at(2)), before: Some(at(4)) };
+    let filters = vec![("telegram.chatId", Bson::from("one"))];
+    for (descending, expected) in [(false, [2, 3]), (true, [3, 2])] {
+        let query = ListQuery { filters: filters.clone(), range, ..users("createdAt", descending, 1) };
+        assert_eq!(pages(&*store, query).await.concat(), expected.map(|n| user_id(n).0));
+    }
 }
 
 pub async fn a_page_looks_at_a_bounded_number_of_documents(harness: &dyn StoreHarness) {

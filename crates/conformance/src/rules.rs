@@ -53,6 +53,8 @@ macro_rules! conformance_tests {
                 documents_of_one_moment_are_listed_by_id,
                 a_list_holds_what_all_its_filters_let_through,
                 a_list_by_a_moment_leaves_out_what_has_none,
+                a_list_between_two_moments_holds_what_lies_between_them,
+                a_list_of_few_may_lie_between_moments_too,
                 a_page_looks_at_a_bounded_number_of_documents,
                 a_list_that_is_not_declared_is_an_error,
             ;

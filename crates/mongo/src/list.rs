@@ -6,6 +6,7 @@
 
 use alertcast_core::store::listing::{EXAMINED_MAX, ListOrder, ListPage, ListQuery, PageMark, mark};
 use alertcast_core::store::{StoreError, StoreResult};
+use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
@@ -139,8 +140,19 @@ fn of_value(query: &ListQuery, way: ListOrder, value: &Bson, after: Option<Objec
 fn beyond(query: &ListQuery, way: ListOrder, after: Option<&Bson>) -> Document {
     let mut filter = serve_filter(query, way);
     let has_one = || doc! { "$ne": Bson::Null };
-    filter.insert(query.sort, after.map_or_else(has_one, |after| doc! { sign(query): after.clone() }));
+    let mut condition = after.map_or_else(has_one, |after| doc! { sign(query): after.clone() });
+    add_bounds(query, &mut condition);
+    filter.insert(query.sort, condition);
     filter
+}
+
+/// The bounds of the list. Where a page begins behind a mark, that is the nearer one on its side.
+fn add_bounds(query: &ListQuery, condition: &mut Document) {
+    for (operator, bound) in [("$gte", query.range.from), ("$lt", query.range.before)] {
+        if let Some(bound) = bound {
+            condition.entry(operator.to_owned()).or_insert_with(|| bound.into());
+        }
+    }
 }
 
 fn in_order(query: &ListQuery, way: ListOrder, after: Option<&PageMark>) -> Document {
@@ -153,6 +165,7 @@ fn in_order(query: &ListQuery, way: ListOrder, after: Option<&PageMark>) -> Docu
     filter.entry(sort.to_owned()).or_insert_with(|| doc! {}.into());
     if let Ok(condition) = filter.get_document_mut(sort) {
         condition.insert("$ne", Bson::Null);
+        add_bounds(query, condition);
     }
     if let Some(after) = after {
         let beyond = doc! { sort: { sign: after.value.clone() } };
@@ -183,4 +196,10 @@ fn is_wanted(query: &ListQuery, way: ListOrder, document: &Document) -> bool {
         _ => kept == value,
     };
     query.residual(way).all(|(path, value)| at_path(document, path).is_some_and(|kept| same(kept, value)))
+        && is_in_range(query, document)
+}
+
+fn is_in_range(query: &ListQuery, document: &Document) -> bool {
+    let moment = || at_path(document, query.sort).and_then(Bson::as_datetime).map(|at| Time::from(*at));
+    query.range.is_open() || moment().is_some_and(|at| query.range.contains(at))
 }

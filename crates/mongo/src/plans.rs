@@ -340,12 +340,12 @@ async fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
             for (sort, after) in of.sorts.iter().flat_map(|sort| [(*sort, false), (*sort, true)]) {
                 let mark = PageMark { value: "x".into(), id: oid(1, 0, 1) };
                 let mut query = ListQuery {
-                    collection: *collection,
                     filters: filters.clone(),
                     sort,
                     descending: true,
                     after: after.then_some(mark),
                     limit: 10,
+                    ..ListQuery::all_of(*collection)
                 };
                 if sort == "endedAt" && !filters.iter().any(|(path, _)| ["userId", "state"].contains(path)) {
                     continue;

@@ -64,12 +64,11 @@ impl PriceHistories {
 /// The prices of the newest accepted alerts.
 async fn read(store: &dyn Store, config: ConfigId) -> StoreResult<PriceHistory> {
     let query = ListQuery {
-        collection: Collection::Alerts,
         filters: vec![("processing.alertConfigId", Bson::ObjectId(config.0))],
         sort: "webhook.receivedAt",
         descending: true,
-        after: None,
         limit: PRICES_MAX,
+        ..ListQuery::all_of(Collection::Alerts)
     };
     let mut history = PriceHistory::default();
     let newest_first = store.list(&query).await?.documents;

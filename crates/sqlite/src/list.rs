@@ -7,7 +7,7 @@ use bson::Bson;
 use rusqlite::types::Value as SqlValue;
 
 use crate::error::{SqliteError, SqliteResult};
-use crate::raw::{self, sql_value};
+use crate::raw::{self, RawValue, sql_value};
 use crate::rows::{RowAccess, blob, unpack};
 use crate::schema::only;
 
@@ -60,6 +60,12 @@ pub(crate) fn statement(query: &ListQuery, way: ListOrder) -> (String, Vec<SqlVa
     if sort != "_id" {
         terms.push(format!(r#""{sort}" IS NOT NULL"#));
     }
+    for (sign, bound) in [(">=", query.range.from), ("<", query.range.before)] {
+        if let Some(bound) = bound {
+            values.push(SqlValue::Integer(bound.millis()));
+            terms.push(format!(r#""{sort}" {sign} ?{}"#, values.len()));
+        }
+    }
     if let Some(after) = &query.after {
         let sign = if query.descending { "<" } else { ">" };
         values.push(SqlValue::Blob(after.id.bytes().to_vec()));
@@ -101,5 +107,10 @@ fn is_wanted(query: &ListQuery, way: ListOrder, document: &[u8]) -> SqliteResult
             return Ok(false);
         }
     }
-    Ok(true)
+    if query.range.is_open() {
+        return Ok(true);
+    }
+    // A column compares numbers and texts with moments too.
+    let moment = raw::lookup(document, query.sort)?.and_then(RawValue::as_time);
+    Ok(moment.is_some_and(|at| query.range.contains(at)))
 }

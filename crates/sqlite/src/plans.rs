@@ -2,7 +2,8 @@
 //! what is few. No statistics are gathered, so that the plans are those of an empty database for good.
 
 use alertcast_core::store::Collection;
-use alertcast_core::store::listing::{ListDeclaration, ListQuery, PageMark, find_listing};
+use alertcast_core::store::listing::{ListDeclaration, ListQuery, MomentRange, PageMark, find_listing};
+use alertcast_core::time::Time;
 use bson::Bson;
 use bson::oid::ObjectId;
 use rusqlite::Connection;
@@ -124,12 +125,12 @@ fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
         for (sort, filters) in listing.sorts.iter().flat_map(|sort| wanted(listing).map(move |some| (*sort, some))) {
             for after in [None, Some(PageMark { value: "x".into(), id: ObjectId::from_bytes([7; 12]) })] {
                 let query = ListQuery {
-                    collection: *collection,
                     filters: filters.clone(),
                     sort,
                     descending: true,
                     after,
                     limit: 9,
+                    ..ListQuery::all_of(*collection)
                 };
                 let Some(way) = query.way() else { continue };
                 let sql = list::statement(&query, way).0;
@@ -142,6 +143,27 @@ fn every_list_goes_by_an_index_and_sorts_only_what_is_few() {
                     assert!(plan.contains("INDEX") && !sorts_all, "{sql}\n{plan}");
                 }
             }
+        }
+    }
+}
+
+/// Bounds are a stretch of the index: what lies outside is not read.
+#[test]
+fn a_list_between_two_moments_reads_its_stretch_of_an_index() {
+    let range = MomentRange { from: Some(Time::from_millis(1)), before: Some(Time::from_millis(2)) };
+    for (collection, sort) in [
+        (Collection::Users, "createdAt"),
+        (Collection::UserSubscriptions, "subscription.endDate"),
+        (Collection::Trades, "timestamps.openedAt"),
+        (Collection::Trades, "timestamps.closedAt"),
+        (Collection::Alerts, "webhook.receivedAt"),
+        (Collection::RejectedWebhooks, "receivedAt"),
+        (Collection::AuditLog, "at"),
+    ] {
+        for descending in [true, false] {
+            let query = ListQuery { sort, range, descending, ..ListQuery::all_of(collection) };
+            let plan = plan(&list::statement(&query, query.way().unwrap()).0);
+            assert!(plan.contains("SEARCH") && plan.contains(&format!("{sort}>? AND {sort}<?")), "{plan}");
         }
     }
 }

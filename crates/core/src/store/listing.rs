@@ -8,6 +8,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document};
 
 use super::Collection;
+use crate::time::Time;
 
 /// A page examines no more documents than this.
 pub const EXAMINED_MAX: usize = 2_000;
@@ -42,6 +43,27 @@ pub struct PageMark {
     pub id: ObjectId,
 }
 
+/// The moments that a list is of: those of the path that it is sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MomentRange {
+    /// This one, and later ones.
+    pub from: Option<Time>,
+    /// Earlier ones than this.
+    pub before: Option<Time>,
+}
+
+impl MomentRange {
+    /// Whether nothing is bounded.
+    pub const fn is_open(self) -> bool {
+        self.from.is_none() && self.before.is_none()
+    }
+
+    /// Whether a moment lies in it.
+    pub fn contains(self, at: Time) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.before.is_none_or(|before| at < before)
+    }
+}
+
 /// One page of a list: documents whose `filters` have these values, sorted by `sort` and then by id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListQuery {
@@ -50,6 +72,8 @@ pub struct ListQuery {
     pub filters: Vec<(&'static str, Bson)>,
     /// One of the collection's `sorts`. Documents that lack it are left out, unless it is `_id`.
     pub sort: &'static str,
+    /// Where it is bounded, `sort` holds moments, and what holds anything else there is left out.
+    pub range: MomentRange,
     pub descending: bool,
     /// Where the page before ended.
     pub after: Option<PageMark>,
@@ -65,6 +89,19 @@ pub struct ListPage {
 }
 
 impl ListQuery {
+    /// A whole collection by id, in pages as large as may be.
+    pub const fn all_of(collection: Collection) -> Self {
+        Self {
+            collection,
+            filters: Vec::new(),
+            sort: "_id",
+            range: MomentRange { from: None, before: None },
+            descending: false,
+            after: None,
+            limit: PAGE_MAX,
+        }
+    }
+
     /// The best way through the collection: the first whose values are all given and whose order is the wanted one. None
     /// where the collection has no such list.
     pub fn way(&self) -> Option<ListOrder> {
@@ -277,8 +314,13 @@ mod tests {
             for sort in listing.sorts {
                 let some = listing.filters.iter().map(|filter| vec![(*filter, Bson::Null)]);
                 for filters in some.chain([Vec::new()]) {
-                    let query =
-                        ListQuery { collection: *collection, filters, sort, descending: true, after: None, limit: 50 };
+                    let query = ListQuery {
+                        collection: *collection,
+                        filters,
+                        sort,
+                        descending: true,
+                        ..ListQuery::all_of(*collection)
+                    };
                     // Ended deliveries alone have an end: they are asked for by their state.
                     let needs_state =
                         *sort == "endedAt" && !matches!(query.filters.first(), Some(("state" | "userId", _)));

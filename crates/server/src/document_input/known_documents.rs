@@ -8,7 +8,6 @@ use std::hash::Hash;
 use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::money::Amount;
-use alertcast_core::store::listing::PAGE_MAX;
 use alertcast_core::store::{Collection, DocumentStore, ListQuery, StoreResult};
 use alertcast_core::subscription::{PaymentStatus, SubscriptionPlace, SubscriptionStatus, transaction_key};
 use alertcast_core::time::Time;
@@ -183,14 +182,8 @@ impl KnownDocuments {
         let had_place =
             itself.is_some_and(|kept| reference(kept, "userId") == Some(user.0) && place(kept).is_open(around.now));
         let itself = itself.and_then(|kept| kept.get_object_id("_id").ok());
-        let mut query = ListQuery {
-            collection: Collection::UserSubscriptions,
-            filters: vec![("userId", user.into())],
-            sort: "_id",
-            descending: false,
-            after: None,
-            limit: PAGE_MAX,
-        };
+        let mut query =
+            ListQuery { filters: vec![("userId", user.into())], ..ListQuery::all_of(Collection::UserSubscriptions) };
         loop {
             let page = store.list(&query).await?;
             for document in &page.documents {

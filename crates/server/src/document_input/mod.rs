@@ -33,6 +33,7 @@ pub(crate) use self::fields::InputFields;
 pub(crate) use self::known_documents::{EntryReferences, KnownDocuments, name_of};
 pub(crate) use self::people::{preference, subscription, takes_place, user};
 pub(crate) use self::problems::{FieldCode, FieldProblem, InputProblems, WrongValue};
+pub(crate) use self::values::time;
 
 use self::fields::FieldResult;
 use self::known_documents::{KeyConflict, NaturalKeyIndex};

@@ -1,7 +1,6 @@
 //! DELETE: what nothing refers to.
 
 use alertcast_core::id::AdminId;
-use alertcast_core::store::listing::PAGE_MAX;
 use alertcast_core::store::{Collection, DocumentWrite, ListQuery, StoreError};
 use axum::http::StatusCode;
 use bson::{Bson, Document};
@@ -68,14 +67,7 @@ async fn writes(
 
 /// An administrator's tokens end with them.
 pub(super) async fn tokens(app: &App, admin: AdminId) -> ApiResult<Vec<DocumentWrite>> {
-    let mut query = ListQuery {
-        collection: Collection::ApiTokens,
-        filters: vec![("adminId", admin.into())],
-        sort: "_id",
-        descending: false,
-        after: None,
-        limit: PAGE_MAX,
-    };
+    let mut query = ListQuery { filters: vec![("adminId", admin.into())], ..ListQuery::all_of(Collection::ApiTokens) };
     let mut writes = Vec::new();
     loop {
         let page = app.store.list(&query).await?;

@@ -2,7 +2,7 @@
 
 use alertcast_core::delivery::digest12;
 use alertcast_core::store::ListQuery;
-use alertcast_core::store::listing::{self, PAGE_MAX, PageMark};
+use alertcast_core::store::listing::{self, ListDeclaration, PAGE_MAX, PageMark};
 use axum::http::{HeaderName, HeaderValue, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -11,6 +11,7 @@ use bson::{Bson, doc};
 use serde_json::{Value, json};
 
 use super::error::{ApiResult, bad_query, unknown_parameter, wrong};
+use super::list_bounds::{BoundedList, bound_parameters};
 use super::projection::FieldSelection;
 use super::reply::ApiReply;
 use super::resources::ApiResource;
@@ -113,14 +114,13 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
     let none = || bad_query(vec![wrong("", FieldCode::Invalid, "cannot be listed")]);
     let listing = listing::find_listing(collection).ok_or_else(none)?;
     let mut asked = ListQuery {
-        collection,
-        filters: Vec::new(),
         sort: listing.sorts[0],
         descending: latest_first(listing.sorts[0]),
-        after: None,
         limit: PAGE_DEFAULT,
+        ..ListQuery::all_of(collection)
     };
     let (mut errors, mut cursor, mut fields) = (Vec::new(), None, None);
+    let (mut sort_given, mut between) = (false, BoundedList::default());
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         if seen.iter().any(|before| *before == name) {
@@ -133,6 +133,7 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
             "sort" => sort(listing.sorts, &value).map(|(sort, descending)| {
                 asked.sort = sort;
                 asked.descending = descending;
+                sort_given = true;
             }),
             "cursor" => {
                 cursor = Some(value.into_owned());
@@ -141,10 +142,15 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
             "fields" => {
                 FieldSelection::read(resource.shape, DocumentExtent::Listed, &value).map(|read| fields = Some(read))
             }
-            _ => filter(resource, listing.filters, &name, &value).map(|filter| asked.filters.push(filter)),
+            _ => between.read(resource, listing, &name, &value).unwrap_or_else(|| {
+                let filter = filter(resource, listing, &name, &value)?;
+                asked.filters.push(filter);
+                Ok(())
+            }),
         };
         errors.extend(read.err());
     }
+    errors.extend(between.apply(&mut asked, sort_given).err());
     let digest = digest_of(&asked);
     if let Some(text) = cursor {
         match mark(&text, digest) {
@@ -159,7 +165,7 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
 fn digest_of(query: &ListQuery) -> [u8; 12] {
     let mut filters: Vec<String> = query.filters.iter().map(|(path, value)| format!("{path}={value:?}")).collect();
     filters.sort();
-    let order = format!("{} {}", query.sort, query.descending);
+    let order = format!("{} {} {:?}", query.sort, query.descending, query.range);
     let mut parts = vec![query.collection.name(), order.as_str()];
     parts.extend(filters.iter().map(String::as_str));
     digest12(&parts)
@@ -181,12 +187,14 @@ fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, boo
 
 fn filter(
     resource: &ApiResource,
-    filters: &'static [&'static str],
+    listing: &'static ListDeclaration,
     name: &str,
     text: &str,
 ) -> Result<(&'static str, Bson), FieldError> {
-    let Some(path) = filters.iter().copied().find(|path| parameter(path) == name) else {
-        let known: Vec<&str> = filters.iter().map(|path| parameter(path)).chain(PARAMETERS).collect();
+    let Some(path) = listing.filters.iter().copied().find(|path| parameter(path) == name) else {
+        let bounds: Vec<String> = bound_parameters(resource, listing).map(|bound| bound.name()).collect();
+        let filters = listing.filters.iter().map(|path| parameter(path));
+        let known: Vec<&str> = filters.chain(bounds.iter().map(String::as_str)).chain(PARAMETERS).collect();
         return Err(unknown_parameter(name, &known));
     };
     let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);

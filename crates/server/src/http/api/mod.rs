@@ -13,6 +13,7 @@ mod error;
 mod idempotency;
 mod limit;
 mod list;
+mod list_bounds;
 mod manual_actions;
 mod open_trades;
 mod openapi;

@@ -5,6 +5,7 @@ use axum::http::Method;
 use serde_json::{Value, json};
 
 use super::list::{PAGE_DEFAULT, latest_first, parameter};
+use super::list_bounds::{BoundParameter, bound_parameters};
 use super::projection::selectable_paths;
 use super::resources::{ApiResource, TOKENS};
 use super::routes::{ApiRoute, Endpoint};
@@ -97,6 +98,7 @@ fn listed_by(resource: &ApiResource) -> Vec<Value> {
         })
     };
     let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
+    parameters.extend(bound_parameters(resource, listing).map(describe_bound));
     let names = listing.sorts.iter().map(|path| parameter(path));
     let sorts: Vec<String> = names.flat_map(|name| [name.to_owned(), format!("-{name}")]).collect();
     let first = listing.sorts[0];
@@ -108,6 +110,19 @@ fn listed_by(resource: &ApiResource) -> Vec<Value> {
     }));
     parameters.extend([limit(), cursor(), fields(resource, DocumentExtent::Listed)]);
     parameters
+}
+
+fn describe_bound(bound: BoundParameter) -> Value {
+    let what = format!(
+        "Only those whose `{}` is {}. The list is sorted by it. RFC 3339 with its zone, or a day, which stands for its \
+         first moment in UTC.",
+        bound.path,
+        bound.kind.phrase()
+    );
+    json!({
+        "name": bound.name(), "in": "query", "required": false, "description": what,
+        "schema": {"type": "string", "examples": ["2026-01-31T18:30:00Z"]},
+    })
 }
 
 fn fields(resource: &ApiResource, extent: DocumentExtent) -> Value {

@@ -1,5 +1,6 @@
 //! Lists: filters, sorts, pages.
 
+use alertcast_core::store::Collection;
 use serde_json::{Value, json};
 
 use super::office::{CONFIG, Office, config, hex, plan, subscription, user};
@@ -159,4 +160,47 @@ async fn a_page_s_link_keeps_the_fields_and_a_cursor_goes_with_others() {
     assert!(first.header("link").contains("fields=email"), "{}", first.header("link"));
     let next = first.body["next"].as_str().unwrap();
     office.get(&format!("/users?limit=1&fields=status&cursor={next}")).await.assert(200);
+}
+
+#[tokio::test]
+async fn a_list_is_bounded_by_moments_that_it_can_be_sorted_by() {
+    let office = Office::new().await;
+    for n in 1..=5 {
+        let id = office.made("/users", user(n)).await;
+        let at = jiff::Timestamp::from_millisecond(1_767_225_600_000 + i64::from(n) * 1_000).unwrap();
+        let created = bson::doc! { "createdAt": bson::Bson::from(alertcast_core::time::Time::from(at)) };
+        office.house.set(Collection::Users, id.parse().unwrap(), created).await;
+    }
+    // They were made at the seconds 1 to 5 of 2026.
+    for (query, expected) in [
+        ("createdAt[gte]=2026-01-01T00:00:02Z&createdAt[lt]=2026-01-01T00:00:04Z", &["u2", "u3"][..]),
+        ("createdAt[gt]=2026-01-01T00:00:02Z&createdAt[lte]=2026-01-01T00:00:04Z", &["u3", "u4"]),
+        ("createdAt[gt]=2026-01-01T05:30:04%2B05:30", &["u5"]),
+        ("createdAt%5Bgte%5D=2026-01-01&createdAt[lt]=2026-01-02&sort=-createdAt", &["u5", "u4", "u3", "u2", "u1"]),
+        ("createdAt[lt]=2026-01-01", &[]),
+        ("createdAt[gte]=2026-01-01T00:00:02Z&status=active&createdAt[gt]=2026-01-01T00:00:03Z", &["u4", "u5"]),
+    ] {
+        let found = pages(&office, &format!("/users?{query}&limit=2"), async || {}).await;
+        let expected: Vec<String> = expected.iter().map(|name| format!("{name}@example.com")).collect();
+        assert_eq!(names(&found), expected, "{query}");
+    }
+    for (query, problem) in [
+        ("users?createdAt[gte]=yesterday", "createdAt[gte]: invalid"),
+        ("users?createdAt[gte]=", "createdAt[gte]: invalid"),
+        ("users?createdAt[ge]=2026-01-01", "createdAt[ge]: unknown_field"),
+        ("users?updatedAt[gte]=2026-01-01", "updatedAt[gte]: unknown_field"),
+        ("users?createdAt[gte]=2026-01-01&sort=email", "sort: invalid"),
+        ("trades?openedAt[gte]=2026-01-01&closedAt[lt]=2026-01-01", "closedAt[lt]: invalid"),
+        ("deliveries?endedAt[gte]=2026-01-01", "sort: invalid"),
+    ] {
+        assert_eq!(office.get(&format!("/{query}")).await.assert(400).problems(), [problem], "{query}");
+    }
+    let first = office.get("/users?createdAt[gte]=2026-01-01&limit=1").await.assert(200).body;
+    let cursor = first["next"].as_str().unwrap();
+    let other = office.get(&format!("/users?createdAt[gte]=2026-01-02&limit=1&cursor={cursor}")).await.assert(400);
+    assert_eq!(other.problems(), ["cursor: invalid"]);
+    for query in ["alerts?receivedAt[lt]=2026-01-01", "audit-log?at[gte]=2026-01-01", "trades?closedAt[gte]=2026-01-01"]
+    {
+        office.get(&format!("/{query}")).await.assert(200);
+    }
 }
