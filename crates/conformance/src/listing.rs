@@ -6,7 +6,7 @@ use bson::{Bson, doc};
 use super::StoreHarness;
 use super::scene::{insert, people, set};
 use alertcast_core::fixtures::*;
-use alertcast_core::store::listing::{EXAMINED_MAX, MomentRange};
+use alertcast_core::store::listing::{EXAMINED_MAX, MomentRange, SearchedText};
 use alertcast_core::store::{Collection, DocumentWrite, ListQuery, Store};
 
 fn users(sort: &'static str, descending: bool, limit: usize) -> ListQuery {
@@ -135,6 +135,53 @@ pub async fn a_list_of_few_may_lie_between_moments_too(harness: &dyn StoreHarnes
         let query = ListQuery { filters: filters.clone(), range, ..users("createdAt", descending, 1) };
         assert_eq!(pages(&*store, query).await.concat(), expected.map(|n| user_id(n).0));
     }
+}
+
+pub async fn a_search_finds_a_user_by_a_part_of_a_name_an_address_or_a_telegram_account(harness: &dyn StoreHarness) {
+    let store = store_of(harness, 5).await;
+    for (n, name, email, telegram, username) in [
+        (1, "Asha Rao", "asha@example.com", "55501", Some("ash_trades")),
+        (2, "Ravi Menon", "ravi@asha-capital.in", "55502", None),
+        (3, "ÉLODIE", "e@example.com", "80001", Some("Asha_fan")),
+        (4, "Bo", "bo@example.com", "80002", None),
+    ] {
+        let change = doc! {
+            "profile.name": name, "email": email, "telegram.userId": telegram, "telegram.username": username,
+            "status": if n == 3 { "suspended" } else { "active" },
+        };
+        store.write(vec![set(Collection::Users, user_id(n), change)]).await.unwrap();
+    }
+    let search = |text: &str, limit| ListQuery { search: SearchedText::new(text), ..users("_id", false, limit) };
+    let table: [(&str, &[u32]); 8] = [
+        ("ASHA", &[1, 2, 3]),
+        (" rao ", &[1]),
+        ("élodie", &[3]),
+        ("5550", &[1, 2]),
+        ("@ash_trades", &[1]),
+        ("bo@EXAMPLE.com", &[4]),
+        ("capital", &[2]),
+        (".*", &[]),
+    ];
+    for (text, expected) in table {
+        let expected: Vec<ObjectId> = expected.iter().map(|n| user_id(*n).0).collect();
+        for limit in [1, 2, 10] {
+            assert_eq!(pages(&*store, search(text, limit)).await.concat(), expected, "{text:?}, {limit} a page");
+        }
+    }
+    let active = ListQuery { filters: vec![("status", "active".into())], ..search("asha", 10) };
+    assert_eq!(pages(&*store, active).await.concat(), [1, 2].map(|n| user_id(n).0));
+    let by_address = ListQuery { sort: "email", descending: true, ..search("asha", 10) };
+    assert_eq!(pages(&*store, by_address).await.concat(), [2, 3, 1].map(|n| user_id(n).0));
+}
+
+pub async fn a_search_looks_at_a_bounded_number_of_documents(harness: &dyn StoreHarness) {
+    let count = u32::try_from(EXAMINED_MAX).unwrap() + 10;
+    let store = store_of(harness, count).await;
+    store.write(vec![set(Collection::Users, user_id(count), doc! { "profile.name": "Sought" })]).await.unwrap();
+    let query = ListQuery { search: SearchedText::new("sought"), ..users("_id", false, 5) };
+    let first = store.list(&query).await.unwrap();
+    assert_eq!((first.documents.len(), first.next.is_some()), (0, true), "there is more to look at");
+    assert_eq!(pages(&*store, query).await.concat(), [user_id(count).0]);
 }
 
 pub async fn a_page_looks_at_a_bounded_number_of_documents(harness: &dyn StoreHarness) {

@@ -55,6 +55,8 @@ macro_rules! conformance_tests {
                 a_list_by_a_moment_leaves_out_what_has_none,
                 a_list_between_two_moments_holds_what_lies_between_them,
                 a_list_of_few_may_lie_between_moments_too,
+                a_search_finds_a_user_by_a_part_of_a_name_an_address_or_a_telegram_account,
+                a_search_looks_at_a_bounded_number_of_documents,
                 a_page_looks_at_a_bounded_number_of_documents,
                 a_list_that_is_not_declared_is_an_error,
             ;

@@ -67,7 +67,7 @@ enum ListStage {
 impl<'q> ListWalk<'q> {
     fn new(query: &'q ListQuery, way: ListOrder) -> Self {
         // One more tells that there is more, and the last of an answer may be the first of several.
-        let step = if query.residual(way).next().is_some() { STEP } else { query.limit() + 2 };
+        let step = if query.is_narrower_than(way) { STEP } else { query.limit() + 2 };
         let after = query.after.clone();
         let stage = match (way.ordered_by, after) {
             (None | Some("_id"), after) => ListStage::InOrder(after),
@@ -197,9 +197,16 @@ fn is_wanted(query: &ListQuery, way: ListOrder, document: &Document) -> bool {
     };
     query.residual(way).all(|(path, value)| at_path(document, path).is_some_and(|kept| same(kept, value)))
         && is_in_range(query, document)
+        && is_found(query, document)
 }
 
 fn is_in_range(query: &ListQuery, document: &Document) -> bool {
     let moment = || at_path(document, query.sort).and_then(Bson::as_datetime).map(|at| Time::from(*at));
     query.range.is_open() || moment().is_some_and(|at| query.range.contains(at))
+}
+
+fn is_found(query: &ListQuery, document: &Document) -> bool {
+    query.search_paths().is_none_or(|(sought, paths)| {
+        paths.iter().filter_map(|path| at_path(document, path)?.as_str()).any(|text| sought.is_in(text))
+    })
 }

@@ -107,10 +107,24 @@ fn is_wanted(query: &ListQuery, way: ListOrder, document: &[u8]) -> SqliteResult
             return Ok(false);
         }
     }
+    Ok(is_in_range(query, document)? && is_found(query, document)?)
+}
+
+/// A column compares numbers and texts with moments too.
+fn is_in_range(query: &ListQuery, document: &[u8]) -> SqliteResult<bool> {
     if query.range.is_open() {
         return Ok(true);
     }
-    // A column compares numbers and texts with moments too.
     let moment = raw::lookup(document, query.sort)?.and_then(RawValue::as_time);
     Ok(moment.is_some_and(|at| query.range.contains(at)))
+}
+
+fn is_found(query: &ListQuery, document: &[u8]) -> SqliteResult<bool> {
+    let Some((sought, paths)) = query.search_paths() else { return Ok(true) };
+    for path in paths {
+        if raw::lookup(document, path)?.and_then(RawValue::as_str).is_some_and(|text| sought.is_in(text)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -22,6 +22,8 @@ pub struct ListDeclaration {
     pub filters: &'static [&'static str],
     /// Dotted paths that the list can be sorted by; the first is the default.
     pub sorts: &'static [&'static str],
+    /// Dotted paths of the texts that a search looks into. No index serves it: it looks at what is on the way.
+    pub searched: &'static [&'static str],
     /// The ways through the collection, the most selective first.
     ways: &'static [ListOrder],
 }
@@ -64,6 +66,27 @@ impl MomentRange {
     }
 }
 
+/// A text that is looked for in others, whatever the case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SearchedText(String);
+
+impl SearchedText {
+    /// More characters are in nothing that is searched.
+    pub const CHARS_MAX: usize = 200;
+
+    /// None where there is nothing to look for, or too much. The `@` before a Telegram name is no part of it.
+    pub fn new(text: &str) -> Option<Self> {
+        let sought = text.trim();
+        let sought = sought.strip_prefix('@').unwrap_or(sought).to_lowercase();
+        (!sought.is_empty() && text.chars().count() <= Self::CHARS_MAX).then_some(Self(sought))
+    }
+
+    /// Whether a text has it within.
+    pub fn is_in(&self, text: &str) -> bool {
+        text.to_lowercase().contains(&self.0)
+    }
+}
+
 /// One page of a list: documents whose `filters` have these values, sorted by `sort` and then by id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListQuery {
@@ -74,6 +97,8 @@ pub struct ListQuery {
     pub sort: &'static str,
     /// Where it is bounded, `sort` holds moments, and what holds anything else there is left out.
     pub range: MomentRange,
+    /// A text that one of the collection's `searched` has within.
+    pub search: Option<SearchedText>,
     pub descending: bool,
     /// Where the page before ended.
     pub after: Option<PageMark>,
@@ -96,6 +121,7 @@ impl ListQuery {
             filters: Vec::new(),
             sort: "_id",
             range: MomentRange { from: None, before: None },
+            search: None,
             descending: false,
             after: None,
             limit: PAGE_MAX,
@@ -119,6 +145,16 @@ impl ListQuery {
     /// The filters that the way serves, in its order.
     pub fn served_fields(&self, way: ListOrder) -> impl Iterator<Item = (&'static str, &Bson)> {
         way.equal.iter().filter_map(|path| self.filters.iter().find(|(filter, _)| filter == path).map(|(p, v)| (*p, v)))
+    }
+
+    /// The texts that the search looks into; none: there is no search.
+    pub fn search_paths(&self) -> Option<(&SearchedText, &'static [&'static str])> {
+        Some((self.search.as_ref()?, find_listing(self.collection)?.searched))
+    }
+
+    /// Whether something on the way may not be wanted.
+    pub fn is_narrower_than(&self, way: ListOrder) -> bool {
+        self.search.is_some() || self.residual(way).next().is_some()
     }
 
     /// How many documents a page holds at most.
@@ -170,6 +206,7 @@ const USERS: ListDeclaration = ListDeclaration {
     filters: &["email", "telegram.userId", "telegram.chatId", "status"],
     // The marks list those alone who have them.
     sorts: &["_id", "createdAt", "email", "alertcast.chatBlockedAt", "alertcast.emailBouncedAt"],
+    searched: &["profile.name", "email", "telegram.userId", "telegram.username"],
     ways: &[
         few(&["email"]),
         few(&["telegram.userId"]),
@@ -187,12 +224,14 @@ const PLANS: ListDeclaration = ListDeclaration {
     filters: &["name", "status"],
     // A plan without a place in the order is listed too, unless the order is asked for.
     sorts: &["_id", "metadata.displayOrder", "name", "pricing.amount"],
+    searched: &[],
     ways: &[few(&["name"]), few(&["status"]), few(&[])],
 };
 
 const CONFIGS: ListDeclaration = ListDeclaration {
     filters: &["symbol", "timeframe", "strategy", "status"],
     sorts: &["_id", "symbol", "name"],
+    searched: &[],
     ways: &[
         few(&["symbol", "timeframe", "strategy"]),
         few(&["symbol"]),
@@ -205,6 +244,7 @@ const CONFIGS: ListDeclaration = ListDeclaration {
 const SUBSCRIPTIONS: ListDeclaration = ListDeclaration {
     filters: &["payment.transactionId", "userId", "subscriptionPlanId", "payment.status", "subscription.status"],
     sorts: &["_id", "subscription.endDate"],
+    searched: &[],
     ways: &[
         few(&["payment.transactionId"]),
         few(&["userId"]),
@@ -219,12 +259,14 @@ const SUBSCRIPTIONS: ListDeclaration = ListDeclaration {
 const PREFERENCES: ListDeclaration = ListDeclaration {
     filters: &["userId", "subscriptionId", "alertConfigId", "preferences.enabled"],
     sorts: &["_id"],
+    searched: &[],
     ways: &[few(&["userId"]), few(&["subscriptionId"]), order_by(&["alertConfigId"], "_id"), order_by(&[], "_id")],
 };
 
 const TRADES: ListDeclaration = ListDeclaration {
     filters: &["userId", "alertConfigId", "status", "tradeData.symbol"],
     sorts: &["timestamps.openedAt", "timestamps.closedAt"],
+    searched: &[],
     ways: &[
         few(&["userId"]),
         order_by(&["alertConfigId"], "timestamps.openedAt"),
@@ -245,6 +287,7 @@ const ALERTS: ListDeclaration = ListDeclaration {
         "processing.status",
     ],
     sorts: &["webhook.receivedAt"],
+    searched: &[],
     ways: &[
         order_by(&["processing.alertConfigId"], "webhook.receivedAt"),
         order_by(&["alertData.symbol", "alertData.timeframe", "alertData.strategy"], "webhook.receivedAt"),
@@ -258,26 +301,33 @@ const ALERTS: ListDeclaration = ListDeclaration {
 const ADMINS: ListDeclaration = ListDeclaration {
     filters: &["username", "email", "status"],
     sorts: &["_id", "username"],
+    searched: &[],
     ways: &[few(&["username"]), few(&["email"]), few(&["status"]), few(&[])],
 };
 
 const DELIVERIES: ListDeclaration = ListDeclaration {
     filters: &["userId", "state", "channel", "kind"],
     sorts: &["_id", "endedAt"],
+    searched: &[],
     ways: &[few(&["userId"]), order_by(&["state"], "endedAt"), order_by(&[], "_id")],
 };
 
-const REJECTED: ListDeclaration =
-    ListDeclaration { filters: &["ipAddress"], sorts: &["receivedAt"], ways: &[order_by(&[], "receivedAt")] };
+const REJECTED: ListDeclaration = ListDeclaration {
+    filters: &["ipAddress"],
+    sorts: &["receivedAt"],
+    searched: &[],
+    ways: &[order_by(&[], "receivedAt")],
+};
 
 const AUDIT: ListDeclaration = ListDeclaration {
     filters: &["documentId", "adminId", "collection", "action"],
     sorts: &["at"],
+    searched: &[],
     ways: &[order_by(&["documentId"], "at"), order_by(&["adminId"], "at"), order_by(&[], "at")],
 };
 
 const TOKENS: ListDeclaration =
-    ListDeclaration { filters: &["adminId"], sorts: &["_id"], ways: &[few(&["adminId"]), few(&[])] };
+    ListDeclaration { filters: &["adminId"], sorts: &["_id"], searched: &[], ways: &[few(&["adminId"]), few(&[])] };
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use alertcast_core::delivery::digest12;
 use alertcast_core::store::ListQuery;
-use alertcast_core::store::listing::{self, ListDeclaration, PAGE_MAX, PageMark};
+use alertcast_core::store::listing::{self, ListDeclaration, PAGE_MAX, PageMark, SearchedText};
 use axum::http::{HeaderName, HeaderValue, header};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
@@ -139,6 +139,7 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
                 cursor = Some(value.into_owned());
                 Ok(())
             }
+            "search" if !listing.searched.is_empty() => search(&value).map(|text| asked.search = Some(text)),
             "fields" => {
                 FieldSelection::read(resource.shape, DocumentExtent::Listed, &value).map(|read| fields = Some(read))
             }
@@ -165,7 +166,7 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
 fn digest_of(query: &ListQuery) -> [u8; 12] {
     let mut filters: Vec<String> = query.filters.iter().map(|(path, value)| format!("{path}={value:?}")).collect();
     filters.sort();
-    let order = format!("{} {} {:?}", query.sort, query.descending, query.range);
+    let order = format!("{} {} {:?} {:?}", query.sort, query.descending, query.range, query.search);
     let mut parts = vec![query.collection.name(), order.as_str()];
     parts.extend(filters.iter().map(String::as_str));
     digest12(&parts)
@@ -174,6 +175,11 @@ fn digest_of(query: &ListQuery) -> [u8; 12] {
 pub(super) fn limit(text: &str) -> Result<usize, FieldError> {
     let limit = text.parse().ok().filter(|limit| (1..=PAGE_MAX).contains(limit));
     limit.ok_or_else(|| wrong("limit", FieldCode::Invalid, format!("is a whole number from 1 to {PAGE_MAX}")))
+}
+
+fn search(text: &str) -> Result<SearchedText, FieldError> {
+    let what = || format!("is a text of 1 to {} characters", SearchedText::CHARS_MAX);
+    SearchedText::new(text).ok_or_else(|| wrong("search", FieldCode::Invalid, what()))
 }
 
 fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, bool), FieldError> {
@@ -194,7 +200,9 @@ fn filter(
     let Some(path) = listing.filters.iter().copied().find(|path| parameter(path) == name) else {
         let bounds: Vec<String> = bound_parameters(resource, listing).map(|bound| bound.name()).collect();
         let filters = listing.filters.iter().map(|path| parameter(path));
-        let known: Vec<&str> = filters.chain(bounds.iter().map(String::as_str)).chain(PARAMETERS).collect();
+        let search = (!listing.searched.is_empty()).then_some("search");
+        let known = filters.chain(bounds.iter().map(String::as_str)).chain(search).chain(PARAMETERS);
+        let known: Vec<&str> = known.collect();
         return Err(unknown_parameter(name, &known));
     };
     let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);

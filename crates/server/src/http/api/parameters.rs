@@ -1,6 +1,6 @@
 //! The parameters of each route, for the description: what stands in its address, its query and its headers.
 
-use alertcast_core::store::listing::{self, PAGE_MAX};
+use alertcast_core::store::listing::{self, PAGE_MAX, SearchedText};
 use axum::http::Method;
 use serde_json::{Value, json};
 
@@ -98,6 +98,13 @@ fn listed_by(resource: &ApiResource) -> Vec<Value> {
         })
     };
     let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
+    if !listing.searched.is_empty() {
+        parameters.push(json!({
+            "name": "search", "in": "query", "required": false,
+            "description": format!("Only those that have this text within one of {}, whatever its case.", listing.searched.join(", ")),
+            "schema": {"type": "string", "minLength": 1, "maxLength": SearchedText::CHARS_MAX},
+        }));
+    }
     parameters.extend(bound_parameters(resource, listing).map(describe_bound));
     let names = listing.sorts.iter().map(|path| parameter(path));
     let sorts: Vec<String> = names.flat_map(|name| [name.to_owned(), format!("-{name}")]).collect();

@@ -204,3 +204,31 @@ async fn a_list_is_bounded_by_moments_that_it_can_be_sorted_by() {
         office.get(&format!("/{query}")).await.assert(200);
     }
 }
+
+#[tokio::test]
+async fn users_are_searched_by_what_they_are_called() {
+    let office = Office::new().await;
+    for n in 1..=12 {
+        office.made("/users", user(n)).await;
+    }
+    for (query, expected) in [
+        ("search=user 12&limit=5", &["u12"][..]),
+        ("search=U1@example", &["u1"]),
+        ("search=1011", &["u11"]),
+        ("search=User 1&sort=email&limit=2", &["u10", "u11", "u12", "u1"]),
+        ("search=nobody", &[]),
+    ] {
+        let found = pages(&office, &format!("/users?{}", query.replace(' ', "%20")), async || {}).await;
+        let expected: Vec<String> = expected.iter().map(|name| format!("{name}@example.com")).collect();
+        assert_eq!(names(&found), expected, "{query}");
+    }
+    let long = "a".repeat(201);
+    for query in ["search=", "search=%20", "search=@", &format!("search={long}")] {
+        assert_eq!(office.get(&format!("/users?{query}")).await.assert(400).problems(), ["search: invalid"], "{query}");
+    }
+    assert_eq!(office.get("/trades?search=x").await.assert(400).problems(), ["search: unknown_field"]);
+    let first = office.get("/users?search=user&limit=1").await.assert(200).body;
+    let cursor = first["next"].as_str().unwrap();
+    let other = office.get(&format!("/users?search=use&limit=1&cursor={cursor}")).await.assert(400);
+    assert_eq!(other.problems(), ["cursor: invalid"]);
+}
