@@ -35,6 +35,7 @@ mod rules;
 pub mod scene;
 pub mod secrets;
 pub mod settle;
+pub mod subscriptions;
 pub mod taking;
 pub mod unreached;
 pub mod unreadable;

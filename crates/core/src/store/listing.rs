@@ -168,7 +168,7 @@ pub fn mark(document: &Document, sort: &str) -> Option<PageMark> {
     Some(PageMark { value: at(document, sort)?.clone(), id: document.get_object_id("_id").ok()? })
 }
 
-fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+pub(super) fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
     match path.split_once('.') {
         None => document.get(path),
         Some((first, rest)) => at(document.get_document(first).ok()?, rest),

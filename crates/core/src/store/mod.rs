@@ -16,6 +16,7 @@ mod leases;
 pub mod listing;
 mod outbox;
 mod set_aside;
+mod subscriptions;
 pub mod validator;
 mod watch;
 mod work;
@@ -38,6 +39,7 @@ pub use leases::{BrokenLease, Lease, LeaseStore};
 pub use listing::{ListPage, ListQuery};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeathCause, DeliveryOutbox, SettlingOutcome, TakeResult, TakenEntry};
 pub use set_aside::SetAsideDocuments;
+pub use subscriptions::{DueSubscriptions, LoadedSubscription, SubscriptionStore};
 pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{
     ChunkCommit, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore, QuotaChange,

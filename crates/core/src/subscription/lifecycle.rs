@@ -1,9 +1,10 @@
 //! The life of a subscription: its state and what happens to it make its next state, and what its subscriber is to hear.
 //! All of it is [`decide`], one match. What it rests on ([`SubscriptionContext`]) is read in the commit that writes what
-//! it answers: see the port [`Subscriptions`](crate::store::Subscriptions).
+//! it answers: see the port [`SubscriptionStore`](crate::store::SubscriptionStore).
 //!
 //! Whether a plan is sold, and what it was quoted at, is not judged here: money that has come is never turned away.
 
+mod editing;
 mod moving;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::editing::find_event;
 use super::calendar::{TermError, term_end, zone_named};
 use super::{
     ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentExtension, PaymentMethod, PaymentStatus, REJECTIONS_MAX, RefundRecord,

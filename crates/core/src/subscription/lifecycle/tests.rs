@@ -522,3 +522,54 @@ proptest! {
         }
     }
 }
+
+/// Subscription 1 of this world, edited on day 10, with all that follows.
+fn edited(world: &mut World, edit: impl Fn(&mut Subscription)) -> Subscription {
+    let before = world.get(1).clone();
+    let mut edited = before.clone();
+    edit(&mut edited);
+    let event = find_event(&before, &edited).unwrap();
+    world.happens(1, &event, at(10)).unwrap().complete_edit(&edited)
+}
+
+#[test]
+fn an_edit_of_a_payments_status_is_the_event_and_what_the_edit_says_of_the_term_stands() {
+    use PaymentStatus::{Approved, Pending, Rejected};
+    let by_plan = edited(&mut world_in(SubscriptionState::Pending), |one| one.payment.status = Approved);
+    assert_eq!(by_plan.subscription.status, SubscriptionStatus::Active);
+    assert_eq!(by_plan.subscription.start_date, Some(at(10)));
+    assert!(by_plan.subscription.end_date.is_some_and(|end| end > at(38)));
+    let said = edited(&mut world_in(SubscriptionState::Pending), |one| {
+        (one.payment.status, one.subscription.start_date) = (Approved, Some(at(50)));
+        one.subscription.auto_renew = true;
+    });
+    assert_eq!((said.subscription.start_date, said.subscription.auto_renew), (Some(at(50)), true));
+    assert!(said.subscription.end_date.is_some_and(|end| end > at(78)));
+    let back = edited(&mut world_in(SubscriptionState::Rejected), |one| one.payment.status = Approved);
+    assert_eq!(back.subscription.status, SubscriptionStatus::Active);
+    assert_eq!(back.alertcast.payment.history.len(), 1, "the rejection stays on record");
+    let rejected = edited(&mut world_in(SubscriptionState::Running), |one| one.payment.status = Rejected);
+    assert_eq!(rejected.subscription.status, SubscriptionStatus::Cancelled);
+    assert_eq!(rejected.alertcast.payment.rejected_at, Some(at(10)));
+    let expired = edited(&mut world_in(SubscriptionState::Running), |one| {
+        (one.payment.status, one.subscription.status) = (Rejected, SubscriptionStatus::Expired);
+    });
+    assert_eq!(expired.subscription.status, SubscriptionStatus::Expired);
+    let open = edited(&mut world_in(SubscriptionState::Running), |one| one.payment.status = Pending);
+    assert_eq!(open.subscription.status, SubscriptionStatus::Pending);
+}
+
+#[test]
+fn an_edit_of_the_term_alone_corrects_it_and_any_other_is_no_event() {
+    let mut world = world_in(SubscriptionState::Running);
+    world.happens(1, &AT_END, at(5)).unwrap();
+    let later = edited(&mut world, |one| one.subscription.end_date = Some(at(99)));
+    assert_eq!((later.subscription.end_date, later.alertcast.cancelled_at), (Some(at(99)), Some(at(5))));
+    let mut world = world_in(SubscriptionState::Cancelled);
+    let again = edited(&mut world, |one| one.subscription.status = SubscriptionStatus::Active);
+    assert_eq!(again.alertcast.cancelled_at, None, "it is not cancelled at its end");
+    let before = world.get(1).clone();
+    let mut after = before.clone();
+    (after.subscription.auto_renew, after.payment.proof_url) = (true, Some("https://example.com/p".to_owned()));
+    assert_eq!(find_event(&before, &after), None);
+}
