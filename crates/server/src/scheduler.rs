@@ -1,10 +1,11 @@
-//! What happens by the clock: deadlines, settling what a crash left unsettled, and retention, done by one process for
-//! all; and each process's own look at the change log.
+//! What happens by the clock: `JOBS`, each done by one process for all, or by each process for itself.
 
 use std::time::Duration;
 
-use alertcast_core::id::AlertId;
-use alertcast_core::store::{StoreError, StoreResult};
+use alertcast_core::id::{AlertId, SubscriptionId};
+use alertcast_core::store::{StoreError, StoreResult, SubscriptionStore as _};
+use alertcast_core::subscription::lifecycle::{self, DecisionMaker, SubscriptionEvent};
+use futures::future::{BoxFuture, join_all};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
@@ -12,58 +13,100 @@ use crate::app::App;
 use crate::leases;
 use crate::metrics::StorePart;
 
-const AUDIENCE_EVERY: Duration = Duration::from_secs(1);
-const DEADLINES_EVERY: Duration = Duration::from_secs(5);
-const UNSETTLED_EVERY: Duration = Duration::from_secs(30);
-const RETENTION_EVERY: Duration = Duration::from_secs(60 * 60);
+/// What is done over and over.
+struct ScheduledJob {
+    /// For the log.
+    name: &'static str,
+    /// At once, and then so long after each time.
+    every: Duration,
+    share: JobShare,
+    run: for<'a> fn(&'a App) -> BoxFuture<'a, StoreResult<()>>,
+}
+
+/// Who does a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum JobShare {
+    EachProcess,
+    /// One process, under a lease.
+    OneForAll,
+}
+
+/// What is done by the clock.
+static JOBS: [ScheduledJob; 5] = [
+    ScheduledJob {
+        name: "reading changes",
+        every: Duration::from_secs(1),
+        share: JobShare::EachProcess,
+        run: |app| Box::pin(app.audience.catch_up(&*app.store)),
+    },
+    ScheduledJob {
+        name: "ending what is overdue",
+        every: Duration::from_secs(5),
+        share: JobShare::OneForAll,
+        run: |app| Box::pin(expire_deliveries(app)),
+    },
+    ScheduledJob {
+        name: "ending subscriptions",
+        every: Duration::from_secs(20),
+        share: JobShare::OneForAll,
+        run: |app| Box::pin(expire_subscriptions(app)),
+    },
+    ScheduledJob {
+        name: "settling alerts",
+        every: Duration::from_secs(30),
+        share: JobShare::OneForAll,
+        run: |app| Box::pin(settle_left_overs(app)),
+    },
+    ScheduledJob {
+        name: "removing what is old",
+        every: Duration::from_secs(60 * 60),
+        share: JobShare::OneForAll,
+        run: |app| Box::pin(purge(app)),
+    },
+];
+
+/// Where others are in the way, the end of a subscription is decided anew so often; then at the next turn.
+const TRIES_MAX: usize = 5;
 
 /// How many documents one step ends, settles or removes: short enough not to hold up others.
 const STEP: usize = 500;
 
 /// Runs until `stop`.
 pub async fn run(app: App, stop: CancellationToken) {
-    tokio::join!(
-        every(&app, AUDIENCE_EVERY, &stop, "reading changes", || app.audience.catch_up(&*app.store)),
-        for_all(&app, &stop),
-    );
+    tokio::join!(run_jobs(&app, JobShare::EachProcess, &stop), for_all(&app, &stop));
 }
 
 /// Does what one process does for all, whenever it falls to this one.
 async fn for_all(app: &App, stop: &CancellationToken) {
     while let Some(held) = leases::hold(app, leases::SCHEDULER, stop).await {
-        let ending = held.ending_token();
         // What is done twice here does no harm: a sweep under way when the lease is lost comes to its end.
-        tokio::join!(
-            every(app, DEADLINES_EVERY, ending, "ending what is overdue", || expire(app)),
-            every(app, UNSETTLED_EVERY, ending, "settling alerts", || settle_left_overs(app)),
-            every(app, RETENTION_EVERY, ending, "removing what is old", || purge(app)),
-        );
+        run_jobs(app, JobShare::OneForAll, held.ending_token()).await;
         held.release().await;
     }
 }
 
-/// Does something at once and then in intervals. A failure is logged, and the next interval tries again.
-async fn every<F: Future<Output = StoreResult<()>>>(
-    app: &App,
-    interval: Duration,
-    stop: &CancellationToken,
-    what: &str,
-    mut act: impl FnMut() -> F,
-) {
+/// Does these jobs side by side until `stop`.
+async fn run_jobs(app: &App, share: JobShare, stop: &CancellationToken) {
+    let jobs: Vec<&ScheduledJob> = JOBS.iter().filter(|job| job.share == share).collect();
+    join_all(jobs.into_iter().map(|job| repeat(app, job, stop))).await;
+}
+
+/// Does a job over and over. A failure is logged, and the next turn tries again.
+async fn repeat(app: &App, job: &ScheduledJob, stop: &CancellationToken) {
     loop {
-        if let Err(error) = act().await {
+        if let Err(error) = (job.run)(app).await {
             app.metrics.store_failed(StorePart::Scheduler, &error);
-            warn!(%error, "{what} failed; it is tried again");
+            warn!(%error, "{} failed; it is tried again", job.name);
         }
         tokio::select! {
             () = stop.cancelled() => return,
-            () = app.clock.sleep(interval) => {}
+            () = app.clock.sleep(job.every) => {}
         }
     }
 }
 
 /// Ends deliveries past their deadline, and settles their alerts.
-async fn expire(app: &App) -> StoreResult<()> {
+async fn expire_deliveries(app: &App) -> StoreResult<()> {
     fail::fail_point!("scheduler::turn");
     loop {
         let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
@@ -73,6 +116,47 @@ async fn expire(app: &App) -> StoreResult<()> {
             return Ok(());
         }
     }
+}
+
+/// Ends the subscriptions whose end has come. Nobody waits for it: what has ended entitles to nothing, whatever stands in
+/// its status.
+async fn expire_subscriptions(app: &App) -> StoreResult<()> {
+    let mut after = None;
+    loop {
+        let due = app.store.due_subscriptions(app.clock.now(), after).await?;
+        for subscription in due.ids {
+            expire_subscription(app, subscription).await?;
+        }
+        after = due.next;
+        if after.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// One that cannot be read (`doctor` names it), or has another end by now, holds up no other.
+async fn expire_subscription(app: &App, subscription: SubscriptionId) -> StoreResult<()> {
+    for _ in 0..TRIES_MAX {
+        let seen = match app.store.load_subscription(subscription).await {
+            Ok(Some(seen)) => seen,
+            Ok(None) | Err(StoreError::Corrupt(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let by = DecisionMaker::default();
+        let decided = lifecycle::decide(&seen.context, &SubscriptionEvent::Expire, by, app.clock.now());
+        let Ok(change) = decided else { return Ok(()) };
+        match app.store.commit_subscription(&seen, &change, Vec::new()).await {
+            Err(StoreError::Conflict) => {}
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            // What decides nothing here is not as the store wants it, and has to be mended first.
+            Err(error) => {
+                debug!(%subscription, %error, "a subscription that is over cannot be ended");
+                return Ok(());
+            }
+            Ok(()) => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// Settles processed alerts all of whose deliveries have ended.

@@ -3,6 +3,7 @@
 //! what the store and the chats hold.
 
 mod delivery;
+mod ending;
 mod exits;
 mod interleaving;
 mod moving;
