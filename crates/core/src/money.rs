@@ -230,6 +230,24 @@ impl Serialize for Count {
     }
 }
 
+/// Reads a count that a later commit is compared with: one that is not exactly what stands would be compared in vain, for
+/// ever.
+///
+/// # Errors
+/// It is no whole number, or beyond all counting.
+#[expect(clippy::cast_precision_loss, reason = "a count is bounded by what doubles count exactly")]
+pub fn read_exact_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
+    let value = deserializer.deserialize_newtype_struct(NUMBER, NumberVisitor)?;
+    let count = Count::of(&value).ok_or_else(|| de::Error::custom("not a number"))?;
+    let is_exact = match &value {
+        Bson::Int64(number) => *number == count.0,
+        Bson::Double(number) => *number == count.0 as f64,
+        Bson::Decimal128(number) => number.to_string().parse() == Ok(count.0 as f64),
+        _ => true,
+    };
+    if is_exact { Ok(count) } else { Err(de::Error::custom("not a number that was counted to")) }
+}
+
 impl<'de> Deserialize<'de> for Count {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::of(&deserializer.deserialize_newtype_struct(NUMBER, NumberVisitor)?)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::UserId;
-use crate::money::Count;
+use crate::money::{Count, read_exact_count};
 use crate::time::Time;
 
 /// Entries an hour for each user (`rate_limit` type `alerts`).
@@ -16,6 +16,7 @@ pub struct Quota {
     #[serde(rename = "_id")]
     pub user: UserId,
     /// Raised by each change: a decision that rested on another value is worked out again.
+    #[serde(deserialize_with = "read_exact_count")]
     pub rev: Count,
     /// The user's local day, `YYYY-MM-DD`.
     pub day: String,

@@ -22,7 +22,7 @@ use crate::commit::{count_usage, insert_deliveries, open_status, trade_end};
 use crate::connect::MongoStore;
 use crate::error::{MongoError, MongoResult};
 use crate::local_locks::CHANGES;
-use crate::query::{MongoQuery, at_path, put};
+use crate::query::{MongoQuery, at_path, put, whole};
 use crate::transact::{BulkUpdate, MongoTransaction};
 use crate::working_set;
 use crate::write::{self, WriteRun, as_seen};
@@ -132,11 +132,13 @@ const fn gates(also: &[WriteRun]) -> &'static [&'static str] {
 }
 
 async fn close_trade(tx: &mut MongoTransaction, asked: &TradeClose) -> MongoResult<()> {
-    let mut as_seen = doc! { "_id": asked.end.trade, "status": open_status(), "alertcast.rev": asked.rev_seen };
-    if asked.rev_seen == 0 {
-        as_seen.insert("alertcast.rev", doc! { "$in": [0, null] });
-    }
-    if tx.update_one(Collection::Trades, as_seen, trade_end(&asked.end, asked.now)?).await? != 1 {
+    let open = doc! { "_id": asked.end.trade, "status": open_status() };
+    let seen = MongoQuery::new(open.clone()).fields(doc! { "alertcast.rev": 1 }).limit(1);
+    // Compared here: something else in its place is no number for a filter.
+    let rev = tx.find(Collection::Trades, seen).await?.pop();
+    let rev = rev.map(|trade| at_path(&trade, "alertcast.rev").and_then(whole).unwrap_or(0));
+    let is_as_seen = rev == Some(asked.rev_seen);
+    if !is_as_seen || tx.update_one(Collection::Trades, open, trade_end(&asked.end, asked.now)?).await? != 1 {
         return Err(CONFLICT);
     }
     insert_deliveries(tx, &asked.deliveries).await?;

@@ -162,7 +162,11 @@ fn load_chunk(
     let mut take = |row: &Row<'_>| -> SqliteResult<()> {
         let (bytes, id) = (blob(row, 0)?, row.get::<_, IdBlob>(1).ok());
         match read_row::<Trade>(Collection::Trades, id, bytes) {
-            Ok(trade) => state.open_trades.push(trade),
+            Ok(mut trade) => {
+                // What the commit compares: something else in its place reads as another number.
+                trade.alertcast.rev = Count(whole(row, 3)?);
+                state.open_trades.push(trade);
+            }
             Err(trade) => {
                 if let Ok(user) = row.get::<_, IdBlob>(2) {
                     let (id, user) = (id.map(|id| TradeId(id.id())), UserId(user.id()));

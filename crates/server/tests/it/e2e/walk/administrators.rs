@@ -149,7 +149,11 @@ async fn walk(step: usize) {
     put.retain(|(n, ..)| kept.contains(&fixtures::admin_id(*n).0));
     assert!(put.len() * 10 > places.len() * 9, "{} of {}", put.len(), places.len());
     let (mut opened, mut shut) = (0, 0);
-    for (n, place, spoilt) in &put {
+    for (asked, (n, place, spoilt)) in put.iter().enumerate() {
+        // Who shows tokens that open nothing is limited by the minute.
+        if asked % 10 == 0 {
+            app.advance(Duration::from_secs(60));
+        }
         let (status, me) = asking.get(*n, "/me").await;
         let is_open = status == 200;
         assert!(is_open || [401, 409].contains(&status), "{place:?}: {status} {me}");

@@ -36,7 +36,8 @@ fn says_the_same(place: &SpoiltPlace, spoilt: &Document) -> bool {
     let read = read_leniently::<Alert>(Collection::Alerts, &pack(spoilt).unwrap());
     let moments = ["webhook", "webhook.receivedAt", "alertData.timestamp"];
     let lists_config = place.path != "processing.alertConfigId" && place.path != "processing";
-    let begins = !["alertcast.cursor", "alertcast.intent"].contains(&place.path);
+    // Of one whose status is nothing it is not known whether it was processed already.
+    let begins = !["alertcast.cursor", "alertcast.intent", "processing.status"].contains(&place.path);
     read.is_ok_and(|read| read.list_undecided().is_none()) && !moments.contains(&place.path) && lists_config && begins
 }
 
