@@ -351,19 +351,19 @@ pub(crate) fn push_errors(edit: &mut RawEdit, alert: &[u8], errors: &[AlertError
     Ok(())
 }
 
-pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev" FROM trades
+pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev", "userId" FROM trades
     WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3"#;
 
 /// The open trades of the span must be exactly those that were seen.
 fn check_open(rows: RowAccess<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> SqliteResult<()> {
     let params = (IdBlob::from(config), IdBlob::from(span.first), IdBlob::from(span.last));
-    // What is no id of ours was not seen either.
-    let seen_by = |row: &Row<'_>, (id, rev): (usize, usize)| -> SqliteResult<Option<(TradeId, i64)>> {
-        let Ok(id) = row.get::<_, IdBlob>(id) else { return Ok(None) };
+    // What is no id of ours was not seen either, nor what is nobody's: other binary data may lie between two ids.
+    let seen_by = |row: &Row<'_>, (id, rev, user): (usize, usize, usize)| -> SqliteResult<Option<(TradeId, i64)>> {
+        let (Ok(id), Ok(_)) = (row.get::<_, IdBlob>(id), row.get::<_, IdBlob>(user)) else { return Ok(None) };
         Ok(Some((TradeId(id.id()), whole(row, rev)?)))
     };
-    let mut found = rows.all(OPEN_REVS, params, |row| seen_by(row, (0, 1)))?;
-    found.extend(rows.all(STRAY_TRADES, params, |row| seen_by(row, (1, 3)))?);
+    let mut found = rows.all(OPEN_REVS, params, |row| seen_by(row, (0, 1, 2)))?;
+    found.extend(rows.all(STRAY_TRADES, params, |row| seen_by(row, (1, 3, 2)))?);
     let mut open: Vec<(TradeId, i64)> = found.into_iter().flatten().collect();
     open.sort_unstable();
     if open == seen { Ok(()) } else { Err(SqliteError::conflict()) }

@@ -184,8 +184,10 @@ async fn played(app: &mut App, script: Vec<Value>) -> Vec<RecordedRequest> {
     assert_eq!(reply.status, 200, "{}", reply.body);
     recorded.push(again);
     // Without a time of its own it may be another alert with the same id, hours later: told beside the answer.
-    app.until("the operators are told", || app.operator_texts().iter().any(|text| text.contains("taken for resends")))
-        .await;
+    let sent: Value = serde_json::from_slice(&recorded[0].body).unwrap();
+    let id = sent["alert_id"].as_str().unwrap();
+    let is_told = |text: &String| text.contains("taken for resends") && text.contains(id);
+    app.until("the operators are told", || app.operator_texts().iter().any(is_told)).await;
     app.quiet().await;
     recorded
 }
