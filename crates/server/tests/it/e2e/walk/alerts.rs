@@ -66,6 +66,7 @@ async fn walk(step: usize) {
     app.until("each stands somewhere", || AlertStatus::ALL.iter().map(of_status).sum::<i64>() == wanted).await;
     app.quiet().await;
     let (mut sent, mut failed) = (0, 0);
+    let mut opened = std::collections::BTreeSet::new();
     for (n, (place, spoilt)) in &put {
         let id = fixtures::alert_id(*n);
         let kept = app.store.get(Collection::Alerts, &[id.0]).await.unwrap().remove(0);
@@ -77,6 +78,7 @@ async fn walk(step: usize) {
             let is_entry = |kind| matches!(kind, MessageKind::Entry | MessageKind::Replacement);
             assert_eq!(told.iter().filter(|delivery| is_entry(delivery.kind)).count(), 1, "{place:?}");
             sent += 1;
+            opened.insert((n - 1_000) / u32::try_from(TO_A_CONFIGURATION).unwrap() + 1);
         } else if status == Some(AlertStatus::Failed) {
             let errors = at(&kept, "processing.errors").and_then(|it| it.as_array()).unwrap();
             assert!(!errors.is_empty(), "{place:?}: it says why");
@@ -89,7 +91,8 @@ async fn walk(step: usize) {
     for n in 1..=configs {
         let before = app.messages(n).len();
         app.done(alert(n, "exit", 100.5)).await;
-        assert!(app.messages(n).len() > before, "what came behind went on: {n}");
+        // Where every alert failed nothing is open that an exit could tell of.
+        assert!(!opened.contains(&n) || app.messages(n).len() > before, "what came behind went on: {n}");
     }
     app.stop_without_books().await;
 }
