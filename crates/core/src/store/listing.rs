@@ -7,7 +7,7 @@
 use bson::oid::ObjectId;
 use bson::{Bson, Document};
 
-use super::Collection;
+use super::{Collection, DocumentStore, StoreResult};
 use crate::time::Time;
 
 /// A page examines no more documents than this.
@@ -111,6 +111,22 @@ pub struct ListPage {
     pub documents: Vec<Document>,
     /// Where the next page begins behind; none: there is no more.
     pub next: Option<PageMark>,
+}
+
+/// All that a query finds, from its first page on.
+///
+/// # Errors
+/// As [`DocumentStore::list`].
+pub async fn list_all<S: DocumentStore + ?Sized>(store: &S, mut query: ListQuery) -> StoreResult<Vec<Document>> {
+    let mut found = Vec::new();
+    loop {
+        let page = store.list(&query).await?;
+        found.extend(page.documents);
+        query.after = page.next;
+        if query.after.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 impl ListQuery {

@@ -36,10 +36,12 @@ pub use documents::{AudienceChange, DocumentStore, DocumentWrite, OpenTrades, PR
 pub use field_edits::FieldEdits;
 pub use intake::{AlertAcceptance, AlertIntake, INTAKE_DEADLINE, IntakeKey, OperatorNotice, RejectedWebhook, SILENCE};
 pub use leases::{BrokenLease, Lease, LeaseStore};
-pub use listing::{ListPage, ListQuery};
+pub use listing::{ListPage, ListQuery, list_all};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeathCause, DeliveryOutbox, SettlingOutcome, TakeResult, TakenEntry};
 pub use set_aside::SetAsideDocuments;
-pub use subscriptions::{DueSubscriptions, LoadedSubscription, SubscriptionStore};
+pub use subscriptions::{
+    DueSubscriptions, LoadedSubscription, SUBSCRIPTIONS_REVISION, SubscriptionStore, next_revision,
+};
 pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{
     ChunkCommit, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore, QuotaChange,

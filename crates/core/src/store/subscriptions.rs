@@ -9,7 +9,7 @@ use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 use serde::de::DeserializeOwned;
 
-use super::listing::{MomentRange, PAGE_MAX, PageMark, at};
+use super::listing::{PageMark, at, list_all};
 use super::{Collection, DocumentStore, DocumentWrite, ListQuery, StoreResult, document, read};
 use crate::id::{PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::money::Count;
@@ -18,7 +18,7 @@ use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::time::Time;
 
 /// A number with the user that each change of their subscriptions raises, so that decisions notice each other.
-const REVISION: &str = "alertcast.subscriptionsRev";
+pub const SUBSCRIPTIONS_REVISION: &str = "alertcast.subscriptionsRev";
 
 /// What every decision rests on.
 const DECIDING: [&str; 5] =
@@ -119,14 +119,10 @@ impl<S: DocumentStore + ?Sized> SubscriptionStore for S {
     async fn due_subscriptions(&self, now: Time, after: Option<PageMark>) -> StoreResult<DueSubscriptions> {
         const END: &str = "subscription.endDate";
         let query = ListQuery {
-            collection: Collection::UserSubscriptions,
             filters: vec![("subscription.status", SubscriptionStatus::Active.as_str().into())],
             sort: END,
-            range: MomentRange::default(),
-            search: None,
-            descending: false,
             after,
-            limit: PAGE_MAX,
+            ..ListQuery::all_of(Collection::UserSubscriptions)
         };
         let page = self.list(&query).await?;
         // What is no time is no end that has come, and none that is to come.
@@ -152,26 +148,8 @@ async fn list_of_user<S: DocumentStore + ?Sized>(
     collection: Collection,
     user: UserId,
 ) -> StoreResult<Vec<Document>> {
-    let (mut found, mut after) = (Vec::new(), None);
-    loop {
-        let filters = vec![("userId", Bson::from(user))];
-        let query = ListQuery {
-            collection,
-            filters,
-            sort: "_id",
-            range: MomentRange::default(),
-            search: None,
-            descending: false,
-            after,
-            limit: PAGE_MAX,
-        };
-        let page = store.list(&query).await?;
-        found.extend(page.documents);
-        if page.next.is_none() {
-            return Ok(found);
-        }
-        after = page.next;
-    }
+    let query = ListQuery { filters: vec![("userId", user.into())], ..ListQuery::all_of(collection) };
+    list_all(store, query).await
 }
 
 fn readable<T: DeserializeOwned>(collection: Collection, found: Document) -> Option<T> {
@@ -231,23 +209,29 @@ fn value_at(document: &Document, path: &str) -> Bson {
     at(document, path).cloned().unwrap_or(Bson::Null)
 }
 
+/// One above the number with the user that stands; where something else does, the first.
+pub fn next_revision(seen: &Bson) -> Bson {
+    let next = match seen {
+        Bson::Int32(seen) => i64::from(*seen).saturating_add(1),
+        Bson::Int64(seen) => seen.saturating_add(1),
+        Bson::Double(seen) => (*seen as i64).saturating_add(1),
+        _ => 1,
+    };
+    Count(next).into()
+}
+
 /// Raises the user's number, where they still stand as they did. None where it has no place: what stands there is not
 /// ours to mend.
 fn raise_revision(user: &Document) -> Option<DocumentWrite> {
     let id = user.get_object_id("_id").ok()?;
-    let next = match at(user, REVISION) {
-        Some(Bson::Int32(seen)) => i64::from(*seen).saturating_add(1),
-        Some(Bson::Int64(seen)) => seen.saturating_add(1),
-        Some(Bson::Double(seen)) => (*seen as i64).saturating_add(1),
-        _ => 1,
-    };
-    let (name, value) = REVISION.split_once('.')?;
+    let next = next_revision(&value_at(user, SUBSCRIPTIONS_REVISION));
+    let (name, value) = SUBSCRIPTIONS_REVISION.split_once('.')?;
     let set = match user.get(name) {
-        None | Some(Bson::Document(_)) => doc! { REVISION: Bson::from(Count(next)) },
-        Some(Bson::Null) => doc! { name: doc! { value: Bson::from(Count(next)) } },
+        None | Some(Bson::Document(_)) => doc! { SUBSCRIPTIONS_REVISION: next },
+        Some(Bson::Null) => doc! { name: doc! { value: next } },
         Some(_) => return None,
     };
-    let rests_on = [REVISION, "status", "alertcast.erasedAt"];
+    let rests_on = [SUBSCRIPTIONS_REVISION, "status", "alertcast.erasedAt"];
     let expect = rests_on.map(|path| (path.to_owned(), value_at(user, path))).to_vec();
     Some(DocumentWrite::Update { collection: Collection::Users, id, set, unset: Vec::new(), expect })
 }
@@ -289,8 +273,11 @@ mod tests {
     #[test]
     fn the_number_with_the_user_is_raised_whatever_stands_in_its_place() {
         for (ours, set) in [
-            (None, Some(doc! { REVISION: Bson::from(Count(1)) })),
-            (Some(Bson::from(doc! { "subscriptionsRev": 4 })), Some(doc! { REVISION: Bson::from(Count(5)) })),
+            (None, Some(doc! { SUBSCRIPTIONS_REVISION: Bson::from(Count(1)) })),
+            (
+                Some(Bson::from(doc! { "subscriptionsRev": 4 })),
+                Some(doc! { SUBSCRIPTIONS_REVISION: Bson::from(Count(5)) }),
+            ),
             (Some(Bson::Null), Some(doc! { "alertcast": { "subscriptionsRev": Bson::from(Count(1)) } })),
             (Some(Bson::from("text")), None),
         ] {

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
 use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::money::Amount;
-use alertcast_core::store::{Collection, DocumentStore, ListQuery, StoreResult};
+use alertcast_core::store::{Collection, DocumentStore, ListQuery, StoreResult, list_all};
 use alertcast_core::subscription::{PaymentStatus, SubscriptionPlace, SubscriptionStatus, transaction_key};
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
@@ -182,19 +182,12 @@ impl KnownDocuments {
         let had_place =
             itself.is_some_and(|kept| reference(kept, "userId") == Some(user.0) && place(kept).is_open(around.now));
         let itself = itself.and_then(|kept| kept.get_object_id("_id").ok());
-        let mut query =
+        let query =
             ListQuery { filters: vec![("userId", user.into())], ..ListQuery::all_of(Collection::UserSubscriptions) };
-        loop {
-            let page = store.list(&query).await?;
-            for document in &page.documents {
-                let Ok(id) = document.get_object_id("_id") else { continue };
-                if Some(id) != itself {
-                    self.enter_subscription(document, id.into());
-                }
-            }
-            query.after = page.next;
-            if query.after.is_none() {
-                break;
+        for document in list_all(store, query).await? {
+            let Ok(id) = document.get_object_id("_id") else { continue };
+            if Some(id) != itself {
+                self.enter_subscription(&document, id.into());
             }
         }
         if had_place {

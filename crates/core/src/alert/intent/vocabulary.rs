@@ -171,12 +171,12 @@ pub(super) fn read_abbreviated(text: &str, remark: bool) -> Option<Vec<PhraseTok
     if text.chars().count() > CHARS_MAX || !tokens(text).contains(&PhraseToken::Other) {
         return None;
     }
-    let known = if remark { [ABBREVIATIONS, OF_REMARKS].concat() } else { ABBREVIATIONS.to_vec() };
+    let known = [ABBREVIATIONS, if remark { OF_REMARKS } else { &[] }];
     let tokens = tokens_of(&letters::unstyled_text(&text.replace('@', " at ")), &known);
     (!tokens.contains(&PhraseToken::Other) && !tokens.contains(&PhraseToken::Initial)).then_some(tokens)
 }
 
-fn tokens_of(text: &str, abbreviations: &[LabelAbbreviation]) -> Vec<PhraseToken> {
+fn tokens_of(text: &str, abbreviations: &[&[LabelAbbreviation]]) -> Vec<PhraseToken> {
     let mut tokens = Vec::new();
     for piece in join_pieces(pieces(text)) {
         match piece {
@@ -185,10 +185,12 @@ fn tokens_of(text: &str, abbreviations: &[LabelAbbreviation]) -> Vec<PhraseToken
             }
             // `1st`, `2nd`.
             PhrasePiece::Letters(end) if is_ordinal(&end) && matches!(tokens.last(), Some(PhraseToken::Number(_))) => {}
-            PhrasePiece::Letters(letters) => match abbreviations.iter().find(|(short, _)| *short == letters) {
-                Some((_, words)) => tokens.extend(words.iter().map(|word| PhraseToken::Word(*word))),
-                None => tokens.extend(read(&letters)),
-            },
+            PhrasePiece::Letters(letters) => {
+                match abbreviations.iter().copied().flatten().find(|(short, _)| *short == letters) {
+                    Some((_, words)) => tokens.extend(words.iter().map(|word| PhraseToken::Word(*word))),
+                    None => tokens.extend(read(&letters)),
+                }
+            }
         }
     }
     spell_out(tokens)

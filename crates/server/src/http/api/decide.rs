@@ -3,7 +3,7 @@
 
 use alertcast_core::admin::Permission;
 use alertcast_core::id::{AdminId, UserId};
-use alertcast_core::store::{Collection, DocumentWrite, read};
+use alertcast_core::store::{Collection, DocumentWrite, SUBSCRIPTIONS_REVISION, next_revision, read};
 use alertcast_core::subscription::{PaymentStatus, Subscription, SubscriptionStatus, transaction_key};
 use bson::{Bson, Document, doc};
 use serde_json::Value;
@@ -23,7 +23,6 @@ pub(super) async fn seat(
     value: &Value,
     shown: Option<&Value>,
 ) -> ApiResult<Option<DocumentWrite>> {
-    const REV: &str = "alertcast.subscriptionsRev";
     let now = app.clock.now();
     let user = |value: &Value| value.get("userId").and_then(Value::as_str).map(str::to_owned);
     let was = shown.filter(|shown| document_input::takes_place(shown, now)).and_then(user);
@@ -35,19 +34,13 @@ pub(super) async fn seat(
     }
     let Some(id) = user(value).and_then(|id| id.parse::<UserId>().ok()) else { return Ok(None) };
     let Some(kept) = reading::load_kept(app, Collection::Users, id.0).await? else { return Ok(None) };
-    let seen = at(&kept, REV).cloned().unwrap_or(Bson::Null);
-    let next = match seen {
-        Bson::Int32(rev) => i64::from(rev).saturating_add(1),
-        Bson::Int64(rev) => rev.saturating_add(1),
-        Bson::Double(rev) => (rev as i64).saturating_add(1),
-        _ => 1,
-    };
+    let seen = at(&kept, SUBSCRIPTIONS_REVISION).cloned().unwrap_or(Bson::Null);
     Ok(Some(DocumentWrite::Update {
         collection: Collection::Users,
         id: id.0,
-        set: doc! { REV: Bson::from(alertcast_core::money::Count(next)) },
+        set: doc! { SUBSCRIPTIONS_REVISION: next_revision(&seen) },
         unset: Vec::new(),
-        expect: vec![(REV.to_owned(), seen)],
+        expect: vec![(SUBSCRIPTIONS_REVISION.to_owned(), seen)],
     }))
 }
 

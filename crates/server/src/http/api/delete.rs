@@ -1,7 +1,7 @@
 //! DELETE: what nothing refers to.
 
 use alertcast_core::id::AdminId;
-use alertcast_core::store::{Collection, DocumentWrite, ListQuery, StoreError};
+use alertcast_core::store::{Collection, DocumentWrite, ListQuery, StoreError, list_all};
 use axum::http::StatusCode;
 use bson::{Bson, Document};
 
@@ -67,17 +67,10 @@ async fn writes(
 
 /// An administrator's tokens end with them.
 pub(super) async fn tokens(app: &App, admin: AdminId) -> ApiResult<Vec<DocumentWrite>> {
-    let mut query = ListQuery { filters: vec![("adminId", admin.into())], ..ListQuery::all_of(Collection::ApiTokens) };
-    let mut writes = Vec::new();
-    loop {
-        let page = app.store.list(&query).await?;
-        let ids = page.documents.iter().filter_map(|token| token.get_object_id("_id").ok());
-        writes.extend(ids.map(|id| DocumentWrite::Delete { collection: Collection::ApiTokens, id }));
-        query.after = page.next;
-        if query.after.is_none() {
-            return Ok(writes);
-        }
-    }
+    let query = ListQuery { filters: vec![("adminId", admin.into())], ..ListQuery::all_of(Collection::ApiTokens) };
+    let tokens = list_all(&*app.store, query).await?;
+    let ids = tokens.iter().filter_map(|token| token.get_object_id("_id").ok());
+    Ok(ids.map(|id| DocumentWrite::Delete { collection: Collection::ApiTokens, id }).collect())
 }
 
 fn in_use(resource: &ApiResource, by: Collection, field: &str) -> ProblemResponse {
