@@ -302,7 +302,7 @@ fn field_of(collection: Collection, index: &str) -> String {
     if index.starts_with("_id_") {
         return "_id".to_owned();
     }
-    let declared = collection.indexes().iter().find(|declared| crate::setup::name(declared) == index);
+    let declared = collection.indexes().iter().find(|declared| crate::engine::setup::name(declared) == index);
     match declared {
         Some(declared) => declared.keys.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", "),
         // Somebody else's index; the name is the best that is known.

@@ -10,14 +10,15 @@ use alertcast_core::store::{Collection, StoreResult};
 use bson::Document;
 use bson::oid::ObjectId;
 
-use crate::documents::bound_limit;
+use crate::engine::database_file;
+use crate::engine::migrate::{APPLICATION_ID, version};
+use crate::engine::reader::ReaderPool;
+use crate::engine::rows::{RowAccess, blob, unpack, whole};
+use crate::engine::schema::{SCHEMA_VERSION, table};
 use crate::error::{OpenError, SqliteError, SqliteResult};
-use crate::file;
-use crate::migrate::{APPLICATION_ID, version};
-use crate::reader::ReaderPool;
-use crate::rows::{RowAccess, blob, unpack, whole};
-use crate::schema::{SCHEMA_VERSION, table};
-use crate::store::{DATABASE, LOCK, folder_error, read_only};
+use crate::open::{folder_error, read_only};
+use crate::ports::documents::bound_limit;
+use crate::store::{DATABASE, LOCK};
 
 /// How many of SQLite's steps pass between two looks at whether to go on.
 const STEPS_BETWEEN: i32 = 1_000;
@@ -68,7 +69,7 @@ pub fn is_in_use(dir: &Path) -> std::result::Result<bool, OpenError> {
 /// See [`OpenError`].
 pub fn inspect(dir: &Path, stop: &Arc<AtomicBool>) -> std::result::Result<DatabaseInspection, OpenError> {
     let path = dir.join(DATABASE);
-    file::check(&path, APPLICATION_ID)?;
+    database_file::check(&path, APPLICATION_ID)?;
     let look = || -> SqliteResult<DatabaseInspection> {
         let mut conn = read_only(&path)?;
         let schema = version(&conn)?;

@@ -22,16 +22,16 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use self::row::{SpoolRow, decode};
-use crate::checkpoint::WalState;
+use crate::engine::checkpoint::WalState;
+use crate::engine::database_file;
+use crate::engine::failpoints::WriteOperation;
+use crate::engine::migrate::version;
+use crate::engine::queue::{JobPriority, JobQueue};
+use crate::engine::reader::ReaderPool;
+use crate::engine::rows::{IdBlob, RowAccess, blob, whole};
+use crate::engine::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
 use crate::error::{OpenError, SqliteError, SqliteResult};
-use crate::failpoints::WriteOperation;
-use crate::file;
-use crate::migrate::version;
-use crate::queue::{JobPriority, JobQueue};
-use crate::reader::ReaderPool;
-use crate::rows::{IdBlob, RowAccess, blob, whole};
-use crate::store::{check_version, connect, lock_folder, read_only, spawn};
-use crate::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
+use crate::open::{check_version, connect, lock_folder, read_only, spawn};
 
 /// The spool's file in the data folder.
 pub const SPOOL: &str = "spool.db";
@@ -149,10 +149,12 @@ impl Spool {
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(SPOOL);
         let broken = |fault: SqliteError| damaged_or(&path, fault);
-        file::make_whole(dir, SPOOL, APPLICATION_ID, |conn| prepare(conn, &path)).map_err(|error| match error {
-            OpenError::Store(error) => damaged_or(&path, error.into()),
-            other => other,
-        })?;
+        database_file::make_whole(dir, SPOOL, APPLICATION_ID, |conn| prepare(conn, &path)).map_err(
+            |error| match error {
+                OpenError::Store(error) => damaged_or(&path, error.into()),
+                other => other,
+            },
+        )?;
         let mut conn = connect(&path, 4096).map_err(broken)?;
         prepare(&mut conn, &path)?;
         Self::start(&path, conn, options, lock).map_err(broken)

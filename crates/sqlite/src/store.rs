@@ -1,41 +1,34 @@
-//! Opening and closing: the folder and its lock, the connections, the threads.
+//! The store itself: opened, read from, written to and closed.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::StoreError;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::checkpoint::WalState;
-use crate::documents::LAST_CHANGE;
+use crate::engine::checkpoint::WalState;
+use crate::engine::counters;
+use crate::engine::database_file;
+use crate::engine::failpoints::WriteOperation;
+use crate::engine::migrate::{APPLICATION_ID, migrate};
+use crate::engine::queue::{JobPriority, JobQueue};
+use crate::engine::reader::ReaderPool;
+use crate::engine::rows::{RowAccess, whole};
+use crate::engine::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
 use crate::error::{OpenError, SqliteError, SqliteResult};
-use crate::failpoints::WriteOperation;
-use crate::file;
-use crate::migrate::{APPLICATION_ID, migrate};
-use crate::queue::{JobPriority, JobQueue};
-use crate::reader::ReaderPool;
-use crate::rows::{RowAccess, whole};
-use crate::usage;
-use crate::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
+use crate::open::{check_version, connect, lock_folder, read_only, spawn};
+use crate::ports::documents::LAST_CHANGE;
 
 pub(crate) const DATABASE: &str = "alertcast.db";
 pub(crate) const LOCK: &str = "alertcast.lock";
 
-/// The first SQLite without the defect by which a reset of the write-ahead log can lose what was committed.
-const SQLITE_NEEDED: (i32, &str) = (3_051_003, "3.51.3");
-
 pub(crate) const LAST_SEQ: &str = r#"SELECT max("alertcast.seq") FROM alerts"#;
-
-/// How long a connection waits for another one's lock. Only a checkpoint, or somebody else's tool, can be in the way.
-pub(crate) const BUSY: Duration = Duration::from_secs(5);
 
 /// How the store is to be run. The defaults suit a small machine.
 #[derive(Debug, Clone)]
@@ -80,7 +73,7 @@ impl SqliteStore {
         let lock = lock_folder(dir, LOCK)?;
         let path = dir.join(DATABASE);
         let broken = |fault: SqliteError| OpenError::Store(fault.0);
-        file::make_whole(dir, DATABASE, APPLICATION_ID, migrate).map_err(|error| match error {
+        database_file::make_whole(dir, DATABASE, APPLICATION_ID, migrate).map_err(|error| match error {
             OpenError::Store(StoreError::Corrupt(why)) => OpenError::NotOurs {
                 file: path.clone(),
                 why: format!("it is no SQLite database, or a damaged one ({why})"),
@@ -98,7 +91,7 @@ impl SqliteStore {
         }
         let wal = Arc::new(WalState::default());
         wal.watch(&mut conn)?;
-        usage::define(&conn)?;
+        counters::define(&conn)?;
         let seq = RowAccess::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
         let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
         let last_change = RowAccess::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
@@ -212,73 +205,4 @@ impl Drop for SqliteStore {
         self.jobs.close();
         let _ = self.writer.take().map(JoinHandle::join);
     }
-}
-
-pub(crate) fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(run)
-}
-
-pub(crate) fn check_version() -> std::result::Result<(), OpenError> {
-    let (needed, spelled) = SQLITE_NEEDED;
-    if rusqlite::version_number() < needed {
-        return Err(OpenError::OldSqlite { found: rusqlite::version().to_owned(), needed: spelled });
-    }
-    Ok(())
-}
-
-pub(crate) fn folder_error(dir: &Path) -> impl Fn(io::Error) -> OpenError {
-    let folder: PathBuf = dir.to_owned();
-    move |source| OpenError::Folder { folder: folder.clone(), source }
-}
-
-/// Makes the folder where it is missing, for its owner alone, and takes a lock in it.
-pub(crate) fn lock_folder(dir: &Path, lock: &str) -> std::result::Result<File, OpenError> {
-    let failed = folder_error(dir);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(&failed)?;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)).map_err(&failed)?;
-    let lock = create_private(&dir.join(lock)).map_err(&failed)?;
-    // The folder's name in its parent, where this made it. A parent that may not be read was not made here.
-    let _ = dir.parent().map(|parent| File::open(parent).and_then(|parent| parent.sync_all()));
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(dir.to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// Opens a file that only its owner may read, making it where it is missing. SQLite gives its log the same rights.
-pub(crate) fn create_private(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
-    Ok(file)
-}
-
-pub(crate) fn connect(path: &Path, cache_kib: u32) -> SqliteResult<Connection> {
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    // Before the first table: it cannot be changed later.
-    conn.pragma_update(None, "page_size", 4096)?;
-    conn.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    conn.pragma_update(None, "synchronous", "FULL")?;
-    conn.pragma_update(None, "wal_autocheckpoint", 0)?;
-    // The log's file is cut to this when it is started anew.
-    conn.pragma_update(None, "journal_size_limit", 128 << 20)?;
-    tune(&conn, cache_kib)?;
-    Ok(conn)
-}
-
-pub(crate) fn read_only(path: &Path) -> SqliteResult<Connection> {
-    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    tune(&conn, 16 * 1024)?;
-    Ok(conn)
-}
-
-/// No memory map: an error of the disk would end the process instead of the operation.
-fn tune(conn: &Connection, cache_kib: u32) -> SqliteResult<()> {
-    conn.busy_timeout(BUSY)?;
-    conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
-    conn.pragma_update(None, "mmap_size", 0)?;
-    conn.pragma_update(None, "temp_store", "MEMORY")?;
-    conn.pragma_update(None, "trusted_schema", false)?;
-    conn.set_prepared_statement_cache_capacity(512);
-    Ok(())
 }

@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::SpoolEntry;
+use crate::engine::rows::encode;
 use crate::error::SqliteResult;
-use crate::rows::encode;
 
 /// An entry as its row.
 pub(super) struct SpoolRow {

@@ -1,0 +1,158 @@
+//! What an operation on deliveries works on: loaded as core asks for it, and written as core says. What follows from an
+//! event is decided in [`alertcast_core::delivery::consequences`] alone.
+
+use std::collections::HashMap;
+
+use alertcast_core::alert::settling::OutcomeCounts;
+use alertcast_core::delivery::consequences::{CauseRecipient, ConsequenceEdits, WorkingSet};
+use alertcast_core::delivery::{Delivery, NeededNeighbours};
+use alertcast_core::id::{AlertId, DeliveryId, TradeId};
+use alertcast_core::money::Count;
+use alertcast_core::store::{Collection, FieldEdits};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::Trade;
+
+use crate::engine::counters;
+use crate::engine::raw::{self, RawEdit};
+use crate::engine::rows::{DocumentBytes, RowAccess, blob, decode};
+use crate::error::SqliteResult;
+use crate::ports::outbox::settle::RESENDS;
+
+/// The working set of one operation, with the rows that it came from.
+#[derive(Debug)]
+pub(crate) struct LoadedRows<'c> {
+    rows: RowAccess<'c>,
+    now: Time,
+    pub(crate) set: WorkingSet,
+    deliveries: HashMap<DeliveryId, DocumentBytes>,
+    trades: HashMap<TradeId, DocumentBytes>,
+}
+
+impl<'c> LoadedRows<'c> {
+    pub(crate) fn new(rows: RowAccess<'c>, now: Time) -> Self {
+        Self { rows, now, set: WorkingSet::new(now), deliveries: HashMap::new(), trades: HashMap::new() }
+    }
+
+    /// Loads what an event needs, until it needs nothing more.
+    pub(crate) fn load(&mut self, needed: impl Fn(&WorkingSet) -> NeededNeighbours) -> SqliteResult<()> {
+        loop {
+            let wanted = needed(&self.set);
+            if wanted.is_empty() {
+                return Ok(());
+            }
+            self.find(&wanted)?;
+        }
+    }
+
+    /// What cannot be read is as if it were not there: it is in doubt, and holds nothing up.
+    fn find(&mut self, wanted: &NeededNeighbours) -> SqliteResult<()> {
+        for id in &wanted.deliveries {
+            let found = self.rows.find(Collection::Deliveries, *id)?;
+            let read = found.and_then(|bytes| Some((decode(Collection::Deliveries, &bytes).ok()?, bytes)));
+            match read {
+                Some((delivery, bytes)) => self.add_delivery(*id, delivery, bytes),
+                None => self.set.add_delivery(*id, None),
+            }
+        }
+        for id in &wanted.trades {
+            let found = self.rows.find(Collection::Trades, *id)?;
+            let read = found.and_then(|bytes| Some((decode(Collection::Trades, &bytes).ok()?, bytes)));
+            match read {
+                Some((trade, bytes)) => self.add_trade(*id, trade, bytes),
+                None => self.set.add_trade(*id, None),
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery, bytes: DocumentBytes) {
+        self.set.add_delivery(id, Some(delivery));
+        self.deliveries.entry(id).or_insert(bytes);
+    }
+
+    pub(crate) fn add_trade(&mut self, id: TradeId, trade: Trade, bytes: DocumentBytes) {
+        self.set.add_trade(id, Some(trade));
+        self.trades.entry(id).or_insert(bytes);
+    }
+
+    /// Writes what the events came to; answers it.
+    pub(crate) fn write(mut self) -> SqliteResult<ConsequenceEdits> {
+        let (wanted, causes) = self.set.ask_for_untold();
+        self.find(&wanted)?;
+        for cause in causes {
+            self.set.add_siblings(find_siblings(self.rows, &cause)?);
+        }
+        let edits = self.set.finish()?;
+        for (id, fields) in &edits.deliveries {
+            if let Some(bytes) = self.deliveries.get(id) {
+                self.rows.edit(Collection::Deliveries, bytes, &edit_of(fields))?;
+            }
+        }
+        for (id, fields) in &edits.trades {
+            if let Some(bytes) = self.trades.get(id) {
+                self.rows.edit(Collection::Trades, bytes, &edit_of(fields))?;
+            }
+        }
+        counters::correct(self.rows, &edits.usage, self.now)?;
+        for (alert, outcomes) in &edits.alerts {
+            count_outcomes(self.rows, *alert, *outcomes, self.now)?;
+        }
+        for (alert, not_failed) in &edits.reopened {
+            reopen(self.rows, *alert, *not_failed, self.now)?;
+        }
+        Ok(edits)
+    }
+}
+
+pub(crate) fn edit_of(fields: &FieldEdits) -> RawEdit {
+    let mut edit = RawEdit::new();
+    for (path, value) in &fields.set {
+        edit.set(*path, value.clone());
+    }
+    for path in &fields.unset {
+        edit.unset(*path);
+    }
+    edit
+}
+
+pub(crate) const SAME_CAUSE: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key";
+
+/// The keys of what one cause sends to one user begin alike.
+fn find_siblings(rows: RowAccess<'_>, of: &CauseRecipient) -> SqliteResult<Vec<Delivery>> {
+    let mut first = vec![of.cause_kind as u8];
+    first.extend_from_slice(&of.cause.bytes());
+    first.extend_from_slice(&of.user.bytes());
+    let mut end = first.clone();
+    end.extend_from_slice(&[0xff; 40]);
+    let found = rows.all(SAME_CAUSE, (first.as_slice(), end.as_slice()), |row| {
+        Ok(decode::<Delivery>(Collection::Deliveries, blob(row, 0)?).ok())
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn count_outcomes(rows: RowAccess<'_>, alert: AlertId, outcomes: OutcomeCounts, now: Time) -> SqliteResult<()> {
+    let Some(document) = rows.find(Collection::Alerts, alert)? else {
+        return Ok(());
+    };
+    let grown = [("statistics.deliveryCount", outcomes.sent), ("statistics.failureCount", outcomes.failed)];
+    let mut edit = RawEdit::new();
+    for (path, by) in grown {
+        edit.set(path, Count(raw::counter(&document, path)? + by.0));
+    }
+    edit.set("updatedAt", now);
+    rows.edit(Collection::Alerts, &document, &edit).map(drop)
+}
+
+/// The alert is settled anew; so many of its deliveries have not failed after all.
+fn reopen(rows: RowAccess<'_>, alert: AlertId, not_failed: i64, now: Time) -> SqliteResult<()> {
+    let Some(document) = rows.find(Collection::Alerts, alert)? else {
+        return Ok(());
+    };
+    let mut edit = RawEdit::new();
+    let failed = raw::counter(&document, "statistics.failureCount")? - not_failed;
+    edit.set("statistics.failureCount", Count(failed));
+    edit.set(RESENDS, Count(raw::counter(&document, RESENDS)?.saturating_add(1)));
+    edit.unset("alertcast.settledAt");
+    edit.set("updatedAt", now);
+    rows.edit(Collection::Alerts, &document, &edit).map(drop)
+}

@@ -1,0 +1,450 @@
+//! The processor's port: the alerts that wait, what a chunk's decisions rest on, and the commit of a chunk.
+
+use std::collections::HashMap;
+
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
+use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
+use alertcast_core::money::Count;
+use alertcast_core::quota::Quota;
+use alertcast_core::reading::{ReadableDocuments, UnreadableDocument};
+use alertcast_core::store::{
+    ChunkCommit, ChunkState, ClosedTrades, Collection, ConfigIncrement, FieldEdits, LeaseFence, OperatorNotice,
+    ProcessorStore, SetAsideDocuments, StoreResult, UnreadableTrade, UsageIncrement, UserSpan,
+};
+use alertcast_core::time::Time;
+use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
+use async_trait::async_trait;
+use bson::oid::ObjectId;
+use rusqlite::Row;
+use serde::Serialize;
+
+use crate::engine::counters;
+use crate::engine::failpoints::WriteOperation;
+use crate::engine::notices::{self, ReadyNotice};
+use crate::engine::queue::JobPriority;
+use crate::engine::raw::{self, RawEdit, RawValue};
+use crate::engine::rows::{DocumentBytes, IdBlob, RowAccess, blob, encode, read_row, whole};
+use crate::engine::writer::WriterTransaction;
+use crate::error::{SqliteError, SqliteResult};
+use crate::ports::documents::bound_limit;
+use crate::ports::leases;
+use crate::ports::outbox::working_set::edit_of;
+use crate::store::SqliteStore;
+
+#[async_trait]
+impl ProcessorStore for SqliteStore {
+    async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
+        let (partitions, except) = (partitions.to_vec(), except.to_vec());
+        let found = self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await?;
+        Ok(self.unreadables().sift(found))
+    }
+
+    async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
+        self.read(move |rows| holders(rows, config, after, limit)).await
+    }
+
+    async fn load_chunk(&self, config: ConfigId, span: UserSpan, entering: &[UserId]) -> StoreResult<ChunkState> {
+        let entering = entering.to_vec();
+        let (state, unreadable) = self.read(move |rows| load_chunk(rows, config, span, &entering)).await?;
+        unreadable.into_iter().for_each(|one| self.unreadables().note(one));
+        Ok(state)
+    }
+
+    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
+        let ready = ReadyChunk::pack(chunk).await?;
+        self.write(JobPriority::Bulk, WriteOperation::Chunk, move |tx| ready.commit(tx)).await
+    }
+
+    async fn record_failure(
+        &self,
+        fence: &LeaseFence,
+        alert: AlertId,
+        error: AlertError,
+        park: bool,
+        notices: Vec<OperatorNotice>,
+    ) -> StoreResult<()> {
+        let fence = fence.clone();
+        let notices = notices::ready(notices)?;
+        self.write(JobPriority::Short, WriteOperation::Failure, move |tx| {
+            leases::check(tx.rows, &fence)?;
+            record_failure(tx.rows, alert, &error, park, &notices)
+        })
+        .await
+    }
+}
+
+/// Of each partition the first that are not excepted; then the first of all.
+fn pending_alerts(
+    rows: RowAccess<'_>,
+    partitions: &[i32],
+    except: &[ConfigId],
+    limit: usize,
+) -> SqliteResult<ReadableDocuments<Alert>> {
+    let mut candidates: Vec<(i64, IdBlob)> = Vec::new();
+    for partition in partitions {
+        let mut statement = rows.conn().prepare_cached(PENDING)?;
+        let mut found = statement.query([partition])?;
+        let mut taken = 0;
+        while taken < limit {
+            let Some(row) = found.next()? else { break };
+            // What has no id of ours cannot be worked on. One that does not say of which configuration it is, is read all
+            // the same: that is how it is found out.
+            let Ok(id) = row.get::<_, IdBlob>(1) else { continue };
+            let config = row.get::<_, IdBlob>(2).ok();
+            if config.is_some_and(|config| except.contains(&ConfigId(config.id()))) {
+                continue;
+            }
+            candidates.push((whole(row, 0)?, id));
+            taken += 1;
+        }
+    }
+    candidates.sort_unstable_by_key(|(seq, _)| *seq);
+    let mut alerts = ReadableDocuments::default();
+    for (_, id) in candidates.into_iter().take(limit) {
+        if let Some(alert) = rows.find(Collection::Alerts, id.id())? {
+            alerts.add(read_row(Collection::Alerts, Some(id), &alert));
+        }
+    }
+    Ok(alerts)
+}
+
+pub(crate) const PENDING: &str = r#"SELECT "alertcast.seq", "_id", "processing.alertConfigId" FROM alerts
+    WHERE "alertcast.partition" = ?1 AND "processing.status" IN ('received', 'processing') ORDER BY "alertcast.seq""#;
+
+pub(crate) const HOLDERS: &str = r#"SELECT DISTINCT "userId" FROM trades
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" > ?2 AND length("userId") = 12 ORDER BY "userId" LIMIT ?3"#;
+
+/// By their status neither open nor ended: something else came to stand there. They may be open, and count as that. There
+/// are hardly any: nothing else (`+`) is to be gone by.
+pub(crate) const STRAY_HOLDERS: &str = r#"SELECT "userId", "_id" FROM trades
+    WHERE ("status" IS NULL OR "status" < 'closed' OR ("status" > 'closed' AND "status" < 'open')
+        OR ("status" > 'open' AND "status" < 'replaced') OR "status" > 'replaced')
+    AND +"alertConfigId" = ?1 AND +"userId" > ?2 AND length("userId") = 12"#;
+
+fn holders(rows: RowAccess<'_>, config: ConfigId, after: Option<UserId>, limit: usize) -> SqliteResult<Vec<UserId>> {
+    // Every id is above the empty one.
+    let after = after.map_or_else(Vec::new, |user| user.bytes().to_vec());
+    let user = |row: &Row<'_>| Ok(row.get::<_, IdBlob>(0).ok());
+    let mut found = rows.all(HOLDERS, (IdBlob::from(config), &after, bound_limit(limit)), user)?;
+    let strays = rows.all(STRAY_HOLDERS, (IdBlob::from(config), &after), user)?;
+    let is_sorted = strays.is_empty();
+    found.extend(strays);
+    let mut holders: Vec<UserId> = found.into_iter().flatten().map(|user| UserId(user.id())).collect();
+    if !is_sorted {
+        holders.sort_unstable();
+        holders.dedup();
+        holders.truncate(limit);
+    }
+    Ok(holders)
+}
+
+pub(crate) const OPEN_TRADES: &str = r#"SELECT doc, "_id", "userId", "alertcast.rev" FROM trades
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3 ORDER BY "userId", "tradeNumber""#;
+
+pub(crate) const STRAY_TRADES: &str = r#"SELECT doc, "_id", "userId", "alertcast.rev" FROM trades
+    WHERE ("status" IS NULL OR "status" < 'closed' OR ("status" > 'closed' AND "status" < 'open')
+        OR ("status" > 'open' AND "status" < 'replaced') OR "status" > 'replaced')
+    AND +"alertConfigId" = ?1 AND +"userId" BETWEEN ?2 AND ?3"#;
+
+/// What is no number, or beyond all counting, is not counted on.
+pub(crate) const LAST_NUMBER: &str = r#"SELECT "tradeNumber" FROM trades
+    WHERE "alertConfigId" = ?1 AND "userId" = ?2 AND "tradeNumber" < 9007199254740991 ORDER BY "tradeNumber" DESC LIMIT 1"#;
+
+fn load_chunk(
+    rows: RowAccess<'_>,
+    config: ConfigId,
+    span: UserSpan,
+    entering: &[UserId],
+) -> SqliteResult<(ChunkState, Vec<UnreadableDocument>)> {
+    let config = IdBlob::from(config);
+    let mut state = ChunkState::default();
+    let mut unreadable = Vec::new();
+    let mut take = |row: &Row<'_>| -> SqliteResult<()> {
+        let (bytes, id) = (blob(row, 0)?, row.get::<_, IdBlob>(1).ok());
+        match read_row::<Trade>(Collection::Trades, id, bytes) {
+            Ok(mut trade) => {
+                // What the commit compares: something else in its place reads as another number.
+                trade.alertcast.rev = Count(whole(row, 3)?);
+                state.open_trades.push(trade);
+            }
+            Err(trade) => {
+                if let Ok(user) = row.get::<_, IdBlob>(2) {
+                    let (id, user) = (id.map(|id| TradeId(id.id())), UserId(user.id()));
+                    state.unreadable_trades.push(UnreadableTrade::of(id, user, whole(row, 3)?, bytes));
+                }
+                unreadable.push(trade);
+            }
+        }
+        Ok(())
+    };
+    let asked = (config, IdBlob::from(span.first), IdBlob::from(span.last));
+    rows.all(OPEN_TRADES, asked, &mut take)?;
+    if !rows.all(STRAY_TRADES, asked, &mut take)?.is_empty() {
+        state.open_trades.sort_by_key(|trade| (trade.user_id, trade.trade_number));
+    }
+    state.last_numbers = HashMap::with_capacity(entering.len());
+    state.quotas = HashMap::with_capacity(entering.len());
+    for user in entering {
+        if let Some(number) = rows.one(LAST_NUMBER, (config, IdBlob::from(*user)), |row| whole(row, 0))? {
+            state.last_numbers.insert(*user, number);
+        }
+        if let Some(quota) = rows.find(Collection::Quotas, *user)? {
+            match read_row::<Quota>(Collection::Quotas, Some(IdBlob::from(*user)), &quota) {
+                Ok(quota) => drop(state.quotas.insert(*user, quota)),
+                Err(quota) => state.unreadable_quotas.push(quota),
+            }
+        }
+    }
+    unreadable.extend(state.unreadable_quotas.iter().cloned());
+    Ok((state, unreadable))
+}
+
+/// A chunk of more documents is packed on threads of its own.
+const PACKED_AT_ONCE_MAX: usize = 100;
+
+/// A chunk with its documents packed, so that the writer only writes.
+#[derive(Debug)]
+struct ReadyChunk {
+    fence: LeaseFence,
+    alert: AlertId,
+    config: ConfigId,
+    now: Time,
+    cursor_seen: Option<UserId>,
+    /// Sorted.
+    open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
+    quotas: Vec<(Option<i64>, Quota, DocumentBytes)>,
+    decisions: Option<DocumentBytes>,
+    opened: Vec<DocumentBytes>,
+    ended: Vec<TradeEnd>,
+    deliveries: Vec<DocumentBytes>,
+    usage: Vec<UsageIncrement>,
+    config_increment: ConfigIncrement,
+    notices: Vec<ReadyNotice>,
+    alert_edits: FieldEdits,
+    errors: Vec<AlertError>,
+}
+
+impl ReadyChunk {
+    /// Packs the documents of a chunk, of a large one on other threads than the caller's.
+    async fn pack(mut chunk: ChunkCommit) -> StoreResult<Self> {
+        if chunk.deliveries.len() + chunk.opened.len() <= PACKED_AT_ONCE_MAX {
+            return Ok(Self::of(chunk)?);
+        }
+        let deliveries = std::mem::take(&mut chunk.deliveries);
+        let deliveries = tokio::task::spawn_blocking(move || encode_all(&deliveries));
+        let rest = tokio::task::spawn_blocking(move || Self::of(chunk));
+        let broken = |_| SqliteError::unavailable("a chunk could not be packed");
+        let mut ready = rest.await.map_err(broken)??;
+        ready.deliveries = deliveries.await.map_err(broken)??;
+        Ok(ready)
+    }
+
+    fn of(chunk: ChunkCommit) -> SqliteResult<Self> {
+        let alert_edits = chunk.edit_alert();
+        let mut open_seen = chunk.open_seen;
+        if let Some((_, trades)) = &mut open_seen {
+            trades.sort_unstable();
+        }
+        let quotas = chunk.quotas.into_iter().map(|change| {
+            let bytes = encode(&change.after)?;
+            Ok((change.rev_seen, change.after, bytes))
+        });
+        Ok(Self {
+            fence: chunk.fence,
+            alert: chunk.alert,
+            config: chunk.config,
+            now: chunk.now,
+            cursor_seen: chunk.cursor_seen,
+            open_seen,
+            quotas: quotas.collect::<SqliteResult<_>>()?,
+            decisions: chunk.decisions.map(|decisions| with_id(&decisions)).transpose()?,
+            opened: encode_all(&chunk.opened)?,
+            ended: chunk.ended,
+            deliveries: encode_all(&chunk.deliveries)?,
+            usage: chunk.usage,
+            config_increment: chunk.config_increment,
+            notices: notices::ready(chunk.notices)?,
+            alert_edits,
+            errors: chunk.finish.map(|finish| finish.errors).unwrap_or_default(),
+        })
+    }
+
+    /// Checks first, then writes: a chunk that does not hold costs nothing.
+    fn commit(&self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
+        let rows = tx.rows;
+        leases::check(rows, &self.fence)?;
+        let alert = self.check_alert(rows)?;
+        if let Some((span, seen)) = &self.open_seen {
+            check_open(rows, self.config, *span, seen)?;
+        }
+        for (rev_seen, quota, bytes) in &self.quotas {
+            change_quota(rows, *rev_seen, quota, bytes)?;
+        }
+        rows.insert_all(Collection::Trades, self.opened.iter().map(Vec::as_slice))?;
+        for end in &self.ended {
+            end_trade(rows, end, self.now)?;
+        }
+        rows.insert_all_missing(Collection::Deliveries, self.deliveries.iter().map(Vec::as_slice))?;
+        if let Some(decisions) = &self.decisions {
+            rows.insert(Collection::Decisions, decisions)?;
+        }
+        counters::count(rows, &self.usage, self.now)?;
+        count_config(rows, self.config, &self.config_increment, self.now)?;
+        notices::give(rows, &self.notices)?;
+        self.move_on(rows, &alert)
+    }
+
+    fn check_alert(&self, rows: RowAccess<'_>) -> SqliteResult<DocumentBytes> {
+        let Some(alert) = rows.find(Collection::Alerts, self.alert)? else {
+            return Err(SqliteError::conflict());
+        };
+        let cursor = raw::lookup(&alert, "alertcast.cursor")?.and_then(RawValue::as_id).map(UserId);
+        if !is_pending(&alert)? || cursor != self.cursor_seen {
+            return Err(SqliteError::conflict());
+        }
+        Ok(alert)
+    }
+
+    /// Moves the alert's cursor, and ends its processing with the last chunk.
+    fn move_on(&self, rows: RowAccess<'_>, alert: &[u8]) -> SqliteResult<()> {
+        let mut edit = edit_of(&self.alert_edits);
+        push_errors(&mut edit, alert, &self.errors)?;
+        rows.edit(Collection::Alerts, alert, &edit)?;
+        Ok(())
+    }
+}
+
+pub(crate) fn encode_all<T: Serialize>(values: &[T]) -> SqliteResult<Vec<DocumentBytes>> {
+    values.iter().map(encode).collect()
+}
+
+/// A document that has no id of its own gets one, as MongoDB's driver would give it.
+fn with_id<T: Serialize>(value: &T) -> SqliteResult<DocumentBytes> {
+    #[derive(Serialize)]
+    struct WithId<'v, T> {
+        #[serde(rename = "_id")]
+        id: ObjectId,
+        #[serde(flatten)]
+        value: &'v T,
+    }
+    encode(&WithId { id: ObjectId::new(), value })
+}
+
+pub(crate) fn is_pending(alert: &[u8]) -> SqliteResult<bool> {
+    let status = raw::lookup(alert, "processing.status")?.and_then(RawValue::as_str).and_then(AlertStatus::from_exact);
+    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::Processing)))
+}
+
+pub(crate) fn push_errors(edit: &mut RawEdit, alert: &[u8], errors: &[AlertError]) -> SqliteResult<()> {
+    let new = errors.iter().map(alertcast_core::store::document).collect::<StoreResult<Vec<_>>>()?;
+    match raw::lookup(alert, "processing.errors")?.filter(|kept| kept.is_list()) {
+        Some(kept) => {
+            let count = kept.items().count();
+            new.into_iter()
+                .enumerate()
+                .for_each(|(at, error)| edit.set(format!("processing.errors.{}", count + at), error));
+        }
+        // What is no list is taken the place of, as a whole: of two changes of one field the whole one holds.
+        None if new.is_empty() => {}
+        None => edit.set("processing.errors", new),
+    }
+    Ok(())
+}
+
+pub(crate) const OPEN_REVS: &str = r#"SELECT "_id", "alertcast.rev", "userId" FROM trades
+    WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" BETWEEN ?2 AND ?3"#;
+
+/// The open trades of the span must be exactly those that were seen.
+fn check_open(rows: RowAccess<'_>, config: ConfigId, span: UserSpan, seen: &[(TradeId, i64)]) -> SqliteResult<()> {
+    let params = (IdBlob::from(config), IdBlob::from(span.first), IdBlob::from(span.last));
+    // What is no id of ours was not seen either, nor what is nobody's: other binary data may lie between two ids.
+    let seen_by = |row: &Row<'_>, (id, rev, user): (usize, usize, usize)| -> SqliteResult<Option<(TradeId, i64)>> {
+        let (Ok(id), Ok(_)) = (row.get::<_, IdBlob>(id), row.get::<_, IdBlob>(user)) else { return Ok(None) };
+        Ok(Some((TradeId(id.id()), whole(row, rev)?)))
+    };
+    let mut found = rows.all(OPEN_REVS, params, |row| seen_by(row, (0, 1, 2)))?;
+    found.extend(rows.all(STRAY_TRADES, params, |row| seen_by(row, (1, 3, 2)))?);
+    let mut open: Vec<(TradeId, i64)> = found.into_iter().flatten().collect();
+    open.sort_unstable();
+    if open == seen { Ok(()) } else { Err(SqliteError::conflict()) }
+}
+
+fn change_quota(rows: RowAccess<'_>, rev_seen: Option<i64>, quota: &Quota, bytes: &[u8]) -> SqliteResult<()> {
+    let changed = match rev_seen {
+        None => rows.insert_missing(Collection::Quotas, bytes)?,
+        Some(seen) => {
+            let sql = r#"UPDATE quotas SET doc = ?2, rev = ?3 WHERE "_id" = ?1 AND rev = ?4"#;
+            rows.run(sql, (IdBlob::from(quota.user), bytes, quota.rev.0, seen))? == 1
+        }
+    };
+    if changed { Ok(()) } else { Err(SqliteError::conflict()) }
+}
+
+/// Ends an open trade, by field.
+pub(crate) fn end_trade(rows: RowAccess<'_>, end: &TradeEnd, now: Time) -> SqliteResult<()> {
+    let Some(trade) = rows.find(Collection::Trades, end.trade)? else {
+        return Err(SqliteError::conflict());
+    };
+    // Nothing there is the default.
+    let is_open = |status: RawValue<'_>| status.is_nothing() || status.as_str() == Some(TradeStatus::Open.as_str());
+    if !raw::lookup(&trade, "status")?.is_none_or(is_open) {
+        return Err(SqliteError::conflict());
+    }
+    let mut edit = edit_of(&end.edit_trade(now)?);
+    edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")?.saturating_add(1)));
+    rows.edit(Collection::Trades, &trade, &edit).map(drop)
+}
+
+fn count_config(rows: RowAccess<'_>, config: ConfigId, by: &ConfigIncrement, now: Time) -> SqliteResult<()> {
+    if *by == ConfigIncrement::default() {
+        return Ok(());
+    }
+    let Some(document) = rows.find(Collection::AlertConfigurations, config)? else {
+        return Ok(());
+    };
+    let count = |path| raw::counter(&document, path);
+    let kept = ClosedTrades { by_tp: count("alertcast.closedByTp")?, by_sl: count("alertcast.closedBySl")? };
+    let mut edit = edit_of(&by.count_closes(|| kept));
+    for (path, by) in [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)] {
+        edit.set(path, Count(count(path)? + by));
+    }
+    let last = raw::lookup(&document, "statistics.lastAlertAt")?.and_then(RawValue::as_time);
+    if last < by.last_alert_at {
+        edit.set_some("statistics.lastAlertAt", by.last_alert_at);
+    }
+    edit.set("updatedAt", now);
+    rows.edit(Collection::AlertConfigurations, &document, &edit)?;
+    Ok(())
+}
+
+fn record_failure(
+    rows: RowAccess<'_>,
+    id: AlertId,
+    error: &AlertError,
+    park: bool,
+    notices: &[ReadyNotice],
+) -> SqliteResult<()> {
+    let Some(alert) = rows.find(Collection::Alerts, id)? else {
+        return Err(SqliteError::conflict());
+    };
+    if !is_pending(&alert)? || is_recorded(&alert, error)? {
+        return Ok(());
+    }
+    let mut edit = RawEdit::new();
+    push_errors(&mut edit, &alert, std::slice::from_ref(error))?;
+    edit.set("alertcast.attempts", Count(raw::counter(&alert, "alertcast.attempts")?.saturating_add(1)));
+    if park {
+        edit.set("processing.status", AlertStatus::Failed);
+    }
+    edit.set("updatedAt", error.timestamp);
+    rows.edit(Collection::Alerts, &alert, &edit)?;
+    notices::give(rows, notices)
+}
+
+/// Whether this very failure is noted: the caller had no answer and says it again.
+fn is_recorded(alert: &[u8], error: &AlertError) -> SqliteResult<bool> {
+    let last = raw::lookup(alert, "processing.errors")?.and_then(|errors| errors.items().last());
+    let Some(last) = last.transpose()? else { return Ok(false) };
+    Ok(last.value.field("message")?.and_then(RawValue::as_str) == Some(error.message.as_str())
+        && last.value.field("timestamp")?.and_then(RawValue::as_time) == Some(error.timestamp))
+}
