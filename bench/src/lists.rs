@@ -1,6 +1,6 @@
 //! Lists over a million alerts and a hundred thousand users: the slowest page of each.
 
-use alertcast::app::ObjectIds;
+use alertcast::base::ObjectIds;
 use alertcast_core::id::IdSource as _;
 use alertcast_core::store::listing::find_listing;
 use alertcast_core::store::{Collection, DocumentStore as _, DocumentWrite, ListQuery};

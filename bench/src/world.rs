@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use alertcast::app::ObjectIds;
+use alertcast::base::ObjectIds;
 use alertcast_core::id::IdSource as _;
 use alertcast_core::store::{Collection, DocumentStore, DocumentWrite};
 use alertcast_core::time::Time;

@@ -7,7 +7,7 @@ use alertcast_core::store::{Collection, DocumentWrite, StoreError, StoreResult};
 use alertcast_core::user::{BOUNCE_FIELDS, CHAT_BLOCK_FIELDS, RefusingRecipient, blocked_chat};
 use bson::{Bson, Document, doc};
 
-use crate::app::App;
+use crate::base::Base;
 use crate::notices::NoticeTrouble;
 
 /// Where others are in the way, it is tried so often.
@@ -21,15 +21,15 @@ pub(crate) const MARKS: [&str; 4] = [CHAT_BLOCK_FIELDS[0], CHAT_BLOCK_FIELDS[1],
 ///
 /// # Errors
 /// Those of the store; `Conflict` where others were in the way all the time.
-pub async fn chat_opened(app: &App, user: UserId, chat: &str) -> StoreResult<bool> {
+pub async fn chat_opened(base: &Base, user: UserId, chat: &str) -> StoreResult<bool> {
     for _ in 0..TRIES_MAX {
-        let Some(kept) = app.store.get(Collection::Users, &[user.0]).await?.into_iter().next() else {
+        let Some(kept) = base.store.get(Collection::Users, &[user.0]).await?.into_iter().next() else {
             return Ok(false);
         };
         if blocked_chat(&kept) != Some(chat) {
             return Ok(false);
         }
-        match app.store.write(vec![unmark_write(app, user, &kept, &CHAT_BLOCK_FIELDS)]).await {
+        match base.store.write(vec![unmark_write(base, user, &kept, &CHAT_BLOCK_FIELDS)]).await {
             Ok(()) => return Ok(true),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),
@@ -60,7 +60,7 @@ pub(crate) fn trouble(user: UserId, refuser: &RefusingRecipient) -> NoticeTroubl
 }
 
 /// The write that removes marks, as long as they are those that were seen.
-pub(crate) fn unmark_write(app: &App, user: UserId, kept: &Document, fields: &[&str]) -> DocumentWrite {
+pub(crate) fn unmark_write(base: &Base, user: UserId, kept: &Document, fields: &[&str]) -> DocumentWrite {
     let field = |path: &str| {
         path.split('.').try_fold(None, |within: Option<&Bson>, name| match within {
             None => kept.get(name).map(Some),
@@ -72,7 +72,7 @@ pub(crate) fn unmark_write(app: &App, user: UserId, kept: &Document, fields: &[&
     DocumentWrite::Update {
         collection: Collection::Users,
         id: user.0,
-        set: doc! { "updatedAt": app.clock.now() },
+        set: doc! { "updatedAt": base.clock.now() },
         unset: fields.iter().map(|field| (*field).to_owned()).collect(),
         expect: fields.iter().copied().map(seen).collect(),
     }

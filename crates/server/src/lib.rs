@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod audience;
+pub mod base;
 pub mod blocked_recipients;
 pub mod channel;
 pub mod cli;
@@ -35,9 +36,11 @@ pub mod scheduler;
 pub mod set_aside;
 pub mod settings;
 pub mod spool;
+mod store_probe;
 pub mod store_watching;
 mod suggest;
 mod supervise;
+mod supervised_part;
 pub mod telemetry;
 pub mod tls;
 mod tokens;

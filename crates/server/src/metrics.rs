@@ -1,4 +1,4 @@
-//! What the program counts and times, for Prometheus. Each [`crate::app::App`] has counters of its own; nothing is
+//! What the program counts and times, for Prometheus. Each [`crate::base::Base`] has counters of its own; nothing is
 //! global. They are raised where a thing is decided, and read by `http::metrics`.
 //!
 //! No label holds a name, a chat, a symbol or a secret: a lane is named by its bot's public number.
@@ -24,7 +24,7 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 
 use crate::audience::AudienceHandle;
 use crate::degraded::{DegradedState, TroubleKind};
-use crate::supervise;
+use crate::supervised_part::SupervisedPart;
 
 pub use text::MetricsFormat;
 
@@ -243,7 +243,7 @@ impl Metrics {
     }
 
     /// A part of the program met a defect, and is begun anew.
-    pub(crate) fn part_failed(&self, part: supervise::SupervisedPart) {
+    pub(crate) fn part_failed(&self, part: SupervisedPart) {
         self.inner.part_failures.get_or_create(&[("part", part.word())]).inc();
     }
 
@@ -298,7 +298,7 @@ impl Metrics {
             ],
         );
         begin(&inner.in_spool, "state", ["waiting", "parked"]);
-        begin(&inner.part_failures, "part", supervise::SupervisedPart::ALL.map(supervise::SupervisedPart::word));
+        begin(&inner.part_failures, "part", SupervisedPart::ALL.map(SupervisedPart::word));
         for collection in Collection::ALL {
             inner.unreadable.get_or_create_owned(&[("collection", collection.name())]);
         }

@@ -5,12 +5,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use alertcast_core::delivery::{chat_of, digest12, moved_to};
-use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, StoreError, StoreResult};
+use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, Store, StoreError, StoreResult};
+use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 use tracing::{info, warn};
-
-use crate::app::App;
 
 /// No group moves often: of more than so many nothing is remembered.
 const KEPT_MAX: usize = 1_000;
@@ -58,36 +57,35 @@ pub(crate) fn read(kept: &Document) -> Option<(&str, &str)> {
     kept.get_str("from").ok().zip(kept.get_str("to").ok())
 }
 
-/// Telegram says that a chat has another id: whoever is written to there is written to under that one.
+/// Telegram says that a chat has another id: whoever is written to there is written to under that one. `ours`: the
+/// operators' chats, as the settings name them.
 ///
 /// # Errors
 /// Those of the store.
-pub(crate) async fn follow(app: &App, from: &str, to: &str) -> StoreResult<()> {
-    let now = app.clock.now();
-    let followed = app.store.move_chat(from, to, now).await?;
-    let of_operators = app
-        .settings
-        .telegram
-        .operator_chats
-        .iter()
-        .any(|chat| chat_of(chat) == from || chat_of(&app.moved.follow(chat)) == from);
-    if of_operators {
-        remember(app, from, to).await?;
-        app.moved.note(from, to);
+pub(crate) async fn follow(
+    moved: &MovedChats,
+    store: &dyn Store,
+    ours: &[String],
+    (from, to): (&str, &str),
+    now: Time,
+) -> StoreResult<()> {
+    let followed = store.move_chat(from, to, now).await?;
+    if ours.iter().any(|chat| chat_of(chat) == from || chat_of(&moved.follow(chat)) == from) {
+        remember(store, from, to, now).await?;
+        moved.note(from, to);
         warn!("an operators' chat became a supergroup: set its new id in telegram.operator_chats (`alertcast doctor`)");
     }
     info!(followed, "a group has another id; its subscribers and messages follow");
     Ok(())
 }
 
-async fn remember(app: &App, from: &str, to: &str) -> StoreResult<()> {
-    let id = ObjectId::from_bytes(digest12(&["moved", from]));
-    let document = doc! { "_id": id, "from": from, "to": to, "at": app.clock.now() };
-    let insert = DocumentWrite::Insert { collection: Collection::MovedChats, document };
-    match app.store.write(vec![insert]).await {
+async fn remember(store: &dyn Store, from: &str, to: &str, now: Time) -> StoreResult<()> {
+    let (id, collection) = (ObjectId::from_bytes(digest12(&["moved", from])), Collection::MovedChats);
+    let document = doc! { "_id": id, "from": from, "to": to, "at": now };
+    match store.write(vec![DocumentWrite::Insert { collection, document }]).await {
         Err(StoreError::AlreadyExists { .. }) => {
-            let (set, collection) = (doc! { "to": to, "at": app.clock.now() }, Collection::MovedChats);
-            app.store
+            let set = doc! { "to": to, "at": now };
+            store
                 .write(vec![DocumentWrite::Update { collection, id, set, unset: Vec::new(), expect: Vec::new() }])
                 .await
         }

@@ -13,7 +13,7 @@ use alertcast_core::store::OperatorNotice;
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 
-use crate::app::App;
+use crate::base::Base;
 use crate::settings::bot_id;
 
 /// The same trouble is told once in this time, then counted.
@@ -38,18 +38,18 @@ pub struct NoticeTrouble {
 /// The messages about one trouble: two for each operators' chat, the first occurrence and the count of the rest. None
 /// where no chat or no bot is configured.
 #[must_use]
-pub fn notices(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<OperatorNotice> {
+pub fn notices(base: &Base, trouble: &NoticeTrouble, now: Time) -> Vec<OperatorNotice> {
     let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
     let number = now.millis().div_euclid(window_ms);
     let end = Time::from_millis((number + 1).saturating_mul(window_ms));
-    in_window(app, trouble, &NoticeWindow { name: number.to_string(), end }, now)
+    in_window(base, trouble, &NoticeWindow { name: number.to_string(), end }, now)
 }
 
 /// The messages about what stays as it is until somebody changes it: told once, and its count once more an hour later; then
 /// not again for as long as deliveries are kept.
 #[must_use]
-pub fn notices_once(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<OperatorNotice> {
-    in_window(app, trouble, &NoticeWindow { name: "once".to_owned(), end: now + HOUR }, now)
+pub fn notices_once(base: &Base, trouble: &NoticeTrouble, now: Time) -> Vec<OperatorNotice> {
+    in_window(base, trouble, &NoticeWindow { name: "once".to_owned(), end: now + HOUR }, now)
 }
 
 /// Well within the time for which a message to the operators is of use.
@@ -61,19 +61,19 @@ struct NoticeWindow {
     end: Time,
 }
 
-fn in_window(app: &App, trouble: &NoticeTrouble, window: &NoticeWindow, now: Time) -> Vec<OperatorNotice> {
-    let telegram = &app.settings.telegram;
+fn in_window(base: &Base, trouble: &NoticeTrouble, window: &NoticeWindow, now: Time) -> Vec<OperatorNotice> {
+    let telegram = &base.settings.telegram;
     let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
         return Vec::new();
     };
     let lane = format!("tg:{bot}");
-    telegram.operator_chats.iter().map(|chat| notice(app, trouble, chat, &lane, window, now)).collect()
+    telegram.operator_chats.iter().map(|chat| notice(base, trouble, chat, &lane, window, now)).collect()
 }
 
 /// A message about trouble that is told once for good, whatever the time: one for each operators' chat.
 #[must_use]
-pub fn once(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<Delivery> {
-    let telegram = &app.settings.telegram;
+pub fn once(base: &Base, trouble: &NoticeTrouble, now: Time) -> Vec<Delivery> {
+    let telegram = &base.settings.telegram;
     let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
         return Vec::new();
     };
@@ -84,13 +84,13 @@ pub fn once(app: &App, trouble: &NoticeTrouble, now: Time) -> Vec<Delivery> {
             DeliveryIdentity { cause, recipient, channel: Channel::Telegram, kind: MessageKind::Operator, trade: None };
         let facts = MessageFacts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone(), test: false };
         let lane = format!("tg:{bot}");
-        Delivery { lane, ..Delivery::new_pending(DeliveryId(app.ids.next()), parcel, facts, now) }
+        Delivery { lane, ..Delivery::new_pending(DeliveryId(base.ids.next()), parcel, facts, now) }
     };
     telegram.operator_chats.iter().map(told).collect()
 }
 
 fn notice(
-    app: &App,
+    base: &Base,
     trouble: &NoticeTrouble,
     chat: &str,
     lane: &str,
@@ -109,8 +109,8 @@ fn notice(
             trade: None,
         };
         let lane = lane.to_owned();
-        let to = app.moved.follow(chat);
-        Delivery { lane, to, due_at, ..Delivery::new_pending(DeliveryId(app.ids.next()), parcel, facts, now) }
+        let to = base.moved.follow(chat);
+        Delivery { lane, to, due_at, ..Delivery::new_pending(DeliveryId(base.ids.next()), parcel, facts, now) }
     };
     let mut lines = trouble.lines.clone();
     lines.extend(trouble.alert.map(|alert| format!("Alert {alert}")));

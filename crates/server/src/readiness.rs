@@ -7,23 +7,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use alertcast_core::store::{Collection, DocumentWrite, INTAKE_DEADLINE, Store, StoreError, StoreResult};
-use alertcast_core::time::Time;
+use alertcast_core::store::{INTAKE_DEADLINE, StoreError, StoreResult};
 use bson::oid::ObjectId;
-use bson::spec::BinarySubtype;
-use bson::{Binary, doc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::app::App;
+use crate::base::Base;
+use crate::spool::SpooledIntake;
+use crate::store_probe::write_something;
 
 /// While alerts cannot be kept, it is tried this often.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// As much as the largest alert.
-const PROBE_BYTES: usize = 64 * 1024;
-/// What a probe has written is removed at once; where that fails, with what is old.
-const KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// Whether alerts can be kept. Cheap to clone; the clones share it.
 #[derive(Debug, Clone, Default)]
@@ -66,54 +61,38 @@ impl Readiness {
 }
 
 /// Runs until `stop`.
-pub(crate) async fn run(app: App, stop: CancellationToken) {
-    let id = app.ids.next();
+pub(crate) async fn run(base: Base, readiness: Readiness, spool: Option<Arc<SpooledIntake>>, stop: CancellationToken) {
+    let id = base.ids.next();
     loop {
         let probed = tokio::select! {
-            probed = probe(&app, id) => probed,
+            probed = probe(&base, spool.as_deref(), id) => probed,
             () = stop.cancelled() => return,
         };
         match probed {
-            Ok(()) => app.readiness.note_kept(),
-            Err(error) => app.readiness.not_kept(&error),
+            Ok(()) => readiness.note_kept(),
+            Err(error) => readiness.not_kept(&error),
         }
-        let is_well = app.readiness.trouble().is_none();
+        let is_well = readiness.trouble().is_none();
         tokio::select! {
             () = stop.cancelled() => return,
-            () = app.readiness.inner.turned.notified(), if is_well => {}
-            () = app.clock.sleep(PROBE_EVERY), if !is_well => {}
+            () = readiness.inner.turned.notified(), if is_well => {}
+            () = base.clock.sleep(PROBE_EVERY), if !is_well => {}
         }
     }
 }
 
 /// Writes what an alert would be, where an alert would be written.
-async fn probe(app: &App, id: ObjectId) -> StoreResult<()> {
+async fn probe(base: &Base, spool: Option<&SpooledIntake>, id: ObjectId) -> StoreResult<()> {
     let written = async {
-        match &app.spool {
+        match spool {
             Some(spooled) => spooled.probe(id).await,
-            None => write_something(&*app.store, id, app.clock.now()).await,
+            None => write_something(&*base.store, id, base.clock.now()).await,
         }
     };
     tokio::select! {
         written = written => written,
-        () = app.clock.sleep(INTAKE_DEADLINE) => {
+        () = base.clock.sleep(INTAKE_DEADLINE) => {
             Err(StoreError::Unavailable(format!("not done within {} s", INTAKE_DEADLINE.as_secs())))
         }
     }
-}
-
-/// Writes a document of an alert's size, synced, and removes it again.
-///
-/// # Errors
-/// Those of the store.
-pub(crate) async fn write_something(store: &dyn Store, id: ObjectId, now: Time) -> StoreResult<()> {
-    // Records of requests that were repeated: nobody looks for one of this name, and they pass by themselves.
-    let collection = Collection::IdempotencyKeys;
-    let padding = Binary { subtype: BinarySubtype::Generic, bytes: vec![0; PROBE_BYTES] };
-    let document = doc! { "_id": id, "request": "readiness", "until": now + KEPT, "body": padding };
-    let remove = || vec![DocumentWrite::Delete { collection, id }];
-    // What an earlier one may have left would make room for this one.
-    store.write(remove()).await?;
-    store.write(vec![DocumentWrite::Insert { collection, document }]).await?;
-    store.write(remove()).await
 }

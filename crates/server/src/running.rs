@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::store::{AlertIntake, Store};
+use alertcast_core::store::Store;
 use anyhow::Context as _;
 use axum::Router;
 use futures::future::BoxFuture;
@@ -12,22 +12,19 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::app::{App, ObjectIds, WakeUps};
+use crate::app::App;
 use crate::audience::AudienceHandle;
+use crate::base::Base;
 use crate::clock::Clock;
-use crate::degraded::DegradedState;
-use crate::leases::LeaseManager;
-use crate::metrics::Metrics;
 use crate::moved_chats::MovedChats;
-use crate::prices::PriceHistories;
-use crate::readiness::{self, Readiness};
-use crate::requests_in_progress::RequestsInProgress;
+
 use crate::settings::Settings;
-use crate::spool::SpoolingFlag;
-use crate::supervise::{self, SupervisedPart};
+use crate::supervise;
+use crate::supervised_part::SupervisedPart;
 use crate::unsubscribe::LinkKey;
 use crate::{
-    courier, http, leases, processor, scheduler, set_aside, spool, store_watching, tokens, unsubscribe, upgrade,
+    courier, http, leases, processor, readiness, scheduler, set_aside, spool, store_watching, tokens, unsubscribe,
+    upgrade,
 };
 
 /// How long workers may take to finish what they have begun.
@@ -79,25 +76,9 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
     let moved = MovedChats::default();
     moved.load(&*store).await.context("where chats have moved to could not be read")?;
-    Ok(App {
-        moved,
-        metrics: Metrics::since(clock.now()),
-        prices: PriceHistories::default(),
-        degraded: DegradedState::new(Arc::clone(&clock)),
-        readiness: Readiness::default(),
-        intake: Arc::clone(&store) as Arc<dyn AlertIntake>,
-        spool: None,
-        spooling: SpoolingFlag::default(),
-        store,
-        clock,
-        ids: Arc::new(ObjectIds),
-        settings: Arc::new(settings),
-        audience,
-        wake: WakeUps::default(),
-        in_flight: RequestsInProgress::default(),
-        members: LeaseManager::default(),
-        links: LinkKey::new(key),
-    })
+    let mut app = App::new(Base::new(store, clock, settings), LinkKey::new(key));
+    (app.audience, app.moved) = (audience, moved);
+    Ok(app)
 }
 
 /// Starts everything: the webhook, the processor, a courier for each bot, the scheduler, and what keeps this process in
@@ -127,19 +108,26 @@ pub(crate) async fn start_with(app: App, router: Router) -> Result<RunningProgra
             supervise::keep_at_work(&app, part, "", &stop, |again| begin(app.clone(), stop.clone(), again)).await;
         });
     };
-    keep(SupervisedPart::Leases, |app, stop, _| Box::pin(leases::run(app, stop)));
+    keep(SupervisedPart::Leases, |app, stop, _| Box::pin(leases::run(app.lease_context(), stop)));
     keep(SupervisedPart::Watching, |app, stop, again| Box::pin(store_watching::run(app, again, stop)));
     keep(SupervisedPart::Processor, |app, stop, _| Box::pin(processor::run(app, stop)));
     keep(SupervisedPart::Scheduler, |app, stop, _| Box::pin(scheduler::run(app, stop)));
-    keep(SupervisedPart::SetAside, |app, stop, _| Box::pin(set_aside::run(app, stop)));
-    keep(SupervisedPart::Readiness, |app, stop, _| Box::pin(readiness::run(app, stop)));
+    keep(SupervisedPart::SetAside, |app, stop, _| Box::pin(set_aside::run(app.base, stop)));
+    keep(SupervisedPart::Readiness, |app, stop, _| Box::pin(readiness::run(app.base, app.readiness, app.spool, stop)));
     keep(SupervisedPart::Couriers, |app, stop, _| Box::pin(courier::run(app, stop)));
     if app.spool.is_some() {
-        keep(SupervisedPart::Spool, |app, stop, _| Box::pin(spool::run(app, stop)));
+        keep(SupervisedPart::Spool, |app, stop, _| Box::pin(drain(app, stop)));
     }
     let mut http = JoinSet::new();
     http.spawn(http::serve(listener, router, no_more_requests.clone()));
     Ok(RunningProgram { app, address, no_more_requests, no_more_work, http, workers })
+}
+
+async fn drain(app: App, stop: CancellationToken) {
+    match app.spool {
+        Some(spooled) => spool::run(app.base, spooled, stop).await,
+        None => stop.cancelled().await,
+    }
 }
 
 impl RunningProgram {

@@ -78,7 +78,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 /// Does what one process does for all, whenever it falls to this one.
 async fn for_all(app: &App, stop: &CancellationToken) {
-    while let Some(held) = leases::hold(app, leases::SCHEDULER, stop).await {
+    while let Some(held) = leases::hold(&app.lease_context(), leases::SCHEDULER, stop).await {
         // What is done twice here does no harm: a sweep under way when the lease is lost comes to its end.
         run_jobs(app, JobShare::OneForAll, held.ending_token()).await;
         held.release().await;

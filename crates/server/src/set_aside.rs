@@ -11,7 +11,7 @@ use bson::oid::ObjectId;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::app::App;
+use crate::base::Base;
 use crate::degraded::TroubleKind;
 use crate::notices::{self, NoticeTrouble};
 
@@ -25,47 +25,47 @@ const NAMED_MAX: usize = 10;
 const READ_MAX: usize = 500;
 
 /// Runs until `stop`.
-pub async fn run(app: App, stop: CancellationToken) {
-    let mut looked_at = app.clock.monotonic();
+pub async fn run(base: Base, stop: CancellationToken) {
+    let mut looked_at = base.clock.monotonic();
     while !stop.is_cancelled() {
-        set_aside(&app, app.store.unreadables().take_news()).await;
-        let now = app.clock.monotonic();
+        set_aside(&base, base.store.unreadables().take_news()).await;
+        let now = base.clock.monotonic();
         if now.saturating_sub(looked_at) >= MENDED_EVERY {
             looked_at = now;
-            if let Err(error) = look_again(&app).await {
+            if let Err(error) = look_again(&base).await {
                 warn!(%error, "what could not be read could not be looked at again");
             }
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.clock.sleep(NEWS_EVERY) => {}
+            () = base.clock.sleep(NEWS_EVERY) => {}
         }
     }
 }
 
 /// Sets documents aside, and tells of them.
-pub(crate) async fn set_aside(app: &App, news: Vec<UnreadableDocument>) {
+pub(crate) async fn set_aside(base: &Base, news: Vec<UnreadableDocument>) {
     if news.is_empty() {
         return;
     }
-    let now = app.clock.now();
+    let now = base.clock.now();
     let mut by_collection: BTreeMap<Collection, Vec<UnreadableDocument>> = BTreeMap::new();
     for one in news {
         error!(collection = %one.collection, id = one.id_text(), cause = one.cause, "a document cannot be read");
-        app.metrics.unreadable(one.collection);
+        base.metrics.unreadable(one.collection);
         by_collection.entry(one.collection).or_default().push(one);
     }
     for (collection, documents) in by_collection {
-        let mut tell = notices::once(app, &trouble(collection, &documents), now);
+        let mut tell = notices::once(base, &trouble(collection, &documents), now);
         for one in &documents {
-            if let Err(error) = app.store.set_aside(one, now, std::mem::take(&mut tell)).await {
+            if let Err(error) = base.store.set_aside(one, now, std::mem::take(&mut tell)).await {
                 warn!(%error, unreadable = %one, "it could not be set aside; it is tried again");
-                app.store.unreadables().forget(one.collection, &one.id_text());
+                base.store.unreadables().forget(one.collection, &one.id_text());
             }
         }
-        show(app, collection);
+        show(base, collection);
     }
-    app.wake.deliveries_came();
+    base.wake.deliveries_came();
 }
 
 /// What the operators are told of documents of one collection.
@@ -122,11 +122,11 @@ const fn explain_meaning(collection: Collection) -> &'static str {
 }
 
 /// Keeps what `/readyz` and `doctor` show of a collection in step with what is known.
-fn show(app: &App, collection: Collection) {
+fn show(base: &Base, collection: Collection) {
     let known: Vec<UnreadableDocument> =
-        app.store.unreadables().list_known().into_iter().filter(|one| one.collection == collection).collect();
+        base.store.unreadables().list_known().into_iter().filter(|one| one.collection == collection).collect();
     if known.is_empty() {
-        return app.degraded.clear(TroubleKind::UnreadableDocuments, collection.name());
+        return base.degraded.clear(TroubleKind::UnreadableDocuments, collection.name());
     }
     let mut named: Vec<String> = known.iter().take(NAMED_MAX).map(UnreadableDocument::id_text).collect();
     if known.len() > NAMED_MAX {
@@ -137,42 +137,42 @@ fn show(app: &App, collection: Collection) {
         count_noun(known.len()),
         named.join(", ")
     );
-    app.degraded.set(TroubleKind::UnreadableDocuments, collection.name(), text);
+    base.degraded.set(TroubleKind::UnreadableDocuments, collection.name(), text);
 }
 
 /// Whether one whose id is no `ObjectId` has been mended, or is gone. One without any id is not found again.
-async fn is_mended(app: &App, known: &UnreadableDocument) -> StoreResult<bool> {
+async fn is_mended(base: &Base, known: &UnreadableDocument) -> StoreResult<bool> {
     if matches!(known.id, Bson::Null | Bson::Undefined) {
         return Ok(false);
     }
-    let found = app.store.find_unique(known.collection, &[("_id", known.id.clone())]).await?;
+    let found = base.store.find_unique(known.collection, &[("_id", known.id.clone())]).await?;
     Ok(found.is_none_or(|document| trouble_of(known.collection, &document).is_none()))
 }
 
 /// Forgets what has been mended, or is gone, and finds what nobody comes across.
-async fn look_again(app: &App) -> StoreResult<()> {
-    let log = app.store.unreadables();
-    app.store.stray_alerts(READ_MAX).await?.into_iter().for_each(|stray| log.note(stray));
+async fn look_again(base: &Base) -> StoreResult<()> {
+    let log = base.store.unreadables();
+    base.store.stray_alerts(READ_MAX).await?.into_iter().for_each(|stray| log.note(stray));
     let mut by_collection: BTreeMap<Collection, BTreeSet<ObjectId>> = BTreeMap::new();
     for known in log.list_known() {
         by_collection.entry(known.collection).or_default().extend(known.object_id());
     }
     for known in log.list_known().iter().filter(|known| known.object_id().is_none()).take(READ_MAX) {
-        if is_mended(app, known).await? {
+        if is_mended(base, known).await? {
             log.forget(known.collection, &known.id_text());
         }
     }
     for (collection, ids) in by_collection {
         let ids: Vec<ObjectId> = ids.into_iter().collect();
         for some in ids.chunks(READ_MAX) {
-            let found = app.store.get(collection, some).await?;
+            let found = base.store.get(collection, some).await?;
             let broken: BTreeSet<String> =
                 found.iter().filter_map(|document| trouble_of(collection, document)).map(|one| one.id_text()).collect();
             for id in some.iter().map(|id| id.to_hex()).filter(|id| !broken.contains(id)) {
                 log.forget(collection, &id);
             }
         }
-        show(app, collection);
+        show(base, collection);
     }
     Ok(())
 }

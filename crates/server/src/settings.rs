@@ -219,6 +219,28 @@ impl EmailSettings {
     }
 }
 
+impl Settings {
+    /// The lanes that a program with these settings serves.
+    #[must_use]
+    pub fn lane_names(&self) -> Vec<String> {
+        let mail = (0..self.email.lanes()).map(mail_lane);
+        let bots = self.telegram.tokens.iter().filter_map(bot_id).map(|bot| bot_lane(&bot));
+        mail.chain(bots).collect()
+    }
+}
+
+/// The lane of a bot, by the numeric part of its token.
+#[must_use]
+pub fn bot_lane(bot: &str) -> String {
+    format!("tg:{bot}")
+}
+
+/// The lane of a share of the mail.
+#[must_use]
+pub fn mail_lane(shard: u32) -> String {
+    format!("mail:{shard}")
+}
+
 /// How long messages are of use.
 #[derive(Debug, Clone, Default)]
 pub struct DeliverySettings {

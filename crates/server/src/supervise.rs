@@ -14,8 +14,9 @@ use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::app::App;
+use crate::base::Base;
 use crate::degraded::TroubleKind;
+use crate::supervised_part::SupervisedPart;
 
 /// How long a part that failed rests; twice as long each further time.
 const REST_FIRST: Duration = Duration::from_secs(1);
@@ -23,59 +24,10 @@ const REST_MAX: Duration = Duration::from_secs(60);
 /// Who has worked so long is well again.
 const WELL_AFTER: Duration = Duration::from_secs(60);
 
-/// What is kept at work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SupervisedPart {
-    Leases,
-    Watching,
-    Processor,
-    /// One partition of the processor's work.
-    Partition,
-    Scheduler,
-    /// Whoever begins the lanes.
-    Couriers,
-    /// One bot's courier, or one of the mail server's.
-    Lane,
-    Spool,
-    Readiness,
-    /// What cannot be read is set aside.
-    SetAside,
-}
-
-impl SupervisedPart {
-    pub(crate) const ALL: [Self; 10] = [
-        Self::Leases,
-        Self::Watching,
-        Self::Processor,
-        Self::Partition,
-        Self::Scheduler,
-        Self::Couriers,
-        Self::Lane,
-        Self::Spool,
-        Self::Readiness,
-        Self::SetAside,
-    ];
-
-    pub(crate) const fn word(self) -> &'static str {
-        match self {
-            Self::Leases => "leases",
-            Self::Watching => "watching",
-            Self::Processor => "processor",
-            Self::Partition => "partition",
-            Self::Scheduler => "scheduler",
-            Self::Couriers => "couriers",
-            Self::Lane => "lane",
-            Self::Spool => "spool",
-            Self::Readiness => "readiness",
-            Self::SetAside => "set_aside",
-        }
-    }
-}
-
 /// Runs a part until `stop`, again and again. `which`: one of several of its kind; empty where there is one. `begin`
 /// hears whether it ran before: then anything may have happened meanwhile that it was to note.
 pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
-    app: &App,
+    base: &Base,
     part: SupervisedPart,
     which: &str,
     stop: &CancellationToken,
@@ -86,9 +38,9 @@ pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
     loop {
         let well = || {
             info!(part = about, "a part of the program works again");
-            app.degraded.clear(TroubleKind::FailingPart, &about);
+            base.degraded.clear(TroubleKind::FailingPart, &about);
         };
-        let (ended, was_well) = once(app, begin(again), again.then_some(well)).await;
+        let (ended, was_well) = once(base, begin(again), again.then_some(well)).await;
         if was_well {
             rest = REST_FIRST;
         }
@@ -97,10 +49,10 @@ pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
             Ok(()) => "it ended unasked".to_owned(),
             Err(what) => what,
         };
-        report_failure(app, part, &about, &what, rest);
+        report_failure(base, part, &about, &what, rest);
         tokio::select! {
             () = stop.cancelled() => return,
-            () = app.clock.sleep(rest) => {}
+            () = base.clock.sleep(rest) => {}
         }
         rest = (rest * 2).min(REST_MAX);
         again = true;
@@ -109,12 +61,12 @@ pub(crate) async fn keep_at_work<F: Future<Output = ()>>(
 
 /// Runs a part once, to its end: what it held is let go before this returns. `well` is called when it has worked for a
 /// while; answers whether it has.
-async fn once(app: &App, work: impl Future<Output = ()>, well: Option<impl FnOnce()>) -> (Result<(), String>, bool) {
+async fn once(base: &Base, work: impl Future<Output = ()>, well: Option<impl FnOnce()>) -> (Result<(), String>, bool) {
     let mut work = std::pin::pin!(AssertUnwindSafe(work).catch_unwind());
     let early = tokio::select! {
         biased;
         ended = &mut work => Some(ended),
-        () = app.clock.sleep(WELL_AFTER), if well.is_some() => None,
+        () = base.clock.sleep(WELL_AFTER), if well.is_some() => None,
     };
     let was_well = early.is_none();
     let ended = match early {
@@ -127,14 +79,14 @@ async fn once(app: &App, work: impl Future<Output = ()>, well: Option<impl FnOnc
     (ended.map_err(|panic| panic_message(&*panic)), was_well)
 }
 
-fn report_failure(app: &App, part: SupervisedPart, about: &str, what: &str, rest: Duration) {
+fn report_failure(base: &Base, part: SupervisedPart, about: &str, what: &str, rest: Duration) {
     error!(part = about, what, "a part of the program met a defect; it is begun anew in {} s", rest.as_secs());
-    app.metrics.part_failed(part);
+    base.metrics.part_failed(part);
     let text = format!(
         "The part {about} of the program met a defect and is begun anew; what it had in hand is taken up again. The \
          log says what it was: please report it."
     );
-    app.degraded.set(TroubleKind::FailingPart, about, text);
+    base.degraded.set(TroubleKind::FailingPart, about, text);
 }
 
 /// What a panic said.

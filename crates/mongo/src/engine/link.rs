@@ -17,10 +17,10 @@ use mongodb::{Client, Database};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
+use crate::engine::alert_order::ORDER;
 use crate::engine::setup::COUNTERS;
 use crate::engine::transact::OPERATION_DURATION_MAX;
 use crate::error::MongoResult;
-use crate::ports::intake::accept::ORDER;
 
 /// How often it is looked whether the server answers.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

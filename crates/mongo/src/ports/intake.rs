@@ -18,6 +18,7 @@ use async_trait::async_trait;
 use bson::{Bson, Document, doc};
 use mongodb::options::ReadConcern;
 
+use crate::engine::alert_order::ORDER;
 use crate::engine::batcher::{BatchWaiter, RequestBatcher};
 use crate::engine::notices;
 use crate::engine::query::{MongoQuery, at_path, whole};
@@ -109,7 +110,7 @@ async fn tell_mark(store: MongoStore, waiting: Vec<BatchWaiter<(), i64>>) {
     let read = store.link.run_bounded(async {
         // A primary that has been replaced and does not know it must not answer.
         let counters = store.db().collection::<Document>(COUNTERS);
-        let counter = counters.find_one(doc! { "_id": accept::ORDER });
+        let counter = counters.find_one(doc! { "_id": ORDER });
         let counter = counter.read_concern(ReadConcern::linearizable()).await?;
         Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
     });

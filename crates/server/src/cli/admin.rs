@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::failure::CommandFailure;
 use super::{store, terminal};
-use crate::app::ObjectIds;
+use crate::base::ObjectIds;
 use crate::clock::{Clock, SystemClock};
 use crate::control::{self, ControlAnswer, ControlRequest};
 use crate::running::set_up;

@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand};
 use secrecy::SecretString;
 
 use self::failure::CommandFailure;
-use crate::app::ObjectIds;
+use crate::base::ObjectIds;
 use crate::clock::{Clock as _, SystemClock};
 use crate::http;
 use crate::running::set_up;

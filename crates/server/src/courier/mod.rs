@@ -39,8 +39,9 @@ use crate::channel::email::{self, EmailChannel, EmailError, UnsubscribeLinks};
 use crate::channel::telegram::{self, TelegramChannel, TelegramError};
 use crate::degraded::TroubleKind;
 use crate::leases;
-use crate::settings::{Settings, TelegramSettings, bot_id};
-use crate::supervise::{self, SupervisedPart};
+use crate::settings::{TelegramSettings, bot_id, bot_lane, mail_lane};
+use crate::supervise;
+use crate::supervised_part::SupervisedPart;
 
 /// Where tests make the courier die or stall, and what is true there.
 pub const FAILPOINTS: [(&str, &str); 3] = [
@@ -162,21 +163,6 @@ pub async fn run(app: App, stop: CancellationToken) {
     stop.cancelled().await;
 }
 
-/// The lanes that a program with these settings serves.
-pub(crate) fn lane_names(settings: &Settings) -> Vec<String> {
-    let mail = (0..settings.email.lanes()).map(mail_lane);
-    let bots = settings.telegram.tokens.iter().filter_map(bot_id).map(|bot| bot_lane(&bot));
-    mail.chain(bots).collect()
-}
-
-fn bot_lane(bot: &str) -> String {
-    format!("tg:{bot}")
-}
-
-fn mail_lane(shard: u32) -> String {
-    format!("mail:{shard}")
-}
-
 /// Keeps a lane served until `stop`, whatever its courier meets.
 async fn keep(app: App, lane: CourierLane, stop: CancellationToken) {
     let name = lane.name.clone();
@@ -191,7 +177,7 @@ async fn keep(app: App, lane: CourierLane, stop: CancellationToken) {
 /// Holds a lane's lease and works on it, again and again, until `stop`. Where others are to have it, it is given back once
 /// what was in hand is recorded.
 async fn own(app: &App, lane: &mut CourierLane, stop: &CancellationToken) {
-    while let Some(held) = leases::hold(app, &lane.name.clone(), stop).await {
+    while let Some(held) = leases::hold(&app.lease_context(), &lane.name.clone(), stop).await {
         let end = run_lane(app, lane, held.fence(), held.lost_token(), held.ending_token()).await;
         // Whoever has it next says so, if it is.
         app.degraded.clear(TroubleKind::LateWork, &lane.name);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use alertcast_core::store::{BrokenLease, Collection, StoreResult};
 use tracing::info;
 
+use super::LeaseContext;
 use super::silence::WatchedValue;
 use super::{PROCESS, SPOOL, TTL};
-use crate::app::App;
 
 /// What has been seen of them.
 #[derive(Debug, Default)]
@@ -18,15 +18,15 @@ pub(super) struct BrokenLeases {
 
 impl BrokenLeases {
     /// A look at all of them, which ends those that are over.
-    pub(super) async fn look(&mut self, app: &App, now: Duration) -> StoreResult<()> {
-        let broken = match app.store.unreadables().knows_of(Collection::Leases) {
-            true => app.store.broken_leases().await?,
+    pub(super) async fn look(&mut self, context: &LeaseContext, now: Duration) -> StoreResult<()> {
+        let broken = match context.base.store.unreadables().knows_of(Collection::Leases) {
+            true => context.base.store.broken_leases().await?,
             false => Vec::new(),
         };
         self.watched.look(now, broken.iter().map(|lease| (lease.name.clone(), lease.bytes.clone())));
         for lease in broken.iter().filter(|lease| self.watched.of(&lease.name) > TTL) {
             info!(lease = lease.name, "a lease that cannot be read is freed");
-            end(app, lease).await?;
+            end(context, lease).await?;
         }
         Ok(())
     }
@@ -37,9 +37,9 @@ impl BrokenLeases {
 /// Epochs are held against each other for equality alone. Those that were counted up from one are far below any number of
 /// milliseconds since 1970, and no lease changes hands a thousand times a second: so no work under the broken lease, nor
 /// under one that was freed like this before, carries the new one's.
-async fn end(app: &App, lease: &BrokenLease) -> StoreResult<()> {
+async fn end(context: &LeaseContext, lease: &BrokenLease) -> StoreResult<()> {
     if [PROCESS, SPOOL].iter().any(|sign| lease.name.starts_with(sign)) {
-        return app.store.remove_broken_lease(lease).await;
+        return context.base.store.remove_broken_lease(lease).await;
     }
-    app.store.free_lease(lease, app.clock.now().millis()).await.map(drop)
+    context.base.store.free_lease(lease, context.base.clock.now().millis()).await.map(drop)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use alertcast_core::store::{Lease, StoreResult};
 use tracing::{info, warn};
 
+use super::LeaseContext;
 use super::{PROCESS, SPOOL, TTL};
-use crate::app::App;
 
 /// The lease is renewed every third time, or each time while somebody waits to hear from everybody.
 const BEAT: Duration = Duration::from_millis(500);
@@ -25,36 +25,36 @@ pub(super) struct ProcessHeartbeat {
 
 impl ProcessHeartbeat {
     /// Shows the others that this process is there, and which lanes it can serve. None: the name is taken.
-    pub(super) async fn begin(app: &App, lanes: &[String]) -> StoreResult<Option<Self>> {
-        let id = app.ids.next().to_hex();
+    pub(super) async fn begin(context: &LeaseContext, lanes: &[String]) -> StoreResult<Option<Self>> {
+        let id = context.base.ids.next().to_hex();
         // Before the spool is shown: one that belongs to nobody for longer is removed.
-        let alive_until = app.clock.monotonic() + TTL;
+        let alive_until = context.base.clock.monotonic() + TTL;
         // Nobody is to see the process before they can see that.
-        let spool = if app.spooling.is_spooling() { Some(hold_spool(app, &id).await?) } else { None };
+        let spool = if context.spooling.is_spooling() { Some(hold_spool(context, &id).await?) } else { None };
         let owner = std::iter::once(&id).chain(lanes).map(String::as_str).collect::<Vec<_>>().join(" ");
-        let lease = app.store.take_lease(&format!("{PROCESS}{id}"), &owner, None).await?;
+        let lease = context.base.store.take_lease(&format!("{PROCESS}{id}"), &owner, None).await?;
         Ok(lease.map(|lease| Self { id, lease, alive_until, spool }))
     }
 
     /// Beats until the others may take this process for dead.
-    pub(super) async fn beat(&mut self, app: &App) {
+    pub(super) async fn beat(&mut self, context: &LeaseContext) {
         let mut hurry = false;
         loop {
             for _ in 0..BEATS {
-                app.clock.sleep(BEAT).await;
-                if hurry || app.members.is_awaited() || app.clock.monotonic() >= self.alive_until {
+                context.base.clock.sleep(BEAT).await;
+                if hurry || context.members.is_awaited() || context.base.clock.monotonic() >= self.alive_until {
                     break;
                 }
             }
-            let begun = app.clock.monotonic();
+            let begun = context.base.clock.monotonic();
             if begun >= self.alive_until {
                 return warn!("this process was not heard of for {TTL:?}: others may have taken over its work");
             }
             let left = self.alive_until - begun;
             let renewed = tokio::select! {
-                renewed = self.renew(app) => renewed,
+                renewed = self.renew(context) => renewed,
                 // The next turn says that it is over.
-                () = app.clock.sleep(left) => continue,
+                () = context.base.clock.sleep(left) => continue,
             };
             hurry = renewed.is_err();
             match renewed {
@@ -65,47 +65,47 @@ impl ProcessHeartbeat {
         }
     }
 
-    async fn renew(&mut self, app: &App) -> StoreResult<bool> {
-        let spooling = app.spooling.is_spooling();
+    async fn renew(&mut self, context: &LeaseContext) -> StoreResult<bool> {
+        let spooling = context.spooling.is_spooling();
         if spooling && self.spool.is_none() {
-            self.spool = Some(hold_spool(app, &self.id).await?);
+            self.spool = Some(hold_spool(context, &self.id).await?);
         }
-        let renewed = app.store.renew_lease(&self.lease).await?;
+        let renewed = context.base.store.renew_lease(&self.lease).await?;
         if !spooling && self.spool.is_some() {
-            forget(app, &format!("{SPOOL}{}", self.id)).await?;
+            forget(context, &format!("{SPOOL}{}", self.id)).await?;
             self.spool = None;
         }
         Ok(renewed)
     }
 
     /// Shows the others that this process is not there any more.
-    pub(super) async fn end(&self, app: &App) -> StoreResult<()> {
-        forget(app, &self.lease.name).await?;
-        forget(app, &format!("{SPOOL}{}", self.id)).await?;
+    pub(super) async fn end(&self, context: &LeaseContext) -> StoreResult<()> {
+        forget(context, &self.lease.name).await?;
+        forget(context, &format!("{SPOOL}{}", self.id)).await?;
         info!(process = self.id, "the other processes know that this one has left");
         Ok(())
     }
 }
 
-async fn hold_spool(app: &App, id: &str) -> StoreResult<Lease> {
+async fn hold_spool(context: &LeaseContext, id: &str) -> StoreResult<Lease> {
     let name = format!("{SPOOL}{id}");
     loop {
-        if let Some(lease) = find(app, &name).await? {
+        if let Some(lease) = find(context, &name).await? {
             return Ok(lease);
         }
-        if let Some(lease) = app.store.take_lease(&name, id, None).await? {
+        if let Some(lease) = context.base.store.take_lease(&name, id, None).await? {
             return Ok(lease);
         }
     }
 }
 
-async fn forget(app: &App, name: &str) -> StoreResult<()> {
-    match find(app, name).await? {
-        Some(seen) => app.store.forget_lease(&seen).await,
+async fn forget(context: &LeaseContext, name: &str) -> StoreResult<()> {
+    match find(context, name).await? {
+        Some(seen) => context.base.store.forget_lease(&seen).await,
         None => Ok(()),
     }
 }
 
-async fn find(app: &App, name: &str) -> StoreResult<Option<Lease>> {
-    Ok(app.store.leases(name).await?.into_iter().find(|lease| lease.name == name))
+async fn find(context: &LeaseContext, name: &str) -> StoreResult<Option<Lease>> {
+    Ok(context.base.store.leases(name).await?.into_iter().find(|lease| lease.name == name))
 }

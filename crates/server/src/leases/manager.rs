@@ -11,13 +11,12 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::LeaseContext;
 use super::broken::BrokenLeases;
 use super::heartbeat::ProcessHeartbeat;
 use super::shares::ClusterPicture;
 use super::silence::WatchedValue;
 use super::{HeldLease, PROCESS, SPOOL, TTL};
-use crate::app::App;
-use crate::courier;
 
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// So often that a silence of the store is noticed before it makes another process turn to its spool.
@@ -151,7 +150,7 @@ impl LeaseManager {
     }
 
     /// Gives a lease to who wants it; back where nobody does any more.
-    fn grant(&self, app: &App, lease: Lease) -> Option<HeldLease> {
+    fn grant(&self, context: &LeaseContext, lease: Lease) -> Option<HeldLease> {
         let mut hands = self.hands();
         let want = hands.wants.remove(&lease.name);
         let (lost, parent) = (CancellationToken::new(), want.as_ref().map(|want| want.stop.clone()));
@@ -159,7 +158,7 @@ impl LeaseManager {
         let in_hand = InHand { lease: lease.clone(), lost: lost.clone(), ending: ending.clone() };
         hands.held.insert(lease.name.clone(), in_hand);
         drop(hands);
-        let held = HeldLease { app: app.clone(), lease, lost, ending };
+        let held = HeldLease { context: context.clone(), lease, lost, ending };
         match want {
             Some(want) => want.grant.send(held).err(),
             None => Some(held),
@@ -179,24 +178,24 @@ impl LeaseManager {
 
 /// Keeps this process among those that share the store, and hands out what falls to it, until `stop`; then waits until
 /// everything is put down.
-pub async fn run(app: App, stop: CancellationToken) {
-    if app.store.is_exclusive() {
-        return mend(&app, &stop).await;
+pub async fn run(context: LeaseContext, stop: CancellationToken) {
+    if context.base.store.is_exclusive() {
+        return mend(&context, &stop).await;
     }
     // Where this is not the first time: what was held then, nobody has kept alive since.
-    app.members.lose_all();
+    context.members.lose_all();
     let mut former: Option<ProcessHeartbeat> = None;
-    while let Some(mut heartbeat) = join(&app, &mut former, &stop).await {
+    while let Some(mut heartbeat) = join(&context, &mut former, &stop).await {
         let id = heartbeat.id.clone();
         info!(process = id, "this process shares the work with the others");
         let stopped = tokio::select! {
-            () = heartbeat.beat(&app) => false,
-            () = feel_pulse(&app) => false,
-            () = look_on(&app, &id, &stop) => true,
+            () = heartbeat.beat(&context) => false,
+            () = feel_pulse(&context) => false,
+            () = look_on(&context, &id, &stop) => true,
         };
-        app.members.lose_all();
+        context.members.lose_all();
         if stopped {
-            if let Err(error) = heartbeat.end(&app).await {
+            if let Err(error) = heartbeat.end(&context).await {
                 warn!(%error, "the others could not be told that this process has left; they will notice");
             }
             return;
@@ -206,69 +205,73 @@ pub async fn run(app: App, stop: CancellationToken) {
 }
 
 /// Where nobody else can hold a lease, those that cannot be read are all that there is to look at.
-async fn mend(app: &App, stop: &CancellationToken) {
+async fn mend(context: &LeaseContext, stop: &CancellationToken) {
     let mut broken = BrokenLeases::default();
     while !stop.is_cancelled() {
-        if let Err(error) = broken.look(app, app.clock.monotonic()).await {
+        if let Err(error) = broken.look(context, context.base.clock.monotonic()).await {
             warn!(%error, "leases that cannot be read could not be looked at; trying again");
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.clock.sleep(LOOK_EVERY) => {}
+            () = context.base.clock.sleep(LOOK_EVERY) => {}
         }
     }
 }
 
 /// Asks the store for little, often enough for its interruptions to be noticed: it counts them itself.
-async fn feel_pulse(app: &App) {
+async fn feel_pulse(context: &LeaseContext) {
     loop {
         // How it failed, others say.
-        let _ = app.store.last_change().await;
-        app.clock.sleep(PULSE).await;
+        let _ = context.base.store.last_change().await;
+        context.base.clock.sleep(PULSE).await;
     }
 }
 
 /// Enters among the processes, under a name that never was before. None when `stop` came first.
-async fn join(app: &App, former: &mut Option<ProcessHeartbeat>, stop: &CancellationToken) -> Option<ProcessHeartbeat> {
+async fn join(
+    context: &LeaseContext,
+    former: &mut Option<ProcessHeartbeat>,
+    stop: &CancellationToken,
+) -> Option<ProcessHeartbeat> {
     while !stop.is_cancelled() {
-        match enter(app, former).await {
+        match enter(context, former).await {
             Ok(Some(heartbeat)) => return Some(heartbeat),
             Ok(None) => {}
             Err(error) => warn!(%error, "this process cannot take its share of the work yet; trying again"),
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.clock.sleep(LOOK_EVERY) => {}
+            () = context.base.clock.sleep(LOOK_EVERY) => {}
         }
     }
     None
 }
 
-async fn enter(app: &App, former: &mut Option<ProcessHeartbeat>) -> StoreResult<Option<ProcessHeartbeat>> {
+async fn enter(context: &LeaseContext, former: &mut Option<ProcessHeartbeat>) -> StoreResult<Option<ProcessHeartbeat>> {
     if let Some(heartbeat) = former {
         // What was taken under that name is free for everybody.
-        heartbeat.end(app).await?;
+        heartbeat.end(context).await?;
         *former = None;
     }
-    ProcessHeartbeat::begin(app, &courier::lane_names(&app.settings)).await
+    ProcessHeartbeat::begin(context, &context.base.settings.lane_names()).await
 }
 
 /// Looks on until `stop`, and returns once everything is put down.
-async fn look_on(app: &App, me: &str, stop: &CancellationToken) {
+async fn look_on(context: &LeaseContext, me: &str, stop: &CancellationToken) {
     let mut watching = MemberWatch::default();
     while !stop.is_cancelled() {
-        if let Err(error) = watching.look(app, me).await {
+        if let Err(error) = watching.look(context, me).await {
             warn!(%error, "who does what could not be looked at; trying again");
             // What was seen before says nothing about those who could not write either.
             watching = MemberWatch::default();
         }
         tokio::select! {
             () = stop.cancelled() => {}
-            () = app.members.inner.changed.notified() => {}
-            () = app.clock.sleep(LOOK_EVERY) => {}
+            () = context.members.inner.changed.notified() => {}
+            () = context.base.clock.sleep(LOOK_EVERY) => {}
         }
     }
-    app.members.all_put_down().await;
+    context.members.all_put_down().await;
 }
 
 /// What has been seen of the others.
@@ -283,11 +286,11 @@ struct MemberWatch {
 
 impl MemberWatch {
     /// One look at everything, and what follows from it.
-    async fn look(&mut self, app: &App, me: &str) -> StoreResult<()> {
+    async fn look(&mut self, context: &LeaseContext, me: &str) -> StoreResult<()> {
         fail::fail_point!("leases::look");
-        let leases = app.store.leases("").await?;
-        let now = app.clock.monotonic();
-        self.broken.look(app, now).await?;
+        let leases = context.base.store.leases("").await?;
+        let now = context.base.clock.monotonic();
+        self.broken.look(context, now).await?;
         let (processes, others): (Vec<&Lease>, Vec<&Lease>) =
             leases.iter().partition(|lease| lease.name.starts_with(PROCESS));
         self.processes.look(now, processes.iter().map(|lease| (lease.name.clone(), (lease.epoch, lease.renewal))));
@@ -307,23 +310,23 @@ impl MemberWatch {
         let left_behind = ownerless.into_iter().filter(|spool| self.ownerless.of(&spool.name) >= TTL);
         let gone: Vec<&Lease> = dead.into_iter().chain(left_behind).collect();
         let standing: BTreeMap<&str, &Lease> = shared.iter().map(|lease| (lease.name.as_str(), *lease)).collect();
-        app.members.compare(me, &standing);
+        context.members.compare(me, &standing);
         let owned = shared.iter().filter(|lease| live.contains_key(lease.owner.as_str()));
         let owners = owned.map(|lease| (lease.name.as_str(), lease.owner.as_str())).collect();
-        self.share(app, &ClusterPicture { me, live, owners }, &standing, now).await;
-        forget(app, &gone).await
+        self.share(context, &ClusterPicture { me, live, owners }, &standing, now).await;
+        forget(context, &gone).await
     }
 
     /// Gives back what is too much, and takes what is too little.
     async fn share(
         &mut self,
-        app: &App,
+        context: &LeaseContext,
         picture: &ClusterPicture<'_>,
         standing: &BTreeMap<&str, &Lease>,
         now: Duration,
     ) {
         let (wanted, in_hand) = {
-            let hands = app.members.hands();
+            let hands = context.members.hands();
             let in_hand: BTreeSet<String> = hands
                 .held
                 .iter()
@@ -338,7 +341,7 @@ impl MemberWatch {
         self.free.look(now, free.map(|name| (name.clone(), ())));
         let in_hand: BTreeSet<&str> = in_hand.iter().map(String::as_str).collect();
         for name in picture.to_give_back(&in_hand) {
-            if let Some(held) = app.members.hands().held.get(name) {
+            if let Some(held) = context.members.hands().held.get(name) {
                 held.ending.cancel();
             }
         }
@@ -346,7 +349,7 @@ impl MemberWatch {
         let is_neglected = |name: &str| self.free.of(name) >= NEGLECTED_AFTER;
         let taking = picture.to_take(&wanted, is_neglected).into_iter().map(|name| {
             let seen = standing.get(name).copied();
-            async move { take(app, name, picture.me, seen).await }
+            async move { take(context, name, picture.me, seen).await }
         });
         let taking: Vec<_> = taking.collect();
         stream::iter(taking).for_each_concurrent(TAKEN_AT_ONCE, |taking| taking).await;
@@ -358,10 +361,10 @@ fn process(lease: &Lease) -> (&str, BTreeSet<&str>) {
     (lease.name.strip_prefix(PROCESS).unwrap_or_default(), lease.owner.split(' ').skip(1).collect())
 }
 
-async fn take(app: &App, name: &str, me: &str, seen: Option<&Lease>) {
-    match app.store.take_lease(name, me, seen).await {
+async fn take(context: &LeaseContext, name: &str, me: &str, seen: Option<&Lease>) {
+    match context.base.store.take_lease(name, me, seen).await {
         Ok(Some(lease)) => {
-            if let Some(unwanted) = app.members.grant(app, lease) {
+            if let Some(unwanted) = context.members.grant(context, lease) {
                 unwanted.release().await;
             }
         }
@@ -372,10 +375,10 @@ async fn take(app: &App, name: &str, me: &str, seen: Option<&Lease>) {
 }
 
 /// Removes what the dead have left. No work is fenced by it.
-async fn forget(app: &App, gone: &[&Lease]) -> StoreResult<()> {
+async fn forget(context: &LeaseContext, gone: &[&Lease]) -> StoreResult<()> {
     for lease in gone {
         info!(lease = lease.name, "a process has not been heard of, and is taken for dead");
-        app.store.forget_lease(lease).await?;
+        context.base.store.forget_lease(lease).await?;
     }
     Ok(())
 }

@@ -22,7 +22,8 @@ use alertcast_core::store::{Lease, LeaseFence};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-use crate::app::App;
+use crate::base::Base;
+use crate::spool::SpoolingFlag;
 pub use manager::{LeaseManager, run};
 pub use spooled::wait_settled;
 
@@ -45,10 +46,20 @@ pub fn of_partition(partition: i32) -> String {
     format!("{PARTITION}{partition:02}")
 }
 
+/// What work under leases stands on. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct LeaseContext {
+    pub base: Base,
+    /// This process among those that share the store.
+    pub members: LeaseManager,
+    /// Whether this process holds alerts that the store has not.
+    pub spooling: SpoolingFlag,
+}
+
 /// A lease in our hands, until it is given back or dropped.
 #[derive(Debug)]
 pub struct HeldLease {
-    app: App,
+    context: LeaseContext,
     lease: Lease,
     lost: CancellationToken,
     ending: CancellationToken,
@@ -77,7 +88,7 @@ impl HeldLease {
     pub async fn release(self) {
         self.ending.cancel();
         self.lost.cancel();
-        if let Err(error) = self.app.store.release_lease(&self.lease).await {
+        if let Err(error) = self.context.base.store.release_lease(&self.lease).await {
             debug!(lease = self.lease.name, %error, "a lease could not be given back; it will run out");
         }
     }
@@ -85,21 +96,21 @@ impl HeldLease {
 
 impl Drop for HeldLease {
     fn drop(&mut self) {
-        self.app.members.put_down(&self.lease);
+        self.context.members.put_down(&self.lease);
     }
 }
 
 /// Takes the lease, waiting for as long as it is in other hands, or others are to have it. None when `stop` came first.
 /// One task at a time may ask for a lease.
-pub async fn hold(app: &App, name: &str, stop: &CancellationToken) -> Option<HeldLease> {
-    if app.store.is_exclusive() {
-        return alone::hold(app, name, stop).await;
+pub async fn hold(context: &LeaseContext, name: &str, stop: &CancellationToken) -> Option<HeldLease> {
+    if context.base.store.is_exclusive() {
+        return alone::hold(context, name, stop).await;
     }
-    let mut granted = app.members.want(name, stop);
+    let mut granted = context.members.want(name, stop);
     tokio::select! {
         held = &mut granted => held.ok(),
         () = stop.cancelled() => {
-            app.members.want_no_more(name);
+            context.members.want_no_more(name);
             granted.close();
             if let Ok(held) = granted.try_recv() {
                 held.release().await;

@@ -8,9 +8,9 @@ use alertcast_core::store::StoreResult;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use super::LeaseContext;
 use super::silence::WatchedValue;
 use super::{PROCESS, SPOOL, TTL};
-use crate::app::App;
 
 /// Nobody's spool is waited for longer than this after the store came back.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,30 +20,31 @@ const HEARD_MIN: i64 = 2;
 
 /// Waits until every process that is alive has been heard of since the store came back, and none of them holds alerts in
 /// its spool; until `stop`; and at the latest for some time. False, at once, where nobody saw the store away.
-pub async fn wait_settled(app: &App, stop: &CancellationToken) -> bool {
-    let was_away = app.members.forgets_absence(app.store.interruptions()) || app.spooling.is_spooling();
-    if !was_away || app.store.is_exclusive() {
+pub async fn wait_settled(context: &LeaseContext, stop: &CancellationToken) -> bool {
+    let was_away =
+        context.members.forgets_absence(context.base.store.interruptions()) || context.spooling.is_spooling();
+    if !was_away || context.base.store.is_exclusive() {
         return false;
     }
-    let _awaited = app.members.awaits_all();
-    let mut hearing = SpoolReports::begin(app);
+    let _awaited = context.members.awaits_all();
+    let mut hearing = SpoolReports::begin(context);
     loop {
-        match hearing.look(app).await {
+        match hearing.look(context).await {
             Ok(true) => {
                 info!("the store is back, and no process holds alerts in its spool: work goes on");
                 return true;
             }
             Ok(false) => {}
             // It is away again.
-            Err(_) => hearing = SpoolReports::begin(app),
+            Err(_) => hearing = SpoolReports::begin(context),
         }
-        if app.clock.monotonic().saturating_sub(hearing.begun) >= PATIENCE {
+        if context.base.clock.monotonic().saturating_sub(hearing.begun) >= PATIENCE {
             warn!("work goes on after {PATIENCE:?}, though some process still holds alerts in its spool");
             return true;
         }
         tokio::select! {
             () = stop.cancelled() => return true,
-            () = app.clock.sleep(LOOK_EVERY) => {}
+            () = context.base.clock.sleep(LOOK_EVERY) => {}
         }
     }
 }
@@ -56,17 +57,17 @@ struct SpoolReports {
 }
 
 impl SpoolReports {
-    fn begin(app: &App) -> Self {
-        Self { begun: app.clock.monotonic(), first: BTreeMap::new(), last: WatchedValue::default() }
+    fn begin(context: &LeaseContext) -> Self {
+        Self { begun: context.base.clock.monotonic(), first: BTreeMap::new(), last: WatchedValue::default() }
     }
 
     /// Whether everybody was heard of, and has an empty spool.
-    async fn look(&mut self, app: &App) -> StoreResult<bool> {
+    async fn look(&mut self, context: &LeaseContext) -> StoreResult<bool> {
         // In this order: whoever is seen alive has shown before whether anything is in its spool.
-        let processes = app.store.leases(PROCESS).await?;
-        let spools = app.store.leases(SPOOL).await?;
+        let processes = context.base.store.leases(PROCESS).await?;
+        let spools = context.base.store.leases(SPOOL).await?;
         let spooling: BTreeSet<&str> = spools.iter().filter_map(|lease| lease.name.strip_prefix(SPOOL)).collect();
-        let now = app.clock.monotonic();
+        let now = context.base.clock.monotonic();
         self.last.look(now, processes.iter().map(|lease| (lease.name.clone(), lease.renewal)));
         let mut all_empty = !processes.is_empty();
         for lease in &processes {

@@ -27,7 +27,8 @@ use crate::app::App;
 use crate::degraded::TroubleKind;
 use crate::leases;
 use crate::metrics;
-use crate::supervise::{self, SupervisedPart};
+use crate::supervise;
+use crate::supervised_part::SupervisedPart;
 
 /// Configurations worked on at once.
 const CONFIGS_AT_ONCE: usize = 8;
@@ -73,7 +74,7 @@ pub async fn run(app: App, stop: CancellationToken) {
 
 /// Holds one partition's lease, again and again, until `stop`. It is given back when no work on it is under way any more.
 async fn own(app: &App, partition: i32, owned: &OwnedPartitions, stop: &CancellationToken) {
-    while let Some(held) = leases::hold(app, &leases::of_partition(partition), stop).await {
+    while let Some(held) = leases::hold(&app.lease_context(), &leases::of_partition(partition), stop).await {
         let work = TaskTracker::new();
         let ours = OwnedPartition { fence: held.fence(), ending: held.ending_token().clone(), work: work.clone() };
         lock(owned).insert(partition, ours);
@@ -96,7 +97,7 @@ async fn work_on(app: &App, owned: &OwnedPartitions, stop: &CancellationToken) {
     let mut knocks = app.wake.on_alerts();
     let mut work = PartitionWork::default();
     while !stop.is_cancelled() {
-        if leases::wait_settled(app, stop).await {
+        if leases::wait_settled(&app.lease_context(), stop).await {
             // What was drained meanwhile may belong before.
             work.found.clear();
         }

@@ -3,6 +3,7 @@
 //! harm.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::SpooledIntake;
-use crate::app::App;
+use crate::base::Base;
 use crate::degraded::TroubleKind;
 use crate::metrics::StorePart;
 
@@ -58,12 +59,11 @@ enum DrainOutcome {
 }
 
 /// Runs until `stop`. What has not been brought to the store by then stays in the spool.
-pub async fn run(app: App, stop: CancellationToken) {
-    let Some(spooled) = app.spool.clone() else { return stop.cancelled().await };
+pub async fn run(base: Base, spooled: Arc<SpooledIntake>, stop: CancellationToken) {
     let mut pause = PAUSE_FIRST;
     loop {
         let step = tokio::select! {
-            step = spooled.step(&app) => step,
+            step = spooled.step(&base) => step,
             () = stop.cancelled() => return,
         };
         let wait = match step {
@@ -83,14 +83,14 @@ pub async fn run(app: App, stop: CancellationToken) {
         };
         tokio::select! {
             () = spooled.wanted.notified(), if step == DrainStep::Idle => {}
-            () = app.clock.sleep(wait) => {}
+            () = base.clock.sleep(wait) => {}
             () = stop.cancelled() => return,
         }
     }
 }
 
 impl SpooledIntake {
-    async fn step(&self, app: &App) -> DrainStep {
+    async fn step(&self, base: &Base) -> DrainStep {
         if self.passes() {
             return DrainStep::Idle;
         }
@@ -98,7 +98,7 @@ impl SpooledIntake {
         let limit = if self.is_away() { 1 } else { BATCH };
         match self.spool.oldest(limit).await {
             Ok(records) if records.is_empty() => self.finish().await,
-            Ok(records) => self.bring(records, app).await,
+            Ok(records) => self.bring(records, base).await,
             Err(error) => {
                 error!(%error, "the spool cannot be read; trying again");
                 DrainStep::Failed
@@ -129,23 +129,23 @@ impl SpooledIntake {
         }
     }
 
-    async fn bring(&self, records: Vec<SpoolRecord>, app: &App) -> DrainStep {
+    async fn bring(&self, records: Vec<SpoolRecord>, base: &Base) -> DrainStep {
         let mut lanes: BTreeMap<Option<ConfigId>, Vec<SpoolRecord>> = BTreeMap::new();
         for record in records {
             lanes.entry(config_of(&record)).or_default().push(record);
         }
-        let lanes = stream::iter(lanes.into_values()).map(|lane| self.bring_lane(lane, app));
+        let lanes = stream::iter(lanes.into_values()).map(|lane| self.bring_lane(lane, base));
         let outcomes: Vec<(i64, DrainOutcome)> =
             lanes.buffer_unordered(CONFIGS_AT_ONCE).flat_map(stream::iter).collect().await;
         let written = self.settle(outcomes).await;
         self.tell();
-        app.wake.alerts_came();
-        app.wake.deliveries_came();
+        base.wake.alerts_came();
+        base.wake.deliveries_came();
         written
     }
 
     /// Records of one configuration, one after the other, until the store is away.
-    async fn bring_lane(&self, records: Vec<SpoolRecord>, app: &App) -> Vec<(i64, DrainOutcome)> {
+    async fn bring_lane(&self, records: Vec<SpoolRecord>, base: &Base) -> Vec<(i64, DrainOutcome)> {
         let mut outcomes = Vec::with_capacity(records.len());
         for record in records {
             let offered = match &record.entry {
@@ -155,7 +155,7 @@ impl SpooledIntake {
             let outcome = match offered {
                 Ok(result) => DrainOutcome::Kept(result),
                 Err(error) if is_passing(&error) => DrainOutcome::Later(error),
-                Err(error) => self.handle_refused(app, &record, error).await,
+                Err(error) => self.handle_refused(base, &record, error).await,
             };
             let stop = matches!(outcome, DrainOutcome::Later(_));
             outcomes.push((record.position, outcome));
@@ -168,9 +168,9 @@ impl SpooledIntake {
 
     /// Tells of what the store will not have, unless it is away again. A report that does not get in although the store
     /// is there holds nobody up.
-    async fn handle_refused(&self, app: &App, record: &SpoolRecord, why: StoreError) -> DrainOutcome {
+    async fn handle_refused(&self, base: &Base, record: &SpoolRecord, why: StoreError) -> DrainOutcome {
         for tries_left in (0..REPORTS_MAX).rev() {
-            let Err(error) = self.patiently(self.report(app, record, &why)).await else {
+            let Err(error) = self.patiently(self.report(base, record, &why)).await else {
                 return DrainOutcome::Refused(why);
             };
             if is_passing(&error) && self.patiently(self.store.last_change()).await.is_err() {

@@ -33,10 +33,11 @@ use tracing::{info, warn};
 
 pub use self::drain::run;
 use self::recent::RecentRecords;
+use crate::base::Base;
 use crate::clock::Clock;
 use crate::degraded::{DegradedState, TroubleKind};
 use crate::metrics::{Metrics, StorePart};
-use crate::readiness;
+use crate::store_probe::write_something;
 
 /// An answer that takes longer makes us ask whether the store is there at all: where it is, it is waited for.
 const SLOW: Duration = Duration::from_millis(250);
@@ -96,18 +97,13 @@ impl Drop for AppendGuard<'_> {
 impl SpooledIntake {
     /// Intake over a store and a spool. What a former process left in the spool goes to the store first.
     #[must_use]
-    pub fn new(
-        store: Arc<dyn Store>,
-        spool: Arc<Spool>,
-        clock: Arc<dyn Clock>,
-        (metrics, degraded): (Metrics, DegradedState),
-    ) -> Self {
+    pub fn new(base: &Base, spool: Arc<Spool>) -> Self {
         let spooled = Self {
-            opened_at: clock.now(),
-            store,
-            clock,
-            metrics,
-            degraded,
+            opened_at: base.clock.now(),
+            store: Arc::clone(&base.store),
+            clock: Arc::clone(&base.clock),
+            metrics: base.metrics.clone(),
+            degraded: base.degraded.clone(),
             spooling: SpoolingFlag::default(),
             away: AtomicBool::new(false),
             appending: Mutex::default(),
@@ -279,7 +275,7 @@ impl SpooledIntake {
     /// Those of the store, or of the spool where it is away.
     pub(crate) async fn probe(&self, id: ObjectId) -> StoreResult<()> {
         if self.passes() {
-            let written = readiness::write_something(&*self.store, id, self.clock.now());
+            let written = write_something(&*self.store, id, self.clock.now());
             if self.ask(written).await?.is_some() {
                 return Ok(());
             }

@@ -10,7 +10,7 @@ use alertcast_sqlite::{SPOOL, SpoolEntry, SpoolRecord};
 use bson::oid::ObjectId;
 
 use super::SpooledIntake;
-use crate::app::App;
+use crate::base::Base;
 use crate::notices::{NoticeTrouble, notices};
 
 /// What was answered.
@@ -22,15 +22,15 @@ impl SpooledIntake {
     ///
     /// # Errors
     /// Those of the store.
-    pub(super) async fn report(&self, app: &App, record: &SpoolRecord, error: &StoreError) -> StoreResult<()> {
+    pub(super) async fn report(&self, base: &Base, record: &SpoolRecord, error: &StoreError) -> StoreResult<()> {
         let (alert, told) = match &record.entry {
             Ok(SpoolEntry::Accept { alert, .. }) => (Some(&**alert), ParkedNotices::of_alert(alert, error)),
             Ok(SpoolEntry::Refuse { .. } | SpoolEntry::Reject { .. }) => return Ok(()),
             Err(_) => (None, ParkedNotices::of_unreadable(error)),
         };
-        let now = app.clock.now();
+        let now = base.clock.now();
         let id = self.id_of_report(alert.map(|alert| alert.id), record.position);
-        let file = app.settings.data_dir.join(SPOOL);
+        let file = base.settings.data_dir.join(SPOOL);
         let kept = format!("Set aside in {}, and kept as rejected webhook {id}", file.display());
         let rejected = RejectedWebhook {
             id,
@@ -47,7 +47,7 @@ impl SpooledIntake {
             lines: vec![told.what, told.to_do.to_owned(), kept],
             alert: alert.map(|alert| alert.id),
         };
-        app.store.reject_webhook(rejected, notices(app, &trouble, now)).await
+        base.store.reject_webhook(rejected, notices(base, &trouble, now)).await
     }
 
     /// The same for the same record as long as this process lives.

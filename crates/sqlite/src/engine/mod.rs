@@ -6,8 +6,6 @@ pub(crate) mod database_file;
 pub(crate) mod failpoints;
 pub(crate) mod migrate;
 pub(crate) mod notices;
-#[cfg(test)]
-mod query_plans;
 pub(crate) mod queue;
 pub(crate) mod raw;
 pub(crate) mod reader;

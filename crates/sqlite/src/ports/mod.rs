@@ -6,6 +6,8 @@ pub(crate) mod intake;
 pub(crate) mod leases;
 pub(crate) mod operator_actions;
 pub(crate) mod outbox;
+#[cfg(test)]
+mod query_plans;
 pub(crate) mod set_aside;
 pub(crate) mod watch;
 pub(crate) mod work;

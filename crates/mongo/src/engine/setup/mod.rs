@@ -20,9 +20,9 @@ use futures::future::BoxFuture;
 use mongodb::IndexModel;
 use mongodb::options::ValidationLevel;
 
+use crate::engine::alert_order::keep_place;
 use crate::engine::query::whole;
 use crate::error::{MongoError, MongoResult};
-use crate::ports::intake::accept::keep_place;
 use crate::store::MongoStore;
 use index::IndexComparison;
 #[cfg(test)]

@@ -7,11 +7,11 @@ use alertcast_core::store::{Collection, DocumentWrite, StoreError, StoreResult};
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
+use crate::engine::alert_order::keep_place;
 use crate::engine::local_locks::CHANGES;
 use crate::engine::query::{MongoQuery, at_path, whole};
 use crate::engine::transact::{BulkUpdate, MongoTransaction};
 use crate::error::{MongoError, MongoResult};
-use crate::ports::intake::accept::keep_place;
 use crate::store::MongoStore;
 
 /// Writes of one kind in one collection that stand together in the list. They go in one statement.

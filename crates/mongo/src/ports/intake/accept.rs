@@ -18,15 +18,13 @@ use alertcast_core::time::Time;
 use bson::{Document, doc};
 use mongodb::options::{ReturnDocument, WriteConcern};
 
+use crate::engine::alert_order::ORDER;
 use crate::engine::batcher::{BatchWaiter, RequestBatcher};
 use crate::engine::query::whole;
 use crate::engine::setup::COUNTERS;
 use crate::engine::transact::{BulkUpdate, MongoTransaction};
 use crate::error::{MongoError, MongoResult, senseless};
 use crate::store::MongoStore;
-
-/// The counter of the order in which alerts were accepted.
-pub(crate) const ORDER: &str = "order";
 
 /// So many alerts go into one transaction; what a sender can make large is bounded by the webhook.
 const BATCH_MAX: usize = 64;
@@ -189,19 +187,6 @@ pub(crate) async fn raise_place(store: &MongoStore, count: i64, now: Time) -> St
                 }
             }
             Err(MongoError::Again)
-        })
-        .await
-}
-
-/// New alerts come behind those that a backup brought.
-pub(crate) async fn keep_place(store: &MongoStore, last: i64) -> StoreResult<()> {
-    store
-        .link
-        .run_bounded(async {
-            let counters = store.db().collection::<Document>(COUNTERS);
-            let raise = doc! { "$max": { "seq": last } };
-            counters.update_one(doc! { "_id": ORDER }, raise).upsert(true).await?;
-            Ok(())
         })
         .await
 }

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::app::ObjectIds;
+use crate::base::ObjectIds;
 
 const NOW: Time = Time::from_millis(1_795_341_600_000);
 

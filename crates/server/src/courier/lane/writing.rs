@@ -106,7 +106,8 @@ async fn write(app: &App, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreR
         result => result?,
     };
     for (from, to) in batch.iter().filter_map(|line| Some((chat_of(&line.chat), line.moved.as_deref()?))) {
-        moved_chats::follow(app, from, to).await?;
+        let ours = &app.settings.telegram.operator_chats;
+        moved_chats::follow(&app.moved, &*app.store, ours, (from, to), app.clock.now()).await?;
     }
     for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
         app.store.defer_chat(fence, chat, *until).await?;

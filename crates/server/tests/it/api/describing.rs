@@ -127,11 +127,9 @@ async fn a_fuzzer_finds_nothing_that_is_not_described() {
     office.customer(1).await;
     let mut settings = (*office.house.app.settings).clone();
     settings.listen = "127.0.0.1:0".parse().unwrap();
-    let parts = alertcast::app::App {
-        clock: alertcast::clock::SystemClock::new(),
-        settings: std::sync::Arc::new(settings),
-        ..office.house.app.clone()
-    };
+    let mut parts = office.house.app.clone();
+    parts.clock = alertcast::clock::SystemClock::new();
+    parts.settings = std::sync::Arc::new(settings);
     let running = running::start(parts).await.unwrap();
     let url = format!("http://{}/api/openapi.json", running.address);
     let folder = tempfile::tempdir().unwrap();

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast::app::{App, ObjectIds, WakeUps};
-use alertcast::audience::AudienceHandle;
+use alertcast::app::App;
+use alertcast::base::Base;
 use alertcast::clock::{Clock, ManualClock};
 use alertcast::courier;
 use alertcast::settings::Settings;
@@ -295,25 +295,7 @@ fn ended(entry_by: u32) -> EndedTrade {
 }
 
 fn app(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> App {
-    App {
-        metrics: alertcast::metrics::Metrics::since(clock.now()),
-        prices: alertcast::prices::PriceHistories::default(),
-        degraded: alertcast::degraded::DegradedState::new(Arc::clone(&clock)),
-        readiness: alertcast::readiness::Readiness::default(),
-        moved: alertcast::moved_chats::MovedChats::default(),
-        intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::AlertIntake>,
-        spool: None,
-        spooling: alertcast::spool::SpoolingFlag::default(),
-        store,
-        clock,
-        ids: Arc::new(ObjectIds),
-        settings: Arc::new(settings),
-        audience: AudienceHandle::default(),
-        wake: WakeUps::default(),
-        in_flight: alertcast::requests_in_progress::RequestsInProgress::default(),
-        members: alertcast::leases::LeaseManager::default(),
-        links: alertcast::unsubscribe::LinkKey::new([7; 32]),
-    }
+    App::new(Base::new(store, clock, settings), alertcast::unsubscribe::LinkKey::new([7; 32]))
 }
 
 fn settings(setup: &Setup, api_url: &str) -> Settings {

@@ -116,7 +116,7 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
     let (a, b) = (house.process().await, house.process().await);
     house.shared_by(2).await;
     let never = CancellationToken::new();
-    alertcast::leases::wait_settled(&a.app, &never).await;
+    alertcast::leases::wait_settled(&a.app.lease_context(), &never).await;
     b.app.spooling.set(true);
     let shown = async || (!house.leases("spool:").await.is_empty()).then_some(());
     until("the spool is shown", shown).await;
@@ -126,7 +126,7 @@ async fn after_an_absence_of_the_store_work_waits_for_whoever_has_alerts_in_a_sp
         async move {
             // A heard of it by itself, too, and at most one of the two waits.
             app.members.store_was_away();
-            alertcast::leases::wait_settled(&app, &CancellationToken::new()).await
+            alertcast::leases::wait_settled(&app.lease_context(), &CancellationToken::new()).await
         }
     });
     until("a while has passed", async || (a.elapsed() - begun > Duration::from_secs(5)).then_some(())).await;

@@ -55,7 +55,8 @@ impl Process {
         let audience = alertcast::audience::AudienceHandle::default();
         audience.load(&*store).await.unwrap();
         let metrics = alertcast::metrics::Metrics::since(house.app.clock.now());
-        let app = App { store, intake, audience, metrics, ..house.app.clone() };
+        let base = alertcast::base::Base { store, metrics, ..house.app.base.clone() };
+        let app = App { base, intake, audience, ..house.app.clone() };
         let spool = Arc::new(Spool::open(folder, options).unwrap());
         let app = app.with_spool(Arc::clone(&spool));
         Self { router: http::router(app.clone()), app, line, spool, clock: Arc::clone(&house.clock) }
@@ -94,7 +95,7 @@ impl Process {
 
     async fn draining_until(&self, what: &str, holds: impl Fn() -> bool) {
         let stop = CancellationToken::new();
-        let draining = tokio::spawn(spool::run(self.app.clone(), stop.clone()));
+        let draining = tokio::spawn(spool::run(self.app.base.clone(), self.app.spool.clone().unwrap(), stop.clone()));
         let mut looks = 0;
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast::app::{App, ObjectIds, WakeUps};
-use alertcast::audience::AudienceHandle;
+use alertcast::app::App;
+use alertcast::base::Base;
 use alertcast::clock::{Clock, ManualClock};
 use alertcast::http;
 use alertcast::metrics::Metrics;
-use alertcast::requests_in_progress::RequestsInProgress;
 use alertcast::settings::Settings;
 use alertcast_core::store::{Collection, DocumentStore as _, DocumentWrite, Store};
 use alertcast_core::time::Time;
@@ -75,25 +74,9 @@ impl House {
         settings.webhook.secrets = vec![SECRET.into()];
         change(&mut settings);
         let store = Arc::new(SqliteStore::open(folder.path(), options).unwrap());
-        let app = App {
-            store: Arc::clone(&store) as Arc<dyn Store>,
-            intake: Arc::clone(&store) as Arc<dyn alertcast_core::store::AlertIntake>,
-            spool: None,
-            spooling: alertcast::spool::SpoolingFlag::default(),
-            prices: alertcast::prices::PriceHistories::default(),
-            degraded: alertcast::degraded::DegradedState::new(Arc::clone(&clock)),
-            readiness: alertcast::readiness::Readiness::default(),
-            moved: alertcast::moved_chats::MovedChats::default(),
-            clock,
-            ids: Arc::new(ObjectIds),
-            settings: Arc::new(settings),
-            audience: AudienceHandle::default(),
-            wake: WakeUps::default(),
-            in_flight: RequestsInProgress::default(),
-            members: alertcast::leases::LeaseManager::default(),
-            links: alertcast::unsubscribe::LinkKey::new([7; 32]),
-            metrics: Metrics::since(START),
-        };
+        let base = Base::new(Arc::clone(&store) as Arc<dyn Store>, clock, settings);
+        let mut app = App::new(base, alertcast::unsubscribe::LinkKey::new([7; 32]));
+        app.metrics = Metrics::since(START);
         app.store.setup().await.unwrap();
         let house = Self { router: http::router(app.clone()), app, clock: manual, store, _folder: folder };
         house.insert(Collection::AlertConfigurations, configuration()).await;
