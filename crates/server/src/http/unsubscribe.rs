@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use alertcast_core::id::UserId;
 use alertcast_core::store::{Collection, DocumentWrite, StoreError};
+use askama::Template;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,24 +16,22 @@ use tracing::{info, warn};
 
 use crate::app::App;
 
-/// What every page stands in.
-const FRAME: &str = include_str!("unsubscribe/frame.html");
-
-/// A page in its frame.
-struct FramedPage {
-    title: &'static str,
-    main: &'static str,
+/// What the pages say, in one frame.
+#[derive(Template)]
+enum UnsubscribePage {
+    /// Asks whether it is meant.
+    #[template(path = "unsubscribe/question.html")]
+    Question,
+    /// Says that it is done.
+    #[template(path = "unsubscribe/done.html")]
+    Done,
+    /// Says that there is no such link.
+    #[template(path = "unsubscribe/wrong.html")]
+    Wrong,
+    /// Says that it could not be done.
+    #[template(path = "unsubscribe/later.html")]
+    Later,
 }
-
-/// Asks whether it is meant.
-const QUESTION: FramedPage =
-    FramedPage { title: "Stop these e-mails?", main: include_str!("unsubscribe/question.html") };
-/// Says that it is done.
-const DONE: FramedPage = FramedPage { title: "No more e-mails", main: include_str!("unsubscribe/done.html") };
-/// Says that there is no such link.
-const WRONG: FramedPage = FramedPage { title: "No such link", main: include_str!("unsubscribe/wrong.html") };
-/// Says that it could not be done.
-const LATER: FramedPage = FramedPage { title: "Not stopped yet", main: include_str!("unsubscribe/later.html") };
 
 /// The pages load nothing, and post to themselves only. The address is a key: it goes to nobody else.
 const HEADERS: [(header::HeaderName, HeaderValue); 4] = [
@@ -57,7 +56,7 @@ type TokenPath = Result<Path<String>, PathRejection>;
 /// `GET`: the question.
 pub(super) async fn ask(State(app): State<App>, token: TokenPath) -> Response {
     match reader(&app, token) {
-        Some(_) => page(&QUESTION),
+        Some(_) => show(&UnsubscribePage::Question),
         None => no_such_link(),
     }
 }
@@ -70,11 +69,12 @@ pub(super) async fn stop(State(app): State<App>, token: TokenPath) -> Response {
         () = app.clock.sleep(PATIENCE) => Err(StoreError::Unavailable("no answer yet".to_owned())),
     };
     match stopped {
-        Ok(()) => page(&DONE),
+        Ok(()) => show(&UnsubscribePage::Done),
         Err(error) => {
             warn!(%user, %error, "a subscriber could not switch e-mail off");
             let again = HeaderValue::from(AGAIN_AFTER.as_secs());
-            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, again)], page(&LATER)).into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, again)], show(&UnsubscribePage::Later))
+                .into_response()
         }
     }
 }
@@ -99,11 +99,16 @@ async fn switch_off(app: &App, user: UserId) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn page(page: &FramedPage) -> Response {
-    let html = FRAME.replace("{title}", page.title).replace("{main}", page.main);
-    (HEADERS, Html(html)).into_response()
+fn show(page: &UnsubscribePage) -> Response {
+    match page.render() {
+        Ok(html) => (HEADERS, Html(html)).into_response(),
+        Err(error) => {
+            warn!(%error, "a page could not be made");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 fn no_such_link() -> Response {
-    (StatusCode::NOT_FOUND, page(&WRONG)).into_response()
+    (StatusCode::NOT_FOUND, show(&UnsubscribePage::Wrong)).into_response()
 }

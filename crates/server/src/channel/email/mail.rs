@@ -1,5 +1,6 @@
 //! The mail itself: headers, text and HTML, as bytes. Pure: the time is an argument.
 
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use alertcast_core::id::DeliveryId;
@@ -40,7 +41,7 @@ pub(super) fn address(text: &str) -> Option<Address> {
 /// The mail. `link`: where the reader stops these mails.
 ///
 /// # Errors
-/// What lettre does not accept.
+/// What lettre or the page's template does not accept.
 pub(super) fn compose(
     outgoing: &OutgoingMessage,
     from: &Mailbox,
@@ -72,7 +73,8 @@ pub(super) fn compose(
     let text = part(ContentType::TEXT_PLAIN, text(outgoing, &why, link));
     let mail = match outgoing.form {
         MessageForm::Rich => {
-            let html = part(ContentType::TEXT_HTML, html::page(outgoing, &subject, &why, link));
+            let html = html::page(outgoing, &subject, &why, link).map_err(|e| Error::Io(io::Error::other(e)))?;
+            let html = part(ContentType::TEXT_HTML, html);
             let parts = MultiPart::alternative().boundary(format!("=_{}", outgoing.delivery));
             mail.multipart(parts.singlepart(text).singlepart(html))?
         }
