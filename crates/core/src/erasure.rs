@@ -5,6 +5,7 @@ use bson::{Bson, Document, doc};
 
 use crate::delivery::DeliveryState;
 use crate::id::UserId;
+use crate::reading::is_within;
 use crate::subscription::SubscriptionStatus;
 use crate::time::Time;
 use crate::user::UserStatus;
@@ -133,9 +134,7 @@ fn without_person(document: &Document, within: &str) -> Document {
 }
 
 fn is_personal(path: &str) -> bool {
-    PERSONAL
-        .iter()
-        .any(|personal| path.strip_prefix(personal).is_some_and(|within| within.is_empty() || within.starts_with('.')))
+    PERSONAL.iter().any(|personal| is_within(path, personal))
 }
 
 /// What becomes of an answer that is kept for the repetition of a request about the user (`idempotency_keys`): that the

@@ -16,7 +16,7 @@ mod unreadable;
 
 use std::fmt;
 
-use bson::{Bson, Document, RawDocument, Utf8Lossy};
+use bson::{Document, RawDocument, Utf8Lossy};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -92,7 +92,7 @@ pub fn read_bytes<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> 
     let reading = read_leniently(collection, bytes)?;
     match reading.list_undecided() {
         None => Ok(reading.value),
-        Some(cause) => Err(UnreadableDocument { collection, id: id_of(bytes), cause }),
+        Some(cause) => Err(UnreadableDocument::of_bytes(collection, bytes, cause)),
     }
 }
 
@@ -104,24 +104,14 @@ pub fn read_document<T: DeserializeOwned>(
     collection: Collection,
     document: &Document,
 ) -> Result<T, UnreadableDocument> {
-    let broken = |error: StoreError| UnreadableDocument {
-        collection,
-        id: document.get("_id").cloned().unwrap_or(Bson::Null),
-        cause: error.to_string(),
-    };
-    read_bytes(collection, &pack(document).map_err(broken)?)
+    let bytes = pack(document).map_err(|error| UnreadableDocument::of(collection, document, error.to_string()))?;
+    read_bytes(collection, &bytes)
 }
 
 /// What of a document cannot be read; none where all of it can.
 pub fn trouble_of(collection: Collection, document: &Document) -> Option<UnreadableDocument> {
     let bytes = pack(document).ok()?;
-    let trouble = |error: Option<String>| {
-        error.map(|cause| UnreadableDocument {
-            collection,
-            id: document.get("_id").cloned().unwrap_or(Bson::Null),
-            cause,
-        })
-    };
+    let trouble = |cause: Option<String>| cause.map(|cause| UnreadableDocument::of(collection, document, cause));
     fn flaws_of<T: DeserializeOwned>(collection: Collection, bytes: &[u8]) -> Option<String> {
         match read_leniently::<T>(collection, bytes) {
             Ok(reading) => list_flaws(&reading.flaws),
@@ -159,11 +149,8 @@ pub fn trouble_of(collection: Collection, document: &Document) -> Option<Unreada
 /// # Errors
 /// The bytes are damaged.
 pub fn unpack(collection: Collection, bytes: &[u8]) -> Result<Document, UnreadableDocument> {
-    let unreadable = |error: &dyn fmt::Display| UnreadableDocument {
-        collection,
-        id: id_of(bytes),
-        cause: format!("is damaged: {error}"),
-    };
+    let unreadable =
+        |error: &dyn fmt::Display| UnreadableDocument::of_bytes(collection, bytes, format!("is damaged: {error}"));
     let raw = RawDocument::from_bytes(bytes).map_err(|error| unreadable(&error))?;
     Document::try_from(raw).or_else(|_| match Utf8Lossy::<Document>::try_from(raw) {
         Ok(Utf8Lossy(document)) => Ok(document),
@@ -192,10 +179,9 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
     bson::serialize_to_vec(value).map_err(|error| StoreError::Corrupt(error.to_string()))
 }
 
-fn id_of(bytes: &[u8]) -> Bson {
-    let raw = RawDocument::from_bytes(bytes).ok();
-    let id = raw.and_then(|raw| raw.get("_id").ok().flatten());
-    id.and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null)
+/// Whether a dotted path is the other one, or lies below it.
+pub fn is_within(path: &str, other: &str) -> bool {
+    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
 #[cfg(test)]

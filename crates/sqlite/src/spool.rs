@@ -19,7 +19,6 @@ use alertcast_core::id::AlertId;
 use alertcast_core::store::{AlertAcceptance, IntakeKey, OperatorNotice, RejectedWebhook, StoreError, StoreResult};
 use alertcast_core::time::Time;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use self::row::{SpoolRow, decode};
 use crate::engine::checkpoint::WalState;
@@ -29,7 +28,7 @@ use crate::engine::migrate::version;
 use crate::engine::queue::{JobPriority, JobQueue};
 use crate::engine::reader::ReaderPool;
 use crate::engine::rows::{IdBlob, RowAccess, blob, whole};
-use crate::engine::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
+use crate::engine::writer::{Writer, WriterJobs, WriterTransaction};
 use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::open::{check_version, connect, lock_folder, read_only, spawn};
 
@@ -299,12 +298,7 @@ impl Spool {
         op: WriteOperation,
         apply: impl FnOnce(&WriterTransaction<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        let closed = || StoreError::Unavailable("the spool is closing".to_owned());
-        let place = self.jobs.place(lane).await.ok_or_else(closed)?;
-        let (reply, answer) = oneshot::channel();
-        let call = ClosureJob { op, apply: Some(apply), value: None, reply, _place: place };
-        self.jobs.push(lane, Box::new(call)).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.jobs.run("the spool", lane, op, apply).await
     }
 
     /// Holds the writer up until the guard is dropped.

@@ -10,7 +10,6 @@ use std::thread::JoinHandle;
 use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::StoreError;
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use crate::engine::checkpoint::WalState;
 use crate::engine::counters;
@@ -20,7 +19,7 @@ use crate::engine::migrate::{APPLICATION_ID, migrate};
 use crate::engine::queue::{JobPriority, JobQueue};
 use crate::engine::reader::ReaderPool;
 use crate::engine::rows::{RowAccess, whole};
-use crate::engine::writer::{ClosureJob, Writer, WriterJobs, WriterTransaction};
+use crate::engine::writer::{Writer, WriterJobs, WriterTransaction};
 use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::open::{check_version, connect, lock_folder, read_only, spawn};
 use crate::ports::documents::LAST_CHANGE;
@@ -135,12 +134,7 @@ impl SqliteStore {
         op: WriteOperation,
         apply: impl FnOnce(&WriterTransaction<'_>) -> SqliteResult<T> + Send + 'static,
     ) -> std::result::Result<T, StoreError> {
-        let closed = || StoreError::Unavailable("the store is closing".to_owned());
-        let place = self.jobs.place(lane).await.ok_or_else(closed)?;
-        let (reply, answer) = oneshot::channel();
-        let call = ClosureJob { op, apply: Some(apply), value: None, reply, _place: place };
-        self.jobs.push(lane, Box::new(call)).map_err(|_| closed())?;
-        answer.await.map_err(|_| closed())?
+        self.jobs.run("the store", lane, op, apply).await
     }
 
     /// How many commits have accepted alerts since the store was opened: those of one commit shared a sync.

@@ -8,7 +8,9 @@ use bson::{Bson, Document};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{DecodeFailure, DocumentReading, FieldFlaw, OWN, UnreadableDocument, decode, list_flaws, pack, unpack};
+use super::{
+    DecodeFailure, DocumentReading, FieldFlaw, OWN, UnreadableDocument, decode, is_within, list_flaws, pack, unpack,
+};
 use crate::money::is_number;
 use crate::store::validator::{FieldDeclaration, FieldKind, FieldPresence, FieldWeight, fields};
 use crate::store::{Collection, StoreError};
@@ -164,8 +166,7 @@ impl DocumentMender {
             }
             (None, None) => {
                 // What takes a level away is told once.
-                let is_told =
-                    |flaw: &FieldFlaw| here.strip_prefix(&flaw.path).is_some_and(|rest| rest.starts_with('.'));
+                let is_told = |flaw: &FieldFlaw| here != flaw.path && is_within(&here, &flaw.path);
                 if field.presence == FieldPresence::Required && !self.flaws.iter().any(is_told) {
                     self.flaws.push(FieldFlaw { path: here, what: "is missing".to_owned(), weight: field.weight });
                 }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
+use bson::{Bson, Document, RawDocument};
 
 use super::trouble_of;
 use crate::store::{Collection, StoreError};
@@ -21,15 +21,25 @@ pub struct UnreadableDocument {
 }
 
 impl UnreadableDocument {
+    /// One that is unpacked.
+    pub fn of(collection: Collection, document: &Document, cause: String) -> Self {
+        Self { collection, id: document.get("_id").cloned().unwrap_or(Bson::Null), cause }
+    }
+
+    /// One that stands in its bytes.
+    pub fn of_bytes(collection: Collection, bytes: &[u8], cause: String) -> Self {
+        let raw = RawDocument::from_bytes(bytes).ok();
+        let id = raw.and_then(|raw| raw.get("_id").ok().flatten());
+        let id = id.and_then(|id| Bson::try_from(id).ok()).unwrap_or(Bson::Null);
+        Self { collection, id, cause }
+    }
+
     /// An alert with something else than a status where that should be, or with nothing.
     pub fn stray_alert(document: &Document) -> Self {
-        let id = document.get("_id").cloned().unwrap_or(Bson::Null);
-        let missing = || Self {
-            collection: Collection::Alerts,
-            id,
-            cause: "processing.status is missing: whether it was processed is not known".to_owned(),
-        };
-        trouble_of(Collection::Alerts, document).unwrap_or_else(missing)
+        trouble_of(Collection::Alerts, document).unwrap_or_else(|| {
+            let cause = "processing.status is missing: whether it was processed is not known";
+            Self::of(Collection::Alerts, document, cause.to_owned())
+        })
     }
 
     /// Its id as people write it.

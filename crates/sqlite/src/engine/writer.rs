@@ -78,12 +78,12 @@ impl std::fmt::Debug for dyn WriterJob {
 }
 
 /// A closure as a job.
-pub(crate) struct ClosureJob<T, F> {
-    pub(crate) op: WriteOperation,
-    pub(crate) apply: Option<F>,
-    pub(crate) value: Option<T>,
-    pub(crate) reply: oneshot::Sender<std::result::Result<T, StoreError>>,
-    pub(crate) _place: JobSlot,
+struct ClosureJob<T, F> {
+    op: WriteOperation,
+    apply: Option<F>,
+    value: Option<T>,
+    reply: oneshot::Sender<std::result::Result<T, StoreError>>,
+    _place: JobSlot,
 }
 
 impl<T, F> WriterJob for ClosureJob<T, F>
@@ -116,6 +116,25 @@ where
 
 /// The queue of jobs, as the callers see it.
 pub(crate) type WriterJobs = JobQueue<Box<dyn WriterJob>>;
+
+impl WriterJobs {
+    /// Runs an operation on the writer's thread; answers after its COMMIT. Dropping the future before the operation's
+    /// turn cancels it. `whose`: what is closing, where it is.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        whose: &str,
+        lane: JobPriority,
+        op: WriteOperation,
+        apply: impl FnOnce(&WriterTransaction<'_>) -> SqliteResult<T> + Send + 'static,
+    ) -> std::result::Result<T, StoreError> {
+        let closed = || StoreError::Unavailable(format!("{whose} is closing"));
+        let place = self.place(lane).await.ok_or_else(closed)?;
+        let (reply, answer) = oneshot::channel();
+        let call = ClosureJob { op, apply: Some(apply), value: None, reply, _place: place };
+        self.push(lane, Box::new(call)).map_err(|_| closed())?;
+        answer.await.map_err(|_| closed())?
+    }
+}
 
 /// The writing thread's state.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ use alertcast_core::store::{
 use alertcast_core::time::Time;
 use async_trait::async_trait;
 use bson::doc;
+use serde::Serialize;
 
 use crate::engine::failpoints::WriteOperation;
 use crate::engine::notices::{self, ReadyNotice};
@@ -49,21 +50,26 @@ impl AlertIntake for SqliteStore {
     }
 
     async fn refuse_alert(&self, alert: Alert, notices: Vec<OperatorNotice>) -> StoreResult<()> {
-        let document = encode(&alert)?;
-        let notices = notices::ready(notices)?;
-        self.write(JobPriority::Intake, WriteOperation::Refuse, move |tx| {
-            keep_once(tx.rows, Collection::Alerts, &document, &notices)
-        })
-        .await
+        self.keep_refusal(WriteOperation::Refuse, Collection::Alerts, &alert, notices).await
     }
 
     async fn reject_webhook(&self, rejected: RejectedWebhook, notices: Vec<OperatorNotice>) -> StoreResult<()> {
-        let document = encode(&rejected)?;
+        self.keep_refusal(WriteOperation::Reject, Collection::RejectedWebhooks, &rejected, notices).await
+    }
+}
+
+impl SqliteStore {
+    /// Keeps what was turned away, and tells the operators.
+    async fn keep_refusal<T: Serialize + Sync>(
+        &self,
+        op: WriteOperation,
+        collection: Collection,
+        refused: &T,
+        notices: Vec<OperatorNotice>,
+    ) -> StoreResult<()> {
+        let document = encode(refused)?;
         let notices = notices::ready(notices)?;
-        self.write(JobPriority::Intake, WriteOperation::Reject, move |tx| {
-            keep_once(tx.rows, Collection::RejectedWebhooks, &document, &notices)
-        })
-        .await
+        self.write(JobPriority::Intake, op, move |tx| keep_once(tx.rows, collection, &document, &notices)).await
     }
 }
 

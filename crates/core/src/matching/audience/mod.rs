@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use bson::Document;
 use bson::oid::ObjectId;
-use bson::{Bson, Document};
 use serde::de::DeserializeOwned;
 
 use crate::alert::payload::{GivenTimeframe, Payload};
@@ -21,7 +21,7 @@ use crate::market::{Symbol, Timeframe};
 use crate::plan::Plan;
 use crate::preference::AlertPreference;
 use crate::reading::{self, DocumentReading, UnreadableDocument};
-use crate::store::{Collection, StoreError};
+use crate::store::Collection;
 use crate::subscription::Subscription;
 use crate::user::User;
 use member::{AudienceMember, TimeZones};
@@ -52,12 +52,8 @@ impl AudienceEntity {
             document: &Document,
             of: fn(T) -> AudienceEntity,
         ) -> Result<Option<DocumentReading<AudienceEntity>>, UnreadableDocument> {
-            let broken = |error: StoreError| UnreadableDocument {
-                collection,
-                id: document.get("_id").cloned().unwrap_or(Bson::Null),
-                cause: error.to_string(),
-            };
-            let bytes = reading::pack(document).map_err(broken)?;
+            let bytes = reading::pack(document)
+                .map_err(|error| UnreadableDocument::of(collection, document, error.to_string()))?;
             let DocumentReading { value, flaws } = reading::read_leniently(collection, &bytes)?;
             Ok(Some(DocumentReading { value: of(value), flaws }))
         }

@@ -105,13 +105,7 @@ impl Phrase<'_> {
             return PhraseMeaning::Unknown;
         };
         let reason = (breakeven && self.takes_profit()).then_some(ExitSignal::TpHit);
-        PhraseMeaning::Closing(ClosingPhrase {
-            side: self.named_side(),
-            change: Some(change),
-            reason,
-            firm: true,
-            ..ClosingPhrase::default()
-        })
+        self.closing(reason, Some(change))
     }
 
     /// `Sold`, `Panic sell`, `Sell all`, `Bought back`: as names of orders they say what became of what was held.
@@ -199,28 +193,20 @@ impl Phrase<'_> {
             (false, true) => Some(ExitSignal::SlHit),
             (true, true) | (false, false) => None,
         };
-        let change = Some(PositionChange::Reduced);
-        PhraseMeaning::Closing(ClosingPhrase {
-            side: self.named_side(),
-            reason,
-            change,
-            firm: true,
-            ..ClosingPhrase::default()
-        })
+        self.closing(reason, Some(PositionChange::Reduced))
     }
 
     /// A stop at the entry's price: that it was moved there, or that it was hit.
     pub(super) fn at_breakeven(&self) -> PhraseMeaning {
         let ended = self.exits() || self.has(&[VocabularyWord::Hit, VocabularyWord::Stopped]);
         let reason = (!ended && self.takes_profit()).then_some(ExitSignal::TpHit);
-        let change = (!ended).then_some(PositionChange::Breakeven);
-        PhraseMeaning::Closing(ClosingPhrase {
-            side: self.named_side(),
-            reason,
-            change,
-            firm: true,
-            ..ClosingPhrase::default()
-        })
+        self.closing(reason, (!ended).then_some(PositionChange::Breakeven))
+    }
+
+    /// A closing phrase of the side that is named.
+    fn closing(&self, reason: Option<ExitSignal>, change: Option<PositionChange>) -> PhraseMeaning {
+        let side = self.named_side();
+        PhraseMeaning::Closing(ClosingPhrase { side, reason, change, firm: true, ..ClosingPhrase::default() })
     }
 }
 
