@@ -141,7 +141,7 @@ pub async fn a_chunk_that_saw_a_trade_open_is_refused_after_it_was_closed_by_han
     let exit = finish_commit(closing_commit(&scene.work, 5, 1, 1, 1..=2, TELEGRAM), at(60));
     let mut entry = finish_commit(opening_commit(&scene.work, 6, 1, 1..=2, TELEGRAM), at(60));
     let seen = (1..=2).map(|user| (trade_id(1, user), 1)).collect();
-    entry.open_seen = Some((span(&(1..=2)), seen));
+    entry.plan.open_seen = Some((span(&(1..=2)), seen));
     for chunk in [exit, entry] {
         assert_eq!(scene.store.commit(chunk).await, Err(StoreError::Conflict));
         before.assert_same(&scene.dump().await);

@@ -24,15 +24,15 @@ pub async fn a_chunk_writes_its_trades_deliveries_decisions_and_cursor(harness: 
     scene.accept(1, 1).await;
     let chunk = opening_commit(&scene.work, 1, 1, 1..=3, BOTH);
     scene.store.commit(chunk.clone()).await.unwrap();
-    for trade in &chunk.opened {
+    for trade in &chunk.plan.opened {
         assert_eq!(scene.trade(1, number(trade.user_id.0)).await, *trade);
     }
     let dump = scene.dump().await;
     assert_eq!(dump.documents(Collection::Trades).len(), 3);
     let mut deliveries: Vec<Delivery> = dump.all(Collection::Deliveries);
     deliveries.sort_by_key(|delivery| (delivery.user_id, delivery.channel));
-    assert_eq!(deliveries, chunk.deliveries);
-    assert_eq!(decisions_of(&*scene.store, alert_id(1)).await, [chunk.decisions.unwrap()]);
+    assert_eq!(deliveries, chunk.plan.deliveries);
+    assert_eq!(decisions_of(&*scene.store, alert_id(1)).await, [chunk.plan.decisions.unwrap()]);
     let alert = scene.alert(1).await;
     assert_eq!(alert.alertcast.cursor, Some(user_id(3)));
     assert_eq!(alert.webhook.processed_at, None, "there is more to come");
@@ -44,7 +44,7 @@ pub async fn the_last_chunk_ends_the_processing(harness: &dyn StoreHarness) {
     scene.store.commit(opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM)).await.unwrap();
     let mut last = finish_commit(opening_commit(&scene.work, 1, 1, 3..=4, TELEGRAM), at(7));
     last.cursor_seen = Some(user_id(2));
-    last.config_increment.alerts = 0;
+    last.plan.config_increment.alerts = 0;
     let error = AlertError { message: "no_matching_trade".to_owned(), timestamp: at(6), stack: None };
     last.finish.as_mut().unwrap().errors = vec![error.clone()];
     scene.store.commit(last).await.unwrap();
@@ -77,11 +77,11 @@ pub async fn a_closed_trade_has_its_end_and_keeps_the_rest(harness: &dyn StoreHa
     let mut want = raw(&*scene.store, Collection::Trades, trade_id(1, 1)).await;
     scene.accept(5, 1).await;
     let mut chunk = closing_commit(&scene.work, 5, 1, 1, 1..=1, TELEGRAM);
-    chunk.ended[0].reason = ExitReason::SlHit;
-    chunk.ended[0].exit_price = price(94.25);
-    chunk.ended[0].pnl_amount = amount(-5.75);
-    chunk.ended[0].pnl_percentage = amount(-5.75);
-    chunk.ended[0].inferred = true;
+    chunk.plan.ended[0].reason = ExitReason::SlHit;
+    chunk.plan.ended[0].exit_price = price(94.25);
+    chunk.plan.ended[0].pnl_amount = amount(-5.75);
+    chunk.plan.ended[0].pnl_percentage = amount(-5.75);
+    chunk.plan.ended[0].inferred = true;
     scene.store.commit(chunk).await.unwrap();
     put(&mut want, "status", "closed");
     put(&mut want, "tradeData.exitPrice", 94.25);
@@ -103,9 +103,9 @@ pub async fn a_replaced_trade_names_its_successor(harness: &dyn StoreHarness) {
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.accept(5, 1).await;
     let mut chunk = opening_commit(&scene.work, 5, 1, 1..=1, TELEGRAM);
-    chunk.opened[0].trade_number = Count(2);
-    chunk.open_seen = Some((span(&(1..=1)), vec![(trade_id(1, 1), 1)]));
-    chunk.ended = vec![TradeEnd {
+    chunk.plan.opened[0].trade_number = Count(2);
+    chunk.plan.open_seen = Some((span(&(1..=1)), vec![(trade_id(1, 1), 1)]));
+    chunk.plan.ended = vec![TradeEnd {
         status: TradeStatus::Replaced,
         reason: ExitReason::Replaced,
         replaced_by: Some(trade_id(5, 1)),
@@ -129,8 +129,8 @@ pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn StoreHarne
     scene.accept(10, 1).await;
     let mut chunk = opening_commit(&scene.work, 10, 1, 1..=2, TELEGRAM);
     // One without preferences for the configuration, one with two messages.
-    chunk.usage = vec![usage_increment(1, 1, 2, 1, 10), usage_increment(1, 2, 1, 1, 10)];
-    chunk.usage[1].preference = None;
+    chunk.plan.usage = vec![usage_increment(1, 1, 2, 1, 10), usage_increment(1, 2, 1, 1, 10)];
+    chunk.plan.usage[1].preference = None;
     scene.store.commit(chunk).await.unwrap();
     let counted = async |user: u32| {
         let usage = scene.subscription(user).await.usage;
@@ -152,8 +152,9 @@ pub async fn counters_are_raised_by_what_the_chunk_says(harness: &dyn StoreHarne
     // Counters go down too; moments do not go back.
     scene.accept(11, 1).await;
     let mut chunk = finish_commit(empty_chunk(&scene.work, 11, 1), at(12));
-    chunk.config_increment = ConfigIncrement { alerts: 1, last_alert_at: Some(at(4)), ..ConfigIncrement::default() };
-    chunk.usage = vec![usage_increment(1, 1, -1, -1, 4), usage_increment(1, 2, 1, 0, 30)];
+    chunk.plan.config_increment =
+        ConfigIncrement { alerts: 1, last_alert_at: Some(at(4)), ..ConfigIncrement::default() };
+    chunk.plan.usage = vec![usage_increment(1, 1, -1, -1, 4), usage_increment(1, 2, 1, 0, 30)];
     scene.store.commit(chunk).await.unwrap();
     assert_eq!(counted(1).await, ((1, 0, moment), (1, 0, moment)));
     assert_eq!(counted(2).await, ((2, 1, Some(at(30))), (1, 0, Some(at(30)))));
@@ -194,7 +195,7 @@ pub async fn the_success_rate_is_that_of_all_closes_so_far(harness: &dyn StoreHa
         n += 1;
         scene.accept(n, 1).await;
         let mut chunk = finish_commit(empty_chunk(&scene.work, n, 1), at(99));
-        chunk.config_increment = ConfigIncrement {
+        chunk.plan.config_increment = ConfigIncrement {
             alerts: 1,
             closed_by_tp: by_tp,
             closed_by_sl: by_sl,
@@ -221,7 +222,7 @@ pub async fn a_quota_is_kept_as_the_chunk_says(harness: &dyn StoreHarness) {
         scene.accept(n, 1).await;
         let after = quota(1, i64::from(n), i64::from(n) * 10);
         let mut chunk = finish_commit(empty_chunk(&scene.work, n, 1), at(9));
-        chunk.quotas = vec![QuotaChange { rev_seen, after: after.clone() }];
+        chunk.plan.quotas = vec![QuotaChange { rev_seen, after: after.clone() }];
         scene.store.commit(chunk).await.unwrap();
         assert_eq!(one::<Quota>(&*scene.store, Collection::Quotas, user_id(1)).await, after);
     }

@@ -67,7 +67,7 @@ pub async fn a_trade_that_is_closed_while_its_entry_dies_is_both(harness: &dyn S
             let state = store.load_chunk(config_id(1), span, &[]).await.unwrap();
             let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0)).collect();
             let mut chunk = finish_commit(closing_commit(&fence, 5, 1, 1, users.clone(), TELEGRAM), at(8));
-            chunk.open_seen = Some((span, seen));
+            chunk.plan.open_seen = Some((span, seen));
             match store.commit(chunk).await {
                 Ok(()) => break,
                 Err(error) => assert_eq!(error, StoreError::Conflict),

@@ -98,7 +98,7 @@ pub async fn a_seen_trade_of_another_rev_is_a_conflict(harness: &dyn StoreHarnes
     scene.accept(5, 1).await;
     let chunk = closing_commit(&scene.work, 5, 1, 1, 1..=2, TELEGRAM);
     let mut older = chunk.clone();
-    older.open_seen = Some((span(&(1..=2)), vec![(trade_id(1, 1), 1), (trade_id(1, 2), 0)]));
+    older.plan.open_seen = Some((span(&(1..=2)), vec![(trade_id(1, 1), 1), (trade_id(1, 2), 0)]));
     refuses(&scene, older, "seen before its rev").await;
     // The entry's death marks the trade, and raises its rev.
     let id = delivery_id(Channel::Telegram, 1, 2);
@@ -106,7 +106,7 @@ pub async fn a_seen_trade_of_another_rev_is_a_conflict(harness: &dyn StoreHarnes
     refuses(&scene, chunk.clone(), "unreached meanwhile").await;
     let rev = scene.trade(1, 2).await.alertcast.rev.0;
     let mut again = chunk;
-    again.open_seen = Some((span(&(1..=2)), vec![(trade_id(1, 2), rev), (trade_id(1, 1), 1)]));
+    again.plan.open_seen = Some((span(&(1..=2)), vec![(trade_id(1, 2), rev), (trade_id(1, 1), 1)]));
     scene.store.commit(again).await.unwrap();
 }
 
@@ -122,7 +122,7 @@ pub async fn a_seen_trade_of_another_span_or_configuration_is_a_conflict(harness
         (trade_id(92, 1), "which never was"),
     ] {
         let mut chunk = opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM);
-        chunk.open_seen = Some((span(&(1..=2)), vec![(stranger, 1)]));
+        chunk.plan.open_seen = Some((span(&(1..=2)), vec![(stranger, 1)]));
         refuses(&scene, chunk, why).await;
     }
 }
@@ -133,7 +133,7 @@ pub async fn a_trade_that_is_not_open_is_not_ended_again(harness: &dyn StoreHarn
     scene.close(5, 1, 1..=1, TELEGRAM).await;
     scene.accept(7, 1).await;
     let mut chunk = finish_commit(empty_chunk(&scene.work, 7, 1), at(8));
-    chunk.ended = vec![ended_trade(1, 1, 7)];
+    chunk.plan.ended = vec![ended_trade(1, 1, 7)];
     refuses(&scene, chunk, "it has ended").await;
 }
 
@@ -145,7 +145,7 @@ pub async fn a_quota_of_another_rev_is_a_conflict(harness: &dyn StoreHarness) {
     let with = |user: u32, rev_seen: Option<i64>| {
         let after = quota(user, rev_seen.unwrap_or(0) + 1, 2);
         let mut chunk = opening_commit(&scene.work, 1, 1, 1..=2, TELEGRAM);
-        chunk.quotas = vec![QuotaChange { rev_seen, after }];
+        chunk.plan.quotas = vec![QuotaChange { rev_seen, after }];
         chunk
     };
     refuses(&scene, with(1, Some(3)), "an older rev").await;
@@ -161,7 +161,7 @@ pub async fn of_commits_of_one_chunk_at_once_one_succeeds(harness: &dyn StoreHar
     for by in 1..=4 {
         scene.accept(by, 1).await;
         let mut chunk = finish_commit(opening_commit(&scene.work, by, 1, 1..=3, TELEGRAM), at(9));
-        chunk.open_seen = None;
+        chunk.plan.open_seen = None;
         let commits = doors.iter().cycle().take(8).map(|store| {
             let (store, chunk) = (Arc::clone(store), chunk.clone());
             async move { store.commit(chunk).await }
@@ -188,9 +188,9 @@ pub async fn configurations_are_worked_on_side_by_side(harness: &dyn StoreHarnes
         let commits = (1..=CONFIGS).zip(doors.iter().cycle()).map(|(config, store)| {
             let mut chunk =
                 finish_commit(opening_commit(&scene.work, alert_of(config), config, 1..=4, TELEGRAM), at(500));
-            let (span, _) = chunk.open_seen.unwrap();
+            let (span, _) = chunk.plan.open_seen.unwrap();
             let held = (0..round).flat_map(|r| (1..=4).map(move |user| (trade_id(r * 100 + config, user), 1)));
-            chunk.open_seen = Some((span, held.collect()));
+            chunk.plan.open_seen = Some((span, held.collect()));
             let store = Arc::clone(store);
             async move { store.commit(chunk).await }
         });
@@ -214,7 +214,7 @@ pub async fn of_two_configurations_that_change_one_quota_the_later_decides_again
     let with = |config: u32, rev_seen: i64| {
         let mut chunk = finish_commit(opening_commit(&scene.work, config, config, 1..=1, TELEGRAM), at(3));
         let after = quota(1, rev_seen + 1, rev_seen + 1);
-        chunk.quotas = vec![QuotaChange { rev_seen: Some(rev_seen), after }];
+        chunk.plan.quotas = vec![QuotaChange { rev_seen: Some(rev_seen), after }];
         chunk
     };
     let commits = (1..=2).zip(doors).map(|(config, store)| {

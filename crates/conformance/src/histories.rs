@@ -121,9 +121,9 @@ impl ModelHistory {
             None => opening_commit(&self.scene.work, by, config, users.clone(), self.channels),
             Some(_) if self.sequence.one_in(3) => {
                 let mut chunk = opening_commit(&self.scene.work, by, config, users.clone(), self.channels);
-                chunk.ended =
+                chunk.plan.ended =
                     open.iter().map(|trade| replace_trade(opened_by(trade), by, trade, self.channels)).collect();
-                for delivery in &mut chunk.deliveries {
+                for delivery in &mut chunk.plan.deliveries {
                     (delivery.kind, delivery.deadline_at) = (MessageKind::Replacement, at(second + 86_400));
                     delivery.entry_deadline_at = Some(at(second + 3_600));
                     let old = open.iter().find(|trade| Some(trade.user_id) == delivery.user_id);
@@ -131,7 +131,7 @@ impl ModelHistory {
                     delivery.facts =
                         MessageFacts::Replacement { number: Count(i64::from(by)), replaced: closed_trade() };
                 }
-                let decisions = &mut chunk.decisions.as_mut().unwrap().decisions;
+                let decisions = &mut chunk.plan.decisions.as_mut().unwrap().decisions;
                 for action in decisions.iter_mut().flat_map(|decision| &mut decision.actions) {
                     action.action = TradeAction::Replace;
                 }
@@ -139,7 +139,7 @@ impl ModelHistory {
             }
             Some(first) => closing_commit(&self.scene.work, by, config, opened_by(first), users.clone(), self.channels),
         };
-        for delivery in &mut chunk.deliveries {
+        for delivery in &mut chunk.plan.deliveries {
             (delivery.due_at, delivery.queued_at) = (at(second), at(second));
             if delivery.kind != MessageKind::Replacement {
                 let length = if delivery.kind == MessageKind::Exit { 86_400 } else { 3_600 };
@@ -151,9 +151,9 @@ impl ModelHistory {
             let mut result = result(by, config, user, opened_by(trade));
             (result.due_at, result.queued_at) = (at(second), at(second));
             result.deadline_at = at(second + 600);
-            chunk.deliveries.push(result);
+            chunk.plan.deliveries.push(result);
         }
-        chunk.open_seen = Some((span(&users), seen));
+        chunk.plan.open_seen = Some((span(&users), seen));
         finish_commit(chunk, self.now)
     }
 

@@ -115,11 +115,11 @@ impl UserHistory {
         } else {
             with_results(closing_commit(&self.scene.work, by, config, by - 1, users, BOTH), by, config, by - 1)
         };
-        for delivery in &mut chunk.deliveries {
+        for delivery in &mut chunk.plan.deliveries {
             delivery.deadline_at = at(self.now + 900);
         }
         let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0));
-        chunk.open_seen = Some((span, seen.collect()));
+        chunk.plan.open_seen = Some((span, seen.collect()));
         chunk.cursor_seen = alert.alertcast.cursor;
         chunk.now = at(self.now);
         if first == 4 { finish_commit(chunk, at(self.now)) } else { chunk }

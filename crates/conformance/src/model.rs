@@ -36,7 +36,7 @@ pub type TakenPair = (DeliveryId, Option<DeliveryId>);
 impl StoreModel {
     /// The whole of an alert in one chunk.
     pub fn commit(&mut self, chunk: &ChunkCommit) {
-        for end in &chunk.ended {
+        for end in &chunk.plan.ended {
             let trade = self.trades.get_mut(&end.trade).unwrap();
             trade.status = end.status;
             trade.trade_data.exit_price = Some(end.exit_price);
@@ -52,14 +52,14 @@ impl StoreModel {
             trade.alertcast.rev.0 += 1;
             trade.updated_at = chunk.now;
         }
-        self.trades.extend(chunk.opened.iter().map(|trade| (trade.id, trade.clone())));
-        self.deliveries.extend(chunk.deliveries.iter().map(|delivery| (delivery.id, delivery.clone())));
-        for usage in &chunk.usage {
-            let user = chunk.decisions.iter().flat_map(|chunk| &chunk.decisions);
+        self.trades.extend(chunk.plan.opened.iter().map(|trade| (trade.id, trade.clone())));
+        self.deliveries.extend(chunk.plan.deliveries.iter().map(|delivery| (delivery.id, delivery.clone())));
+        for usage in &chunk.plan.usage {
+            let user = chunk.plan.decisions.iter().flat_map(|chunk| &chunk.decisions);
             let user = user.clone().find(|decision| decision.subscription == Some(usage.subscription)).unwrap().user;
             self.count(user, chunk.config, (usage.alerts, usage.trades));
         }
-        let decided = chunk.decisions.iter().flat_map(|chunk| chunk.decisions.clone());
+        let decided = chunk.plan.decisions.iter().flat_map(|chunk| chunk.decisions.clone());
         self.decisions.entry(chunk.alert).or_default().extend(decided);
         let alert = self.alerts.get_mut(&chunk.alert).unwrap();
         let finish = chunk.finish.as_ref().unwrap();

@@ -214,9 +214,9 @@ pub async fn a_result_waits_for_whoever_tells_the_end_at_last(harness: &dyn Stor
     scene.attempt(Telegram, id(1), sent_outcome(1), 3).await;
     scene.accept(2, 1).await;
     let mut chunk = replacing_commit(&scene.work, 2, 1, 1, 1..=1, TELEGRAM);
-    let told = chunk.deliveries[0].clone();
+    let told = chunk.plan.deliveries[0].clone();
     let edit = told.result(result_id(2, 1), trade_id(1, 1), id(1), closed_trade(), false).unwrap();
-    chunk.deliveries.push(edit);
+    chunk.plan.deliveries.push(edit);
     scene.store.commit(finish_commit(chunk, at(3))).await.unwrap();
     scene.replace(3, 2, 1..=1, TELEGRAM).await;
     scene.attempt(Telegram, id(3), retry(60), 5).await;

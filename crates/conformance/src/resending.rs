@@ -71,8 +71,8 @@ pub async fn an_expired_replacement_is_sent_again_with_new_deadlines(harness: &d
     let scene = TestScene::new(harness, 1).await;
     scene.accept(1, 1).await;
     let mut chunk = opening_commit(&scene.work, 1, 1, 1..=1, TELEGRAM);
-    chunk.deliveries[0].kind = MessageKind::Replacement;
-    chunk.deliveries[0].entry_deadline_at = Some(at(20));
+    chunk.plan.deliveries[0].kind = MessageKind::Replacement;
+    chunk.plan.deliveries[0].entry_deadline_at = Some(at(20));
     scene.store.commit(finish_commit(chunk, at(2))).await.unwrap();
     scene.record(Telegram, delivery_id(Telegram, 1, 1), alertcast_core::fixtures::expired_outcome(), 30).await;
     let act = ResendRequest { entry_deadline_at: Some(at(80)), ..again(delivery_id(Telegram, 1, 1)) };
@@ -105,7 +105,7 @@ pub async fn an_entry_whose_trade_has_ended_is_not_sent_again(harness: &dyn Stor
     scene.open(1, 1..=1, TELEGRAM).await;
     scene.attempt(Telegram, delivery_id(Telegram, 1, 1), dead(), 3).await;
     let mut end = super::scene::closing_commit(&scene.work, 5, 1, 1, 1..=1, &[]);
-    end.open_seen = Some((super::scene::span(&(1..=1)), vec![(trade_id(1, 1), 2)]));
+    end.plan.open_seen = Some((super::scene::span(&(1..=1)), vec![(trade_id(1, 1), 2)]));
     scene.accept(5, 1).await;
     scene.store.commit(finish_commit(end, at(6))).await.unwrap();
     refuses(&scene, again(delivery_id(Telegram, 1, 1)), Ok(ResendOutcome::TradeEnded)).await;
@@ -253,7 +253,7 @@ pub async fn an_alert_is_not_settled_over_a_resend(harness: &dyn StoreHarness) {
     for by in 1..=12 {
         scene.accept(by, 1).await;
         let mut chunk = opening_commit(&scene.work, by, 1, 1..=1, TELEGRAM);
-        chunk.open_seen = None;
+        chunk.plan.open_seen = None;
         scene.store.commit(finish_commit(chunk, at(20))).await.unwrap();
         let id = delivery_id(Telegram, by, 1);
         scene.attempt(Telegram, id, dead(), 21).await;

@@ -21,7 +21,7 @@ use alertcast_core::market::ExitReason;
 use alertcast_core::money::Count;
 use alertcast_core::reading::unpack;
 use alertcast_core::store::{
-    AlertAcceptance, AttemptOutcome, AttemptRecord, ChunkCommit, Collection, ConfigIncrement, DocumentWrite,
+    AlertAcceptance, AttemptOutcome, AttemptRecord, ChunkCommit, ChunkPlan, Collection, ConfigIncrement, DocumentWrite,
     LeaseFence, ProcessingEnd, Store, TakenEntry, UsageIncrement, UserSpan, document,
 };
 use alertcast_core::subscription::Subscription;
@@ -215,14 +215,7 @@ pub fn empty_chunk(fence: &LeaseFence, by: u32, config: u32) -> ChunkCommit {
         now: at(i64::from(by) + 1),
         cursor_seen: None,
         cursor: None,
-        open_seen: None,
-        quotas: Vec::new(),
-        decisions: None,
-        opened: Vec::new(),
-        ended: Vec::new(),
-        deliveries: Vec::new(),
-        usage: Vec::new(),
-        config_increment: ConfigIncrement::default(),
+        plan: ChunkPlan::default(),
         notices: Vec::new(),
         finish: None,
     }
@@ -239,19 +232,22 @@ pub fn opening_commit(
     let count = i64::from(users.end() - users.start()) + 1;
     ChunkCommit {
         cursor: Some(user_id(*users.end())),
-        open_seen: Some((span(&users), Vec::new())),
-        decisions: Some(decisions(by, &users, TradeAction::Open, by)),
-        opened: users.clone().map(|user| trade(by, config, user, 1, channels)).collect(),
-        deliveries: users
-            .clone()
-            .flat_map(|user| channels.iter().map(move |&channel| entry(channel, by, config, user)))
-            .collect(),
-        usage: users.map(|user| usage_increment(config, user, 1, 1, by)).collect(),
-        config_increment: ConfigIncrement {
-            alerts: 1,
-            trades: count,
-            last_alert_at: Some(at(i64::from(by))),
-            ..ConfigIncrement::default()
+        plan: ChunkPlan {
+            open_seen: Some((span(&users), Vec::new())),
+            decisions: Some(decisions(by, &users, TradeAction::Open, by)),
+            opened: users.clone().map(|user| trade(by, config, user, 1, channels)).collect(),
+            deliveries: users
+                .clone()
+                .flat_map(|user| channels.iter().map(move |&channel| entry(channel, by, config, user)))
+                .collect(),
+            usage: users.map(|user| usage_increment(config, user, 1, 1, by)).collect(),
+            config_increment: ConfigIncrement {
+                alerts: 1,
+                trades: count,
+                last_alert_at: Some(at(i64::from(by))),
+                ..ConfigIncrement::default()
+            },
+            ..ChunkPlan::default()
         },
         ..empty_chunk(fence, by, config)
     }
@@ -269,22 +265,25 @@ pub fn closing_commit(
     let seen = users.clone().map(|user| (trade_id(entry_by, user), 1)).collect();
     ChunkCommit {
         cursor: Some(user_id(*users.end())),
-        open_seen: Some((span(&users), seen)),
-        decisions: Some(decisions(by, &users, TradeAction::Close, entry_by)),
-        ended: users
-            .clone()
-            .map(|user| TradeEnd { told_by: told_by(by, user, channels), ..ended_trade(entry_by, user, by) })
-            .collect(),
-        deliveries: users
-            .clone()
-            .flat_map(|user| channels.iter().map(move |&channel| exit(channel, by, config, user, entry_by)))
-            .collect(),
-        usage: users.clone().map(|user| usage_increment(config, user, 1, 0, by)).collect(),
-        config_increment: ConfigIncrement {
-            alerts: 1,
-            closed_by_tp: i64::from(users.end() - users.start()) + 1,
-            last_alert_at: Some(at(i64::from(by))),
-            ..ConfigIncrement::default()
+        plan: ChunkPlan {
+            open_seen: Some((span(&users), seen)),
+            decisions: Some(decisions(by, &users, TradeAction::Close, entry_by)),
+            ended: users
+                .clone()
+                .map(|user| TradeEnd { told_by: told_by(by, user, channels), ..ended_trade(entry_by, user, by) })
+                .collect(),
+            deliveries: users
+                .clone()
+                .flat_map(|user| channels.iter().map(move |&channel| exit(channel, by, config, user, entry_by)))
+                .collect(),
+            usage: users.clone().map(|user| usage_increment(config, user, 1, 0, by)).collect(),
+            config_increment: ConfigIncrement {
+                alerts: 1,
+                closed_by_tp: i64::from(users.end() - users.start()) + 1,
+                last_alert_at: Some(at(i64::from(by))),
+                ..ConfigIncrement::default()
+            },
+            ..ChunkPlan::default()
         },
         ..empty_chunk(fence, by, config)
     }
@@ -292,9 +291,9 @@ pub fn closing_commit(
 
 /// The chunk with a result behind each Telegram exit of the trades that alert `entry_by` opened.
 pub fn with_results(mut chunk: ChunkCommit, by: u32, config: u32, entry_by: u32) -> ChunkCommit {
-    let exits = chunk.deliveries.iter().filter(|delivery| delivery.channel == Channel::Telegram);
+    let exits = chunk.plan.deliveries.iter().filter(|delivery| delivery.channel == Channel::Telegram);
     let users: Vec<u32> = exits.map(|exit| number(exit.user_id.unwrap().0)).collect();
-    chunk.deliveries.extend(users.into_iter().map(|user| result(by, config, user, entry_by)));
+    chunk.plan.deliveries.extend(users.into_iter().map(|user| result(by, config, user, entry_by)));
     chunk
 }
 
@@ -348,8 +347,8 @@ pub fn replacing_commit(
 ) -> ChunkCommit {
     let mut chunk = opening_commit(fence, by, config, users.clone(), channels);
     let seen = users.clone().map(|user| (trade_id(entry_by, user), 1)).collect();
-    chunk.open_seen = Some((span(&users), seen));
-    chunk.ended = users
+    chunk.plan.open_seen = Some((span(&users), seen));
+    chunk.plan.ended = users
         .map(|user| TradeEnd {
             status: TradeStatus::Replaced,
             reason: ExitReason::Replaced,
@@ -359,10 +358,10 @@ pub fn replacing_commit(
             ..ended_trade(entry_by, user, by)
         })
         .collect();
-    for trade in &mut chunk.opened {
+    for trade in &mut chunk.plan.opened {
         trade.trade_number = Count(i64::from(by));
     }
-    for delivery in &mut chunk.deliveries {
+    for delivery in &mut chunk.plan.deliveries {
         let user = number(delivery.user_id.unwrap().0);
         let replaced =
             EndedTrade { number: Count(i64::from(entry_by)), reason: ExitReason::Replaced, ..closed_trade() };

@@ -46,7 +46,7 @@ pub async fn an_alert_that_is_not_processed_is_not_settled(harness: &dyn StoreHa
     scene.accept(1, 1).await;
     assert_eq!(settle(&scene, 1, 2).await, SettlingOutcome::NotYet);
     let mut chunk = opening_commit(&scene.work, 1, 1, 1..=1, TELEGRAM);
-    chunk.deliveries.clear();
+    chunk.plan.deliveries.clear();
     scene.store.commit(chunk).await.unwrap();
     assert_eq!(settle(&scene, 1, 3).await, SettlingOutcome::NotYet, "half done");
 }
@@ -132,12 +132,12 @@ pub async fn a_settled_alert_names_its_recipients_and_what_happened_to_their_tra
     scene.accept(1, 1).await;
     let mut chunk = opening_commit(&scene.work, 1, 1, 1..=6, TELEGRAM);
     // User 4 gets no message, user 5 is refused, user 6's trade is silent.
-    let decisions = &mut chunk.decisions.as_mut().unwrap().decisions;
+    let decisions = &mut chunk.plan.decisions.as_mut().unwrap().decisions;
     decisions[3].actions.clear();
     decisions[4] = Decision { verdict: Verdict::LimitReached, actions: Vec::new(), ..decisions[4].clone() };
     decisions[5].verdict = Verdict::Silent;
-    chunk.deliveries.truncate(3);
-    chunk.deliveries.push(entry(Email, 1, 1, 2));
+    chunk.plan.deliveries.truncate(3);
+    chunk.plan.deliveries.push(entry(Email, 1, 1, 2));
     scene.store.commit(finish_commit(chunk, at(2))).await.unwrap();
     deliver(&scene, Telegram, 1, 1, 10).await;
     scene.attempt(Telegram, delivery_id(Telegram, 1, 2), dead(), 11).await;
@@ -256,11 +256,11 @@ pub async fn up_to_the_limit_recipients_stand_in_the_alert_and_above_they_do_not
     for (by, second_chunk) in [(1, limit - 6_000), (2, limit - 5_999)] {
         scene.accept(by, 1).await;
         let mut chunk = empty_chunk(&scene.work, by, 1);
-        chunk.decisions = Some(many(by, 1, 6_000));
+        chunk.plan.decisions = Some(many(by, 1, 6_000));
         chunk.cursor = Some(user_id(6_001));
         scene.store.commit(chunk).await.unwrap();
         let mut chunk = finish_commit(empty_chunk(&scene.work, by, 1), at(9));
-        chunk.decisions = Some(many(by, 10_000, second_chunk));
+        chunk.plan.decisions = Some(many(by, 10_000, second_chunk));
         chunk.cursor_seen = Some(user_id(6_001));
         chunk.cursor = Some(user_id(20_000));
         scene.store.commit(chunk).await.unwrap();

@@ -317,7 +317,7 @@ async fn scene_replaced(harness: &dyn StoreHarness, channels: &[Channel]) -> Tes
     let scene = TestScene::new(harness, 1).await;
     scene.accept(9, 1).await;
     let mut chunk = opening_commit(&scene.work, 9, 1, 1..=1, channels);
-    for delivery in &mut chunk.deliveries {
+    for delivery in &mut chunk.plan.deliveries {
         delivery.kind = MessageKind::Replacement;
         delivery.entry_deadline_at = Some(at(3_600));
         delivery.deadline_at = at(86_400);

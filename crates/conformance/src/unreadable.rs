@@ -134,7 +134,7 @@ pub async fn an_open_trade_that_cannot_be_read_is_told_apart_and_ends_no_chunk(h
     let mut chunk = finish_commit(closing_commit(&scene.work, 2, 1, 1, 1..=1, TELEGRAM), at(3));
     let seen = state.open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0));
     let unread = (trade_id(1, 2), unread.rev);
-    chunk.open_seen = Some((span(&(1..=3)), seen.chain([unread]).collect()));
+    chunk.plan.open_seen = Some((span(&(1..=3)), seen.chain([unread]).collect()));
     scene.store.commit(chunk).await.unwrap();
 }
 

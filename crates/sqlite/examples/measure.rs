@@ -129,11 +129,12 @@ fn chunks(fence: &alertcast_core::store::LeaseFence, by: u32, users: u32, rev: O
             let mut chunk = opening_commit(fence, by, 1, first..=last, TELEGRAM);
             chunk.cursor_seen = cursor_seen.replace(user_id(last));
             if rev.is_some() {
-                chunk.open_seen.as_mut().unwrap().1 = (first..=last).map(|user| (trade_id(by - 1, user), 1)).collect();
+                chunk.plan.open_seen.as_mut().unwrap().1 =
+                    (first..=last).map(|user| (trade_id(by - 1, user), 1)).collect();
             }
             let quotas =
                 (first..=last).map(|user| QuotaChange { rev_seen: rev, after: quota(user, rev.unwrap_or(0) + 1, 1) });
-            chunk.quotas = quotas.collect();
+            chunk.plan.quotas = quotas.collect();
             if last == users { finish_commit(chunk, at(1)) } else { chunk }
         })
         .collect()

@@ -10,9 +10,7 @@ use crate::delivery::{Delivery, ExitInference, MessageKind};
 use crate::id::{AlertId, IdSource, SubscriptionId, TradeId, UserId};
 use crate::market::ExitReason;
 use crate::money::Price;
-use crate::store::{
-    self, ChunkState, ConfigIncrement, QuotaChange, StoreError, UnreadableTrade, UsageIncrement, UserSpan,
-};
+use crate::store::{self, ChunkPlan, ChunkState, StoreError, UnreadableTrade, UsageIncrement, UserSpan};
 use crate::time::Time;
 use crate::trade::document::{EntryDelivery, Trade, TradeEnd};
 use crate::trade::machine::{NotOpen, TradeEnding};
@@ -34,17 +32,12 @@ pub struct UserChunk<'a> {
     pub last: bool,
 }
 
-/// What a chunk commits: all of `store::ChunkCommit` but the fence, the cursor, notices and the end.
+/// A chunk that is worked out.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct ChunkPlan {
-    pub open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
-    pub quotas: Vec<QuotaChange>,
-    pub decisions: Option<DecisionChunk>,
-    pub opened: Vec<Trade>,
-    pub ended: Vec<TradeEnd>,
-    pub deliveries: Vec<Delivery>,
-    pub usage: Vec<UsageIncrement>,
-    pub config_increment: ConfigIncrement,
+pub struct PlannedChunk {
+    /// What it commits.
+    pub plan: ChunkPlan,
+    /// What operators are told of it.
     pub tally: ChunkTally,
 }
 
@@ -183,11 +176,12 @@ pub fn plan_chunk(
     chunk: &UserChunk<'_>,
     now: Time,
     ids: &dyn IdSource,
-) -> store::StoreResult<ChunkPlan> {
+) -> store::StoreResult<PlannedChunk> {
     let mut draft = PlanDraft {
         builder: DocumentBuilder { job, audience, now, ids },
         state: chunk.state,
         plan: ChunkPlan::default(),
+        tally: ChunkTally::default(),
     };
     let users = list_concerned(job, chunk);
     let mut decisions = Vec::with_capacity(users.len());
@@ -202,7 +196,7 @@ pub fn plan_chunk(
         let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
         decisions.push(draft.settle(&ruling));
     }
-    let mut plan = draft.plan;
+    let PlanDraft { mut plan, tally, .. } = draft;
     let span = span(chunk.users);
     plan.decisions =
         span.map(|span| DecisionChunk { alert_id: job.alert, first_user: span.first, last_user: span.last, decisions });
@@ -213,7 +207,7 @@ pub fn plan_chunk(
         plan.config_increment.alerts = i64::from(chunk.last);
         plan.config_increment.last_alert_at = chunk.last.then_some(job.received_at);
     }
-    Ok(plan)
+    Ok(PlannedChunk { plan, tally })
 }
 
 /// Whom the chunk decides about. An exit also finds the holders in the chunk's span that its caller did not name.
@@ -247,12 +241,13 @@ struct PlanDraft<'a> {
     builder: DocumentBuilder<'a>,
     state: &'a ChunkState,
     plan: ChunkPlan,
+    tally: ChunkTally,
 }
 
 impl PlanDraft<'_> {
     /// Writes a ruling into the plan; of a test only the decision, without actions, because no such trade exists.
     fn settle(&mut self, ruling: &DecisionRuling<'_>) -> Decision {
-        self.plan.tally.note(ruling);
+        self.tally.note(ruling);
         let mut actions = Vec::new();
         if !self.builder.job.testing {
             self.exit(ruling, &mut actions);

@@ -6,7 +6,7 @@ use std::mem::discriminant;
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery};
 
-use super::chunk::{ChunkPlan, ChunkTally};
+use super::chunk::{ChunkTally, PlannedChunk};
 
 /// What would happen.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -29,8 +29,9 @@ pub struct RehearsedPlan {
 
 impl RehearsedPlan {
     /// Adds a chunk. `listed_max`: of how many subscribers the decisions are kept.
-    pub fn add(&mut self, plan: ChunkPlan, listed_max: usize) {
-        self.tally.add(&plan.tally);
+    pub fn add(&mut self, chunk: PlannedChunk, listed_max: usize) {
+        let PlannedChunk { plan, tally } = chunk;
+        self.tally.add(&tally);
         for decision in plan.decisions.into_iter().flat_map(|chunk| chunk.decisions) {
             *self.verdicts.entry(decision.verdict).or_default() += 1;
             if self.subscribers.len() < listed_max {

@@ -44,8 +44,8 @@ pub use subscriptions::{
 };
 pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{
-    ChunkCommit, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore, QuotaChange,
-    UnreadableTrade, UsageIncrement, UserSpan,
+    ChunkCommit, ChunkPlan, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore,
+    QuotaChange, UnreadableTrade, UsageIncrement, UserSpan,
 };
 
 /// Work on alerts is shared out in this many partitions.

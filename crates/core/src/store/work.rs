@@ -137,18 +137,9 @@ fn success_rate(by_tp: i64, by_sl: i64) -> Amount {
     }
 }
 
-/// One chunk of one alert, applied as a whole or not at all.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChunkCommit {
-    pub fence: LeaseFence,
-    pub alert: AlertId,
-    pub config: ConfigId,
-    pub now: Time,
-    /// The alert's cursor as the work saw it; `Conflict` where it stands elsewhere, or the alert is not
-    /// `received`/`processing` any more: a chunk is never applied twice.
-    pub cursor_seen: Option<UserId>,
-    /// The cursor afterwards: the chunk's last user.
-    pub cursor: Option<UserId>,
+/// What was decided about the users of one chunk, and what follows from it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct ChunkPlan {
     /// The span whose open trades were read, and `(trade, rev)` of each of them in any order. `Conflict` where the open
     /// trades of the configuration in that span are not exactly these.
     pub open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
@@ -161,6 +152,21 @@ pub struct ChunkCommit {
     pub deliveries: Vec<Delivery>,
     pub usage: Vec<UsageIncrement>,
     pub config_increment: ConfigIncrement,
+}
+
+/// One chunk of one alert, applied as a whole or not at all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChunkCommit {
+    pub fence: LeaseFence,
+    pub alert: AlertId,
+    pub config: ConfigId,
+    pub now: Time,
+    /// The alert's cursor as the work saw it; `Conflict` where it stands elsewhere, or the alert is not
+    /// `received`/`processing` any more: a chunk is never applied twice.
+    pub cursor_seen: Option<UserId>,
+    /// The cursor afterwards: the chunk's last user.
+    pub cursor: Option<UserId>,
+    pub plan: ChunkPlan,
     pub notices: Vec<OperatorNotice>,
     /// Set with the last chunk: status `processed`, `webhook.processedAt`, `statistics.processingTime`.
     pub finish: Option<ProcessingEnd>,

@@ -206,8 +206,8 @@ async fn a_counter_that_is_no_number_counts_from_zero() {
     scene.accept(5, 1).await;
     let mut exit = finish_commit(closing_commit(&scene.work, 5, 1, 1, 1..=4, TELEGRAM), at(6));
     // With more of the first than one.
-    exit.usage.push(exit.usage[0]);
-    exit.config_increment = ConfigIncrement { alerts: 1, closed_by_tp: 4, ..ConfigIncrement::default() };
+    exit.plan.usage.push(exit.plan.usage[0]);
+    exit.plan.config_increment = ConfigIncrement { alerts: 1, closed_by_tp: 4, ..ConfigIncrement::default() };
     scene.store.commit(exit).await.unwrap();
     let usage = async |n| {
         let usage = scene.subscription(n).await.usage;
@@ -316,7 +316,7 @@ async fn what_is_cut_off_leaves_no_lock_behind() {
     for n in 1..=8 {
         scene.accept(n, 1).await;
         let mut chunk = opening_commit(&scene.work, n, 1, 1..=2, TELEGRAM);
-        chunk.open_seen = None;
+        chunk.plan.open_seen = None;
         let patience = Duration::from_millis(u64::from(n) * 4);
         let _ = tokio::time::timeout(patience, scene.store.commit(chunk.clone())).await;
         // Done or not done; either way the next one finds out at once.

@@ -161,17 +161,11 @@ async fn work(store: &dyn Store, fence: &LeaseFence, alert: &Alert, audience: &A
     let asked = list_entering(&job, audience, &users, now);
     let state = store.load_chunk(config.id, span(&users).unwrap(), &asked).await.unwrap();
     let chunk = UserChunk { users: &users, state: &state, last: true };
-    let plan = plan_chunk(&job, audience, &chunk, now, &Ids::default()).unwrap();
+    let plan = plan_chunk(&job, audience, &chunk, now, &Ids::default()).unwrap().plan;
     let mut commit = finish_commit(empty_chunk(fence, 1, 1), now);
     commit.config = config.id;
     commit.cursor = users.last().copied();
-    commit.open_seen = plan.open_seen;
-    commit.quotas = plan.quotas;
-    commit.decisions = plan.decisions;
-    commit.opened = plan.opened;
-    commit.deliveries = plan.deliveries;
-    commit.usage = plan.usage;
-    commit.config_increment = plan.config_increment;
+    commit.plan = plan;
     store.commit(commit).await.unwrap();
 }
 

@@ -8,11 +8,13 @@ use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::decision::{Decision, Verdict};
 use alertcast_core::id::{ConfigId, UserId};
-use alertcast_core::matching::chunk::{ChunkPlan, ChunkTally, UserChunk, next_users, plan_chunk};
+use alertcast_core::matching::chunk::{ChunkTally, PlannedChunk, UserChunk, next_users, plan_chunk};
 use alertcast_core::matching::job::{MatchingJob, MessageChannels};
 use alertcast_core::matching::remarks::{OperatorRemark, RemarkKind, remarks};
 use alertcast_core::money::Count;
-use alertcast_core::store::{ChunkCommit, Collection, LeaseFence, OperatorNotice, ProcessingEnd, StoreError};
+use alertcast_core::store::{
+    ChunkCommit, ChunkPlan, Collection, LeaseFence, OperatorNotice, ProcessingEnd, StoreError,
+};
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
@@ -283,16 +285,16 @@ impl AlertRun<'_> {
                 state = load_chunk(self.app, &self.job, users, now).await?;
             }
             let chunk = UserChunk { users, state: &state, last: is_last };
-            let plan =
+            let PlannedChunk { plan, tally: told } =
                 self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
             let mut total = tally.clone();
-            total.add(&plan.tally);
+            total.add(&told);
             let after = users.last().copied().or(cursor);
             let (opened, ended) = (plan.opened.len(), plan.ended.iter().map(|end| end.status).collect::<Vec<_>>());
             let commit = self.commit(cursor, after, plan, is_last.then_some(&total)).await?;
             let committed = CommittedChunk {
                 cursor: after,
-                messages: !(commit.deliveries.is_empty() && commit.notices.is_empty()),
+                messages: !(commit.plan.deliveries.is_empty() && commit.notices.is_empty()),
                 settled: commit.finish.as_ref().is_some_and(|finish| finish.settles),
             };
             fail::fail_point!("processor::before_commit");
@@ -350,14 +352,7 @@ impl AlertRun<'_> {
             now,
             cursor_seen,
             cursor,
-            open_seen: plan.open_seen,
-            quotas: plan.quotas,
-            decisions: plan.decisions,
-            opened: plan.opened,
-            ended: plan.ended,
-            deliveries: plan.deliveries,
-            usage: plan.usage,
-            config_increment: plan.config_increment,
+            plan,
             notices,
             finish,
         })

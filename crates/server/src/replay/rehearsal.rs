@@ -16,12 +16,12 @@ use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
 use alertcast_core::limiter::SendLimits;
 use alertcast_core::market::Signal;
 use alertcast_core::matching::audience::Audience;
-use alertcast_core::matching::chunk::{ChunkPlan, UserChunk, next_users, plan_chunk, span};
+use alertcast_core::matching::chunk::{PlannedChunk, UserChunk, next_users, plan_chunk, span};
 use alertcast_core::matching::job::{MatchingJob, MessageChannels};
 use alertcast_core::matching::remarks::{RemarkKind, remarks};
 use alertcast_core::money::Price;
 use alertcast_core::quota::Quota;
-use alertcast_core::store::{ChunkState, IntakeKey, StoreResult};
+use alertcast_core::store::{ChunkPlan, ChunkState, IntakeKey, StoreResult};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
@@ -272,9 +272,9 @@ impl<'a> ReplayRehearsal<'a> {
             ..ChunkState::default()
         };
         let chunk = UserChunk { users: &users, state: &state, last: true };
-        let plan = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;
+        let PlannedChunk { plan, tally } = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;
         (book.last_numbers, self.quotas) = (state.last_numbers, state.quotas);
-        for remark in remarks(&job, &plan.tally).into_iter().filter(|remark| remark.kind != RemarkKind::Testing) {
+        for remark in remarks(&job, &tally).into_iter().filter(|remark| remark.kind != RemarkKind::Testing) {
             let lines = remark.lines.join(" ");
             self.remarks.add(remark.kind.as_str(), read.recorded.line, &format!("{}. {lines}", remark.title));
         }

@@ -8,8 +8,8 @@ use alertcast_core::money::Count;
 use alertcast_core::quota::Quota;
 use alertcast_core::reading::{ReadableDocuments, UnreadableDocument};
 use alertcast_core::store::{
-    ChunkCommit, ChunkState, ClosedTrades, Collection, ConfigIncrement, FieldEdits, LeaseFence, OperatorNotice,
-    ProcessorStore, SetAsideDocuments, StoreResult, UnreadableTrade, UsageIncrement, UserSpan,
+    ChunkCommit, ChunkPlan, ChunkState, ClosedTrades, Collection, ConfigIncrement, FieldEdits, LeaseFence,
+    OperatorNotice, ProcessorStore, SetAsideDocuments, StoreResult, UnreadableTrade, UsageIncrement, UserSpan,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -210,6 +210,15 @@ struct ReadyChunk {
     config: ConfigId,
     now: Time,
     cursor_seen: Option<UserId>,
+    plan: PackedPlan,
+    notices: Vec<ReadyNotice>,
+    alert_edits: FieldEdits,
+    errors: Vec<AlertError>,
+}
+
+/// A plan with its documents packed.
+#[derive(Debug)]
+struct PackedPlan {
     /// Sorted.
     open_seen: Option<(UserSpan, Vec<(TradeId, i64)>)>,
     quotas: Vec<(Option<i64>, Quota, DocumentBytes)>,
@@ -219,50 +228,55 @@ struct ReadyChunk {
     deliveries: Vec<DocumentBytes>,
     usage: Vec<UsageIncrement>,
     config_increment: ConfigIncrement,
-    notices: Vec<ReadyNotice>,
-    alert_edits: FieldEdits,
-    errors: Vec<AlertError>,
+}
+
+impl PackedPlan {
+    fn of(plan: ChunkPlan) -> SqliteResult<Self> {
+        let mut open_seen = plan.open_seen;
+        if let Some((_, trades)) = &mut open_seen {
+            trades.sort_unstable();
+        }
+        let quotas = plan.quotas.into_iter().map(|change| {
+            let bytes = encode(&change.after)?;
+            Ok((change.rev_seen, change.after, bytes))
+        });
+        Ok(Self {
+            open_seen,
+            quotas: quotas.collect::<SqliteResult<_>>()?,
+            decisions: plan.decisions.map(|decisions| with_id(&decisions)).transpose()?,
+            opened: encode_all(&plan.opened)?,
+            ended: plan.ended,
+            deliveries: encode_all(&plan.deliveries)?,
+            usage: plan.usage,
+            config_increment: plan.config_increment,
+        })
+    }
 }
 
 impl ReadyChunk {
     /// Packs the documents of a chunk, of a large one on other threads than the caller's.
     async fn pack(mut chunk: ChunkCommit) -> StoreResult<Self> {
-        if chunk.deliveries.len() + chunk.opened.len() <= PACKED_AT_ONCE_MAX {
+        if chunk.plan.deliveries.len() + chunk.plan.opened.len() <= PACKED_AT_ONCE_MAX {
             return Ok(Self::of(chunk)?);
         }
-        let deliveries = std::mem::take(&mut chunk.deliveries);
+        let deliveries = std::mem::take(&mut chunk.plan.deliveries);
         let deliveries = tokio::task::spawn_blocking(move || encode_all(&deliveries));
         let rest = tokio::task::spawn_blocking(move || Self::of(chunk));
         let broken = |_| SqliteError::unavailable("a chunk could not be packed");
         let mut ready = rest.await.map_err(broken)??;
-        ready.deliveries = deliveries.await.map_err(broken)??;
+        ready.plan.deliveries = deliveries.await.map_err(broken)??;
         Ok(ready)
     }
 
     fn of(chunk: ChunkCommit) -> SqliteResult<Self> {
         let alert_edits = chunk.edit_alert();
-        let mut open_seen = chunk.open_seen;
-        if let Some((_, trades)) = &mut open_seen {
-            trades.sort_unstable();
-        }
-        let quotas = chunk.quotas.into_iter().map(|change| {
-            let bytes = encode(&change.after)?;
-            Ok((change.rev_seen, change.after, bytes))
-        });
         Ok(Self {
             fence: chunk.fence,
             alert: chunk.alert,
             config: chunk.config,
             now: chunk.now,
             cursor_seen: chunk.cursor_seen,
-            open_seen,
-            quotas: quotas.collect::<SqliteResult<_>>()?,
-            decisions: chunk.decisions.map(|decisions| with_id(&decisions)).transpose()?,
-            opened: encode_all(&chunk.opened)?,
-            ended: chunk.ended,
-            deliveries: encode_all(&chunk.deliveries)?,
-            usage: chunk.usage,
-            config_increment: chunk.config_increment,
+            plan: PackedPlan::of(chunk.plan)?,
             notices: notices::ready(chunk.notices)?,
             alert_edits,
             errors: chunk.finish.map(|finish| finish.errors).unwrap_or_default(),
@@ -271,25 +285,25 @@ impl ReadyChunk {
 
     /// Checks first, then writes: a chunk that does not hold costs nothing.
     fn commit(&self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
-        let rows = tx.rows;
+        let (rows, plan) = (tx.rows, &self.plan);
         leases::check(rows, &self.fence)?;
         let alert = self.check_alert(rows)?;
-        if let Some((span, seen)) = &self.open_seen {
+        if let Some((span, seen)) = &plan.open_seen {
             check_open(rows, self.config, *span, seen)?;
         }
-        for (rev_seen, quota, bytes) in &self.quotas {
+        for (rev_seen, quota, bytes) in &plan.quotas {
             change_quota(rows, *rev_seen, quota, bytes)?;
         }
-        rows.insert_all(Collection::Trades, self.opened.iter().map(Vec::as_slice))?;
-        for end in &self.ended {
+        rows.insert_all(Collection::Trades, plan.opened.iter().map(Vec::as_slice))?;
+        for end in &plan.ended {
             end_trade(rows, end, self.now)?;
         }
-        rows.insert_all_missing(Collection::Deliveries, self.deliveries.iter().map(Vec::as_slice))?;
-        if let Some(decisions) = &self.decisions {
+        rows.insert_all_missing(Collection::Deliveries, plan.deliveries.iter().map(Vec::as_slice))?;
+        if let Some(decisions) = &plan.decisions {
             rows.insert(Collection::Decisions, decisions)?;
         }
-        counters::count(rows, &self.usage, self.now)?;
-        count_config(rows, self.config, &self.config_increment, self.now)?;
+        counters::count(rows, &plan.usage, self.now)?;
+        count_config(rows, self.config, &plan.config_increment, self.now)?;
         notices::give(rows, &self.notices)?;
         self.move_on(rows, &alert)
     }

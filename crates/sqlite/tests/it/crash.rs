@@ -66,9 +66,9 @@ async fn chunks(store: &SqliteStore, work: &LeaseFence, first: u32) {
         for users in [1..=half, half + 1..=USERS] {
             let (first_user, last_user) = (*users.start(), *users.end());
             let mut chunk = opening_commit(work, by, 1, users.clone(), TELEGRAM);
-            chunk.open_seen = None;
+            chunk.plan.open_seen = None;
             chunk.cursor_seen = (first_user > 1).then(|| user_id(first_user - 1));
-            chunk.quotas = quotas(store, users).await;
+            chunk.plan.quotas = quotas(store, users).await;
             let chunk = if last_user == USERS { finish_commit(chunk, at(1)) } else { chunk };
             store.commit(chunk).await.unwrap();
             say(&format!("chunk {by} {first_user} {last_user}"));

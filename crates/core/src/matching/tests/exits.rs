@@ -106,7 +106,7 @@ fn an_exit_tells_of_each_trade_and_counts_once_for_each_subscription() {
     );
     assert!(usage.iter().all(|increment| (increment.alerts, increment.trades) == (1, 0)));
     assert_eq!((world.increments.closed_by_tp, world.increments.closed_by_sl, world.increments.trades), (2, 1, 3));
-    assert_eq!((told.plans[0].tally.matched, told.plans[0].tally.unmatched), (3, 0));
+    assert_eq!((told.tallies[0].matched, told.tallies[0].unmatched), (3, 0));
 }
 
 #[test]
@@ -192,8 +192,8 @@ fn an_exit_finds_holders_that_its_caller_did_not_name() {
     let planned = |ask: TradeRequest, state: &ChunkState| {
         plan_chunk(&job(ask), &world.audience, &UserChunk { users: &users, state, last: true }, NOON, &Ids::default())
     };
-    assert_eq!(planned(tp("110"), &state).unwrap().ended.len(), 3);
-    let entry = planned(buy("110"), &state).unwrap();
+    assert_eq!(planned(tp("110"), &state).unwrap().plan.ended.len(), 3);
+    let entry = planned(buy("110"), &state).unwrap().plan;
     assert_eq!(entry.decisions.unwrap().decisions.len(), 2);
     assert_eq!(entry.open_seen.unwrap().1.len(), 3, "all that was read is checked");
 
@@ -276,7 +276,7 @@ fn the_operators_hear_of_what_stays_open_what_is_far_off_and_of_a_profit_at_a_lo
     let told = world.alert(tp("0"));
     assert_eq!(told.short(), "sent CLOSE_TRADE");
     let mut total = ChunkTally::default();
-    told.plans.iter().for_each(|plan| total.add(&plan.tally));
+    told.tallies.iter().for_each(|tally| total.add(tally));
     assert_eq!((total.left_open.to_string(), total.unmatched), ("14 trades of 14 subscribers (#1)".to_owned(), 0));
 
     let none_left = world.alert(tp("-1"));
@@ -285,7 +285,7 @@ fn the_operators_hear_of_what_stays_open_what_is_far_off_and_of_a_profit_at_a_lo
 
     let told = world.alert(tp("40"));
     let mut total = ChunkTally::default();
-    told.plans.iter().for_each(|plan| total.add(&plan.tally));
+    told.tallies.iter().for_each(|tally| total.add(tally));
     assert_eq!(total.far_off.to_string(), "14 trades of 14 subscribers (#1)");
     assert_eq!(total.at_a_loss, total.far_off);
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), MessageChannels::default());

@@ -249,8 +249,8 @@ fn an_exit_is_told_once_to_the_holder_of_trades_that_cannot_be_read_and_nothing_
     assert_eq!(message.subscription_id, Some(subscription_id(1)));
     let plan = &told.plans[0];
     assert_eq!(plan.usage.len(), 2, "{:?}: each subscription once", plan.usage);
-    assert_eq!(plan.tally.unreadable, [user_id(1), user_id(2)]);
-    assert!(plan.tally.untold.is_empty());
+    assert_eq!(told.tallies[0].unreadable, [user_id(1), user_id(2)]);
+    assert!(told.tallies[0].untold.is_empty());
 
     // Of the other side, or never announced: it is for none of them.
     let told = world.alert(ask(Intent::Flat { side: Some(Side::Sell), reason: None }, "110"));
@@ -258,7 +258,7 @@ fn an_exit_is_told_once_to_the_holder_of_trades_that_cannot_be_read_and_nothing_
     assert_eq!(users, [1, 1, 2].map(user_id), "of user 1 one has no side");
     world.unreadable.iter_mut().for_each(|trade| trade.unreached = true);
     let told = world.alert(tp("110"));
-    assert_eq!((told.messages().len(), told.plans[0].tally.unreadable.len()), (0, 0));
+    assert_eq!((told.messages().len(), told.tallies[0].unreadable.len()), (0, 0));
 }
 
 #[test]
@@ -267,7 +267,7 @@ fn operators_hear_who_was_not_told_of_an_exit_for_a_trade_that_cannot_be_read() 
     world.unreadable.push(unread(1, None));
     world.choose(|choices| choices.alert_types.exit = false);
     let told = world.alert(tp("110"));
-    let tally = &told.plans[0].tally;
+    let tally = &told.tallies[0];
     assert_eq!((&tally.unreadable, &tally.untold), (&vec![user_id(1)], &vec![user_id(1)]));
     assert_eq!((told.short().as_str(), told.messages().len()), ("exit_muted", 0));
 }
@@ -376,7 +376,7 @@ fn an_older_trades_targets_are_those_of_its_entry() {
     assert_eq!(entries_for_targets(&job(ask(target(1), "120")), &state), [], "what is kept is not asked for");
     let planned = |number, at| {
         let chunk = UserChunk { users: &users, state: &state, last: true };
-        plan_chunk(&job(ask(target(number), at)), &world.audience, &chunk, NOON, &Ids::default()).unwrap()
+        plan_chunk(&job(ask(target(number), at)), &world.audience, &chunk, NOON, &Ids::default()).unwrap().plan
     };
     assert_eq!((planned(1, "120").ended.len(), planned(2, "130").ended.len()), (0, 1));
 }

@@ -8,10 +8,10 @@ use crate::alert::intent::Intent;
 use crate::id::{AlertId, UserId};
 use crate::market::Side;
 use crate::matching::audience::{Audience, AudienceEntity};
-use crate::matching::chunk::{ChunkPlan, UserChunk, list_entering, plan_chunk, span};
+use crate::matching::chunk::{UserChunk, list_entering, plan_chunk, span};
 use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::preference::AlertChoices;
-use crate::store::ChunkState;
+use crate::store::{ChunkPlan, ChunkState};
 use crate::trade::document::Trade;
 use crate::trade::fixtures::oid;
 use crate::trade::request::TradeRequest;
@@ -74,7 +74,7 @@ fn planned(audience: &Audience, ask: TradeRequest, users: &[UserId], open: &[Tra
         let (plan, took) = timed(|| {
             let entering = list_entering(&job, audience, users, NOON);
             assert!(entering.len() <= users.len());
-            plan_chunk(&job, audience, &UserChunk { users, state: &state, last: false }, NOON, &ids).unwrap()
+            plan_chunk(&job, audience, &UserChunk { users, state: &state, last: false }, NOON, &ids).unwrap().plan
         });
         spent += took;
         plans.push(plan);

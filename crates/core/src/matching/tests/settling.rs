@@ -7,8 +7,8 @@ use crate::delivery::MessageKind;
 use crate::id::{PreferenceId, TradeId};
 use crate::market::Side;
 use crate::matching::audience::AudienceEntity;
-use crate::matching::chunk::ChunkPlan;
-use crate::store::{ConfigIncrement, UsageIncrement};
+use crate::matching::chunk::{ChunkTally, PlannedChunk};
+use crate::store::{ChunkPlan, ConfigIncrement, UsageIncrement};
 use crate::trade::fixtures::{oid, price};
 use crate::trade::request::TradeRequest;
 
@@ -23,9 +23,14 @@ fn used(subscription: u32, preference: Option<u32>, trades: i64) -> UsageIncreme
     }
 }
 
-fn plan_of(told: Told) -> ChunkPlan {
+fn chunk_of(told: Told) -> PlannedChunk {
     let [plan] = <[ChunkPlan; 1]>::try_from(told.plans).unwrap();
-    plan
+    let [tally] = <[ChunkTally; 1]>::try_from(told.tallies).unwrap();
+    PlannedChunk { plan, tally }
+}
+
+fn plan_of(told: Told) -> ChunkPlan {
+    chunk_of(told).plan
 }
 
 fn only_open(world: &World) -> TradeId {
@@ -43,11 +48,11 @@ fn an_entry_opens_a_trade_and_counts_a_message_and_a_trade() {
     let decision = told.decision(1).clone();
     assert_eq!((decision.subscription, decision.verdict), (Some(subscription_id(1)), Verdict::Sent));
     assert_eq!(decision.actions, [DecidedAction { action: TradeAction::Open, trade: opened }]);
-    let plan = plan_of(told);
+    let PlannedChunk { plan, tally } = chunk_of(told);
     assert_eq!(plan.usage, [used(1, Some(101), 1)]);
     assert_eq!((plan.opened.len(), plan.ended.len(), plan.quotas.len()), (1, 0, 1));
     let counted = ConfigIncrement { alerts: 1, trades: 1, last_alert_at: Some(NOON), ..ConfigIncrement::default() };
-    assert_eq!((plan.config_increment, plan.tally.sent), (counted, 1));
+    assert_eq!((plan.config_increment, tally.sent), (counted, 1));
 }
 
 #[test]
@@ -58,8 +63,8 @@ fn who_is_not_sent_an_entry_is_decided_about_and_counted_nowhere() {
     let decision = told.decision(1).clone();
     assert_ne!(decision.verdict, Verdict::Sent);
     assert_eq!(decision.subscription, Some(subscription_id(1)));
-    let plan = plan_of(told);
-    assert_eq!((decision.actions.len(), plan.usage.len(), plan.opened.len(), plan.tally.sent), (0, 0, 0, 0));
+    let PlannedChunk { plan, tally } = chunk_of(told);
+    assert_eq!((decision.actions.len(), plan.usage.len(), plan.opened.len(), tally.sent), (0, 0, 0, 0));
     assert_eq!((plan.quotas.len(), plan.config_increment.trades), (0, 0));
 }
 
@@ -73,9 +78,9 @@ fn an_exit_ends_a_trade_and_counts_a_message() {
         let told = world.alert(hits);
         let close = DecidedAction { action: TradeAction::Close, trade };
         assert_eq!((told.verdict(1), told.decision(1).actions.as_slice()), (Verdict::Sent, &[close][..]));
-        let plan = plan_of(told);
+        let PlannedChunk { plan, tally } = chunk_of(told);
         assert_eq!(plan.usage, [used(1, Some(101), 0)]);
-        assert_eq!((plan.tally.sent, plan.tally.matched, plan.tally.unmatched), (1, 1, 0));
+        assert_eq!((tally.sent, tally.matched, tally.unmatched), (1, 1, 0));
         assert_eq!((plan.config_increment.closed_by_tp, plan.config_increment.closed_by_sl), (by_tp, by_sl));
         let exits = plan.deliveries.iter().filter(|one| one.kind == MessageKind::Exit);
         let told_by: Vec<_> = exits.map(|one| one.id).collect();
@@ -132,9 +137,9 @@ fn a_notice_counts_a_message_and_ends_nothing() {
     world.alert(buy("100"));
     let told = world.alert(tp("110"));
     assert_eq!((told.verdict(1), told.decision(1).actions.len()), (Verdict::Sent, 0));
-    let plan = plan_of(told);
+    let PlannedChunk { plan, tally } = chunk_of(told);
     assert_eq!((plan.ended.len(), plan.usage.as_slice()), (0, &[used(1, None, 0)][..]));
-    assert_eq!(plan.tally.matched, 1);
+    assert_eq!(tally.matched, 1);
     assert!(plan.deliveries.iter().all(|one| one.kind == MessageKind::Notice) && !plan.deliveries.is_empty());
 }
 
@@ -142,8 +147,8 @@ fn a_notice_counts_a_message_and_ends_nothing() {
 fn the_holder_of_a_trade_that_cannot_be_read_is_told_and_counted_under_its_subscription() {
     let mut world = World::new();
     world.unreadable.push(unread(1, Some(Side::Buy)));
-    let plan = plan_of(world.alert(tp("110")));
-    assert_eq!((plan.usage.as_slice(), plan.tally.unreadable.len()), (&[used(1, None, 0)][..], 1));
+    let PlannedChunk { plan, tally } = chunk_of(world.alert(tp("110")));
+    assert_eq!((plan.usage.as_slice(), tally.unreadable.len()), (&[used(1, None, 0)][..], 1));
     assert!(!plan.deliveries.is_empty());
 }
 
@@ -177,9 +182,9 @@ fn a_test_decides_tallies_and_writes_nothing_more() {
         let told = world.alert(ask);
         let decision = told.decision(1).clone();
         assert_eq!((decision.verdict, decision.actions.len()), (Verdict::Sent, 0), "no such trade exists");
-        let plan = plan_of(told);
-        assert_eq!((plan.tally.sent, plan.tally.matched), (sent, matched));
-        let ChunkPlan { decisions, tally, .. } = plan.clone();
-        assert_eq!(plan, ChunkPlan { decisions, tally, ..ChunkPlan::default() });
+        let PlannedChunk { plan, tally } = chunk_of(told);
+        assert_eq!((tally.sent, tally.matched), (sent, matched));
+        let decisions = plan.decisions.clone();
+        assert_eq!(plan, ChunkPlan { decisions, ..ChunkPlan::default() });
     }
 }

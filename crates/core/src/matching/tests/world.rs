@@ -15,13 +15,13 @@ use crate::figures::PriceHistory;
 use crate::id::{AlertId, ConfigId, IdSource, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{Side, Symbol, Timeframe};
 use crate::matching::audience::{Audience, AudienceEntity};
-use crate::matching::chunk::{ChunkPlan, UserChunk, list_entering, next_users, plan_chunk, span};
+use crate::matching::chunk::{ChunkTally, PlannedChunk, UserChunk, list_entering, next_users, plan_chunk, span};
 use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::money::{Amount, Count};
 use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
 use crate::quota::Quota;
-use crate::store::{ChunkState, Collection, ConfigIncrement, UnreadableTrade, UserSpan};
+use crate::store::{ChunkPlan, ChunkState, Collection, ConfigIncrement, UnreadableTrade, UserSpan};
 use crate::subscription::{
     Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, SubscriptionTerm,
     SubscriptionUsage,
@@ -239,6 +239,8 @@ pub(super) struct World {
 pub(super) struct Told {
     pub(super) alert: AlertId,
     pub(super) plans: Vec<ChunkPlan>,
+    /// What operators are told of each chunk.
+    pub(super) tallies: Vec<ChunkTally>,
 }
 
 impl World {
@@ -314,7 +316,7 @@ impl World {
             None => job,
         };
         let candidates = self.audience.candidates(config.id);
-        let mut plans = Vec::new();
+        let (mut plans, mut tallies) = (Vec::new(), Vec::new());
         let mut cursor = None;
         loop {
             let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
@@ -323,13 +325,14 @@ impl World {
             if self.crashes {
                 self.work_out(&job, &users, last);
             }
-            let plan = self.work_out(&job, &users, last);
+            let PlannedChunk { plan, tally } = self.work_out(&job, &users, last);
             self.commit(&plan, self.worked_at());
             cursor = users.last().copied().or(cursor);
             plans.push(plan);
+            tallies.push(tally);
             if last {
                 self.check_repetition(&job, cursor);
-                return Told { alert, plans };
+                return Told { alert, plans, tallies };
             }
         }
     }
@@ -339,7 +342,7 @@ impl World {
     }
 
     /// Plans a chunk twice on the same state: the same must come of it.
-    fn work_out(&self, job: &MatchingJob<'_>, users: &[UserId], last: bool) -> ChunkPlan {
+    fn work_out(&self, job: &MatchingJob<'_>, users: &[UserId], last: bool) -> PlannedChunk {
         let entering = list_entering(job, &self.audience, users, self.worked_at());
         let state = span(users).map_or_else(ChunkState::default, |span| self.load(span, &entering));
         let chunk = UserChunk { users, state: &state, last };
@@ -357,7 +360,7 @@ impl World {
         let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
         assert!(cursor.is_none() || next_users(&candidates, &holders, cursor, self.chunk).is_empty());
         let plan = self.work_out(job, &[], false);
-        assert_eq!(plan, ChunkPlan::default());
+        assert_eq!(plan, PlannedChunk::default());
     }
 
     fn holders(&self, above: Option<UserId>) -> Vec<UserId> {

@@ -46,9 +46,9 @@ struct PreparedChunk {
 }
 
 pub(crate) async fn commit(store: &MongoStore, chunk: ChunkCommit) -> StoreResult<()> {
-    let seen = chunk.open_seen.iter().flat_map(|(_, seen)| seen.iter().copied()).collect();
-    let decisions = chunk.decisions.iter().map(document).collect::<StoreResult<_>>()?;
-    let opened = chunk.opened.iter().map(document).collect::<StoreResult<_>>()?;
+    let seen = chunk.plan.open_seen.iter().flat_map(|(_, seen)| seen.iter().copied()).collect();
+    let decisions = chunk.plan.decisions.iter().map(document).collect::<StoreResult<_>>()?;
+    let opened = chunk.plan.opened.iter().map(document).collect::<StoreResult<_>>()?;
     let ready = PreparedChunk { seen, decisions, opened, chunk };
     let lease = ready.chunk.fence.lease.clone();
     let locks: &[&str] = if ready.chunk.notices.is_empty() { &[&lease] } else { &[&lease, OPERATORS] };
@@ -58,18 +58,19 @@ pub(crate) async fn commit(store: &MongoStore, chunk: ChunkCommit) -> StoreResul
 /// Checks before it writes much: a chunk that does not hold costs little.
 async fn apply(tx: &mut MongoTransaction, ready: &PreparedChunk) -> MongoResult<()> {
     let chunk = &ready.chunk;
+    let plan = &chunk.plan;
     tx.fence(&chunk.fence).await?;
     move_alert_on(tx, chunk).await?;
-    if let Some((span, _)) = &chunk.open_seen {
+    if let Some((span, _)) = &plan.open_seen {
         check_open(tx, chunk.config, *span, &ready.seen).await?;
     }
-    change_quotas(tx, &chunk.quotas).await?;
+    change_quotas(tx, &plan.quotas).await?;
     end_trades(tx, ready).await?;
     tx.insert(Collection::Trades, ready.opened.clone()).await?;
-    insert_deliveries(tx, &chunk.deliveries).await?;
+    insert_deliveries(tx, &plan.deliveries).await?;
     tx.insert(Collection::Decisions, ready.decisions.clone()).await?;
-    count_usage(tx, &chunk.usage, chunk.now).await?;
-    count_config(tx, chunk.config, &chunk.config_increment, chunk.now).await?;
+    count_usage(tx, &plan.usage, chunk.now).await?;
+    count_config(tx, chunk.config, &plan.config_increment, chunk.now).await?;
     tx.give_notices(&chunk.notices).await
 }
 
@@ -132,7 +133,7 @@ async fn change_quotas(tx: &mut MongoTransaction, changes: &[QuotaChange]) -> Mo
 
 async fn end_trades(tx: &mut MongoTransaction, ready: &PreparedChunk) -> MongoResult<()> {
     let now = ready.chunk.now;
-    let ends = ready.chunk.ended.iter().map(|end| {
+    let ends = ready.chunk.plan.ended.iter().map(|end| {
         let open = doc! { "_id": end.trade, "status": open_status() };
         trade_end(end, now).map(|end| BulkUpdate::new(open, end))
     });
