@@ -159,6 +159,13 @@ pub struct AlertError {
     pub stack: Option<String>,
 }
 
+impl AlertError {
+    /// What went wrong at this moment.
+    pub const fn new(message: String, timestamp: Time) -> Self {
+        Self { message, timestamp, stack: None }
+    }
+}
+
 /// Counters, exact always.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

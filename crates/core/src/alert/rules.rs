@@ -11,14 +11,11 @@ mod price;
 
 use bson::Document;
 
-use super::document::{
-    Alert, AlertData, AlertExtension, AlertProcessing, AlertStatistics, PricePoint, Source, WebhookReceipt,
-};
+use super::document::{AlertData, PricePoint};
 use super::intent::Intent;
 use super::payload::{GivenTimeframe, Payload};
 use super::rule_violation::{ProblemCode, RuleViolation, show_value};
 use crate::alert_configuration::{AlertConfiguration, AlertTypes, ConfigStatus, RequiredField, SignalSet};
-use crate::id::{AlertId, ConfigId};
 use crate::market::{Side, Signal, Symbol, Timeframe};
 use crate::money::{Amount, Price};
 use crate::time::Time;
@@ -75,38 +72,6 @@ impl CheckedAlert {
             stop_loss_price: self.stop_loss,
             timestamp: self.timestamp,
             additional_data: Some(self.additional.clone()).filter(|additional| !additional.is_empty()),
-        }
-    }
-
-    /// The alert as it would be stored, by itself: what a rehearsal works out.
-    pub fn rehearse_alert(&self, id: AlertId, config: ConfigId, received_at: Time, raw_payload: Document) -> Alert {
-        let webhook =
-            WebhookReceipt { received_at, processed_at: None, raw_payload, signature: None, ip_address: None };
-        Alert {
-            id,
-            source: Source::TradingView,
-            webhook,
-            alert_data: self.alert_data(),
-            processing: AlertProcessing { alert_config_id: Some(config), ..AlertProcessing::default() },
-            statistics: AlertStatistics::default(),
-            created_at: received_at,
-            updated_at: received_at,
-            alertcast: self.extension(),
-        }
-    }
-
-    /// What the `alerts` document keeps of it under `alertcast`, beside what the store and its configuration add.
-    pub fn extension(&self) -> AlertExtension {
-        AlertExtension {
-            intent: self.intent.to_document(),
-            quantity: self.quantity,
-            trade_ref: self.trade_ref.clone(),
-            trade_ref_explicit: self.trade_ref_explicit,
-            comment: self.comment.clone(),
-            risk: self.risk,
-            delayed_feed: self.delayed_feed.clone(),
-            testing: self.testing,
-            ..AlertExtension::default()
         }
     }
 }

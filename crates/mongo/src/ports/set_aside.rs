@@ -82,7 +82,7 @@ async fn end_stray(tx: &mut MongoTransaction, what: &UnreadableDocument, at: Tim
 
 /// The status, and the cause among the errors.
 fn end_document(what: &UnreadableDocument, at: Time, status: AlertStatus) -> MongoResult<Document> {
-    let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
+    let error = AlertError::new(format!("cannot be read: {}", what.cause), at);
     let mut update = doc! { "$set": { "processing.status": status, "updatedAt": at } };
     put(&mut update, "$push", "processing.errors", document(&error)?);
     Ok(update)

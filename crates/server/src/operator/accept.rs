@@ -1,17 +1,15 @@
 //! Accepting an alert after the fact: one that was refused, once the cause is mended or an operator has said what it
 //! means, and one that was parked. And a request that was kept as a rejected webhook, once it can be read as an alert.
 
-use alertcast_core::alert::document::{
-    Alert, AlertError, AlertExtension, AlertProcessing, AlertStatistics, AlertStatus, Source, WebhookReceipt,
-};
+use alertcast_core::alert::acceptance::{AlertReceipt, AlertRefusal, ReceiptMark};
+use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::alert::duplicate::alert_id_key;
 use alertcast_core::alert::intent::OperatorReading;
 use alertcast_core::alert::payload::{self, Payload};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::id::{AlertId, ConfigId};
-use alertcast_core::money::Count;
 use alertcast_core::store::{
-    AcceptRefused, Collection, DocumentWrite, IntakeKey, RejectedWebhook, StoreError, document, partition_of, read,
+    AcceptRefused, Collection, DocumentWrite, IntakeKey, RejectedWebhook, StoreError, document, read,
 };
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
@@ -117,29 +115,11 @@ pub async fn accept_rejected(
 /// The alert that a rejected request is, refused as yet.
 fn as_refused(kept: &RejectedWebhook, payload: &Payload) -> ActionResult<Alert> {
     let lacking = || ActError::StillBroken(rules::without_configuration(payload, kept.received_at, true, None));
-    let alert_data = payload.alert_data(kept.received_at).ok_or_else(lacking)?;
-    let error = |message: &String| AlertError { message: message.clone(), timestamp: kept.received_at, stack: None };
-    Ok(Alert {
-        id: AlertId(kept.id),
-        source: Source::TradingView,
-        webhook: WebhookReceipt {
-            received_at: kept.received_at,
-            processed_at: None,
-            raw_payload: payload.raw.clone(),
-            signature: None,
-            ip_address: kept.ip_address.clone(),
-        },
-        alert_data,
-        processing: AlertProcessing {
-            status: AlertStatus::Failed,
-            errors: kept.errors.iter().map(error).collect(),
-            ..AlertProcessing::default()
-        },
-        statistics: AlertStatistics::default(),
-        created_at: kept.received_at,
-        updated_at: kept.received_at,
-        alertcast: AlertExtension { refused_for: vec![REJECTED.to_owned()], ..AlertExtension::default() },
-    })
+    let errors = kept.errors.iter().map(|error| AlertError::new(error.clone(), kept.received_at)).collect();
+    let refused = AlertRefusal { errors, codes: vec![REJECTED.to_owned()] };
+    let plain = AlertReceipt::plain(AlertId(kept.id), kept.received_at, payload.raw.clone());
+    let receipt = AlertReceipt { ip_address: kept.ip_address.clone(), ..plain };
+    Alert::refused(receipt, None, payload, refused).ok_or_else(lacking)
 }
 
 /// Stands in `alertcast.refusedFor` of an alert that was kept as a rejected webhook.
@@ -177,7 +157,7 @@ fn line(act: &OperatorAction, kept: &Alert, reading: Option<OperatorReading>, no
         Some(reason) => format!("{what}: {reason}"),
         None => what,
     };
-    AlertError { message, timestamp: now, stack: None }
+    AlertError::new(message, now)
 }
 
 /// The alert as it is to be processed.
@@ -194,23 +174,9 @@ async fn judge_again(app: &App, kept: &Alert, payload: Payload) -> ActionResult<
     recent.retain(|price| price.at < received_at);
     let checked = rules::check(&payload, &config, received_at, &recent, true).map_err(ActError::StillBroken)?;
     not_accepted_yet(app, &payload, config.id, &checked).await?;
+    let mark = ReceiptMark { config: config.id, after: app.store.receipt_mark(config.id).await? };
     let mut alert = kept.clone();
-    alert.alert_data = checked.alert_data();
-    alert.processing.alert_config_id = Some(config.id);
-    let left_out = checked.left_out.iter();
-    let left_out = left_out.map(|problem| (problem.message.clone(), app.clock.now()));
-    alert.processing.errors.extend(left_out.map(|(message, timestamp)| AlertError { message, timestamp, stack: None }));
-    let extension = &mut alert.alertcast;
-    extension.after = Count(app.store.receipt_mark(config.id).await?);
-    extension.partition = Some(partition_of(config.id));
-    extension.intent = checked.intent.to_document();
-    extension.quantity = checked.quantity;
-    extension.trade_ref = checked.trade_ref;
-    extension.trade_ref_explicit = checked.trade_ref_explicit;
-    extension.comment = checked.comment;
-    extension.risk = checked.risk;
-    extension.delayed_feed = checked.delayed_feed;
-    extension.testing = checked.testing;
+    alert.take_on(mark, &checked, app.clock.now());
     Ok(alert)
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use alertcast_core::alert::acceptance::{AlertReceipt, ReceiptMark};
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert::duplicate::{WebhookRequest, keys, keys_of_refused, secret_id};
 use alertcast_core::alert::payload::{self, Payload, UnreadableBody};
@@ -134,7 +135,8 @@ async fn rehearse_accepted(
     checked: CheckedAlert,
     now: Time,
 ) -> StoreResult<RehearsedRequest> {
-    let mut alert = checked.rehearse_alert(AlertId(app.ids.next()), config.id, now, payload.raw.clone());
+    let receipt = AlertReceipt::plain(AlertId(app.ids.next()), now, payload.raw.clone());
+    let mut alert = Alert::accepted(receipt, ReceiptMark { config: config.id, after: 0 }, &checked);
     // What would become of it, were it no test.
     alert.alertcast.testing = false;
     let (outcome, remarks) = work_out(app, &alert, config, now).await?;

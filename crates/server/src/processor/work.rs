@@ -154,7 +154,7 @@ async fn record_failure(app: &App, alert: &Alert, fence: &LeaseFence, reason: St
         alert: Some(alert.id),
     };
     let notices = if park { notices::notices(app, &trouble, now) } else { Vec::new() };
-    let failure = AlertError { message: reason, timestamp: now, stack: None };
+    let failure = AlertError::new(reason, now);
     if let Err(error) = app.store.record_failure(fence, alert.id, failure, park, notices).await {
         warn!(alert = %alert.id, %error, "the failure could not be noted");
         app.clock.sleep(PAUSE_FIRST).await;
@@ -367,7 +367,7 @@ impl AlertRun<'_> {
     ) -> Result<(Option<ProcessingEnd>, Vec<OperatorNotice>), WorkHalt> {
         let total = self.whole(run, plan).await?;
         let remarks = remarks(&self.job, &total);
-        let error = |message: &String| AlertError { message: message.clone(), timestamp: now, stack: None };
+        let error = |message: &String| AlertError::new(message.clone(), now);
         let errors = remarks.iter().filter_map(|remark| remark.note.as_ref()).map(error).collect();
         let elapsed = now.since(self.alert.webhook.received_at);
         let finish = ProcessingEnd {

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use alertcast_core::alert::document::{PricePoint, TradeAction};
+use alertcast_core::alert::acceptance::{AlertReceipt, ReceiptMark};
+use alertcast_core::alert::document::{Alert, PricePoint, TradeAction};
 use alertcast_core::alert::duplicate::{WebhookRequest, keys};
 use alertcast_core::alert::payload::{self, Payload};
 use alertcast_core::alert::rule_violation::{ProblemCode, RuleViolation};
@@ -252,7 +253,8 @@ impl<'a> ReplayRehearsal<'a> {
         checked: &CheckedAlert,
     ) -> StoreResult<()> {
         let at = read.received_at;
-        let alert = checked.rehearse_alert(AlertId(self.ids.next()), config.id, at, Document::new());
+        let receipt = AlertReceipt::plain(AlertId(self.ids.next()), at, Document::new());
+        let alert = Alert::accepted(receipt, ReceiptMark { config: config.id, after: 0 }, checked);
         let book = self.books.entry(config.id).or_default();
         let job = MatchingJob::new(&alert, config, &self.options.outlets)?.after(&book.history);
         book.history.note(checked.price);

@@ -91,7 +91,7 @@ fn park_alert(
         AlertProgress::Strays { processed: false } => AlertStatus::Failed,
         AlertProgress::Waits | AlertProgress::Done => return Ok(()),
     };
-    let error = AlertError { message: format!("cannot be read: {}", what.cause), timestamp: at, stack: None };
+    let error = AlertError::new(format!("cannot be read: {}", what.cause), at);
     let mut edit = RawEdit::new();
     push_errors(&mut edit, bytes, std::slice::from_ref(&error))?;
     edit.set("processing.status", status);

@@ -195,7 +195,7 @@ fn document(document: &Document) -> Map<String, Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alert::document::{AlertExtension, AlertProcessing, AlertStatistics, Source, WebhookReceipt};
+    use crate::alert::acceptance::{AlertReceipt, AlertRefusal};
     use crate::alert::payload;
     use crate::id::AlertId;
     use crate::time::Time;
@@ -204,23 +204,9 @@ mod tests {
 
     fn kept(body: &str, query: &str) -> (Alert, Payload) {
         let payload = payload::read(body.as_bytes(), query).unwrap();
-        let alert = Alert {
-            id: AlertId::MIN,
-            source: Source::TradingView,
-            webhook: WebhookReceipt {
-                received_at: RECEIVED,
-                processed_at: None,
-                raw_payload: payload.raw.clone(),
-                signature: None,
-                ip_address: None,
-            },
-            alert_data: payload.alert_data(RECEIVED).unwrap(),
-            processing: AlertProcessing::default(),
-            statistics: AlertStatistics::default(),
-            created_at: RECEIVED,
-            updated_at: RECEIVED,
-            alertcast: AlertExtension::default(),
-        };
+        let receipt = AlertReceipt::plain(AlertId::MIN, RECEIVED, payload.raw.clone());
+        let mut alert = Alert::refused(receipt, None, &payload, AlertRefusal::default()).unwrap();
+        (alert.processing, alert.alertcast) = Default::default();
         (alert, payload)
     }
 

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use alertcast_core::alert::acceptance::list_codes;
 use alertcast_core::alert::payload::is_about_intent;
 use alertcast_core::alert::rule_violation::RuleViolation as FieldProblem;
 use alertcast_core::id::AlertId;
@@ -171,13 +172,7 @@ impl WebhookAnswer {
     /// The codes of the broken rules, each once.
     pub(super) fn codes(&self) -> Vec<&'static str> {
         let Self::Refused { problems, .. } = self else { return Vec::new() };
-        let mut codes = Vec::new();
-        for problem in problems {
-            if !codes.contains(&problem.code.as_str()) {
-                codes.push(problem.code.as_str());
-            }
-        }
-        codes
+        list_codes(problems)
     }
 }
 

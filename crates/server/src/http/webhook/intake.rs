@@ -7,10 +7,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use alertcast_core::alert::document::{
-    Alert, AlertData, AlertError, AlertExtension, AlertProcessing, AlertStatistics, AlertStatus, PricePoint, Source,
-    WebhookReceipt,
-};
+use alertcast_core::alert::acceptance::{AlertReceipt, AlertRefusal, ReceiptMark, list_codes, list_errors};
+use alertcast_core::alert::document::{Alert, AlertError, PricePoint};
 use alertcast_core::alert::duplicate::{self, SecretId};
 use alertcast_core::alert::intent::Intent;
 use alertcast_core::alert::payload::{self, Payload};
@@ -18,8 +16,7 @@ use alertcast_core::alert::rule_violation::{ProblemCode, RuleViolation};
 use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::id::{AlertId, ConfigId};
-use alertcast_core::money::Count;
-use alertcast_core::store::{AlertAcceptance, StoreResult, partition_of};
+use alertcast_core::store::{AlertAcceptance, StoreResult};
 use alertcast_core::time::Time;
 use axum::body::Bytes;
 use futures::future;
@@ -196,15 +193,7 @@ async fn accept(
     after: i64,
 ) -> StoreResult<WebhookAnswer> {
     let keys = duplicate::keys(&request.request(), payload, config, checked.signal, request.received_at);
-    let processing = AlertProcessing {
-        alert_config_id: Some(config),
-        // Of a turn one half may be left out: the operators see why.
-        errors: errors(&checked.left_out, request.received_at),
-        ..AlertProcessing::default()
-    };
-    let extension =
-        AlertExtension { after: Count(after), partition: Some(partition_of(config)), ..checked.extension() };
-    let alert = document(app, request, payload, checked.alert_data(), processing, extension);
+    let alert = Alert::accepted(receipt(app, request, payload), ReceiptMark { config, after }, &checked);
     let id = alert.id;
     Ok(match app.intake.accept_alert(alert, keys, request.received_at).await? {
         AlertAcceptance::Stored => {
@@ -234,73 +223,33 @@ async fn refuse(
         }
         return Ok(WebhookAnswer::Duplicate { of });
     }
-    let Some(data) = payload.alert_data(request.received_at) else {
+    let mut errors: Vec<AlertError> = list_errors(&problems, request.received_at).collect();
+    if known == AudienceAge::Before {
+        // An operator who has just made the configuration sees why it did not count.
+        let message = "the store was away: judged by the configurations as they were known before";
+        errors.push(AlertError::new(message.to_owned(), request.received_at));
+    }
+    let codes = list_codes(&problems).into_iter().map(str::to_owned).collect();
+    let refused = AlertRefusal { errors, codes };
+    let mark = config.map(|config| ReceiptMark { config, after });
+    let Some(alert) = Alert::refused(receipt(app, request, payload), mark, payload, refused) else {
         let answer = WebhookAnswer::Refused { problems, alert: None };
         refusal::keep_request(app, request, &answer).await?;
         return Ok(answer);
     };
-    let mut processing = AlertProcessing {
-        status: AlertStatus::Failed,
-        alert_config_id: config,
-        errors: errors(&problems, request.received_at),
-        ..AlertProcessing::default()
-    };
-    if known == AudienceAge::Before {
-        // An operator who has just made the configuration sees why it did not count.
-        processing.errors.push(AlertError {
-            message: "the store was away: judged by the configurations as they were known before".to_owned(),
-            timestamp: request.received_at,
-            stack: None,
-        });
-    }
-    let extension = AlertExtension {
-        after: Count(after),
-        partition: config.map(partition_of),
-        intent: payload.intent.and_then(Intent::to_document),
-        quantity: payload.quantity,
-        trade_ref: payload.trade_ref.clone(),
-        trade_ref_explicit: payload.trade_ref_explicit,
-        comment: payload.comment.clone(),
-        risk: payload.risk,
-        ..AlertExtension::default()
-    };
-    let mut alert = document(app, request, payload, data, processing, extension);
     let answer = WebhookAnswer::Refused { problems, alert: Some(alert.id) };
-    alert.alertcast.refused_for = answer.codes().into_iter().map(str::to_owned).collect();
     let notices = refusal::notices_about_alert(app, &alert, &answer);
     app.intake.refuse_alert(alert, notices).await?;
     app.wake.deliveries_came();
     Ok(answer)
 }
 
-fn errors(problems: &[RuleViolation], at: Time) -> Vec<AlertError> {
-    let error = |problem: &RuleViolation| AlertError { message: problem.message.clone(), timestamp: at, stack: None };
-    problems.iter().map(error).collect()
-}
-
-fn document(
-    app: &App,
-    request: &AuthorizedRequest,
-    payload: &Payload,
-    alert_data: AlertData,
-    processing: AlertProcessing,
-    alertcast: AlertExtension,
-) -> Alert {
-    Alert {
+fn receipt(app: &App, request: &AuthorizedRequest, payload: &Payload) -> AlertReceipt {
+    AlertReceipt {
         id: AlertId(app.ids.next()),
-        source: Source::TradingView,
-        webhook: WebhookReceipt {
-            received_at: request.received_at,
-            processed_at: None,
-            raw_payload: payload.raw.clone(),
-            signature: request.signature(),
-            ip_address: Some(request.address.to_string()),
-        },
-        alert_data,
-        processing,
-        statistics: AlertStatistics::default(),
-        created_at: request.received_at,
-        updated_at: request.received_at,
-        alertcast,
+        received_at: request.received_at,
+        raw_payload: payload.raw.clone(),
+        signature: request.signature(),
+        ip_address: Some(request.address.to_string()),
     }
 }
