@@ -88,7 +88,7 @@ impl<'a> MatchingJob<'a> {
     }
 
     /// Whether those who hold an open trade are concerned, subscribed or not: everything but a mere entry. Their users
-    /// are then to be planned beside the audience's candidates: see [`super::chunk::next_users`].
+    /// are then to be planned beside the audience's candidates: see [`super::walk::ChunkWalk`].
     pub const fn concerns_holders(&self) -> bool {
         self.ask.concerns_holders()
     }

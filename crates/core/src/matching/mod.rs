@@ -14,6 +14,7 @@ pub mod manual_close;
 pub mod rehearsal;
 pub mod remarks;
 mod route;
+pub mod walk;
 
 pub use route::mail_lane;
 

@@ -11,8 +11,6 @@ use alertcast_core::alert::rules::{self, CheckedAlert, REFERENCE_AGE_MAX};
 use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::delivery::{Channel, MessageKind};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
-use alertcast_core::matching::chunk::{UserChunk, next_users, plan_chunk};
-use alertcast_core::matching::job::MatchingJob;
 use alertcast_core::matching::rehearsal::RehearsedPlan;
 use alertcast_core::matching::remarks::{OperatorRemark, remarks};
 use alertcast_core::store::{IntakeKey, StoreResult};
@@ -22,10 +20,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::app::App;
 use crate::channel::message::{MessageContext, render};
-use crate::processor::{load_chunk, outlets};
+use crate::processor::{ChunkLoader, outlets, prepare_job};
 
-/// Users looked at together.
-const CHUNK: usize = 500;
 /// Of so many subscribers it is told what would be decided about them.
 const LISTED_MAX: usize = 200;
 
@@ -172,25 +168,17 @@ async fn work_out(
     now: Time,
 ) -> StoreResult<(RehearsedPlan, Vec<OperatorRemark>)> {
     let outlets = outlets(app);
-    let job = MatchingJob::new(alert, config, &outlets)?.after(&app.prices.history(&*app.store, config.id, None).await);
-    let candidates = app.audience.with(|audience| audience.candidates(config.id));
+    let job = prepare_job(app, alert, config, &outlets, None).await?;
+    let mut chunks = ChunkLoader::new(app, &job, None);
     let mut outcome = RehearsedPlan::default();
-    let mut cursor = None;
     loop {
-        let holders = match job.concerns_holders() {
-            true => app.store.holders(config.id, cursor, CHUNK).await?,
-            false => Vec::new(),
-        };
-        let users = next_users(&candidates, &holders, cursor, CHUNK);
-        let state = load_chunk(app, &job, &users, now).await?;
-        let last = users.len() < CHUNK;
-        let chunk = UserChunk { users: &users, state: &state, last };
-        let plan = app.audience.with(|audience| plan_chunk(&job, audience, &chunk, now, &*app.ids))?;
-        outcome.add(plan, LISTED_MAX);
-        if last {
+        let chunk = chunks.next().await?;
+        let state = chunks.load(&chunk, now).await?;
+        outcome.add(chunks.plan(&chunk, &state, now)?, LISTED_MAX);
+        if chunk.is_last {
             let remarks = remarks(&job, &outcome.tally);
             return Ok((outcome, remarks));
         }
-        cursor = users.last().copied().or(cursor);
+        chunks.move_on(&chunk);
     }
 }

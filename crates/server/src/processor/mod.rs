@@ -3,12 +3,11 @@
 //!
 //! Failpoints: `processor::before_commit`, `processor::after_commit`, `processor::before_settle`.
 
-mod load;
+mod chunks;
 mod order;
 mod work;
 
-pub(crate) use load::load_chunk;
-pub(crate) use work::outlets;
+pub(crate) use chunks::{ChunkLoader, outlets, prepare_job};
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};

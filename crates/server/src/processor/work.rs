@@ -5,31 +5,28 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
-use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::decision::{Decision, Verdict};
 use alertcast_core::id::{ConfigId, UserId};
-use alertcast_core::matching::chunk::{ChunkTally, PlannedChunk, UserChunk, next_users, plan_chunk};
-use alertcast_core::matching::job::{MatchingJob, MessageChannels};
+use alertcast_core::matching::chunk::{ChunkTally, PlannedChunk};
+use alertcast_core::matching::job::MatchingJob;
 use alertcast_core::matching::remarks::{OperatorRemark, RemarkKind, remarks};
+use alertcast_core::matching::walk::ChunkUsers;
 use alertcast_core::money::Count;
 use alertcast_core::store::{
-    ChunkCommit, ChunkPlan, Collection, LeaseFence, OperatorNotice, ProcessingEnd, StoreError,
+    ChunkCommit, ChunkPlan, ChunkState, Collection, LeaseFence, OperatorNotice, ProcessingEnd, StoreError,
 };
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
-use super::load::load_chunk;
+use super::chunks::{ChunkLoader, outlets, prepare_job};
 use super::{OwnedPartition, order};
 use crate::app::App;
 use crate::degraded::TroubleKind;
 use crate::metrics::StorePart;
 use crate::notices::{self, NoticeTrouble};
-use crate::settings::bot_id;
 
-/// Users to a chunk: one transaction of some milliseconds.
-const CHUNK: usize = 500;
 /// After so many failures an alert is parked.
 const ATTEMPTS_MAX: i64 = 5;
 /// A chunk whose assumptions failed is planned anew so often before that counts as a failure.
@@ -178,7 +175,6 @@ async fn record_failure(app: &App, alert: &Alert, fence: &LeaseFence, reason: St
 
 /// What a chunk came to.
 struct CommittedChunk {
-    cursor: Option<UserId>,
     /// Whether there is something to send.
     messages: bool,
     /// Whether the alert was settled with it.
@@ -189,10 +185,8 @@ struct CommittedChunk {
 struct AlertRun<'a> {
     app: &'a App,
     alert: &'a Alert,
-    config: &'a AlertConfiguration,
-    job: MatchingJob<'a>,
+    job: &'a MatchingJob<'a>,
     fence: &'a LeaseFence,
-    candidates: Vec<UserId>,
 }
 
 async fn process(
@@ -202,28 +196,23 @@ async fn process(
     fence: &LeaseFence,
     stop: &CancellationToken,
 ) -> Result<(), WorkHalt> {
-    let (config, candidates) =
-        app.audience.with(|audience| (audience.config(config).cloned(), audience.candidates(config)));
-    let Some(config) = config else {
+    let Some(config) = app.audience.with(|audience| audience.config(config).cloned()) else {
         return Err(WorkHalt::Failed("its configuration has been deleted, or cannot be read".to_owned()));
     };
     let outlets = outlets(app);
-    let mut job = MatchingJob::new(alert, &config, &outlets)?;
-    if job.ask.opens().is_some() {
-        job = job.after(&app.prices.history(&*app.store, config.id, Some(fence)).await);
-    }
-    let run = AlertRun { app, alert, config: &config, job, fence, candidates };
-    let mut cursor = alert.alertcast.cursor;
+    let job = prepare_job(app, alert, &config, &outlets, Some(fence)).await?;
+    let mut chunks = ChunkLoader::new(app, &job, alert.alertcast.cursor);
+    let run = AlertRun { app, alert, job: &job, fence };
     let mut tally = ChunkTally::default();
     let settled = loop {
-        let (users, is_last) = run.next_users(cursor).await?;
-        let committed = run.commit_chunk(cursor, &users, is_last, &mut tally).await?;
-        cursor = committed.cursor;
+        let chunk = chunks.next().await?;
+        let committed = run.commit_chunk(&chunks, &chunk, &mut tally).await?;
+        chunks.move_on(&chunk);
         if committed.messages {
             app.wake.deliveries_came();
         }
         fail::fail_point!("processor::after_commit");
-        if is_last {
+        if chunk.is_last {
             break committed.settled;
         }
         if stop.is_cancelled() {
@@ -241,59 +230,25 @@ async fn process(
     Ok(())
 }
 
-/// How messages leave this house, as it is set up.
-pub(crate) fn outlets(app: &App) -> MessageChannels {
-    MessageChannels {
-        default_bot: app.settings.telegram.tokens.first().and_then(bot_id),
-        mail_shards: app.settings.email.lanes(),
-        entry_deadline: app.settings.delivery.entry_deadline,
-    }
-}
-
 impl AlertRun<'_> {
-    /// The next users behind the cursor, by id: whoever may get the alert, and whoever holds an open trade. And whether
-    /// they are the last: one more than a chunk holds is looked for.
-    async fn next_users(&self, cursor: Option<UserId>) -> Result<(Vec<UserId>, bool), WorkHalt> {
-        let holders = if self.job.concerns_holders() {
-            self.app.store.holders(self.config.id, cursor, CHUNK + 1).await?
-        } else {
-            Vec::new()
-        };
-        let mut users = next_users(&self.candidates, &holders, cursor, CHUNK + 1);
-        let is_last = users.len() <= CHUNK;
-        users.truncate(CHUNK);
-        Ok((users, is_last))
-    }
-
     /// Plans and commits one chunk, anew for as long as what it rested on changes under it.
     async fn commit_chunk(
         &self,
-        cursor: Option<UserId>,
-        users: &[UserId],
-        is_last: bool,
+        chunks: &ChunkLoader<'_>,
+        chunk: &ChunkUsers,
         tally: &mut ChunkTally,
     ) -> Result<CommittedChunk, WorkHalt> {
         let store = &self.app.store;
+        let cursors = (chunks.walk().cursor(), chunks.walk().cursor_after(chunk));
         for conflicts in 0..CONFLICTS_MAX {
             let now = self.app.clock.now();
-            let mut state = load_chunk(self.app, &self.job, users, now).await?;
-            if !state.unreadable_quotas.is_empty() {
-                // Removed, they are counted anew: their users are not kept from entries by them.
-                for quota in &state.unreadable_quotas {
-                    store.set_aside(quota, now, Vec::new()).await?;
-                }
-                state = load_chunk(self.app, &self.job, users, now).await?;
-            }
-            let chunk = UserChunk { users, state: &state, last: is_last };
-            let PlannedChunk { plan, tally: told } =
-                self.app.audience.with(|audience| plan_chunk(&self.job, audience, &chunk, now, &*self.app.ids))?;
+            let state = self.load(chunks, chunk, now).await?;
+            let PlannedChunk { plan, tally: told } = chunks.plan(chunk, &state, now)?;
             let mut total = tally.clone();
             total.add(&told);
-            let after = users.last().copied().or(cursor);
             let (opened, ended) = (plan.opened.len(), plan.ended.iter().map(|end| end.status).collect::<Vec<_>>());
-            let commit = self.commit(cursor, after, plan, is_last.then_some(&total)).await?;
+            let commit = self.commit(cursors, plan, chunk.is_last.then_some(&total)).await?;
             let committed = CommittedChunk {
-                cursor: after,
                 messages: !(commit.plan.deliveries.is_empty() && commit.notices.is_empty()),
                 settled: commit.finish.as_ref().is_some_and(|finish| finish.settles),
             };
@@ -302,7 +257,7 @@ impl AlertRun<'_> {
                 Ok(()) => {
                     *tally = total;
                     self.app.metrics.count_committed(opened, ended);
-                    if is_last {
+                    if chunk.is_last {
                         self.app.metrics.count_processed(now.since(self.alert.webhook.received_at));
                     }
                     return Ok(committed);
@@ -311,7 +266,7 @@ impl AlertRun<'_> {
                     self.app.metrics.count_conflict();
                     // A cursor that stands elsewhere is a conflict too: somebody else's work, or our own that we did not
                     // hear of. Reading the alert again tells.
-                    if self.is_elsewhere(cursor).await? {
+                    if self.is_elsewhere(cursors.0).await? {
                         return Err(WorkHalt::Later);
                     }
                     self.app.clock.sleep(pause_after(conflicts)).await;
@@ -320,6 +275,19 @@ impl AlertRun<'_> {
             }
         }
         Err(WorkHalt::Failed(format!("a chunk was planned {CONFLICTS_MAX} times, and its trades changed every time")))
+    }
+
+    /// What the chunk rests on. Quotas that cannot be read are removed and counted anew: their users are not kept from
+    /// entries by them.
+    async fn load(&self, chunks: &ChunkLoader<'_>, chunk: &ChunkUsers, now: Time) -> Result<ChunkState, WorkHalt> {
+        let state = chunks.load(chunk, now).await?;
+        if state.unreadable_quotas.is_empty() {
+            return Ok(state);
+        }
+        for quota in &state.unreadable_quotas {
+            self.app.store.set_aside(quota, now, Vec::new()).await?;
+        }
+        Ok(chunks.load(chunk, now).await?)
     }
 
     /// Whether the alert is not where this run left it.
@@ -335,8 +303,7 @@ impl AlertRun<'_> {
     /// The commit of a plan; with `total`, the alert's last one.
     async fn commit(
         &self,
-        cursor_seen: Option<UserId>,
-        cursor: Option<UserId>,
+        (cursor_seen, cursor): (Option<UserId>, Option<UserId>),
         plan: ChunkPlan,
         total: Option<&ChunkTally>,
     ) -> Result<ChunkCommit, WorkHalt> {
@@ -348,7 +315,7 @@ impl AlertRun<'_> {
         Ok(ChunkCommit {
             fence: self.fence.clone(),
             alert: self.alert.id,
-            config: self.config.id,
+            config: self.job.config.id,
             now,
             cursor_seen,
             cursor,
@@ -366,7 +333,7 @@ impl AlertRun<'_> {
         now: Time,
     ) -> Result<(Option<ProcessingEnd>, Vec<OperatorNotice>), WorkHalt> {
         let total = self.whole(run, plan).await?;
-        let remarks = remarks(&self.job, &total);
+        let remarks = remarks(self.job, &total);
         let error = |message: &String| AlertError::new(message.clone(), now);
         let errors = remarks.iter().filter_map(|remark| remark.note.as_ref()).map(error).collect();
         let elapsed = now.since(self.alert.webhook.received_at);
@@ -388,7 +355,7 @@ impl AlertRun<'_> {
         let group = match remark.kind {
             RemarkKind::Testing => format!("{}{}", notices::TESTING, self.alert.id),
             RemarkKind::Delayed => format!("delayed:{}", self.job.delayed_feed.as_deref().unwrap_or_default()),
-            kind => format!("{}:{}", kind.as_str(), self.config.id),
+            kind => format!("{}:{}", kind.as_str(), self.job.config.id),
         };
         NoticeTrouble { group, title: remark.title, lines: remark.lines, alert: Some(self.alert.id) }
     }

@@ -17,12 +17,13 @@ use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
 use alertcast_core::limiter::SendLimits;
 use alertcast_core::market::Signal;
 use alertcast_core::matching::audience::Audience;
-use alertcast_core::matching::chunk::{PlannedChunk, UserChunk, next_users, plan_chunk, span};
+use alertcast_core::matching::chunk::{PlannedChunk, plan_chunk, span};
 use alertcast_core::matching::job::{MatchingJob, MessageChannels};
 use alertcast_core::matching::remarks::{RemarkKind, remarks};
+use alertcast_core::matching::walk::ChunkWalk;
 use alertcast_core::money::Price;
 use alertcast_core::quota::Quota;
-use alertcast_core::store::{ChunkPlan, ChunkState, IntakeKey, StoreResult};
+use alertcast_core::store::{ChunkPlan, ChunkState, IntakeKey, StoreResult, UserSpan};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
@@ -135,6 +136,19 @@ struct ConfigurationBook {
     recipients: HashSet<UserId>,
     verdicts: BTreeMap<&'static str, usize>,
     trades: TradeTally,
+}
+
+impl ConfigurationBook {
+    /// Who holds an open trade, by id.
+    fn holders(&self) -> Vec<UserId> {
+        let mut holders: Vec<UserId> = self.open.keys().map(|(user, _)| *user).collect();
+        holders.dedup();
+        holders
+    }
+
+    fn open_within(&self, span: UserSpan) -> Vec<Trade> {
+        self.open.range((span.first, i64::MIN)..=(span.last, i64::MAX)).map(|(_, trade)| trade.clone()).collect()
+    }
 }
 
 impl<'a> ReplayRehearsal<'a> {
@@ -258,23 +272,17 @@ impl<'a> ReplayRehearsal<'a> {
         let book = self.books.entry(config.id).or_default();
         let job = MatchingJob::new(&alert, config, &self.options.outlets)?.after(&book.history);
         book.history.note(checked.price);
-        let mut holders: Vec<UserId> = book.open.keys().map(|(user, _)| *user).collect();
-        holders.dedup();
-        let concerned = if job.concerns_holders() { holders.as_slice() } else { &[] };
-        let users = next_users(&self.audience.candidates(config.id), concerned, None, usize::MAX);
+        // All at once: nothing is committed, and nobody comes between.
+        let walk = ChunkWalk::new(&job, self.audience.candidates(config.id), usize::MAX, None);
+        let holders = walk.count_holders_wanted().map_or_else(Vec::new, |_| book.holders());
+        let chunk = walk.next(&holders);
         let state = ChunkState {
-            open_trades: span(&users).map_or_else(Vec::new, |span| {
-                book.open
-                    .range((span.first, i64::MIN)..=(span.last, i64::MAX))
-                    .map(|(_, trade)| trade.clone())
-                    .collect()
-            }),
+            open_trades: span(&chunk.users).map_or_else(Vec::new, |span| book.open_within(span)),
             last_numbers: std::mem::take(&mut book.last_numbers),
             quotas: std::mem::take(&mut self.quotas),
             ..ChunkState::default()
         };
-        let chunk = UserChunk { users: &users, state: &state, last: true };
-        let PlannedChunk { plan, tally } = plan_chunk(&job, self.audience, &chunk, at, &self.ids)?;
+        let PlannedChunk { plan, tally } = plan_chunk(&job, self.audience, &chunk.with(&state), at, &self.ids)?;
         (book.last_numbers, self.quotas) = (state.last_numbers, state.quotas);
         for remark in remarks(&job, &tally).into_iter().filter(|remark| remark.kind != RemarkKind::Testing) {
             let lines = remark.lines.join(" ");

@@ -224,7 +224,7 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
         outlets: &outlets,
     };
     let chunk = UserChunk { users: &users, state: &state, last: true };
-    let plan = plan_chunk(&job, &world.audience, &chunk, NOON, &Ids::default()).unwrap();
+    let plan = plan_chunk(&job, &world.audience, &chunk, NOON, &Ids::default()).unwrap().plan;
     assert_eq!(plan.opened[0].trade_number, Count(3));
 }
 

@@ -15,8 +15,9 @@ use crate::figures::PriceHistory;
 use crate::id::{AlertId, ConfigId, IdSource, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{Side, Symbol, Timeframe};
 use crate::matching::audience::{Audience, AudienceEntity};
-use crate::matching::chunk::{ChunkTally, PlannedChunk, UserChunk, list_entering, next_users, plan_chunk, span};
+use crate::matching::chunk::{ChunkTally, PlannedChunk, list_entering, plan_chunk, span};
 use crate::matching::job::{MatchingJob, MessageChannels};
+use crate::matching::walk::{ChunkUsers, ChunkWalk};
 use crate::money::{Amount, Count};
 use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
 use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
@@ -315,23 +316,20 @@ impl World {
             Some(history) => job.after(history),
             None => job,
         };
-        let candidates = self.audience.candidates(config.id);
+        let mut walk = ChunkWalk::new(&job, self.audience.candidates(config.id), self.chunk, None);
         let (mut plans, mut tallies) = (Vec::new(), Vec::new());
-        let mut cursor = None;
         loop {
-            let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
-            let users = next_users(&candidates, &holders, cursor, self.chunk);
-            let last = users.len() < self.chunk;
+            let chunk = walk.next(&self.holders(&walk));
             if self.crashes {
-                self.work_out(&job, &users, last);
+                self.work_out(&job, &chunk);
             }
-            let PlannedChunk { plan, tally } = self.work_out(&job, &users, last);
+            let PlannedChunk { plan, tally } = self.work_out(&job, &chunk);
             self.commit(&plan, self.worked_at());
-            cursor = users.last().copied().or(cursor);
+            walk.move_on(&chunk);
             plans.push(plan);
             tallies.push(tally);
-            if last {
-                self.check_repetition(&job, cursor);
+            if chunk.is_last {
+                self.check_repetition(&job, walk.cursor());
                 return Told { alert, plans, tallies };
             }
         }
@@ -342,10 +340,10 @@ impl World {
     }
 
     /// Plans a chunk twice on the same state: the same must come of it.
-    fn work_out(&self, job: &MatchingJob<'_>, users: &[UserId], last: bool) -> PlannedChunk {
-        let entering = list_entering(job, &self.audience, users, self.worked_at());
-        let state = span(users).map_or_else(ChunkState::default, |span| self.load(span, &entering));
-        let chunk = UserChunk { users, state: &state, last };
+    fn work_out(&self, job: &MatchingJob<'_>, chunk: &ChunkUsers) -> PlannedChunk {
+        let entering = list_entering(job, &self.audience, &chunk.users, self.worked_at());
+        let state = span(&chunk.users).map_or_else(ChunkState::default, |span| self.load(span, &entering));
+        let chunk = chunk.with(&state);
         let started = self.ids.0.load(Ordering::Relaxed);
         let again = Ids(AtomicU32::new(started));
         let twin = plan_chunk(job, &self.audience, &chunk, self.worked_at(), &again).unwrap();
@@ -356,17 +354,19 @@ impl World {
 
     /// After its last chunk an alert has nothing more to do: its cursor stands behind everybody.
     fn check_repetition(&self, job: &MatchingJob<'_>, cursor: Option<UserId>) {
-        let candidates = self.audience.candidates(job.config.id);
-        let holders = if job.concerns_holders() { self.holders(cursor) } else { Vec::new() };
-        assert!(cursor.is_none() || next_users(&candidates, &holders, cursor, self.chunk).is_empty());
-        let plan = self.work_out(job, &[], false);
+        let walk = ChunkWalk::new(job, self.audience.candidates(job.config.id), self.chunk, cursor);
+        let rest = walk.next(&self.holders(&walk));
+        assert!(cursor.is_none() || rest.users.is_empty());
+        let plan = self.work_out(job, &ChunkUsers { users: Vec::new(), is_last: false });
         assert_eq!(plan, PlannedChunk::default());
     }
 
-    fn holders(&self, above: Option<UserId>) -> Vec<UserId> {
+    /// The holders whom the walk asks for.
+    fn holders(&self, walk: &ChunkWalk) -> Vec<UserId> {
         let unread = self.unreadable.iter().map(|trade| trade.user);
         let users: BTreeSet<UserId> = self.open().map(|trade| trade.user_id).chain(unread).collect();
-        users.into_iter().filter(|user| above.is_none_or(|above| *user > above)).take(self.chunk).collect()
+        let above = users.into_iter().filter(|user| walk.cursor().is_none_or(|above| *user > above));
+        above.take(walk.count_holders_wanted().unwrap_or(0)).collect()
     }
 
     pub(super) fn load(&self, span: UserSpan, entering: &[UserId]) -> ChunkState {
