@@ -40,7 +40,7 @@ pub use listing::{ListPage, ListQuery, list_all};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeathCause, DeliveryOutbox, SettlingOutcome, TakeResult, TakenEntry};
 pub use set_aside::SetAsideDocuments;
 pub use subscriptions::{
-    DueSubscriptions, LoadedSubscription, SUBSCRIPTIONS_REVISION, SubscriptionStore, next_revision,
+    DueSubscriptions, LoadedSubscription, SUBSCRIPTIONS_REVISION, SubscriptionStore, changed_fields, next_revision,
 };
 pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{

@@ -163,6 +163,21 @@ fn read_link(preference: &Document) -> Option<PreferenceLink> {
     })
 }
 
+/// The fields in which a subscription differs after a change, by their paths: as they were, and as they are. That it has
+/// changed just now is none of them.
+///
+/// # Errors
+/// `Corrupt` where one of the two cannot be written as a document.
+pub fn changed_fields(change: &SubscriptionChange) -> StoreResult<(Document, Document)> {
+    let before = change.before.as_ref().map(document).transpose()?.unwrap_or_default();
+    let after = document(&change.after)?;
+    let mut paths = Vec::new();
+    note_differences(&before, &after, "", &mut paths);
+    paths.retain(|path| path != "updatedAt");
+    let told = |of: &Document| paths.iter().filter_map(|path| Some((path.clone(), at(of, path)?.clone()))).collect();
+    Ok((told(&before), told(&after)))
+}
+
 /// Of the subscription: of one that was there, what differs.
 fn write_subscription(seen: &LoadedSubscription, change: &SubscriptionChange) -> StoreResult<DocumentWrite> {
     let (collection, after) = (Collection::UserSubscriptions, document(&change.after)?);

@@ -6,6 +6,7 @@
 
 mod admin;
 mod catalog;
+mod decisions;
 mod fields;
 mod known_documents;
 mod people;
@@ -29,6 +30,7 @@ use serde_json::Value;
 
 pub(crate) use self::admin::admin;
 pub(crate) use self::catalog::{config, plan};
+pub(crate) use self::decisions::{read_approval, read_cancellation, read_rejection};
 pub(crate) use self::fields::InputFields;
 pub(crate) use self::known_documents::{EntryReferences, KnownDocuments, name_of};
 pub(crate) use self::people::{preference, subscription, takes_place, user};
@@ -104,14 +106,10 @@ pub(crate) fn one(
 /// # Errors
 /// Everything that is wrong with it.
 pub(crate) fn read_closing(value: Value) -> Result<(Price, Option<String>), Vec<FieldProblem>> {
-    let problems = InputProblems::default();
-    let mut fields = InputFields::new(String::new(), value, &problems);
-    let (price, reason) = (fields.read_required("price", values::price), fields.optional("reason", values::text));
-    drop(fields);
-    match (problems.into_inner(), price) {
-        (problems, Some(price)) if problems.is_empty() => Ok((price, reason)),
-        (problems, _) => Err(problems),
-    }
+    read_whole(value, |fields| {
+        let (price, reason) = (fields.read_required("price", values::price), fields.optional("reason", values::text));
+        price.map(|price| (price, reason))
+    })
 }
 
 /// Reads as what an alert is meant: `{"as": "exit" | "entry" | "turn", "side": "BUY" | "SELL"}`; none where nothing is
@@ -134,6 +132,18 @@ pub(crate) fn read_meaning(value: Value) -> Result<Option<OperatorReading>, Vec<
     match problems.into_inner() {
         problems if problems.is_empty() => Ok(read_as.map(|read_as| OperatorReading { read_as, side })),
         problems => Err(problems),
+    }
+}
+
+/// Reads one object; none where something of it is missing, which is noted then.
+fn read_whole<T>(value: Value, read: impl FnOnce(&mut InputFields<'_>) -> Option<T>) -> Result<T, Vec<FieldProblem>> {
+    let problems = InputProblems::default();
+    let mut fields = InputFields::new(String::new(), value, &problems);
+    let whole = read(&mut fields);
+    drop(fields);
+    match (problems.into_inner(), whole) {
+        (problems, Some(whole)) if problems.is_empty() => Ok(whole),
+        (problems, _) => Err(problems),
     }
 }
 

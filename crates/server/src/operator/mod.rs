@@ -8,6 +8,7 @@ mod close;
 mod erase;
 mod rehearse;
 mod resend;
+mod subscriptions;
 mod unblock;
 
 use alertcast_core::alert::document::AlertStatus;
@@ -17,6 +18,8 @@ use alertcast_core::audit::AuditEntry;
 use alertcast_core::delivery::DeliveryState;
 use alertcast_core::id::{AdminId, AlertId};
 use alertcast_core::store::{Collection, DocumentWrite, StoreError, document, read};
+use alertcast_core::subscription::lifecycle::LifecycleError;
+use alertcast_core::time::Time;
 use alertcast_core::trade::document::TradeStatus;
 use bson::Document;
 use bson::oid::ObjectId;
@@ -27,11 +30,12 @@ pub use self::close::close_trade;
 pub use self::erase::{ErasureResult, erase_user};
 pub use self::rehearse::{RehearsedRequest, SampleMessage, rehearse};
 pub use self::resend::resend;
+pub use self::subscriptions::{approve_subscription, cancel_subscription, reject_subscription};
 pub use self::unblock::unblock;
 use crate::app::App;
 
 /// Where others are in the way, an act is decided anew so often.
-const TRIES_MAX: u32 = 5;
+const TRIES_MAX: u32 = 8;
 
 /// Who acts.
 #[derive(Debug, Clone)]
@@ -47,6 +51,8 @@ pub struct Actor {
 pub struct OperatorAction {
     pub who: Actor,
     pub reason: Option<String>,
+    /// When the document had last been changed as the caller has seen it, where nothing is to be done to any other.
+    pub seen: Option<Time>,
     pub also: Vec<DocumentWrite>,
 }
 
@@ -75,6 +81,9 @@ pub enum ActError {
     /// Never empty.
     #[error("the alert still breaks {} of the rules", .0.len())]
     StillBroken(Vec<RuleViolation>),
+    /// A subscription's rules stand against it. `told` also says who decided before, where somebody has.
+    #[error("{told}")]
+    Refused { why: LifecycleError, told: String },
     /// Its `alert_id` has been accepted under another id meanwhile.
     #[error("the same alert was accepted as {of}")]
     Duplicate { of: AlertId },

@@ -3,9 +3,11 @@
 use alertcast_core::alert::intent::OperatorReading;
 use alertcast_core::alert::rule_violation::RuleViolation as AlertProblem;
 use alertcast_core::decision::Decision;
-use alertcast_core::id::{AlertId, DeliveryId, TradeId, UserId};
+use alertcast_core::id::{AlertId, DeliveryId, SubscriptionId, TradeId, UserId};
 use alertcast_core::matching::remarks::OperatorRemark;
 use alertcast_core::store::Collection;
+use alertcast_core::subscription::lifecycle::LifecycleError;
+use alertcast_core::time::Time;
 use axum::http::StatusCode;
 use bson::Bson;
 use serde_json::{Map, Value, json};
@@ -31,8 +33,9 @@ pub(super) async fn close_trade(app: &App, asked: &ApiRequest) -> ApiResult<ApiR
     let (price, reason) = document_input::read_closing(reading::json(&asked.body)?).map_err(refuse_change)?;
     // What the body says, the subscriber hears too; what the header says is for the log alone.
     let note = reason.clone();
-    once(app, asked, Collection::Trades, reason, async |act| {
-        operator::close_trade(app, &act, trade, price, note.as_deref()).await.map(drop)
+    let note = note.as_deref();
+    once(app, asked, Collection::Trades, reason, |act| async move {
+        operator::close_trade(app, &act, trade, price, note).await.map(drop)
     })
     .await
 }
@@ -40,21 +43,23 @@ pub(super) async fn close_trade(app: &App, asked: &ApiRequest) -> ApiResult<ApiR
 /// Sends a message again.
 pub(super) async fn resend(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let delivery = DeliveryId(asked.id()?);
-    once(app, asked, Collection::Deliveries, None, async |act| operator::resend(app, &act, delivery).await.map(drop))
-        .await
+    once(app, asked, Collection::Deliveries, None, |act| async move {
+        operator::resend(app, &act, delivery).await.map(drop)
+    })
+    .await
 }
 
 /// Writes again to a chat that refused us.
 pub(super) async fn unblock(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let user = UserId(asked.id()?);
-    once(app, asked, Collection::Users, None, async |act| operator::unblock(app, &act, user).await).await
+    once(app, asked, Collection::Users, None, |act| async move { operator::unblock(app, &act, user).await }).await
 }
 
 /// Has a refused alert processed after all.
 pub(super) async fn process(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let alert = AlertId(asked.id()?);
     let reading = reading_of(app, asked, Collection::Alerts).await?;
-    once(app, asked, Collection::Alerts, None, async |act| {
+    once(app, asked, Collection::Alerts, None, |act| async move {
         operator::accept_refused(app, &act, alert, reading).await.map(drop)
     })
     .await
@@ -64,7 +69,7 @@ pub(super) async fn process(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply
 pub(super) async fn process_rejected(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let rejected = asked.id()?;
     let reading = reading_of(app, asked, Collection::RejectedWebhooks).await?;
-    once(app, asked, Collection::Alerts, None, async |act| {
+    once(app, asked, Collection::Alerts, None, |act| async move {
         operator::accept_rejected(app, &act, rejected, reading).await.map(drop)
     })
     .await
@@ -85,6 +90,39 @@ async fn reading_of(app: &App, asked: &ApiRequest, of: Collection) -> ApiResult<
         return Err(not_found(resource(of)?.called));
     }
     document_input::read_meaning(sent).map_err(refuse_change)
+}
+
+/// Finds that a payment has come.
+pub(super) async fn approve_subscription(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let subscription = SubscriptionId(asked.id()?);
+    let sent = if asked.body.trim_ascii().is_empty() { json!({}) } else { reading::json(&asked.body)? };
+    let approval = document_input::read_approval(sent).map_err(refuse_change)?;
+    let approval = &approval;
+    once(app, asked, Collection::UserSubscriptions, None, |act| async move {
+        operator::approve_subscription(app, &act, subscription, approval.clone()).await.map(drop)
+    })
+    .await
+}
+
+/// Finds that a payment has not come.
+pub(super) async fn reject_subscription(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let subscription = SubscriptionId(asked.id()?);
+    let rejection = document_input::read_rejection(reading::json(&asked.body)?).map_err(refuse_change)?;
+    let rejection = &rejection;
+    once(app, asked, Collection::UserSubscriptions, rejection.reason.clone(), |act| async move {
+        operator::reject_subscription(app, &act, subscription, rejection.clone()).await.map(drop)
+    })
+    .await
+}
+
+/// Cancels a subscription.
+pub(super) async fn cancel_subscription(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let subscription = SubscriptionId(asked.id()?);
+    let when = document_input::read_cancellation(reading::json(&asked.body)?).map_err(refuse_change)?;
+    once(app, asked, Collection::UserSubscriptions, None, |act| async move {
+        operator::cancel_subscription(app, &act, subscription, when).await.map(drop)
+    })
+    .await
 }
 
 /// Erases a person.
@@ -108,12 +146,12 @@ pub(super) async fn erase_user(app: &App, asked: &ApiRequest) -> ApiResult<ApiRe
 }
 
 /// Does an act once for each `Idempotency-Key`, and answers the document that it was done to.
-async fn once(
+async fn once<F: Future<Output = operator::ActionResult<()>>>(
     app: &App,
     asked: &ApiRequest,
     collection: Collection,
     reason: Option<String>,
-    done: impl AsyncFnOnce(OperatorAction) -> operator::ActionResult<()>,
+    done: impl Fn(OperatorAction) -> F,
 ) -> ApiResult<ApiReply> {
     let (id, resource) = (asked.id()?, resource(collection)?);
     let key = RequestKey::of(asked)?;
@@ -124,21 +162,38 @@ async fn once(
         }
         act.also.push(key.keep_shown(app, resource, id).await?);
     }
-    if asked.conditions.are_there() {
-        asked
-            .conditions
-            .hold(&resource.show_document(&reading::document(app, resource, id).await?, DocumentExtent::Whole))?;
-    }
-    if let Err(error) = done(act).await {
+    if let Err(error) = do_as_seen(app, asked, resource, act, done).await {
         // Whoever came first with this key may have done it.
         let before = match &key {
             Some(key) => key.find_answer(app).await?,
             None => None,
         };
-        return before.ok_or_else(|| fault(error, resource.called));
+        return before.ok_or(error);
     }
     let shown = resource.show_document(&reading::document(app, resource, id).await?, DocumentExtent::Whole);
     Ok(ApiReply::document(StatusCode::OK, &shown))
+}
+
+/// Does an act under the request's conditions. Where the document has changed since they held, they are judged again.
+async fn do_as_seen<F: Future<Output = operator::ActionResult<()>>>(
+    app: &App,
+    asked: &ApiRequest,
+    resource: &ApiResource,
+    mut act: OperatorAction,
+    done: impl Fn(OperatorAction) -> F,
+) -> ApiResult<()> {
+    for _ in 0..TRIES {
+        if asked.conditions.are_there() {
+            let kept = reading::document(app, resource, asked.id()?).await?;
+            asked.conditions.hold(&resource.show_document(&kept, DocumentExtent::Whole))?;
+            act.seen = Some(kept.get_datetime("updatedAt").map_or_else(|_| Time::default(), |at| Time::from(*at)));
+        }
+        match done(act.clone()).await {
+            Err(ActError::Changed) => {}
+            done => return done.map_err(|error| fault(error, resource.called)),
+        }
+    }
+    Err(fault(ActError::Busy, resource.called))
 }
 
 fn resource(collection: Collection) -> ApiResult<&'static ApiResource> {
@@ -154,6 +209,7 @@ fn act(asked: &ApiRequest, reason: Option<String>) -> OperatorAction {
             ip: Some(caller.address.to_string()),
         },
         reason: reason.or_else(|| record::reason(asked)),
+        seen: None,
         also: Vec::new(),
     }
 }
@@ -171,7 +227,23 @@ fn fault(error: ActError, called: &str) -> ApiError {
         ActError::Duplicate { .. } => conflict("Accepted before", what),
         ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),
         ActError::StillBroken(problems) => unprocessable(errors(problems)).into(),
+        ActError::Refused { why, told } => refuse_event(&why, told, called),
         ActError::Store(error) => error.into(),
+    }
+}
+
+/// Why nothing comes of an event of a subscription.
+fn refuse_event(why: &LifecycleError, told: String, called: &str) -> ApiError {
+    let invalid = |field: &str| unprocessable(vec![wrong(field, FieldCode::Invalid, told.as_str())]).into();
+    match why {
+        LifecycleError::Missing => not_found(called),
+        LifecycleError::ReasonMissing => unprocessable(vec![wrong("reason", FieldCode::Missing, told)]).into(),
+        LifecycleError::EndNotAfterStart { .. } => invalid("endDate"),
+        LifecycleError::TooManyRunning | LifecycleError::NotPaid(_) => invalid("subscription.status"),
+        LifecycleError::Approved { .. } | LifecycleError::Rejected { .. } | LifecycleError::CancelledAlready => {
+            conflict("Decided before", told)
+        }
+        _ => conflict("Not possible now", told),
     }
 }
 

@@ -273,6 +273,9 @@ impl ApiState {
             Endpoint::ProcessRejected => manual_actions::process_rejected(app, asked).await,
             Endpoint::Rehearse => manual_actions::rehearse(app, asked).await,
             Endpoint::EraseUser => manual_actions::erase_user(app, asked).await,
+            Endpoint::ApproveSubscription => manual_actions::approve_subscription(app, asked).await,
+            Endpoint::RejectSubscription => manual_actions::reject_subscription(app, asked).await,
+            Endpoint::CancelSubscription => manual_actions::cancel_subscription(app, asked).await,
         }
     }
 }
@@ -308,14 +311,21 @@ impl Endpoint {
             | Self::Resend
             | Self::Process
             | Self::Unblock
-            | Self::EraseUser => true,
+            | Self::EraseUser
+            | Self::ApproveSubscription
+            | Self::RejectSubscription
+            | Self::CancelSubscription => true,
         }
     }
 
     const fn body(self) -> RouteInput {
         match self {
-            Self::Create(_) | Self::Change(_) | Self::CloseTrade => RouteInput::Json,
-            Self::Process | Self::ProcessRejected => RouteInput::JsonIfAny,
+            Self::Create(_)
+            | Self::Change(_)
+            | Self::CloseTrade
+            | Self::RejectSubscription
+            | Self::CancelSubscription => RouteInput::Json,
+            Self::Process | Self::ProcessRejected | Self::ApproveSubscription => RouteInput::JsonIfAny,
             Self::Rehearse => RouteInput::Anything,
             _ => RouteInput::Nothing,
         }

@@ -70,6 +70,13 @@ fn schemas() -> Map<String, Value> {
     schemas.insert("OpenTrades".to_owned(), open_trades());
     schemas.insert("Me".to_owned(), me());
     schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, SchemaForm::New));
+    for (name, shape) in [
+        ("PaymentApproval", documents::APPROVAL),
+        ("PaymentRejection", documents::REJECTION),
+        ("SubscriptionCancellation", documents::CANCELLATION),
+    ] {
+        schemas.insert(name.to_owned(), schema::of(shape, SchemaForm::New));
+    }
     schemas.insert("AlertMeaning".to_owned(), schema::of(documents::MEANING, SchemaForm::New));
     schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, SchemaForm::Out));
     // Derived from what is written.
@@ -194,14 +201,15 @@ fn operation(route: &ApiRoute) -> Value {
             Some((format!("{}Patch", resource.one), ["application/merge-patch+json", "application/json"].as_slice()))
         }
         Endpoint::CloseTrade => Some(("TradeClosing".to_owned(), ["application/json"].as_slice())),
+        Endpoint::RejectSubscription => Some(("PaymentRejection".to_owned(), ["application/json"].as_slice())),
+        Endpoint::CancelSubscription => Some(("SubscriptionCancellation".to_owned(), ["application/json"].as_slice())),
         _ => None,
     };
-    if route.act.body() == RouteInput::JsonIfAny {
+    if let Some((name, what)) = optional_body(route.act) {
         operation["requestBody"] = json!({
             "required": false,
-            "description": "As what the alert is meant, where it does not say so clearly: an exit (of one side's trades, or \
-                            of both), an entry on a side, or a turn to a side.",
-            "content": {"application/json": {"schema": reference("AlertMeaning")}},
+            "description": what,
+            "content": {"application/json": {"schema": reference(name)}},
         });
     }
     if matches!(route.act, Endpoint::Rehearse) {
@@ -219,6 +227,22 @@ fn operation(route: &ApiRoute) -> Value {
         operation["requestBody"] = json!({"required": true, "content": content});
     }
     operation
+}
+
+/// What may be sent or left out, and what it says.
+const fn optional_body(act: Endpoint) -> Option<(&'static str, &'static str)> {
+    match act {
+        Endpoint::Process | Endpoint::ProcessRejected => Some((
+            "AlertMeaning",
+            "As what the alert is meant, where it does not say so clearly: an exit (of one side's trades, or of both), an \
+             entry on a side, or a turn to a side.",
+        )),
+        Endpoint::ApproveSubscription => Some((
+            "PaymentApproval",
+            "From when to when, where that is not as the plan's duration says, and whether it overrules another decision.",
+        )),
+        _ => None,
+    }
 }
 
 fn tag(route: &ApiRoute) -> &str {
@@ -250,6 +274,11 @@ fn summary(act: Endpoint) -> String {
         Endpoint::EraseUser => {
             "Delete one user; of one with a history the person is erased, and the numbers stay".to_owned()
         }
+        Endpoint::ApproveSubscription => {
+            "Approve a payment: the subscription runs from now, or from the end of what runs of the same plan".to_owned()
+        }
+        Endpoint::RejectSubscription => "Reject a payment; the subscriber can send it in again".to_owned(),
+        Endpoint::CancelSubscription => "Cancel a subscription, at once or at the end that was paid for".to_owned(),
         Endpoint::DeleteToken => "End a token: one's own, or with `system.settings` another's".to_owned(),
     }
 }
@@ -319,6 +348,9 @@ fn success(act: Endpoint) -> (&'static str, Value) {
         Endpoint::Process | Endpoint::ProcessRejected => {
             ("200", document("The alert as it is now", "Alert", &["ETag"]))
         }
+        Endpoint::ApproveSubscription | Endpoint::RejectSubscription | Endpoint::CancelSubscription => {
+            ("200", document("The subscription as it is now", "UserSubscription", &["ETag"]))
+        }
         Endpoint::Rehearse => ("200", document("What would happen", "Rehearsal", &[])),
         Endpoint::Delete(_) | Endpoint::DeleteToken | Endpoint::EraseUser => {
             ("204", json!({"description": "It is gone"}))
@@ -331,7 +363,14 @@ fn failures(route: &ApiRoute) -> Vec<(&'static str, String)> {
     let mut add = |status, what: &str| failures.push((status, what.to_owned()));
     let by_hand = matches!(
         route.act,
-        Endpoint::CloseTrade | Endpoint::Resend | Endpoint::Unblock | Endpoint::Process | Endpoint::ProcessRejected
+        Endpoint::CloseTrade
+            | Endpoint::Resend
+            | Endpoint::Unblock
+            | Endpoint::Process
+            | Endpoint::ProcessRejected
+            | Endpoint::ApproveSubscription
+            | Endpoint::RejectSubscription
+            | Endpoint::CancelSubscription
     );
     let lists = matches!(route.act, Endpoint::List(_) | Endpoint::Tokens | Endpoint::Recipients);
     if lists {

@@ -51,6 +51,9 @@ pub(super) enum Endpoint {
     ProcessRejected,
     Rehearse,
     EraseUser,
+    ApproveSubscription,
+    RejectSubscription,
+    CancelSubscription,
 }
 
 /// All of them.
@@ -114,6 +117,9 @@ fn of_resource(routes: &mut Vec<ApiRoute>, resource: &'static ApiResource) {
 fn by_hand(routes: &mut Vec<ApiRoute>) {
     let configure = RoutePermission::Permission(Permission::AlertsConfigure);
     let edit_users = RoutePermission::Permission(Permission::UsersEdit);
+    let approve = RoutePermission::Permission(Permission::SubscriptionsApprove);
+    // What makes a subscription shorter takes no more than editing it.
+    let edit_subscriptions = RoutePermission::Permission(Permission::SubscriptionsEdit);
     for (path, operation, needs, act) in [
         ("/trades/{id}/close", "closeTrade", configure, Endpoint::CloseTrade),
         ("/deliveries/{id}/resend", "resendDelivery", configure, Endpoint::Resend),
@@ -121,6 +127,9 @@ fn by_hand(routes: &mut Vec<ApiRoute>) {
         ("/alerts/{id}/process", "processAlert", configure, Endpoint::Process),
         ("/rejected-webhooks/{id}/process", "processRejectedWebhook", configure, Endpoint::ProcessRejected),
         ("/alerts/rehearse", "rehearseAlert", configure, Endpoint::Rehearse),
+        ("/user-subscriptions/{id}/approve", "approveSubscription", approve, Endpoint::ApproveSubscription),
+        ("/user-subscriptions/{id}/reject", "rejectSubscription", approve, Endpoint::RejectSubscription),
+        ("/user-subscriptions/{id}/cancel", "cancelSubscription", edit_subscriptions, Endpoint::CancelSubscription),
     ] {
         routes.push(route(Method::POST, path, operation, needs, act));
     }

@@ -4,6 +4,7 @@ mod acting;
 mod administering;
 mod away;
 mod changing;
+mod deciding;
 mod describing;
 mod listing;
 mod making;

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::office::{Office, subscription, user};
 use crate::support::Post;
 
-fn statuses(answers: &[crate::support::Answer]) -> Vec<u16> {
+pub(super) fn statuses(answers: &[crate::support::Answer]) -> Vec<u16> {
     let mut statuses: Vec<u16> = answers.iter().map(|answer| answer.status.as_u16()).collect();
     statuses.sort_unstable();
     statuses
 }
 
 /// Sends all of them at once, on tasks of their own.
-async fn at_once(office: &Office, posts: Vec<Post>) -> Vec<crate::support::Answer> {
+pub(super) async fn at_once(office: &Office, posts: Vec<Post>) -> Vec<crate::support::Answer> {
     let sent = posts.into_iter().map(|post| tokio::spawn(post.through(office.house.router.clone())));
     join_all(sent).await.into_iter().map(Result::unwrap).collect()
 }

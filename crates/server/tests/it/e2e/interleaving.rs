@@ -81,7 +81,7 @@ async fn close_one(app: &App, sequence: &mut RandomSequence) {
     let open: Vec<TradeId> = open.collect();
     let Some(trade) = sequence.pick(&open) else { return };
     let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: None };
-    let act = OperatorAction { who, reason: None, also: Vec::new() };
+    let act = OperatorAction { who, reason: None, seen: None, also: Vec::new() };
     // An alert may have been quicker.
     let _ = close_trade(&app.parts, &act, *trade, price(103.0), None).await;
 }

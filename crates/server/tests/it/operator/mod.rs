@@ -31,7 +31,7 @@ fn buy(price: f64) -> Value {
 /// An act of the operator `asha`.
 fn act() -> OperatorAction {
     let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: Some("192.0.2.7".to_owned()) };
-    OperatorAction { who, reason: Some("asked by phone".to_owned()), also: Vec::new() }
+    OperatorAction { who, reason: Some("asked by phone".to_owned()), seen: None, also: Vec::new() }
 }
 
 /// The trades of user `n`, by number.

@@ -7,7 +7,7 @@ mod people;
 
 pub(super) use events::{ALERT, AUDIT, DELIVERY, REJECTED, TRADE};
 pub(super) use offers::{CONFIGURATION, PLAN};
-pub(super) use outcomes::{CLOSING, MEANING, PERMISSION, RECIPIENT, REHEARSAL};
+pub(super) use outcomes::{APPROVAL, CANCELLATION, CLOSING, MEANING, PERMISSION, RECIPIENT, REHEARSAL, REJECTION};
 pub(super) use people::{ADMIN, PREFERENCE, SUBSCRIPTION, TOKEN, USER};
 
 use super::shape::ShapeKind::{Id, List, Object, Text, Time};

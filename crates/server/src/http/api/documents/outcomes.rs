@@ -5,8 +5,9 @@ use alertcast_core::alert::intent::ReadAs;
 use alertcast_core::decision::Verdict;
 use alertcast_core::delivery::{Channel, DeliveryState, MessageKind};
 use alertcast_core::market::Side;
+use alertcast_core::subscription::lifecycle::CancellationTime;
 
-use super::super::shape::ShapeKind::{Anything, Flag, Id, List, Object, Text};
+use super::super::shape::ShapeKind::{Anything, Flag, Id, List, Object, Text, Time};
 use super::super::shape::{ShapeField, ShapeKind, field, may, must};
 use super::{CONFIG_ID, COUNT, DELIVERY, PRICE, USER_ID, words};
 
@@ -62,6 +63,22 @@ pub(in super::super) const CLOSING: &[ShapeField] = &[
     must("price", PRICE, "The price at which it is closed."),
     may("reason", Text, "Why; the subscriber reads it.").like("holiday"),
 ];
+
+/// What approving a payment takes.
+pub(in super::super) const APPROVAL: &[ShapeField] = &[
+    may("startDate", Time, "The first moment that is covered; else now, or the end of what runs of the same plan."),
+    may("endDate", Time, "The first moment that is not covered any more; else as the plan's duration says."),
+    may("overrules", Flag, OVERRULES),
+];
+const OVERRULES: &str = "Whether it takes the place of another decision, which whoever decides has seen.";
+
+/// What rejecting a payment takes.
+pub(in super::super) const REJECTION: &[ShapeField] =
+    &[must("reason", Text, "Why; the subscriber reads it.").like("no money came"), may("overrules", Flag, OVERRULES)];
+
+/// What cancelling a subscription takes.
+pub(in super::super) const CANCELLATION: &[ShapeField] =
+    &[must("when", words!(CancellationTime), "At the end that was paid for, or at once.")];
 
 /// As what an alert is meant that does not say so clearly.
 pub(in super::super) const MEANING: &[ShapeField] = &[
