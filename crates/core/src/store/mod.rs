@@ -39,9 +39,7 @@ pub use leases::{BrokenLease, Lease, LeaseStore};
 pub use listing::{ListPage, ListQuery, list_all};
 pub use outbox::{AttemptOutcome, AttemptRecord, DeathCause, DeliveryOutbox, SettlingOutcome, TakeResult, TakenEntry};
 pub use set_aside::SetAsideDocuments;
-pub use subscriptions::{
-    DueSubscriptions, LoadedSubscription, SUBSCRIPTIONS_REVISION, SubscriptionStore, changed_fields, next_revision,
-};
+pub use subscriptions::{DECIDING_FIELDS, DueSubscriptions, LoadedSubscription, SubscriptionStore, changed_fields};
 pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{
     ChunkCommit, ChunkPlan, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore,

@@ -18,10 +18,10 @@ use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::time::Time;
 
 /// A number with the user that each change of their subscriptions raises, so that decisions notice each other.
-pub const SUBSCRIPTIONS_REVISION: &str = "alertcast.subscriptionsRev";
+const SUBSCRIPTIONS_REVISION: &str = "alertcast.subscriptionsRev";
 
-/// What every decision rests on.
-const DECIDING: [&str; 5] =
+/// The paths of the subscription itself that every decision about it rests on.
+pub const DECIDING_FIELDS: [&str; 5] =
     ["updatedAt", "payment.status", "subscription.status", "subscription.startDate", "subscription.endDate"];
 
 /// What a decision about a subscription rests on, as it was loaded.
@@ -39,7 +39,13 @@ impl LoadedSubscription {
     /// subscriptions notices it, and preferences go along.
     pub fn writes_beside(&self, change: &SubscriptionChange) -> Vec<DocumentWrite> {
         let moved = change.moved.iter().map(|link| write_link(self, *link, change.after.updated_at));
-        self.user.as_ref().and_then(raise_revision).into_iter().chain(moved).collect()
+        self.raise_revision().into_iter().chain(moved).collect()
+    }
+
+    /// What tells whoever decides about another of the user's subscriptions that this one takes one of their places.
+    /// None where there is no such user.
+    pub fn raise_revision(&self) -> Option<DocumentWrite> {
+        self.user.as_ref().and_then(raise_revision)
     }
 }
 
@@ -187,7 +193,7 @@ fn write_subscription(seen: &LoadedSubscription, change: &SubscriptionChange) ->
     let mut paths = Vec::new();
     note_differences(&document(before)?, &after, "", &mut paths);
     let paths: BTreeSet<&str> = paths.iter().map(|path| writable_part(kept, path)).collect();
-    let expected: BTreeSet<&str> = paths.iter().copied().chain(DECIDING).collect();
+    let expected: BTreeSet<&str> = paths.iter().copied().chain(DECIDING_FIELDS).collect();
     let expect = expected.into_iter().map(|path| (path.to_owned(), value_at(kept, path))).collect();
     let (mut set, mut unset) = (Document::new(), Vec::new());
     for path in paths {
@@ -225,7 +231,7 @@ fn value_at(document: &Document, path: &str) -> Bson {
 }
 
 /// One above the number with the user that stands; where something else does, the first.
-pub fn next_revision(seen: &Bson) -> Bson {
+fn next_revision(seen: &Bson) -> Bson {
     let next = match seen {
         Bson::Int32(seen) => i64::from(*seen).saturating_add(1),
         Bson::Int64(seen) => seen.saturating_add(1),

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use self::editing::find_event;
+pub use self::editing::{GivenDates, find_event, find_missing_dates};
 use super::calendar::{TermError, term_end, zone_named};
 use super::{
     ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentExtension, PaymentMethod, PaymentStatus, REJECTIONS_MAX, RefundRecord,

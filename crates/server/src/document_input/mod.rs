@@ -33,9 +33,9 @@ pub(crate) use self::catalog::{config, plan};
 pub(crate) use self::decisions::{read_approval, read_cancellation, read_rejection};
 pub(crate) use self::fields::InputFields;
 pub(crate) use self::known_documents::{EntryReferences, KnownDocuments, name_of};
-pub(crate) use self::people::{preference, subscription, takes_place, user};
+pub(crate) use self::people::{preference, subscription, user};
 pub(crate) use self::problems::{FieldCode, FieldProblem, InputProblems, WrongValue};
-pub(crate) use self::values::time;
+pub(crate) use self::values::{id, time};
 
 use self::fields::FieldResult;
 use self::known_documents::{KeyConflict, NaturalKeyIndex};

@@ -7,6 +7,7 @@ use alertcast_core::preference::{
     AlertChoices, AlertPreference, CustomSettings, PreferenceStatistics, WantedChannels, WantedTypes,
 };
 use alertcast_core::store::{Collection, read};
+use alertcast_core::subscription::lifecycle::{check_paid, find_missing_dates};
 use alertcast_core::subscription::{
     ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension,
     SubscriptionPlace, SubscriptionStatus, SubscriptionTerm, SubscriptionUsage, places_taken, transaction_key,
@@ -126,18 +127,13 @@ pub(crate) fn subscription(reading: &mut InputReading<'_>, mut fields: InputFiel
     };
     drop(extension);
     let (created_at, updated_at) = reading.times(&mut fields);
+    let place = SubscriptionPlace { plan: plan_id, status: term.status, start: term.start_date, end: term.end_date };
     if let Some(user) = user_id {
         reading.known.of_user.entry(user).or_default().push(id);
-        let place =
-            SubscriptionPlace { plan: plan_id, status: term.status, start: term.start_date, end: term.end_date };
-        let held = reading.known.places.entry(user).or_default();
-        held.push(place);
-        if place.is_open(reading.now) && places_taken(held, reading.now) > ACTIVE_SUBSCRIPTIONS_MAX {
-            fields.wrong("subscription.status", "is the user's sixth active subscription; at most 5 are allowed");
-        }
+        reading.known.places.entry(user).or_default().push(place);
     }
-    if let Some(payment) = &payment {
-        needs_approval(&fields, payment, &term, before);
+    if before.is_none() {
+        check_new(reading, &fields, place, user_id, (payment.as_ref(), &term));
     }
     drop(fields);
     let whole = || {
@@ -173,23 +169,26 @@ fn stays_with(
     }
 }
 
-/// Without an approved payment nothing is made active, and nothing that is active made longer. What another
-/// application has made so stays as it is while other fields are changed.
-fn needs_approval(fields: &InputFields<'_>, payment: &Payment, term: &SubscriptionTerm, before: Option<&Subscription>) {
-    let status = payment.status;
-    if term.status != SubscriptionStatus::Active || status == PaymentStatus::Approved {
-        return;
+/// The rules about a subscription that is new. One that is changed is judged by what its change is (`lifecycle`).
+fn check_new(
+    reading: &InputReading<'_>,
+    fields: &InputFields<'_>,
+    place: SubscriptionPlace,
+    user: Option<UserId>,
+    (payment, term): (Option<&Payment>, &SubscriptionTerm),
+) {
+    let held = user.and_then(|user| reading.known.places.get(&user)).map_or(&[][..], Vec::as_slice);
+    if place.is_open(reading.now) && places_taken(held, reading.now) > ACTIVE_SUBSCRIPTIONS_MAX {
+        fields.wrong("subscription.status", "is the user's sixth active subscription; at most 5 are allowed");
     }
-    let was_so = before.is_some_and(|before| {
-        let same = before.payment.status == status && before.subscription.status == term.status;
-        let mut after = before.clone();
-        after.subscription = term.clone();
-        same && !after.entitles_to_more(Some(before))
-    });
-    if !was_so {
-        let what =
-            format!("is active, but payment.status is {status}: an active subscription takes an approved payment");
-        fields.wrong("subscription.status", what);
+    for name in find_missing_dates(term, None) {
+        fields.wrong(
+            &format!("subscription.{name}"),
+            "is needed where a subscription is made active: it says for how long",
+        );
+    }
+    if let Some(Err(why)) = payment.map(|payment| check_paid(payment.status, term, None)) {
+        fields.wrong("subscription.status", why.to_string());
     }
 }
 
@@ -270,13 +269,6 @@ fn term(mut fields: InputFields<'_>, before: Option<&Subscription>) -> Subscript
     {
         fields.wrong("endDate", format!("is {end}, which is not after startDate, {start}"));
     }
-    if status == SubscriptionStatus::Active && !is_as_it_was {
-        for (name, date) in [("startDate", start_date), ("endDate", end_date)] {
-            if date.is_none() {
-                fields.wrong(name, "is needed where a subscription is made active: it says for how long");
-            }
-        }
-    }
     SubscriptionTerm {
         start_date,
         end_date,
@@ -284,15 +276,6 @@ fn term(mut fields: InputFields<'_>, before: Option<&Subscription>) -> Subscript
         auto_renew: fields.or("autoRenew", false, flag),
         renewal_notification_sent: fields.or("renewalNotificationSent", false, flag),
     }
-}
-
-/// Whether a subscription as it was sent, or is shown, takes one of its user's places now.
-pub(crate) fn takes_place(value: &Value, now: Time) -> bool {
-    let at = |path: &str| value.pointer(path).filter(|value| !value.is_null());
-    let date = |path: &str| at(path).and_then(|value| time(value).ok());
-    let status = at("/subscription/status").and_then(|value| word(SubscriptionStatus::ALL)(value).ok());
-    let (start, end) = (date("/subscription/startDate"), date("/subscription/endDate"));
-    SubscriptionPlace { plan: None, status: status.unwrap_or(SubscriptionStatus::Pending), start, end }.is_open(now)
 }
 
 fn usage(mut fields: InputFields<'_>) -> SubscriptionUsage {

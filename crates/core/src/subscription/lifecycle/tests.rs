@@ -528,7 +528,12 @@ fn edited(world: &mut World, edit: impl Fn(&mut Subscription)) -> Subscription {
     let before = world.get(1).clone();
     let mut edited = before.clone();
     edit(&mut edited);
-    let event = find_event(&before, &edited).unwrap();
+    let (was, is) = (&before.subscription, &edited.subscription);
+    let given = GivenDates {
+        start: is.start_date.filter(|_| is.start_date != was.start_date),
+        end: is.end_date.filter(|_| is.end_date != was.end_date),
+    };
+    let event = find_event(&before, &edited, given).unwrap();
     world.happens(1, &event, at(10)).unwrap().complete_edit(&edited)
 }
 
@@ -571,5 +576,57 @@ fn an_edit_of_the_term_alone_corrects_it_and_any_other_is_no_event() {
     let before = world.get(1).clone();
     let mut after = before.clone();
     (after.subscription.auto_renew, after.payment.proof_url) = (true, Some("https://example.com/p".to_owned()));
-    assert_eq!(find_event(&before, &after), None);
+    assert_eq!(find_event(&before, &after, GivenDates::default()), None);
+}
+
+#[test]
+fn dates_that_stood_in_a_pending_one_are_not_the_approver_s() {
+    let set_dates = |world: &mut World, start, end| {
+        let term = &mut world.get_mut(1).subscription;
+        (term.start_date, term.end_date) = (start, end);
+    };
+    let mut world = world_in(SubscriptionState::Pending);
+    set_dates(&mut world, Some(at(0)), Some(at(9_000)));
+    let approve = |one: &mut Subscription| one.payment.status = PaymentStatus::Approved;
+    let by_calendar = edited(&mut world.clone(), approve).subscription;
+    assert_eq!(by_calendar.start_date, Some(at(10)));
+    assert!(by_calendar.end_date.is_some_and(|end| at(38) < end && end < at(42)), "{by_calendar:?}");
+    // One that is taken away with the approval is as one that is not given.
+    let taken = edited(&mut world.clone(), |one| {
+        approve(one);
+        one.subscription.end_date = None;
+    });
+    assert_eq!(taken.subscription, by_calendar);
+    let given = edited(&mut world, |one| {
+        approve(one);
+        one.subscription.end_date = Some(at(99));
+    });
+    assert_eq!((given.subscription.start_date, given.subscription.end_date), (Some(at(10)), Some(at(99))));
+}
+
+#[test]
+fn an_edit_that_decides_notes_what_the_decision_notes() {
+    let approved =
+        edited(&mut world_in(SubscriptionState::Rejected), |one| one.payment.status = PaymentStatus::Approved);
+    assert_eq!((approved.payment.approved_at, approved.payment.rejection_reason), (Some(at(10)), None));
+    assert_eq!(approved.alertcast.approved_by_admin, Some(ADMIN));
+    let rejected =
+        edited(&mut world_in(SubscriptionState::Running), |one| one.payment.status = PaymentStatus::Rejected);
+    assert_eq!((rejected.payment.approved_at, rejected.alertcast.approved_by_admin), (None, None));
+}
+
+#[test]
+fn what_is_made_active_needs_dates_and_what_is_so_already_needs_none() {
+    let mut world = world_in(SubscriptionState::Running);
+    let active = |start, end| SubscriptionTerm {
+        status: SubscriptionStatus::Active,
+        start_date: start,
+        end_date: end,
+        ..SubscriptionTerm::default()
+    };
+    assert_eq!(find_missing_dates(&active(None, None), None), ["startDate", "endDate"]);
+    assert_eq!(find_missing_dates(&active(Some(at(1)), None), Some(world.get(1))), ["endDate"]);
+    world.get_mut(1).subscription = active(Some(at(1)), None);
+    assert!(find_missing_dates(&active(Some(at(1)), None), Some(world.get(1))).is_empty());
+    assert!(find_missing_dates(&SubscriptionTerm::default(), None).is_empty());
 }

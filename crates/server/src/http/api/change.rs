@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use alertcast_core::id::AdminId;
 use alertcast_core::reading::PartialDocument;
 use alertcast_core::store::validator::FieldWeight;
-use alertcast_core::store::{Collection, DocumentWrite, StoreError};
+use alertcast_core::store::{Collection, DECIDING_FIELDS, DocumentWrite, LoadedSubscription, StoreError};
 use alertcast_core::time::Time;
 use axum::http::StatusCode;
 use bson::{Bson, Document, doc};
@@ -51,11 +51,10 @@ pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &Ap
         let current = resource.show(&before, DocumentExtent::Whole);
         asked.conditions.hold(&current)?;
         nothing_rests_on_a_guess(resource, &before, &patch)?;
-        let (after, also) = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
-        let Some((document, mut writes)) = write_change(app, resource, asked, &kept, &before, after)? else {
+        let changed = changed_by(app, resource, changes, &patch, &current, &kept, &before).await?;
+        let Some((document, writes)) = write_change(app, resource, (asked, &patch), &kept, &before, changed)? else {
             return Ok(ApiReply::document(StatusCode::OK, &current));
         };
-        writes.extend(also);
         match app.store.write(writes).await {
             Ok(()) => {
                 note_change(app).await;
@@ -87,7 +86,7 @@ fn nothing_rests_on_a_guess(resource: &ApiResource, before: &PartialDocument, pa
 }
 
 /// Whether a patch says what stands at a path.
-fn gives(patch: &Value, path: &str) -> bool {
+pub(super) fn gives(patch: &Value, path: &str) -> bool {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     match (patch, rest) {
         (Value::Object(fields), rest) => {
@@ -107,13 +106,10 @@ async fn changed_by(
     current: &Value,
     kept: &Document,
     read: &PartialDocument,
-) -> ApiResult<(Document, Vec<DocumentWrite>)> {
+) -> ApiResult<CheckedDocument> {
     let before = &read.document;
     let mut target = current.clone();
     merge(&mut target, patch);
-    if resource.collection == Collection::UserSubscriptions {
-        decide::follow_decision(&mut target, current);
-    }
     // A topic is one of its chat.
     let moves = patch.pointer("/telegram/chatId").is_some() && patch.pointer("/alertcast/topicId").is_none();
     if resource.collection == Collection::Users && moves {
@@ -138,7 +134,7 @@ async fn changed_by(
         return Err(unprocessable(errors).into());
     }
     let checked = check_change(app, resource, changes, target, Some(CurrentDocument { kept, shown: current })).await?;
-    let (mut after, mut also) = (checked.document, checked.also);
+    let CheckedDocument { document: mut after, mut also, around } = checked;
     let new_password = after.get_str(PASSWORD).is_ok_and(|hash| !hash.is_empty());
     for path in kept_paths(resource) {
         put(&mut after, &path, at(before, &path).filter(|_| !cleared.contains(&path)).cloned());
@@ -158,7 +154,7 @@ async fn changed_by(
             }
         }
     }
-    Ok((after, also))
+    Ok(CheckedDocument { document: after, also, around })
 }
 
 /// What the API does not show, it does not take away.
@@ -192,6 +188,8 @@ pub(super) struct CurrentDocument<'a> {
 pub(super) struct CheckedDocument {
     pub(super) document: Document,
     pub(super) also: Vec<DocumentWrite>,
+    /// Of a subscription, what deciding about it rests on.
+    pub(super) around: Option<LoadedSubscription>,
 }
 
 /// Reads and checks a document as it is to be.
@@ -202,19 +200,18 @@ pub(super) async fn check_change(
     value: Value,
     current: Option<CurrentDocument<'_>>,
 ) -> ApiResult<CheckedDocument> {
-    // Read before the subscriptions are counted: whoever makes one active after this raises it, and is noticed.
-    let seat = decide::seat(app, resource, &value, current.map(|current| current.shown)).await?;
+    let around = decide::load_around(app, resource, &value, current.map(|current| current.kept)).await?;
     let priced = ["/subscriptionPlanId", "/payment/amount", "/payment/currency"]
         .iter()
         .any(|at| !same(value.pointer(at), current.and_then(|current| current.shown.pointer(at))));
-    let around = EntryReferences {
+    let references = EntryReferences {
         collection: resource.collection,
         entry: &value,
         kept: current.map(|current| current.kept),
         priced,
         now: app.clock.now(),
     };
-    let known = KnownDocuments::around(&*app.store, around).await?;
+    let known = KnownDocuments::around(&*app.store, references).await?;
     let read = document_input::one(
         known,
         changes.read,
@@ -228,7 +225,7 @@ pub(super) async fn check_change(
     if let Some(text) = entry.password {
         document.insert(PASSWORD, hash_password(text).await?);
     }
-    Ok(CheckedDocument { document, also: seat.into_iter().collect() })
+    Ok(CheckedDocument { document, also: Vec::new(), around })
 }
 
 /// What is wrong with what was sent.
@@ -252,13 +249,15 @@ type WrittenDocument = Option<(Document, Vec<DocumentWrite>)>;
 fn write_change(
     app: &App,
     resource: &ApiResource,
-    asked: &ApiRequest,
+    (asked, patch): (&ApiRequest, &Value),
     kept: &Document,
     read: &PartialDocument,
-    mut after: Document,
+    changed: CheckedDocument,
 ) -> ApiResult<WrittenDocument> {
     let (now, before) = (app.clock.now(), &read.document);
-    decide::decide(asked, resource, Some(DocumentBefore { kept, read: before }), &mut after)?;
+    let CheckedDocument { document: mut after, mut also, around } = changed;
+    let known = DocumentBefore { kept, read: before, patch };
+    also.extend(decide::decide(asked, resource, Some(known), &mut after, (around.as_ref(), now))?);
     let mended = list_mended(read);
     let mut paths = Vec::new();
     differences(before, &after, "", &mut paths);
@@ -273,6 +272,11 @@ fn write_change(
     after.insert("updatedAt", Bson::from(updated_at));
     let (mut set, mut unset) = (doc! { "updatedAt": Bson::from(updated_at) }, Vec::new());
     let mut expect = vec![("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap_or(Bson::Null))];
+    if resource.collection == Collection::UserSubscriptions {
+        // What a decision rests on, whoever changes it.
+        let rests_on = DECIDING_FIELDS.iter().filter(|path| **path != "updatedAt");
+        expect.extend(rests_on.map(|path| ((*path).to_owned(), at(kept, path).cloned().unwrap_or(Bson::Null))));
+    }
     let (mut was, mut is) = (Document::new(), Document::new());
     for path in paths {
         expect.push((path.clone(), at(kept, &path).cloned().unwrap_or(Bson::Null)));
@@ -288,10 +292,11 @@ fn write_change(
     }
     let id = kept.get_object_id("_id").unwrap_or_default();
     let entry = record::entry(app, asked, resource, AuditedChange::Update { id, before: &was, after: &is });
-    let writes = vec![
+    let mut writes = vec![
         DocumentWrite::Update { collection: resource.collection, id, set, unset, expect },
         record::insert(&entry)?,
     ];
+    writes.extend(also);
     Ok(Some((after, writes)))
 }
 

@@ -108,8 +108,9 @@ async fn make_document(
     for name in ["createdAt", "updatedAt"] {
         document.insert(name, Bson::from(now));
     }
-    decide::decide(asked, resource, None, &mut document)?;
-    Ok(CreatedDocument { document, also: checked.also })
+    let mut also = checked.also;
+    also.extend(decide::decide(asked, resource, None, &mut document, (checked.around.as_ref(), now))?);
+    Ok(CreatedDocument { document, also })
 }
 
 pub(super) fn read_only(path: &str) -> FieldError {

@@ -2,46 +2,41 @@
 //! written.
 
 use alertcast_core::admin::Permission;
-use alertcast_core::id::{AdminId, UserId};
-use alertcast_core::store::{Collection, DocumentWrite, SUBSCRIPTIONS_REVISION, next_revision, read};
-use alertcast_core::subscription::{PaymentStatus, Subscription, SubscriptionStatus, transaction_key};
-use bson::{Bson, Document, doc};
+use alertcast_core::id::{AdminId, PlanId, SubscriptionId, UserId};
+use alertcast_core::store::{
+    Collection, DocumentWrite, LoadedSubscription, StoreError, SubscriptionStore as _, document, read,
+};
+use alertcast_core::subscription::lifecycle::{
+    self, DecisionMaker, GivenDates, LifecycleError, check_paid, find_event, find_missing_dates,
+};
+use alertcast_core::subscription::{PaymentStatus, Subscription, transaction_key};
+use alertcast_core::time::Time;
+use bson::{Bson, Document};
 use serde_json::Value;
 
-use super::change::{at, differences, pointer, put, remove, same};
-use super::error::{ApiResult, conflict};
+use super::ApiRequest;
+use super::change::{at, differences, gives, put};
+use super::error::{ApiError, ApiResult, conflict, refuse_event, unprocessable, wrong};
 use super::resources::ApiResource;
-use super::{ApiRequest, reading};
 use crate::app::App;
-use crate::document_input;
+use crate::document_input::{self, FieldCode};
 
-/// A subscription that begins to run takes one of its user's five places: what the count rested on is checked by
-/// raising a number with the user.
-pub(super) async fn seat(
+/// What a change of a subscription rests on beside the document itself; none of any other. It is read before the user's
+/// subscriptions are counted: whoever makes one active after this is noticed.
+pub(super) async fn load_around(
     app: &App,
     resource: &ApiResource,
     value: &Value,
-    shown: Option<&Value>,
-) -> ApiResult<Option<DocumentWrite>> {
-    let now = app.clock.now();
-    let user = |value: &Value| value.get("userId").and_then(Value::as_str).map(str::to_owned);
-    let was = shown.filter(|shown| document_input::takes_place(shown, now)).and_then(user);
-    if resource.collection != Collection::UserSubscriptions
-        || !document_input::takes_place(value, now)
-        || was == user(value)
-    {
+    kept: Option<&Document>,
+) -> ApiResult<Option<LoadedSubscription>> {
+    let id = |name: &str| value.get(name).and_then(|id| document_input::id(id).ok());
+    let (Collection::UserSubscriptions, Some(user), Some(plan)) =
+        (resource.collection, id("userId"), id("subscriptionPlanId"))
+    else {
         return Ok(None);
-    }
-    let Some(id) = user(value).and_then(|id| id.parse::<UserId>().ok()) else { return Ok(None) };
-    let Some(kept) = reading::load_kept(app, Collection::Users, id.0).await? else { return Ok(None) };
-    let seen = at(&kept, SUBSCRIPTIONS_REVISION).cloned().unwrap_or(Bson::Null);
-    Ok(Some(DocumentWrite::Update {
-        collection: Collection::Users,
-        id: id.0,
-        set: doc! { SUBSCRIPTIONS_REVISION: next_revision(&seen) },
-        unset: Vec::new(),
-        expect: vec![(SUBSCRIPTIONS_REVISION.to_owned(), seen)],
-    }))
+    };
+    let own = kept.and_then(|kept| kept.get_object_id("_id").ok()).unwrap_or_default();
+    Ok(Some(app.store.load_for_new(SubscriptionId(own), UserId(user), PlanId(plan)).await?))
 }
 
 /// A document before a change.
@@ -50,19 +45,26 @@ pub(super) struct DocumentBefore<'a> {
     pub(super) kept: &'a Document,
     /// As it is shown.
     pub(super) read: &'a Document,
+    /// What the change says.
+    pub(super) patch: &'a Value,
 }
 
-/// What follows from who changes it: whether they may, and what is noted with it.
+/// What follows from who changes a document: whether they may, what is noted with it, and what is written besides.
 pub(super) fn decide(
     asked: &ApiRequest,
     resource: &ApiResource,
     before: Option<DocumentBefore<'_>>,
     after: &mut Document,
-) -> ApiResult<()> {
+    (around, now): (Option<&LoadedSubscription>, Time),
+) -> ApiResult<Vec<DocumentWrite>> {
     match resource.collection {
-        Collection::UserSubscriptions => decide_payment(asked, before, after),
-        Collection::AdminUsers => decide_admin(asked, before.map(|before| before.kept), after),
-        _ => Ok(()),
+        Collection::UserSubscriptions => {
+            // One that was read names its user and its plan: both were loaded.
+            let around = around.ok_or(StoreError::Conflict)?;
+            decide_payment(asked, before, after, (around, now))
+        }
+        Collection::AdminUsers => decide_admin(asked, before.map(|before| before.kept), after).map(|()| Vec::new()),
+        _ => Ok(Vec::new()),
     }
 }
 
@@ -77,20 +79,57 @@ const DECISION: [&str; 7] = [
     "subscription.endDate",
 ];
 
-/// Deciding about a payment, and making or extending what it entitles to, takes a permission of its own, whichever field
-/// it is done by. Who approved is noted.
-fn decide_payment(asked: &ApiRequest, before: Option<DocumentBefore<'_>>, after: &mut Document) -> ApiResult<()> {
-    let none = Document::new();
-    let mut changed = Vec::new();
-    differences(before.map_or(&none, |before| before.read), after, "", &mut changed);
-    let undecided = |path: &str| before.is_none() && path == "payment.status" && is_pending(after);
-    let is_part = |path: &&String| DECISION.contains(&path.as_str()) && !undecided(path);
+/// A change of a subscription: who may make it, which event it is, and what follows of that.
+fn decide_payment(
+    asked: &ApiRequest,
+    before: Option<DocumentBefore<'_>>,
+    after: &mut Document,
+    (around, now): (&LoadedSubscription, Time),
+) -> ApiResult<Vec<DocumentWrite>> {
     let typed = |document: &Document| read::<Subscription>(Collection::UserSubscriptions, document.clone());
     // One that cannot be read entitles to nothing.
     let (was, is) = (before.and_then(|before| typed(before.kept).ok()), typed(after)?);
-    let more = is.entitles_to_more(was.as_ref());
-    let was_paid =
-        was.as_ref().is_some_and(|was| was.payment.status == PaymentStatus::Approved || was.entitlement().is_some());
+    let none = Document::new();
+    let mut changed = Vec::new();
+    differences(before.map_or(&none, |before| before.read), after, "", &mut changed);
+    if let Some(was) = was.as_ref().filter(|was| was.payment.status == is.payment.status) {
+        // Nobody may: that goes before who may.
+        check_paid(is.payment.status, &is.subscription, Some(was)).map_err(refuse)?;
+    }
+    check_permissions(asked, before.is_none(), &changed, (was.as_ref(), &is))?;
+    if !changed.is_empty() {
+        put(after, "alertcast.transactionKey", Some(transaction_key(&is.payment.transaction_id).into()));
+    }
+    match (was, before) {
+        (Some(was), Some(before)) => {
+            let dates = &is.subscription;
+            let given = GivenDates {
+                start: dates.start_date.filter(|_| gives(before.patch, "subscription.startDate")),
+                end: dates.end_date.filter(|_| gives(before.patch, "subscription.endDate")),
+            };
+            let by = DecisionMaker { admin: Some(asked.caller.admin.id), user: None };
+            follow_event(around, (&was, &is, given), (by, now), after)
+        }
+        _ => {
+            let is_approved = is.payment.status == PaymentStatus::Approved;
+            put(after, BY_ADMIN, is_approved.then(|| asked.caller.admin.id.into()));
+            Ok(if is.place().is_open(now) { around.raise_revision().into_iter().collect() } else { Vec::new() })
+        }
+    }
+}
+
+/// Deciding about a payment, and making or extending what it entitles to, takes a permission of its own, whichever field
+/// it is done by.
+fn check_permissions(
+    asked: &ApiRequest,
+    is_new: bool,
+    changed: &[String],
+    (was, is): (Option<&Subscription>, &Subscription),
+) -> ApiResult<()> {
+    let undecided = |path: &str| is_new && path == "payment.status" && is.payment.status == PaymentStatus::Pending;
+    let is_part = |path: &&String| DECISION.contains(&path.as_str()) && !undecided(path);
+    let more = is.entitles_to_more(was);
+    let was_paid = was.is_some_and(|was| was.payment.status == PaymentStatus::Approved || was.entitlement().is_some());
     let decides = |path: &&String| match path.as_str() {
         path if path.starts_with("subscription.") => more,
         "payment.transactionId" => was_paid,
@@ -98,59 +137,51 @@ fn decide_payment(asked: &ApiRequest, before: Option<DocumentBefore<'_>>, after:
     };
     let deciding: Vec<String> = changed.iter().filter(decides).cloned().collect();
     asked.caller.must_hold_for(&deciding, Permission::SubscriptionsApprove)?;
-    if before.is_some() {
+    if is_new {
         // Making one takes that permission in any case.
-        let other: Vec<String> = changed.iter().filter(|path| !is_part(path)).cloned().collect();
-        asked.caller.must_hold_for(&other, Permission::SubscriptionsEdit)?;
+        return Ok(());
     }
-    if !changed.is_empty() {
-        put(after, "alertcast.transactionKey", Some(transaction_key(&is.payment.transaction_id).into()));
+    let other: Vec<String> = changed.iter().filter(|path| !is_part(path)).cloned().collect();
+    asked.caller.must_hold_for(&other, Permission::SubscriptionsEdit)
+}
+
+fn refuse(why: LifecycleError) -> ApiError {
+    refuse_event(&why, why.to_string(), "subscription.")
+}
+
+/// Lets the event happen that the edit is, where it is one, and puts what follows into the document.
+fn follow_event(
+    around: &LoadedSubscription,
+    (was, is, given): (&Subscription, &Subscription, GivenDates),
+    (by, now): (DecisionMaker, Time),
+    after: &mut Document,
+) -> ApiResult<Vec<DocumentWrite>> {
+    let Some(event) = find_event(was, is, given) else { return Ok(Vec::new()) };
+    let mut context = around.context.clone();
+    // The plan of one that is not paid may change with its approval.
+    context.subscription = Some(Subscription { subscription_plan_id: is.subscription_plan_id, ..was.clone() });
+    let change = lifecycle::decide(&context, &event, by, now).map_err(refuse)?;
+    let whole = change.complete_edit(is);
+    check_paid(whole.payment.status, &whole.subscription, Some(was)).map_err(refuse)?;
+    let missing = find_missing_dates(&whole.subscription, Some(was)).into_iter().map(|name| {
+        let what = "is needed where a subscription is made active: it says for how long";
+        wrong(&format!("subscription.{name}"), FieldCode::Invalid, what)
+    });
+    let missing: Vec<_> = missing.collect();
+    if !missing.is_empty() {
+        return Err(unprocessable(missing).into());
     }
-    let approved = |one: Option<&Subscription>| one.is_some_and(|one| one.payment.status == PaymentStatus::Approved);
-    match (approved(was.as_ref()), approved(Some(&is))) {
-        (false, true) => put(after, BY_ADMIN, Some(asked.caller.admin.id.into())),
-        (_, false) => put(after, BY_ADMIN, None),
-        (true, true) => {}
+    let (edited, completed) = (document(is)?, document(&whole)?);
+    let mut followed = Vec::new();
+    differences(&edited, &completed, "", &mut followed);
+    for path in followed {
+        put(after, &path, at(&completed, &path).cloned());
     }
-    Ok(())
+    Ok(around.writes_beside(&change))
 }
 
 /// Who approved, beside the linked user in `payment.approvedBy`.
 const BY_ADMIN: &str = "alertcast.approvedByAdmin";
-
-fn is_pending(document: &Document) -> bool {
-    at(document, "payment.status").and_then(Bson::as_str) == Some(PaymentStatus::Pending.as_str())
-}
-
-/// What follows of itself from another decision about a payment, where the patch does not say otherwise: what was noted
-/// about the former one goes, and a subscription whose payment is rejected runs no longer.
-pub(super) fn follow_decision(target: &mut Value, current: &Value) {
-    let status = |value: &Value| value.pointer("/payment/status").and_then(Value::as_str).map(str::to_owned);
-    let decided = status(target);
-    if decided == status(current) {
-        return;
-    }
-    let approved = decided.as_deref() == Some(PaymentStatus::Approved.as_str());
-    let former: &[&str] = match approved {
-        true => &["payment.approvedBy", "payment.approvedAt", "payment.rejectionReason"],
-        false => &["payment.approvedBy", "payment.approvedAt"],
-    };
-    for path in former {
-        let place = pointer(path);
-        if same(target.pointer(&place), current.pointer(&place)) {
-            remove(target, path);
-        }
-    }
-    let active = Some(SubscriptionStatus::Active.as_str());
-    let runs = |value: &Value| value.pointer("/subscription/status").and_then(Value::as_str) == active;
-    if decided.as_deref() == Some(PaymentStatus::Rejected.as_str())
-        && runs(current)
-        && runs(target)
-        && let Some(status) = target.pointer_mut("/subscription/status")
-    {
-        *status = SubscriptionStatus::Cancelled.as_str().into();
-    }
-}
 
 /// Nobody locks themselves out.
 fn decide_admin(asked: &ApiRequest, before: Option<&Document>, after: &Document) -> ApiResult<()> {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use alertcast_core::store::{Collection, StoreError};
+use alertcast_core::subscription::lifecycle::LifecycleError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bson::Document;
@@ -91,6 +92,21 @@ async fn other(app: &App, collection: Collection, fields: &[&str], document: &Do
         }
     }
     None
+}
+
+/// Why nothing comes of an event of a subscription. `within`: where its dates are in what was sent.
+pub(super) fn refuse_event(why: &LifecycleError, told: String, within: &str) -> ApiError {
+    let invalid = |field: &str| unprocessable(vec![wrong(field, FieldCode::Invalid, told.as_str())]).into();
+    match why {
+        LifecycleError::Missing => not_found("subscription"),
+        LifecycleError::ReasonMissing => unprocessable(vec![wrong("reason", FieldCode::Missing, told)]).into(),
+        LifecycleError::EndNotAfterStart { .. } => invalid(&format!("{within}endDate")),
+        LifecycleError::TooManyRunning | LifecycleError::NotPaid(_) => invalid("subscription.status"),
+        LifecycleError::Approved { .. } | LifecycleError::Rejected { .. } | LifecycleError::CancelledAlready => {
+            conflict("Decided before", told)
+        }
+        _ => conflict("Not possible now", told),
+    }
 }
 
 /// What a failure of the store means to whoever asked.

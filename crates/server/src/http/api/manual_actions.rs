@@ -6,7 +6,6 @@ use alertcast_core::decision::Decision;
 use alertcast_core::id::{AlertId, DeliveryId, SubscriptionId, TradeId, UserId};
 use alertcast_core::matching::remarks::OperatorRemark;
 use alertcast_core::store::Collection;
-use alertcast_core::subscription::lifecycle::LifecycleError;
 use alertcast_core::time::Time;
 use axum::http::StatusCode;
 use bson::Bson;
@@ -14,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 use super::change::{TRIES, refuse_change};
 use super::document_names::add_names;
-use super::error::{ApiError, ApiResult, conflict, not_found, unprocessable, wrong};
+use super::error::{ApiError, ApiResult, conflict, not_found, refuse_event, unprocessable, wrong};
 use super::idempotency::RequestKey;
 use super::recipients;
 use super::record;
@@ -227,23 +226,8 @@ fn fault(error: ActError, called: &str) -> ApiError {
         ActError::Duplicate { .. } => conflict("Accepted before", what),
         ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),
         ActError::StillBroken(problems) => unprocessable(errors(problems)).into(),
-        ActError::Refused { why, told } => refuse_event(&why, told, called),
+        ActError::Refused { why, told } => refuse_event(&why, told, ""),
         ActError::Store(error) => error.into(),
-    }
-}
-
-/// Why nothing comes of an event of a subscription.
-fn refuse_event(why: &LifecycleError, told: String, called: &str) -> ApiError {
-    let invalid = |field: &str| unprocessable(vec![wrong(field, FieldCode::Invalid, told.as_str())]).into();
-    match why {
-        LifecycleError::Missing => not_found(called),
-        LifecycleError::ReasonMissing => unprocessable(vec![wrong("reason", FieldCode::Missing, told)]).into(),
-        LifecycleError::EndNotAfterStart { .. } => invalid("endDate"),
-        LifecycleError::TooManyRunning | LifecycleError::NotPaid(_) => invalid("subscription.status"),
-        LifecycleError::Approved { .. } | LifecycleError::Rejected { .. } | LifecycleError::CancelledAlready => {
-            conflict("Decided before", told)
-        }
-        _ => conflict("Not possible now", told),
     }
 }
 

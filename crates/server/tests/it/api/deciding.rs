@@ -234,3 +234,96 @@ async fn who_may_approve_alone_decides_and_who_may_edit_alone_cancels() {
     office.permit(|one| one == Permission::SubscriptionsEdit).await;
     office.post(&format!("{path}/cancel"), json!({"when": "now"})).await.assert(200);
 }
+
+#[tokio::test]
+async fn a_patch_that_approves_is_the_same_decision_with_the_calendar_s_dates() {
+    let (office, customer, path) = office_with_pending().await;
+    let far = json!({"subscription": {"startDate": "2026-11-01", "endDate": "2199-01-01"}});
+    office.permit(|one| one != Permission::SubscriptionsApprove).await;
+    office.patch(&path, far).await.assert(200);
+    office.permit(|one| [Permission::SubscriptionsApprove, Permission::SubscriptionsView].contains(&one)).await;
+    let approval = json!({"payment": {"status": "approved"}, "subscription": {"status": "active"}});
+    let approved = office.patch(&path, approval).await.assert(200).body;
+    let term = &approved["subscription"];
+    assert_eq!((&term["startDate"], &term["status"]), (&json!("2026-11-22T10:00:05.000Z"), &json!("active")));
+    assert_eq!(term["endDate"], "2026-12-22T10:00:05.000Z");
+    assert_eq!(approved["alertcast"]["approvedByAdmin"], hex(ADMIN));
+    office.permit(|_| true).await;
+    let next = pending(&office, &customer, "P2").await;
+    let given = json!({"payment": {"status": "approved"}, "subscription": {"endDate": "2028-01-01"}});
+    let term = office.patch(&next, given).await.assert(200).body["subscription"].clone();
+    let dates = (json!("2026-12-22T10:00:05.000Z"), json!("2028-01-01T00:00:00.000Z"));
+    assert_eq!((term["startDate"].clone(), term["endDate"].clone()), dates, "the end is the approver's");
+    assert_eq!(term["status"], "active");
+}
+
+#[tokio::test]
+async fn a_patch_keeps_the_rules_of_the_decision_that_it_is() {
+    let (office, customer, path) = office_with_pending().await;
+    let (approve, reject) = (
+        json!({"payment": {"status": "approved"}}),
+        json!({"payment": {"status": "rejected", "rejectionReason": "no"}}),
+    );
+    let user = ObjectId::parse_str(&customer.user).unwrap();
+    office.house.set(Collection::Users, user, doc! { "status": "suspended" }).await;
+    office.patch(&path, approve.clone()).await.assert(409);
+    office.house.set(Collection::Users, user, doc! { "status": "active" }).await;
+    office.patch(&path, reject).await.assert(200);
+    office.patch(&path, approve).await.assert(200);
+    let kept = office.house.only(Collection::UserSubscriptions).await;
+    let history =
+        kept.get_document("alertcast").unwrap().get_document("payment").unwrap().get_array("history").unwrap();
+    assert_eq!(history[0].as_document().unwrap().get_str("reason").unwrap(), "no", "the rejection stays on record");
+    let taken_back = office.patch(&path, json!({"payment": {"status": "pending"}})).await.assert(200).body;
+    assert_eq!(taken_back["subscription"]["status"], "pending");
+    assert_eq!(taken_back["alertcast"].get("approvedByAdmin"), None);
+    let active = json!({"payment": {"status": "rejected"}, "subscription": {"status": "active"}});
+    assert_eq!(office.patch(&path, active).await.assert(422).problems(), ["subscription.status: invalid"]);
+    let dateless = json!({"payment": {"status": "approved"}, "subscription": {"startDate": "2027-01-01", "endDate": "2026-12-01"}});
+    assert_eq!(office.patch(&path, dateless).await.assert(422).problems(), ["subscription.endDate: invalid"]);
+}
+
+#[tokio::test]
+async fn preferences_go_on_with_what_follows_the_one_that_a_patch_ends() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let preference = json!({"userId": customer.user, "subscriptionId": customer.subscription, "alertConfigId": hex(super::office::CONFIG)});
+    let preference = format!("/user-alert-preferences/{}", office.made("/user-alert-preferences", preference).await);
+    let next = pending(&office, &customer, "P1").await;
+    office.patch(&next, json!({"payment": {"status": "approved"}})).await.assert(200);
+    assert_eq!(office.get(&preference).await.body["subscriptionId"], customer.subscription);
+    let path = format!("/user-subscriptions/{}", customer.subscription);
+    office.patch(&path, json!({"subscription": {"status": "cancelled"}})).await.assert(200);
+    let next = next.rsplit('/').next().unwrap();
+    assert_eq!(office.get(&preference).await.body["subscriptionId"], next);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn acts_and_patches_at_the_same_time_approve_no_sixth() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    for n in 0..3 {
+        office.made("/user-subscriptions", subscription(&customer.user, &customer.plan, &format!("R{n}"))).await;
+    }
+    let dates = json!({"startDate": "2026-11-20", "endDate": "2027-11-20"});
+    let patch = json!({"payment": {"status": "approved"}, "subscription": dates});
+    let mut posts = Vec::new();
+    for n in 0..4 {
+        let path = pending(&office, &customer, &format!("W{n}")).await;
+        posts.push(match n % 2 {
+            0 => office.request("POST", &format!("{path}/approve"), &dates),
+            _ => office.request("PATCH", &path, &patch),
+        });
+    }
+    assert_eq!(statuses(&at_once(&office, posts).await), [200, 422, 422, 422]);
+}
+
+#[tokio::test]
+async fn however_an_id_is_spelt_an_approval_takes_its_permission_and_keeps_its_rules() {
+    let (office, customer, path) = office_with_pending().await;
+    let spelt = json!({"userId": {"$oid": customer.user}, "payment": {"status": "approved"}});
+    office.permit(|one| one != Permission::SubscriptionsApprove).await;
+    office.patch(&path, spelt.clone()).await.assert(403);
+    office.permit(|_| true).await;
+    assert_eq!(office.patch(&path, spelt).await.assert(200).body["subscription"]["status"], "active");
+}
