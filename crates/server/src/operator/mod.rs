@@ -4,6 +4,8 @@
 //! Who may do what is judged before these are called. Nothing here knows of HTTP.
 
 mod accept;
+mod actor;
+mod audit;
 mod close;
 mod erase;
 mod rehearse;
@@ -11,21 +13,23 @@ mod resend;
 mod subscriptions;
 mod unblock;
 
+use alertcast_core::admin::Permission;
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::alert::intent::ReadAs;
 use alertcast_core::alert::rule_violation::RuleViolation;
-use alertcast_core::audit::AuditEntry;
 use alertcast_core::delivery::DeliveryState;
-use alertcast_core::id::{AdminId, AlertId};
-use alertcast_core::store::{Collection, DocumentWrite, StoreError, document, read};
+use alertcast_core::id::AlertId;
+use alertcast_core::store::{Collection, DocumentWrite, StoreError, read};
 use alertcast_core::subscription::lifecycle::LifecycleError;
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::TradeStatus;
-use bson::Document;
 use bson::oid::ObjectId;
 use serde::de::DeserializeOwned;
+use tracing::warn;
 
 pub use self::accept::{accept_refused, accept_rejected};
+pub use self::actor::Actor;
+pub(crate) use self::audit::AuditedDeed;
 pub use self::close::close_trade;
 pub use self::erase::{ErasureResult, erase_user};
 pub use self::rehearse::{RehearsedRequest, SampleMessage, rehearse};
@@ -36,15 +40,6 @@ use crate::app::App;
 
 /// Where others are in the way, an act is decided anew so often.
 const TRIES_MAX: u32 = 8;
-
-/// Who acts.
-#[derive(Debug, Clone)]
-pub struct Actor {
-    pub admin_id: AdminId,
-    pub username: String,
-    /// The address that the request came from.
-    pub ip: Option<String>,
-}
 
 /// One act: who, why, and what is to be committed with it beside its audit entry (the record of an idempotency key, say).
 #[derive(Debug, Clone)]
@@ -61,6 +56,8 @@ pub struct OperatorAction {
 pub enum ActError {
     #[error("there is no such document")]
     NotFound,
+    #[error("{what} takes the permission {permission}, which {username} has not")]
+    NotPermitted { what: String, permission: Permission, username: String },
     #[error("the trade is {0}, not open")]
     NotOpen(TradeStatus),
     #[error("a delivery that is {0} is not sent again: only one that is expired or dead is")]
@@ -99,38 +96,15 @@ pub enum ActError {
 /// The result of an act.
 pub type ActionResult<T> = std::result::Result<T, ActError>;
 
-impl OperatorAction {
-    /// What is committed with the act: its audit entry, then what the caller wants.
-    fn beside(&self, app: &App, deed: AuditedDeed) -> alertcast_core::store::StoreResult<Vec<DocumentWrite>> {
-        let entry = AuditEntry {
-            id: app.ids.next(),
-            at: app.clock.now(),
-            admin_id: self.who.admin_id,
-            username: self.who.username.clone(),
-            action: deed.action.to_owned(),
-            collection: deed.collection.name().to_owned(),
-            document_id: deed.about,
-            before: deed.before,
-            after: deed.after,
-            reason: self.reason.clone(),
-            ip_address: self.who.ip.clone(),
-        };
-        let entry = DocumentWrite::Insert { collection: Collection::AuditLog, document: document(&entry)? };
-        Ok(std::iter::once(entry).chain(self.also.iter().cloned()).collect())
-    }
-}
-
-/// What was done, for the audit log.
-struct AuditedDeed {
-    action: &'static str,
-    collection: Collection,
-    about: ObjectId,
-    before: Option<Document>,
-    after: Option<Document>,
-}
-
 /// The document with this id, as its type.
 async fn one<T: DeserializeOwned>(app: &App, collection: Collection, id: ObjectId) -> ActionResult<T> {
     let found = app.store.get(collection, &[id]).await?.into_iter().next().ok_or(ActError::NotFound)?;
     Ok(read(collection, found)?)
+}
+
+/// Lets every part of this process see a change that was written. Nothing rests on it: they look by themselves.
+async fn show_change(app: &App) {
+    if let Err(error) = app.audience.catch_up(&*app.store).await {
+        warn!(%error, "a change by an operator is seen a moment later");
+    }
 }

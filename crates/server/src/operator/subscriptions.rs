@@ -9,9 +9,8 @@ use alertcast_core::subscription::lifecycle::{
     SubscriptionContext, SubscriptionEvent, decide,
 };
 use alertcast_core::time::Time;
-use tracing::warn;
 
-use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX};
+use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 use crate::app::App;
 
 /// Finds that a payment has come: the subscription runs, by the calendar where no dates are given. Answers it as it is
@@ -146,11 +145,4 @@ async fn describe_decision(app: &App, by: Option<AdminId>, at: Option<Time>) -> 
         told.push_str(&format!(" at {at}"));
     }
     Ok(told)
-}
-
-/// Lets every part of this process see a change that was written. Nothing rests on it: they look by themselves.
-async fn show_change(app: &App) {
-    if let Err(error) = app.audience.catch_up(&*app.store).await {
-        warn!(%error, "a change by an operator is seen a moment later");
-    }
 }

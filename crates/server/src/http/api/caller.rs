@@ -7,12 +7,12 @@ use alertcast_core::reading::read_document;
 use alertcast_core::store::{Collection, read};
 use alertcast_core::token::{ApiToken, TokenDigest, TokenEnd};
 use axum::http::{HeaderMap, StatusCode, header};
-use tracing::warn;
 
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, refuse_act};
 use super::routes::RoutePermission;
 use crate::app::App;
 use crate::http::problem::ProblemResponse;
+use crate::operator::Actor;
 
 /// Why whom the API knows is turned away.
 pub(super) const NOT_PERMITTED: &str = "not_permitted";
@@ -58,24 +58,18 @@ impl ApiCaller {
     }
 
     pub(super) fn must_hold(&self, permission: Permission) -> ApiResult<()> {
-        if self.admin.permissions.hold(permission) {
-            return Ok(());
-        }
-        self.lacks("this", permission)
+        self.actor().must_hold(permission).map_err(|error| refuse_act(error, ""))
     }
 
-    /// Refuses a change of these fields to whom it is not permitted.
-    pub(super) fn must_hold_for(&self, fields: &[String], permission: Permission) -> ApiResult<()> {
-        if fields.is_empty() || self.admin.permissions.hold(permission) {
-            return Ok(());
+    /// The same for what operators do.
+    pub(super) fn actor(&self) -> Actor {
+        Actor {
+            admin_id: self.admin.id,
+            username: self.admin.username.clone(),
+            token: Some(self.token.id),
+            ip: Some(self.address.to_string()),
+            permissions: self.admin.permissions.clone(),
         }
-        self.lacks(&format!("to set {} so", fields.join(", ")), permission)
-    }
-
-    fn lacks(&self, what: &str, permission: Permission) -> ApiResult<()> {
-        warn!(admin = %self.admin.id, %permission, what, "api: not permitted");
-        let detail = format!("{what} takes the permission {permission}, which {} has not", self.admin.username);
-        Err(ProblemResponse::new(StatusCode::FORBIDDEN, "Not permitted", detail).because(NOT_PERMITTED).into())
     }
 }
 

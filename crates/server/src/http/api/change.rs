@@ -17,7 +17,6 @@ use serde_json::{Map, Value};
 use super::create::read_only;
 use super::decide::DocumentBefore;
 use super::error::{ApiError, ApiResult, conflict, describe_taken, unprocessable, wrong};
-use super::record::{self, AuditedChange};
 use super::reply::ApiReply;
 use super::resources::{ApiResource, ResourceChanges, field_of};
 use super::shape::{self, DocumentExtent, ShapeField, ShapeKind, stored_name};
@@ -25,6 +24,7 @@ use super::{ApiRequest, decide, delete, note_change, reading, warnings};
 use crate::app::App;
 use crate::document_input::{self, EntryReferences, FieldCode, FieldProblem, KnownDocuments};
 use crate::http::problem::ProblemResponse as Page;
+use crate::operator::AuditedDeed;
 use crate::password;
 
 /// How often something is tried that others keep getting in the way of.
@@ -291,11 +291,8 @@ fn write_change(
         }
     }
     let id = kept.get_object_id("_id").unwrap_or_default();
-    let entry = record::entry(app, asked, resource, AuditedChange::Update { id, before: &was, after: &is });
-    let mut writes = vec![
-        DocumentWrite::Update { collection: resource.collection, id, set, unset, expect },
-        record::insert(&entry)?,
-    ];
+    let entry = asked.act(None).audit(app, AuditedDeed::update(resource.collection, id, was, is))?;
+    let mut writes = vec![DocumentWrite::Update { collection: resource.collection, id, set, unset, expect }, entry];
     writes.extend(also);
     Ok(Some((after, writes)))
 }

@@ -8,7 +8,6 @@ use serde_json::Value;
 use super::change::{self, TRIES};
 use super::error::{ApiError, ApiResult, conflict, describe_taken, unprocessable, wrong};
 use super::idempotency::RequestKey;
-use super::record::{self, AuditedChange};
 use super::reply::ApiReply;
 use super::resources::{ApiResource, ResourceChanges};
 use super::shape::DocumentExtent;
@@ -16,6 +15,7 @@ use super::{ApiRequest, decide, note_change, reading, warnings};
 use crate::app::App;
 use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
+use crate::operator::AuditedDeed;
 
 /// Makes a document, once for each `Idempotency-Key`.
 pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
@@ -51,12 +51,7 @@ async fn create(
         }
         writes.push(DocumentWrite::Insert { collection: resource.collection, document: made.document.clone() });
         writes.extend(made.also);
-        writes.push(record::insert(&record::entry(
-            app,
-            asked,
-            resource,
-            AuditedChange::Create { after: &made.document },
-        ))?);
+        writes.push(asked.act(None).audit(app, AuditedDeed::create(resource.collection, &made.document))?);
         match app.store.write(writes).await {
             Ok(()) => {
                 note_change(app).await;

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::ApiRequest;
 use super::change::{at, differences, gives, put};
-use super::error::{ApiError, ApiResult, conflict, refuse_event, unprocessable, wrong};
+use super::error::{ApiError, ApiResult, conflict, refuse_act, refuse_event, unprocessable, wrong};
 use super::resources::ApiResource;
 use crate::app::App;
 use crate::document_input::{self, FieldCode};
@@ -136,13 +136,16 @@ fn check_permissions(
         _ => is_part(path),
     };
     let deciding: Vec<String> = changed.iter().filter(decides).cloned().collect();
-    asked.caller.must_hold_for(&deciding, Permission::SubscriptionsApprove)?;
+    let permitted = |fields: &[String], permission| {
+        asked.caller.actor().must_hold_for(fields, permission).map_err(|error| refuse_act(error, ""))
+    };
+    permitted(&deciding, Permission::SubscriptionsApprove)?;
     if is_new {
         // Making one takes that permission in any case.
         return Ok(());
     }
     let other: Vec<String> = changed.iter().filter(|path| !is_part(path)).cloned().collect();
-    asked.caller.must_hold_for(&other, Permission::SubscriptionsEdit)
+    permitted(&other, Permission::SubscriptionsEdit)
 }
 
 fn refuse(why: LifecycleError) -> ApiError {

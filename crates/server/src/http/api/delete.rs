@@ -7,7 +7,6 @@ use bson::{Bson, Document};
 
 use super::change::TRIES;
 use super::error::{ApiError, ApiResult, conflict, wrong};
-use super::record::{self, AuditedChange};
 use super::reply::ApiReply;
 use super::resources::{self, ApiResource};
 use super::shape::DocumentExtent;
@@ -15,6 +14,7 @@ use super::{ApiRequest, note_change, reading};
 use crate::app::App;
 use crate::document_input::FieldCode;
 use crate::http::problem::ProblemResponse;
+use crate::operator::AuditedDeed;
 
 /// Deletes a document, if it is still the one that was looked at.
 pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
@@ -61,7 +61,7 @@ async fn writes(
         writes.extend(tokens(app, AdminId(id)).await?);
     }
     writes.push(DocumentWrite::Delete { collection, id });
-    writes.push(record::insert(&record::entry(app, asked, resource, AuditedChange::Delete { before: kept }))?);
+    writes.push(asked.act(None).audit(app, AuditedDeed::delete(collection, kept))?);
     Ok(writes)
 }
 

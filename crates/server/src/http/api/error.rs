@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
+use alertcast_core::alert::rule_violation::RuleViolation;
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::subscription::lifecycle::LifecycleError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use bson::Document;
 
+use super::caller::NOT_PERMITTED;
 use super::change::at;
 use super::{ApiRequest, resources};
 use crate::app::App;
 use crate::document_input::{FieldCode, name_of};
 use crate::http::problem::{ErrorCode, FieldError, ProblemResponse};
+use crate::operator::ActError;
 use crate::suggest;
 
 /// When to come again where the store is away.
@@ -92,6 +95,33 @@ async fn other(app: &App, collection: Collection, fields: &[&str], document: &Do
         }
     }
     None
+}
+
+/// Why an act was not done. `called`: what it was about, for people.
+pub(super) fn refuse_act(error: ActError, called: &str) -> ApiError {
+    let what = error.to_string();
+    match error {
+        ActError::NotFound => not_found(called),
+        ActError::NotPermitted { .. } => {
+            ProblemResponse::new(StatusCode::FORBIDDEN, "Not permitted", what).because(NOT_PERMITTED).into()
+        }
+        ActError::NoSide(_) => unprocessable(vec![wrong("side", FieldCode::Missing, what)]).into(),
+        ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", FieldCode::Unreadable, what)]).into(),
+        ActError::Understood => conflict("Understood before", what),
+        ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
+        ActError::NotBlocked => conflict("Not blocked", what),
+        ActError::NothingToFollow(_) => conflict("Nothing to follow", what),
+        ActError::Duplicate { .. } => conflict("Accepted before", what),
+        ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),
+        ActError::StillBroken(problems) => unprocessable(broken_rules(problems)).into(),
+        ActError::Refused { why, told } => refuse_event(&why, told, ""),
+        ActError::Store(error) => error.into(),
+    }
+}
+
+/// The rules that an alert breaks.
+pub(super) fn broken_rules(problems: Vec<RuleViolation>) -> Vec<FieldError> {
+    problems.into_iter().map(FieldError::from).collect()
 }
 
 /// Why nothing comes of an event of a subscription. `within`: where its dates are in what was sent.

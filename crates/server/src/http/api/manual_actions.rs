@@ -1,7 +1,6 @@
 //! What operators do by hand. The acts are `operator`'s; here they are called and answered.
 
 use alertcast_core::alert::intent::OperatorReading;
-use alertcast_core::alert::rule_violation::RuleViolation as AlertProblem;
 use alertcast_core::decision::Decision;
 use alertcast_core::id::{AlertId, DeliveryId, SubscriptionId, TradeId, UserId};
 use alertcast_core::matching::remarks::OperatorRemark;
@@ -13,18 +12,16 @@ use serde_json::{Map, Value, json};
 
 use super::change::{TRIES, refuse_change};
 use super::document_names::add_names;
-use super::error::{ApiError, ApiResult, conflict, not_found, refuse_event, unprocessable, wrong};
+use super::error::{ApiResult, broken_rules, not_found, refuse_act, wrong};
 use super::idempotency::RequestKey;
 use super::recipients;
-use super::record;
 use super::reply::ApiReply;
 use super::resources::{self, ApiResource};
 use super::shape::DocumentExtent;
 use super::{ApiRequest, reading};
 use crate::app::App;
 use crate::document_input::{self, FieldCode};
-use crate::http::problem::FieldError;
-use crate::operator::{self, ActError, Actor, OperatorAction, RehearsedRequest};
+use crate::operator::{self, ActError, OperatorAction, RehearsedRequest};
 
 /// Closes a trade at a price.
 pub(super) async fn close_trade(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
@@ -135,13 +132,13 @@ pub(super) async fn erase_user(app: &App, asked: &ApiRequest) -> ApiResult<ApiRe
             seen.push(("updatedAt".to_owned(), kept.get("updatedAt").cloned().unwrap_or(Bson::Null)));
             asked.conditions.hold(&resource.show_document(&kept, DocumentExtent::Whole))?;
         }
-        match operator::erase_user(app, &act(asked, None), user, seen).await {
+        match operator::erase_user(app, &asked.act(None), user, seen).await {
             Ok(_) => return Ok(ApiReply::nothing()),
             Err(ActError::Changed) => {}
-            Err(error) => return Err(fault(error, resource.called)),
+            Err(error) => return Err(refuse_act(error, resource.called)),
         }
     }
-    Err(fault(ActError::Busy, resource.called))
+    Err(refuse_act(ActError::Busy, resource.called))
 }
 
 /// Does an act once for each `Idempotency-Key`, and answers the document that it was done to.
@@ -154,7 +151,7 @@ async fn once<F: Future<Output = operator::ActionResult<()>>>(
 ) -> ApiResult<ApiReply> {
     let (id, resource) = (asked.id()?, resource(collection)?);
     let key = RequestKey::of(asked)?;
-    let mut act = act(asked, reason);
+    let mut act = asked.act(reason);
     if let Some(key) = &key {
         if let Some(before) = key.find_answer(app).await? {
             return Ok(before);
@@ -189,50 +186,14 @@ async fn do_as_seen<F: Future<Output = operator::ActionResult<()>>>(
         }
         match done(act.clone()).await {
             Err(ActError::Changed) => {}
-            done => return done.map_err(|error| fault(error, resource.called)),
+            done => return done.map_err(|error| refuse_act(error, resource.called)),
         }
     }
-    Err(fault(ActError::Busy, resource.called))
+    Err(refuse_act(ActError::Busy, resource.called))
 }
 
 fn resource(collection: Collection) -> ApiResult<&'static ApiResource> {
     resources::of(collection).ok_or_else(|| not_found("document"))
-}
-
-fn act(asked: &ApiRequest, reason: Option<String>) -> OperatorAction {
-    let caller = &asked.caller;
-    OperatorAction {
-        who: Actor {
-            admin_id: caller.admin.id,
-            username: caller.admin.username.clone(),
-            ip: Some(caller.address.to_string()),
-        },
-        reason: reason.or_else(|| record::reason(asked)),
-        seen: None,
-        also: Vec::new(),
-    }
-}
-
-fn fault(error: ActError, called: &str) -> ApiError {
-    let what = error.to_string();
-    match error {
-        ActError::NotFound => not_found(called),
-        ActError::NoSide(_) => unprocessable(vec![wrong("side", FieldCode::Missing, what)]).into(),
-        ActError::StillUnreadable(_) => unprocessable(vec![wrong("body", FieldCode::Unreadable, what)]).into(),
-        ActError::Understood => conflict("Understood before", what),
-        ActError::NotOpen(_) | ActError::NotFailed(_) | ActError::NotRefused(_) => conflict("Not possible now", what),
-        ActError::NotBlocked => conflict("Not blocked", what),
-        ActError::NothingToFollow(_) => conflict("Nothing to follow", what),
-        ActError::Duplicate { .. } => conflict("Accepted before", what),
-        ActError::Busy | ActError::Changed => conflict("Changed meanwhile", what),
-        ActError::StillBroken(problems) => unprocessable(errors(problems)).into(),
-        ActError::Refused { why, told } => refuse_event(&why, told, ""),
-        ActError::Store(error) => error.into(),
-    }
-}
-
-fn errors(problems: Vec<AlertProblem>) -> Vec<FieldError> {
-    problems.into_iter().map(FieldError::from).collect()
 }
 
 /// Works out what an alert would come to.
@@ -244,7 +205,7 @@ pub(super) async fn rehearse(app: &App, asked: &ApiRequest) -> ApiResult<ApiRepl
             json!({"outcome": "unreadable", "errors": [error]})
         }
         RehearsedRequest::Refused { config, problems } => {
-            let mut body = json!({"outcome": "refused", "errors": errors(problems)});
+            let mut body = json!({"outcome": "refused", "errors": broken_rules(problems)});
             if let Some(config) = config {
                 body["alertConfigId"] = config.to_string().into();
             }
@@ -262,7 +223,7 @@ pub(super) async fn rehearse(app: &App, asked: &ApiRequest) -> ApiResult<ApiRepl
             add_names(app, &asked.caller, &mut subscribers).await?;
             json!({
                 "outcome": "accepted", "errors": [], "alertConfigId": config.to_string(), "testing": testing,
-                "leftOut": errors(left_out), "verdicts": verdicts, "subscribers": subscribers,
+                "leftOut": broken_rules(left_out), "verdicts": verdicts, "subscribers": subscribers,
                 "opened": outcome.opened, "ended": outcome.ended, "messages": messages, "texts": texts,
                 "operators": remarks.into_iter().map(remark).collect::<Vec<_>>(),
             })

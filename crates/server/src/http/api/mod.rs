@@ -22,7 +22,6 @@ mod parameters;
 mod projection;
 mod reading;
 mod recipients;
-mod record;
 mod reply;
 mod resources;
 mod routes;
@@ -61,6 +60,7 @@ use super::problem::ProblemResponse;
 use super::server;
 use super::webhook::log::RefusalTally;
 use crate::app::App;
+use crate::operator::OperatorAction;
 
 /// The most bytes of a request's body.
 const BODY_BYTES_MAX: usize = 256 * 1024;
@@ -332,7 +332,22 @@ impl Endpoint {
     }
 }
 
+/// The most characters of a reason.
+const REASON_CHARS_MAX: usize = 1_000;
+
 impl ApiRequest {
+    /// What is done by it: by whom, and why, where its body says so (`reason`) or the header `X-Reason` does.
+    fn act(&self, reason: Option<String>) -> OperatorAction {
+        let reason = reason.or_else(|| self.reason());
+        OperatorAction { who: self.caller.actor(), reason, seen: None, also: Vec::new() }
+    }
+
+    fn reason(&self) -> Option<String> {
+        let said = self.head.headers.get("x-reason")?;
+        let text: String = String::from_utf8_lossy(said.as_bytes()).trim().chars().take(REASON_CHARS_MAX).collect();
+        (!text.is_empty()).then_some(text)
+    }
+
     /// The document that the address names.
     fn id(&self) -> ApiResult<ObjectId> {
         self.id.ok_or_else(|| not_found("document"))

@@ -9,12 +9,12 @@ use serde_json::json;
 
 use super::caller::ApiCaller;
 use super::error::{ApiResult, not_found};
-use super::record::{self, AuditedChange};
 use super::reply::ApiReply;
 use super::resources::TOKENS;
 use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, documents, list, reading};
 use crate::app::App;
+use crate::operator::AuditedDeed;
 
 /// Whose token it is.
 pub(super) fn who(caller: &ApiCaller) -> ApiReply {
@@ -58,7 +58,7 @@ pub(super) async fn delete_token(app: &App, asked: &ApiRequest) -> ApiResult<Api
         asked.caller.must_hold(Permission::SystemSettings).map_err(|_| not_found(TOKENS.called))?;
     }
     asked.conditions.hold(&TOKENS.show_document(&kept, DocumentExtent::Whole))?;
-    let entry = record::entry(app, asked, &TOKENS, AuditedChange::Delete { before: &kept });
-    app.store.write(vec![DocumentWrite::Delete { collection: TOKENS.collection, id }, record::insert(&entry)?]).await?;
+    let entry = asked.act(None).audit(app, AuditedDeed::delete(TOKENS.collection, &kept))?;
+    app.store.write(vec![DocumentWrite::Delete { collection: TOKENS.collection, id }, entry]).await?;
     Ok(ApiReply::nothing())
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use alertcast::operator::{Actor, OperatorAction, close_trade};
 use alertcast_conformance::random::RandomSequence;
+use alertcast_core::admin::Permissions;
 use alertcast_core::fixtures::{admin_id, config_id, price, user_id};
 use alertcast_core::id::TradeId;
 use alertcast_core::trade::document::TradeStatus;
@@ -80,7 +81,13 @@ async fn close_one(app: &App, sequence: &mut RandomSequence) {
     let open = books.trades.values().filter(|trade| trade.status == TradeStatus::Open).map(|trade| trade.id);
     let open: Vec<TradeId> = open.collect();
     let Some(trade) = sequence.pick(&open) else { return };
-    let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: None };
+    let who = Actor {
+        admin_id: admin_id(1),
+        username: "asha".to_owned(),
+        token: None,
+        ip: None,
+        permissions: Permissions::ALL,
+    };
     let act = OperatorAction { who, reason: None, seen: None, also: Vec::new() };
     // An alert may have been quicker.
     let _ = close_trade(&app.parts, &act, *trade, price(103.0), None).await;

@@ -8,6 +8,7 @@ mod resending;
 
 use alertcast::operator::{Actor, OperatorAction};
 use alertcast_conformance::dump::every;
+use alertcast_core::admin::Permissions;
 use alertcast_core::audit::AuditEntry;
 use alertcast_core::fixtures::{admin_id, config_id, user_id};
 use alertcast_core::store::{Collection, read};
@@ -30,7 +31,13 @@ fn buy(price: f64) -> Value {
 
 /// An act of the operator `asha`.
 fn act() -> OperatorAction {
-    let who = Actor { admin_id: admin_id(1), username: "asha".to_owned(), ip: Some("192.0.2.7".to_owned()) };
+    let who = Actor {
+        admin_id: admin_id(1),
+        username: "asha".to_owned(),
+        token: None,
+        ip: Some("192.0.2.7".to_owned()),
+        permissions: Permissions::ALL,
+    };
     OperatorAction { who, reason: Some("asked by phone".to_owned()), seen: None, also: Vec::new() }
 }
 
