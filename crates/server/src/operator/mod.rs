@@ -1,12 +1,14 @@
 //! What operators do by hand: one function an action. Each reads, decides by the domain, and commits the act together with
 //! its audit entry; where others were in the way it reads and decides again.
 //!
-//! Who may do what is judged before these are called. Nothing here knows of HTTP.
+//! Documents are made, changed and deleted in `edit`, the same way. Who may do an act is judged before it is called; who may
+//! edit which field, here, by what the actor holds. Nothing here knows of HTTP.
 
 mod accept;
 mod actor;
 mod audit;
 mod close;
+pub(crate) mod edit;
 mod erase;
 mod rehearse;
 mod resend;
@@ -39,7 +41,7 @@ pub use self::unblock::unblock;
 use crate::app::App;
 
 /// Where others are in the way, an act is decided anew so often.
-const TRIES_MAX: u32 = 8;
+pub(crate) const TRIES_MAX: u32 = 8;
 
 /// One act: who, why, and what is to be committed with it beside its audit entry (the record of an idempotency key, say).
 #[derive(Debug, Clone)]

@@ -7,15 +7,13 @@ use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::subscription::lifecycle::LifecycleError;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use bson::Document;
 
 use super::caller::NOT_PERMITTED;
-use super::change::at;
-use super::{ApiRequest, resources};
-use crate::app::App;
-use crate::document_input::{FieldCode, name_of};
+use super::resources;
+use crate::document_input::{FieldCode, FieldProblem};
 use crate::http::problem::{ErrorCode, FieldError, ProblemResponse};
 use crate::operator::ActError;
+use crate::operator::edit::EditError;
 use crate::suggest;
 
 /// When to come again where the store is away.
@@ -52,49 +50,42 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// What stands against a document that could not be written: which other one has its unique value, as far as the caller
-/// may see it.
-pub(super) async fn describe_taken(
-    app: &App,
-    asked: &ApiRequest,
-    (collection, field): (Collection, &str),
-    document: &Document,
-) -> ApiError {
-    let fields: Vec<&str> = field.split(", ").collect();
-    let other = other(app, collection, &fields, document).await;
-    let resource = resources::of(collection);
-    let may_see = resource.is_some_and(|resource| asked.caller.admin.permissions.hold(resource.view));
-    let called = resource.map_or_else(|| collection.name(), |resource| resource.called);
-    let which = other.map_or_else(String::new, |other| {
-        let id = other.get_object_id("_id").map(|id| format!(", {id}")).unwrap_or_default();
-        let name = name_of(collection, &other).filter(|_| may_see);
-        format!("{id}{},", name.map_or_else(String::new, |name| format!(" ({name:?})")))
-    });
-    let what = format!("another {called}{which} has this {} already", fields.join(", "));
-    let errors = fields.iter().map(|field| wrong(field, FieldCode::Taken, what.clone())).collect();
-    ProblemResponse::new(StatusCode::CONFLICT, "Exists already", what).name_fields(errors).into()
-}
-
-/// The document that has these values of this one.
-async fn other(app: &App, collection: Collection, fields: &[&str], document: &Document) -> Option<Document> {
-    const KEY: &str = "alertcast.transactionKey";
-    let of = |fields: &[&'static str]| {
-        fields.iter().map(|field| Some((*field, at(document, field)?.clone()))).collect::<Option<Vec<_>>>()
-    };
-    let unique = collection.indexes().iter().filter(|index| index.unique);
-    let keys = unique.map(|index| index.keys.iter().map(|(path, _)| *path).collect::<Vec<_>>());
-    let named = keys.into_iter().find(|keys| keys == fields);
-    let guarded =
-        (collection == Collection::UserSubscriptions && fields == ["payment.transactionId"]).then(|| vec![KEY]);
-    for keys in guarded.into_iter().chain(named) {
-        if let Some(values) = of(&keys)
-            && let Ok(Some(found)) = app.store.find_unique(collection, &values).await
-            && found.get("_id") != document.get("_id")
-        {
-            return Some(found);
+impl From<EditError> for ApiError {
+    fn from(error: EditError) -> Self {
+        let what = error.to_string();
+        match error {
+            EditError::Missing(called) => not_found(called),
+            EditError::Wrong(problems) => refuse_fields(problems),
+            EditError::OwnRights => conflict("Your own rights", what),
+            EditError::OwnAccount => conflict("Your own account", what),
+            EditError::Taken { fields, .. } => name_all("Exists already", &fields, FieldCode::Taken, what),
+            EditError::InUse { called, by, field } => in_use(called, by, &field),
+            EditError::Event(why) => refuse_event(&why, what, "subscription."),
+            EditError::NotHashed => {
+                ProblemResponse::new(StatusCode::INTERNAL_SERVER_ERROR, "Defect in the program", what).into()
+            }
+            // What was not found has been told by its name.
+            EditError::Act(error) => refuse_act(error, "document"),
         }
     }
-    None
+}
+
+/// What is wrong with what was sent.
+pub(super) fn refuse_fields(problems: Vec<FieldProblem>) -> ApiError {
+    let errors = problems.into_iter().map(|problem| wrong(&problem.place, problem.code, problem.what));
+    unprocessable(errors.collect()).into()
+}
+
+/// A conflict about these fields.
+fn name_all(title: &'static str, fields: &[String], code: FieldCode, what: String) -> ApiError {
+    let errors = fields.iter().map(|field| wrong(field, code, what.clone())).collect();
+    ProblemResponse::new(StatusCode::CONFLICT, title, what).name_fields(errors).into()
+}
+
+fn in_use(called: &str, by: Collection, field: &str) -> ApiError {
+    let referring = resources::of(by).map_or(by.name(), |resource| resource.path);
+    let what = format!("{referring} refer to this {called} by {field}: change or delete those first");
+    name_all("In use", &[format!("{referring}.{field}")], FieldCode::InUse, what)
 }
 
 /// Why an act was not done. `called`: what it was about, for people.

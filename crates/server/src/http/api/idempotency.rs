@@ -81,21 +81,40 @@ impl RequestKey {
         Ok(read(&record))
     }
 
-    /// Keeps that an act was done; its answer is the document that it was done to, as it is when it is asked for.
-    pub(super) async fn keep_shown(&self, app: &App, resource: &ApiResource, id: ObjectId) -> ApiResult<DocumentWrite> {
-        let shown = doc! { "collection": resource.collection.name(), "id": id };
-        self.keep_record(app, doc! { "request": &self.request, "shown": shown }).await
+    /// What is kept under the key as yet.
+    pub(super) async fn find_record(&self, app: &App) -> ApiResult<KeyRecord<'_>> {
+        Ok(KeyRecord { key: self, kept: self.load_kept(app).await? })
     }
 
-    /// Keeps an answer about a document; where that tells of a person, it is erased with them. Refused where the key is taken: `AlreadyExists`, or `Conflict` where it was free again and has
-    /// been taken meanwhile.
-    pub(super) async fn keep(
+    async fn load_kept(&self, app: &App) -> ApiResult<Option<Document>> {
+        reading::load_kept(app, Collection::IdempotencyKeys, self.id).await
+    }
+}
+
+/// The record of a key, to be written.
+#[derive(Debug)]
+pub(super) struct KeyRecord<'k> {
+    key: &'k RequestKey,
+    /// As it is.
+    kept: Option<Document>,
+}
+
+impl KeyRecord<'_> {
+    /// Keeps that an act was done; its answer is the document that it was done to, as it is when it is asked for.
+    pub(super) fn keep_shown(&self, app: &App, resource: &ApiResource, id: ObjectId) -> DocumentWrite {
+        let shown = doc! { "collection": resource.collection.name(), "id": id };
+        self.write(app, doc! { "request": &self.key.request, "shown": shown })
+    }
+
+    /// Keeps an answer about a document; where that tells of a person, it is erased with them. Refused where the key is
+    /// taken: `AlreadyExists`, or `Conflict` where it was free again and has been taken meanwhile.
+    pub(super) fn keep(
         &self,
         app: &App,
         resource: &ApiResource,
         document: &Document,
         reply: &ApiReply,
-    ) -> ApiResult<DocumentWrite> {
+    ) -> DocumentWrite {
         let headers: Vec<Bson> = reply
             .headers
             .iter()
@@ -103,7 +122,7 @@ impl RequestKey {
             .collect();
         let person = if resource.collection == Collection::Users { "_id" } else { "userId" };
         let mut record = doc! {
-            "request": &self.request,
+            "request": &self.key.request,
             "status": i32::from(reply.status.as_u16()),
             "headers": headers,
             "body": reply.body.clone(),
@@ -111,30 +130,26 @@ impl RequestKey {
         if let Ok(person) = document.get_object_id(person) {
             record.insert("userId", person);
         }
-        self.keep_record(app, record).await
+        self.write(app, record)
     }
 
-    async fn keep_record(&self, app: &App, mut record: Document) -> ApiResult<DocumentWrite> {
+    fn write(&self, app: &App, mut record: Document) -> DocumentWrite {
         let now = app.clock.now();
         record.insert("until", Bson::from(now + KEPT));
-        let collection = Collection::IdempotencyKeys;
-        Ok(match self.load_kept(app).await? {
-            Some(old) if is_over(&old, now) => {
+        let (collection, id) = (Collection::IdempotencyKeys, self.key.id);
+        match &self.kept {
+            Some(old) if is_over(old, now) => {
                 let until = old.get("until").cloned().unwrap_or(Bson::Null);
                 let expect = vec![("until".to_owned(), until)];
                 let unset =
                     PARTS.iter().filter(|part| !record.contains_key(part)).map(|part| (*part).to_owned()).collect();
-                DocumentWrite::Update { collection, id: self.id, set: record, unset, expect }
+                DocumentWrite::Update { collection, id, set: record, unset, expect }
             }
             _ => {
-                record.insert("_id", self.id);
+                record.insert("_id", id);
                 DocumentWrite::Insert { collection, document: record }
             }
-        })
-    }
-
-    async fn load_kept(&self, app: &App) -> ApiResult<Option<Document>> {
-        reading::load_kept(app, Collection::IdempotencyKeys, self.id).await
+        }
     }
 }
 

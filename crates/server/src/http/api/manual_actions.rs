@@ -10,9 +10,8 @@ use axum::http::StatusCode;
 use bson::Bson;
 use serde_json::{Map, Value, json};
 
-use super::change::{TRIES, refuse_change};
 use super::document_names::add_names;
-use super::error::{ApiResult, broken_rules, not_found, refuse_act, wrong};
+use super::error::{ApiResult, broken_rules, not_found, refuse_act, refuse_fields, wrong};
 use super::idempotency::RequestKey;
 use super::recipients;
 use super::reply::ApiReply;
@@ -26,7 +25,7 @@ use crate::operator::{self, ActError, OperatorAction, RehearsedRequest};
 /// Closes a trade at a price.
 pub(super) async fn close_trade(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let trade = TradeId(asked.id()?);
-    let (price, reason) = document_input::read_closing(reading::json(&asked.body)?).map_err(refuse_change)?;
+    let (price, reason) = document_input::read_closing(reading::json(&asked.body)?).map_err(refuse_fields)?;
     // What the body says, the subscriber hears too; what the header says is for the log alone.
     let note = reason.clone();
     let note = note.as_deref();
@@ -85,14 +84,14 @@ async fn reading_of(app: &App, asked: &ApiRequest, of: Collection) -> ApiResult<
     if !is_there {
         return Err(not_found(resource(of)?.called));
     }
-    document_input::read_meaning(sent).map_err(refuse_change)
+    document_input::read_meaning(sent).map_err(refuse_fields)
 }
 
 /// Finds that a payment has come.
 pub(super) async fn approve_subscription(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let subscription = SubscriptionId(asked.id()?);
     let sent = if asked.body.trim_ascii().is_empty() { json!({}) } else { reading::json(&asked.body)? };
-    let approval = document_input::read_approval(sent).map_err(refuse_change)?;
+    let approval = document_input::read_approval(sent).map_err(refuse_fields)?;
     let approval = &approval;
     once(app, asked, Collection::UserSubscriptions, None, |act| async move {
         operator::approve_subscription(app, &act, subscription, approval.clone()).await.map(drop)
@@ -103,7 +102,7 @@ pub(super) async fn approve_subscription(app: &App, asked: &ApiRequest) -> ApiRe
 /// Finds that a payment has not come.
 pub(super) async fn reject_subscription(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let subscription = SubscriptionId(asked.id()?);
-    let rejection = document_input::read_rejection(reading::json(&asked.body)?).map_err(refuse_change)?;
+    let rejection = document_input::read_rejection(reading::json(&asked.body)?).map_err(refuse_fields)?;
     let rejection = &rejection;
     once(app, asked, Collection::UserSubscriptions, rejection.reason.clone(), |act| async move {
         operator::reject_subscription(app, &act, subscription, rejection.clone()).await.map(drop)
@@ -114,7 +113,7 @@ pub(super) async fn reject_subscription(app: &App, asked: &ApiRequest) -> ApiRes
 /// Cancels a subscription.
 pub(super) async fn cancel_subscription(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let subscription = SubscriptionId(asked.id()?);
-    let when = document_input::read_cancellation(reading::json(&asked.body)?).map_err(refuse_change)?;
+    let when = document_input::read_cancellation(reading::json(&asked.body)?).map_err(refuse_fields)?;
     once(app, asked, Collection::UserSubscriptions, None, |act| async move {
         operator::cancel_subscription(app, &act, subscription, when).await.map(drop)
     })
@@ -125,7 +124,7 @@ pub(super) async fn cancel_subscription(app: &App, asked: &ApiRequest) -> ApiRes
 pub(super) async fn erase_user(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let user = UserId(asked.id()?);
     let resource = resource(Collection::Users)?;
-    for _ in 0..TRIES {
+    for _ in 0..operator::TRIES_MAX {
         let mut seen = Vec::new();
         if asked.conditions.are_there() {
             let kept = reading::document(app, resource, user.0).await?;
@@ -156,7 +155,7 @@ async fn once<F: Future<Output = operator::ActionResult<()>>>(
         if let Some(before) = key.find_answer(app).await? {
             return Ok(before);
         }
-        act.also.push(key.keep_shown(app, resource, id).await?);
+        act.also.push(key.find_record(app).await?.keep_shown(app, resource, id));
     }
     if let Err(error) = do_as_seen(app, asked, resource, act, done).await {
         // Whoever came first with this key may have done it.
@@ -178,7 +177,7 @@ async fn do_as_seen<F: Future<Output = operator::ActionResult<()>>>(
     mut act: OperatorAction,
     done: impl Fn(OperatorAction) -> F,
 ) -> ApiResult<()> {
-    for _ in 0..TRIES {
+    for _ in 0..operator::TRIES_MAX {
         if asked.conditions.are_there() {
             let kept = reading::document(app, resource, asked.id()?).await?;
             asked.conditions.hold(&resource.show_document(&kept, DocumentExtent::Whole))?;

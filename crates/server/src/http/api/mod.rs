@@ -5,10 +5,10 @@ mod caller;
 mod change;
 mod conditions;
 mod create;
-mod decide;
 mod delete;
 mod document_names;
 mod documents;
+mod editing;
 mod error;
 mod idempotency;
 mod limit;
@@ -28,14 +28,12 @@ mod routes;
 mod schema;
 mod schema_defaults;
 mod shape;
-mod warnings;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use alertcast_core::store::StoreError;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{ConnectInfo, RawPathParams};
@@ -385,12 +383,4 @@ async fn read_body(body: Body) -> ApiResult<Bytes> {
                 .into()
         }
     })
-}
-
-/// Lets every part of this process see a change that was written. Nothing rests on it: they look by themselves.
-async fn note_change(app: &App) {
-    let caught_up: Result<(), StoreError> = app.audience.catch_up(&*app.store).await;
-    if let Err(error) = caught_up {
-        tracing::warn!(%error, "a change by the API is seen a moment later");
-    }
 }

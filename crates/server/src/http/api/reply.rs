@@ -7,7 +7,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 /// Tells what a change leads to that the operator should know.
-pub(super) const WARNING: HeaderName = HeaderName::from_static("alertcast-warning");
+const WARNING: HeaderName = HeaderName::from_static("alertcast-warning");
+
+/// A warning as a header.
+pub(super) fn warn_with(warning: Option<String>) -> Vec<(HeaderName, HeaderValue)> {
+    let value = warning.and_then(|text| HeaderValue::from_str(&text).ok());
+    value.map(|value| (WARNING, value)).into_iter().collect()
+}
 
 /// An answer.
 #[derive(Debug, Clone)]

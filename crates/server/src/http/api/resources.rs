@@ -17,10 +17,10 @@ use alertcast_core::user::User;
 use bson::Document;
 use serde_json::{Value, json};
 
-use super::change::put;
 use super::documents;
 use super::shape::{self, DocumentExtent, ShapeField};
-use crate::document_input::{self, InputFields, InputReading};
+use crate::document_input::{self, EntryReader};
+use crate::operator::edit::{field_of, put};
 
 /// One collection as the API offers it.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub(super) struct ResourceChanges {
     pub(super) edit: Permission,
     pub(super) delete: Permission,
     /// Reads what was sent.
-    pub(super) read: fn(&mut InputReading<'_>, InputFields<'_>),
+    pub(super) read: EntryReader,
 }
 
 impl ApiResource {
@@ -82,16 +82,6 @@ impl ApiResource {
         }
         read
     }
-}
-
-/// The path of the field that a path leads into: elements of a list are no fields.
-pub(super) fn field_of(path: &str) -> &str {
-    let is_place = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    let mut end = 0;
-    for part in path.split('.').take_while(|part| !is_place(part)) {
-        end += part.len() + 1;
-    }
-    path.get(..end.saturating_sub(1)).unwrap_or_default()
 }
 
 /// All of them, those that can be changed first.

@@ -4,6 +4,8 @@
 use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
+use crate::operator::edit::stored_name;
+
 /// What a field holds.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ShapeKind {
@@ -129,11 +131,6 @@ pub(super) fn show_shape(shape: &[ShapeField], document: &Document, extent: Docu
         }
     }
     Value::Object(out)
-}
-
-/// A field's name in the store.
-pub(super) fn stored_name(name: &str) -> &str {
-    if name == "id" { "_id" } else { name }
 }
 
 fn shown_as(kind: ShapeKind, value: &Bson, extent: DocumentExtent) -> Value {

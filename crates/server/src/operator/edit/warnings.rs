@@ -7,27 +7,21 @@ use alertcast_core::matching::audience::Audience;
 use alertcast_core::store::Collection;
 use alertcast_core::subscription::SubscriptionStatus;
 use alertcast_core::time::Time;
-use axum::http::{HeaderName, HeaderValue};
 use bson::Document;
 
-use super::reply::WARNING;
-use super::resources::ApiResource;
 use crate::app::App;
 
-/// The warnings about a document that is saved, as headers.
-pub(super) fn about(app: &App, resource: &ApiResource, document: &Document) -> Vec<(HeaderName, HeaderValue)> {
-    if resource.collection != Collection::AlertConfigurations {
-        return Vec::new();
+/// The warning about a document that is saved, where there is one.
+pub(super) fn find_warning(app: &App, collection: Collection, document: &Document) -> Option<String> {
+    if collection != Collection::AlertConfigurations {
+        return None;
     }
-    let id = document.get_object_id("_id").map(ConfigId);
-    let timeframe = document.get_str("timeframe").ok().and_then(Timeframe::from_exact);
-    let warning = id.ok().zip(timeframe).and_then(|(id, timeframe)| too_many(app, id, timeframe));
-    let value = warning.and_then(|text| HeaderValue::from_str(&text).ok());
-    value.map(|value| (WARNING, value)).into_iter().collect()
+    let timeframe = document.get_str("timeframe").ok().and_then(Timeframe::from_exact)?;
+    warn_of_too_many(app, ConfigId(document.get_object_id("_id").ok()?), timeframe)
 }
 
 /// Whether sending an entry to everybody takes longer than it is of use.
-fn too_many(app: &App, config: ConfigId, timeframe: Timeframe) -> Option<String> {
+fn warn_of_too_many(app: &App, config: ConfigId, timeframe: Timeframe) -> Option<String> {
     let now = app.clock.now();
     let people = app.audience.with(|audience| count_reached(audience, config, now));
     let settings = &app.settings;

@@ -1,37 +1,36 @@
-//! What follows from a change beyond its fields: who may make it, what is noted with it, and what must hold when it is
-//! written.
+//! What an edit of a subscription's document is: who may make it, and which event of the subscription's life it is. What
+//! comes of that is decided by [`lifecycle`](alertcast_core::subscription::lifecycle) alone.
 
 use alertcast_core::admin::Permission;
-use alertcast_core::id::{AdminId, PlanId, SubscriptionId, UserId};
+use alertcast_core::id::{PlanId, SubscriptionId, UserId};
 use alertcast_core::store::{
     Collection, DocumentWrite, LoadedSubscription, StoreError, SubscriptionStore as _, document, read,
 };
 use alertcast_core::subscription::lifecycle::{
-    self, DecisionMaker, GivenDates, LifecycleError, check_paid, find_event, find_missing_dates,
+    self, DecisionMaker, GivenDates, check_paid, find_event, find_missing_dates,
 };
 use alertcast_core::subscription::{PaymentStatus, Subscription, transaction_key};
 use alertcast_core::time::Time;
-use bson::{Bson, Document};
+use bson::Document;
 use serde_json::Value;
 
-use super::ApiRequest;
-use super::change::{at, differences, gives, put};
-use super::error::{ApiError, ApiResult, conflict, refuse_act, refuse_event, unprocessable, wrong};
-use super::resources::ApiResource;
+use super::checking::CheckedDocument;
+use super::paths::{at, differences, gives, put};
+use super::{EditResult, refuse_any, wrong};
 use crate::app::App;
 use crate::document_input::{self, FieldCode};
+use crate::operator::Actor;
 
 /// What a change of a subscription rests on beside the document itself; none of any other. It is read before the user's
 /// subscriptions are counted: whoever makes one active after this is noticed.
 pub(super) async fn load_around(
     app: &App,
-    resource: &ApiResource,
+    collection: Collection,
     value: &Value,
     kept: Option<&Document>,
-) -> ApiResult<Option<LoadedSubscription>> {
+) -> EditResult<Option<LoadedSubscription>> {
     let id = |name: &str| value.get(name).and_then(|id| document_input::id(id).ok());
-    let (Collection::UserSubscriptions, Some(user), Some(plan)) =
-        (resource.collection, id("userId"), id("subscriptionPlanId"))
+    let (Collection::UserSubscriptions, Some(user), Some(plan)) = (collection, id("userId"), id("subscriptionPlanId"))
     else {
         return Ok(None);
     };
@@ -46,26 +45,7 @@ pub(super) struct DocumentBefore<'a> {
     /// As it is shown.
     pub(super) read: &'a Document,
     /// What the change says.
-    pub(super) patch: &'a Value,
-}
-
-/// What follows from who changes a document: whether they may, what is noted with it, and what is written besides.
-pub(super) fn decide(
-    asked: &ApiRequest,
-    resource: &ApiResource,
-    before: Option<DocumentBefore<'_>>,
-    after: &mut Document,
-    (around, now): (Option<&LoadedSubscription>, Time),
-) -> ApiResult<Vec<DocumentWrite>> {
-    match resource.collection {
-        Collection::UserSubscriptions => {
-            // One that was read names its user and its plan: both were loaded.
-            let around = around.ok_or(StoreError::Conflict)?;
-            decide_payment(asked, before, after, (around, now))
-        }
-        Collection::AdminUsers => decide_admin(asked, before.map(|before| before.kept), after).map(|()| Vec::new()),
-        _ => Ok(Vec::new()),
-    }
+    pub(super) given: &'a Value,
 }
 
 /// What is part of deciding about a payment.
@@ -79,53 +59,60 @@ const DECISION: [&str; 7] = [
     "subscription.endDate",
 ];
 
-/// A change of a subscription: who may make it, which event it is, and what follows of that.
-fn decide_payment(
-    asked: &ApiRequest,
+/// A change of a subscription: who may make it, which event it is, and what follows of that, in the document and beside it.
+pub(super) fn decide_subscription(
+    who: &Actor,
     before: Option<DocumentBefore<'_>>,
-    after: &mut Document,
-    (around, now): (&LoadedSubscription, Time),
-) -> ApiResult<Vec<DocumentWrite>> {
+    changed: &mut CheckedDocument,
+    now: Time,
+) -> EditResult<()> {
+    // One that was read names its user and its plan: both were loaded.
+    let around = changed.around.as_ref().ok_or(StoreError::Conflict)?;
+    let after = &mut changed.document;
     let typed = |document: &Document| read::<Subscription>(Collection::UserSubscriptions, document.clone());
     // One that cannot be read entitles to nothing.
     let (was, is) = (before.and_then(|before| typed(before.kept).ok()), typed(after)?);
     let none = Document::new();
-    let mut changed = Vec::new();
-    differences(before.map_or(&none, |before| before.read), after, "", &mut changed);
+    let mut paths = Vec::new();
+    differences(before.map_or(&none, |before| before.read), after, "", &mut paths);
     if let Some(was) = was.as_ref().filter(|was| was.payment.status == is.payment.status) {
         // Nobody may: that goes before who may.
-        check_paid(is.payment.status, &is.subscription, Some(was)).map_err(refuse)?;
+        check_paid(is.payment.status, &is.subscription, Some(was))?;
     }
-    check_permissions(asked, before.is_none(), &changed, (was.as_ref(), &is))?;
-    if !changed.is_empty() {
+    check_permissions(who, before.is_none(), &paths, (was.as_ref(), &is))?;
+    if !paths.is_empty() {
         put(after, "alertcast.transactionKey", Some(transaction_key(&is.payment.transaction_id).into()));
     }
-    match (was, before) {
+    let also = match (was, before) {
         (Some(was), Some(before)) => {
-            let dates = &is.subscription;
-            let given = GivenDates {
-                start: dates.start_date.filter(|_| gives(before.patch, "subscription.startDate")),
-                end: dates.end_date.filter(|_| gives(before.patch, "subscription.endDate")),
-            };
-            let by = DecisionMaker { admin: Some(asked.caller.admin.id), user: None };
-            follow_event(around, (&was, &is, given), (by, now), after)
+            let by = DecisionMaker { admin: Some(who.admin_id), user: None };
+            follow_event(around, (&was, &is, find_given_dates(&is, before.given)), (by, now), after)?
         }
         _ => {
             let is_approved = is.payment.status == PaymentStatus::Approved;
-            put(after, BY_ADMIN, is_approved.then(|| asked.caller.admin.id.into()));
-            Ok(if is.place().is_open(now) { around.raise_revision().into_iter().collect() } else { Vec::new() })
+            put(after, BY_ADMIN, is_approved.then(|| who.admin_id.into()));
+            if is.place().is_open(now) { around.raise_revision().into_iter().collect() } else { Vec::new() }
         }
+    };
+    changed.also.extend(also);
+    Ok(())
+}
+
+fn find_given_dates(is: &Subscription, given: &Value) -> GivenDates {
+    GivenDates {
+        start: is.subscription.start_date.filter(|_| gives(given, "subscription.startDate")),
+        end: is.subscription.end_date.filter(|_| gives(given, "subscription.endDate")),
     }
 }
 
 /// Deciding about a payment, and making or extending what it entitles to, takes a permission of its own, whichever field
 /// it is done by.
 fn check_permissions(
-    asked: &ApiRequest,
+    who: &Actor,
     is_new: bool,
     changed: &[String],
     (was, is): (Option<&Subscription>, &Subscription),
-) -> ApiResult<()> {
+) -> EditResult<()> {
     let undecided = |path: &str| is_new && path == "payment.status" && is.payment.status == PaymentStatus::Pending;
     let is_part = |path: &&String| DECISION.contains(&path.as_str()) && !undecided(path);
     let more = is.entitles_to_more(was);
@@ -136,20 +123,10 @@ fn check_permissions(
         _ => is_part(path),
     };
     let deciding: Vec<String> = changed.iter().filter(decides).cloned().collect();
-    let permitted = |fields: &[String], permission| {
-        asked.caller.actor().must_hold_for(fields, permission).map_err(|error| refuse_act(error, ""))
-    };
-    permitted(&deciding, Permission::SubscriptionsApprove)?;
-    if is_new {
-        // Making one takes that permission in any case.
-        return Ok(());
-    }
-    let other: Vec<String> = changed.iter().filter(|path| !is_part(path)).cloned().collect();
-    permitted(&other, Permission::SubscriptionsEdit)
-}
-
-fn refuse(why: LifecycleError) -> ApiError {
-    refuse_event(&why, why.to_string(), "subscription.")
+    who.must_hold_for(&deciding, Permission::SubscriptionsApprove)?;
+    // Making one takes that permission in any case.
+    let other = changed.iter().filter(|path| !is_new && !is_part(path));
+    Ok(who.must_hold_for(&other.cloned().collect::<Vec<_>>(), Permission::SubscriptionsEdit)?)
 }
 
 /// Lets the event happen that the edit is, where it is one, and puts what follows into the document.
@@ -158,22 +135,19 @@ fn follow_event(
     (was, is, given): (&Subscription, &Subscription, GivenDates),
     (by, now): (DecisionMaker, Time),
     after: &mut Document,
-) -> ApiResult<Vec<DocumentWrite>> {
+) -> EditResult<Vec<DocumentWrite>> {
     let Some(event) = find_event(was, is, given) else { return Ok(Vec::new()) };
     let mut context = around.context.clone();
     // The plan of one that is not paid may change with its approval.
     context.subscription = Some(Subscription { subscription_plan_id: is.subscription_plan_id, ..was.clone() });
-    let change = lifecycle::decide(&context, &event, by, now).map_err(refuse)?;
+    let change = lifecycle::decide(&context, &event, by, now)?;
     let whole = change.complete_edit(is);
-    check_paid(whole.payment.status, &whole.subscription, Some(was)).map_err(refuse)?;
+    check_paid(whole.payment.status, &whole.subscription, Some(was))?;
     let missing = find_missing_dates(&whole.subscription, Some(was)).into_iter().map(|name| {
         let what = "is needed where a subscription is made active: it says for how long";
         wrong(&format!("subscription.{name}"), FieldCode::Invalid, what)
     });
-    let missing: Vec<_> = missing.collect();
-    if !missing.is_empty() {
-        return Err(unprocessable(missing).into());
-    }
+    refuse_any(missing.collect())?;
     let (edited, completed) = (document(is)?, document(&whole)?);
     let mut followed = Vec::new();
     differences(&edited, &completed, "", &mut followed);
@@ -185,22 +159,3 @@ fn follow_event(
 
 /// Who approved, beside the linked user in `payment.approvedBy`.
 const BY_ADMIN: &str = "alertcast.approvedByAdmin";
-
-/// Nobody locks themselves out.
-fn decide_admin(asked: &ApiRequest, before: Option<&Document>, after: &Document) -> ApiResult<()> {
-    let me = asked.caller.admin.id;
-    let is_me = before.and_then(|before| before.get_object_id("_id").ok()).map(AdminId) == Some(me);
-    if !is_me {
-        return Ok(());
-    }
-    let keeps = at(after, "permissions.system.settings") == Some(&Bson::Boolean(true));
-    let active = after.get_str("status").is_ok_and(|status| status == "active");
-    if keeps && active {
-        return Ok(());
-    }
-    Err(conflict(
-        "Your own rights",
-        "nobody takes system.settings from themselves or makes themselves inactive: ask \
-        another administrator",
-    ))
-}

@@ -1,0 +1,101 @@
+//! A document is made.
+
+use alertcast_core::store::{Collection, DocumentWrite, StoreError};
+use bson::{Bson, Document};
+use serde_json::{Map, Value};
+
+use super::checking::{CheckedDocument, check_document};
+use super::paths::{pointer, remove};
+use super::subscription::decide_subscription;
+use super::taken::describe_taken;
+use super::warnings::find_warning;
+use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only, refuse_any};
+use crate::app::App;
+use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
+
+/// Makes a document of these fields. `first`: what is written before it, whose failure is the one that is found.
+///
+/// # Errors
+/// What `first` answers, and whatever stands against the document.
+pub(crate) async fn create_document<E: From<EditError>>(
+    app: &App,
+    act: &OperatorAction,
+    documents: &dyn EditableDocuments,
+    sent: Map<String, Value>,
+    first: impl Fn(&EditedDocument) -> Result<Vec<DocumentWrite>, E>,
+) -> Result<EditedDocument, E> {
+    act.who.must_hold(documents.permissions().edit).map_err(EditError::from)?;
+    for _ in 0..TRIES_MAX {
+        let CheckedDocument { document, also, .. } = make_document(app, act, documents, sent.clone()).await?;
+        let shown = documents.show(&documents.complete(&document));
+        let warning = find_warning(app, documents.collection(), &document);
+        let made = EditedDocument { kept: document, shown, warning };
+        let mut writes = first(&made)?;
+        writes.extend(write_document(app, act, documents.collection(), &made.kept)?);
+        writes.extend(also);
+        if try_create(app, act, documents, &made, writes).await? {
+            return Ok(made);
+        }
+    }
+    Err(EditError::Act(ActError::Busy).into())
+}
+
+/// Whether it is made; not, where others were in the way.
+async fn try_create(
+    app: &App,
+    act: &OperatorAction,
+    documents: &dyn EditableDocuments,
+    made: &EditedDocument,
+    writes: Vec<DocumentWrite>,
+) -> EditResult<bool> {
+    match app.store.write(writes).await {
+        Ok(()) => {
+            show_change(app).await;
+            Ok(true)
+        }
+        Err(StoreError::Conflict) => Ok(false),
+        Err(StoreError::AlreadyExists { collection, field }) if collection == documents.collection() => {
+            Err(describe_taken(app, &act.who, documents, &field, &made.kept).await)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn make_document(
+    app: &App,
+    act: &OperatorAction,
+    documents: &dyn EditableDocuments,
+    mut fields: Map<String, Value>,
+) -> EditResult<CheckedDocument> {
+    fields.retain(|_, value| !value.is_null());
+    let mut value = Value::Object(fields);
+    let mut problems = Vec::new();
+    for path in documents.kept_paths() {
+        if value.pointer(&pointer(&path)).is_some_and(|given| !given.is_null()) {
+            problems.push(read_only(&path));
+        }
+        remove(&mut value, &path);
+    }
+    refuse_any(problems)?;
+    let mut made = check_document(app, documents, value, None).await?;
+    let now = app.clock.now();
+    made.document.insert("_id", app.ids.next());
+    for name in ["createdAt", "updatedAt"] {
+        made.document.insert(name, Bson::from(now));
+    }
+    if documents.collection() == Collection::UserSubscriptions {
+        decide_subscription(&act.who, None, &mut made, now)?;
+    }
+    Ok(made)
+}
+
+fn write_document(
+    app: &App,
+    act: &OperatorAction,
+    collection: Collection,
+    document: &Document,
+) -> EditResult<Vec<DocumentWrite>> {
+    let mut writes = vec![DocumentWrite::Insert { collection, document: document.clone() }];
+    writes.extend(act.beside(app, AuditedDeed::create(collection, document))?);
+    Ok(writes)
+}

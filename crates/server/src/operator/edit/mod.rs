@@ -1,0 +1,131 @@
+//! Documents that operators make, change and delete: the rules of it, whichever way they come. What was asked for is read
+//! elsewhere (a merge patch, a form); here it is judged who may, checked, and written with its audit entry.
+//!
+//! Nothing here knows of HTTP.
+
+mod administrator;
+mod change;
+mod checking;
+mod create;
+mod delete;
+mod paths;
+mod subscription;
+mod taken;
+mod warnings;
+
+use std::fmt::Debug;
+
+use alertcast_core::admin::Permission;
+use alertcast_core::reading::PartialDocument;
+use alertcast_core::store::{Collection, StoreError};
+use alertcast_core::subscription::lifecycle::LifecycleError;
+use bson::Document;
+use serde_json::Value;
+
+pub(crate) use self::change::{DocumentEdit, change_document};
+pub(crate) use self::create::create_document;
+pub(crate) use self::delete::delete_document;
+pub(crate) use self::paths::{field_of, merge_into, put, stored_name};
+use super::ActError;
+use crate::document_input::{EntryReader, FieldCode, FieldProblem};
+
+/// One collection's documents as they are edited: in which form they are shown and sent, and who may.
+pub(crate) trait EditableDocuments: Debug + Send + Sync {
+    fn collection(&self) -> Collection;
+
+    /// One of them, for people: `alert configuration`.
+    fn called(&self) -> &'static str;
+
+    /// What it takes to see, to make or change, and to delete them.
+    fn permissions(&self) -> EditPermissions;
+
+    /// A document with the defaults of its type, as far as it can be read.
+    fn complete(&self, kept: &Document) -> PartialDocument;
+
+    /// The same as it is shown.
+    fn show(&self, read: &PartialDocument) -> Value;
+
+    /// Reads what was sent.
+    fn reader(&self) -> EntryReader;
+
+    /// The paths of the fields that Alertcast keeps.
+    fn kept_paths(&self) -> Vec<String>;
+
+    /// Those of them that may be taken away.
+    fn clearable_paths(&self) -> Vec<String>;
+
+    /// Whether a field that others give must be there; none where Alertcast keeps it, or there is no such field.
+    fn is_required(&self, path: &str) -> Option<bool>;
+
+    /// Leaves in `after` what stands in `before` and is not shown.
+    fn keep_undeclared(&self, before: &Document, after: &mut Document);
+}
+
+/// What it takes to see documents, to make or change them, and to delete them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EditPermissions {
+    pub(crate) view: Permission,
+    pub(crate) edit: Permission,
+    pub(crate) delete: Permission,
+}
+
+/// A document that was made or changed.
+#[derive(Debug, Clone)]
+pub(crate) struct EditedDocument {
+    /// As it is kept.
+    pub(crate) kept: Document,
+    /// As it is shown.
+    pub(crate) shown: Value,
+    /// What follows from it that the operator should know.
+    pub(crate) warning: Option<String>,
+}
+
+/// Why a document is not edited.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(crate) enum EditError {
+    #[error("there is no {0} with this id")]
+    Missing(&'static str),
+    /// Never empty.
+    #[error("{} fields are not right", .0.len())]
+    Wrong(Vec<FieldProblem>),
+    #[error("nobody takes system.settings from themselves or makes themselves inactive: ask another administrator")]
+    OwnRights,
+    #[error("nobody deletes themselves: ask another administrator")]
+    OwnAccount,
+    /// A value that another document has, and only one may have.
+    #[error("{what}")]
+    Taken { fields: Vec<String>, what: String },
+    /// Another document refers to it.
+    #[error("{by} refer to this {called} by {field}")]
+    InUse { called: &'static str, by: Collection, field: String },
+    /// The rules of a subscription's life stand against it.
+    #[error(transparent)]
+    Event(#[from] LifecycleError),
+    #[error("the password was not hashed")]
+    NotHashed,
+    #[error(transparent)]
+    Act(#[from] ActError),
+}
+
+/// The result of an edit.
+pub(crate) type EditResult<T> = Result<T, EditError>;
+
+impl From<StoreError> for EditError {
+    fn from(error: StoreError) -> Self {
+        Self::Act(error.into())
+    }
+}
+
+/// What is wrong with one field.
+fn wrong(place: &str, code: FieldCode, what: impl Into<String>) -> FieldProblem {
+    FieldProblem { code, place: place.to_owned(), what: what.into() }
+}
+
+fn read_only(path: &str) -> FieldProblem {
+    wrong(path, FieldCode::ReadOnly, "is kept by Alertcast and cannot be set")
+}
+
+/// Refuses where anything is wrong.
+fn refuse_any(problems: Vec<FieldProblem>) -> EditResult<()> {
+    if problems.is_empty() { Ok(()) } else { Err(EditError::Wrong(problems)) }
+}
