@@ -17,6 +17,7 @@ pub mod crash;
 pub mod documents;
 pub mod dump;
 pub mod erasing;
+pub mod files;
 pub mod histories;
 pub mod history;
 pub mod intake;
@@ -48,7 +49,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use alertcast_core::store::Store;
+use alertcast_core::store::{FileContent, FileDigest, Store};
 
 /// How an adapter lends its store to the suite. One value serves one rule.
 #[async_trait]
@@ -64,6 +65,21 @@ pub trait StoreHarness: Send + Sync {
     /// the same store.
     async fn beside(&self, store: &Arc<dyn Store>) -> Arc<dyn Store> {
         Arc::clone(store)
+    }
+
+    /// Changes a byte of a file where the engine keeps it.
+    async fn damage_file(&self, digest: FileDigest) {
+        panic!("this harness cannot damage {digest}");
+    }
+
+    /// Leaves behind what a process leaves that dies while it puts a file.
+    async fn leave_unfinished_file(&self, content: &FileContent) {
+        panic!("this harness cannot leave a part of {content:?}");
+    }
+
+    /// How many such operations have left something.
+    async fn count_unfinished_files(&self) -> usize {
+        0
     }
 }
 

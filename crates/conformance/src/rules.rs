@@ -116,6 +116,21 @@ macro_rules! conformance_tests {
                 a_key_survives_a_crash_and_setting_up_again,
                 what_is_kept_as_a_key_and_is_none_is_named_and_not_shown,
             ;
+            files:
+                a_file_comes_back_as_it_was_put,
+                a_file_that_is_not_there_is_none,
+                the_same_bytes_are_one_file_however_often_they_are_put,
+                an_empty_file_is_a_file,
+                a_file_of_the_greatest_size_is_kept,
+                a_deleted_file_is_gone_and_deleting_it_again_is_nothing,
+                files_are_listed_in_the_order_of_their_names,
+                a_damaged_file_is_an_error_and_is_put_in_order_by_its_bytes,
+                of_many_who_put_the_same_bytes_at_once_one_file_comes,
+                files_put_and_deleted_at_once_stand_whole_or_not_at_all,
+                files_survive_a_crash,
+                a_put_that_is_cut_off_leaves_the_whole_file_or_nothing,
+                what_unfinished_operations_left_is_removed_and_files_stay,
+            ;
             leases:
                 a_lease_that_nobody_has_is_taken_by_one,
                 a_take_over_raises_the_epoch,

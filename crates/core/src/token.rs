@@ -77,7 +77,7 @@ pub struct TokenDigest(pub String);
 impl TokenDigest {
     /// The digest of a token's text.
     pub fn of(token: &str) -> Self {
-        Self(hex(&Sha256::digest(token.as_bytes())))
+        Self(hex::encode(Sha256::digest(token.as_bytes())))
     }
 }
 
@@ -89,15 +89,7 @@ impl fmt::Debug for TokenDigest {
 
 /// The text of a token of these random bytes.
 pub fn token_text(random: [u8; TOKEN_BYTES]) -> String {
-    format!("{TOKEN_PREFIX}{}", hex(&random))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    format!("{TOKEN_PREFIX}{}", hex::encode(random))
 }
 
 #[cfg(test)]

@@ -32,7 +32,7 @@ enum JobShare {
 }
 
 /// What is done by the clock.
-static JOBS: [ScheduledJob; 5] = [
+static JOBS: [ScheduledJob; 6] = [
     ScheduledJob {
         name: "reading changes",
         every: Duration::from_secs(1),
@@ -63,10 +63,19 @@ static JOBS: [ScheduledJob; 5] = [
         share: JobShare::OneForAll,
         run: |app| Box::pin(purge(app)),
     },
+    ScheduledJob {
+        name: "removing unfinished files",
+        every: Duration::from_secs(60 * 60),
+        share: JobShare::OneForAll,
+        run: |app| Box::pin(remove_unfinished_files(app)),
+    },
 ];
 
 /// Where others are in the way, the end of a subscription is decided anew so often; then at the next turn.
 const TRIES_MAX: usize = 5;
+
+/// What works on a file is over by then, whatever has become of it.
+const FILE_WORK_DURATION_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// How many documents one step ends, settles or removes: short enough not to hold up others.
 const STEP: usize = 500;
@@ -195,5 +204,14 @@ async fn purge(app: &App) -> StoreResult<()> {
         tokio::task::yield_now().await;
     }
     debug!("what was past its retention has been removed");
+    Ok(())
+}
+
+/// Removes what processes left that died while they put or deleted a file.
+async fn remove_unfinished_files(app: &App) -> StoreResult<()> {
+    let removed = app.store.remove_unfinished_files(app.clock.now() - FILE_WORK_DURATION_MAX).await?;
+    if removed > 0 {
+        debug!(removed, "unfinished files have been removed");
+    }
     Ok(())
 }

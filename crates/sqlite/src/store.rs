@@ -21,8 +21,9 @@ use crate::engine::reader::ReaderPool;
 use crate::engine::rows::{RowAccess, whole};
 use crate::engine::writer::{Writer, WriterJobs, WriterTransaction};
 use crate::error::{OpenError, SqliteError, SqliteResult};
-use crate::open::{check_version, connect, lock_folder, read_only, spawn};
+use crate::open::{check_version, connect, folder_error, lock_folder, read_only, spawn};
 use crate::ports::documents::LAST_CHANGE;
+use crate::ports::files::FileFolder;
 
 pub(crate) const DATABASE: &str = "alertcast.db";
 pub(crate) const LOCK: &str = "alertcast.lock";
@@ -53,6 +54,7 @@ pub struct SqliteStore {
     pub(crate) seq_committed: Arc<AtomicI64>,
     intake_groups: Arc<AtomicU64>,
     pub(crate) unreadables: UnreadableLog,
+    pub(crate) files: FileFolder,
     wal: Arc<WalState>,
     readers: ReaderPool,
     intake_readers: ReaderPool,
@@ -70,6 +72,7 @@ impl SqliteStore {
     pub fn open(dir: &Path, options: &SqliteOptions) -> std::result::Result<Self, OpenError> {
         check_version()?;
         let lock = lock_folder(dir, LOCK)?;
+        let files = FileFolder::open(dir).map_err(folder_error(dir))?;
         let path = dir.join(DATABASE);
         let broken = |fault: SqliteError| OpenError::Store(fault.0);
         database_file::make_whole(dir, DATABASE, APPLICATION_ID, migrate).map_err(|error| match error {
@@ -81,10 +84,16 @@ impl SqliteStore {
         })?;
         let mut conn = connect(&path, options.cache_kib).map_err(broken)?;
         migrate(&mut conn)?;
-        Self::start(&path, conn, options, lock).map_err(broken)
+        Self::start(&path, conn, options, files, lock).map_err(broken)
     }
 
-    fn start(path: &Path, mut conn: Connection, options: &SqliteOptions, lock: File) -> SqliteResult<Self> {
+    fn start(
+        path: &Path,
+        mut conn: Connection,
+        options: &SqliteOptions,
+        files: FileFolder,
+        lock: File,
+    ) -> SqliteResult<Self> {
         if let Some(pages) = options.pages_max {
             conn.pragma_update(None, "max_page_count", pages)?;
         }
@@ -117,6 +126,7 @@ impl SqliteStore {
             seq_committed,
             intake_groups,
             unreadables: UnreadableLog::default(),
+            files,
             wal,
             readers,
             intake_readers,

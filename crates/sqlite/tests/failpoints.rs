@@ -13,8 +13,8 @@ use alertcast_conformance::scene::{TELEGRAM, finish_commit, opening_commit, peop
 use alertcast_core::delivery::Channel::Telegram;
 use alertcast_core::fixtures::*;
 use alertcast_core::store::{
-    AlertAcceptance, AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, EraseUser, LeaseFence,
-    LeaseStore, OperatorActions, ProcessorStore, StoreError,
+    AlertAcceptance, AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, EraseUser, FileContent,
+    FileStore as _, LeaseFence, LeaseStore, OperatorActions, ProcessorStore, StoreError,
 };
 use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use fail::FailScenario;
@@ -181,4 +181,26 @@ async fn an_act_by_hand_that_fails_halfway_leaves_nothing() {
     store.accept_refused(accept_refused(record(3))).await.unwrap();
     store.erase_user(erase()).await.unwrap();
     assert_eq!(store.count(Collection::AuditLog).await, Ok(4));
+}
+
+#[tokio::test]
+async fn a_file_whose_keeping_fails_is_whole_or_not_there() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    let unfinished = dir.path().join("files/unfinished");
+    for (n, (stage, stands)) in (1..).zip([("written", false), ("synced", false), ("renamed", true)]) {
+        for (m, action) in (1..).zip(["return", "panic"]) {
+            let content = FileContent::new(vec![n, m]).unwrap();
+            let scenario = FailScenario::setup();
+            fail::cfg(format!("sqlite::files::{stage}"), action).unwrap();
+            let answer = store.put_file(content.clone()).await;
+            scenario.teardown();
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{stage} {action}: {answer:?}");
+            let kept = store.read_file(content.digest()).await;
+            assert_eq!(kept, Ok(stands.then(|| vec![n, m])), "{stage} {action}");
+            assert_eq!(std::fs::read_dir(&unfinished).unwrap().count(), 0, "{stage} {action}");
+            assert_eq!(store.put_file(content.clone()).await, Ok(content.digest()), "{stage} {action}");
+            assert_eq!(store.read_file(content.digest()).await, Ok(Some(vec![n, m])), "{stage} {action}");
+        }
+    }
 }

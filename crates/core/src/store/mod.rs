@@ -11,6 +11,7 @@ pub mod actions;
 pub mod collection;
 mod documents;
 mod field_edits;
+mod files;
 mod intake;
 mod leases;
 pub mod listing;
@@ -34,6 +35,7 @@ pub use actions::{
 pub use collection::Collection;
 pub use documents::{AudienceChange, DocumentStore, DocumentWrite, OpenTrades, PROFILE_FIELDS, secret, secret_key};
 pub use field_edits::FieldEdits;
+pub use files::{FILE_BYTES_MAX, FileContent, FileDigest, FileRefused, FileStore, NoFileDigest};
 pub use intake::{AlertAcceptance, AlertIntake, INTAKE_DEADLINE, IntakeKey, OperatorNotice, RejectedWebhook, SILENCE};
 pub use leases::{BrokenLease, Lease, LeaseStore};
 pub use listing::{ListPage, ListQuery, list_all};
@@ -94,6 +96,7 @@ pub trait Store:
     + DocumentStore
     + StoreWatch
     + SetAsideDocuments
+    + FileStore
 {
 }
 impl<
@@ -104,7 +107,8 @@ impl<
         + LeaseStore
         + DocumentStore
         + StoreWatch
-        + SetAsideDocuments,
+        + SetAsideDocuments
+        + FileStore,
 > Store for T
 {
 }

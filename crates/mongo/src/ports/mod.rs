@@ -2,6 +2,7 @@
 //! has none.
 
 pub(crate) mod documents;
+pub(crate) mod files;
 pub(crate) mod intake;
 pub(crate) mod leases;
 pub(crate) mod operator_actions;

@@ -5,6 +5,7 @@
 
 mod connecting;
 mod faults;
+mod files;
 mod losing_the_way;
 mod mongoose;
 mod setup;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alertcast_conformance::StoreHarness;
-use alertcast_core::store::{DocumentStore, Store};
+use alertcast_core::store::{DocumentStore, FileContent, FileDigest, Store};
 use alertcast_mongo::{MongoOptions, MongoStore};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
+use bson::spec::BinarySubtype;
+use bson::{Binary, Document, doc};
 use mongodb::{Client, Database};
 
 /// The server that the tests use.
@@ -74,7 +76,37 @@ impl StoreHarness for MongoHarness {
     async fn beside(&self, _store: &Arc<dyn Store>) -> Arc<dyn Store> {
         Arc::new(self.open().await)
     }
+
+    async fn damage_file(&self, digest: FileDigest) {
+        let db = self.raw().await;
+        let these = doc! { "filename": digest.to_string() };
+        let file = db.collection::<Document>(FILES).find_one(these).await.unwrap().unwrap();
+        let piece = doc! { "files_id": file.get_object_id("_id").unwrap(), "n": 1 };
+        let chunks = db.collection::<Document>(CHUNKS);
+        let mut bytes =
+            chunks.find_one(piece.clone()).await.unwrap().unwrap().get_binary_generic("data").unwrap().clone();
+        bytes[1_000] ^= 1;
+        let data = Binary { subtype: BinarySubtype::Generic, bytes };
+        chunks.update_one(piece, doc! { "$set": { "data": data } }).await.unwrap();
+    }
+
+    async fn leave_unfinished_file(&self, content: &FileContent) {
+        let data = Binary { subtype: BinarySubtype::Generic, bytes: content.bytes()[..255 * 1024].to_vec() };
+        let piece = doc! { "files_id": ObjectId::new(), "n": 0, "data": data };
+        self.raw().await.collection(CHUNKS).insert_one(piece).await.unwrap();
+    }
+
+    async fn count_unfinished_files(&self) -> usize {
+        let db = self.raw().await;
+        let files = db.collection::<Document>(FILES).distinct("_id", doc! {}).await.unwrap();
+        let chunks = db.collection::<Document>(CHUNKS);
+        chunks.distinct("files_id", doc! { "files_id": { "$nin": files } }).await.unwrap().len()
+    }
 }
+
+/// The collections of the files.
+pub(crate) const FILES: &str = "alertcast_files.files";
+pub(crate) const CHUNKS: &str = "alertcast_files.chunks";
 
 impl Drop for MongoHarness {
     fn drop(&mut self) {

@@ -6,6 +6,7 @@
 //!   acknowledged.
 //! - `sqlite::file::STAGE`: while a new database's file, the store's or the spool's, is made: `created`, `made`,
 //!   `carried_over`, `closed`, `synced`, `renamed`.
+//! - `sqlite::files::STAGE`: while a file beside the database is put: `written`, `synced`, `renamed`.
 //!
 //! `OP` is one of [`WriteOperation`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
 //! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`; of the spool, `spool`

@@ -44,7 +44,7 @@ fn child_writes() {
     });
 }
 
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "told {line}").unwrap();
     out.flush().unwrap();

@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use alertcast_conformance::StoreHarness;
-use alertcast_core::store::Store;
+use alertcast_core::store::{FileContent, FileDigest, Store};
 use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use async_trait::async_trait;
 use tempfile::TempDir;
@@ -44,10 +44,51 @@ impl StoreHarness for Folder {
         for file in ["alertcast.db-wal", "alertcast.db"] {
             fs::copy(folders.last().unwrap().path().join(file), left.path().join(file)).unwrap();
         }
+        copy_folder(&folders.last().unwrap().path().join("files"), &left.path().join("files"));
         drop(store);
         let store = open(left.path());
         folders.push(left);
         Arc::new(store)
+    }
+
+    async fn damage_file(&self, digest: FileDigest) {
+        let path = file_path(self.folders.lock().unwrap().last().unwrap().path(), digest);
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[300_000] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+
+    async fn leave_unfinished_file(&self, content: &FileContent) {
+        let unfinished = self.folders.lock().unwrap().last().unwrap().path().join("files/unfinished");
+        fs::write(unfinished.join(".tmpXXXXXX"), &content.bytes()[..100_000]).unwrap();
+    }
+
+    async fn count_unfinished_files(&self) -> usize {
+        count_unfinished(self.folders.lock().unwrap().last().unwrap().path())
+    }
+}
+
+/// Where a file stands in a data folder.
+pub(crate) fn file_path(data: &Path, digest: FileDigest) -> PathBuf {
+    let name = digest.to_string();
+    data.join("files").join(&name[..2]).join(&name)
+}
+
+/// How much stands in a data folder that is no file yet.
+pub(crate) fn count_unfinished(data: &Path) -> usize {
+    fs::read_dir(data.join("files/unfinished")).map_or(0, Iterator::count)
+}
+
+/// What is there, as it is; some of it may be going away.
+fn copy_folder(from: &Path, to: &Path) {
+    let Ok(entries) = fs::read_dir(from) else { return };
+    fs::create_dir_all(to).unwrap();
+    for entry in entries.map(Result::unwrap) {
+        if entry.path().is_dir() {
+            copy_folder(&entry.path(), &to.join(entry.file_name()));
+        } else if let Err(error) = fs::copy(entry.path(), to.join(entry.file_name())) {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{error}");
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test ends where something is not as it should be")]
 
 mod crash;
+mod files;
 mod folder;
 mod full;
 mod harness;

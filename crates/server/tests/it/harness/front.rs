@@ -10,10 +10,10 @@ use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::reading::{UnreadableDocument, UnreadableLog};
 use alertcast_core::store::{
     AcceptRefused, AlertAcceptance, AlertIntake, AttemptRecord, AudienceChange, BrokenLease, ChunkCommit, ChunkState,
-    Collection, DeliveryOutbox, DocumentStore, DocumentWrite, EraseUser, ErasureOutcome, IntakeKey, Lease, LeaseFence,
-    LeaseStore, ListPage, ListQuery, OpenTrades, OperatorActions, OperatorNotice, ProcessorStore, RejectedWebhook,
-    ResendOutcome, ResendRequest, SetAsideDocuments, SettlingOutcome, Store, StoreError, StoreEvents, StoreResult,
-    StoreWatch, TakeResult, TradeClose, UserSpan,
+    Collection, DeliveryOutbox, DocumentStore, DocumentWrite, EraseUser, ErasureOutcome, FileContent, FileDigest,
+    FileStore, IntakeKey, Lease, LeaseFence, LeaseStore, ListPage, ListQuery, OpenTrades, OperatorActions,
+    OperatorNotice, ProcessorStore, RejectedWebhook, ResendOutcome, ResendRequest, SetAsideDocuments, SettlingOutcome,
+    Store, StoreError, StoreEvents, StoreResult, StoreWatch, TakeResult, TradeClose, UserSpan,
 };
 use alertcast_core::time::Time;
 use async_trait::async_trait;
@@ -144,6 +144,14 @@ delegate! {
         fn decisions(alert: AlertId, after: Option<UserId>, limit_chunks: usize) -> Vec<DecisionChunk>;
         fn deliveries_of(alert: AlertId, after: Option<&[u8]>, limit: usize) -> Vec<Delivery>;
         fn signing_key(name: &str, fresh: [u8; 32]) -> [u8; 32];
+    }
+    FileStore {
+        fn put_file(content: FileContent) -> FileDigest;
+        fn read_file(digest: FileDigest) -> Option<Vec<u8>>;
+        fn has_file(digest: FileDigest) -> bool;
+        fn files(after: Option<FileDigest>, limit: usize) -> Vec<FileDigest>;
+        fn delete_file(digest: FileDigest) -> ();
+        fn remove_unfinished_files(begun_before: Time) -> u64;
     }
 }
 
