@@ -148,18 +148,16 @@ impl TestScene {
 
 /// Configurations, a plan that has them, users with subscriptions and preferences; each with fields of others.
 pub fn people(users: u32, configs: u32) -> Vec<DocumentWrite> {
-    let of_plan: Vec<_> = (1..=configs).map(config_id).collect();
-    let mut writes: Vec<_> =
-        (1..=configs).map(|n| insert_with_foreign(Collection::AlertConfigurations, &config(n))).collect();
-    writes.push(insert_with_foreign(Collection::SubscriptionPlans, &plan(1, &of_plan)));
+    let listed: Vec<u32> = (1..=configs).collect();
+    let mut people = listed.iter().fold(TestPeople::at(at(0)), |people, n| people.config(*n, |_| {}));
+    people = people.plan(1, &listed, |_| {});
     for n in 1..=users {
-        writes.push(insert_with_foreign(Collection::Users, &user(n)));
-        writes.push(insert_with_foreign(Collection::UserSubscriptions, &subscription(n)));
-        for c in 1..=configs {
-            writes.push(insert_with_foreign(Collection::UserAlertPreferences, &preference(c, n)));
-        }
+        (people.users.push(user(n)), people.subscriptions.push(subscription(n)));
+        people.preferences.extend(listed.iter().map(|config| preference(*config, n)));
     }
-    writes
+    let foreign =
+        |(collection, document)| DocumentWrite::Insert { collection, document: with_foreign_fields(document) };
+    people.documents().map(foreign).collect()
 }
 
 pub fn insert<T: Serialize>(collection: Collection, value: &T) -> DocumentWrite {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "documents for tests: what cannot be made ends its test")]
 
+mod people;
+
 use bson::oid::ObjectId;
 use bson::{Document, doc};
 
@@ -30,6 +32,8 @@ use crate::trade::document::{
     EntryDelivery, Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes,
 };
 use crate::user::{Preferences, Profile, TelegramAccount, User, UserExtension, UserStatus};
+
+pub use self::people::TestPeople;
 
 /// The lane of the first bot.
 pub const BOT: &str = "tg:1";

@@ -1,20 +1,11 @@
 //! Trades for tests.
 
-use bson::oid::ObjectId;
-
-use crate::id::{ConfigId, SubscriptionId, TradeId, UserId};
+use crate::fixtures::{config_id, oid, subscription_id, user_id};
+use crate::id::TradeId;
 use crate::market::Side;
 use crate::money::{Amount, Count, Price};
 
 use super::document::{Pnl, Trade, TradeAlerts, TradeData, TradeExtension, TradeMetadata, TradeStatus, TradeTimes};
-
-/// An id that is `n`, and of a kind.
-pub(crate) fn oid(kind: u8, n: u32) -> ObjectId {
-    let mut bytes = [0; 12];
-    bytes[0] = kind;
-    bytes[8..].copy_from_slice(&n.to_be_bytes());
-    ObjectId::from_bytes(bytes)
-}
 
 pub(crate) fn price(text: &str) -> Price {
     Price::parse(text).unwrap()
@@ -27,11 +18,11 @@ pub(crate) fn amount(text: &str) -> Amount {
 /// An open trade without levels.
 pub(crate) fn trade(number: u32, side: Side, entry: &str) -> Trade {
     Trade {
-        id: TradeId(oid(b't', number)),
+        id: TradeId(oid(7, 0, number)),
         trade_number: Count(i64::from(number)),
-        user_id: UserId(oid(b'u', 1)),
-        alert_config_id: ConfigId(oid(b'c', 1)),
-        subscription_id: SubscriptionId(oid(b's', 1)),
+        user_id: user_id(1),
+        alert_config_id: config_id(1),
+        subscription_id: subscription_id(1),
         trade_data: TradeData {
             symbol: "BTCUSD".to_owned(),
             timeframe: "1h".to_owned(),

@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, Place, World};
+use crate::harness::{App, Place, TestPeople};
 
-fn world() -> World {
-    World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1)
+fn world() -> TestPeople {
+    TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1)
 }
 
 fn buy(price: f64) -> Value {

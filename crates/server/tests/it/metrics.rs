@@ -15,7 +15,7 @@ use tower::ServiceExt as _;
 
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World, chat};
+use crate::harness::{App, TestPeople, chat};
 use crate::support::{House, Post, buy};
 
 const TOKEN: &str = "token-of-the-watcher";
@@ -137,7 +137,7 @@ async fn every_metric_is_documented_and_no_other() {
         .filter(|name| name.starts_with("alertcast_"))
         .collect();
     // Of what has happened; what has not is not there.
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1, 1);
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1, 1);
     let mut app = App::start(world).await;
     app.done(alert(1, "BUY", 100.0)).await;
     let page = page_of_all(&app).await;
@@ -148,7 +148,7 @@ async fn every_metric_is_documented_and_no_other() {
 
 #[tokio::test]
 async fn counts_rise_with_what_happens() {
-    let world = World::at(START)
+    let world = TestPeople::at(START)
         .config(1, |config| config.trade_management.max_open_trades = alertcast_core::money::Count(1))
         .plan(1, &[1], |_| {})
         .users(1..=3, 1);

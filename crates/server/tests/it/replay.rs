@@ -21,13 +21,13 @@ use serde_json::{Value, json};
 
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, Books, World};
+use crate::harness::{App, Books, TestPeople};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Two plans, and somebody for every reason to get something else.
-fn world() -> World {
-    World::at(START)
+fn world() -> TestPeople {
+    TestPeople::at(START)
         .config(1, |config| config.trade_management.max_open_trades = Count(2))
         .config(2, |_| {})
         .plan(1, &[1, 2], |_| {})
@@ -283,7 +283,7 @@ async fn a_part_of_the_alerts_or_one_subscriber_can_be_looked_at() {
 
 #[tokio::test]
 async fn sending_takes_as_long_as_telegrams_limits_make_it() {
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=300, 1);
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=300, 1);
     let app = App::start(world).await;
     let audience = app.parts.audience.with(Clone::clone);
     let one = |line: u64, price: f64| RecordedRequest {

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::harness::child::signal;
 use crate::harness::post::{alert, with};
-use crate::harness::{Allowances, Site, World, child};
+use crate::harness::{Allowances, Site, TestPeople, child};
 
 /// A name that is found again in what is written.
 const NAME: &str = "synced-before-answered";
@@ -18,7 +18,7 @@ async fn the_log_is_synced_before_the_202_is_written() {
         std::process::Command::new("strace").arg("-V").output().is_ok(),
         "strace is missing: apt-get install strace"
     );
-    let world = World::at(child::now()).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=2, 1);
+    let world = TestPeople::at(child::now()).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=2, 1);
     let site = Site::new(world, SimConfig::default().no_limits()).await;
     let folder = TempDir::new().unwrap();
     let trace = folder.path().join("trace");

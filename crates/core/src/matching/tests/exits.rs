@@ -17,7 +17,7 @@ use crate::plan::PlanStatus;
 use crate::store::{ChunkState, Collection, StoreError};
 use crate::subscription::SubscriptionStatus;
 use crate::trade::document::TradeStatus;
-use crate::trade::fixtures::{amount, oid, price};
+use crate::trade::fixtures::{amount, price};
 use crate::trade::request::TradeRequest;
 use crate::user::UserStatus;
 
@@ -178,7 +178,7 @@ fn an_exit_finds_holders_that_its_caller_did_not_name() {
     let state = world.load(span(&users).unwrap(), &[]);
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), MessageChannels::default());
     let job = |ask| MatchingJob {
-        alert: crate::id::AlertId(oid(b'a', 9)),
+        alert: crate::fixtures::alert_id(9),
         config,
         ask,
         delayed_feed: None,
@@ -210,7 +210,7 @@ fn a_number_is_above_every_open_trade_even_where_the_last_one_was_not_read() {
     let users = [user_id(1)];
     let state = world.load(span(&users).unwrap(), &[]);
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), world.outlets.clone());
-    let alert = crate::id::AlertId(oid(b'a', 9));
+    let alert = crate::fixtures::alert_id(9);
     let job = MatchingJob {
         alert,
         config,

@@ -354,7 +354,7 @@ fn an_older_trades_targets_are_those_of_its_entry() {
     let span = crate::matching::chunk::span(&users).unwrap();
     let (config, outlets) = (world.audience.config(config_id(1)).unwrap(), world.outlets.clone());
     let job = |ask| MatchingJob {
-        alert: crate::id::AlertId(crate::trade::fixtures::oid(b'a', 9)),
+        alert: crate::fixtures::alert_id(9),
         config,
         ask,
         delayed_feed: None,

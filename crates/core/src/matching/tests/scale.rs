@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use super::world::*;
 use crate::alert::intent::Intent;
-use crate::id::{AlertId, UserId};
+use crate::fixtures::alert_id;
+use crate::id::UserId;
 use crate::market::Side;
 use crate::matching::audience::{Audience, AudienceEntity};
 use crate::matching::chunk::{UserChunk, list_entering, plan_chunk, span};
@@ -13,7 +14,6 @@ use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::preference::AlertChoices;
 use crate::store::{ChunkPlan, ChunkState};
 use crate::trade::document::Trade;
-use crate::trade::fixtures::oid;
 use crate::trade::request::TradeRequest;
 use crate::user::{Profile, User};
 
@@ -51,7 +51,7 @@ fn hundred_thousand() -> Audience {
 fn planned(audience: &Audience, ask: TradeRequest, users: &[UserId], open: &[Trade], alert: u32) -> Vec<ChunkPlan> {
     let outlets = MessageChannels { default_bot: Some("42".to_owned()), ..MessageChannels::default() };
     let job = MatchingJob {
-        alert: AlertId(oid(b'a', alert)),
+        alert: alert_id(alert),
         config: audience.config(config_id(1)).unwrap(),
         ask,
         delayed_feed: None,

@@ -4,19 +4,20 @@ use super::world::*;
 use crate::alert::document::TradeAction;
 use crate::decision::{DecidedAction, Verdict};
 use crate::delivery::MessageKind;
-use crate::id::{PreferenceId, TradeId};
+use crate::fixtures::preference_id;
+use crate::id::TradeId;
 use crate::market::Side;
 use crate::matching::audience::AudienceEntity;
 use crate::matching::chunk::{ChunkTally, PlannedChunk};
 use crate::store::{ChunkPlan, ConfigIncrement, UsageIncrement};
-use crate::trade::fixtures::{oid, price};
+use crate::trade::fixtures::price;
 use crate::trade::request::TradeRequest;
 
 /// One message of an alert, and so many trades, counted for user 1's subscription.
 fn used(subscription: u32, preference: Option<u32>, trades: i64) -> UsageIncrement {
     UsageIncrement {
         subscription: subscription_id(subscription),
-        preference: preference.map(|n| PreferenceId(oid(b'f', n))),
+        preference: preference.map(|config| preference_id(config, 1)),
         alerts: 1,
         trades,
         at: NOON,
@@ -49,7 +50,7 @@ fn an_entry_opens_a_trade_and_counts_a_message_and_a_trade() {
     assert_eq!((decision.subscription, decision.verdict), (Some(subscription_id(1)), Verdict::Sent));
     assert_eq!(decision.actions, [DecidedAction { action: TradeAction::Open, trade: opened }]);
     let PlannedChunk { plan, tally } = chunk_of(told);
-    assert_eq!(plan.usage, [used(1, Some(101), 1)]);
+    assert_eq!(plan.usage, [used(1, Some(1), 1)]);
     assert_eq!((plan.opened.len(), plan.ended.len(), plan.quotas.len()), (1, 0, 1));
     let counted = ConfigIncrement { alerts: 1, trades: 1, last_alert_at: Some(NOON), ..ConfigIncrement::default() };
     assert_eq!((plan.config_increment, tally.sent), (counted, 1));
@@ -79,7 +80,7 @@ fn an_exit_ends_a_trade_and_counts_a_message() {
         let close = DecidedAction { action: TradeAction::Close, trade };
         assert_eq!((told.verdict(1), told.decision(1).actions.as_slice()), (Verdict::Sent, &[close][..]));
         let PlannedChunk { plan, tally } = chunk_of(told);
-        assert_eq!(plan.usage, [used(1, Some(101), 0)]);
+        assert_eq!(plan.usage, [used(1, Some(1), 0)]);
         assert_eq!((tally.sent, tally.matched, tally.unmatched), (1, 1, 0));
         assert_eq!((plan.config_increment.closed_by_tp, plan.config_increment.closed_by_sl), (by_tp, by_sl));
         let exits = plan.deliveries.iter().filter(|one| one.kind == MessageKind::Exit);

@@ -6,32 +6,28 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bson::oid::ObjectId;
 
 use crate::alert::intent::{ExitSignal, Intent};
-use crate::alert_configuration::{
-    AlertConfiguration, AlertTypes, AlertValidation, ConfigExtension, ConfigStatistics, ConfigStatus, TradeManagement,
-};
+use crate::alert_configuration::AlertConfiguration;
 use crate::decision::{Decision, Verdict};
 use crate::delivery::{Channel, Delivery, MessageKind};
 use crate::figures::PriceHistory;
-use crate::id::{AlertId, ConfigId, IdSource, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
-use crate::market::{Side, Symbol, Timeframe};
+use crate::fixtures;
+pub(super) use crate::fixtures::{config_id, plan_id, subscription_id, user_id};
+use crate::id::{AlertId, IdSource, TradeId, UserId};
+use crate::market::{Side, Symbol};
 use crate::matching::audience::{Audience, AudienceEntity};
 use crate::matching::chunk::{ChunkTally, PlannedChunk, list_entering, plan_chunk, span};
 use crate::matching::job::{MatchingJob, MessageChannels};
 use crate::matching::walk::{ChunkUsers, ChunkWalk};
-use crate::money::{Amount, Count};
-use crate::plan::{Features, Plan, PlanDuration, PlanMetadata, PlanStatus, Pricing};
-use crate::preference::{AlertChoices, AlertPreference, PreferenceStatistics};
+use crate::plan::Plan;
+use crate::preference::{AlertChoices, AlertPreference};
 use crate::quota::Quota;
 use crate::store::{ChunkPlan, ChunkState, Collection, ConfigIncrement, UnreadableTrade, UserSpan};
-use crate::subscription::{
-    Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionStatus, SubscriptionTerm,
-    SubscriptionUsage,
-};
+use crate::subscription::Subscription;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeStatus};
-use crate::trade::fixtures::{oid, price};
+use crate::trade::fixtures::price;
 use crate::trade::request::TradeRequest;
-use crate::user::{Preferences, Profile, TelegramAccount, User, UserExtension, UserStatus};
+use crate::user::User;
 
 /// 2026-03-10T12:00:00Z.
 pub(super) const NOON: Time = Time::from_millis(1_773_144_000_000);
@@ -39,22 +35,6 @@ pub(super) const HOUR: i64 = 3_600_000;
 
 pub(super) fn after(millis: i64) -> Time {
     Time::from_millis(NOON.millis() + millis)
-}
-
-pub(super) fn user_id(n: u32) -> UserId {
-    UserId(oid(b'u', n))
-}
-
-pub(super) fn plan_id(n: u32) -> PlanId {
-    PlanId(oid(b'p', n))
-}
-
-pub(super) fn config_id(n: u32) -> ConfigId {
-    ConfigId(oid(b'c', n))
-}
-
-pub(super) fn subscription_id(n: u32) -> SubscriptionId {
-    SubscriptionId(oid(b's', n))
 }
 
 /// A user's open trade that cannot be read.
@@ -65,108 +45,34 @@ pub(super) fn unread(user: u32, side: Option<Side>) -> UnreadableTrade {
 
 /// A user with a chat of their number, in UTC.
 pub(super) fn user(n: u32) -> User {
-    User {
-        id: user_id(n),
-        email: format!("user{n}@example.com"),
-        telegram: TelegramAccount {
-            user_id: n.to_string(),
-            username: None,
-            first_name: None,
-            last_name: None,
-            chat_id: Some(n.to_string()),
-        },
-        profile: Profile { name: format!("User {n}"), phone: None, timezone: "UTC".to_owned() },
-        status: UserStatus::Active,
-        preferences: Preferences::default(),
-        created_at: NOON,
-        updated_at: NOON,
-        last_login_at: None,
-        alertcast: UserExtension::default(),
-    }
+    let mut user = fixtures::user(n);
+    (user.telegram.user_id, user.telegram.chat_id) = (n.to_string(), Some(n.to_string()));
+    user.profile.timezone = "UTC".to_owned();
+    user
 }
 
 /// An active plan of these configurations, with the seed's defaults.
 pub(super) fn plan(n: u32, configs: &[u32]) -> Plan {
-    Plan {
-        id: plan_id(n),
-        name: format!("Plan {n}"),
-        description: String::new(),
-        pricing: Pricing {
-            amount: Amount::ZERO,
-            currency: "INR".to_owned(),
-            duration: PlanDuration { months: Count(1), days: Count(0) },
-        },
-        features: Features::default(),
-        alert_configurations: configs.iter().map(|n| config_id(*n)).collect(),
-        status: PlanStatus::Active,
-        metadata: PlanMetadata::default(),
-        created_at: NOON,
-        updated_at: NOON,
-    }
+    fixtures::plan(n, &configs.iter().map(|n| config_id(*n)).collect::<Vec<_>>())
 }
 
 /// An active one-hour configuration with the seed's defaults.
 pub(super) fn config(n: u32) -> AlertConfiguration {
-    AlertConfiguration {
-        id: config_id(n),
-        name: format!("Configuration {n}"),
-        description: None,
-        symbol: Symbol::new("BTCUSD").unwrap(),
-        timeframe: Timeframe::H1,
-        strategy: format!("EMA {n}"),
-        trade_management: TradeManagement::default(),
-        alert_types: AlertTypes::default(),
-        validation: AlertValidation::default(),
-        status: ConfigStatus::Active,
-        statistics: ConfigStatistics::default(),
-        created_at: NOON,
-        updated_at: NOON,
-        alertcast: ConfigExtension::default(),
-    }
+    AlertConfiguration { symbol: Symbol::new("BTCUSD").unwrap(), strategy: format!("EMA {n}"), ..fixtures::config(n) }
 }
 
 /// An active subscription from a day before noon to a day after.
 pub(super) fn subscription(n: u32, user: u32, plan: u32) -> Subscription {
-    Subscription {
-        id: subscription_id(n),
-        user_id: user_id(user),
-        subscription_plan_id: plan_id(plan),
-        payment: Payment {
-            transaction_id: n.to_string(),
-            amount: Amount::ZERO,
-            currency: "INR".to_owned(),
-            method: PaymentMethod::Upi,
-            proof_url: None,
-            status: PaymentStatus::Approved,
-            approved_by: None,
-            approved_at: None,
-            rejection_reason: None,
-        },
-        subscription: SubscriptionTerm {
-            start_date: Some(after(-24 * HOUR)),
-            end_date: Some(after(24 * HOUR)),
-            status: SubscriptionStatus::Active,
-            ..SubscriptionTerm::default()
-        },
-        usage: SubscriptionUsage::default(),
-        created_at: NOON,
-        updated_at: NOON,
-        alertcast: SubscriptionExtension::default(),
-    }
+    let mut subscription = fixtures::subscription(n);
+    (subscription.user_id, subscription.subscription_plan_id) = (user_id(user), plan_id(plan));
+    (subscription.subscription.start_date, subscription.subscription.end_date) =
+        (Some(after(-24 * HOUR)), Some(after(24 * HOUR)));
+    subscription
 }
 
-/// A user's preferences for a configuration; the id is the user's number.
+/// A user's preferences for a configuration.
 pub(super) fn preference(user: u32, config: u32, choices: AlertChoices) -> AlertPreference {
-    AlertPreference {
-        id: PreferenceId(oid(b'f', user * 100 + config)),
-        user_id: user_id(user),
-        subscription_id: subscription_id(user),
-        alert_config_id: config_id(config),
-        preferences: choices,
-        statistics: PreferenceStatistics::default(),
-        created_at: NOON,
-        updated_at: NOON,
-    }
+    AlertPreference { preferences: choices, ..fixtures::preference(config, user) }
 }
 
 pub(super) fn ask(intent: Intent, at: &str) -> TradeRequest {
@@ -203,7 +109,7 @@ pub(super) struct Ids(AtomicU32);
 
 impl IdSource for Ids {
     fn next(&self) -> ObjectId {
-        oid(b'x', self.0.fetch_add(1, Ordering::Relaxed))
+        fixtures::oid(b'x', 0, self.0.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -297,7 +203,7 @@ impl World {
     /// An alert of configuration 1, worked out chunk by chunk and committed.
     pub(super) fn alert(&mut self, ask: TradeRequest) -> Told {
         self.alerts += 1;
-        let alert = AlertId(oid(b'a', self.alerts));
+        let alert = fixtures::alert_id(self.alerts);
         let config = self.audience.config(config_id(1)).unwrap().clone();
         let outlets = self.outlets.clone();
         let job = MatchingJob {

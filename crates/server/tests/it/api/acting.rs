@@ -14,7 +14,7 @@ use telegram_sim::{FaultAction, InjectedFault};
 use super::office::{ADMIN, CONFIG, Office, TOKEN, admin, kept_token};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World, chat};
+use crate::harness::{App, TestPeople, chat};
 use crate::support::{Answer, Post, START as NOW};
 
 /// A program with subscribers, and its API.
@@ -26,7 +26,7 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) async fn new(users: u32) -> Self {
-        let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=users, 1);
+        let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=users, 1);
         let app = App::start(world).await;
         let token = token_text([9; TOKEN_BYTES]);
         let insert = |collection, document| DocumentWrite::Insert { collection, document };

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use super::load::Load;
 use crate::harness::post::{alert, with};
-use crate::harness::{Allowances, Child, Site, World, child};
+use crate::harness::{Allowances, Child, Site, TestPeople, child};
 
 /// Programs that run side by side: they mostly wait for the disk.
 const AT_ONCE: usize = 3;
@@ -34,8 +34,8 @@ pub(super) async fn die_at_each<const N: usize>(points: [&'static str; N]) {
     assert!(failed.is_empty(), "{} runs failed: see above", failed.len());
 }
 
-pub(super) fn small_world() -> World {
-    World::at(child::now())
+pub(super) fn small_world() -> TestPeople {
+    TestPeople::at(child::now())
         .config(1, |config| config.trade_management.max_open_trades = Count(1))
         .config(2, |_| {})
         .plan(1, &[1, 2], |_| {})
@@ -54,7 +54,7 @@ fn alerts() -> Vec<Value> {
 }
 
 /// Runs the program until it dies at this point, and again without it. `parked`: alerts that cannot be processed.
-pub(super) async fn die_at(point: &str, world: World, parked: Vec<alertcast_core::id::AlertId>) {
+pub(super) async fn die_at(point: &str, world: TestPeople, parked: Vec<alertcast_core::id::AlertId>) {
     let site = Site::new(world, SimConfig::default().no_limits()).await;
     die_on(&site, point, parked).await;
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::harness::post::{alert, with};
-use crate::harness::{PATIENCE, Sender, World, child};
+use crate::harness::{PATIENCE, Sender, TestPeople, child};
 
 /// Configurations; each has a symbol of its own.
 pub(super) const CONFIGS: u32 = 6;
@@ -23,8 +23,8 @@ const RESENDS_MAX: usize = 3;
 const RESEND_AFTER: Duration = Duration::from_secs(5);
 
 /// About 40 subscribers: three plans, one or two subscriptions, two bots, and some to whom not everything goes.
-pub(crate) fn world() -> World {
-    let mut world = World::at(child::now());
+pub(crate) fn world() -> TestPeople {
+    let mut world = TestPeople::at(child::now());
     for n in 1..=CONFIGS {
         world = world.config(n, |config| {
             config.trade_management.max_open_trades = Count(i64::from(n % 3) + 1);

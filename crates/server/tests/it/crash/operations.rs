@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::failpoints::{die_at, die_at_each, die_on, small_world};
 use super::load::Load;
-use crate::harness::{Allowances, Site, World, chat, child, place};
+use crate::harness::{Allowances, Site, TestPeople, chat, child, place};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_in_each_operation_that_alerts_go_through() {
@@ -50,7 +50,7 @@ async fn crash_around_each_commit_and_at_the_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn crash_between_the_chunks_of_an_alert() {
     let world = || {
-        let world = World::at(child::now()).config(1, |config| config.trade_management.max_open_trades = Count(1));
+        let world = TestPeople::at(child::now()).config(1, |config| config.trade_management.max_open_trades = Count(1));
         world.config(2, |_| {}).plan(1, &[1], |_| {}).plan(2, &[2], |_| {}).users(1..=600, 1).users(601..=602, 2)
     };
     for point in ["processor::after_commit@2", "sqlite::chunk::applied@2"] {

@@ -15,7 +15,7 @@ use telegram_sim::{FaultAction, FreezeScope, InjectedFault};
 use super::{buy, small_world, states, tp_hit, trades, verdict};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World, chat};
+use crate::harness::{App, TestPeople, chat};
 
 #[tokio::test]
 async fn each_subscriber_is_written_to_by_the_bot_that_they_started() {
@@ -182,7 +182,7 @@ async fn an_entry_past_its_deadline_is_not_sent() {
 
 #[tokio::test]
 async fn eleven_hundred_recipients_are_served_across_chunks() {
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_100, 1);
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_100, 1);
     let mut app = App::start(world).await;
     let entry = app.done(buy(100.0)).await;
     let exit = app.done(tp_hit(112.0)).await;

@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{buy, small_world, states, tp_hit, trades, verdict};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World};
+use crate::harness::{App, TestPeople};
 
 #[tokio::test]
 async fn an_exit_ends_every_trade_whose_level_its_price_has_reached() {
@@ -93,11 +93,12 @@ async fn a_suspended_subscribers_trade_closes_silently() {
 
 #[tokio::test]
 async fn muted_exits_close_silently() {
-    let world = World::at(START)
-        .config(1, |_| {})
-        .plan(1, &[1], |_| {})
-        .users(1..=2, 1)
-        .preference(1, 2, |wanted| wanted.preferences.alert_types.exit = false);
+    let world =
+        TestPeople::at(START)
+            .config(1, |_| {})
+            .plan(1, &[1], |_| {})
+            .users(1..=2, 1)
+            .preference(1, 2, |wanted| wanted.preferences.alert_types.exit = false);
     let mut app = App::start(world).await;
     app.done(buy(100.0)).await;
     let exit = app.done(tp_hit(112.0)).await;
@@ -109,7 +110,7 @@ async fn muted_exits_close_silently() {
 
 #[tokio::test]
 async fn without_automatic_closing_an_exit_is_only_told() {
-    let world = World::at(START)
+    let world = TestPeople::at(START)
         .config(1, |config| config.trade_management.auto_close_on_tp_sl = false)
         .plan(1, &[1], |_| {})
         .users(1..=2, 1);

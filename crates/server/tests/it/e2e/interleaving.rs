@@ -17,19 +17,19 @@ use telegram_sim::{FaultAction, FreezeScope, InjectedFault};
 use super::{buy, sell, tp_hit};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World, chat};
+use crate::harness::{App, TestPeople, chat};
 
 const USERS: u32 = 5;
 
 /// One configuration in which so many trades are open at once, and its subscribers.
-fn world(open: i64, users: u32) -> World {
+fn world(open: i64, users: u32) -> TestPeople {
     let limited = |config: &mut alertcast_core::alert_configuration::AlertConfiguration| {
         config.trade_management.max_open_trades = alertcast_core::money::Count(open);
     };
-    World::at(START).config(1, limited).plan(1, &[1], |_| {}).users(1..=users, 1)
+    TestPeople::at(START).config(1, limited).plan(1, &[1], |_| {}).users(1..=users, 1)
 }
 
-async fn start(world: World, per_second: u32) -> App {
+async fn start(world: TestPeople, per_second: u32) -> App {
     App::start_with(world, |settings| {
         settings.telegram.limits.bot_per_second = NonZeroU32::new(per_second).unwrap();
     })

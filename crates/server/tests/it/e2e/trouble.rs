@@ -13,7 +13,7 @@ use bson::oid::ObjectId;
 use super::{buy, small_world, states, tp_hit};
 use crate::harness::app::START;
 use crate::harness::post::alert;
-use crate::harness::{App, World};
+use crate::harness::{App, TestPeople};
 
 /// An open trade of a user that nobody can read.
 fn unreadable_trade(user: u32) -> (ObjectId, DocumentWrite) {
@@ -25,7 +25,7 @@ fn unreadable_trade(user: u32) -> (ObjectId, DocumentWrite) {
 
 #[tokio::test]
 async fn an_alert_that_failed_halfway_goes_on_where_it_stood() {
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_200, 1);
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=1_200, 1);
     let mut app = App::start(world).await;
     app.gate.break_down("load_chunk", 1);
     let entry = app.accept(buy(100.0)).await;
@@ -70,7 +70,7 @@ async fn an_alert_that_keeps_failing_is_parked_and_blocks_nothing() {
 
 #[tokio::test]
 async fn trouble_in_one_configuration_does_not_hold_up_another() {
-    let world = World::at(START).config(1, |_| {}).config(2, |_| {}).plan(1, &[1, 2], |_| {}).users(1..=3, 1);
+    let world = TestPeople::at(START).config(1, |_| {}).config(2, |_| {}).plan(1, &[1, 2], |_| {}).users(1..=3, 1);
     let mut app = App::prepare(world).await;
     let mut stuck = fixtures::alert(1, 1);
     stuck.webhook.received_at = START;

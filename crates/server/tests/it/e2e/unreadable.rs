@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 use super::{buy, small_world, tp_hit};
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, BOT, World, chat};
+use crate::harness::{App, BOT, TestPeople, chat};
 
 fn is_long() -> bool {
     std::env::var_os("ALERTCAST_TEST_LONG").is_some()
@@ -218,8 +218,8 @@ fn spoil(app: &App, collection: Collection, mut document: Document, path: &str, 
 }
 
 /// User 1 has nothing spoilt; each other has one thing that cannot be read, by their number.
-fn one_flaw_each() -> World {
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).plan(2, &[1], |_| {});
+fn one_flaw_each() -> TestPeople {
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).plan(2, &[1], |_| {});
     world.users([1, 2, 3, 4, 6, 7, 8], 1).user(5, 2, |_| {}).preference(1, 3, |_| {})
 }
 

@@ -11,11 +11,11 @@ use serde_json::json;
 
 use super::{buy, sell, small_world, states, tp_hit, verdict};
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World, app::START};
+use crate::harness::{App, TestPeople, app::START};
 
 /// One trade at a time.
-fn single_trade_world() -> World {
-    World::at(START)
+fn single_trade_world() -> TestPeople {
+    TestPeople::at(START)
         .config(1, |config| config.trade_management.max_open_trades = Count(1))
         .plan(1, &[1], |_| {})
         .users(1..=3, 1)
@@ -120,7 +120,7 @@ async fn entries_open_trades_up_to_the_limit_and_then_replace_the_oldest_of_thei
 
 #[tokio::test]
 async fn an_opposite_entry_is_refused_where_one_side_excludes_the_other() {
-    let world = World::at(START)
+    let world = TestPeople::at(START)
         .config(1, |config| config.trade_management.allow_opposite_signals = false)
         .plan(1, &[1], |_| {})
         .users(1..=2, 1);
@@ -136,7 +136,7 @@ async fn an_opposite_entry_is_refused_where_one_side_excludes_the_other() {
 
 #[tokio::test]
 async fn a_configuration_in_testing_tells_the_operators_alone_and_changes_nothing() {
-    let world = World::at(START)
+    let world = TestPeople::at(START)
         .config(1, |config| config.status = ConfigStatus::Testing)
         .plan(1, &[1], |_| {})
         .users(1..=3, 1);

@@ -10,7 +10,7 @@ use telegram_sim::SimConfig;
 
 use super::{MailServer, buy, to, wants_mail};
 use crate::harness::child::now;
-use crate::harness::{Site, World};
+use crate::harness::{Site, TestPeople};
 
 /// A certificate for this machine that nobody vouches for, alone and with its key.
 fn certificate(folder: &Path) -> (String, String) {
@@ -28,7 +28,7 @@ async fn by(scheme: &str, query: &str, more: &[&str]) {
     let (public, both) = certificate(folder.path());
     let options = [&["--certificate", both.as_str(), "--login", "signals@example.com:p/w"], more].concat();
     let server = MailServer::with(&options);
-    let world = World::at(now()).config(1, |_| {}).plan(1, &[1], |_| {}).users([1], 1);
+    let world = TestPeople::at(now()).config(1, |_| {}).plan(1, &[1], |_| {}).users([1], 1);
     let site = Site::new(wants_mail(world, 1), SimConfig::default().no_limits()).await;
     let url = format!("{scheme}://signals%40example.com:p%2Fw@localhost:{}{query}", server.port);
     let mut variables = vec![("ALERTCAST_SMTP_URL", url.as_str()), ("ALERTCAST_EMAIL_FROM", "alerts@example.com")];

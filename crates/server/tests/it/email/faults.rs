@@ -15,7 +15,7 @@ use telegram_sim::SimConfig;
 
 use super::{App, MailServer, buy, finish, impatient, settings, start, start_impatient, to, tp_hit, world};
 use crate::harness::child::now;
-use crate::harness::{Site, World};
+use crate::harness::{Site, TestPeople};
 
 /// Everybody's Telegram message, and the mails of users 1 and 3.
 fn others_have_it(app: &App, server: &MailServer) -> bool {
@@ -262,7 +262,7 @@ async fn a_refused_sender_burns_no_mail() {
 async fn a_mail_under_way_when_the_program_is_killed_comes_again_and_says_so() {
     let mut server = MailServer::start();
     server.rule("content", "take_and_stall", json!({ "times": 1 }));
-    let people = World::at(now()).config(1, |_| {}).plan(1, &[1], |_| {}).users([1], 1);
+    let people = TestPeople::at(now()).config(1, |_| {}).plan(1, &[1], |_| {}).users([1], 1);
     let site = Site::new(super::wants_mail(people, 1), SimConfig::default().no_limits()).await;
     let url = server.url();
     let variables = [("ALERTCAST_SMTP_URL", url.as_str()), ("ALERTCAST_EMAIL_FROM", "alerts@example.com")];

@@ -18,15 +18,15 @@ use serde_json::{Value, json};
 use crate::harness::app::START;
 use crate::harness::mail::MailServer;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, Books, World};
+use crate::harness::{App, Books, TestPeople};
 
 /// One configuration, one plan, and users 1 to 3, who want Telegram and e-mail.
-fn world() -> World {
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1);
+fn world() -> TestPeople {
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1);
     (1..=3).fold(world, wants_mail)
 }
 
-fn wants_mail(world: World, user: u32) -> World {
+fn wants_mail(world: TestPeople, user: u32) -> TestPeople {
     world.preference(1, user, |preference| preference.preferences.notifications.email = true)
 }
 

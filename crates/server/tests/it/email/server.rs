@@ -5,9 +5,9 @@ use alertcast_core::delivery::Channel;
 use alertcast_core::delivery::DeliveryState::{Expired, Sent};
 
 use super::{App, MailServer, buy, finish, settings, to, tp_hit, wants_mail, world};
-use crate::harness::World;
+use crate::harness::TestPeople;
 
-fn many(users: u32) -> World {
+fn many(users: u32) -> TestPeople {
     (4..=users).fold(world(), |world, n| wants_mail(world.user(n, 1, |_| {}), n))
 }
 

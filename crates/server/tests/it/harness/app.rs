@@ -23,7 +23,7 @@ use super::desk::Desk;
 use super::gate::{Gate, Gated};
 use super::post::{Reply, SECRET, Sender, with};
 use super::{
-    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Patience, Place, World, chat, panics, prepare_process,
+    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, Patience, Place, TestPeople, chat, panics, prepare_process,
 };
 
 /// When every test in this process begins: one of the operators' windows begins then too.
@@ -65,7 +65,7 @@ pub(crate) struct App {
     pub(crate) allow: Allowances,
     pub(crate) desk: Desk,
     server: SimServer,
-    world: World,
+    world: TestPeople,
     sender: Option<Sender>,
     running: Option<RunningProgram>,
     answered: BTreeMap<String, AlertId>,
@@ -76,25 +76,25 @@ pub(crate) struct App {
 
 impl App {
     /// The program over this world, running.
-    pub(crate) async fn start(world: World) -> Self {
+    pub(crate) async fn start(world: TestPeople) -> Self {
         let mut app = Self::prepare(world).await;
         app.run().await;
         app
     }
 
     /// The same, with other settings.
-    pub(crate) async fn start_with(world: World, change: impl FnOnce(&mut Settings)) -> Self {
+    pub(crate) async fn start_with(world: TestPeople, change: impl FnOnce(&mut Settings)) -> Self {
         let mut app = Self::prepare_with(world, change).await;
         app.run().await;
         app
     }
 
     /// The program over this world, not running yet.
-    pub(crate) async fn prepare(world: World) -> Self {
+    pub(crate) async fn prepare(world: TestPeople) -> Self {
         Self::prepare_with(world, |_| {}).await
     }
 
-    async fn prepare_with(world: World, change: impl FnOnce(&mut Settings)) -> Self {
+    async fn prepare_with(world: TestPeople, change: impl FnOnce(&mut Settings)) -> Self {
         prepare_process();
         let sim = SimConfig::default().bot(BOT).bot(OTHER_BOT).strict().no_limits();
         let server = telegram_sim::start(sim, "127.0.0.1:0").await.unwrap();
@@ -320,7 +320,7 @@ impl Drop for App {
 }
 
 /// Everybody has started the bot that writes to them.
-pub(crate) fn start_chats(sim: &SimHandle, world: &World) {
+pub(crate) fn start_chats(sim: &SimHandle, world: &TestPeople) {
     let bots = sim.bot_ids();
     for user in &world.users {
         let bot = user.alertcast.bot_id.as_ref().map_or(bots[0], |bot| bot.parse().unwrap());

@@ -22,7 +22,7 @@ use super::desk::Desk;
 use super::place::close;
 use super::post::SECRET;
 use super::{
-    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Patience, Place, Sender, World, prepare_process,
+    Allowances, BOT, Books, Model, OPERATORS, OTHER_BOT, PATIENCE, Patience, Place, Sender, TestPeople, prepare_process,
 };
 
 const LOOK_EVERY: Duration = Duration::from_millis(5);
@@ -40,26 +40,26 @@ pub(crate) struct Site {
     pub(crate) sim: SimHandle,
     pub(crate) desk: Desk,
     pub(crate) address: SocketAddr,
-    world: World,
+    world: TestPeople,
     _server: SimServer,
     settings: Vec<(String, String)>,
     place: Place,
 }
 
 impl Site {
-    pub(crate) async fn new(world: World, sim: SimConfig) -> Self {
+    pub(crate) async fn new(world: TestPeople, sim: SimConfig) -> Self {
         Self::at(Place::new(), world, sim).await
     }
 
     /// The same, over the store of this place.
-    pub(crate) async fn at(place: Place, world: World, sim: SimConfig) -> Self {
+    pub(crate) async fn at(place: Place, world: TestPeople, sim: SimConfig) -> Self {
         let site = Self::bare(place, world, sim).await;
         site.fill().await;
         site
     }
 
     /// The same before the program's first start: there is no store yet.
-    pub(crate) async fn bare(place: Place, world: World, sim: SimConfig) -> Self {
+    pub(crate) async fn bare(place: Place, world: TestPeople, sim: SimConfig) -> Self {
         prepare_process();
         let server = telegram_sim::start(sim.bot(BOT).bot(OTHER_BOT).strict(), "127.0.0.1:0").await.unwrap();
         start_chats(&server.sim(), &world);

@@ -12,7 +12,7 @@ use telegram_sim::SimConfig;
 use super::child::{free_address, signal};
 use super::model::alerts::name_of;
 use super::place::close;
-use super::{Allowances, Books, Child, Patience, Place, Sender, Site, World};
+use super::{Allowances, Books, Child, Patience, Place, Sender, Site, TestPeople};
 
 const SPOOL_WAITING: &str = r#"alertcast_spool_alerts{state="waiting"}"#;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -53,7 +53,7 @@ struct Member {
 
 impl Fleet {
     /// So many processes over the database of this place, all taking requests.
-    pub(crate) async fn start(place: Place, world: World, sim: SimConfig, count: usize) -> Self {
+    pub(crate) async fn start(place: Place, world: TestPeople, sim: SimConfig, count: usize) -> Self {
         let site = Site::at(place, world, sim).await;
         let mut fleet = Self { site, members: Vec::new() };
         for n in 0..count {

@@ -1,4 +1,4 @@
-//! What the tests of the whole program have in common: a stand-in for Telegram that outlives the program, a [`World`] of
+//! What the tests of the whole program have in common: a stand-in for Telegram that outlives the program, a [`TestPeople`] of
 //! subscribers, the program itself ([`App`] in this process, [`Child`] as one of its own), and a [`Model`] of what must be
 //! true afterwards.
 
@@ -17,8 +17,8 @@ pub(crate) mod patience;
 pub(crate) mod place;
 pub(crate) mod post;
 pub(crate) mod told;
-pub(crate) mod world;
 
+pub(crate) use alertcast_core::fixtures::TestPeople;
 pub(crate) use app::App;
 pub(crate) use books::Books;
 pub(crate) use child::{Child, Site};
@@ -27,7 +27,6 @@ pub(crate) use model::{Allowances, Model};
 pub(crate) use patience::Patience;
 pub(crate) use place::Place;
 pub(crate) use post::Sender;
-pub(crate) use world::World;
 
 use std::time::Duration;
 

@@ -8,14 +8,14 @@ use bson::{Document, doc};
 use super::{House, Process, until};
 use crate::harness::app::START;
 use crate::harness::post::alert;
-use crate::harness::{PATIENCE, Sender, World};
+use crate::harness::{PATIENCE, Sender, TestPeople};
 
 /// As many configurations as give each of two processes some.
 const CONFIGS: u32 = 16;
 
-fn world() -> World {
+fn world() -> TestPeople {
     let configs: Vec<u32> = (1..=CONFIGS).collect();
-    let world = configs.iter().fold(World::at(START), |world, n| world.config(*n, |_| {}));
+    let world = configs.iter().fold(TestPeople::at(START), |world, n| world.config(*n, |_| {}));
     world.plan(1, &configs, |_| {}).users(1..=2, 1)
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 use crate::harness::app::{START, settings, start_chats};
 use crate::harness::place::{Place, mongodb_uri};
-use crate::harness::{BOT, OTHER_BOT, PATIENCE, World, prepare_process};
+use crate::harness::{BOT, OTHER_BOT, PATIENCE, TestPeople, prepare_process};
 
 /// Nothing takes longer in real time, unless it hangs.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -34,7 +34,7 @@ struct House {
 }
 
 impl House {
-    async fn open(world: World) -> Self {
+    async fn open(world: TestPeople) -> Self {
         prepare_process();
         let sim = SimConfig::default().bot(BOT).bot(OTHER_BOT).strict().no_limits();
         let server = telegram_sim::start(sim, "127.0.0.1:0").await.unwrap();

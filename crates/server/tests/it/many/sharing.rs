@@ -8,11 +8,11 @@ use alertcast_core::store::{Lease, LeaseFence, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::{House, Process, until};
-use crate::harness::World;
+use crate::harness::TestPeople;
 use crate::harness::app::START;
 
-fn nobody() -> World {
-    World::at(START)
+fn nobody() -> TestPeople {
+    TestPeople::at(START)
 }
 
 fn of<'a>(leases: &'a [Lease], owner: &str) -> Vec<&'a Lease> {

@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 
 use crate::harness::app::START;
 use crate::harness::post::{alert, with};
-use crate::harness::{App, World};
+use crate::harness::{App, TestPeople};
 
 /// One configuration, one plan, and users 1 to 3.
-fn small_world() -> World {
-    World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1)
+fn small_world() -> TestPeople {
+    TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(1..=3, 1)
 }
 
 /// BUY of configuration 1 with a target 10 % above and a stop 5 % below.

@@ -15,7 +15,7 @@ use bson::Document;
 use super::{STEP, SpoiltPlace, at, places};
 use crate::harness::app::START;
 use crate::harness::post::alert;
-use crate::harness::{App, World};
+use crate::harness::{App, TestPeople};
 
 /// No subscriber gets more entries an hour.
 const TO_A_CONFIGURATION: usize = 60;
@@ -44,7 +44,7 @@ fn says_the_same(place: &SpoiltPlace, spoilt: &Document) -> bool {
 async fn walk(step: usize) {
     let places = places(Collection::Alerts, &OWN, step);
     let configs = u32::try_from(places.len().div_ceil(TO_A_CONFIGURATION)).unwrap();
-    let mut world = World::at(START);
+    let mut world = TestPeople::at(START);
     for n in 1..=configs {
         let free = |user: &mut alertcast_core::user::User| user.preferences.trading.max_daily_alerts = Count(-1);
         world = world.config(n, |_| {}).plan(n, &[n], |_| {}).user(n, n, free);

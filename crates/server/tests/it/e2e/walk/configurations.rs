@@ -11,7 +11,7 @@ use bson::Document;
 use super::{STEP, SpoiltPlace, places};
 use crate::harness::app::START;
 use crate::harness::post::{Reply, alert};
-use crate::harness::{App, World};
+use crate::harness::{App, TestPeople};
 
 /// What a configuration is called by.
 const NAMES: [&str; 3] = ["symbol", "timeframe", "strategy"];
@@ -71,7 +71,7 @@ fn codes(reply: &Reply) -> Vec<String> {
 async fn walk(step: usize) {
     let places = places(Collection::AlertConfigurations, &OWN, step);
     let last = u32::try_from(places.len()).unwrap();
-    let mut world = World::at(START);
+    let mut world = TestPeople::at(START);
     for n in 0..=last {
         world = world.config(n, |_| {}).plan(n, &[n], |_| {}).user(n, n, |_| {});
     }

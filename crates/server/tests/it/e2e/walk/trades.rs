@@ -9,7 +9,7 @@ use super::{STEP, SpoiltPlace, at, places};
 use crate::e2e::{buy, tp_hit};
 use crate::harness::app::START;
 use crate::harness::post::alert;
-use crate::harness::{App, World};
+use crate::harness::{App, TestPeople};
 
 /// Beside what is declared: what Alertcast keeps with a trade.
 const OWN: [&str; 9] = [
@@ -68,7 +68,7 @@ async fn walk(step: usize) {
     let last = u32::try_from(places.len()).unwrap();
     let spoilt: Vec<(u32, &SpoiltPlace, Fate)> =
         (1..=last).zip(&places).map(|(user, place)| (user, place, fate(place))).collect();
-    let world = World::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(0..=last + 1, 1);
+    let world = TestPeople::at(START).config(1, |_| {}).plan(1, &[1], |_| {}).users(0..=last + 1, 1);
     let mut app = App::start(world).await;
     let mut put = vec![0, last + 1];
     for user in [0, last + 1] {

@@ -14,13 +14,13 @@ use alertcast_core::id::AlertId;
 use alertcast_core::time::Time;
 use telegram_sim::SentMessage;
 
+use super::TestPeople;
 use super::books::Books;
-use super::world::World;
 
 /// All that the rules are about.
 #[derive(Debug)]
 pub(crate) struct Model<'a> {
-    pub(crate) world: &'a World,
+    pub(crate) world: &'a TestPeople,
     pub(crate) books: &'a Books,
     /// What arrived at the stand-in for Telegram.
     pub(crate) messages: &'a [SentMessage],
