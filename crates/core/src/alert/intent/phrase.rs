@@ -76,13 +76,38 @@ const CALLED_AFTER: &[VocabularyWord] = &[
     VocabularyWord::Most,
 ];
 
+/// Labels that say that nothing is held any more, or that a contract gives way to the next. Their words say nothing of it
+/// by themselves, and beside an order that cannot bring it about these say nothing either.
+const ENDS_AS_A_WHOLE: &[&str] = &[
+    "noposition",
+    "nopositions",
+    "noopenposition",
+    "noopenpositions",
+    "noopentrade",
+    "noopentrades",
+    "positionzero",
+    "zeroposition",
+    "hedgeoff",
+    "unhedge",
+    "unhedged",
+    "rollover",
+    "rollingover",
+    "rolledover",
+    "contractroll",
+    "contractrollover",
+    "futuresrollover",
+    "positionrollover",
+    "rolloverposition",
+];
+
 /// Understands a phrase.
 pub(in crate::alert) fn understand(text: &str, place: PhrasePlace) -> PhraseMeaning {
     if let Some(entry) = closed_entry(text) {
         return closes_entry(entry);
     }
-    if names::normal(text) == "reduceonly" {
-        return PhraseMeaning::Closing(ClosingPhrase { firm: true, ..ClosingPhrase::default() });
+    let normal = names::normal(text);
+    if normal == "reduceonly" || place == PhrasePlace::Remark && ENDS_AS_A_WHOLE.contains(&normal.as_str()) {
+        return PhraseMeaning::Closing(ClosingPhrase { firm: normal == "reduceonly", ..ClosingPhrase::default() });
     }
     if let Some(tokens) = read_abbreviated(text, place == PhrasePlace::Remark).filter(|_| place != PhrasePlace::Kind) {
         let phrase = Phrase { tokens: &tokens, place };
@@ -193,7 +218,7 @@ impl Phrase<'_> {
         } else if self.has(&[VocabularyWord::With]) && !self.exits() {
             // `with trailing stop` describes an order.
             PhraseMeaning::Unknown
-        } else if closing && self.has(&[VocabularyWord::Enter, VocabularyWord::Add]) {
+        } else if closing && self.opens_something() {
             if self.describes_levels() { PhraseMeaning::Unknown } else { self.ends_and_opens() }
         } else if breakeven {
             self.at_breakeven()
@@ -204,6 +229,22 @@ impl Phrase<'_> {
         } else {
             self.read_opening()
         }
+    }
+
+    /// An opening word that is no moment, as the market's open is in `Exit at open`.
+    fn opens_something(&self) -> bool {
+        let is_moment = |at: usize| {
+            let before = self.tokens[..at].iter().rev().map(|token| token.word());
+            let mut told = before.skip_while(|word| {
+                matches!(word, Some(VocabularyWord::Market | VocabularyWord::Bar | VocabularyWord::Period))
+            });
+            at + 1 == self.tokens.len() && told.next() == Some(Some(VocabularyWord::On))
+        };
+        let opens = |(at, token): (usize, &PhraseToken)| match token.word() {
+            Some(VocabularyWord::Enter) => !is_moment(at),
+            word => word == Some(VocabularyWord::Add),
+        };
+        self.tokens.iter().enumerate().any(opens)
     }
 
     /// `buy stop` and `stop limit` are kinds of order, and so is `stop` where those stand.

@@ -83,6 +83,7 @@ const WORDS: &[(&str, NameWord)] = &[
     ("stops", NameWord::Stem(LevelKind::StopLoss)),
     ("stop", NameWord::Stem(LevelKind::StopLoss)),
     ("sl", NameWord::Stem(LevelKind::StopLoss)),
+    ("invalidation", NameWord::Stem(LevelKind::StopLoss)),
     ("percentage", NameWord::Percent),
     ("percent", NameWord::Percent),
     ("perc", NameWord::Percent),

@@ -62,6 +62,7 @@ fn levels_are_read_in_every_shape() {
         (json!({"first_target": 110, "second_target": 120, "hard_stop": 95}), &["110", "120"], Some("95")),
         (json!({"exits": "{\"tp\": 110, \"sl\": 95}"}), &["110"], Some("95")),
         (json!({"tp": "false", "sl": 95}), &[], Some("95")),
+        (json!({"target1": 110, "target2": 120, "invalidation_level": 95}), &["110", "120"], Some("95")),
         (json!({"target1": 110, "target2": 120, "stoploss": 95}), &["110", "120"], Some("95")),
         (json!({"target_1": 110, "target_2": 120, "stop_loss_1": 95}), &["110", "120"], Some("95")),
         (json!({"take_profit_1": 110, "take_profit_2": 120, "take_profit_3": 0}), &["110", "120"], None),
