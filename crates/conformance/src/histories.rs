@@ -159,7 +159,7 @@ impl ModelHistory {
 
     async fn take(&mut self) {
         let channel = self.channel();
-        let due = self.model.due(lane(channel), self.now);
+        let due = self.model.due(&lane(channel), self.now);
         let ids = if self.sequence.one_in(4) { self.any(8) } else { self.sequence.some(&due, 6) };
         // Whatever is asked for is of the lane whose lease is shown.
         let of_lane = |id: &DeliveryId| self.model.deliveries[id].channel == channel;
@@ -240,8 +240,8 @@ impl ModelHistory {
     async fn take_over(&mut self) {
         let channel = self.channel();
         if self.sequence.one_in(2) {
-            let seen = self.scene.store.leases(lane(channel)).await.unwrap().remove(0);
-            let next = self.scene.store.take_lease(lane(channel), "next", Some(&seen)).await.unwrap();
+            let seen = self.scene.store.leases(lane(channel).as_str()).await.unwrap().remove(0);
+            let next = self.scene.store.take_lease(lane(channel).as_str(), "next", Some(&seen)).await.unwrap();
             let fence = next.unwrap().fence();
             match channel {
                 Telegram => self.scene.bot = fence,
@@ -263,11 +263,11 @@ impl ModelHistory {
 
     async fn look(&mut self) {
         for channel in [Telegram, Email] {
-            let due = self.scene.store.due(lane(channel), self.now, 10_000).await.unwrap();
+            let due = self.scene.store.due(&lane(channel), self.now, 10_000).await.unwrap();
             let due: Vec<_> = due.iter().map(|delivery| delivery.id).collect();
-            assert_eq!(due, self.model.due(lane(channel), self.now));
-            let next = self.scene.store.next_due(lane(channel), self.now).await.unwrap();
-            assert_eq!(next, self.model.next_due(lane(channel), self.now));
+            assert_eq!(due, self.model.due(&lane(channel), self.now));
+            let next = self.scene.store.next_due(&lane(channel), self.now).await.unwrap();
+            assert_eq!(next, self.model.next_due(&lane(channel), self.now));
         }
     }
 

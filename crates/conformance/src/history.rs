@@ -127,7 +127,7 @@ impl UserHistory {
 
     async fn take(&mut self) {
         let channel = self.channel();
-        let due = self.scene.store.due(lane(channel), at(self.now), 8).await.unwrap();
+        let due = self.scene.store.due(&lane(channel), at(self.now), 8).await.unwrap();
         let ids: Vec<_> = due.iter().map(|delivery| delivery.id).collect();
         let ids = self.sequence.some(&ids, 5);
         let take = self.scene.store.take(self.scene.fence(channel), &ids, at(self.now));

@@ -7,8 +7,8 @@ use std::time::Duration;
 use alertcast_core::alert::document::{Alert, AlertStatus, MatchedUser, TradeActionTaken};
 use alertcast_core::decision::{Decision, Verdict};
 use alertcast_core::delivery::{
-    Delivery, DeliveryNeighbours, DeliveryState as S, MessageKind, OvertakenDelivery, TakingDecision, TakingOrder,
-    before, decide_taking, exit_was_untold, yield_message,
+    Delivery, DeliveryNeighbours, DeliveryState as S, LaneName, MessageKind, OvertakenDelivery, TakingDecision,
+    TakingOrder, before, decide_taking, exit_was_untold, yield_message,
 };
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, TradeId, UserId};
 use alertcast_core::money::Count;
@@ -70,13 +70,13 @@ impl StoreModel {
         alert.updated_at = chunk.now;
     }
 
-    pub fn due(&self, lane: &str, now: Time) -> Vec<DeliveryId> {
+    pub fn due(&self, lane: &LaneName, now: Time) -> Vec<DeliveryId> {
         let mut due: Vec<_> = self.pending_deliveries(lane).filter(|delivery| delivery.due_at <= now).collect();
         due.sort_by_key(|delivery| (delivery.priority, delivery.queued_at, delivery.rotation, delivery.id));
         due.into_iter().map(|delivery| delivery.id).collect()
     }
 
-    pub fn next_due(&self, lane: &str, now: Time) -> Option<Time> {
+    pub fn next_due(&self, lane: &LaneName, now: Time) -> Option<Time> {
         self.pending_deliveries(lane).map(|delivery| delivery.due_at).filter(|&due_at| due_at > now).min()
     }
 
@@ -212,7 +212,7 @@ impl StoreModel {
         let left: Vec<_> = self
             .deliveries
             .values()
-            .filter(|delivery| delivery.lane == fence.lease && delivery.state == S::Sending)
+            .filter(|delivery| delivery.lane.as_str() == fence.lease && delivery.state == S::Sending)
             .filter(|delivery| delivery.epoch < Some(fence.epoch))
             .map(|delivery| delivery.id)
             .collect();
@@ -226,7 +226,7 @@ impl StoreModel {
 
     pub fn defer(&mut self, fence: &LeaseFence, chat: &str, until: Time) {
         for delivery in self.deliveries.values_mut() {
-            if delivery.lane == fence.lease && delivery.to == chat && delivery.state == S::Pending {
+            if delivery.lane.as_str() == fence.lease && delivery.to == chat && delivery.state == S::Pending {
                 delivery.due_at = delivery.due_at.max(until);
             }
         }
@@ -350,8 +350,8 @@ impl StoreModel {
         self.deliveries[&id].state
     }
 
-    fn pending_deliveries(&self, lane: &str) -> impl Iterator<Item = &Delivery> {
-        self.deliveries.values().filter(move |delivery| delivery.lane == lane && delivery.state == S::Pending)
+    fn pending_deliveries(&self, lane: &LaneName) -> impl Iterator<Item = &Delivery> {
+        self.deliveries.values().filter(move |delivery| delivery.lane == *lane && delivery.state == S::Pending)
     }
 
     /// The delivery, or the one that tells its news.

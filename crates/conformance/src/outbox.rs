@@ -4,7 +4,7 @@ use bson::doc;
 
 use super::StoreHarness;
 use super::scene::{BOTH, TELEGRAM, TestScene, at_once, doors, set};
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageKind};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, LaneName, MessageKind};
 use alertcast_core::fixtures::*;
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{Collection, DocumentWrite};
@@ -41,10 +41,10 @@ pub async fn due_deliveries_come_by_priority_age_rotation_and_id(harness: &dyn S
         queued_delivery(5, |d| (d.priority, d.queued_at, d.rotation, d.due_at) = (1, at(2), 3, at(8))),
     ];
     scene.put_deliveries(&put).await;
-    let due = scene.store.due(BOT, at(10), 100).await.unwrap();
+    let due = scene.store.due(&lane(Channel::Telegram), at(10), 100).await.unwrap();
     assert_eq!(numbers(&due), [9, 8, 7, 4, 5, 6, 1]);
     assert_eq!(due[0], put[0], "as it is kept");
-    let first = scene.store.due(BOT, at(10), 3).await.unwrap();
+    let first = scene.store.due(&lane(Channel::Telegram), at(10), 3).await.unwrap();
     assert_eq!(numbers(&first), [9, 8, 7]);
 }
 
@@ -65,7 +65,7 @@ pub async fn a_long_queue_comes_in_the_same_order(harness: &dyn StoreHarness) {
     assert!(want.len() > 1_200);
     let want: Vec<_> = want.into_iter().map(|delivery| delivery.id).collect();
     for limit in [want.len() + 1, 700, 10] {
-        let due = scene.store.due(BOT, at(9), limit).await.unwrap();
+        let due = scene.store.due(&lane(Channel::Telegram), at(9), limit).await.unwrap();
         let due: Vec<_> = due.iter().map(|delivery| delivery.id).collect();
         assert_eq!(due, want[..limit.min(want.len())]);
     }
@@ -77,28 +77,28 @@ pub async fn due_are_the_pending_ones_of_the_lane_whose_time_has_come(harness: &
     let mut put: Vec<_> = states.map(|(&state, n)| queued_delivery(n, |d| d.state = state)).collect();
     put.push(queued_delivery(1, |d| d.due_at = at(20)));
     put.push(queued_delivery(2, |d| d.due_at = at(21)));
-    put.push(queued_delivery(3, |d| d.lane = "tg:12".to_owned()));
+    put.push(queued_delivery(3, |d| d.lane = LaneName::of_bot("12")));
     put.push(entry(Channel::Email, 4, 1, 1));
     scene.put_deliveries(&put).await;
-    assert_eq!(numbers(&scene.store.due(BOT, at(19), 100).await.unwrap()), [10]);
-    assert_eq!(numbers(&scene.store.due(BOT, at(20), 100).await.unwrap()), [1, 10]);
-    assert_eq!(numbers(&scene.store.due(MAIL, at(20), 100).await.unwrap()), [4]);
-    assert_eq!(scene.store.due("tg:9", at(20), 100).await, Ok(Vec::new()));
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Telegram), at(19), 100).await.unwrap()), [10]);
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Telegram), at(20), 100).await.unwrap()), [1, 10]);
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Email), at(20), 100).await.unwrap()), [4]);
+    assert_eq!(scene.store.due(&LaneName::of_bot("9"), at(20), 100).await, Ok(Vec::new()));
 }
 
 pub async fn next_due_is_when_the_next_pending_one_becomes_due(harness: &dyn StoreHarness) {
     let scene = TestScene::new(harness, 1).await;
-    assert_eq!(scene.store.next_due(BOT, at(0)).await, Ok(None));
+    assert_eq!(scene.store.next_due(&lane(Channel::Telegram), at(0)).await, Ok(None));
     let put = [
         queued_delivery(1, |d| d.due_at = at(5)),
         queued_delivery(2, |d| (d.due_at, d.priority) = (at(30), 0)),
         queued_delivery(3, |d| (d.due_at, d.priority) = (at(20), 5)),
         queued_delivery(4, |d| (d.due_at, d.state) = (at(10), DeliveryState::Sending)),
-        queued_delivery(5, |d| (d.due_at, d.lane) = (at(11), MAIL.to_owned())),
+        queued_delivery(5, |d| (d.due_at, d.lane) = (at(11), lane(Channel::Email))),
     ];
     scene.put_deliveries(&put).await;
     for (now, next) in [(0, Some(5)), (4, Some(5)), (5, Some(20)), (19, Some(20)), (20, Some(30)), (30, None)] {
-        assert_eq!(scene.store.next_due(BOT, at(now)).await, Ok(next.map(at)), "at {now}");
+        assert_eq!(scene.store.next_due(&lane(Channel::Telegram), at(now)).await, Ok(next.map(at)), "at {now}");
     }
 }
 
@@ -137,14 +137,14 @@ pub async fn a_deferred_chat_is_not_due_before(harness: &dyn StoreHarness) {
         queued_delivery(4, |d| d.state = DeliveryState::Sending),
         queued_delivery(5, |d| d.state = DeliveryState::Held),
         // Another bot's talk with the same person has its own pace.
-        queued_delivery(6, |d| d.lane = "tg:2".to_owned()),
+        queued_delivery(6, |d| d.lane = LaneName::of_bot("2")),
     ];
     scene.put_deliveries(&put).await;
     scene.store.defer_chat(&scene.bot, &chat(1), at(60)).await.unwrap();
-    assert_eq!(numbers(&scene.store.due(BOT, at(59), 10).await.unwrap()), [3]);
-    assert_eq!(numbers(&scene.store.due(BOT, at(60), 10).await.unwrap()), [1, 3]);
-    assert_eq!(numbers(&scene.store.due(BOT, at(90), 10).await.unwrap()), [1, 2, 3]);
-    assert_eq!(numbers(&scene.store.due("tg:2", at(59), 10).await.unwrap()), [6]);
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Telegram), at(59), 10).await.unwrap()), [3]);
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Telegram), at(60), 10).await.unwrap()), [1, 3]);
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Telegram), at(90), 10).await.unwrap()), [1, 2, 3]);
+    assert_eq!(numbers(&scene.store.due(&LaneName::of_bot("2"), at(59), 10).await.unwrap()), [6]);
     let held: Delivery = super::dump::one(&*scene.store, Collection::Deliveries, id(5)).await;
     assert_eq!(held.state, DeliveryState::Held);
 }
@@ -290,7 +290,7 @@ pub async fn a_released_delivery_is_due(harness: &dyn StoreHarness) {
     scene.put_deliveries(&[queued_delivery(1, |d| d.state = DeliveryState::Held)]).await;
     let release = set(Collection::Deliveries, id(1), doc! { "state": "pending", "dueAt": at(3) });
     scene.store.write(vec![release]).await.unwrap();
-    assert_eq!(numbers(&scene.store.due(BOT, at(3), 10).await.unwrap()), [1]);
+    assert_eq!(numbers(&scene.store.due(&lane(Channel::Telegram), at(3), 10).await.unwrap()), [1]);
     assert_eq!(scene.take(Channel::Telegram, &[id(1)], 3).await.len(), 1);
 }
 

@@ -57,7 +57,7 @@ pub async fn a_dead_delivery_is_sent_again(harness: &dyn StoreHarness) {
     assert_eq!((queued.attempts.0, queued.possible_repeat, queued.ended_at), (2, false, None));
     assert_eq!((mark(&scene).await, read_counts(&scene).await), ((false, 3), (1, 1)));
     assert_eq!(scene.alert(1).await.statistics.failure_count.0, 0);
-    let due = scene.store.due(BOT, at(50), 10).await.unwrap();
+    let due = scene.store.due(&lane(Channel::Telegram), at(50), 10).await.unwrap();
     assert!(due.iter().any(|due| due.id == id));
     scene.attempt(Telegram, id, sent_outcome(7), 51).await;
     let delivery = scene.delivery(Telegram, 1, 1).await;

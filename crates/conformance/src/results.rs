@@ -266,7 +266,7 @@ pub async fn a_result_is_listed_with_its_alert_and_goes_last(harness: &dyn Store
     close(&scene, 1).await;
     let listed = scene.store.deliveries_of(alert_id(5), None, 10).await.unwrap();
     assert_eq!(listed.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [id(5), RESULT]);
-    let due = scene.store.due(BOT, at(9), 10).await.unwrap();
+    let due = scene.store.due(&lane(Telegram), at(9), 10).await.unwrap();
     assert_eq!(due.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [id(5), id(1), RESULT]);
 }
 

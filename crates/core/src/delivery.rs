@@ -4,6 +4,7 @@
 mod arrival;
 pub mod consequences;
 mod key;
+mod lane;
 mod overtaking;
 mod place;
 mod result;
@@ -20,6 +21,7 @@ use crate::money::{Amount, Count, Price};
 use crate::time::Time;
 pub use arrival::reached_nobody;
 pub use key::{DeliveryIdentity, DeliveryRecipient, delivery_key, digest12};
+pub use lane::LaneName;
 use overtaking::CHAIN_MAX;
 pub use overtaking::{
     AlsoEnded, DeliveryNeighbours, NEVER_ENTERED, NOTHING_OPEN, NeededNeighbours, OVER, OvertakenDelivery,
@@ -183,8 +185,8 @@ pub struct Delivery {
     pub trade_id: Option<TradeId>,
     pub channel: Channel,
     pub kind: MessageKind,
-    /// Whose work it is: the name of the lease that its sender holds (`tg:BOT`, `mail:N`).
-    pub lane: String,
+    /// Whose work it is.
+    pub lane: LaneName,
     /// Telegram chat or e-mail address, as it was when the delivery was made.
     pub to: String,
     pub state: DeliveryState,
@@ -402,7 +404,7 @@ impl Delivery {
             trade_id: trade,
             channel,
             kind,
-            lane: String::new(),
+            lane: LaneName::default(),
             to,
             state: DeliveryState::Pending,
             priority: priority(kind, false),

@@ -13,8 +13,8 @@ use crate::alert::document::{
 use crate::alert_configuration::{AlertConfiguration, ConfigStatus};
 use crate::audit::AuditEntry;
 use crate::delivery::{
-    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, EndedTrade, MessageFacts,
-    MessageKind, delivery_key, priority, rotation,
+    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, EndedTrade, LaneName,
+    MessageFacts, MessageKind, delivery_key, priority, rotation,
 };
 use crate::id::{AdminId, AlertId, ConfigId, DeliveryId, PlanId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::market::{ExitReason, Side, Signal, Symbol, Timeframe};
@@ -35,9 +35,9 @@ use crate::user::{Preferences, Profile, TelegramAccount, User, UserExtension, Us
 
 pub use self::people::TestPeople;
 
-/// The lane of the first bot.
+/// The lease of the first bot's lane.
 pub const BOT: &str = "tg:1";
-/// The lane of the e-mail.
+/// The lease of the e-mail's lane.
 pub const MAIL: &str = "mail:0";
 /// The lease under which alerts are worked on.
 pub const WORK: &str = "work:0";
@@ -352,7 +352,7 @@ pub fn entry(channel: Channel, by: u32, config: u32, user: u32) -> Delivery {
         alert_id: Some(alert_id(by)),
         alert_config_id: Some(config_id(config)),
         subscription_id: Some(subscription_id(user)),
-        lane: lane(channel).to_owned(),
+        lane: lane(channel),
         to: match channel {
             Channel::Telegram => chat(user),
             Channel::Email => email(user),
@@ -412,10 +412,10 @@ pub fn closed_trade() -> EndedTrade {
 }
 
 /// The lane that serves a channel here.
-pub const fn lane(channel: Channel) -> &'static str {
+pub fn lane(channel: Channel) -> LaneName {
     match channel {
-        Channel::Telegram => BOT,
-        Channel::Email => MAIL,
+        Channel::Telegram => LaneName::of_bot("1"),
+        Channel::Email => LaneName::of_mail(0),
     }
 }
 

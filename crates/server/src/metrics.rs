@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use alertcast_core::delivery::{Channel, MessageKind};
+use alertcast_core::delivery::{Channel, LaneName, MessageKind};
 use alertcast_core::store::{AttemptOutcome, Collection, StoreError};
 use alertcast_core::time::Time;
 use alertcast_core::token::TokenEnd;
@@ -201,9 +201,9 @@ impl Metrics {
     }
 
     /// The gauges of a lane.
-    pub(crate) fn lane(&self, name: &str) -> LaneGauges {
+    pub(crate) fn lane(&self, name: &LaneName) -> LaneGauges {
         let gauge = |place: &str| {
-            self.inner.queued.get_or_create_owned(&[("lane", name.to_owned()), ("place", place.to_owned())])
+            self.inner.queued.get_or_create_owned(&[("lane", name.to_string()), ("place", place.to_owned())])
         };
         LaneGauges { waiting: gauge("waiting"), in_hand: gauge("in_hand"), unwritten: gauge("unwritten") }
     }

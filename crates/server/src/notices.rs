@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use alertcast_core::delivery::{
-    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, MessageFacts, MessageKind,
-    digest12,
+    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, LaneName, MessageFacts,
+    MessageKind, digest12,
 };
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::money::Count;
@@ -66,7 +66,7 @@ fn in_window(base: &Base, trouble: &NoticeTrouble, window: &NoticeWindow, now: T
     let Some(bot) = telegram.tokens.first().and_then(bot_id) else {
         return Vec::new();
     };
-    let lane = format!("tg:{bot}");
+    let lane = LaneName::of_bot(&bot);
     telegram.operator_chats.iter().map(|chat| notice(base, trouble, chat, &lane, window, now)).collect()
 }
 
@@ -83,7 +83,7 @@ pub fn once(base: &Base, trouble: &NoticeTrouble, now: Time) -> Vec<Delivery> {
         let parcel =
             DeliveryIdentity { cause, recipient, channel: Channel::Telegram, kind: MessageKind::Operator, trade: None };
         let facts = MessageFacts::Operator { title: trouble.title.clone(), lines: trouble.lines.clone(), test: false };
-        let lane = format!("tg:{bot}");
+        let lane = LaneName::of_bot(&bot);
         Delivery { lane, ..Delivery::new_pending(DeliveryId(base.ids.next()), parcel, facts, now) }
     };
     telegram.operator_chats.iter().map(told).collect()
@@ -93,7 +93,7 @@ fn notice(
     base: &Base,
     trouble: &NoticeTrouble,
     chat: &str,
-    lane: &str,
+    lane: &LaneName,
     window: &NoticeWindow,
     now: Time,
 ) -> OperatorNotice {
@@ -108,7 +108,7 @@ fn notice(
             kind,
             trade: None,
         };
-        let lane = lane.to_owned();
+        let lane = lane.clone();
         let to = base.moved.follow(chat);
         Delivery { lane, to, due_at, ..Delivery::new_pending(DeliveryId(base.ids.next()), parcel, facts, now) }
     };

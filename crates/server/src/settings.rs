@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use alertcast_core::alert::known_secrets::KnownSecrets;
+use alertcast_core::delivery::LaneName;
 use lettre::message::Mailbox;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -222,23 +223,11 @@ impl EmailSettings {
 impl Settings {
     /// The lanes that a program with these settings serves.
     #[must_use]
-    pub fn lane_names(&self) -> Vec<String> {
-        let mail = (0..self.email.lanes()).map(mail_lane);
-        let bots = self.telegram.tokens.iter().filter_map(bot_id).map(|bot| bot_lane(&bot));
+    pub fn lane_names(&self) -> Vec<LaneName> {
+        let mail = (0..self.email.lanes()).map(LaneName::of_mail);
+        let bots = self.telegram.tokens.iter().filter_map(bot_id).map(|bot| LaneName::of_bot(&bot));
         mail.chain(bots).collect()
     }
-}
-
-/// The lane of a bot, by the numeric part of its token.
-#[must_use]
-pub fn bot_lane(bot: &str) -> String {
-    format!("tg:{bot}")
-}
-
-/// The lane of a share of the mail.
-#[must_use]
-pub fn mail_lane(shard: u32) -> String {
-    format!("mail:{shard}")
 }
 
 /// How long messages are of use.

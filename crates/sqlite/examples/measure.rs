@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a tool that measures")]
 
+use alertcast_core::delivery::Channel;
 use alertcast_core::fixtures::sent_outcome;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write as _};
@@ -186,14 +187,15 @@ async fn courier(store: &SqliteStore, users: u32) {
     let lease = store.take_lease(BOT, "us", None).await.unwrap().unwrap();
     let now = at(2_000_000);
     let began = Instant::now();
-    let first = store.due(BOT, now, 30).await.unwrap();
+    let first = store.due(&lane(Channel::Telegram), now, 30).await.unwrap();
     println!("due with {} pending: {:?}", users * 2, began.elapsed());
     assert_eq!(first.len(), 30);
     let (mut finding, mut taking, mut recording) = (Duration::ZERO, Duration::ZERO, Duration::ZERO);
     let rounds = 300;
     for _ in 0..rounds {
         let began = Instant::now();
-        let due: Vec<_> = store.due(BOT, now, 30).await.unwrap().iter().map(|delivery| delivery.id).collect();
+        let due: Vec<_> =
+            store.due(&lane(Channel::Telegram), now, 30).await.unwrap().iter().map(|delivery| delivery.id).collect();
         finding += began.elapsed();
         let began = Instant::now();
         let taken = store.take(&lease.fence(), &due, now).await.unwrap().taken;

@@ -16,7 +16,5 @@ pub mod remarks;
 mod route;
 pub mod walk;
 
-pub use route::mail_lane;
-
 #[cfg(test)]
 mod tests;

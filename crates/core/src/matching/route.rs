@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::delivery::{Channel, place};
+use crate::delivery::{Channel, LaneName, place};
 use crate::id::UserId;
 use crate::preference::WantedChannels;
 
@@ -30,7 +30,7 @@ pub(super) struct SubscriberRoutes<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SubscriberRoute<'a> {
     pub(super) channel: Channel,
-    pub(super) lane: String,
+    pub(super) lane: LaneName,
     pub(super) to: Cow<'a, str>,
 }
 
@@ -62,21 +62,14 @@ impl<'a> SubscriberRoutes<'a> {
     pub(super) fn iter(self) -> impl Iterator<Item = SubscriberRoute<'a>> {
         let telegram = self.telegram.map(|(bot, chat, topic)| SubscriberRoute {
             channel: Channel::Telegram,
-            lane: format!("tg:{bot}"),
+            lane: LaneName::of_bot(bot),
             to: topic.map_or(Cow::Borrowed(chat), |_| Cow::Owned(place(chat, topic))),
         });
         let email = self.email.zip(self.user).map(|((shards, address), user)| SubscriberRoute {
             channel: Channel::Email,
-            lane: mail_lane(user, shards),
+            lane: LaneName::of_mail_to(user, shards),
             to: Cow::Borrowed(address),
         });
         telegram.into_iter().chain(email)
     }
-}
-
-/// The e-mail lane of a user: `mail:N`, N below `shards`.
-pub fn mail_lane(user: UserId, shards: u32) -> String {
-    let hash =
-        user.bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
-    format!("mail:{}", hash % shards.max(1))
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{LeaseFence, OperatorNotice, StoreResult};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, LaneName};
 use crate::id::{AlertId, DeliveryId};
 use crate::time::Time;
 use crate::user::RefusingRecipient;
@@ -126,10 +126,10 @@ pub enum SettlingOutcome {
 #[async_trait]
 pub trait DeliveryOutbox: Send + Sync + fmt::Debug {
     /// The pending deliveries of a lane that are due, by priority, `queuedAt`, rotation, id.
-    async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>>;
+    async fn due(&self, lane: &LaneName, now: Time, limit: usize) -> StoreResult<Vec<Delivery>>;
 
     /// When the lane's next pending delivery that is not due at `now` becomes due.
-    async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>>;
+    async fn next_due(&self, lane: &LaneName, now: Time) -> StoreResult<Option<Time>>;
 
     /// Marks deliveries as `sending` under the fence's epoch, in the order given, leaving out those that are not
     /// pending any more. `attempts` is raised. Nobody reads an entry after its end: what goes before each is told by

@@ -5,7 +5,7 @@ pub(crate) mod sweep;
 pub(crate) mod working_set;
 
 use alertcast_core::delivery::consequences::WorkingSet;
-use alertcast_core::delivery::{Delivery, DeliveryState};
+use alertcast_core::delivery::{Delivery, DeliveryState, LaneName};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::reading::{ReadableDocuments, read_document};
 use alertcast_core::store::{
@@ -25,12 +25,12 @@ use crate::store::MongoStore;
 
 #[async_trait]
 impl DeliveryOutbox for MongoStore {
-    async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
-        due(self, lane, now, limit).await
+    async fn due(&self, lane: &LaneName, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
+        due(self, lane.as_str(), now, limit).await
     }
 
-    async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>> {
-        let later = doc! { "lane": lane, "state": DeliveryState::Pending, "dueAt": { "$gt": now } };
+    async fn next_due(&self, lane: &LaneName, now: Time) -> StoreResult<Option<Time>> {
+        let later = doc! { "lane": lane.as_str(), "state": DeliveryState::Pending, "dueAt": { "$gt": now } };
         let query = MongoQuery::new(later).sort_by(doc! { "dueAt": 1 }).fields(doc! { "_id": 0, "dueAt": 1 });
         let next = self.find_first(Collection::Deliveries, query).await?;
         Ok(next.and_then(|next| next.get_datetime("dueAt").ok().copied()).map(Time::from))

@@ -256,9 +256,9 @@ async fn every_operation_goes_by_its_index() {
     store.commit(finish_commit(opening_commit(&scene.work, 1, 1, 1..=3, BOTH), at(2))).await.unwrap();
     watched.went_by("commit", &[HOLDERS, "key_1"]);
 
-    store.due(BOT, at(9), 2).await.unwrap();
+    store.due(&lane(Channel::Telegram), at(9), 2).await.unwrap();
     watched.went_by("due", &["lane_1_priority_1_queuedAt_1_rotation_1_dueAt_1"]);
-    store.next_due(BOT, at(0)).await.unwrap();
+    store.next_due(&lane(Channel::Telegram), at(0)).await.unwrap();
     watched.went_by("next_due", &["lane_1_dueAt_1"]);
     let [first, second, third] = [1, 2, 3].map(|user| delivery_id(Channel::Telegram, 1, user));
     scene.attempt(Channel::Telegram, first, sent_outcome(1), 4).await;

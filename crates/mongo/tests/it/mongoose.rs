@@ -202,7 +202,7 @@ async fn what_the_application_makes_is_set_up_over_read_and_worked_with() {
     work(&*store, &fence, &offered, &audience).await;
 
     let bot = store.take_lease(BOT, "us", None).await.unwrap().unwrap().fence();
-    let due: Vec<Delivery> = store.due(BOT, at(3), 10).await.unwrap();
+    let due: Vec<Delivery> = store.due(&lane(Channel::Telegram), at(3), 10).await.unwrap();
     assert_eq!(due.iter().map(|one| one.to.as_str()).collect::<Vec<_>>(), ["77"]);
     let taken = store.take(&bot, &[due[0].id], at(3)).await.unwrap().taken;
     let records = taken.iter().map(|one| AttemptRecord { delivery: one.delivery.id, outcome: sent_outcome(5) });

@@ -330,10 +330,10 @@ fn print_sending(lanes: &[LaneForecast]) {
     terminal::line("");
     terminal::group("Sending, within Telegram's limits");
     for lane in lanes {
-        let name = match lane.lane.strip_prefix("tg:") {
+        let name = match lane.lane.bot() {
             Some(NO_BOT) => "A bot".to_owned(),
             Some(bot) => format!("Bot {bot}"),
-            None => lane.lane.clone(),
+            None => lane.lane.to_string(),
         };
         let worst = lane.worst.map_or_else(String::new, |worst| {
             let (seconds, line) = (worst.seconds, worst.line);

@@ -156,7 +156,7 @@ impl<'a> Courier<'a> {
             let end = match done {
                 Ok(event) => self.on(event),
                 Err(error) => {
-                    error!(lane = self.lane.name, %error, "a part of the courier failed; what it had in hand is in doubt");
+                    error!(lane = self.lane.name.as_str(), %error, "a part of the courier failed; what it had in hand is in doubt");
                     // Whoever supervises the lane begins it anew, ever later.
                     match error.try_into_panic() {
                         Ok(panic) => resume_unwind(panic),
@@ -199,7 +199,10 @@ impl<'a> Courier<'a> {
             match self.app.store.recover(&self.fence, self.app.clock.now()).await {
                 Ok(0) => return None,
                 Ok(count) => {
-                    info!(lane = self.lane.name, count, "deliveries in doubt go out again, marked as possible repeats");
+                    info!(
+                        lane = self.lane.name.as_str(),
+                        count, "deliveries in doubt go out again, marked as possible repeats"
+                    );
                     return None;
                 }
                 Err(error) => {
@@ -274,7 +277,7 @@ impl<'a> Courier<'a> {
         }
         if !done {
             let (flying, unwritten) = (self.taken_deliveries.flying, self.records.unwritten());
-            warn!(lane = self.lane.name, flying, unwritten, "the courier ends with messages in doubt");
+            warn!(lane = self.lane.name.as_str(), flying, unwritten, "the courier ends with messages in doubt");
         }
         Some(end)
     }
@@ -287,7 +290,7 @@ impl<'a> Courier<'a> {
 
     fn store_answered(&mut self) {
         if self.store_rest.take().is_some() {
-            info!(lane = self.lane.name, "the store answers again");
+            info!(lane = self.lane.name.as_str(), "the store answers again");
         }
     }
 
@@ -295,11 +298,11 @@ impl<'a> Courier<'a> {
     fn store_failed(&mut self, what: &str, error: &StoreError) -> Option<LaneEnd> {
         self.app.metrics.store_failed(StorePart::Courier, error);
         if let StoreError::Fenced { .. } = error {
-            debug!(lane = self.lane.name, "the lease is in other hands");
+            debug!(lane = self.lane.name.as_str(), "the lease is in other hands");
             return Some(LaneEnd::Lost);
         }
         let rest = self.store_rest.map_or(STORE_REST_FIRST, |(_, rest)| (rest * 2).min(STORE_REST_MAX));
-        warn!(lane = self.lane.name, %error, rest_ms = rest.as_millis(), "{what} failed; trying again");
+        warn!(lane = self.lane.name.as_str(), %error, rest_ms = rest.as_millis(), "{what} failed; trying again");
         self.store_rest = Some((self.app.clock.monotonic() + rest, rest));
         None
     }

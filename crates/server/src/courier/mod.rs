@@ -25,7 +25,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alertcast_core::delivery::Channel as Way;
+use alertcast_core::delivery::{Channel as Way, LaneName};
 use alertcast_core::limiter::SendLimits;
 use alertcast_core::store::LeaseFence;
 use secrecy::SecretString;
@@ -39,7 +39,7 @@ use crate::channel::email::{self, EmailChannel, EmailError, UnsubscribeLinks};
 use crate::channel::telegram::{self, TelegramChannel, TelegramError};
 use crate::degraded::TroubleKind;
 use crate::leases;
-use crate::settings::{TelegramSettings, bot_id, bot_lane, mail_lane};
+use crate::settings::{TelegramSettings, bot_id};
 use crate::supervise;
 use crate::supervised_part::SupervisedPart;
 
@@ -58,8 +58,8 @@ const MAIL_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A share of the messages, with what sends them.
 pub struct CourierLane {
-    /// The name of its lease, and what its deliveries' `lane` says.
-    pub name: String,
+    /// What its deliveries' `lane` says, and the name of its lease.
+    pub name: LaneName,
     pub channel: Arc<dyn Channel>,
     pub limits: SendLimits,
     /// Messages under way at once, at most.
@@ -84,7 +84,7 @@ impl CourierLane {
     pub fn telegram(settings: &TelegramSettings, token: &SecretString) -> Result<Self, TelegramError> {
         let bot = bot_id(token).ok_or(TelegramError::Token)?;
         Ok(Self {
-            name: bot_lane(&bot),
+            name: LaneName::of_bot(&bot),
             channel: Arc::new(TelegramChannel::new(settings, token)?),
             limits: telegram::limits(settings),
             concurrency: settings.concurrency.max(1),
@@ -102,7 +102,7 @@ impl CourierLane {
         let links =
             app.settings.public_url.clone().map(|public_url| UnsubscribeLinks { public_url, key: app.links.clone() });
         Ok(Self {
-            name: mail_lane(shard),
+            name: LaneName::of_mail(shard),
             channel: Arc::new(EmailChannel::new(settings, links, Arc::clone(&app.clock))?),
             limits: email::limits(settings),
             concurrency: email::concurrency(settings),
@@ -123,7 +123,7 @@ impl CourierLane {
 
     /// The bot's number, where it is a bot's lane.
     fn bot(&self) -> Option<&str> {
-        self.name.strip_prefix("tg:")
+        self.name.bot()
     }
 }
 
@@ -171,16 +171,16 @@ async fn keep(app: App, lane: CourierLane, stop: CancellationToken) {
         let (app, lane, stop) = (&app, Arc::clone(&lane), &stop);
         async move { own(app, &mut *lane.lock().await, stop).await }
     };
-    supervise::keep_at_work(&app, SupervisedPart::Lane, &name, &stop, own).await;
+    supervise::keep_at_work(&app, SupervisedPart::Lane, name.as_str(), &stop, own).await;
 }
 
 /// Holds a lane's lease and works on it, again and again, until `stop`. Where others are to have it, it is given back once
 /// what was in hand is recorded.
 async fn own(app: &App, lane: &mut CourierLane, stop: &CancellationToken) {
-    while let Some(held) = leases::hold(&app.lease_context(), &lane.name.clone(), stop).await {
+    while let Some(held) = leases::hold(&app.lease_context(), lane.name.clone().as_str(), stop).await {
         let end = run_lane(app, lane, held.fence(), held.lost_token(), held.ending_token()).await;
         // Whoever has it next says so, if it is.
-        app.degraded.clear(TroubleKind::LateWork, &lane.name);
+        app.degraded.clear(TroubleKind::LateWork, lane.name.as_str());
         held.release().await;
         match end {
             LaneEnd::Stopped => {}

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::delivery::LaneName;
 use alertcast_core::store::{Lease, StoreResult};
 use tracing::{info, warn};
 
@@ -25,13 +26,14 @@ pub(super) struct ProcessHeartbeat {
 
 impl ProcessHeartbeat {
     /// Shows the others that this process is there, and which lanes it can serve. None: the name is taken.
-    pub(super) async fn begin(context: &LeaseContext, lanes: &[String]) -> StoreResult<Option<Self>> {
+    pub(super) async fn begin(context: &LeaseContext, lanes: &[LaneName]) -> StoreResult<Option<Self>> {
         let id = context.base.ids.next().to_hex();
         // Before the spool is shown: one that belongs to nobody for longer is removed.
         let alive_until = context.base.clock.monotonic() + TTL;
         // Nobody is to see the process before they can see that.
         let spool = if context.spooling.is_spooling() { Some(hold_spool(context, &id).await?) } else { None };
-        let owner = std::iter::once(&id).chain(lanes).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let names = std::iter::once(id.as_str()).chain(lanes.iter().map(LaneName::as_str));
+        let owner = names.collect::<Vec<_>>().join(" ");
         let lease = context.base.store.take_lease(&format!("{PROCESS}{id}"), &owner, None).await?;
         Ok(lease.map(|lease| Self { id, lease, alive_until, spool }))
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use alertcast_core::delivery::LaneName;
 use alertcast_core::figures;
 use alertcast_core::market::ExitReason;
 use alertcast_core::money::Amount;
@@ -171,7 +172,7 @@ fn share(of: usize, all: usize) -> Option<f64> {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LaneForecast {
     /// `tg:BOT`.
-    pub lane: String,
+    pub lane: LaneName,
     pub messages: usize,
     /// The alert whose last message would have come latest.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use alertcast_core::delivery::Delivery;
+use alertcast_core::delivery::{Delivery, LaneName};
 use alertcast_core::limiter::{MARGIN, SendLimits};
 use alertcast_core::time::Time;
 
@@ -20,7 +20,7 @@ pub(super) struct SendForecasts {
     bot: Duration,
     chat: Duration,
     group: Duration,
-    lanes: BTreeMap<String, SendForecast>,
+    lanes: BTreeMap<LaneName, SendForecast>,
 }
 
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl SendForecasts {
     pub(super) fn send(&mut self, line: u64, received_at: Time, deliveries: &[Delivery]) {
         let mut in_order: Vec<&Delivery> = deliveries.iter().collect();
         in_order.sort_by_key(|delivery| (delivery.priority, delivery.rotation, delivery.id));
-        let mut of_alert = BTreeMap::<&str, (usize, Duration)>::new();
+        let mut of_alert = BTreeMap::<&LaneName, (usize, Duration)>::new();
         let received = received_at.since(Time::from_millis(0));
         for delivery in in_order {
             let pause = if delivery.to.starts_with('-') { self.group } else { self.chat };
@@ -72,7 +72,7 @@ impl SendForecasts {
 
     pub(super) fn finish(self) -> Vec<LaneForecast> {
         let lane =
-            |(lane, road): (String, SendForecast)| LaneForecast { lane, messages: road.messages, worst: road.worst };
+            |(lane, road): (LaneName, SendForecast)| LaneForecast { lane, messages: road.messages, worst: road.worst };
         self.lanes.into_iter().map(lane).collect()
     }
 }

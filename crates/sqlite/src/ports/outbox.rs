@@ -4,7 +4,7 @@ pub(crate) mod settle;
 pub(crate) mod sweep;
 pub(crate) mod working_set;
 
-use alertcast_core::delivery::Delivery;
+use alertcast_core::delivery::{Delivery, LaneName};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::reading::ReadableDocuments;
 use alertcast_core::store::{
@@ -37,16 +37,16 @@ const SLICE: usize = 500;
 
 #[async_trait]
 impl DeliveryOutbox for SqliteStore {
-    async fn due(&self, lane: &str, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
-        let lane = lane.to_owned();
-        let found = self.read(move |rows| due(rows, &lane, now, limit)).await?;
+    async fn due(&self, lane: &LaneName, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
+        let lane = lane.clone();
+        let found = self.read(move |rows| due(rows, lane.as_str(), now, limit)).await?;
         Ok(self.unreadables().sift(found))
     }
 
-    async fn next_due(&self, lane: &str, now: Time) -> StoreResult<Option<Time>> {
-        let lane = lane.to_owned();
+    async fn next_due(&self, lane: &LaneName, now: Time) -> StoreResult<Option<Time>> {
+        let lane = lane.clone();
         self.read(move |rows| {
-            let next = rows.one(NEXT_DUE, (lane, now.millis()), |row| Ok(row.get::<_, Option<i64>>(0)?))?;
+            let next = rows.one(NEXT_DUE, (lane.as_str(), now.millis()), |row| Ok(row.get::<_, Option<i64>>(0)?))?;
             Ok(next.flatten().map(Time::from_millis))
         })
         .await

@@ -91,7 +91,8 @@ async fn deliveries(store: Arc<SqliteStore>, bot: LeaseFence) {
     let now = at(1_000_000);
     store.recover(&bot, now).await.unwrap();
     loop {
-        let due: Vec<_> = store.due(BOT, now, 10).await.unwrap().iter().map(|delivery| delivery.id).collect();
+        let due: Vec<_> =
+            store.due(&lane(Channel::Telegram), now, 10).await.unwrap().iter().map(|delivery| delivery.id).collect();
         let taken = store.take(&bot, &due, now).await.unwrap().taken;
         let records = taken.iter().map(|taken| AttemptRecord { delivery: taken.delivery.id, outcome: sent_outcome(1) });
         store.record_attempts(&bot, records.collect(), now).await.unwrap();

@@ -7,6 +7,7 @@ use crate::alert::document::{
     Alert, AlertData, AlertExtension, AlertProcessing, AlertStatistics, Source, WebhookReceipt,
 };
 use crate::alert::intent::{ExitSignal, Intent, PositionChange};
+use crate::delivery::LaneName;
 use crate::delivery::{
     CauseKind, Channel, Delivery, DeliveryRecipient, DeliveryState, EXIT_DEADLINE, MessageFacts, MessageKind,
     RESULT_DEADLINE, TargetTrade, delivery_key, rotation,
@@ -16,7 +17,6 @@ use crate::market::{Side, Signal};
 use crate::matching::audience::AudienceEntity;
 use crate::matching::chunk::{UserChunk, entries_for_targets, learn_targets, plan_chunk};
 use crate::matching::job::MatchingJob;
-use crate::matching::mail_lane;
 use crate::money::Count;
 use crate::plan::Features;
 use crate::trade::document::{EntryDelivery, TradeStatus};
@@ -83,7 +83,7 @@ fn an_entry_goes_out_by_every_channel_that_both_preferences_allow() {
     let trade = told.plans[0].opened[0].id;
     assert_eq!((telegram.channel, telegram.lane.as_str(), telegram.to.as_str()), (Channel::Telegram, "tg:42", "1"));
     assert_eq!((email.channel, email.to.as_str()), (Channel::Email, "user1@example.com"));
-    assert_eq!(email.lane, mail_lane(user_id(1), 4));
+    assert_eq!(email.lane, LaneName::of_mail_to(user_id(1), 4));
     for delivery in [telegram, email] {
         assert_eq!((delivery.cause.kind, delivery.cause.id), (CauseKind::Alert, told.alert.0));
         let key = delivery_key(
@@ -409,15 +409,15 @@ fn the_bot_that_a_person_started_writes_to_them() {
     let mut own = user(1);
     own.alertcast.bot_id = Some("77".to_owned());
     world.put(AudienceEntity::User(own));
-    assert_eq!(world.alert(buy("100")).deliveries().next().unwrap().lane, "tg:77");
+    assert_eq!(world.alert(buy("100")).deliveries().next().unwrap().lane.as_str(), "tg:77");
     world.outlets.default_bot = None;
-    assert_eq!(world.alert(tp("100")).deliveries().next().unwrap().lane, "tg:77");
+    assert_eq!(world.alert(tp("100")).deliveries().next().unwrap().lane.as_str(), "tg:77");
 }
 
 #[test]
 fn mail_is_spread_over_its_lanes_and_off_without_any() {
-    let lanes: std::collections::BTreeSet<String> = (0..1_000).map(|n| mail_lane(user_id(n), 4)).collect();
-    assert_eq!(lanes.into_iter().collect::<Vec<_>>(), ["mail:0", "mail:1", "mail:2", "mail:3"]);
+    let lanes: std::collections::BTreeSet<LaneName> = (0..1_000).map(|n| LaneName::of_mail_to(user_id(n), 4)).collect();
+    assert_eq!(lanes.iter().map(LaneName::as_str).collect::<Vec<_>>(), ["mail:0", "mail:1", "mail:2", "mail:3"]);
     let mut world = by_both_channels();
     world.outlets.mail_shards = 0;
     assert_eq!(world.alert(buy("100")).messages(), [(Channel::Telegram, MessageKind::Entry)]);

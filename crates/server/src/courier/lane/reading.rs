@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use alertcast_core::delivery::{Delivery, MessageKind, chat_of};
+use alertcast_core::delivery::{Delivery, LaneName, MessageKind, chat_of};
 use alertcast_core::id::{AlertId, DeliveryId};
 use alertcast_core::store::{LeaseFence, StoreError, StoreResult, TakeResult, TakenEntry};
 use alertcast_core::time::Time;
@@ -252,7 +252,7 @@ impl Courier<'_> {
 
     /// Says so where messages wait that should have gone long ago. Those that were told to wait are not due.
     fn tell_if_late(&self, due: &[Delivery]) {
-        let (now, lane) = (self.app.clock.now(), &self.lane.name);
+        let (now, lane) = (self.app.clock.now(), self.lane.name.as_str());
         let waits = |delivery: &Delivery| delivery.kind != MessageKind::Result && now.since(delivery.due_at) > LATE;
         let late = due.iter().filter(|delivery| waits(delivery)).count();
         if late == 0 {
@@ -318,7 +318,7 @@ impl Courier<'_> {
     }
 }
 
-async fn read(app: &App, lane: &str, now: Time, limit: usize) -> StoreResult<(Vec<Delivery>, Option<Time>)> {
+async fn read(app: &App, lane: &LaneName, now: Time, limit: usize) -> StoreResult<(Vec<Delivery>, Option<Time>)> {
     let due = app.store.due(lane, now, limit).await?;
     let next = if due.len() < limit { app.store.next_due(lane, now).await? } else { None };
     Ok((due, next))

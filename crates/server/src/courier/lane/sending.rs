@@ -250,7 +250,7 @@ impl Courier<'_> {
             ChannelAnswer::Failed { .. } => self.health.note_failure(now, (self.lane.random)()),
             _ => self.health.note_answer(),
         };
-        let lane = &self.lane.name;
+        let lane = self.lane.name.as_str();
         match (news, answer) {
             (Some(HealthChange::Away), ChannelAnswer::Failed { error, .. }) => {
                 warn!(lane, error, "messages do not get through")
@@ -280,13 +280,13 @@ impl Courier<'_> {
         self.app.metrics.count_throttle(whole_bot.is_some());
         if let Some(until) = whole_bot {
             let seconds = until.saturating_sub(now).as_secs();
-            warn!(lane = self.lane.name, seconds, "Telegram asks the bot to wait");
+            warn!(lane = self.lane.name.as_str(), seconds, "Telegram asks the bot to wait");
             self.limiter.freeze_bot(until);
             if until > now.saturating_add(HOLD_MAX) {
                 self.put_back_all(wall + until.saturating_sub(now), "Telegram asked the bot to wait");
             }
         } else {
-            debug!(lane = self.lane.name, seconds = wait.as_secs(), "Telegram asks to wait with a chat");
+            debug!(lane = self.lane.name.as_str(), seconds = wait.as_secs(), "Telegram asks to wait with a chat");
         }
         (ready.delivery.to.clone(), wall + wait)
     }
@@ -294,7 +294,10 @@ impl Courier<'_> {
     fn on_refused(&mut self, now: Duration, error: &str) {
         if self.health.note_refusal(now) {
             let account = self.lane.account();
-            error!(lane = self.lane.name, error, "{account} is not accepted: messages wait until that is mended");
+            error!(
+                lane = self.lane.name.as_str(),
+                error, "{account} is not accepted: messages wait until that is mended"
+            );
         }
         self.put_back_all(self.app.clock.now(), "our credentials were not accepted");
     }
@@ -322,7 +325,7 @@ impl Courier<'_> {
 
     pub(super) fn on_checked(&mut self, result: Result<(), String>) {
         self.checking = false;
-        let (lane, account) = (&self.lane.name, self.lane.account());
+        let (lane, account) = (self.lane.name.as_str(), self.lane.account());
         match result {
             Ok(()) => {
                 info!(lane, "{account} is accepted again");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alertcast_core::delivery::{Delivery, DeliveryState, LATE, NOTHING_TO_EDIT};
+use alertcast_core::delivery::{Delivery, DeliveryState, LATE, LaneName, NOTHING_TO_EDIT};
 use alertcast_core::fixtures::{self, at, result_id};
 use alertcast_core::store::Collection;
 use bson::doc;
@@ -212,7 +212,7 @@ async fn what_cannot_be_edited_is_let_be() {
 #[tokio::test]
 async fn an_exit_answers_no_message_of_another_bot() {
     let post = Post::open().await;
-    let by_another = Delivery { lane: "tg:2".to_owned(), ..sent(1, 1) };
+    let by_another = Delivery { lane: LaneName::of_bot("2"), ..sent(1, 1) };
     post.put(&[fixtures::alert(1, 1), fixtures::alert(2, 1)], &[by_another, entry(2, 1)]).await;
     let courier = post.start();
     post.until_messages(1, MINUTE).await;

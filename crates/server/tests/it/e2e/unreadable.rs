@@ -7,7 +7,7 @@ use alertcast::leases::of_partition;
 use alertcast_conformance::scene::{set, spoil_lease};
 use alertcast_core::alert::document::AlertStatus;
 use alertcast_core::decision::DecisionChunk;
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, EXIT_DEADLINE};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, EXIT_DEADLINE, LaneName};
 use alertcast_core::fixtures;
 use alertcast_core::fixtures::audit;
 use alertcast_core::id::DeliveryId;
@@ -137,8 +137,8 @@ fn on_its_way(user: u32) -> Delivery {
 }
 
 /// The first bot's.
-fn lane() -> String {
-    format!("tg:{}", BOT.split(':').next().unwrap())
+fn lane() -> LaneName {
+    LaneName::of_bot(BOT.split(':').next().unwrap())
 }
 
 /// A document of a collection with something else in one place, and under an id of its own.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alertcast_core::alert::document::{Alert, AlertError, PricePoint};
 use alertcast_core::decision::DecisionChunk;
-use alertcast_core::delivery::Delivery;
+use alertcast_core::delivery::{Delivery, LaneName};
 use alertcast_core::id::{AlertId, ConfigId, DeliveryId, UserId};
 use alertcast_core::reading::{UnreadableDocument, UnreadableLog};
 use alertcast_core::store::{
@@ -94,8 +94,8 @@ delegate! {
         fn record_failure(fence: &LeaseFence, alert: AlertId, error: AlertError, park: bool, notices: Vec<OperatorNotice>) -> ();
     }
     DeliveryOutbox {
-        fn due(lane: &str, now: Time, limit: usize) -> Vec<Delivery>;
-        fn next_due(lane: &str, now: Time) -> Option<Time>;
+        fn due(lane: &LaneName, now: Time, limit: usize) -> Vec<Delivery>;
+        fn next_due(lane: &LaneName, now: Time) -> Option<Time>;
         fn take(fence: &LeaseFence, deliveries: &[DeliveryId], now: Time) -> TakeResult;
         fn record_attempts(fence: &LeaseFence, records: Vec<AttemptRecord>, now: Time) -> Vec<AlertId>;
         fn tell_operators(notices: Vec<OperatorNotice>) -> ();

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alertcast_core::delivery::{Channel, Delivery, DeliveryState, MessageKind, chat_of};
+use alertcast_core::delivery::{Channel, Delivery, DeliveryState, LaneName, MessageKind, chat_of};
 use alertcast_core::erasure::ERASED;
 use telegram_sim::SentMessage;
 
@@ -54,7 +54,9 @@ fn arrived(books: &Books, delivery: &Delivery, by_place: &BTreeMap<(String, i64)
     let Some(message) = by_place.get(&place) else {
         return broken.unless(false, || format!("delivery {} is sent and did not arrive", delivery.id));
     };
-    broken.equal(&format!("tg:{}", message.bot), &delivery.lane, || format!("bot of delivery {}", delivery.id));
+    broken.equal(&LaneName::of_bot(&message.bot.to_string()), &delivery.lane, || {
+        format!("bot of delivery {}", delivery.id)
+    });
     if let Some(expected) = news_of(books, delivery) {
         let news = Told::by(message).news;
         // A replacement past its entry's deadline leaves the entry out.
