@@ -2,7 +2,7 @@
 //! messages a minute to a group or channel, and the freezes that Telegram announces (`retry_after`).
 //!
 //! Pure: time is an argument, measured from any fixed moment on a clock that never goes back. Not in here: what is sent,
-//! and in what order.
+//! and in what order, but for whose turn it is between deliveries and replies.
 //!
 //! A limit is Telegram's, measured where messages arrive; we see only when they leave and when they are answered.
 //! - A chat has one message under way at most, and its pause runs from the answer: however the network shook, the next
@@ -11,9 +11,13 @@
 //!   limit in one second and [`SHAKE`].
 //! - Whoever owned the bot before may have used all of it: a new owner starts with nothing saved up.
 
+mod turns;
+
 use std::collections::{HashMap, VecDeque};
 use std::num::NonZeroU32;
 use std::time::Duration;
+
+pub use turns::{REPLIES_ONE_IN, SendSource, SendTurns};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

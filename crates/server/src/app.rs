@@ -8,6 +8,7 @@ use alertcast_sqlite::Spool;
 
 use crate::audience::AudienceHandle;
 use crate::base::Base;
+use crate::courier::replies::ReplyQueues;
 use crate::leases::{LeaseContext, LeaseManager};
 use crate::prices::PriceHistories;
 use crate::readiness::Readiness;
@@ -34,6 +35,8 @@ pub struct App {
     pub links: LinkKey,
     /// Whether alerts can be kept.
     pub readiness: Readiness,
+    /// What bots answer people, by the lanes that this process works on.
+    pub replies: ReplyQueues,
 }
 
 impl App {
@@ -49,6 +52,7 @@ impl App {
             in_flight: RequestsInProgress::default(),
             members: LeaseManager::default(),
             readiness: Readiness::default(),
+            replies: ReplyQueues::default(),
             links,
             base,
         }

@@ -17,7 +17,6 @@ use crate::audience::AudienceHandle;
 use crate::base::Base;
 use crate::clock::Clock;
 use crate::moved_chats::MovedChats;
-
 use crate::settings::Settings;
 use crate::supervise;
 use crate::supervised_part::SupervisedPart;

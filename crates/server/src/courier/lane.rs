@@ -3,6 +3,7 @@
 //! owner.
 
 mod reading;
+mod replying;
 mod sending;
 mod writing;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use alertcast_core::delivery::Delivery;
 use alertcast_core::id::AlertId;
-use alertcast_core::limiter::SendLimiter;
+use alertcast_core::limiter::{REPLIES_ONE_IN, SendLimiter, SendTurns};
 use alertcast_core::store::{LeaseFence, StoreError, StoreResult};
 use alertcast_core::time::Time;
 use tokio::task::{JoinError, JoinSet};
@@ -19,12 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use self::reading::{QueueReading, TakenBatch};
+use self::replying::AnsweredReply;
 use self::sending::AnsweredMessage;
 use super::attempt_records::{AttemptRecords, PendingRecord};
 use super::due_queue::{DueDelivery, DueQueue};
 use super::health::LaneHealth;
 use super::message_sources::AlertCache;
 use super::outcome::ExcusedAttempts;
+use super::replies::LaneReplies;
 use super::taken::TakenDeliveries;
 use super::throttle::ThrottleState;
 use super::{CourierLane, LaneEnd};
@@ -44,6 +47,7 @@ pub(super) enum LaneEvent {
     Read(StoreResult<(Vec<Delivery>, Option<Time>)>, usize),
     Taken(Vec<DueDelivery>, StoreResult<TakenBatch>),
     Answered(Box<AnsweredMessage>),
+    Replied(Box<AnsweredReply>),
     Recorded(Vec<PendingRecord>, StoreResult<Vec<AlertId>>),
     /// Alerts that could not be settled.
     Settled(Vec<AlertId>),
@@ -70,6 +74,9 @@ pub(super) struct Courier<'a> {
     fence: LeaseFence,
     mode: LaneMode,
     limiter: SendLimiter,
+    /// Between deliveries and replies.
+    turns: SendTurns,
+    replies: LaneReplies,
     throttle: ThrottleState,
     health: LaneHealth,
     checking: bool,
@@ -94,6 +101,8 @@ impl<'a> Courier<'a> {
             fence,
             mode: LaneMode::Working,
             limiter: SendLimiter::new(lane.limits, now),
+            turns: SendTurns::new(REPLIES_ONE_IN),
+            replies: app.replies.open(&lane.name),
             throttle: ThrottleState::default(),
             health: LaneHealth::default(),
             checking: false,
@@ -141,6 +150,7 @@ impl<'a> Courier<'a> {
                     self.reading.note_knock();
                     None
                 }
+                () = self.replies.came(), if working => None,
                 () = clock.sleep(wait) => None,
             };
             if let Some(end) = self.take_in(event) {
@@ -178,6 +188,10 @@ impl<'a> Courier<'a> {
             LaneEvent::Taken(asked, result) => self.on_taken(&asked, result),
             LaneEvent::Answered(answered) => {
                 self.on_answered(*answered);
+                None
+            }
+            LaneEvent::Replied(answered) => {
+                self.on_replied(*answered);
                 None
             }
             LaneEvent::Recorded(batch, result) => self.on_recorded(batch, result),
@@ -266,6 +280,7 @@ impl<'a> Courier<'a> {
         }
         self.mode = LaneMode::Finishing { by: self.app.clock.monotonic() + self.lane.patience, end };
         self.put_back_all(self.app.clock.now(), "the courier stopped before it left");
+        self.replies.close();
     }
 
     /// Whether finishing has come to its end.

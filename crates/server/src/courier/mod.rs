@@ -6,6 +6,9 @@
 //! any of it leaves, and is then in [`taken`]; what became of it is recorded in batches by the [`attempt_records`], and the alerts
 //! are settled. A crash leaves at most what was in hand in doubt: the next owner marks it as a possible repeat.
 //!
+//! What a bot answers people is a lane's second source ([`replies`]): bounded, in memory alone, through the same limiter,
+//! with a share of its own.
+//!
 //! Not in here: what a message says (`channel::message`), how it is sent (`channel`), Telegram's limits
 //! (`alertcast_core::limiter`).
 //!
@@ -18,6 +21,7 @@ mod lane;
 mod message_sources;
 mod outcome;
 mod recipient;
+pub mod replies;
 mod taken;
 mod throttle;
 

@@ -9,6 +9,7 @@ mod liar;
 mod measure;
 mod order;
 mod post;
+mod replying;
 mod results;
 mod trouble;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alertcast_core::delivery::{NOTHING_TO_EDIT, chat_of};
+use alertcast_core::limiter::SendSource;
 use alertcast_core::store::{AttemptOutcome, AttemptRecord, DeathCause};
 use alertcast_core::time::Time;
 use futures::FutureExt as _;
@@ -38,24 +39,33 @@ struct DepartedMessage {
 }
 
 impl Courier<'_> {
-    /// Lets everything leave that may leave now.
+    /// Lets everything leave that may leave now: deliveries and replies, each in its turn.
     pub(super) fn send_what_may_leave(&mut self, now: Duration) {
+        self.replies.expire(self.app.clock.now());
         while self.may_send() && self.send_from(now) <= now {
             let free = |place: &str| self.limiter.earliest_chat(now, chat_of(place)).is_some_and(|at| at <= now);
-            let Some(place) =
-                self.taken_deliveries.iter().find(|(_, ready)| free(&ready.chat)).map(|(place, _)| *place)
-            else {
-                return;
-            };
-            let Some(ready) = self.taken_deliveries.remove(&place) else { return };
-            self.send(now, ready);
+            let first = self.taken_deliveries.iter().find(|(_, ready)| free(&ready.chat));
+            let place = first.map(|(place, _)| *place);
+            let has_reply = self.next_reply(now).is_some_and(|at| at <= now);
+            // A result keeps no message waiting.
+            let has_delivery = first.is_some_and(|(_, ready)| !(ready.is_result() && has_reply));
+            let Some(source) = self.turns.next(has_delivery, has_reply) else { return };
+            match source {
+                SendSource::Reply => {
+                    self.turns.note(source);
+                    self.send_reply(now);
+                }
+                SendSource::Delivery => {
+                    let Some(ready) = place.and_then(|place| self.taken_deliveries.remove(&place)) else { return };
+                    self.send(now, ready);
+                }
+            }
         }
     }
 
     fn may_send(&self) -> bool {
-        self.taken_deliveries.count_waiting() > 0
-            && !self.health.is_refused()
-            && self.taken_deliveries.flying < self.at_once()
+        let is_waiting = self.taken_deliveries.count_waiting() > 0 || !self.replies.is_empty();
+        is_waiting && !self.health.is_refused() && self.taken_deliveries.flying < self.at_once()
     }
 
     /// How many may be under way at once.
@@ -76,10 +86,8 @@ impl Courier<'_> {
         if from > now {
             return Some(from);
         }
-        self.taken_deliveries
-            .iter()
-            .filter_map(|(_, ready)| self.limiter.earliest_chat(now, chat_of(&ready.chat)))
-            .min()
+        let chats = self.taken_deliveries.iter().map(|(_, ready)| chat_of(&ready.chat));
+        chats.filter_map(|chat| self.limiter.earliest_chat(now, chat)).chain(self.next_reply(now)).min()
     }
 
     /// Sends one message, unless a last look says otherwise.
@@ -139,6 +147,7 @@ impl Courier<'_> {
 
     fn leave(&mut self, leaving: DepartedMessage, ready: Box<TakenDelivery>, letter: OutgoingMessage) {
         self.limiter.start(leaving.left, chat_of(&ready.chat));
+        self.turns.note(SendSource::Delivery);
         self.taken_deliveries.flying += 1;
         if ready.is_result() {
             // There is room for another.
@@ -172,7 +181,8 @@ impl Courier<'_> {
         let (now, wall) = (self.app.clock.monotonic(), self.app.clock.now());
         self.taken_deliveries.flying -= 1;
         self.limiter.finish(now, chat_of(&ready.chat));
-        let defer = self.note_answer(now, wall, left, &ready, &answer);
+        let wait = self.note_answer(now, left, chat_of(&ready.chat), &answer);
+        let defer = wait.map(|wait| (ready.delivery.to.clone(), wall + wait));
         if matches!(
             answer,
             ChannelAnswer::Throttled { .. } | ChannelAnswer::Unauthorized { .. } | ChannelAnswer::Moved { .. }
@@ -236,16 +246,15 @@ impl Courier<'_> {
         }
     }
 
-    /// What the answer says beyond its delivery: of the chat, of the bot, of the other side. Answers until when the
-    /// chat's other deliveries are to wait.
-    fn note_answer(
+    /// What the answer says beyond its message: of the chat, of the bot, of the other side. Answers how long whatever
+    /// else is for the chat is to wait.
+    pub(super) fn note_answer(
         &mut self,
         now: Duration,
-        wall: Time,
         left: Duration,
-        ready: &TakenDelivery,
+        chat: &str,
         answer: &ChannelAnswer,
-    ) -> Option<(String, Time)> {
+    ) -> Option<Duration> {
         let news = match answer {
             ChannelAnswer::Failed { .. } => self.health.note_failure(now, (self.lane.random)()),
             _ => self.health.note_answer(),
@@ -261,34 +270,28 @@ impl Courier<'_> {
         match answer {
             ChannelAnswer::Sent { .. } => self.throttle.note_passed(left),
             ChannelAnswer::Unauthorized { error } => self.on_refused(now, error),
-            ChannelAnswer::Throttled { retry_after } => return Some(self.on_throttled(now, wall, ready, *retry_after)),
+            ChannelAnswer::Throttled { retry_after } => return Some(self.on_throttled(now, chat, *retry_after)),
             _ => {}
         }
         None
     }
 
-    fn on_throttled(
-        &mut self,
-        now: Duration,
-        wall: Time,
-        ready: &TakenDelivery,
-        retry_after: RetryAfter,
-    ) -> (String, Time) {
+    fn on_throttled(&mut self, now: Duration, chat: &str, retry_after: RetryAfter) -> Duration {
         let wait = retry_after.wait();
-        self.limiter.freeze_chat(now, chat_of(&ready.chat), now.saturating_add(wait));
-        let whole_bot = self.throttle.note_refusal(now, chat_of(&ready.chat), retry_after);
+        self.limiter.freeze_chat(now, chat, now.saturating_add(wait));
+        let whole_bot = self.throttle.note_refusal(now, chat, retry_after);
         self.app.metrics.count_throttle(whole_bot.is_some());
         if let Some(until) = whole_bot {
             let seconds = until.saturating_sub(now).as_secs();
             warn!(lane = self.lane.name.as_str(), seconds, "Telegram asks the bot to wait");
             self.limiter.freeze_bot(until);
             if until > now.saturating_add(HOLD_MAX) {
-                self.put_back_all(wall + until.saturating_sub(now), "Telegram asked the bot to wait");
+                self.put_back_all(self.app.clock.now() + until.saturating_sub(now), "Telegram asked the bot to wait");
             }
         } else {
             debug!(lane = self.lane.name.as_str(), seconds = wait.as_secs(), "Telegram asks to wait with a chat");
         }
-        (ready.delivery.to.clone(), wall + wait)
+        wait
     }
 
     fn on_refused(&mut self, now: Duration, error: &str) {
@@ -342,7 +345,7 @@ impl Courier<'_> {
 
 /// Sends it once. A defect that it meets is the message's alone: it is tried again later, and those beside it are not
 /// touched.
-async fn send(channel: &dyn Channel, letter: &OutgoingMessage) -> ChannelAnswer {
+pub(super) async fn send(channel: &dyn Channel, letter: &OutgoingMessage) -> ChannelAnswer {
     let sent = AssertUnwindSafe(channel.send(letter)).catch_unwind().await;
     sent.unwrap_or_else(|_| ChannelAnswer::Failed {
         error: "sending it met a defect in the program".to_owned(),
