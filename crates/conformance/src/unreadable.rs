@@ -14,7 +14,7 @@ use alertcast_core::alert::document::Alert;
 use alertcast_core::delivery::{Channel, DeliveryState};
 use alertcast_core::fixtures::*;
 use alertcast_core::reading::{UnreadableDocument, every_bson_type, put_at, trouble_of};
-use alertcast_core::store::validator::{FieldKind, FieldPresence, fields};
+use alertcast_core::schema::{FieldDeclaration, StoredKind, contract_fields};
 use alertcast_core::store::{Collection, DocumentWrite, PARTITIONS, Store};
 
 fn everywhere() -> Vec<i32> {
@@ -247,24 +247,24 @@ pub async fn a_chunk_holds_whatever_stands_where_it_writes(harness: &dyn StoreHa
 }
 
 /// Whether a value is what the declaration asks for, as a validator sees it; none where that depends on more.
-fn is_declared(kind: FieldKind, presence: FieldPresence, value: &Bson) -> Option<bool> {
+fn is_declared(field: &FieldDeclaration, value: &Bson) -> Option<bool> {
     if *value == Bson::Null {
-        return Some(presence != FieldPresence::Required);
+        return Some(!field.is_required());
     }
     let is_number = matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_));
-    Some(match kind {
-        FieldKind::Text => matches!(value, Bson::String(_)),
-        FieldKind::Name => matches!(value, Bson::String(text) if !text.is_empty()),
-        FieldKind::Email => return None,
-        FieldKind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
-        FieldKind::Number => is_number,
-        FieldKind::AtLeast(_) | FieldKind::Within(..) if is_number => return None,
-        FieldKind::AtLeast(_) | FieldKind::Within(..) => false,
-        FieldKind::Flag => matches!(value, Bson::Boolean(_)),
-        FieldKind::Date => matches!(value, Bson::DateTime(_)),
-        FieldKind::Id => matches!(value, Bson::ObjectId(_)),
-        FieldKind::Document => matches!(value, Bson::Document(_)),
-        FieldKind::List(_) | FieldKind::Documents(_) => match value {
+    Some(match field.stored_kind() {
+        StoredKind::Text => matches!(value, Bson::String(_)),
+        StoredKind::Name => matches!(value, Bson::String(text) if !text.is_empty()),
+        StoredKind::Email => return None,
+        StoredKind::Word(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        StoredKind::Number => is_number,
+        StoredKind::AtLeast(_) | StoredKind::Within(..) if is_number => return None,
+        StoredKind::AtLeast(_) | StoredKind::Within(..) => false,
+        StoredKind::Flag => matches!(value, Bson::Boolean(_)),
+        StoredKind::Date => matches!(value, Bson::DateTime(_)),
+        StoredKind::Id => matches!(value, Bson::ObjectId(_)),
+        StoredKind::Document => matches!(value, Bson::Document(_)),
+        StoredKind::List(_) | StoredKind::Documents(_) => match value {
             Bson::Array(items) if items.is_empty() => true,
             Bson::Array(_) => return None,
             _ => false,
@@ -296,7 +296,7 @@ pub async fn what_the_declaration_allows_is_taken_and_read_whole(harness: &dyn S
     let mut turn = 0;
     for (collection, id) in stored {
         let before = raw(&*store, collection, id).await;
-        for field in fields(collection) {
+        for field in contract_fields(collection) {
             if collection.references().iter().any(|reference| reference.field == field.path) {
                 // Where it must lead is another rule.
                 continue;
@@ -309,13 +309,13 @@ pub async fn what_the_declaration_allows_is_taken_and_read_whole(harness: &dyn S
                 let set_to = |document: &Document| set(collection, id, doc! { level: document.get(level).cloned() });
                 let taken = store.write(vec![set_to(&spoilt)]).await;
                 let what = format!("{collection} {} {value:?}", field.path);
-                if is_declared(field.kind, field.presence, value) == Some(true) {
+                if is_declared(field, value) == Some(true) {
                     taken.clone().unwrap_or_else(|error| panic!("{what} is refused: {error}"));
                 }
                 if taken.is_ok() {
                     let kept = raw(&*store, collection, id).await;
                     let trouble = trouble_of(collection, &kept);
-                    if is_declared(field.kind, field.presence, value) == Some(true) && !is_nan(value) {
+                    if is_declared(field, value) == Some(true) && !is_nan(value) {
                         assert_eq!(trouble, None, "{what}");
                     }
                     let back = if before.contains_key(level) {

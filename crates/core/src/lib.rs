@@ -22,6 +22,7 @@ pub mod plan;
 pub mod preference;
 pub mod quota;
 pub mod reading;
+pub mod schema;
 pub mod store;
 pub mod subscription;
 pub mod time;

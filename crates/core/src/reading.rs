@@ -1,8 +1,8 @@
 //! Reading documents that others write too.
 //!
 //! Everything goes by BSON's bytes, and nothing in them is interpreted: see [`crate::verbatim`]. A document is read as
-//! its type at once. Where that fails it is mended field by field, by what the store declares of its collection
-//! ([`crate::store::validator`]):
+//! its type at once. Where that fails it is mended field by field, by what is declared of its collection
+//! ([`crate::schema`]):
 //! - Null, and NaN, in a field with a default is the default.
 //! - A field that cannot be read is left out, and told as a [`FieldFlaw`]; one that must be there and decides nothing has
 //!   something stand in for it.
@@ -20,7 +20,7 @@ use bson::{Document, RawDocument, Utf8Lossy};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::store::validator::FieldWeight;
+use crate::schema::FieldWeight;
 use crate::store::{Collection, StoreError};
 pub(crate) use decoding::{DATE, NUMBER, OBJECT};
 pub use decoding::{DecodeFailure, decode};
@@ -80,9 +80,6 @@ pub fn read_leniently<T: DeserializeOwned>(
         Err(error) => mend_document(collection, bytes, &error),
     }
 }
-
-/// Where Alertcast keeps what it adds to a document.
-const OWN: &str = "alertcast";
 
 /// Reads a document's bytes as its type, where nothing is left out that decisions rest on.
 ///

@@ -1,4 +1,4 @@
-//! Mending: a document that is not its type at once is made so field by field, by what the store declares.
+//! Mending: a document that is not its type at once is made so field by field, by what is declared of it.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{
-    DecodeFailure, DocumentReading, FieldFlaw, OWN, UnreadableDocument, decode, is_within, list_flaws, pack, unpack,
+    DecodeFailure, DocumentReading, FieldFlaw, UnreadableDocument, decode, is_within, list_flaws, pack, unpack,
 };
 use crate::money::is_number;
-use crate::store::validator::{FieldDeclaration, FieldKind, FieldPresence, FieldWeight, fields};
+use crate::schema::{FieldDeclaration, FieldPresence, FieldWeight, OWN, StoreRule, StoredKind, contract_fields};
 use crate::store::{Collection, StoreError};
 
 /// A document for those who show and mend it.
@@ -105,11 +105,11 @@ impl DocumentMender {
             }
             document.remove(OWN);
         }
-        let fields = fields(collection);
-        for field in fields {
+        let fields = contract_fields(collection);
+        for field in &fields {
             self.blame_levels(document, field.path, "", field.weight);
         }
-        for field in fields {
+        for field in &fields {
             self.mend_field(document, field, field.path, "");
         }
     }
@@ -127,7 +127,7 @@ impl DocumentMender {
             Err(mended) => mended,
         };
         self.without_own(document, collection).ok_or_else(|| {
-            let told = if fields(collection).is_empty() { error } else { &mended };
+            let told = if contract_fields(collection).is_empty() { error } else { &mended };
             list_flaws(&self.flaws).unwrap_or_else(|| without_values(&told.to_string()))
         })
     }
@@ -167,7 +167,7 @@ impl DocumentMender {
             (None, None) => {
                 // What takes a level away is told once.
                 let is_told = |flaw: &FieldFlaw| here != flaw.path && is_within(&here, &flaw.path);
-                if field.presence == FieldPresence::Required && !self.flaws.iter().any(is_told) {
+                if field.is_required() && !self.flaws.iter().any(is_told) {
                     self.flaws.push(FieldFlaw { path: here, what: "is missing".to_owned(), weight: field.weight });
                 }
                 if let Some(instead) = self.stand_in(field) {
@@ -188,21 +188,22 @@ impl DocumentMender {
 
     /// None: the value stays. Else what stands in its place, if anything.
     fn judge(&mut self, field: &FieldDeclaration, value: &mut Bson, path: &str) -> Option<Option<Bson>> {
-        let has_default = field.presence != FieldPresence::Required;
-        if is_nothing(value) && has_default {
+        if is_nothing(value) && !field.is_required() {
             return Some(self.stand_in(field));
         }
-        if field.presence == FieldPresence::Defaulted && is_number_kind(field.kind) && is_nan(value) {
+        let kind = field.stored_kind();
+        let has_default = matches!(field.presence, FieldPresence::Defaulted(_));
+        if has_default && is_number_kind(kind) && is_nan(value) {
             return Some(None);
         }
-        match field.kind {
-            FieldKind::List(kind) => {
+        match kind {
+            StoredKind::List(kind) => {
                 if let Bson::Array(items) = value {
-                    self.mend_items(*kind, items, path, field.weight);
+                    self.mend_items(kind.stored(StoreRule::TypeAlone), items, path, field.weight);
                     return None;
                 }
             }
-            FieldKind::Documents(fields) => {
+            StoredKind::Documents(fields) => {
                 if let Bson::Array(items) = value {
                     self.mend_documents(fields, items, path, field.weight);
                     return None;
@@ -217,12 +218,12 @@ impl DocumentMender {
                 FieldFit::Unfit => {}
             },
         }
-        self.blame(path, value, &describe_expected(field.kind), field.weight);
+        self.blame(path, value, &describe_expected(kind), field.weight);
         Some(self.stand_in(field))
     }
 
     /// Of a list, what cannot be read is left out.
-    fn mend_items(&mut self, kind: FieldKind, items: &mut Vec<Bson>, path: &str, weight: FieldWeight) {
+    fn mend_items(&mut self, kind: StoredKind, items: &mut Vec<Bson>, path: &str, weight: FieldWeight) {
         let mut place = 0;
         items.retain_mut(|item| {
             let here = format!("{path}.{place}");
@@ -257,7 +258,7 @@ impl DocumentMender {
             }
             // What such a list tells of somebody is told whole or not at all.
             let is_whole = fields.iter().all(|field| {
-                let needed = matches!(field.kind, FieldKind::Id | FieldKind::Word(_) | FieldKind::Text);
+                let needed = matches!(field.stored_kind(), StoredKind::Id | StoredKind::Word(_) | StoredKind::Text);
                 !needed || field.presence == FieldPresence::Optional || inner.contains_key(field.path)
             });
             self.flaws.len() == before && is_whole
@@ -266,18 +267,18 @@ impl DocumentMender {
 
     /// What stands in for a value: nothing where there is a default, and nothing where decisions rest on it.
     fn stand_in(&self, field: &FieldDeclaration) -> Option<Bson> {
-        match (field.presence, field.kind) {
-            (FieldPresence::Defaulted, FieldKind::Date) => self.made.map(Bson::DateTime),
+        match (field.presence, field.stored_kind()) {
+            (FieldPresence::Defaulted(_), StoredKind::Date) => self.made.map(Bson::DateTime),
             (FieldPresence::Required, kind) if field.weight == FieldWeight::Told => Some(match kind {
-                FieldKind::Text | FieldKind::Email | FieldKind::Word(_) => Bson::String(String::new()),
-                FieldKind::Name => Bson::String("?".to_owned()),
-                FieldKind::Number => Bson::Int32(0),
-                FieldKind::AtLeast(least) | FieldKind::Within(least, _) => Bson::Int32(least),
-                FieldKind::Flag => Bson::Boolean(false),
-                FieldKind::Date => Bson::DateTime(self.made?),
-                FieldKind::Id => Bson::ObjectId(ObjectId::from_bytes([0; 12])),
-                FieldKind::Document => Bson::Document(Document::new()),
-                FieldKind::List(_) | FieldKind::Documents(_) => Bson::Array(Vec::new()),
+                StoredKind::Text | StoredKind::Email | StoredKind::Word(_) => Bson::String(String::new()),
+                StoredKind::Name => Bson::String("?".to_owned()),
+                StoredKind::Number => Bson::Int32(0),
+                StoredKind::AtLeast(least) | StoredKind::Within(least, _) => Bson::Int32(least),
+                StoredKind::Flag => Bson::Boolean(false),
+                StoredKind::Date => Bson::DateTime(self.made?),
+                StoredKind::Id => Bson::ObjectId(ObjectId::from_bytes([0; 12])),
+                StoredKind::Document => Bson::Document(Document::new()),
+                StoredKind::List(_) | StoredKind::Documents(_) => Bson::Array(Vec::new()),
             }),
             _ => None,
         }
@@ -323,15 +324,15 @@ enum FieldFit {
     Unfit,
 }
 
-fn read_as(kind: FieldKind, value: &Bson) -> FieldFit {
+fn read_as(kind: StoredKind, value: &Bson) -> FieldFit {
     let fits = match (kind, value) {
-        (FieldKind::Text | FieldKind::Name | FieldKind::Email, Bson::String(_))
-        | (FieldKind::Flag, Bson::Boolean(_))
-        | (FieldKind::Date, Bson::DateTime(_))
-        | (FieldKind::Id, Bson::ObjectId(_))
-        | (FieldKind::Document, Bson::Document(_)) => true,
-        (FieldKind::Word(words), Bson::String(word)) => words.contains(&word.as_str()),
-        (FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..), number) => {
+        (StoredKind::Text | StoredKind::Name | StoredKind::Email, Bson::String(_))
+        | (StoredKind::Flag, Bson::Boolean(_))
+        | (StoredKind::Date, Bson::DateTime(_))
+        | (StoredKind::Id, Bson::ObjectId(_))
+        | (StoredKind::Document, Bson::Document(_)) => true,
+        (StoredKind::Word(words), Bson::String(word)) => words.contains(&word.as_str()),
+        (StoredKind::Number | StoredKind::AtLeast(_) | StoredKind::Within(..), number) => {
             is_a_number(number) && !is_nan(number)
         }
         _ => false,
@@ -340,22 +341,22 @@ fn read_as(kind: FieldKind, value: &Bson) -> FieldFit {
 }
 
 /// What a Mongoose application takes a value of another type for, where that is beyond doubt.
-fn as_mongoose_reads(kind: FieldKind, value: &Bson) -> Option<Bson> {
+fn as_mongoose_reads(kind: StoredKind, value: &Bson) -> Option<Bson> {
     match (kind, value) {
-        (FieldKind::Text | FieldKind::Name, Bson::Int32(_) | Bson::Int64(_)) => Some(value.to_string().into()),
-        (FieldKind::Text | FieldKind::Name, Bson::Double(number)) => {
+        (StoredKind::Text | StoredKind::Name, Bson::Int32(_) | Bson::Int64(_)) => Some(value.to_string().into()),
+        (StoredKind::Text | StoredKind::Name, Bson::Double(number)) => {
             let is_whole = number.fract() == 0.0 && number.abs() <= WHOLE_MAX;
             is_whole.then(|| Bson::String(format!("{}", number + 0.0)))
         }
-        (FieldKind::Text | FieldKind::Name, Bson::Decimal128(number)) => {
+        (StoredKind::Text | StoredKind::Name, Bson::Decimal128(number)) => {
             let text = number.to_string();
             text.strip_prefix('-').unwrap_or(&text).bytes().all(|byte| byte.is_ascii_digit()).then(|| text.into())
         }
-        (FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..), Bson::String(text)) => {
+        (StoredKind::Number | StoredKind::AtLeast(_) | StoredKind::Within(..), Bson::String(text)) => {
             let number = is_number(text).then(|| text.parse().ok()).flatten();
             number.filter(|number: &f64| number.is_finite()).map(Bson::Double)
         }
-        (FieldKind::Id, Bson::String(text)) => ObjectId::parse_str(text).ok().map(Bson::ObjectId),
+        (StoredKind::Id, Bson::String(text)) => ObjectId::parse_str(text).ok().map(Bson::ObjectId),
         _ => None,
     }
 }
@@ -371,8 +372,8 @@ const fn is_a_number(value: &Bson) -> bool {
     matches!(value, Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::Decimal128(_))
 }
 
-const fn is_number_kind(kind: FieldKind) -> bool {
-    matches!(kind, FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..))
+const fn is_number_kind(kind: StoredKind) -> bool {
+    matches!(kind, StoredKind::Number | StoredKind::AtLeast(_) | StoredKind::Within(..))
 }
 
 fn is_nan(value: &Bson) -> bool {
@@ -383,17 +384,17 @@ fn is_nan(value: &Bson) -> bool {
     }
 }
 
-fn describe_expected(kind: FieldKind) -> Cow<'static, str> {
+fn describe_expected(kind: StoredKind) -> Cow<'static, str> {
     Cow::Borrowed(match kind {
-        FieldKind::Text | FieldKind::Name => "text",
-        FieldKind::Email => "an e-mail address",
-        FieldKind::Word(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
-        FieldKind::Number | FieldKind::AtLeast(_) | FieldKind::Within(..) => "a number",
-        FieldKind::Flag => "true or false",
-        FieldKind::Date => "a date",
-        FieldKind::Id => "an ObjectId",
-        FieldKind::Document => "an object",
-        FieldKind::List(_) | FieldKind::Documents(_) => "a list",
+        StoredKind::Text | StoredKind::Name => "text",
+        StoredKind::Email => "an e-mail address",
+        StoredKind::Word(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
+        StoredKind::Number | StoredKind::AtLeast(_) | StoredKind::Within(..) => "a number",
+        StoredKind::Flag => "true or false",
+        StoredKind::Date => "a date",
+        StoredKind::Id => "an ObjectId",
+        StoredKind::Document => "an object",
+        StoredKind::List(_) | StoredKind::Documents(_) => "a list",
     })
 }
 

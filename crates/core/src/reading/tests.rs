@@ -10,7 +10,7 @@ use crate::fixtures::TAG_NAMES;
 use crate::money::{Amount, Count};
 use crate::plan::Plan;
 use crate::preference::{AlertPreference, PreferenceStatistics};
-use crate::store::validator::fields;
+use crate::schema::contract_fields;
 use crate::store::{document, read};
 use crate::subscription::{Subscription, SubscriptionUsage};
 use crate::time::Time;
@@ -299,7 +299,7 @@ fn every_type() -> Vec<Bson> {
 #[test]
 fn whatever_stands_in_a_field_of_the_seed_nothing_panics_and_what_is_read_is_written_again() {
     for value in every_type() {
-        for field in fields(Collection::Alerts) {
+        for field in contract_fields(Collection::Alerts) {
             let mut kept = alert(doc! {}, doc! {});
             crate::reading::put_at(&mut kept, field.path, value.clone());
             if let Ok(read) = leniently::<Alert>(Collection::Alerts, &kept) {

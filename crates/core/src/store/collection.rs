@@ -4,8 +4,8 @@ use std::fmt;
 
 use bson::Bson;
 
-use super::validator::FieldWeight;
 use super::{StoreError, StoreResult};
+use crate::schema::FieldWeight;
 
 /// A collection of documents; in the embedded store a table of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +87,21 @@ impl Collection {
     /// The collection of that name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|collection| collection.name() == name)
+    }
+
+    /// Whether it is one of the seed's eight, whose documents others write too.
+    pub const fn is_in_seed(self) -> bool {
+        matches!(
+            self,
+            Self::Users
+                | Self::SubscriptionPlans
+                | Self::AlertConfigurations
+                | Self::UserSubscriptions
+                | Self::UserAlertPreferences
+                | Self::Trades
+                | Self::Alerts
+                | Self::AdminUsers
+        )
     }
 
     /// What it means that something cannot be read which Alertcast keeps in its documents under `alertcast`.

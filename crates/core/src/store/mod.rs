@@ -18,7 +18,6 @@ pub mod listing;
 mod outbox;
 mod set_aside;
 mod subscriptions;
-pub mod validator;
 mod watch;
 mod work;
 

@@ -1,5 +1,7 @@
 //! Reads one object field by field. What is wrong goes to the list of problems; what nobody asked for is a problem too.
 
+use alertcast_core::schema::{self, FieldDeclaration, level};
+use alertcast_core::store::Collection;
 use serde_json::{Map, Value};
 
 use super::problems::{FieldCode, InputProblems, WrongValue};
@@ -15,6 +17,8 @@ pub(crate) struct InputFields<'a> {
     left: Map<String, Value>,
     asked: Vec<&'static str>,
     problems: &'a InputProblems,
+    /// What is declared of them; nothing, where they are no document's.
+    declared: &'static [FieldDeclaration],
 }
 
 impl<'a> InputFields<'a> {
@@ -26,7 +30,22 @@ impl<'a> InputFields<'a> {
                 Map::new()
             }
         };
-        Self { place, left, asked: Vec::new(), problems }
+        Self { place, left, asked: Vec::new(), problems, declared: &[] }
+    }
+
+    /// The fields of a collection's document.
+    pub(crate) fn of(self, collection: Collection) -> Self {
+        self.declared_by(schema::fields(collection))
+    }
+
+    fn declared_by(mut self, declared: &'static [FieldDeclaration]) -> Self {
+        self.declared = declared;
+        self
+    }
+
+    /// What is declared of them.
+    pub(super) const fn declared(&self) -> &'static [FieldDeclaration] {
+        self.declared
     }
 
     /// Where the object stands.
@@ -111,7 +130,9 @@ impl<'a> InputFields<'a> {
     /// An object within; an absent one is empty.
     pub(crate) fn within(&mut self, name: &'static str) -> Self {
         let value = self.take(name).unwrap_or_else(|| Value::Object(Map::new()));
-        Self::new(self.place_of(name), value, self.problems)
+        let declared =
+            level(self.declared).find(|(field, _)| field.name() == name).map_or(&[][..], |(_, within)| within);
+        Self::new(self.place_of(name), value, self.problems).declared_by(declared)
     }
 
     /// A list; an absent one is empty.

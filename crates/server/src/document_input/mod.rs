@@ -7,6 +7,7 @@
 mod admin;
 mod catalog;
 mod decisions;
+mod declared;
 mod fields;
 mod known_documents;
 mod people;

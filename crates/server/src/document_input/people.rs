@@ -2,32 +2,32 @@
 
 use alertcast_core::delivery::read_place;
 use alertcast_core::id::{ConfigId, PlanId, PreferenceId, SubscriptionId, UserId};
-use alertcast_core::money::Count;
+use alertcast_core::money::{Amount, Count};
 use alertcast_core::preference::{
     AlertChoices, AlertPreference, CustomSettings, PreferenceStatistics, WantedChannels, WantedTypes,
 };
 use alertcast_core::store::{Collection, read};
 use alertcast_core::subscription::lifecycle::{check_paid, find_missing_dates};
 use alertcast_core::subscription::{
-    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentMethod, PaymentStatus, Subscription, SubscriptionExtension,
-    SubscriptionPlace, SubscriptionStatus, SubscriptionTerm, SubscriptionUsage, places_taken, transaction_key,
+    ACTIVE_SUBSCRIPTIONS_MAX, Payment, PaymentStatus, Subscription, SubscriptionExtension, SubscriptionPlace,
+    SubscriptionStatus, SubscriptionTerm, SubscriptionUsage, places_taken, transaction_key,
 };
 use alertcast_core::time::Time;
 use alertcast_core::user::{
-    NotificationChannels, Preferences, Profile, RiskLevel, TelegramAccount, TradingLimits, User, UserExtension,
-    UserStatus,
+    NotificationChannels, Preferences, Profile, TelegramAccount, TradingLimits, User, UserExtension,
 };
 use serde_json::Value;
 
 use super::catalog::config_reference;
 use super::fields::{FieldResult, InputFields};
-use super::values::{amount, currency, email, flag, number_name, price, text, time, whole, word, zone};
+use super::values::{email, number_name, text};
 use super::{EntryAdmission, InputReading, ReferenceStyle, admit, reference};
 
 /// Reads a user (seed 2.1).
-pub(crate) fn user(reading: &mut InputReading<'_>, mut fields: InputFields<'_>) {
+pub(crate) fn user(reading: &mut InputReading<'_>, fields: InputFields<'_>) {
+    let mut fields = fields.of(Collection::Users);
     let id = UserId(reading.id(&mut fields));
-    let email = fields.read_required("email", email);
+    let email: Option<String> = fields.get_required("email");
     let key = email.clone().map(|email| (email, id));
     if admit(&mut reading.known.users, key, reading.skip_existing, &fields, "email") == EntryAdmission::Skip {
         return reading.skip(Collection::Users, fields);
@@ -37,13 +37,13 @@ pub(crate) fn user(reading: &mut InputReading<'_>, mut fields: InputFields<'_>) 
     // One that is another user's is never left out silently.
     admit(&mut reading.known.telegram, number, false, &fields, "telegram.userId");
     let profile = profile(fields.within("profile"));
-    let status = fields.or("status", UserStatus::Active, word(UserStatus::ALL));
+    let status = fields.get_or_default("status");
     let preferences = preferences(fields.within("preferences"));
     let (created_at, updated_at) = reading.times(&mut fields);
-    let last_login_at = fields.optional("lastLoginAt", time);
+    let last_login_at = fields.get_optional("lastLoginAt");
     let mut extension = fields.within("alertcast");
-    let bot_id = extension.optional("botId", number_name);
-    let topic_id = topic.map(Count).or(extension.optional("topicId", whole(1, i64::from(i32::MAX))));
+    let bot_id = extension.get_optional("botId");
+    let topic_id = topic.map(Count).or(extension.get_optional("topicId"));
     let alertcast = UserExtension { bot_id, topic_id, ..UserExtension::default() };
     drop(extension);
     drop(fields);
@@ -53,8 +53,8 @@ pub(crate) fn user(reading: &mut InputReading<'_>, mut fields: InputFields<'_>) 
             email: email?,
             telegram: telegram?,
             profile: profile?,
-            status,
-            preferences,
+            status: status?,
+            preferences: preferences?,
             created_at,
             updated_at,
             last_login_at,
@@ -66,9 +66,9 @@ pub(crate) fn user(reading: &mut InputReading<'_>, mut fields: InputFields<'_>) 
 
 /// The account, and the topic that was written with its chat.
 fn telegram(mut fields: InputFields<'_>) -> (Option<TelegramAccount>, Option<i64>) {
-    let user_id = fields.read_required("userId", number_name);
+    let user_id = fields.get_required("userId");
     let (username, first_name, last_name) =
-        (fields.optional("username", text), fields.optional("firstName", text), fields.optional("lastName", text));
+        (fields.get_optional("username"), fields.get_optional("firstName"), fields.get_optional("lastName"));
     let place = fields.optional("chatId", |value| read_place(&number_name(value)?, false));
     let (chat_id, topic) = place.map_or((None, None), |(chat, topic)| (Some(chat), topic));
     let telegram = user_id.map(|user_id| TelegramAccount { user_id, username, first_name, last_name, chat_id });
@@ -76,33 +76,33 @@ fn telegram(mut fields: InputFields<'_>) -> (Option<TelegramAccount>, Option<i64
 }
 
 fn profile(mut fields: InputFields<'_>) -> Option<Profile> {
-    let name = fields.read_required("name", text);
-    let phone = fields.optional("phone", text);
-    let timezone = fields.or("timezone", "UTC".to_owned(), zone);
-    Some(Profile { name: name?, phone, timezone })
+    let name = fields.get_required("name");
+    let phone = fields.get_optional("phone");
+    let timezone = fields.get_or_default("timezone");
+    Some(Profile { name: name?, phone, timezone: timezone? })
 }
 
-fn preferences(mut fields: InputFields<'_>) -> Preferences {
-    let (channels, limits) = (NotificationChannels::default(), TradingLimits::default());
+fn preferences(mut fields: InputFields<'_>) -> Option<Preferences> {
     let mut notifications = fields.within("notifications");
     let notifications = NotificationChannels {
-        email: notifications.or("email", channels.email, flag),
-        telegram: notifications.or("telegram", channels.telegram, flag),
-        renewal_reminders: notifications.or("renewalReminders", channels.renewal_reminders, flag),
+        email: notifications.get_or_default("email")?,
+        telegram: notifications.get_or_default("telegram")?,
+        renewal_reminders: notifications.get_or_default("renewalReminders")?,
     };
     let mut trading = fields.within("trading");
     let trading = TradingLimits {
-        risk_level: trading.or("riskLevel", limits.risk_level, word(RiskLevel::ALL)),
-        max_daily_alerts: trading.or("maxDailyAlerts", limits.max_daily_alerts, whole(0, i64::MAX)),
+        risk_level: trading.get_or_default("riskLevel")?,
+        max_daily_alerts: trading.get_or_default("maxDailyAlerts")?,
     };
-    Preferences { notifications, trading }
+    Some(Preferences { notifications, trading })
 }
 
 /// Reads a subscription (seed 2.4) by the rules of seed 5.1.
-pub(crate) fn subscription(reading: &mut InputReading<'_>, mut fields: InputFields<'_>) {
+pub(crate) fn subscription(reading: &mut InputReading<'_>, fields: InputFields<'_>) {
+    let mut fields = fields.of(Collection::UserSubscriptions);
     let id = SubscriptionId(reading.id(&mut fields));
     let mut paid = fields.within("payment");
-    let transaction_id = paid.read_required("transactionId", number_name);
+    let transaction_id: Option<String> = paid.get_required("transactionId");
     let key = transaction_id.as_deref().map(|transaction_id| (transaction_key(transaction_id), id));
     let known = &mut reading.known.subscriptions;
     if admit(known, key, reading.skip_existing, &fields, "payment.transactionId") == EntryAdmission::Skip {
@@ -115,7 +115,7 @@ pub(crate) fn subscription(reading: &mut InputReading<'_>, mut fields: InputFiel
     let before = before.as_ref();
     let owner = reading.kept.as_ref().and_then(|kept| kept.get_object_id("userId").ok()).map(UserId);
     stays_with(&fields, owner, before, (user_id, plan_id));
-    let term = term(fields.within("subscription"), before);
+    let Some(term) = term(fields.within("subscription"), before) else { return };
     let payment = payment(reading, paid, transaction_id, plan_id, (before, &term));
     let usage = usage(fields.within("usage"));
     let mut extension = fields.within("alertcast");
@@ -143,7 +143,7 @@ pub(crate) fn subscription(reading: &mut InputReading<'_>, mut fields: InputFiel
             subscription_plan_id: plan_id?,
             payment: payment?,
             subscription: term,
-            usage,
+            usage: usage?,
             created_at,
             updated_at,
             alertcast,
@@ -199,22 +199,23 @@ fn payment(
     plan: Option<PlanId>,
     (before, term): (Option<&Subscription>, &SubscriptionTerm),
 ) -> Option<Payment> {
-    let paid = fields.read_required("amount", amount);
+    let paid: Option<Amount> = fields.get_required("amount");
     let price = plan.and_then(|plan| reading.known.prices.get(&plan));
-    let plans_currency = price.map_or_else(|| "INR".to_owned(), |(_, currency)| currency.clone());
-    let currency = fields.or("currency", plans_currency, currency);
+    let given: Option<String> = fields.get_optional("currency");
+    let of_plan = || price.map(|(_, currency)| currency.clone());
+    let currency = given.or_else(of_plan).or_else(|| fields.default_of("currency"))?;
     if let (Some(paid), Some((amount, of))) = (paid, price)
         && (paid != *amount || currency != *of)
     {
         fields.wrong("amount", format!("is {paid} {currency}, but the plan's price is {amount} {of}"));
     }
-    let method = fields.or("method", PaymentMethod::Upi, word(PaymentMethod::ALL));
-    let proof_url = fields.optional("proofUrl", text);
-    let status = fields.or("status", PaymentStatus::Pending, word(PaymentStatus::ALL));
+    let method = fields.get_or_default("method");
+    let proof_url = fields.get_optional("proofUrl");
+    let status: PaymentStatus = fields.get_or_default("status")?;
     let approved_by =
         fields.optional("approvedBy", |value| reference(reading, value, &reading.known.users, email, "user"));
-    let approved_at = fields.optional("approvedAt", time);
-    let rejection_reason = fields.optional("rejectionReason", text);
+    let approved_at = fields.get_optional("approvedAt");
+    let rejection_reason = fields.get_optional("rejectionReason");
     let before = before.map(|before| &before.payment);
     if status != PaymentStatus::Approved {
         let what = format!("is of an approved payment, and this one is {status}");
@@ -229,7 +230,7 @@ fn payment(
         transaction_id: transaction_id?,
         amount: paid?,
         currency,
-        method,
+        method: method?,
         proof_url,
         status,
         approved_by,
@@ -257,10 +258,10 @@ fn approved_when(
     }
 }
 
-fn term(mut fields: InputFields<'_>, before: Option<&Subscription>) -> SubscriptionTerm {
-    let start_date = fields.optional("startDate", time);
-    let end_date = fields.optional("endDate", time);
-    let status = fields.or("status", SubscriptionStatus::Pending, word(SubscriptionStatus::ALL));
+fn term(mut fields: InputFields<'_>, before: Option<&Subscription>) -> Option<SubscriptionTerm> {
+    let start_date = fields.get_optional("startDate");
+    let end_date = fields.get_optional("endDate");
+    let status: SubscriptionStatus = fields.get_or_default("status")?;
     let before = before.map(|before| &before.subscription);
     let is_as_it_was = before
         .is_some_and(|before| (before.status, before.start_date, before.end_date) == (status, start_date, end_date));
@@ -269,25 +270,26 @@ fn term(mut fields: InputFields<'_>, before: Option<&Subscription>) -> Subscript
     {
         fields.wrong("endDate", format!("is {end}, which is not after startDate, {start}"));
     }
-    SubscriptionTerm {
+    Some(SubscriptionTerm {
         start_date,
         end_date,
         status,
-        auto_renew: fields.or("autoRenew", false, flag),
-        renewal_notification_sent: fields.or("renewalNotificationSent", false, flag),
-    }
+        auto_renew: fields.get_or_default("autoRenew")?,
+        renewal_notification_sent: fields.get_or_default("renewalNotificationSent")?,
+    })
 }
 
-fn usage(mut fields: InputFields<'_>) -> SubscriptionUsage {
-    SubscriptionUsage {
-        alerts_received: fields.or("alertsReceived", Count(0), whole(0, i64::MAX)),
-        trades_opened: fields.or("tradesOpened", Count(0), whole(0, i64::MAX)),
-        last_activity_at: fields.optional("lastActivityAt", time),
-    }
+fn usage(mut fields: InputFields<'_>) -> Option<SubscriptionUsage> {
+    Some(SubscriptionUsage {
+        alerts_received: fields.get_or_default("alertsReceived")?,
+        trades_opened: fields.get_or_default("tradesOpened")?,
+        last_activity_at: fields.get_optional("lastActivityAt"),
+    })
 }
 
 /// Reads a user's preferences for one configuration (seed 2.5).
-pub(crate) fn preference(reading: &mut InputReading<'_>, mut fields: InputFields<'_>) {
+pub(crate) fn preference(reading: &mut InputReading<'_>, fields: InputFields<'_>) {
+    let mut fields = fields.of(Collection::UserAlertPreferences);
     let id = PreferenceId(reading.id(&mut fields));
     let user_id = user_of(reading, &mut fields);
     let config_id = config_of(reading, &mut fields);
@@ -311,8 +313,8 @@ pub(crate) fn preference(reading: &mut InputReading<'_>, mut fields: InputFields
             user_id: user_id?,
             subscription_id: subscription_id?,
             alert_config_id: config_id?,
-            preferences,
-            statistics,
+            preferences: preferences?,
+            statistics: statistics?,
             created_at,
             updated_at,
         })
@@ -320,42 +322,39 @@ pub(crate) fn preference(reading: &mut InputReading<'_>, mut fields: InputFields
     reading.add(Collection::UserAlertPreferences, whole());
 }
 
-fn statistics(mut fields: InputFields<'_>) -> PreferenceStatistics {
-    PreferenceStatistics {
-        alerts_received: fields.or("alertsReceived", Count(0), whole(0, i64::MAX)),
-        trades_opened: fields.or("tradesOpened", Count(0), whole(0, i64::MAX)),
-        last_alert_at: fields.optional("lastAlertAt", time),
-    }
+fn statistics(mut fields: InputFields<'_>) -> Option<PreferenceStatistics> {
+    Some(PreferenceStatistics {
+        alerts_received: fields.get_or_default("alertsReceived")?,
+        trades_opened: fields.get_or_default("tradesOpened")?,
+        last_alert_at: fields.get_optional("lastAlertAt"),
+    })
 }
 
-fn choices(mut fields: InputFields<'_>) -> AlertChoices {
-    let (types, channels) = (WantedTypes::default(), WantedChannels::default());
-    let enabled = fields.or("enabled", true, flag);
+fn choices(mut fields: InputFields<'_>) -> Option<AlertChoices> {
+    let enabled = fields.get_or_default("enabled");
     let mut wanted = fields.within("alertTypes");
     let alert_types = WantedTypes {
-        entry: wanted.or("entry", types.entry, flag),
-        exit: wanted.or("exit", types.exit, flag),
-        replacement: wanted.or("replacement", types.replacement, flag),
+        entry: wanted.get_or_default("entry")?,
+        exit: wanted.get_or_default("exit")?,
+        replacement: wanted.get_or_default("replacement")?,
     };
     drop(wanted);
     let mut wanted = fields.within("notifications");
-    let notifications = WantedChannels {
-        telegram: wanted.or("telegram", channels.telegram, flag),
-        email: wanted.or("email", channels.email, flag),
-    };
+    let notifications =
+        WantedChannels { telegram: wanted.get_or_default("telegram")?, email: wanted.get_or_default("email")? };
     drop(wanted);
     let mut custom = fields.within("customSettings");
     let custom_settings = CustomSettings {
-        min_price: custom.optional("minPrice", price),
-        max_price: custom.optional("maxPrice", price),
-        risk_level: custom.optional("riskLevel", word(RiskLevel::ALL)),
+        min_price: custom.get_optional("minPrice"),
+        max_price: custom.get_optional("maxPrice"),
+        risk_level: custom.get_optional("riskLevel"),
     };
     if let (Some(min), Some(max)) = (custom_settings.min_price, custom_settings.max_price)
         && max < min
     {
         custom.wrong("maxPrice", format!("is {max}, which is below minPrice, {min}"));
     }
-    AlertChoices { enabled, alert_types, notifications, custom_settings }
+    Some(AlertChoices { enabled: enabled?, alert_types, notifications, custom_settings })
 }
 
 fn user_of(reading: &InputReading<'_>, fields: &mut InputFields<'_>) -> Option<UserId> {

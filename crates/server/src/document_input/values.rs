@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::money::{Amount, Count, Price};
-use alertcast_core::store::validator::EMAIL_PATTERN;
+use alertcast_core::schema::EMAIL_PATTERN;
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use serde_json::{Number, Value};
@@ -86,6 +86,13 @@ fn plain(value: &Value) -> FieldResult<Cow<'_, Value>> {
     number
         .map(|number| Cow::Owned(Value::Number(number)))
         .ok_or_else(|| format!("is {name} {text:?}, which is no number"))
+}
+
+/// One of these words, spelt exactly.
+pub(crate) fn one_of(words: &'static [&'static str], value: &Value) -> FieldResult<&'static str> {
+    let text = text(value)?;
+    let found = words.iter().find(|word| **word == text);
+    found.copied().ok_or_else(|| format!("is \"{text}\"; it is one of {}", words.join(", ")))
 }
 
 /// One of the values of an enumeration, spelt exactly.

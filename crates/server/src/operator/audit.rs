@@ -1,6 +1,7 @@
 //! The audit log: every act and every change by hand has an entry in the same commit.
 
 use alertcast_core::audit::AuditEntry;
+use alertcast_core::schema::is_secret_name;
 use alertcast_core::store::{Collection, DocumentWrite, StoreResult, document};
 use bson::Document;
 use bson::oid::ObjectId;
@@ -8,9 +9,7 @@ use bson::oid::ObjectId;
 use super::OperatorAction;
 use crate::app::App;
 
-/// What never stands in the log.
-const SECRETS: [&str; 2] = ["password", "digest"];
-/// What stands there instead.
+/// What stands in the log instead of a secret.
 const CHANGED: &str = "[changed]";
 
 /// What was done, for the audit log.
@@ -71,10 +70,8 @@ fn id_of(document: &Document) -> ObjectId {
 }
 
 fn without_secrets(mut document: Document) -> Document {
-    for secret in SECRETS {
-        if document.contains_key(secret) {
-            document.insert(secret, CHANGED);
-        }
+    for (_, value) in document.iter_mut().filter(|(name, _)| is_secret_name(name)) {
+        *value = CHANGED.into();
     }
     document
 }

@@ -437,8 +437,8 @@ fn lacks_all(value: &bson::Bson) -> bool {
 #[test]
 fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and_no_entry_against_their_will() {
     use crate::reading::{every_bson_type, put_at, trouble_of};
+    use crate::schema::{FieldWeight, contract_fields, levels_and_fields};
     use crate::store::document;
-    use crate::store::validator::{FieldWeight, fields, levels_and_fields};
     let kept = preference(1, 1, crate::preference::AlertChoices { enabled: false, ..Default::default() });
     let documents = [
         (Collection::Users, document(&user(1)).unwrap()),
@@ -473,7 +473,7 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
                 assert_ne!(of_user, Some(Verdict::Sent), "{what}: an opt-out never fails open");
             }
             // Whose a document is, and of what: one that does not say is nobody's.
-            let is_field = fields(collection).iter().any(|field| field.path == path);
+            let is_field = contract_fields(collection).iter().any(|field| field.path == path);
             if trouble.is_some() && !refers && weight == FieldWeight::Decides && (is_field || !lacks_all(&value)) {
                 assert_ne!(of_user, Some(Verdict::Sent), "{what}: nothing rests on a guess");
             }

@@ -3,8 +3,8 @@
 //! The seed's form (7.1) with dotted names under `required` and `properties` would look for fields whose names have a
 //! dot in them; here each part of a path is a level. Fields that are not named are always allowed.
 
+use alertcast_core::schema::{EMAIL_PATTERN, FieldDeclaration, StoreRule, StoredKind, contract_fields};
 use alertcast_core::store::Collection;
-use alertcast_core::store::validator::{EMAIL_PATTERN, FieldDeclaration, FieldKind, FieldPresence, fields};
 use bson::{Bson, Document, doc};
 
 /// By this a validator is known as ours.
@@ -12,7 +12,8 @@ const TITLE: &str = "Alertcast";
 
 /// The collection's validator; none where nothing is checked.
 pub(super) fn validator(collection: Collection) -> Option<Document> {
-    let fields: Vec<(&str, FieldDeclaration)> = fields(collection).iter().map(|field| (field.path, *field)).collect();
+    let declared = contract_fields(collection);
+    let fields: Vec<(&str, FieldDeclaration)> = declared.iter().map(|field| (field.path, **field)).collect();
     if fields.is_empty() {
         return None;
     }
@@ -39,10 +40,10 @@ fn object(fields: &[(&str, FieldDeclaration)]) -> Document {
     let mut rest = fields;
     while let Some((path, field)) = rest.first() {
         let Some((name, _)) = path.split_once('.') else {
-            if field.presence == FieldPresence::Required {
+            if field.is_required() {
                 required.push((*path).to_owned());
             }
-            properties.insert(*path, one(field.kind, field.presence != FieldPresence::Required));
+            properties.insert(*path, one(field.stored_kind(), !field.is_required()));
             rest = &rest[1..];
             continue;
         };
@@ -52,7 +53,7 @@ fn object(fields: &[(&str, FieldDeclaration)]) -> Document {
         let (within, behind) = rest.split_at(count);
         let within: Vec<(&str, FieldDeclaration)> =
             within.iter().filter_map(|(path, field)| Some((path.split_once('.')?.1, *field))).collect();
-        if within.iter().any(|(_, field)| field.presence == FieldPresence::Required) {
+        if within.iter().any(|(_, field)| field.is_required()) {
             required.push(name.to_owned());
         }
         properties.insert(name, object(&within));
@@ -66,21 +67,21 @@ fn object(fields: &[(&str, FieldDeclaration)]) -> Document {
     schema
 }
 
-fn one(kind: FieldKind, may_be_null: bool) -> Document {
+fn one(kind: StoredKind, may_be_null: bool) -> Document {
     let mut schema = match kind {
-        FieldKind::Text => of_type("string"),
-        FieldKind::Name => doc! { "bsonType": "string", "minLength": 1 },
-        FieldKind::Email => doc! { "bsonType": "string", "pattern": EMAIL_PATTERN },
-        FieldKind::Word(words) => doc! { "enum": words.to_vec() },
-        FieldKind::Number => of_type("number"),
-        FieldKind::AtLeast(min) => doc! { "bsonType": "number", "minimum": min },
-        FieldKind::Within(min, max) => doc! { "bsonType": "number", "minimum": min, "maximum": max },
-        FieldKind::Flag => of_type("bool"),
-        FieldKind::Date => of_type("date"),
-        FieldKind::Id => of_type("objectId"),
-        FieldKind::Document => of_type("object"),
-        FieldKind::List(of) => doc! { "bsonType": "array", "items": one(*of, false) },
-        FieldKind::Documents(fields) => {
+        StoredKind::Text => of_type("string"),
+        StoredKind::Name => doc! { "bsonType": "string", "minLength": 1 },
+        StoredKind::Email => doc! { "bsonType": "string", "pattern": EMAIL_PATTERN },
+        StoredKind::Word(words) => doc! { "enum": words.to_vec() },
+        StoredKind::Number => of_type("number"),
+        StoredKind::AtLeast(min) => doc! { "bsonType": "number", "minimum": min },
+        StoredKind::Within(min, max) => doc! { "bsonType": "number", "minimum": min, "maximum": max },
+        StoredKind::Flag => of_type("bool"),
+        StoredKind::Date => of_type("date"),
+        StoredKind::Id => of_type("objectId"),
+        StoredKind::Document => of_type("object"),
+        StoredKind::List(of) => doc! { "bsonType": "array", "items": one(of.stored(StoreRule::TypeAlone), false) },
+        StoredKind::Documents(fields) => {
             let fields: Vec<(&str, FieldDeclaration)> = fields.iter().map(|field| (field.path, *field)).collect();
             doc! { "bsonType": "array", "items": object(&fields) }
         }
@@ -139,7 +140,7 @@ mod tests {
             let Some(validator) = validator(*collection) else { continue };
             let mut found = 0;
             names(validator.get_document("$jsonSchema").unwrap(), &mut found);
-            assert_eq!(found, fields(*collection).len(), "{collection}: a level is named twice");
+            assert_eq!(found, contract_fields(*collection).len(), "{collection}: a level is named twice");
             assert!(!validator.to_string().contains("additionalProperties"));
         }
     }

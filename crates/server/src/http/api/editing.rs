@@ -1,15 +1,16 @@
 //! The API's documents as `operator::edit` takes them.
 
 use alertcast_core::reading::PartialDocument;
+use alertcast_core::schema::{FieldDeclaration, find_given};
 use alertcast_core::store::Collection;
-use bson::{Bson, Document};
+use bson::Document;
 use serde_json::Value;
 
 use super::error::{ApiResult, conflict};
 use super::resources::{ApiResource, ResourceChanges};
-use super::shape::{self, DocumentExtent, ShapeField, ShapeKind};
+use super::shape::{self, DocumentExtent};
 use crate::document_input::EntryReader;
-use crate::operator::edit::{EditPermissions, EditableDocuments, stored_name};
+use crate::operator::edit::{EditPermissions, EditableDocuments};
 
 /// Documents that are made, changed and deleted by the API.
 #[derive(Debug, Clone, Copy)]
@@ -54,38 +55,18 @@ impl EditableDocuments for Editing {
     }
 
     fn kept_paths(&self) -> Vec<String> {
-        shape::paths(self.resource.shape, |field| field.kept)
+        shape::paths(self.resource.fields(), FieldDeclaration::is_kept)
     }
 
     fn clearable_paths(&self) -> Vec<String> {
-        shape::paths(self.resource.shape, |field| field.clearable)
+        shape::paths(self.resource.fields(), FieldDeclaration::is_clearable)
     }
 
     fn is_required(&self, path: &str) -> Option<bool> {
-        shape::find_given(self.resource.shape, path).map(|field| field.required)
+        find_given(self.resource.fields(), path).map(FieldDeclaration::is_required)
     }
 
     fn keep_undeclared(&self, before: &Document, after: &mut Document) {
-        keep_undeclared(self.resource.shape, before, after);
-    }
-}
-
-/// What the API does not show, it does not take away.
-fn keep_undeclared(shape: &'static [ShapeField], before: &Document, after: &mut Document) {
-    for (name, value) in before {
-        let declared = shape.iter().find(|field| stored_name(field.name) == name);
-        match (declared.map(|field| field.kind), value) {
-            (None, value) => {
-                after.insert(name, value.clone());
-            }
-            (Some(ShapeKind::Object(fields)), Bson::Document(before)) => {
-                let mut within = after.get_document(name).cloned().unwrap_or_default();
-                keep_undeclared(fields, before, &mut within);
-                if !within.is_empty() {
-                    after.insert(name, within);
-                }
-            }
-            _ => {}
-        }
+        shape::keep_undeclared(self.resource.fields(), before, after);
     }
 }

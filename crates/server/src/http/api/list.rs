@@ -1,6 +1,7 @@
 //! Lists: reading the query, one page, and the cursor to the next.
 
 use alertcast_core::delivery::digest12;
+use alertcast_core::schema::FieldKind;
 use alertcast_core::store::ListQuery;
 use alertcast_core::store::listing::{self, ListDeclaration, PAGE_MAX, PageMark, SearchedText};
 use axum::http::{HeaderName, HeaderValue, header};
@@ -15,7 +16,7 @@ use super::list_bounds::{BoundedList, bound_parameters};
 use super::projection::FieldSelection;
 use super::reply::ApiReply;
 use super::resources::ApiResource;
-use super::shape::{self, DocumentExtent, ShapeKind};
+use super::shape::{self, DocumentExtent};
 use crate::app::App;
 use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
@@ -141,7 +142,7 @@ fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
             }
             "search" if !listing.searched.is_empty() => search(&value).map(|text| asked.search = Some(text)),
             "fields" => {
-                FieldSelection::read(resource.shape, DocumentExtent::Listed, &value).map(|read| fields = Some(read))
+                FieldSelection::read(resource.fields(), DocumentExtent::Listed, &value).map(|read| fields = Some(read))
             }
             _ => between.read(resource, listing, &name, &value).unwrap_or_else(|| {
                 let filter = filter(resource, listing, &name, &value)?;
@@ -205,16 +206,13 @@ fn filter(
         let known: Vec<&str> = known.collect();
         return Err(unknown_parameter(name, &known));
     };
-    let kind = shape::at_path(resource.shape, path).map_or(ShapeKind::Text, |field| field.kind);
-    let value = match kind {
-        ShapeKind::Id => ObjectId::parse_str(text).map(Bson::from).map_err(|_| "is 24 hexadecimal digits".to_owned()),
-        ShapeKind::Flag => text.parse().map(Bson::Boolean).map_err(|_| "is true or false".to_owned()),
-        ShapeKind::Word(words) if !words.contains(&text) => Err(format!("is one of {}", words.join(", "))),
+    let value = match shape::kind_at(resource.fields(), path) {
+        FieldKind::Id => ObjectId::parse_str(text).map(Bson::from).map_err(|_| "is 24 hexadecimal digits".to_owned()),
+        FieldKind::Flag => text.parse().map(Bson::Boolean).map_err(|_| "is true or false".to_owned()),
+        FieldKind::Word(words) if !words.contains(&text) => Err(format!("is one of {}", words.join(", "))),
         // As they are kept.
-        _ if path == "email" || path == "username" => Ok(text.trim().to_lowercase().into()),
-        _ if matches!(path, "symbol" | "tradeData.symbol" | "alertData.symbol") => {
-            Ok(text.trim().to_uppercase().into())
-        }
+        FieldKind::Email | FieldKind::LowercaseText => Ok(text.trim().to_lowercase().into()),
+        FieldKind::Symbol => Ok(text.trim().to_uppercase().into()),
         _ => Ok(Bson::from(text)),
     };
     value.map(|value| (path, value)).map_err(|what| wrong(name, FieldCode::Invalid, what))

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use alertcast_core::schema::FieldKind;
 use alertcast_core::store::ListQuery;
 use alertcast_core::store::listing::{ListDeclaration, MomentRange};
 use alertcast_core::time::Time;
@@ -11,7 +12,7 @@ use serde_json::Value;
 use super::error::wrong;
 use super::list::{latest_first, parameter};
 use super::resources::ApiResource;
-use super::shape::{self, ShapeKind};
+use super::shape;
 use crate::document_input::{self, FieldCode};
 use crate::http::problem::FieldError;
 
@@ -66,8 +67,7 @@ pub(super) fn bound_parameters(
     resource: &ApiResource,
     listing: &'static ListDeclaration,
 ) -> impl Iterator<Item = BoundParameter> {
-    let holds_moments =
-        |path: &&str| shape::at_path(resource.shape, path).is_some_and(|field| matches!(field.kind, ShapeKind::Time));
+    let holds_moments = |path: &&str| shape::kind_at(resource.fields(), path) == FieldKind::Date;
     let paths = listing.sorts.iter().copied().filter(holds_moments);
     paths.flat_map(|path| BoundKind::ALL.into_iter().map(move |kind| BoundParameter { path, kind }))
 }

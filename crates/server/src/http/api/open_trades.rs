@@ -1,13 +1,14 @@
 //! A subscriber's open trades by configuration (seed 6.3).
 
 use alertcast_core::id::UserId;
+use alertcast_core::schema;
 use alertcast_core::store::{Collection, OpenTrades};
 use serde_json::{Value, json};
 
 use super::error::{ApiResult, not_found};
 use super::reply::ApiReply;
 use super::shape::{self, DocumentExtent};
-use super::{ApiRequest, documents, reading};
+use super::{ApiRequest, reading};
 use crate::app::App;
 
 /// How many trades a subscriber has open in each configuration, by its id.
@@ -24,7 +25,7 @@ pub(super) async fn answer(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply>
 fn item(open: &OpenTrades) -> Value {
     let mut item = json!({"alertConfigId": open.config.to_string(), "count": open.count});
     if let (Some(config), Some(fields)) = (&open.document, item.as_object_mut()) {
-        let shown = shape::show_shape(documents::CONFIGURATION, config, DocumentExtent::Whole);
+        let shown = shape::show_fields(schema::fields(Collection::AlertConfigurations), config, DocumentExtent::Whole);
         fields.insert("alertConfiguration".to_owned(), shown);
     }
     item

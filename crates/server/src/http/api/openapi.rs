@@ -1,15 +1,17 @@
-//! The description of the API (OpenAPI 3.1), made of the routes, the resources and their shapes.
+//! The description of the API (OpenAPI 3.1), made of the routes, the resources and what is declared of their
+//! documents.
 
+use alertcast_core::admin::Permission;
+use alertcast_core::schema::FieldKind;
 use alertcast_core::store::listing::PAGE_MAX;
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema as _;
 
+use super::json_schema::{self, SchemaForm};
 use super::parameters::describe_parameters;
 use super::resources::{ApiResource, RESOURCES, TOKENS};
 use super::routes::{ApiRoute, Endpoint, ROUTES, RoutePermission};
-use super::schema::{self, SchemaForm};
-use super::schema_defaults::add_defaults;
-use super::{BODY_BYTES_MAX, RouteInput, documents};
+use super::{BODY_BYTES_MAX, RouteInput, outcomes};
 use crate::http::problem::{ErrorCode, FieldError, ProblemDocument};
 
 /// The whole description.
@@ -55,30 +57,28 @@ fn tags() -> Vec<Value> {
 fn schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
     for resource in RESOURCES.iter().chain([&TOKENS]) {
-        schemas.insert(resource.one.to_owned(), schema::of(resource.shape, SchemaForm::Out));
+        schemas.insert(resource.one.to_owned(), json_schema::of(resource.fields(), SchemaForm::Out));
         schemas.insert(format!("{}Part", resource.one), part(resource));
         schemas.insert(format!("{}Page", resource.many), page(&whole_or_part(resource)));
         if resource.changes.is_some() {
-            let mut new = schema::of(resource.shape, SchemaForm::New);
-            add_defaults(&mut new, resource);
-            schemas.insert(format!("New{}", resource.one), new);
-            schemas.insert(format!("{}Patch", resource.one), schema::of(resource.shape, SchemaForm::Patch));
+            schemas.insert(format!("New{}", resource.one), json_schema::of(resource.fields(), SchemaForm::New));
+            schemas.insert(format!("{}Patch", resource.one), json_schema::of(resource.fields(), SchemaForm::Patch));
         }
     }
-    schemas.insert("AlertRecipient".to_owned(), schema::of(documents::RECIPIENT, SchemaForm::Out));
+    schemas.insert("AlertRecipient".to_owned(), json_schema::of(outcomes::RECIPIENT, SchemaForm::Out));
     schemas.insert("AlertRecipientsPage".to_owned(), page(&reference("AlertRecipient")));
     schemas.insert("OpenTrades".to_owned(), open_trades());
     schemas.insert("Me".to_owned(), me());
-    schemas.insert("TradeClosing".to_owned(), schema::of(documents::CLOSING, SchemaForm::New));
-    for (name, shape) in [
-        ("PaymentApproval", documents::APPROVAL),
-        ("PaymentRejection", documents::REJECTION),
-        ("SubscriptionCancellation", documents::CANCELLATION),
+    schemas.insert("TradeClosing".to_owned(), json_schema::of(outcomes::CLOSING, SchemaForm::New));
+    for (name, fields) in [
+        ("PaymentApproval", outcomes::APPROVAL),
+        ("PaymentRejection", outcomes::REJECTION),
+        ("SubscriptionCancellation", outcomes::CANCELLATION),
     ] {
-        schemas.insert(name.to_owned(), schema::of(shape, SchemaForm::New));
+        schemas.insert(name.to_owned(), json_schema::of(fields, SchemaForm::New));
     }
-    schemas.insert("AlertMeaning".to_owned(), schema::of(documents::MEANING, SchemaForm::New));
-    schemas.insert("Rehearsal".to_owned(), schema::of(documents::REHEARSAL, SchemaForm::Out));
+    schemas.insert("AlertMeaning".to_owned(), json_schema::of(outcomes::MEANING, SchemaForm::New));
+    schemas.insert("Rehearsal".to_owned(), json_schema::of(outcomes::REHEARSAL, SchemaForm::Out));
     // Derived from what is written.
     for (name, derived) in [("Problem", ProblemDocument::schema()), ("FieldError", FieldError::schema())] {
         schemas.insert(name.to_owned(), serde_json::to_value(derived).unwrap_or_default());
@@ -92,7 +92,7 @@ fn schemas() -> Map<String, Value> {
 
 /// What `fields` names of a document.
 fn part(resource: &ApiResource) -> Value {
-    let mut schema = schema::of(resource.shape, SchemaForm::Part);
+    let mut schema = json_schema::of(resource.fields(), SchemaForm::Part);
     schema["required"] = json!(["id"]);
     schema
 }
@@ -131,7 +131,7 @@ fn open_trades() -> Value {
                     "type": "object",
                     "required": ["alertConfigId", "count"],
                     "properties": {
-                        "alertConfigId": with_description(schema::id(), "The alert configuration's id."),
+                        "alertConfigId": with_description(json_schema::id(), "The alert configuration's id."),
                         "count": {"type": "integer", "minimum": 1, "description": "How many trades are open."},
                         "alertConfiguration": with_description(
                             reference("AlertConfiguration"),
@@ -152,7 +152,7 @@ fn me() -> Value {
             "admin": with_description(reference("AdminUser"), "Whose token it is."),
             "token": with_description(reference("ApiToken"), "The token."),
             "permissions": {
-                "type": "array", "items": schema::parameter(documents::PERMISSION),
+                "type": "array", "items": json_schema::parameter(FieldKind::Word(Permission::WORDS)),
                 "description": "What the administrator may do, and so the token.",
             },
         },

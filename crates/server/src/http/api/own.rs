@@ -2,7 +2,8 @@
 
 use alertcast_core::admin::Permission;
 use alertcast_core::id::AdminId;
-use alertcast_core::store::DocumentWrite;
+use alertcast_core::schema;
+use alertcast_core::store::{Collection, DocumentWrite};
 use axum::http::StatusCode;
 use bson::Bson;
 use serde_json::json;
@@ -12,7 +13,7 @@ use super::error::{ApiResult, not_found};
 use super::reply::ApiReply;
 use super::resources::TOKENS;
 use super::shape::{self, DocumentExtent};
-use super::{ApiRequest, documents, list, reading};
+use super::{ApiRequest, list, reading};
 use crate::app::App;
 use crate::operator::AuditedDeed;
 
@@ -27,8 +28,8 @@ pub(super) fn who(caller: &ApiCaller) -> ApiReply {
         .map(|permission| permission.as_str())
         .collect();
     let body = json!({
-        "admin": shape::show_shape(documents::ADMIN, &admin, DocumentExtent::Whole),
-        "token": shape::show_shape(documents::TOKEN, &token, DocumentExtent::Whole),
+        "admin": shape::show_fields(schema::fields(Collection::AdminUsers), &admin, DocumentExtent::Whole),
+        "token": shape::show_fields(schema::fields(Collection::ApiTokens), &token, DocumentExtent::Whole),
         "permissions": held,
     });
     ApiReply { status: StatusCode::OK, ..ApiReply::ok(body) }

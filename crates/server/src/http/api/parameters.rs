@@ -1,24 +1,26 @@
 //! The parameters of each route, for the description: what stands in its address, its query and its headers.
 
+use alertcast_core::schema::find;
 use alertcast_core::store::listing::{self, PAGE_MAX, SearchedText};
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use super::json_schema;
 use super::list::{PAGE_DEFAULT, latest_first, parameter};
 use super::list_bounds::{BoundParameter, bound_parameters};
 use super::projection::selectable_paths;
 use super::resources::{ApiResource, TOKENS};
 use super::routes::{ApiRoute, Endpoint};
-use super::schema;
-use super::shape::{self, DocumentExtent, ShapeKind};
+use super::shape::{self, DocumentExtent, api_name};
 
 /// Every parameter of a route: of its address, its query and its headers.
 pub(super) fn describe_parameters(route: &ApiRoute) -> Vec<Value> {
     let mut parameters = Vec::new();
     if route.path.contains("{id}") {
         let what = "The document's id.";
-        parameters
-            .push(json!({"name": "id", "in": "path", "required": true, "description": what, "schema": schema::id()}));
+        parameters.push(
+            json!({"name": "id", "in": "path", "required": true, "description": what, "schema": json_schema::id()}),
+        );
     }
     match route.act {
         Endpoint::List(resource) => parameters.extend(listed_by(resource)),
@@ -58,14 +60,9 @@ pub(super) fn describe_parameters(route: &ApiRoute) -> Vec<Value> {
     parameters
 }
 
-/// A path of the store as the API has it.
-fn api_name(path: &str) -> &str {
-    if path == "_id" { "id" } else { path }
-}
-
 fn recipient() -> Value {
     json!({
-        "name": "userId", "in": "query", "required": false, "schema": schema::id(),
+        "name": "userId", "in": "query", "required": false, "schema": json_schema::id(),
         "description": "Only this subscriber: one item, or none where nothing was decided about them.",
     })
 }
@@ -89,12 +86,11 @@ fn cursor() -> Value {
 fn listed_by(resource: &ApiResource) -> Vec<Value> {
     let Some(listing) = listing::find_listing(resource.collection) else { return Vec::new() };
     let filter = |path: &&'static str| {
-        let field = shape::at_path(resource.shape, path);
-        let kind = field.map_or(ShapeKind::Text, |field| field.kind);
-        let what = format!("Only those with this `{}`. {}", api_name(path), field.map_or("", |field| field.what));
+        let described = find(resource.fields(), path).map_or("", |field| field.description);
+        let what = format!("Only those with this `{}`. {described}", api_name(path));
         json!({
             "name": parameter(path), "in": "query", "required": false, "description": what.trim_end(),
-            "schema": schema::parameter(kind),
+            "schema": json_schema::parameter(shape::kind_at(resource.fields(), path)),
         })
     };
     let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
@@ -133,7 +129,7 @@ fn describe_bound(bound: BoundParameter) -> Value {
 }
 
 fn fields(resource: &ApiResource, extent: DocumentExtent) -> Value {
-    let paths = selectable_paths(resource.shape, extent);
+    let paths = selectable_paths(resource.fields(), extent);
     json!({
         "name": "fields", "in": "query", "required": false, "style": "form", "explode": false,
         "description": "The fields that are asked for, separated by commas, of objects the whole or fields within. `id` \

@@ -1,9 +1,10 @@
 //! `fields`: the parts of a document that are asked for (seed 6.3). What is declared can be named, but for what is secret.
 
+use alertcast_core::schema::{FieldDeclaration, level};
 use serde_json::{Map, Value};
 
 use super::error::wrong;
-use super::shape::{DocumentExtent, ShapeField, ShapeKind};
+use super::shape::{DocumentExtent, api_name, is_given_out};
 use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
 use crate::suggest;
@@ -17,12 +18,16 @@ pub(super) struct FieldSelection(Vec<String>);
 
 impl FieldSelection {
     /// Reads `a,b.c`.
-    pub(super) fn read(shape: &'static [ShapeField], extent: DocumentExtent, text: &str) -> Result<Self, FieldError> {
-        let known = selectable_paths(shape, extent);
+    pub(super) fn read(
+        fields: &'static [FieldDeclaration],
+        extent: DocumentExtent,
+        text: &str,
+    ) -> Result<Self, FieldError> {
+        let known = selectable_paths(fields, extent);
         let mut wanted: Vec<String> = ALWAYS.map(ToOwned::to_owned).into();
         for path in text.split(',').map(str::trim) {
-            if !known.iter().any(|one| one == path) {
-                let meant = suggest::nearest(path, known.iter().map(String::as_str));
+            if !known.contains(&path) {
+                let meant = suggest::nearest(path, known.iter().copied());
                 let meant = meant.map(|word| format!("; did you mean {word}?")).unwrap_or_default();
                 let what = format!("names fields, separated by commas, and {path:?} is none that is given out{meant}");
                 return Err(wrong("fields", FieldCode::Invalid, what));
@@ -55,28 +60,22 @@ impl FieldSelection {
 }
 
 /// Every path that can be asked for: of objects as wholes, too, but into no list.
-pub(super) fn selectable_paths(shape: &'static [ShapeField], extent: DocumentExtent) -> Vec<String> {
+pub(super) fn selectable_paths(fields: &'static [FieldDeclaration], extent: DocumentExtent) -> Vec<&'static str> {
     let mut paths = Vec::new();
-    gather(shape, "", extent, &mut paths);
-    paths
-}
-
-fn gather(shape: &'static [ShapeField], prefix: &str, extent: DocumentExtent, paths: &mut Vec<String>) {
-    for field in shape.iter().filter(|field| field.is_given_out(extent)) {
-        let path = format!("{prefix}{}", field.name);
-        paths.push(path.clone());
-        if let ShapeKind::Object(fields) = field.kind {
-            gather(fields, &format!("{path}."), extent, paths);
-        }
+    for (field, within) in level(fields).filter(|(field, _)| is_given_out(field, extent)) {
+        paths.push(api_name(field.path));
+        paths.extend(selectable_paths(within, extent));
     }
+    paths
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::documents::{ADMIN, ALERT, USER};
     use super::*;
+    use alertcast_core::schema::fields;
+    use alertcast_core::store::Collection;
 
     #[test]
     fn a_part_holds_what_was_named_its_id_and_what_cannot_be_read() {
@@ -84,7 +83,9 @@ mod tests {
             "id": "1", "email": "a", "telegram": {"userId": "2", "chatId": "3"}, "profile": {"name": "N"},
             "alertcast": {"botId": "4", "unreadable": [{"field": "status"}]},
         });
-        let part = |fields: &str| FieldSelection::read(USER, DocumentExtent::Whole, fields).map(|one| one.part(&shown));
+        let part = |asked: &str| {
+            FieldSelection::read(fields(Collection::Users), DocumentExtent::Whole, asked).map(|one| one.part(&shown))
+        };
         let unreadable = json!({"unreadable": [{"field": "status"}]});
         assert_eq!(
             part("telegram.chatId, profile,status").unwrap(),
@@ -98,9 +99,9 @@ mod tests {
 
     #[test]
     fn what_is_secret_cannot_be_named_nor_in_lists_what_is_long() {
-        assert!(!selectable_paths(ADMIN, DocumentExtent::Whole).contains(&"password".to_owned()));
-        let long = "processing.matchedUsers".to_owned();
-        assert!(selectable_paths(ALERT, DocumentExtent::Whole).contains(&long));
-        assert!(!selectable_paths(ALERT, DocumentExtent::Listed).contains(&long));
+        assert!(!selectable_paths(fields(Collection::AdminUsers), DocumentExtent::Whole).contains(&"password"));
+        let (alert, long) = (fields(Collection::Alerts), "processing.matchedUsers");
+        assert!(selectable_paths(alert, DocumentExtent::Whole).contains(&long));
+        assert!(!selectable_paths(alert, DocumentExtent::Listed).contains(&long));
     }
 }

@@ -38,7 +38,7 @@ fn fields(resource: &ApiResource, query: &str) -> ApiResult<Option<FieldSelectio
         let read = match &*name {
             "fields" if fields.is_some() => Err(wrong(&name, FieldCode::Invalid, "stands twice in the query")),
             "fields" => {
-                FieldSelection::read(resource.shape, DocumentExtent::Whole, &value).map(|read| fields = Some(read))
+                FieldSelection::read(resource.fields(), DocumentExtent::Whole, &value).map(|read| fields = Some(read))
             }
             _ => Err(unknown_parameter(&name, &["fields"])),
         };

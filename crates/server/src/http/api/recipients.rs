@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use alertcast_core::decision::{DecidedAction, Decision, Verdict};
 use alertcast_core::delivery::{CauseKind, Delivery, DeliveryState, MessageKind};
 use alertcast_core::id::{AlertId, TradeId, UserId};
+use alertcast_core::schema;
 use alertcast_core::store::{Collection, document};
 use bson::oid::ObjectId;
 use serde_json::{Value, json};
@@ -14,7 +15,7 @@ use super::error::{ApiResult, bad_query, not_found, unknown_parameter, wrong};
 use super::list::{self, PAGE_DEFAULT};
 use super::reply::ApiReply;
 use super::shape::{self, DocumentExtent};
-use super::{ApiRequest, documents, reading};
+use super::{ApiRequest, reading};
 use crate::app::App;
 use crate::document_input::FieldCode;
 
@@ -135,7 +136,7 @@ fn item(decision: &Decision, sent: Vec<Delivery>) -> Value {
     let deliveries: Vec<Value> = sent
         .iter()
         .filter_map(|delivery| document(delivery).ok())
-        .map(|delivery| shape::show_shape(documents::DELIVERY, &delivery, DocumentExtent::Listed))
+        .map(|delivery| shape::show_fields(schema::fields(Collection::Deliveries), &delivery, DocumentExtent::Listed))
         .collect();
     let mut item = show_decision(decision);
     item["verdict"] =

@@ -8,7 +8,7 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::plan::Plan;
 use alertcast_core::preference::AlertPreference;
 use alertcast_core::reading::{FieldFlaw, PartialDocument, read_partially};
-use alertcast_core::store::validator::FieldWeight;
+use alertcast_core::schema::{self, FieldDeclaration, FieldWeight};
 use alertcast_core::store::{Collection, RejectedWebhook, StoreResult};
 use alertcast_core::subscription::Subscription;
 use alertcast_core::token::ApiToken;
@@ -17,8 +17,7 @@ use alertcast_core::user::User;
 use bson::Document;
 use serde_json::{Value, json};
 
-use super::documents;
-use super::shape::{self, DocumentExtent, ShapeField};
+use super::shape::{self, DocumentExtent};
 use crate::document_input::{self, EntryReader};
 use crate::operator::edit::{field_of, put};
 
@@ -33,7 +32,6 @@ pub(super) struct ApiResource {
     pub(super) many: &'static str,
     /// For people: `alert configuration`.
     pub(super) called: &'static str,
-    pub(super) shape: &'static [ShapeField],
     /// The document with the defaults of its type.
     complete: fn(Collection, &Document) -> StoreResult<PartialDocument>,
     pub(super) view: Permission,
@@ -50,6 +48,11 @@ pub(super) struct ResourceChanges {
 }
 
 impl ApiResource {
+    /// What is declared of its documents.
+    pub(super) const fn fields(&self) -> &'static [FieldDeclaration] {
+        schema::fields(self.collection)
+    }
+
     /// A document as it is given out.
     pub(super) fn show_document(&self, kept: &Document, extent: DocumentExtent) -> Value {
         self.show(&self.complete(kept), extent)
@@ -57,7 +60,7 @@ impl ApiResource {
 
     /// What could be read of a document as it is given out, with what could not: it must be seen to be mended.
     pub(super) fn show(&self, read: &PartialDocument, extent: DocumentExtent) -> Value {
-        let mut shown = shape::show_shape(self.shape, &read.document, extent);
+        let mut shown = shape::show_fields(self.fields(), &read.document, extent);
         if !read.flaws.is_empty() {
             let told = read.flaws.iter().map(|flaw| json!({"field": flaw.path, "message": flaw.what})).collect();
             let own = shown.as_object_mut().map(|fields| fields.entry("alertcast").or_insert_with(|| json!({})));
@@ -76,7 +79,7 @@ impl ApiResource {
             respelt: Vec::new(),
         });
         for flaw in &read.flaws {
-            if field_of(&flaw.path) == flaw.path && shape::find_given(self.shape, &flaw.path).is_some() {
+            if field_of(&flaw.path) == flaw.path && schema::find_given(self.fields(), &flaw.path).is_some() {
                 put(&mut read.document, &flaw.path, None);
             }
         }
@@ -92,7 +95,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "AlertConfiguration",
         many: "AlertConfigurations",
         called: "alert configuration",
-        shape: documents::CONFIGURATION,
         complete: read_partially::<AlertConfiguration>,
         view: Permission::AlertsView,
         changes: Some(ResourceChanges {
@@ -107,7 +109,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "SubscriptionPlan",
         many: "SubscriptionPlans",
         called: "subscription plan",
-        shape: documents::PLAN,
         complete: read_partially::<Plan>,
         view: Permission::SubscriptionsView,
         changes: Some(ResourceChanges {
@@ -122,7 +123,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "User",
         many: "Users",
         called: "user",
-        shape: documents::USER,
         complete: read_partially::<User>,
         view: Permission::UsersView,
         changes: Some(ResourceChanges {
@@ -137,7 +137,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "UserSubscription",
         many: "UserSubscriptions",
         called: "subscription",
-        shape: documents::SUBSCRIPTION,
         complete: read_partially::<Subscription>,
         view: Permission::SubscriptionsView,
         changes: Some(ResourceChanges {
@@ -152,7 +151,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "UserAlertPreference",
         many: "UserAlertPreferences",
         called: "preference",
-        shape: documents::PREFERENCE,
         complete: read_partially::<AlertPreference>,
         view: Permission::UsersView,
         changes: Some(ResourceChanges {
@@ -167,7 +165,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "AdminUser",
         many: "AdminUsers",
         called: "administrator",
-        shape: documents::ADMIN,
         complete: read_partially::<Admin>,
         view: Permission::SystemSettings,
         changes: Some(ResourceChanges {
@@ -182,7 +179,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "Trade",
         many: "Trades",
         called: "trade",
-        shape: documents::TRADE,
         complete: read_partially::<Trade>,
         view: Permission::AlertsView,
         changes: None,
@@ -193,7 +189,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "Alert",
         many: "Alerts",
         called: "alert",
-        shape: documents::ALERT,
         complete: read_partially::<Alert>,
         view: Permission::AlertsView,
         changes: None,
@@ -204,7 +199,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "Delivery",
         many: "Deliveries",
         called: "delivery",
-        shape: documents::DELIVERY,
         complete: read_partially::<Delivery>,
         view: Permission::AlertsView,
         changes: None,
@@ -215,7 +209,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "RejectedWebhook",
         many: "RejectedWebhooks",
         called: "rejected webhook",
-        shape: documents::REJECTED,
         complete: read_partially::<RejectedWebhook>,
         view: Permission::SystemLogs,
         changes: None,
@@ -226,7 +219,6 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         one: "AuditEntry",
         many: "AuditEntries",
         called: "audit entry",
-        shape: documents::AUDIT,
         complete: read_partially::<AuditEntry>,
         view: Permission::SystemLogs,
         changes: None,
@@ -240,7 +232,6 @@ pub(super) const TOKENS: ApiResource = ApiResource {
     one: "ApiToken",
     many: "ApiTokens",
     called: "API token",
-    shape: documents::TOKEN,
     complete: read_partially::<ApiToken>,
     view: Permission::SystemSettings,
     changes: None,

@@ -1,116 +1,8 @@
-//! What the API's documents look like. One declaration of each serves the answers (nothing comes out that is not
-//! declared), the schemas of the description, the values of filters, and the rule about fields that Alertcast keeps.
+//! What the API's documents look like: what is declared of them, as JSON. Nothing comes out that is not declared.
 
+use alertcast_core::schema::{FieldDeclaration, FieldDisclosure, FieldKind, find, level};
 use bson::{Bson, Document};
 use serde_json::{Map, Value};
-
-use crate::operator::edit::stored_name;
-
-/// What a field holds.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum ShapeKind {
-    /// 24 hexadecimal digits.
-    Id,
-    /// RFC 3339, with milliseconds.
-    Time,
-    /// Never blank.
-    Text,
-    /// Text, which may be sent as a whole number: a name that is one, as Telegram's are.
-    Digits,
-    /// Text that fits a pattern.
-    Spelled(&'static str),
-    Flag,
-    Whole {
-        min: i64,
-        max: i64,
-    },
-    Number {
-        min: Option<i64>,
-        above: bool,
-    },
-    /// One of these.
-    Word(&'static [&'static str]),
-    List(&'static Self),
-    Object(&'static [ShapeField]),
-    /// Whatever others put there.
-    Anything,
-}
-
-/// One field of a document.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ShapeField {
-    pub(super) name: &'static str,
-    pub(super) kind: ShapeKind,
-    /// What it is, for the description.
-    pub(super) what: &'static str,
-    /// How it may look.
-    pub(super) example: Option<&'static str>,
-    /// It must be given when a document is made.
-    pub(super) required: bool,
-    /// Every document has it.
-    pub(super) always: bool,
-    /// Alertcast keeps it; others read it.
-    pub(super) kept: bool,
-    /// Kept, but others may take it away.
-    pub(super) clearable: bool,
-    /// It is taken in and never given out.
-    pub(super) secret: bool,
-    /// It is left out of lists.
-    pub(super) long: bool,
-}
-
-/// A field that must be given.
-pub(super) const fn must(name: &'static str, kind: ShapeKind, what: &'static str) -> ShapeField {
-    ShapeField {
-        name,
-        kind,
-        what,
-        example: None,
-        required: true,
-        always: true,
-        kept: false,
-        clearable: false,
-        secret: false,
-        long: false,
-    }
-}
-
-/// A field with a default.
-pub(super) const fn field(name: &'static str, kind: ShapeKind, what: &'static str) -> ShapeField {
-    ShapeField { required: false, ..must(name, kind, what) }
-}
-
-/// A field that may be absent.
-pub(super) const fn may(name: &'static str, kind: ShapeKind, what: &'static str) -> ShapeField {
-    ShapeField { always: false, ..field(name, kind, what) }
-}
-
-impl ShapeField {
-    pub(super) const fn like(self, example: &'static str) -> Self {
-        Self { example: Some(example), ..self }
-    }
-
-    pub(super) const fn make_kept(self) -> Self {
-        Self { kept: true, ..self }
-    }
-
-    pub(super) const fn clearable(self) -> Self {
-        Self { clearable: true, ..self.make_kept() }
-    }
-
-    pub(super) const fn secret(self) -> Self {
-        Self { secret: true, always: false, ..self }
-    }
-
-    pub(super) const fn long(self) -> Self {
-        Self { long: true, always: false, ..self }
-    }
-
-    /// Whether answers of this extent have it.
-    pub(super) fn is_given_out(&self, extent: DocumentExtent) -> bool {
-        !self.secret && (!self.long || extent == DocumentExtent::Whole)
-    }
-}
 
 /// How much of a document is given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,29 +12,44 @@ pub(super) enum DocumentExtent {
     Listed,
 }
 
-/// A document as it is given out.
-pub(super) fn show_shape(shape: &[ShapeField], document: &Document, extent: DocumentExtent) -> Value {
+/// Whether answers of this extent have a field.
+pub(super) fn is_given_out(field: &FieldDeclaration, extent: DocumentExtent) -> bool {
+    match field.disclosure {
+        FieldDisclosure::Shown => true,
+        FieldDisclosure::ShownAlone => extent == DocumentExtent::Whole,
+        FieldDisclosure::Secret | FieldDisclosure::Internal => false,
+    }
+}
+
+/// A document as it is given out, by what is declared of it.
+pub(super) fn show_fields(fields: &'static [FieldDeclaration], document: &Document, extent: DocumentExtent) -> Value {
     let mut out = Map::new();
-    for field in shape.iter().filter(|field| field.is_given_out(extent)) {
-        // Only whole documents have an `_id`; an object within may have an `id` of its own.
-        let value = document.get(stored_name(field.name)).or_else(|| document.get(field.name));
-        if let Some(value) = value.filter(|value| !matches!(value, Bson::Null | Bson::Undefined)) {
-            out.insert(field.name.to_owned(), shown_as(field.kind, value, extent));
+    for (field, within) in level(fields).filter(|(field, _)| is_given_out(field, extent)) {
+        let value = document.get(field.name()).filter(|value| !matches!(value, Bson::Null | Bson::Undefined));
+        if let Some(value) = value {
+            out.insert(api_name(field.name()).to_owned(), shown_as(field.kind, within, value, extent));
         }
     }
     Value::Object(out)
 }
 
-fn shown_as(kind: ShapeKind, value: &Bson, extent: DocumentExtent) -> Value {
+fn shown_as(kind: FieldKind, within: &'static [FieldDeclaration], value: &Bson, extent: DocumentExtent) -> Value {
     match (kind, value) {
-        (ShapeKind::Object(fields), Bson::Document(document)) => show_shape(fields, document, extent),
-        (ShapeKind::List(kind), Bson::Array(items)) => items.iter().map(|item| shown_as(*kind, item, extent)).collect(),
+        (FieldKind::Object, Bson::Document(inner)) => show_fields(within, inner, extent),
+        (FieldKind::Documents(fields), Bson::Array(items)) => {
+            items.iter().map(|item| shown_as(FieldKind::Object, fields, item, extent)).collect()
+        }
         _ => plain(value),
     }
 }
 
+/// A path of the store as the API has it.
+pub(super) fn api_name(path: &str) -> &str {
+    if path == "_id" { "id" } else { path }
+}
+
 /// A value of the store as JSON has it.
-fn plain(value: &Bson) -> Value {
+pub(super) fn plain(value: &Bson) -> Value {
     match value {
         Bson::Double(number) => number_of(*number),
         Bson::Int32(number) => (*number).into(),
@@ -172,42 +79,39 @@ pub(super) fn time_text(at: alertcast_core::time::Time) -> String {
     at.to_jiff().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// The paths of the fields that Alertcast keeps, or that are secret.
-pub(super) fn paths(shape: &'static [ShapeField], wanted: fn(&ShapeField) -> bool) -> Vec<String> {
+/// The paths, as the API has them, of the fields for which something holds; of objects for which it holds, the whole.
+pub(super) fn paths(fields: &'static [FieldDeclaration], wanted: fn(&FieldDeclaration) -> bool) -> Vec<String> {
     let mut out = Vec::new();
-    gather(shape, "", wanted, &mut out);
+    for (field, within) in level(fields).filter(|(field, _)| !field.is_internal()) {
+        match wanted(field) {
+            true => out.push(api_name(field.path).to_owned()),
+            false => out.extend(paths(within, wanted)),
+        }
+    }
     out
 }
 
-fn gather(shape: &'static [ShapeField], within: &str, wanted: fn(&ShapeField) -> bool, out: &mut Vec<String>) {
-    for field in shape {
-        let path = format!("{within}{}", field.name);
-        match field.kind {
-            _ if wanted(field) => out.push(path),
-            ShapeKind::Object(fields) => gather(fields, &format!("{path}."), wanted, out),
+/// What the API does not show, it does not take away.
+pub(super) fn keep_undeclared(fields: &'static [FieldDeclaration], before: &Document, after: &mut Document) {
+    for (name, value) in before {
+        let declared = level(fields).find(|(field, _)| field.name() == name && !field.is_internal());
+        match (declared, value) {
+            (None, value) => {
+                after.insert(name, value.clone());
+            }
+            (Some((field, within)), Bson::Document(before)) if field.kind == FieldKind::Object => {
+                let mut kept = after.get_document(name).cloned().unwrap_or_default();
+                keep_undeclared(within, before, &mut kept);
+                if !kept.is_empty() {
+                    after.insert(name, kept);
+                }
+            }
             _ => {}
         }
     }
 }
 
-/// The field at a dotted path, where others give its value; none where Alertcast keeps it.
-pub(super) fn find_given(shape: &'static [ShapeField], path: &str) -> Option<&'static ShapeField> {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let field = shape.iter().find(|field| stored_name(field.name) == first && !field.kept)?;
-    match (rest, field.kind) {
-        (None, _) => Some(field),
-        (Some(rest), ShapeKind::Object(fields)) => find_given(fields, rest),
-        _ => None,
-    }
-}
-
-/// The field at a dotted path of the store.
-pub(super) fn at_path(shape: &'static [ShapeField], path: &str) -> Option<&'static ShapeField> {
-    let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
-    let field = shape.iter().find(|field| stored_name(field.name) == first)?;
-    match (rest, field.kind) {
-        (None, _) => Some(field),
-        (Some(rest), ShapeKind::Object(fields)) => at_path(fields, rest),
-        _ => None,
-    }
+/// What a field at a path holds; text, where nothing is declared of it.
+pub(super) fn kind_at(fields: &'static [FieldDeclaration], path: &str) -> FieldKind {
+    find(fields, path).map_or(FieldKind::Text, |field| field.kind)
 }

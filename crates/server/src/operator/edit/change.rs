@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use alertcast_core::reading::PartialDocument;
-use alertcast_core::store::validator::FieldWeight;
+use alertcast_core::schema::FieldWeight;
 use alertcast_core::store::{Collection, DECIDING_FIELDS, DocumentWrite, StoreError};
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;

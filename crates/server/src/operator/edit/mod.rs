@@ -25,7 +25,7 @@ use serde_json::Value;
 pub(crate) use self::change::{DocumentEdit, change_document};
 pub(crate) use self::create::create_document;
 pub(crate) use self::delete::delete_document;
-pub(crate) use self::paths::{field_of, merge_into, put, stored_name};
+pub(crate) use self::paths::{field_of, merge_into, put};
 use super::ActError;
 use crate::document_input::{EntryReader, FieldCode, FieldProblem};
 

@@ -4,7 +4,7 @@ use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 /// A field's name in the store.
-pub(crate) fn stored_name(name: &str) -> &str {
+fn stored_name(name: &str) -> &str {
     if name == "id" { "_id" } else { name }
 }
 

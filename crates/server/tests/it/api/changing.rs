@@ -1,8 +1,8 @@
 //! Changes: what is written, under which condition, and what is noted about it.
 
 use alertcast_core::reading::trouble_of;
+use alertcast_core::schema::contract_fields;
 use alertcast_core::store::Collection;
-use alertcast_core::store::validator::fields;
 use alertcast_core::subscription::Subscription;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -100,7 +100,7 @@ async fn whatever_cannot_be_read_is_shown_and_mended_by_a_patch_of_its_field() {
         let (path, id) = (format!("/{path}/{id}"), ObjectId::parse_str(id).unwrap());
         let sound = office.get(&path).await.assert(200).body;
         let raw = office.house.app.store.get(collection, &[id]).await.unwrap().remove(0);
-        for field in fields(collection) {
+        for field in contract_fields(collection) {
             for value in nonsense() {
                 let what = format!("{collection} {} {value}", field.path);
                 office.house.set(collection, id, doc! { field.path: value }).await;

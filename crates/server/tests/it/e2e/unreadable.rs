@@ -13,7 +13,7 @@ use alertcast_core::fixtures::audit;
 use alertcast_core::id::DeliveryId;
 use alertcast_core::money::Count;
 use alertcast_core::reading::{every_bson_type, put_at, trouble_of};
-use alertcast_core::store::validator::fields;
+use alertcast_core::schema::contract_fields;
 use alertcast_core::store::{Collection, DocumentWrite, Lease, document, partition_of};
 use bson::oid::ObjectId;
 use bson::spec::BinarySubtype;
@@ -159,7 +159,7 @@ fn spoilt(collection: Collection, sound: &Document, path: &str, value: Bson) -> 
 /// Puts documents with anything anywhere into a collection: what the engine bears. Answers how many cannot be read.
 fn spoil_all(app: &App, collection: Collection, sound: &Document, step: usize) -> usize {
     let values = every_bson_type();
-    let mut paths: Vec<String> = fields(collection).iter().map(|field| field.path.to_owned()).collect();
+    let mut paths: Vec<String> = contract_fields(collection).iter().map(|field| field.path.to_owned()).collect();
     paths.extend(sound.keys().filter(|name| *name != "key").cloned());
     paths.extend(["_id", "alertcast", "alertcast.rev", "alertcast.cursor", "alertcast.intent"].map(str::to_owned));
     let mut broken = 0;

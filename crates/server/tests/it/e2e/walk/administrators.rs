@@ -9,7 +9,7 @@ use alertcast_core::admin::{
     SubscriptionPermissions, SystemPermissions, UserPermissions,
 };
 use alertcast_core::fixtures;
-use alertcast_core::store::validator::{FieldWeight, fields};
+use alertcast_core::schema::{FieldWeight, contract_fields};
 use alertcast_core::store::{Collection, document};
 use alertcast_core::token::{ApiToken, TOKEN_BYTES, TokenDigest, token_text};
 use bson::oid::ObjectId;
@@ -100,7 +100,9 @@ fn said(spoilt: &Document) -> BTreeSet<String> {
 
 /// Whether the place is one that must be right for anybody to be let in.
 fn decides(place: &SpoiltPlace) -> bool {
-    fields(Collection::AdminUsers).iter().any(|field| field.path == place.path && field.weight == FieldWeight::Decides)
+    contract_fields(Collection::AdminUsers)
+        .iter()
+        .any(|field| field.path == place.path && field.weight == FieldWeight::Decides)
 }
 
 fn is_odd(place: &SpoiltPlace) -> bool {

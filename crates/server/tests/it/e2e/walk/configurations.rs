@@ -4,7 +4,7 @@ use alertcast_core::alert::document::Alert;
 use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::fixtures;
 use alertcast_core::reading::{FieldFlaw, pack, read_leniently};
-use alertcast_core::store::validator::{FieldWeight, fields};
+use alertcast_core::schema::{FieldWeight, contract_fields};
 use alertcast_core::store::{Collection, document, read};
 use bson::Document;
 
@@ -57,7 +57,7 @@ fn fate(place: &SpoiltPlace) -> Fate {
 
 /// What cannot be read and decides is never taken for what was there.
 fn holds_back(place: &SpoiltPlace) -> bool {
-    let declared = fields(Collection::AlertConfigurations).iter().find(|field| field.path == place.path);
+    let declared = contract_fields(Collection::AlertConfigurations).into_iter().find(|field| field.path == place.path);
     let is_other = matches!(place.value, bson::Bson::MinKey | bson::Bson::Timestamp(_) | bson::Bson::Symbol(_));
     declared.is_some_and(|field| field.weight == FieldWeight::Decides) && is_other
 }

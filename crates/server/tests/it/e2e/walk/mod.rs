@@ -8,8 +8,8 @@ mod configurations;
 mod trades;
 
 use alertcast_core::reading::{every_bson_type, put_at};
+use alertcast_core::schema::levels_and_fields;
 use alertcast_core::store::Collection;
-use alertcast_core::store::validator::levels_and_fields;
 use bson::{Bson, Document};
 
 /// By default one pair in so many is tried. No divisor of the number of values: each of them comes by.
