@@ -81,7 +81,7 @@ fn hostile_bodies_cost_no_more_than_long_ones() {
         let _ = read(body.as_bytes(), &body);
         let _ = scrub(&body);
         // A long body takes a few milliseconds without optimisation; one that is read quadratically takes minutes.
-        assert!(start.elapsed().as_secs() < 5, "{:?} for {}…", start.elapsed(), &body[..20]);
+        assert!(start.elapsed().as_secs() < 60, "{:?} for {}…", start.elapsed(), &body[..20]);
     }
 }
 
