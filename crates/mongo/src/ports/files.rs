@@ -9,11 +9,12 @@ use alertcast_core::store::{FILE_BYTES_MAX, FileContent, FileDigest, FileStore, 
 use alertcast_core::time::Time;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use futures::TryStreamExt as _;
 use futures::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use mongodb::Collection;
 use mongodb::error::{Error, ErrorKind, GridFsErrorKind};
-use mongodb::gridfs::{FilesCollectionDocument, GridFsBucket};
+use mongodb::gridfs::GridFsBucket;
 use mongodb::options::GridFsBucketOptions;
 
 use crate::error::{MongoError, MongoResult, senseless};
@@ -62,19 +63,31 @@ impl MongoStore {
     fn files_bucket(&self) -> FilesBucket {
         let options = GridFsBucketOptions::builder().bucket_name(BUCKET.to_owned()).build();
         // It reads and writes as the client does: what a majority has.
-        FilesBucket(self.db().gridfs_bucket(options))
+        FilesBucket { bucket: self.db().gridfs_bucket(options), documents: self.db().collection(DOCUMENTS) }
     }
 }
 
 /// The bucket, as it is reached now.
-struct FilesBucket(GridFsBucket);
+struct FilesBucket {
+    bucket: GridFsBucket,
+    /// As bytes: one that the driver cannot read is in nobody's way.
+    documents: Collection<RawDocumentBuf>,
+}
+
+/// A file as its document tells of it.
+#[derive(Debug, PartialEq)]
+struct StoredCopy {
+    id: Bson,
+    /// In bytes; none where it does not say.
+    length: Option<u64>,
+}
 
 impl FilesBucket {
     async fn put(&self, content: &FileContent) -> MongoResult<()> {
         if self.keep_one(content.digest()).await? {
             return Ok(());
         }
-        let mut upload = self.0.open_upload_stream(content.digest().to_string()).await?;
+        let mut upload = self.bucket.open_upload_stream(content.digest().to_string()).await?;
         upload.write_all(content.bytes()).await.map_err(of_stream)?;
         upload.close().await.map_err(of_stream)?;
         // None stands any more where somebody has deleted the file meanwhile.
@@ -86,7 +99,7 @@ impl FilesBucket {
         let mut kept = false;
         for copy in self.copies(digest).await? {
             if kept || self.read_copy(&copy, digest).await?.is_none() {
-                unless_gone(self.0.delete(copy.id).await)?;
+                unless_gone(self.bucket.delete(copy.id).await)?;
             } else {
                 kept = true;
             }
@@ -106,7 +119,7 @@ impl FilesBucket {
                 }
             }
             let standing = self.copies(digest).await?;
-            if standing.iter().map(|copy| &copy.id).eq(copies.iter().map(|copy| &copy.id)) {
+            if standing == copies {
                 return Err(digest.damaged().into());
             }
             copies = standing;
@@ -115,27 +128,30 @@ impl FilesBucket {
     }
 
     /// A copy's bytes; none where they are not the file's, or are being removed.
-    async fn read_copy(&self, copy: &FilesCollectionDocument, digest: FileDigest) -> MongoResult<Option<Vec<u8>>> {
-        if copy.length > FILE_BYTES_MAX as u64 {
+    async fn read_copy(&self, copy: &StoredCopy, digest: FileDigest) -> MongoResult<Option<Vec<u8>>> {
+        if copy.length.is_none_or(|length| length > FILE_BYTES_MAX as u64) {
             return Ok(None);
         }
         let read = async {
             let mut bytes = Vec::new();
-            let mut download = self.0.open_download_stream(copy.id.clone()).await?;
+            let mut download = self.bucket.open_download_stream(copy.id.clone()).await?;
             download.read_to_end(&mut bytes).await.map_err(of_stream)?;
             MongoResult::Ok(bytes)
         };
         match read.await {
             Ok(bytes) => Ok(digest.verify(bytes).ok()),
-            Err(MongoError::Driver(error)) if matches!(&*error.kind, ErrorKind::GridFs(_)) => Ok(None),
+            Err(MongoError::Driver(error)) if is_damage(&error) => Ok(None),
             Err(fault) => Err(fault),
         }
     }
 
     /// The copies that stand, by their ids.
-    async fn copies(&self, digest: FileDigest) -> MongoResult<Vec<FilesCollectionDocument>> {
+    async fn copies(&self, digest: FileDigest) -> MongoResult<Vec<StoredCopy>> {
         let these = doc! { "filename": digest.to_string() };
-        Ok(self.0.find(these).sort(doc! { "_id": 1 }).await?.try_collect().await?)
+        let told = doc! { "_id": 1, "length": 1 };
+        let found = self.documents.find(these).sort(doc! { "_id": 1 }).projection(told).await?;
+        let found: Vec<RawDocumentBuf> = found.try_collect().await?;
+        Ok(found.iter().filter_map(|raw| StoredCopy::of(raw)).collect())
     }
 
     async fn list(&self, after: Option<FileDigest>, limit: usize) -> MongoResult<Vec<FileDigest>> {
@@ -143,16 +159,32 @@ impl FilesBucket {
         let these = doc! { "filename": { "$gt": after, "$regex": "^[0-9a-f]{64}$" } };
         let limit = i64::try_from(limit.max(1)).unwrap_or(i64::MAX);
         let in_order = doc! { "filename": 1, "uploadDate": 1 };
-        let found: Vec<FilesCollectionDocument> =
-            self.0.find(these).sort(in_order).limit(limit).await?.try_collect().await?;
+        let told = doc! { "filename": 1 };
+        let found: Vec<RawDocumentBuf> =
+            self.documents.find(these).sort(in_order).limit(limit).projection(told).await?.try_collect().await?;
         let mut names: Vec<FileDigest> =
-            found.iter().filter_map(|file| file.filename.as_deref()?.parse().ok()).collect();
+            found.iter().filter_map(|file| file.get_str("filename").ok()?.parse().ok()).collect();
         names.dedup();
         Ok(names)
     }
 
     async fn delete(&self, digest: FileDigest) -> MongoResult<()> {
-        unless_gone(self.0.delete_by_name(digest.to_string()).await)
+        for copy in self.copies(digest).await? {
+            unless_gone(self.bucket.delete(copy.id).await)?;
+        }
+        Ok(())
+    }
+}
+
+impl StoredCopy {
+    fn of(raw: &RawDocument) -> Option<Self> {
+        let id = Bson::try_from(raw.get("_id").ok()??).ok()?;
+        let length = match raw.get("length") {
+            Ok(Some(RawBsonRef::Int32(length))) => u64::try_from(length).ok(),
+            Ok(Some(RawBsonRef::Int64(length))) => u64::try_from(length).ok(),
+            _ => None,
+        };
+        Some(Self { id, length })
     }
 }
 
@@ -179,6 +211,11 @@ async fn remove_unfinished(store: &MongoStore, begun_before: Time) -> MongoResul
 fn first_id_of(moment: Time) -> ObjectId {
     let seconds = u32::try_from(moment.millis().max(0) / 1_000).unwrap_or(u32::MAX);
     ObjectId::from_parts(seconds, [0; 5], [0; 3])
+}
+
+/// Whether it is about what a file's document or pieces hold, and not about the way to them.
+fn is_damage(error: &Error) -> bool {
+    matches!(&*error.kind, ErrorKind::GridFs(_) | ErrorKind::BsonDeserialization(_) | ErrorKind::Bson(_))
 }
 
 /// What was to be removed may be gone.

@@ -116,3 +116,35 @@ async fn a_put_after_one_that_died_succeeds() {
     indexes.sort();
     assert_eq!(indexes, ["_id_", "files_id_1_n_1"], "pieces are found by their file");
 }
+
+#[tokio::test]
+async fn what_no_driver_reads_as_a_file_is_in_nobodys_way() {
+    let harness = MongoHarness::new();
+    let store = harness.fresh().await;
+    let (db, content) = (harness.raw().await, content());
+    let name = content.digest().to_string();
+    let other = FileContent::new(vec![9; 10]).unwrap();
+    store.put_file(other.clone()).await.unwrap();
+    for broken in [
+        doc! { "length": "long", "filename": &name },
+        doc! { "length": 600_000_i64, "chunkSize": "large", "uploadDate": 1, "filename": &name },
+        doc! { "length": -1_i64, "filename": &name },
+        doc! { "filename": 5 },
+    ] {
+        db.collection(FILES).insert_one(broken).await.unwrap();
+    }
+    assert!(matches!(store.read_file(content.digest()).await, Err(StoreError::Corrupt(_))));
+    store.put_file(content.clone()).await.unwrap();
+    assert_eq!(store.read_file(content.digest()).await, Ok(Some(content.bytes().to_vec())));
+    let mut both = vec![content.digest(), other.digest()];
+    both.sort();
+    assert_eq!(store.files(None, 9).await, Ok(both));
+    // A piece of another type.
+    let pieces = db.collection::<Document>(CHUNKS);
+    pieces.update_many(doc! {}, doc! { "$set": { "data": "text" } }).await.unwrap();
+    assert!(matches!(store.read_file(content.digest()).await, Err(StoreError::Corrupt(_))));
+    store.put_file(content.clone()).await.unwrap();
+    assert_eq!(store.read_file(content.digest()).await, Ok(Some(content.bytes().to_vec())));
+    store.delete_file(content.digest()).await.unwrap();
+    assert_eq!(store.has_file(content.digest()).await, Ok(false));
+}
