@@ -152,7 +152,8 @@ pub fn people(users: u32, configs: u32) -> Vec<DocumentWrite> {
     let mut people = listed.iter().fold(TestPeople::at(at(0)), |people, n| people.config(*n, |_| {}));
     people = people.plan(1, &listed, |_| {});
     for n in 1..=users {
-        (people.users.push(user(n)), people.subscriptions.push(subscription(n)));
+        people.users.push(user(n));
+        people.subscriptions.push(subscription(n));
         people.preferences.extend(listed.iter().map(|config| preference(*config, n)));
     }
     let foreign =
