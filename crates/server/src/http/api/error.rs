@@ -58,7 +58,7 @@ impl From<EditError> for ApiError {
             EditError::Wrong(problems) => refuse_fields(problems),
             EditError::OwnRights => conflict("Your own rights", what),
             EditError::OwnAccount => conflict("Your own account", what),
-            EditError::Taken { fields, .. } => name_all("Exists already", &fields, FieldCode::Taken, what),
+            EditError::Taken { fields, .. } => name_all("Exists already", &fields, FieldCode::Taken, what).into(),
             EditError::InUse { called, by, field } => in_use(called, by, &field),
             EditError::Event(why) => refuse_event(&why, what, "subscription."),
             EditError::NotHashed => {
@@ -77,15 +77,15 @@ pub(super) fn refuse_fields(problems: Vec<FieldProblem>) -> ApiError {
 }
 
 /// A conflict about these fields.
-fn name_all(title: &'static str, fields: &[String], code: FieldCode, what: String) -> ApiError {
+fn name_all(title: &'static str, fields: &[String], code: FieldCode, what: String) -> ProblemResponse {
     let errors = fields.iter().map(|field| wrong(field, code, what.clone())).collect();
-    ProblemResponse::new(StatusCode::CONFLICT, title, what).name_fields(errors).into()
+    ProblemResponse::new(StatusCode::CONFLICT, title, what).name_fields(errors)
 }
 
 fn in_use(called: &str, by: Collection, field: &str) -> ApiError {
     let referring = resources::of(by).map_or(by.name(), |resource| resource.path);
     let what = format!("{referring} refer to this {called} by {field}: change or delete those first");
-    name_all("In use", &[format!("{referring}.{field}")], FieldCode::InUse, what)
+    name_all("In use", &[format!("{referring}.{field}")], FieldCode::InUse, what).into()
 }
 
 /// Why an act was not done. `called`: what it was about, for people.
@@ -145,10 +145,9 @@ fn of_store(error: &StoreError) -> ProblemResponse {
             ProblemResponse::new(StatusCode::CONFLICT, "Unreadable document", error.to_string())
         }
         StoreError::AlreadyExists { field, .. } => {
-            let fields: Vec<&str> = field.split(", ").collect();
-            let what = format!("another document has this {} already", fields.join(", "));
-            let errors = fields.iter().map(|field| wrong(field, FieldCode::Taken, what.clone())).collect();
-            ProblemResponse::new(StatusCode::CONFLICT, "Exists already", what).name_fields(errors)
+            let fields: Vec<String> = field.split(", ").map(str::to_owned).collect();
+            let what = format!("another document has this {field} already");
+            name_all("Exists already", &fields, FieldCode::Taken, what)
         }
         StoreError::MissingReference { field, id, .. } => {
             let what = format!("refers to {id}, which does not exist");

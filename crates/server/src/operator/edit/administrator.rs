@@ -1,11 +1,11 @@
 //! What a change of an administrator's document leads to.
 
 use alertcast_core::id::AdminId;
-use alertcast_core::reading::PartialDocument;
+use alertcast_core::reading::{PartialDocument, is_within};
 use alertcast_core::store::{Collection, DocumentWrite, ListQuery, StoreResult, list_all};
 use bson::{Bson, Document};
 
-use super::paths::{at, is_within, put};
+use super::paths::{at, put};
 use super::{EditError, EditResult};
 use crate::app::App;
 use crate::operator::Actor;

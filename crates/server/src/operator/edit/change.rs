@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alertcast_core::reading::PartialDocument;
+use alertcast_core::reading::{PartialDocument, is_within};
 use alertcast_core::schema::FieldWeight;
 use alertcast_core::store::{Collection, DECIDING_FIELDS, DocumentWrite, StoreError};
 use alertcast_core::time::Time;
@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::administrator::{self, PASSWORD};
 use super::checking::{CheckedDocument, CurrentDocument, check_document};
-use super::paths::{at, differences, field_of, gives, is_within, pointer, put, remove, same};
+use super::paths::{at, differences, field_of, gives, pointer, put, remove, same};
 use super::subscription::{DocumentBefore, decide_subscription};
 use super::taken::describe_taken;
 use super::warnings::find_warning;

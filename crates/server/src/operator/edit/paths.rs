@@ -48,11 +48,6 @@ pub(super) fn differences(before: &Document, after: &Document, within: &str, pat
     }
 }
 
-/// Whether a path is another, or leads into it.
-pub(super) fn is_within(path: &str, other: &str) -> bool {
-    path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
 /// Puts what is given into a whole: the fields of a JSON merge patch (RFC 7396).
 pub(crate) fn merge_into(target: &mut Value, patch: &Value) {
     let Value::Object(fields) = patch else {
@@ -128,5 +123,45 @@ pub(crate) fn put(document: &mut Document, path: &str, value: Option<Bson>) {
                 document.insert(first, within);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_path_is_given_where_it_or_something_around_it_is() {
+        let given = json!({"a": {"b": null}, "c": 5});
+        for (path, is_given) in
+            [("a", true), ("a.b", true), ("a.b.c", true), ("a.x", false), ("c", true), ("c.d", true), ("d", false)]
+        {
+            assert_eq!(gives(&given, path), is_given, "{path}");
+        }
+    }
+
+    #[test]
+    fn what_is_taken_away_takes_the_empty_objects_around_it_along() {
+        let mut value = json!({"a": {"b": {"c": 1}}, "d": {"e": 1, "f": 2}, "g": {}});
+        for path in ["a.b.c", "d.e", "g.h", "nothing.there"] {
+            remove(&mut value, path);
+        }
+        assert_eq!(value, json!({"d": {"f": 2}, "g": {}}));
+    }
+
+    #[test]
+    fn what_was_put_at_a_path_stands_there_and_alone_differs() {
+        let before = doc! { "_id": 1, "a": { "b": 1 }, "c": 2 };
+        let mut after = before.clone();
+        put(&mut after, "a.x.y", Some(3.into()));
+        put(&mut after, "c", None);
+        assert_eq!((at(&after, "a.x.y"), at(&after, "id")), (Some(&3.into()), Some(&1.into())));
+        let mut paths = Vec::new();
+        differences(&before, &after, "", &mut paths);
+        paths.sort();
+        assert_eq!(paths, ["a.x.y", "c"]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod accepting;
 mod closing;
+mod deciding;
 mod erasing;
 mod rehearsing;
 mod resending;
