@@ -9,7 +9,7 @@ use alertcast_core::store::{
 use alertcast_core::subscription::lifecycle::{
     self, DecisionMaker, GivenDates, check_paid, find_event, find_missing_dates,
 };
-use alertcast_core::subscription::{PaymentStatus, Subscription, transaction_key};
+use alertcast_core::subscription::{PaymentStatus, Subscription, SubscriptionStatus, transaction_key};
 use alertcast_core::time::Time;
 use bson::Document;
 use serde_json::Value;
@@ -115,7 +115,7 @@ fn check_permissions(
 ) -> EditResult<()> {
     let undecided = |path: &str| is_new && path == "payment.status" && is.payment.status == PaymentStatus::Pending;
     let is_part = |path: &&String| DECISION.contains(&path.as_str()) && !undecided(path);
-    let more = is.entitles_to_more(was);
+    let more = is.entitles_to_more(was) || was.is_some_and(|was| would_run_longer(was, is));
     let was_paid = was.is_some_and(|was| was.payment.status == PaymentStatus::Approved || was.entitlement().is_some());
     let decides = |path: &&String| match path.as_str() {
         path if path.starts_with("subscription.") => more,
@@ -127,6 +127,18 @@ fn check_permissions(
     // Making one takes that permission in any case.
     let other = changed.iter().filter(|path| !is_new && !is_part(path));
     Ok(who.must_hold_for(&other.cloned().collect::<Vec<_>>(), Permission::SubscriptionsEdit)?)
+}
+
+/// Whether one that does not run now would entitle to more once it is active again: whoever makes it so need not look at
+/// dates that somebody else has set. One that waits for its first approval gets its dates by that.
+fn would_run_longer(was: &Subscription, is: &Subscription) -> bool {
+    let waits = was.payment.status != PaymentStatus::Approved && was.subscription.status == SubscriptionStatus::Pending;
+    let activate = |one: &Subscription| {
+        let mut active = one.clone();
+        (active.payment.status, active.subscription.status) = (PaymentStatus::Approved, SubscriptionStatus::Active);
+        active
+    };
+    !waits && activate(is).entitles_to_more(Some(&activate(was)))
 }
 
 /// Lets the event happen that the edit is, where it is one, and puts what follows into the document.

@@ -327,3 +327,17 @@ async fn however_an_id_is_spelt_an_approval_takes_its_permission_and_keeps_its_r
     office.permit(|_| true).await;
     assert_eq!(office.patch(&path, spelt).await.assert(200).body["subscription"]["status"], "active");
 }
+
+#[tokio::test]
+async fn dates_of_one_that_does_not_run_now_are_not_made_longer_without_the_permission_to_approve() {
+    let office = Office::new().await;
+    let customer = office.customer(1).await;
+    let path = format!("/user-subscriptions/{}", customer.subscription);
+    office.permit(|one| one != Permission::SubscriptionsApprove).await;
+    office.patch(&path, json!({"subscription": {"status": "cancelled"}})).await.assert(200);
+    for longer in [json!({"endDate": "2199-01-01"}), json!({"endDate": null}), json!({"startDate": "2026-01-01"})] {
+        let told = office.patch(&path, json!({"subscription": longer})).await.assert(403).body["detail"].to_string();
+        assert!(told.contains("subscriptions.approve"), "{told}");
+    }
+    office.patch(&path, json!({"subscription": {"endDate": "2027-10-01"}})).await.assert(200);
+}
