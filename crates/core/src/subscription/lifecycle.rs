@@ -272,7 +272,7 @@ pub enum LifecycleError {
     WrongState { event: &'static str, state: SubscriptionState },
     #[error("the payment has been approved already")]
     Approved { by: Option<AdminId>, at: Option<Time> },
-    #[error("the payment has been rejected already; the subscriber can send it in again")]
+    #[error("the subscriber can send it in again: the payment has been rejected already")]
     Rejected { by: Option<AdminId>, at: Option<Time> },
     #[error("it has been cancelled already")]
     CancelledAlready,
