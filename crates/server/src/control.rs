@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::app::App;
+use crate::base::Base;
 use crate::tokens::{self, TokenLookup};
 
 /// The socket's name in the data folder.
@@ -98,11 +99,11 @@ impl ControlSocket {
     }
 }
 
-async fn answer(app: &App, mut stream: UnixStream) {
+async fn answer(base: &Base, mut stream: UnixStream) {
     let mut line = String::new();
     let read = BufReader::new((&mut stream).take(LINE_BYTES_MAX)).read_line(&mut line).await;
     let answer = match read.map(|_| serde_json::from_str::<ControlRequest>(&line)) {
-        Ok(Ok(ControlRequest::Token(wanted))) => token(app, &wanted).await,
+        Ok(Ok(ControlRequest::Token(wanted))) => token(base, &wanted).await,
         _ => ControlAnswer::Refused {
             what: "the running alertcast does not know this command".to_owned(),
             fix: "use the same version of alertcast for both".to_owned(),
@@ -115,8 +116,8 @@ async fn answer(app: &App, mut stream: UnixStream) {
     let _ = stream.shutdown().await;
 }
 
-async fn token(app: &App, wanted: &TokenLookup) -> ControlAnswer {
-    match tokens::make(&*app.store, &*app.ids, app.clock.now(), wanted).await {
+async fn token(base: &Base, wanted: &TokenLookup) -> ControlAnswer {
+    match tokens::make(&*base.store, &*base.ids, base.clock.now(), wanted).await {
         Ok(token) => ControlAnswer::Token { token: token.expose_secret().to_owned() },
         Err(error) => ControlAnswer::Refused { what: error.to_string(), fix: error.fix().to_owned() },
     }

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, warn};
 
 use crate::app::App;
+use crate::base::Base;
 use crate::leases;
 use crate::metrics::StorePart;
 
@@ -115,12 +116,12 @@ async fn repeat(app: &App, job: &ScheduledJob, stop: &CancellationToken) {
 }
 
 /// Ends deliveries past their deadline, and settles their alerts.
-async fn expire_deliveries(app: &App) -> StoreResult<()> {
+async fn expire_deliveries(base: &Base) -> StoreResult<()> {
     fail::fail_point!("scheduler::turn");
     loop {
-        let (alerts, more) = app.store.expire_overdue(app.clock.now(), STEP).await?;
-        app.metrics.overdue(alerts.len());
-        settle_each(app, alerts).await?;
+        let (alerts, more) = base.store.expire_overdue(base.clock.now(), STEP).await?;
+        base.metrics.overdue(alerts.len());
+        settle_each(base, alerts).await?;
         if !more {
             return Ok(());
         }
@@ -129,12 +130,12 @@ async fn expire_deliveries(app: &App) -> StoreResult<()> {
 
 /// Ends the subscriptions whose end has come. Nobody waits for it: what has ended entitles to nothing, whatever stands in
 /// its status.
-async fn expire_subscriptions(app: &App) -> StoreResult<()> {
+async fn expire_subscriptions(base: &Base) -> StoreResult<()> {
     let mut after = None;
     loop {
-        let due = app.store.due_subscriptions(app.clock.now(), after).await?;
+        let due = base.store.due_subscriptions(base.clock.now(), after).await?;
         for subscription in due.ids {
-            expire_subscription(app, subscription).await?;
+            expire_subscription(base, subscription).await?;
         }
         after = due.next;
         if after.is_none() {
@@ -144,17 +145,17 @@ async fn expire_subscriptions(app: &App) -> StoreResult<()> {
 }
 
 /// One that cannot be read (`doctor` names it), or has another end by now, holds up no other.
-async fn expire_subscription(app: &App, subscription: SubscriptionId) -> StoreResult<()> {
+async fn expire_subscription(base: &Base, subscription: SubscriptionId) -> StoreResult<()> {
     for _ in 0..TRIES_MAX {
-        let seen = match app.store.load_subscription(subscription).await {
+        let seen = match base.store.load_subscription(subscription).await {
             Ok(Some(seen)) => seen,
             Ok(None) | Err(StoreError::Corrupt(_)) => return Ok(()),
             Err(error) => return Err(error),
         };
         let by = DecisionMaker::default();
-        let decided = lifecycle::decide(&seen.context, &SubscriptionEvent::Expire, by, app.clock.now());
+        let decided = lifecycle::decide(&seen.context, &SubscriptionEvent::Expire, by, base.clock.now());
         let Ok(change) = decided else { return Ok(()) };
-        match app.store.commit_subscription(&seen, &change, Vec::new()).await {
+        match base.store.commit_subscription(&seen, &change, Vec::new()).await {
             Err(StoreError::Conflict) => {}
             Err(error @ StoreError::Unavailable(_)) => return Err(error),
             // What decides nothing here is not as the store wants it, and has to be mended first.
@@ -169,13 +170,13 @@ async fn expire_subscription(app: &App, subscription: SubscriptionId) -> StoreRe
 }
 
 /// Settles processed alerts all of whose deliveries have ended.
-pub(crate) async fn settle_left_overs(app: &App) -> StoreResult<()> {
+pub(crate) async fn settle_left_overs(base: &Base) -> StoreResult<()> {
     let mut after: Option<AlertId> = None;
     loop {
-        let alerts = app.store.unsettled(after, STEP).await?;
+        let alerts = base.store.unsettled(after, STEP).await?;
         let full = alerts.len() == STEP;
         after = alerts.last().copied();
-        settle_each(app, alerts).await?;
+        settle_each(base, alerts).await?;
         if !full {
             return Ok(());
         }
@@ -183,11 +184,11 @@ pub(crate) async fn settle_left_overs(app: &App) -> StoreResult<()> {
 }
 
 /// One that cannot be read holds up no other.
-async fn settle_each(app: &App, alerts: Vec<AlertId>) -> StoreResult<()> {
+async fn settle_each(base: &Base, alerts: Vec<AlertId>) -> StoreResult<()> {
     for alert in alerts {
-        match app.store.settle(alert, app.clock.now()).await {
+        match base.store.settle(alert, base.clock.now()).await {
             Err(error @ StoreError::Corrupt(_)) => {
-                app.metrics.store_failed(StorePart::Scheduler, &error);
+                base.metrics.store_failed(StorePart::Scheduler, &error);
                 error!(%alert, %error, "an alert cannot be settled");
             }
             settled => drop(settled?),
@@ -196,10 +197,10 @@ async fn settle_each(app: &App, alerts: Vec<AlertId>) -> StoreResult<()> {
     Ok(())
 }
 
-async fn purge(app: &App) -> StoreResult<()> {
-    let retention = &app.settings.retention;
-    let now = app.clock.now();
-    while app.store.purge(now - retention.deliveries, now - retention.rejected_webhooks, now, STEP).await? {
+async fn purge(base: &Base) -> StoreResult<()> {
+    let retention = &base.settings.retention;
+    let now = base.clock.now();
+    while base.store.purge(now - retention.deliveries, now - retention.rejected_webhooks, now, STEP).await? {
         // Others first.
         tokio::task::yield_now().await;
     }
@@ -208,8 +209,8 @@ async fn purge(app: &App) -> StoreResult<()> {
 }
 
 /// Removes what processes left that died while they put or deleted a file.
-async fn remove_unfinished_files(app: &App) -> StoreResult<()> {
-    let removed = app.store.remove_unfinished_files(app.clock.now() - FILE_WORK_DURATION_MAX).await?;
+async fn remove_unfinished_files(base: &Base) -> StoreResult<()> {
+    let removed = base.store.remove_unfinished_files(base.clock.now() - FILE_WORK_DURATION_MAX).await?;
     if removed > 0 {
         debug!(removed, "unfinished files have been removed");
     }

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use crate::app::App;
 use crate::audience::ChangedIds;
+use crate::base::Base;
 use crate::collection_walk::PAGE;
 use crate::metrics::StorePart;
 
@@ -79,18 +80,18 @@ impl NotedEvents {
         self.count == 0 && !self.all
     }
 
-    fn note(&mut self, app: &App, stirring: StoreEvent) {
+    fn note(&mut self, base: &Base, stirring: StoreEvent) {
         match stirring {
-            StoreEvent::AlertsCame => app.wake.alerts_came(),
-            StoreEvent::DeliveriesCame => app.wake.deliveries_came(),
+            StoreEvent::AlertsCame => base.wake.alerts_came(),
+            StoreEvent::DeliveriesCame => base.wake.deliveries_came(),
             StoreEvent::Changed { collection, id } => {
                 let ids: &mut HashSet<_> = self.touched.entry(collection).or_default();
                 self.count += usize::from(ids.insert(id));
             }
             StoreEvent::Missed => {
                 self.all = true;
-                app.wake.alerts_came();
-                app.wake.deliveries_came();
+                base.wake.alerts_came();
+                base.wake.deliveries_came();
             }
         }
     }
@@ -116,13 +117,13 @@ struct WatchSilence {
 }
 
 impl WatchSilence {
-    fn begin(app: &App) -> Self {
-        Self { since: app.clock.monotonic(), rest: REST_FIRST }
+    fn begin(base: &Base) -> Self {
+        Self { since: base.clock.monotonic(), rest: REST_FIRST }
     }
 
     /// Whether everything has to be looked at again; it is taken that it then is.
-    fn is_long(&mut self, app: &App) -> bool {
-        let now = app.clock.monotonic();
+    fn is_long(&mut self, base: &Base) -> bool {
+        let now = base.clock.monotonic();
         let is_long = now.saturating_sub(self.since) >= RELOAD_EVERY;
         if is_long {
             self.since = now;

@@ -13,6 +13,7 @@ use bson::oid::ObjectId;
 use tracing::error;
 
 use crate::app::App;
+use crate::base::Base;
 
 /// Alerts kept at once. What is in use beyond that lives as long as it is used.
 const ALERTS_MAX: usize = 256;
@@ -63,13 +64,13 @@ impl AlertCache {
         Ok(taken.iter().map(sources).collect())
     }
 
-    async fn alerts(&self, app: &App, wanted: BTreeSet<AlertId>) -> StoreResult<HashMap<AlertId, Arc<Alert>>> {
+    async fn alerts(&self, base: &Base, wanted: BTreeSet<AlertId>) -> StoreResult<HashMap<AlertId, Arc<Alert>>> {
         let mut found = self.shelf.lock().unwrap_or_else(PoisonError::into_inner).find(&wanted);
         let missing: Vec<ObjectId> = wanted.into_iter().filter(|id| !found.contains_key(id)).map(|id| id.0).collect();
         if missing.is_empty() {
             return Ok(found);
         }
-        let documents = app.store.get(Collection::Alerts, &missing).await?;
+        let documents = base.store.get(Collection::Alerts, &missing).await?;
         let mut shelf = self.shelf.lock().unwrap_or_else(PoisonError::into_inner);
         for alert in documents.into_iter().filter_map(short) {
             let alert = Arc::new(alert);

@@ -12,6 +12,7 @@ use axum::response::Response;
 use tokio::sync::mpsc;
 
 use crate::app::App;
+use crate::base::Base;
 use crate::http;
 
 /// So many requests wait to be shown; what comes beyond is answered, and not shown.
@@ -45,14 +46,14 @@ pub(super) fn routes(app: &App) -> (Router, mpsc::Receiver<ObservedRequest>) {
     (http::router(app.clone()).layer(from_fn(watch)), seen)
 }
 
-async fn watch(app: &App, tell: &mpsc::Sender<ObservedRequest>, request: Request, next: Next) -> Response {
+async fn watch(base: &Base, tell: &mpsc::Sender<ObservedRequest>, request: Request, next: Next) -> Response {
     let is_others = request.method() == Method::POST
         && request.uri().path().starts_with("/webhook/")
         && !request.headers().contains_key(OWN);
     if !is_others {
         return next.run(request).await;
     }
-    let (at, begun) = (app.clock.now(), app.clock.monotonic());
+    let (at, begun) = (base.clock.now(), base.clock.monotonic());
     let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
     let content_type = request.headers().get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
@@ -61,7 +62,7 @@ async fn watch(app: &App, tell: &mpsc::Sender<ObservedRequest>, request: Request
         return next.run(Request::from_parts(head, Body::from(vec![b' '; BODY_BYTES_MAX + 1]))).await;
     };
     let response = next.run(Request::from_parts(head, Body::from(body.clone()))).await;
-    let took = app.clock.monotonic().saturating_sub(begun);
+    let took = base.clock.monotonic().saturating_sub(begun);
     let (head, answer) = response.into_parts();
     let answer = to_bytes(answer, usize::MAX).await.unwrap_or_default();
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();

@@ -11,6 +11,7 @@ use super::problem::ProblemResponse;
 use super::server;
 use super::webhook::WebhookSecrets;
 use crate::app::App;
+use crate::base::Base;
 use crate::metrics::MetricsFormat;
 
 /// What a proxy adds to a request: one that has it comes from elsewhere, whoever passed it on.
@@ -47,8 +48,8 @@ fn is_near(peer: SocketAddr, headers: &HeaderMap) -> bool {
     peer.ip().to_canonical().is_loopback() && !FORWARDED.iter().any(|name| headers.contains_key(*name))
 }
 
-fn has_token(app: &App, headers: &HeaderMap) -> bool {
-    let Some(token) = &app.settings.metrics.token else { return false };
+fn has_token(base: &Base, headers: &HeaderMap) -> bool {
+    let Some(token) = &base.settings.metrics.token else { return false };
     let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let Some((scheme, given)) = given.split_once(' ') else { return false };
     scheme.eq_ignore_ascii_case("bearer")

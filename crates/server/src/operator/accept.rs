@@ -18,6 +18,7 @@ use tracing::info;
 
 use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
+use crate::base::Base;
 
 /// Has an alert processed that was refused: it is read again, and every rule is judged anew but that of its age, which
 /// is waived and logged; `reading`: as the operator says that it is meant, whatever it says itself. One that was parked
@@ -181,11 +182,16 @@ async fn judge_again(app: &App, kept: &Alert, payload: Payload) -> ActionResult<
 }
 
 /// The sender may have mended it, and sent it again under the same name.
-async fn not_accepted_yet(app: &App, payload: &Payload, config: ConfigId, checked: &CheckedAlert) -> ActionResult<()> {
+async fn not_accepted_yet(
+    base: &Base,
+    payload: &Payload,
+    config: ConfigId,
+    checked: &CheckedAlert,
+) -> ActionResult<()> {
     let Some(name) = &payload.alert_id else { return Ok(()) };
-    let now = app.clock.now();
+    let now = base.clock.now();
     let key = IntakeKey { key: alert_id_key(name, config, checked.signal, payload.intent), until: now };
-    match app.store.find_duplicate(&[key], now).await? {
+    match base.store.find_duplicate(&[key], now).await? {
         Some(of) => Err(ActError::Duplicate { of }),
         None => Ok(()),
     }

@@ -7,7 +7,7 @@ use bson::Document;
 use bson::oid::ObjectId;
 
 use super::OperatorAction;
-use crate::app::App;
+use crate::base::Base;
 
 /// What stands in the log instead of a secret.
 const CHANGED: &str = "[changed]";
@@ -42,10 +42,10 @@ impl AuditedDeed {
 
 impl OperatorAction {
     /// Writes the entry about what was done.
-    pub(crate) fn audit(&self, app: &App, deed: AuditedDeed) -> StoreResult<DocumentWrite> {
+    pub(crate) fn audit(&self, base: &Base, deed: AuditedDeed) -> StoreResult<DocumentWrite> {
         let entry = AuditEntry {
-            id: app.ids.next(),
-            at: app.clock.now(),
+            id: base.ids.next(),
+            at: base.clock.now(),
             admin_id: self.who.admin_id,
             username: self.who.username.clone(),
             action: deed.action.to_owned(),
@@ -60,8 +60,8 @@ impl OperatorAction {
     }
 
     /// What is committed with an act: its audit entry, then what the caller wants.
-    pub(super) fn beside(&self, app: &App, deed: AuditedDeed) -> StoreResult<Vec<DocumentWrite>> {
-        Ok(std::iter::once(self.audit(app, deed)?).chain(self.also.iter().cloned()).collect())
+    pub(super) fn beside(&self, base: &Base, deed: AuditedDeed) -> StoreResult<Vec<DocumentWrite>> {
+        Ok(std::iter::once(self.audit(base, deed)?).chain(self.also.iter().cloned()).collect())
     }
 }
 

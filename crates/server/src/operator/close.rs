@@ -10,6 +10,7 @@ use bson::doc;
 
 use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
+use crate::base::Base;
 use crate::notices::{NoticeTrouble, notices};
 use crate::processor::outlets;
 
@@ -69,7 +70,7 @@ pub async fn close_trade(
 
 /// What the operators hear of a price that is far from all that the trade knows of: it may be a slipped digit.
 fn far_off(
-    app: &App,
+    base: &Base,
     act: &OperatorAction,
     trade: &Trade,
     plan: &ClosePlan,
@@ -93,5 +94,5 @@ fn far_off(
     let write = |notice: OperatorNotice| {
         Ok(DocumentWrite::Insert { collection: Collection::Deliveries, document: document(&notice.first)? })
     };
-    notices(app, &trouble, now).into_iter().map(write).collect()
+    notices(base, &trouble, now).into_iter().map(write).collect()
 }

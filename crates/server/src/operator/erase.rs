@@ -8,6 +8,7 @@ use tracing::warn;
 
 use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, one};
 use crate::app::App;
+use crate::base::Base;
 
 /// What erasing a person came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,29 +65,29 @@ type ExpectedFields = Vec<(String, Bson)>;
 /// Erases first: the audit log may tell of the person. A crash between the two leaves a person who is erased; repeated,
 /// this deletes what is left.
 async fn delete(
-    app: &App,
+    base: &Base,
     user: UserId,
     expect: &mut ExpectedFields,
     mut also: Vec<DocumentWrite>,
 ) -> std::result::Result<ErasureResult, StoreError> {
-    erase(app, user, expect, Vec::new()).await?;
+    erase(base, user, expect, Vec::new()).await?;
     also.push(DocumentWrite::Delete { collection: Collection::Users, id: user.0 });
-    app.store.write(also).await?;
+    base.store.write(also).await?;
     Ok(ErasureResult::Deleted)
 }
 
 async fn erase(
-    app: &App,
+    base: &Base,
     user: UserId,
     expect: &mut ExpectedFields,
     also: Vec<DocumentWrite>,
 ) -> std::result::Result<ErasureResult, StoreError> {
-    let now = app.clock.now();
-    let erased = app.store.erase_user(EraseUser { user, now, expect: expect.clone(), also }).await?;
+    let now = base.clock.now();
+    let erased = base.store.erase_user(EraseUser { user, now, expect: expect.clone(), also }).await?;
     // From here on it is this that has changed the user.
     expect.clear();
     for alert in &erased.settle {
-        if let Err(error) = app.store.settle(*alert, now).await {
+        if let Err(error) = base.store.settle(*alert, now).await {
             warn!(%alert, %error, "an alert is not settled now; the courier looks for such");
         }
     }

@@ -39,6 +39,7 @@ pub use self::resend::resend;
 pub use self::subscriptions::{approve_subscription, cancel_subscription, reject_subscription};
 pub use self::unblock::unblock;
 use crate::app::App;
+use crate::base::Base;
 
 /// Where others are in the way, an act is decided anew so often.
 pub(crate) const TRIES_MAX: u32 = 8;
@@ -99,8 +100,8 @@ pub enum ActError {
 pub type ActionResult<T> = std::result::Result<T, ActError>;
 
 /// The document with this id, as its type.
-async fn one<T: DeserializeOwned>(app: &App, collection: Collection, id: ObjectId) -> ActionResult<T> {
-    let found = app.store.get(collection, &[id]).await?.into_iter().next().ok_or(ActError::NotFound)?;
+async fn one<T: DeserializeOwned>(base: &Base, collection: Collection, id: ObjectId) -> ActionResult<T> {
+    let found = base.store.get(collection, &[id]).await?.into_iter().next().ok_or(ActError::NotFound)?;
     Ok(read(collection, found)?)
 }
 

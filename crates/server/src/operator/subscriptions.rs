@@ -12,6 +12,7 @@ use alertcast_core::time::Time;
 
 use super::{ActError, ActionResult, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 use crate::app::App;
+use crate::base::Base;
 
 /// Finds that a payment has come: the subscription runs, by the calendar where no dates are given. Answers it as it is
 /// then.
@@ -103,17 +104,17 @@ fn describe_change(change: &SubscriptionChange, event: &SubscriptionEvent) -> St
 
 /// Says why an event is refused: who decided before, and how that is overruled.
 async fn explain(
-    app: &App,
+    base: &Base,
     context: &SubscriptionContext,
     event: &SubscriptionEvent,
     why: LifecycleError,
 ) -> StoreResult<ActError> {
     let mut told = why.to_string();
     if let LifecycleError::Approved { by, at } | LifecycleError::Rejected { by, at } = why {
-        told.push_str(&describe_decision(app, by, at).await?);
+        told.push_str(&describe_decision(base, by, at).await?);
     }
     let would_overrule = overruling(event)
-        .is_some_and(|event| decide(context, &event, DecisionMaker::default(), app.clock.now()).is_ok());
+        .is_some_and(|event| decide(context, &event, DecisionMaker::default(), base.clock.now()).is_ok());
     if would_overrule {
         told.push_str("; \"overrules\": true decides it anew");
     }
@@ -134,10 +135,10 @@ fn overruling(event: &SubscriptionEvent) -> Option<SubscriptionEvent> {
 }
 
 /// ", by NAME at TIME", as far as it is known.
-async fn describe_decision(app: &App, by: Option<AdminId>, at: Option<Time>) -> StoreResult<String> {
+async fn describe_decision(base: &Base, by: Option<AdminId>, at: Option<Time>) -> StoreResult<String> {
     let mut told = String::new();
     if let Some(admin) = by {
-        let found = app.store.get(Collection::AdminUsers, &[admin.0]).await?.pop();
+        let found = base.store.get(Collection::AdminUsers, &[admin.0]).await?.pop();
         let name = found.and_then(|admin| admin.get_str("username").ok().map(str::to_owned));
         told = format!(", by {}", name.unwrap_or_else(|| admin.to_string()));
     }

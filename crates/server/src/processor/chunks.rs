@@ -16,14 +16,15 @@ use bson::oid::ObjectId;
 use tracing::warn;
 
 use crate::app::App;
+use crate::base::Base;
 use crate::settings::bot_id;
 
 /// How messages leave this house, as it is set up.
-pub(crate) fn outlets(app: &App) -> MessageChannels {
+pub(crate) fn outlets(base: &Base) -> MessageChannels {
     MessageChannels {
-        default_bot: app.settings.telegram.tokens.first().and_then(bot_id),
-        mail_shards: app.settings.email.lanes(),
-        entry_deadline: app.settings.delivery.entry_deadline,
+        default_bot: base.settings.telegram.tokens.first().and_then(bot_id),
+        mail_shards: base.settings.email.lanes(),
+        entry_deadline: base.settings.delivery.entry_deadline,
     }
 }
 

@@ -23,6 +23,7 @@ use tokio_util::task::TaskTracker;
 use tracing::warn;
 
 use crate::app::App;
+use crate::base::Base;
 use crate::degraded::TroubleKind;
 use crate::leases;
 use crate::metrics;
@@ -120,18 +121,18 @@ async fn work_on(app: &App, owned: &OwnedPartitions, stop: &CancellationToken) {
 }
 
 /// Says so where alerts wait that should have been processed long ago.
-fn tell_if_late(app: &App, pending: &[Alert]) {
-    let now = app.clock.now();
+fn tell_if_late(base: &Base, pending: &[Alert]) {
+    let now = base.clock.now();
     let waits = |alert: &Alert| now.since(alert.webhook.received_at) > LATE;
     let late = pending.iter().filter(|alert| waits(alert)).count();
     if late == 0 {
-        return app.degraded.clear(TroubleKind::LateWork, ALERTS);
+        return base.degraded.clear(TroubleKind::LateWork, ALERTS);
     }
     let text = format!(
         "{late} accepted alerts have waited for more than {} s to be processed: the log says what holds them up.",
         LATE.as_secs()
     );
-    app.degraded.set(TroubleKind::LateWork, ALERTS, text);
+    base.degraded.set(TroubleKind::LateWork, ALERTS, text);
 }
 
 /// The configuration that an alert was matched to when it was accepted, as its share of the work bears out; none where

@@ -23,6 +23,7 @@ use tracing::{debug, error, warn};
 use super::chunks::{ChunkLoader, outlets, prepare_job};
 use super::{OwnedPartition, order};
 use crate::app::App;
+use crate::base::Base;
 use crate::degraded::TroubleKind;
 use crate::metrics::StorePart;
 use crate::notices::{self, NoticeTrouble};
@@ -130,19 +131,19 @@ async fn catch_up(app: &App, last: &mut Option<Duration>) -> Result<(), WorkHalt
 }
 
 /// Parks an alert that does not say any more of which configuration it is: nobody would ever work on it.
-pub(super) async fn park_stray(app: &App, alert: &Alert, ours: &BTreeMap<i32, OwnedPartition>) {
+pub(super) async fn park_stray(base: &Base, alert: &Alert, ours: &BTreeMap<i32, OwnedPartition>) {
     let fence = alert.alertcast.partition.and_then(|partition| ours.get(&partition)).map(|ours| &ours.fence);
     if let Some(fence) = fence {
         let reason = "it does not say any more for which configuration it was accepted".to_owned();
-        record_failure(app, alert, fence, reason, ATTEMPTS_MAX).await;
+        record_failure(base, alert, fence, reason, ATTEMPTS_MAX).await;
     }
 }
 
 /// Notes a failure, with which there were so many; true where the alert is parked and the next one may go.
-async fn record_failure(app: &App, alert: &Alert, fence: &LeaseFence, reason: String, attempts: i64) -> bool {
-    let now = app.clock.now();
+async fn record_failure(base: &Base, alert: &Alert, fence: &LeaseFence, reason: String, attempts: i64) -> bool {
+    let now = base.clock.now();
     let park = attempts >= ATTEMPTS_MAX;
-    app.metrics.not_processed(park);
+    base.metrics.not_processed(park);
     error!(alert = %alert.id, attempts, park, reason, "an alert could not be processed");
     let trouble = NoticeTrouble {
         group: format!("processing:{reason}"),
@@ -150,16 +151,16 @@ async fn record_failure(app: &App, alert: &Alert, fence: &LeaseFence, reason: St
         lines: vec![reason.clone(), "It is parked as failed; subscribers did not get it.".to_owned()],
         alert: Some(alert.id),
     };
-    let notices = if park { notices::notices(app, &trouble, now) } else { Vec::new() };
+    let notices = if park { notices::notices(base, &trouble, now) } else { Vec::new() };
     let failure = AlertError::new(reason, now);
-    if let Err(error) = app.store.record_failure(fence, alert.id, failure, park, notices).await {
+    if let Err(error) = base.store.record_failure(fence, alert.id, failure, park, notices).await {
         warn!(alert = %alert.id, %error, "the failure could not be noted");
-        app.clock.sleep(PAUSE_FIRST).await;
+        base.clock.sleep(PAUSE_FIRST).await;
         return false;
     }
     if !park {
         let doublings = u32::try_from(attempts).unwrap_or(16).min(16);
-        app.clock.sleep((PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX)).await;
+        base.clock.sleep((PAUSE_FIRST * 2_u32.pow(doublings)).min(PAUSE_MAX)).await;
     }
     if park {
         let text = format!(
@@ -167,9 +168,9 @@ async fn record_failure(app: &App, alert: &Alert, fence: &LeaseFence, reason: St
              and the log say why. It can be processed by hand once that is mended; this is told until the next restart.",
             alert.id
         );
-        app.degraded.set(TroubleKind::ParkedWork, super::ALERTS, text);
+        base.degraded.set(TroubleKind::ParkedWork, super::ALERTS, text);
     }
-    app.wake.deliveries_came();
+    base.wake.deliveries_came();
     park
 }
 

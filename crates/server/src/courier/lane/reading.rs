@@ -17,6 +17,7 @@ use super::super::recipient;
 use super::super::taken::TakenDelivery;
 use super::{Courier, LOOK_EVERY, LaneEvent};
 use crate::app::App;
+use crate::base::Base;
 use crate::channel::MessageForm;
 use crate::degraded::TroubleKind;
 
@@ -318,9 +319,9 @@ impl Courier<'_> {
     }
 }
 
-async fn read(app: &App, lane: &LaneName, now: Time, limit: usize) -> StoreResult<(Vec<Delivery>, Option<Time>)> {
-    let due = app.store.due(lane, now, limit).await?;
-    let next = if due.len() < limit { app.store.next_due(lane, now).await? } else { None };
+async fn read(base: &Base, lane: &LaneName, now: Time, limit: usize) -> StoreResult<(Vec<Delivery>, Option<Time>)> {
+    let due = base.store.due(lane, now, limit).await?;
+    let next = if due.len() < limit { base.store.next_due(lane, now).await? } else { None };
     Ok((due, next))
 }
 
@@ -353,14 +354,14 @@ async fn take(
 
 /// One delivery that cannot be taken must not keep the others from it.
 async fn one_by_one(
-    app: &App,
+    base: &Base,
     fence: &LeaseFence,
     ids: &[DeliveryId],
     broken: &mut Vec<DeliveryId>,
 ) -> StoreResult<TakeResult> {
     let mut all = TakeResult::default();
     for id in ids {
-        match app.store.take(fence, std::slice::from_ref(id), app.clock.now()).await {
+        match base.store.take(fence, std::slice::from_ref(id), base.clock.now()).await {
             Ok(one) => {
                 all.taken.extend(one.taken);
                 all.settle.extend(one.settle);

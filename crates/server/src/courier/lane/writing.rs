@@ -10,7 +10,7 @@ use tracing::{error, warn};
 use super::super::LaneEnd;
 use super::super::attempt_records::PendingRecord;
 use super::{Courier, LaneEvent};
-use crate::app::App;
+use crate::base::Base;
 use crate::notices::{notices, notices_once};
 use crate::{blocked_recipients, moved_chats, topics};
 
@@ -93,44 +93,44 @@ impl Courier<'_> {
     }
 }
 
-async fn write(app: &App, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
+async fn write(base: &Base, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
     fail::fail_point!("courier::sent");
-    let alerts = match record(app, fence, batch).await {
-        Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(app, fence, batch).await?,
+    let alerts = match record(base, fence, batch).await {
+        Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(base, fence, batch).await?,
         Err(error @ StoreError::Fenced { .. }) => {
             // Another owner sends them again. What has arrived is edited too, when its trade ends.
             let copies: Vec<_> = batch.iter().filter_map(arrived_message).collect();
-            app.store.note_copies(&copies, app.clock.now()).await?;
+            base.store.note_copies(&copies, base.clock.now()).await?;
             return Err(error);
         }
         result => result?,
     };
     for (from, to) in batch.iter().filter_map(|line| Some((chat_of(&line.chat), line.moved.as_deref()?))) {
-        let ours = &app.settings.telegram.operator_chats;
-        moved_chats::follow(&app.moved, &*app.store, ours, (from, to), app.clock.now()).await?;
+        let ours = &base.settings.telegram.operator_chats;
+        moved_chats::follow(&base.moved, &*base.store, ours, (from, to), base.clock.now()).await?;
     }
     for (chat, until) in batch.iter().filter_map(|line| line.defer.as_ref()) {
-        app.store.defer_chat(fence, chat, *until).await?;
+        base.store.defer_chat(fence, chat, *until).await?;
     }
     for (user, chat) in batch.iter().filter_map(|line| Some((line.opened?, &line.chat))) {
-        blocked_recipients::chat_opened(app, user, chat_of(chat)).await?;
+        blocked_recipients::chat_opened(base, user, chat_of(chat)).await?;
     }
-    let told = list_notices(app, batch);
+    let told = list_notices(base, batch);
     if !told.is_empty() {
-        app.store.tell_operators(told).await?;
-        app.wake.deliveries_came();
+        base.store.tell_operators(told).await?;
+        base.wake.deliveries_came();
     }
     fail::fail_point!("courier::recorded");
     Ok(alerts)
 }
 
 /// What the operators are to hear of those who are not reached as they should be.
-fn list_notices(app: &App, batch: &[PendingRecord]) -> Vec<OperatorNotice> {
-    let now = app.clock.now();
+fn list_notices(base: &Base, batch: &[PendingRecord]) -> Vec<OperatorNotice> {
+    let now = base.clock.now();
     let lost = batch.iter().filter_map(|line| line.lost.as_ref());
-    let lost = lost.flat_map(|lost| notices(app, &blocked_recipients::trouble(lost.user, &lost.refuser), now));
+    let lost = lost.flat_map(|lost| notices(base, &blocked_recipients::trouble(lost.user, &lost.refuser), now));
     let topic_loss = batch.iter().filter_map(|line| Some((line.topic_loss?.user, &line.chat)));
-    let topic_loss = topic_loss.flat_map(|(user, place)| notices_once(app, &topics::trouble(user, place), now));
+    let topic_loss = topic_loss.flat_map(|(user, place)| notices_once(base, &topics::trouble(user, place), now));
     lost.chain(topic_loss).collect()
 }
 
@@ -142,16 +142,16 @@ fn arrived_message(line: &PendingRecord) -> Option<(DeliveryId, i64)> {
     }
 }
 
-async fn record(app: &App, fence: &LeaseFence, lines: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
+async fn record(base: &Base, fence: &LeaseFence, lines: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
     let records = lines.iter().map(|line| line.record.clone()).collect();
-    app.store.record_attempts(fence, records, app.clock.now()).await
+    base.store.record_attempts(fence, records, base.clock.now()).await
 }
 
 /// One record that cannot be written must not keep the others from it: it stays `sending` until the lease is taken anew.
-async fn one_by_one(app: &App, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
+async fn one_by_one(base: &Base, fence: &LeaseFence, batch: &[PendingRecord]) -> StoreResult<Vec<AlertId>> {
     let mut alerts = Vec::new();
     for line in batch {
-        match record(app, fence, std::slice::from_ref(line)).await {
+        match record(base, fence, std::slice::from_ref(line)).await {
             Ok(ended) => alerts.extend(ended),
             Err(error @ (StoreError::Fenced { .. } | StoreError::Unavailable(_))) => return Err(error),
             Err(error) => error!(delivery = %line.record.delivery, %error, "an attempt cannot be recorded"),
@@ -162,10 +162,10 @@ async fn one_by_one(app: &App, fence: &LeaseFence, batch: &[PendingRecord]) -> S
 
 /// Answers those that could not be settled because the store failed. One that is not ready yet is offered again when
 /// its next delivery ends.
-async fn settle(app: &App, alerts: Vec<AlertId>) -> Vec<AlertId> {
+async fn settle(base: &Base, alerts: Vec<AlertId>) -> Vec<AlertId> {
     let mut left = Vec::new();
     for alert in alerts {
-        match app.store.settle(alert, app.clock.now()).await {
+        match base.store.settle(alert, base.clock.now()).await {
             Ok(_) => {}
             // Whoever looks for what is left unsettled tells of it.
             Err(error @ StoreError::Corrupt(_)) => error!(%alert, %error, "an alert cannot be settled"),

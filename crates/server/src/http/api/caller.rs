@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::error::{ApiError, ApiResult, refuse_act};
 use super::routes::RoutePermission;
-use crate::app::App;
+use crate::base::Base;
 use crate::http::problem::ProblemResponse;
 use crate::operator::Actor;
 
@@ -27,14 +27,14 @@ pub(super) struct ApiCaller {
 
 impl ApiCaller {
     /// Finds whose token the request carries. It is looked up by its digest: how long that takes says nothing about it.
-    pub(super) async fn of(app: &App, shown: &TokenDigest, address: IpAddr) -> ApiResult<Self> {
-        let (token, admin) = find(app, shown).await?.ok_or_else(|| {
+    pub(super) async fn of(base: &Base, shown: &TokenDigest, address: IpAddr) -> ApiResult<Self> {
+        let (token, admin) = find(base, shown).await?.ok_or_else(|| {
             unknown(
                 "unknown_token",
                 "the token is unknown or has ended: make one with `alertcast admin token --username NAME`",
             )
         })?;
-        match token.find_end(&admin, app.clock.now()) {
+        match token.find_end(&admin, base.clock.now()) {
             None => Ok(Self { admin, token, address }),
             Some(end @ TokenEnd::Inactive) => Err(unknown(end.as_str(), "the token's administrator is not active")),
             // Whether it ever was one is nobody's business who has it no more.
@@ -89,20 +89,20 @@ pub(super) fn read_token(headers: &HeaderMap) -> ApiResult<TokenDigest> {
     bearer(headers).map(TokenDigest::of)
 }
 
-async fn find(app: &App, digest: &TokenDigest) -> ApiResult<Option<(ApiToken, Admin)>> {
+async fn find(base: &Base, digest: &TokenDigest) -> ApiResult<Option<(ApiToken, Admin)>> {
     let digest = digest.0.as_str().into();
-    let Some(found) = app.store.find_unique(Collection::ApiTokens, &[("digest", digest)]).await? else {
+    let Some(found) = base.store.find_unique(Collection::ApiTokens, &[("digest", digest)]).await? else {
         return Ok(None);
     };
     let token: ApiToken = read(Collection::ApiTokens, found)?;
-    let Some(admin) = app.store.get(Collection::AdminUsers, &[token.admin_id.0]).await?.pop() else {
+    let Some(admin) = base.store.get(Collection::AdminUsers, &[token.admin_id.0]).await?.pop() else {
         return Ok(None);
     };
     match read_document(Collection::AdminUsers, &admin) {
         Ok(admin) => Ok(Some((token, admin))),
-        Err(_) if token.expires_at.is_some_and(|end| end <= app.clock.now()) => Ok(None),
+        Err(_) if token.expires_at.is_some_and(|end| end <= base.clock.now()) => Ok(None),
         Err(unreadable) => {
-            app.store.unreadables().note(unreadable);
+            base.store.unreadables().note(unreadable);
             Err(unknown(
                 "unreadable_administrator",
                 "the document of the token's administrator cannot be read: another administrator can mend it",

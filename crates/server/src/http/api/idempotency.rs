@@ -16,7 +16,7 @@ use super::reply::ApiReply;
 use super::resources::{self, ApiResource};
 use super::shape::DocumentExtent;
 use super::{ApiRequest, reading};
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::FieldCode;
 
 /// How long an answer is kept.
@@ -62,9 +62,9 @@ impl RequestKey {
     }
 
     /// The answer that was given before.
-    pub(super) async fn find_answer(&self, app: &App) -> ApiResult<Option<ApiReply>> {
-        let Some(record) = self.load_kept(app).await? else { return Ok(None) };
-        if is_over(&record, app.clock.now()) {
+    pub(super) async fn find_answer(&self, base: &Base) -> ApiResult<Option<ApiReply>> {
+        let Some(record) = self.load_kept(base).await? else { return Ok(None) };
+        if is_over(&record, base.clock.now()) {
             return Ok(None);
         }
         if record.get_str("request").ok() != Some(&self.request) {
@@ -76,18 +76,18 @@ impl RequestKey {
             return Err(conflict("Erased", what));
         }
         if let Ok(shown) = record.get_document("shown") {
-            return shown_again(app, shown).await.map(Some);
+            return shown_again(base, shown).await.map(Some);
         }
         Ok(read(&record))
     }
 
     /// What is kept under the key as yet.
-    pub(super) async fn find_record(&self, app: &App) -> ApiResult<KeyRecord<'_>> {
-        Ok(KeyRecord { key: self, kept: self.load_kept(app).await? })
+    pub(super) async fn find_record(&self, base: &Base) -> ApiResult<KeyRecord<'_>> {
+        Ok(KeyRecord { key: self, kept: self.load_kept(base).await? })
     }
 
-    async fn load_kept(&self, app: &App) -> ApiResult<Option<Document>> {
-        reading::load_kept(app, Collection::IdempotencyKeys, self.id).await
+    async fn load_kept(&self, base: &Base) -> ApiResult<Option<Document>> {
+        reading::load_kept(base, Collection::IdempotencyKeys, self.id).await
     }
 }
 
@@ -101,16 +101,16 @@ pub(super) struct KeyRecord<'k> {
 
 impl KeyRecord<'_> {
     /// Keeps that an act was done; its answer is the document that it was done to, as it is when it is asked for.
-    pub(super) fn keep_shown(&self, app: &App, resource: &ApiResource, id: ObjectId) -> DocumentWrite {
+    pub(super) fn keep_shown(&self, base: &Base, resource: &ApiResource, id: ObjectId) -> DocumentWrite {
         let shown = doc! { "collection": resource.collection.name(), "id": id };
-        self.write(app, doc! { "request": &self.key.request, "shown": shown })
+        self.write(base, doc! { "request": &self.key.request, "shown": shown })
     }
 
     /// Keeps an answer about a document; where that tells of a person, it is erased with them. Refused where the key is
     /// taken: `AlreadyExists`, or `Conflict` where it was free again and has been taken meanwhile.
     pub(super) fn keep(
         &self,
-        app: &App,
+        base: &Base,
         resource: &ApiResource,
         document: &Document,
         reply: &ApiReply,
@@ -130,11 +130,11 @@ impl KeyRecord<'_> {
         if let Ok(person) = document.get_object_id(person) {
             record.insert("userId", person);
         }
-        self.write(app, record)
+        self.write(base, record)
     }
 
-    fn write(&self, app: &App, mut record: Document) -> DocumentWrite {
-        let now = app.clock.now();
+    fn write(&self, base: &Base, mut record: Document) -> DocumentWrite {
+        let now = base.clock.now();
         record.insert("until", Bson::from(now + KEPT));
         let (collection, id) = (Collection::IdempotencyKeys, self.key.id);
         match &self.kept {
@@ -153,10 +153,10 @@ impl KeyRecord<'_> {
     }
 }
 
-async fn shown_again(app: &App, shown: &Document) -> ApiResult<ApiReply> {
+async fn shown_again(base: &Base, shown: &Document) -> ApiResult<ApiReply> {
     let resource = shown.get_str("collection").ok().and_then(Collection::from_name).and_then(resources::of);
     let (Some(resource), Ok(id)) = (resource, shown.get_object_id("id")) else { return Err(not_found("document")) };
-    let found = reading::document(app, resource, id).await?;
+    let found = reading::document(base, resource, id).await?;
     Ok(ApiReply::document(StatusCode::OK, &resource.show_document(&found, DocumentExtent::Whole)))
 }
 

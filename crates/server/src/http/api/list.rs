@@ -17,7 +17,7 @@ use super::projection::FieldSelection;
 use super::reply::ApiReply;
 use super::resources::ApiResource;
 use super::shape::{self, DocumentExtent};
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::FieldCode;
 use crate::http::problem::FieldError;
 
@@ -44,13 +44,13 @@ pub(super) fn latest_first(sort: &str) -> bool {
 }
 
 /// One page.
-pub(super) async fn answer(app: &App, resource: &ApiResource, path: &str, query: &str) -> ApiResult<ApiReply> {
-    page(app, resource, path, query, Vec::new()).await
+pub(super) async fn answer(base: &Base, resource: &ApiResource, path: &str, query: &str) -> ApiResult<ApiReply> {
+    page(base, resource, path, query, Vec::new()).await
 }
 
 /// One page of those that have these values besides.
 pub(super) async fn page(
-    app: &App,
+    base: &Base,
     resource: &ApiResource,
     path: &str,
     query: &str,
@@ -68,7 +68,7 @@ pub(super) async fn page(
         );
         return Err(bad_query(vec![wrong("sort", FieldCode::Invalid, what)]).into());
     }
-    let found = app.store.list(&asked.query).await?;
+    let found = base.store.list(&asked.query).await?;
     let item = |document| {
         let shown = resource.show_document(document, DocumentExtent::Listed);
         match &asked.fields {

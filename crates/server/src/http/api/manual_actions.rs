@@ -19,6 +19,7 @@ use super::resources::{self, ApiResource};
 use super::shape::DocumentExtent;
 use super::{ApiRequest, reading};
 use crate::app::App;
+use crate::base::Base;
 use crate::document_input::{self, FieldCode};
 use crate::operator::{self, ActError, OperatorAction, RehearsedRequest};
 
@@ -71,15 +72,15 @@ pub(super) async fn process_rejected(app: &App, asked: &ApiRequest) -> ApiResult
 }
 
 /// As what the operator says that the alert is meant, where they do.
-async fn reading_of(app: &App, asked: &ApiRequest, of: Collection) -> ApiResult<Option<OperatorReading>> {
+async fn reading_of(base: &Base, asked: &ApiRequest, of: Collection) -> ApiResult<Option<OperatorReading>> {
     if asked.body.trim_ascii().is_empty() {
         return Ok(None);
     }
     let sent = reading::json(&asked.body)?;
     let id = asked.id()?;
-    let mut is_there = reading::load_kept(app, of, id).await?.is_some();
+    let mut is_there = reading::load_kept(base, of, id).await?.is_some();
     if !is_there && of == Collection::RejectedWebhooks {
-        is_there = reading::load_kept(app, Collection::Alerts, id).await?.is_some();
+        is_there = reading::load_kept(base, Collection::Alerts, id).await?.is_some();
     }
     if !is_there {
         return Err(not_found(resource(of)?.called));

@@ -9,15 +9,15 @@ use super::error::{ApiResult, not_found};
 use super::reply::ApiReply;
 use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, reading};
-use crate::app::App;
+use crate::base::Base;
 
 /// How many trades a subscriber has open in each configuration, by its id.
-pub(super) async fn answer(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn answer(base: &Base, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let user = asked.id()?;
-    if reading::load_kept(app, Collection::Users, user).await?.is_none() {
+    if reading::load_kept(base, Collection::Users, user).await?.is_none() {
         return Err(not_found("user"));
     }
-    let open = app.store.open_trades_by_config(UserId(user)).await?;
+    let open = base.store.open_trades_by_config(UserId(user)).await?;
     Ok(ApiReply::ok(json!({"items": open.iter().map(item).collect::<Vec<_>>()})))
 }
 

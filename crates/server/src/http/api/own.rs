@@ -14,7 +14,7 @@ use super::reply::ApiReply;
 use super::resources::TOKENS;
 use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, list, reading};
-use crate::app::App;
+use crate::base::Base;
 use crate::operator::AuditedDeed;
 
 /// Whose token it is.
@@ -36,7 +36,7 @@ pub(super) fn who(caller: &ApiCaller) -> ApiReply {
 }
 
 /// One's own tokens; with `system.settings` and `adminId`, another's.
-pub(super) async fn tokens(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn tokens(base: &Base, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let me = asked.caller.admin.id;
     let whose = form_urlencoded::parse(asked.query.as_bytes()).find(|(name, _)| name == "adminId");
     let fixed = match whose {
@@ -47,19 +47,19 @@ pub(super) async fn tokens(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply>
             Vec::new()
         }
     };
-    list::page(app, &TOKENS, &asked.path, &asked.query, fixed).await
+    list::page(base, &TOKENS, &asked.path, &asked.query, fixed).await
 }
 
 /// Ends a token: one's own, or with `system.settings` another's.
-pub(super) async fn delete_token(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn delete_token(base: &Base, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let id = asked.id()?;
-    let kept = reading::load_kept(app, TOKENS.collection, id).await?.ok_or_else(|| not_found(TOKENS.called))?;
+    let kept = reading::load_kept(base, TOKENS.collection, id).await?.ok_or_else(|| not_found(TOKENS.called))?;
     if kept.get_object_id("adminId").ok().map(AdminId) != Some(asked.caller.admin.id) {
         // Whoever may not end it is not told that it exists.
         asked.caller.must_hold(Permission::SystemSettings).map_err(|_| not_found(TOKENS.called))?;
     }
     asked.conditions.hold(&TOKENS.show_document(&kept, DocumentExtent::Whole))?;
-    let entry = asked.act(None).audit(app, AuditedDeed::delete(TOKENS.collection, &kept))?;
-    app.store.write(vec![DocumentWrite::Delete { collection: TOKENS.collection, id }, entry]).await?;
+    let entry = asked.act(None).audit(base, AuditedDeed::delete(TOKENS.collection, &kept))?;
+    base.store.write(vec![DocumentWrite::Delete { collection: TOKENS.collection, id }, entry]).await?;
     Ok(ApiReply::nothing())
 }

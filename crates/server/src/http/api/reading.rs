@@ -12,14 +12,14 @@ use super::projection::FieldSelection;
 use super::reply::ApiReply;
 use super::resources::ApiResource;
 use super::shape::DocumentExtent;
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::FieldCode;
 use crate::http::problem::ProblemResponse;
 
 /// One document, or the fields of it that are asked for. Its ETag is the whole document's, for `If-Match`.
-pub(super) async fn answer(app: &App, resource: &ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn answer(base: &Base, resource: &ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let fields = fields(resource, &asked.query)?;
-    let found = document(app, resource, asked.id()?).await?;
+    let found = document(base, resource, asked.id()?).await?;
     let shown = resource.show_document(&found, DocumentExtent::Whole);
     let status = match asked.conditions.not_modified(&shown)? {
         true => StatusCode::NOT_MODIFIED,
@@ -48,13 +48,13 @@ fn fields(resource: &ApiResource, query: &str) -> ApiResult<Option<FieldSelectio
 }
 
 /// A document, as it is kept.
-pub(super) async fn document(app: &App, resource: &ApiResource, id: ObjectId) -> ApiResult<Document> {
-    load_kept(app, resource.collection, id).await?.ok_or_else(|| not_found(resource.called))
+pub(super) async fn document(base: &Base, resource: &ApiResource, id: ObjectId) -> ApiResult<Document> {
+    load_kept(base, resource.collection, id).await?.ok_or_else(|| not_found(resource.called))
 }
 
 /// A document, where there is one.
-pub(super) async fn load_kept(app: &App, collection: Collection, id: ObjectId) -> ApiResult<Option<Document>> {
-    Ok(app.store.get(collection, &[id]).await?.pop())
+pub(super) async fn load_kept(base: &Base, collection: Collection, id: ObjectId) -> ApiResult<Option<Document>> {
+    Ok(base.store.get(collection, &[id]).await?.pop())
 }
 
 /// A body as JSON; its depth is bounded by the parser.

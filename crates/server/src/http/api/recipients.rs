@@ -16,7 +16,7 @@ use super::list::{self, PAGE_DEFAULT};
 use super::reply::ApiReply;
 use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, reading};
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::FieldCode;
 
 /// Decisions come in chunks of some hundreds of users: so many hold a page.
@@ -34,20 +34,20 @@ enum RecipientFilter {
 }
 
 /// A page of an alert's recipients, by the users' ids; or the one that is asked for.
-pub(super) async fn answer(app: &App, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn answer(base: &Base, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let alert = AlertId(asked.id()?);
-    if reading::load_kept(app, Collection::Alerts, alert.0).await?.is_none() {
+    if reading::load_kept(base, Collection::Alerts, alert.0).await?.is_none() {
         return Err(not_found("alert"));
     }
     let (decisions, more) = match read(&asked.query, &asked.path)? {
-        RecipientFilter::Page { limit, after } => decisions(app, alert, after, limit).await?,
-        RecipientFilter::User(user) => (decision(app, alert, user).await?, false),
+        RecipientFilter::Page { limit, after } => decisions(base, alert, after, limit).await?,
+        RecipientFilter::User(user) => (decision(base, alert, user).await?, false),
     };
-    let mut sent = deliveries(app, alert, &decisions).await?;
+    let mut sent = deliveries(base, alert, &decisions).await?;
     let next = decisions.last().filter(|_| more).map(|last| list::id_cursor(&asked.path, last.user.0));
     let item = |decision: &Decision| item(decision, sent.remove(&decision.user).unwrap_or_default());
     let mut items: Vec<Value> = decisions.iter().map(item).collect();
-    add_names(app, &asked.caller, &mut items).await?;
+    add_names(base, &asked.caller, &mut items).await?;
     Ok(list::page_reply(&asked.path, &asked.query, items, next))
 }
 
@@ -79,8 +79,8 @@ fn read(query: &str, path: &str) -> ApiResult<RecipientFilter> {
 }
 
 /// What was decided about one user: in the chunk that the id before theirs is followed by.
-async fn decision(app: &App, alert: AlertId, user: UserId) -> ApiResult<Vec<Decision>> {
-    let chunks = app.store.decisions(alert, before(user), 1).await?;
+async fn decision(base: &Base, alert: AlertId, user: UserId) -> ApiResult<Vec<Decision>> {
+    let chunks = base.store.decisions(alert, before(user), 1).await?;
     Ok(chunks.into_iter().flat_map(|chunk| chunk.decisions).filter(|decision| decision.user == user).collect())
 }
 
@@ -93,10 +93,15 @@ fn before(user: UserId) -> Option<UserId> {
     Some(UserId(ObjectId::from_bytes(bytes)))
 }
 
-async fn decisions(app: &App, alert: AlertId, after: Option<UserId>, limit: usize) -> ApiResult<(Vec<Decision>, bool)> {
+async fn decisions(
+    base: &Base,
+    alert: AlertId,
+    after: Option<UserId>,
+    limit: usize,
+) -> ApiResult<(Vec<Decision>, bool)> {
     let (mut found, mut last) = (Vec::new(), after);
     loop {
-        let chunks = app.store.decisions(alert, last, CHUNKS).await?;
+        let chunks = base.store.decisions(alert, last, CHUNKS).await?;
         let Some(end) = chunks.last().map(|chunk| chunk.last_user) else { return Ok((found, false)) };
         let beyond = |decision: &Decision| after.is_none_or(|after| decision.user > after);
         found.extend(chunks.into_iter().flat_map(|chunk| chunk.decisions).filter(beyond));
@@ -109,14 +114,14 @@ async fn decisions(app: &App, alert: AlertId, after: Option<UserId>, limit: usiz
 }
 
 /// What these users were sent because of the alert. The keys of deliveries begin with the cause and the user.
-async fn deliveries(app: &App, alert: AlertId, decisions: &[Decision]) -> ApiResult<HashMap<UserId, Vec<Delivery>>> {
+async fn deliveries(base: &Base, alert: AlertId, decisions: &[Decision]) -> ApiResult<HashMap<UserId, Vec<Delivery>>> {
     let mut by_user: HashMap<UserId, Vec<Delivery>> = HashMap::new();
     let (Some(first), Some(last)) = (decisions.first(), decisions.last()) else { return Ok(by_user) };
     let mut after = vec![CauseKind::Alert as u8];
     after.extend_from_slice(&alert.bytes());
     after.extend_from_slice(&first.user.bytes());
     loop {
-        let found = app.store.deliveries_of(alert, Some(&after), DELIVERIES).await?;
+        let found = base.store.deliveries_of(alert, Some(&after), DELIVERIES).await?;
         let full = found.len() == DELIVERIES;
         for delivery in found {
             after.clone_from(&delivery.key.bytes);

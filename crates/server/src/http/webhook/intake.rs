@@ -25,6 +25,7 @@ use super::answer::WebhookAnswer;
 use super::authentication::SignatureVerdict;
 use super::{refusal, swallowed};
 use crate::app::App;
+use crate::base::Base;
 
 /// A request with a right secret.
 #[derive(Debug)]
@@ -244,9 +245,9 @@ async fn refuse(
     Ok(answer)
 }
 
-fn receipt(app: &App, request: &AuthorizedRequest, payload: &Payload) -> AlertReceipt {
+fn receipt(base: &Base, request: &AuthorizedRequest, payload: &Payload) -> AlertReceipt {
     AlertReceipt {
-        id: AlertId(app.ids.next()),
+        id: AlertId(base.ids.next()),
         received_at: request.received_at,
         raw_payload: payload.raw.clone(),
         signature: request.signature(),

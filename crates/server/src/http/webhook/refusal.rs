@@ -8,6 +8,7 @@ use alertcast_core::store::{OperatorNotice, RejectedWebhook, StoreResult};
 use super::answer::WebhookAnswer;
 use super::intake::AuthorizedRequest;
 use crate::app::App;
+use crate::base::Base;
 use crate::notices::{NoticeTrouble, notices};
 
 /// The most bytes of a body's text that are kept.
@@ -42,7 +43,7 @@ pub(super) async fn keep_request(app: &App, request: &AuthorizedRequest, answer:
 }
 
 /// What the operators hear of a refused alert: once for each configuration and kind of mistake.
-pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &WebhookAnswer) -> Vec<OperatorNotice> {
+pub(super) fn notices_about_alert(base: &Base, alert: &Alert, answer: &WebhookAnswer) -> Vec<OperatorNotice> {
     let data = &alert.alert_data;
     let name = format!("{} {} {}", data.symbol, data.timeframe, data.strategy);
     let intent = Intent::from_document(data.signal, alert.alertcast.intent.as_ref());
@@ -57,7 +58,7 @@ pub(super) fn notices_about_alert(app: &App, alert: &Alert, answer: &WebhookAnsw
         },
         alert: Some(alert.id),
     };
-    notices(app, &trouble, alert.webhook.received_at)
+    notices(base, &trouble, alert.webhook.received_at)
 }
 
 /// How to have it processed where it is only unclear what it asks for: the request to send.

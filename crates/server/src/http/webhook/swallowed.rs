@@ -11,6 +11,7 @@ use alertcast_core::time::Time;
 use tracing::warn;
 
 use crate::app::App;
+use crate::base::Base;
 use crate::notices::{NoticeTrouble, once};
 
 /// Tells the operators if the alert is no resend of the one whose `alert_id` it has. The sender's answer does not wait for
@@ -41,7 +42,7 @@ pub(super) fn tell(app: &App, payload: &Payload, config: ConfigId, of: AlertId, 
     });
 }
 
-async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: Time) -> StoreResult<()> {
+async fn give(base: &Base, alert_id: &str, config: ConfigId, first: &Alert, now: Time) -> StoreResult<()> {
     let data = &first.alert_data;
     let trouble = NoticeTrouble {
         group: format!("alert_id:{config}:{alert_id}"),
@@ -58,8 +59,8 @@ async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: T
         ],
         alert: Some(first.id),
     };
-    for notice in once(app, &trouble, now) {
-        match app
+    for notice in once(base, &trouble, now) {
+        match base
             .store
             .write(vec![DocumentWrite::Insert { collection: Collection::Deliveries, document: document(&notice)? }])
             .await
@@ -69,6 +70,6 @@ async fn give(app: &App, alert_id: &str, config: ConfigId, first: &Alert, now: T
             Err(error) => return Err(error),
         }
     }
-    app.wake.deliveries_came();
+    base.wake.deliveries_came();
     Ok(())
 }

@@ -7,7 +7,7 @@ use bson::{Bson, Document};
 
 use super::paths::{at, put};
 use super::{EditError, EditResult};
-use crate::app::App;
+use crate::base::Base;
 use crate::operator::Actor;
 
 /// Where the hash is.
@@ -16,28 +16,28 @@ const PASSWORD_CHANGED: &str = "security.passwordChangedAt";
 
 /// Keeps the password where none was sent. A new one ends the tokens.
 pub(super) async fn finish_password(
-    app: &App,
+    base: &Base,
     kept: &Document,
     read: &PartialDocument,
     after: &mut Document,
 ) -> EditResult<Vec<DocumentWrite>> {
     if after.get_str(PASSWORD).is_ok_and(|hash| !hash.is_empty()) {
-        put(after, PASSWORD_CHANGED, Some(app.clock.now().into()));
+        put(after, PASSWORD_CHANGED, Some(base.clock.now().into()));
         let Ok(admin) = kept.get_object_id("_id") else { return Ok(Vec::new()) };
-        return Ok(end_tokens(app, AdminId(admin)).await?);
+        return Ok(end_tokens(base, AdminId(admin)).await?);
     }
     put(after, PASSWORD, read.document.get(PASSWORD).cloned());
     if read.flaws.iter().any(|flaw| is_within(PASSWORD_CHANGED, &flaw.path)) {
         // Which tokens it had ended is not known: all of them end.
-        put(after, PASSWORD_CHANGED, Some(app.clock.now().into()));
+        put(after, PASSWORD_CHANGED, Some(base.clock.now().into()));
     }
     Ok(Vec::new())
 }
 
 /// An administrator's tokens end with them.
-pub(super) async fn end_tokens(app: &App, admin: AdminId) -> StoreResult<Vec<DocumentWrite>> {
+pub(super) async fn end_tokens(base: &Base, admin: AdminId) -> StoreResult<Vec<DocumentWrite>> {
     let query = ListQuery { filters: vec![("adminId", admin.into())], ..ListQuery::all_of(Collection::ApiTokens) };
-    let tokens = list_all(&*app.store, query).await?;
+    let tokens = list_all(&*base.store, query).await?;
     let ids = tokens.iter().filter_map(|token| token.get_object_id("_id").ok());
     Ok(ids.map(|id| DocumentWrite::Delete { collection: Collection::ApiTokens, id }).collect())
 }

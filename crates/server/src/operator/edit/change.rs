@@ -21,6 +21,7 @@ use super::taken::describe_taken;
 use super::warnings::find_warning;
 use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only, refuse_any, wrong};
 use crate::app::App;
+use crate::base::Base;
 use crate::document_input::FieldCode;
 use crate::operator::{ActError, Actor, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 
@@ -75,8 +76,8 @@ fn check_permission(who: &Actor, documents: &dyn EditableDocuments) -> EditResul
     }
 }
 
-async fn read_document(app: &App, documents: &dyn EditableDocuments, id: ObjectId) -> EditResult<ReadDocument> {
-    let found = app.store.get(documents.collection(), &[id]).await?.pop();
+async fn read_document(base: &Base, documents: &dyn EditableDocuments, id: ObjectId) -> EditResult<ReadDocument> {
+    let found = base.store.get(documents.collection(), &[id]).await?.pop();
     let kept = found.ok_or_else(|| EditError::Missing(documents.called()))?;
     let read = documents.complete(&kept);
     let shown = documents.show(&read);
@@ -129,7 +130,7 @@ fn check_guesses(documents: &dyn EditableDocuments, before: &PartialDocument, gi
 
 /// The document as it is to be, checked, and what is to be written besides.
 async fn make_changed(
-    app: &App,
+    base: &Base,
     documents: &dyn EditableDocuments,
     before: &ReadDocument,
     mut whole: Value,
@@ -143,14 +144,14 @@ async fn make_changed(
     }
     let cleared = take_kept_fields(documents, &before.shown, &mut whole)?;
     let current = CurrentDocument { kept: &before.kept, shown: &before.shown };
-    let mut checked = check_document(app, documents, whole, Some(current)).await?;
+    let mut checked = check_document(base, documents, whole, Some(current)).await?;
     let (read, after) = (&before.read, &mut checked.document);
     for path in documents.kept_paths() {
         put(after, &path, at(&read.document, &path).filter(|_| !cleared.contains(&path)).cloned());
     }
     documents.keep_undeclared(&read.document, after);
     if collection == Collection::AdminUsers {
-        checked.also.extend(administrator::finish_password(app, &before.kept, read, after).await?);
+        checked.also.extend(administrator::finish_password(base, &before.kept, read, after).await?);
     }
     Ok(checked)
 }
@@ -177,7 +178,7 @@ fn take_kept_fields(documents: &dyn EditableDocuments, shown: &Value, whole: &mu
 
 /// What follows from who changes it: whether they may, and what is noted with it.
 fn follow_change(
-    app: &App,
+    base: &Base,
     act: &OperatorAction,
     collection: Collection,
     before: &ReadDocument,
@@ -187,7 +188,7 @@ fn follow_change(
     match collection {
         Collection::UserSubscriptions => {
             let before = DocumentBefore { kept: &before.kept, read: &before.read.document, given };
-            decide_subscription(&act.who, Some(before), changed, app.clock.now())
+            decide_subscription(&act.who, Some(before), changed, base.clock.now())
         }
         Collection::AdminUsers => administrator::check_own_rights(&act.who, Some(&before.kept), &changed.document),
         _ => Ok(()),
@@ -199,7 +200,7 @@ type WrittenDocument = Option<(Document, Vec<DocumentWrite>)>;
 /// The writes that make the change: of what differs or cannot be read as it is kept, under the condition that it is still
 /// as it was. None where there is nothing of either.
 fn write_change(
-    app: &App,
+    base: &Base,
     act: &OperatorAction,
     collection: Collection,
     before: &ReadDocument,
@@ -215,7 +216,7 @@ fn write_change(
     if paths.is_empty() {
         return Ok(None);
     }
-    let updated_at = next_update(&read.document, app.clock.now());
+    let updated_at = next_update(&read.document, base.clock.now());
     after.insert("updatedAt", updated_at);
     let (mut set, mut unset) = (doc! { "updatedAt": updated_at }, Vec::new());
     let mut expect = expect_unchanged(collection, kept);
@@ -234,7 +235,7 @@ fn write_change(
     }
     let id = kept.get_object_id("_id").unwrap_or_default();
     let mut writes = vec![DocumentWrite::Update { collection, id, set, unset, expect }];
-    writes.extend(act.beside(app, AuditedDeed::update(collection, id, was, is))?);
+    writes.extend(act.beside(base, AuditedDeed::update(collection, id, was, is))?);
     writes.extend(also);
     Ok(Some((after, writes)))
 }

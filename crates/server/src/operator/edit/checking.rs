@@ -9,7 +9,7 @@ use super::administrator::PASSWORD;
 use super::paths::same;
 use super::subscription::load_around;
 use super::{EditError, EditResult, EditableDocuments};
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::{self, EntryReferences, KnownDocuments};
 use crate::password;
 
@@ -31,20 +31,20 @@ pub(super) struct CheckedDocument {
 
 /// Reads and checks a document as it is to be.
 pub(super) async fn check_document(
-    app: &App,
+    base: &Base,
     documents: &dyn EditableDocuments,
     value: Value,
     current: Option<CurrentDocument<'_>>,
 ) -> EditResult<CheckedDocument> {
     let kept = current.map(|current| current.kept);
-    let around = load_around(app, documents.collection(), &value, kept).await?;
+    let around = load_around(base, documents.collection(), &value, kept).await?;
     let priced = ["/subscriptionPlanId", "/payment/amount", "/payment/currency"]
         .iter()
         .any(|at| !same(value.pointer(at), current.and_then(|current| current.shown.pointer(at))));
-    let now = app.clock.now();
+    let now = base.clock.now();
     let references = EntryReferences { collection: documents.collection(), entry: &value, kept, priced, now };
-    let known = KnownDocuments::around(&*app.store, references).await?;
-    let read = document_input::one(known, documents.reader(), value, kept, &*app.ids, now);
+    let known = KnownDocuments::around(&*base.store, references).await?;
+    let read = document_input::one(known, documents.reader(), value, kept, &*base.ids, now);
     let entry = read.map_err(EditError::Wrong)?;
     let mut document = entry.document;
     if let Some(text) = entry.password {

@@ -11,6 +11,7 @@ use super::taken::describe_taken;
 use super::warnings::find_warning;
 use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only, refuse_any};
 use crate::app::App;
+use crate::base::Base;
 use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 
 /// Makes a document of these fields. `first`: what is written before it, whose failure is the one that is found.
@@ -62,7 +63,7 @@ async fn try_create(
 }
 
 async fn make_document(
-    app: &App,
+    base: &Base,
     act: &OperatorAction,
     documents: &dyn EditableDocuments,
     mut fields: Map<String, Value>,
@@ -77,9 +78,9 @@ async fn make_document(
         remove(&mut value, &path);
     }
     refuse_any(problems)?;
-    let mut made = check_document(app, documents, value, None).await?;
-    let now = app.clock.now();
-    made.document.insert("_id", app.ids.next());
+    let mut made = check_document(base, documents, value, None).await?;
+    let now = base.clock.now();
+    made.document.insert("_id", base.ids.next());
     for name in ["createdAt", "updatedAt"] {
         made.document.insert(name, Bson::from(now));
     }
@@ -90,12 +91,12 @@ async fn make_document(
 }
 
 fn write_document(
-    app: &App,
+    base: &Base,
     act: &OperatorAction,
     collection: Collection,
     document: &Document,
 ) -> EditResult<Vec<DocumentWrite>> {
     let mut writes = vec![DocumentWrite::Insert { collection, document: document.clone() }];
-    writes.extend(act.beside(app, AuditedDeed::create(collection, document))?);
+    writes.extend(act.beside(base, AuditedDeed::create(collection, document))?);
     Ok(writes)
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::administrator::end_tokens;
 use super::{EditError, EditResult, EditableDocuments};
 use crate::app::App;
+use crate::base::Base;
 use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 
 /// Deletes a document, if it is still the one that was looked at. `look` may refuse it as it is shown.
@@ -60,7 +61,7 @@ async fn try_delete(
 }
 
 async fn write_deletion(
-    app: &App,
+    base: &Base,
     act: &OperatorAction,
     collection: Collection,
     id: ObjectId,
@@ -75,9 +76,9 @@ async fn write_deletion(
         expect: vec![("updatedAt".to_owned(), seen)],
     }];
     if collection == Collection::AdminUsers {
-        writes.extend(end_tokens(app, AdminId(id)).await?);
+        writes.extend(end_tokens(base, AdminId(id)).await?);
     }
     writes.push(DocumentWrite::Delete { collection, id });
-    writes.extend(act.beside(app, AuditedDeed::delete(collection, kept))?);
+    writes.extend(act.beside(base, AuditedDeed::delete(collection, kept))?);
     Ok(writes)
 }

@@ -17,14 +17,14 @@ use serde_json::Value;
 use super::checking::CheckedDocument;
 use super::paths::{at, differences, gives, put};
 use super::{EditResult, refuse_any, wrong};
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::{self, FieldCode};
 use crate::operator::Actor;
 
 /// What a change of a subscription rests on beside the document itself; none of any other. It is read before the user's
 /// subscriptions are counted: whoever makes one active after this is noticed.
 pub(super) async fn load_around(
-    app: &App,
+    base: &Base,
     collection: Collection,
     value: &Value,
     kept: Option<&Document>,
@@ -35,7 +35,7 @@ pub(super) async fn load_around(
         return Ok(None);
     };
     let own = kept.and_then(|kept| kept.get_object_id("_id").ok()).unwrap_or_default();
-    Ok(Some(app.store.load_for_new(SubscriptionId(own), UserId(user), PlanId(plan)).await?))
+    Ok(Some(base.store.load_for_new(SubscriptionId(own), UserId(user), PlanId(plan)).await?))
 }
 
 /// A document before a change.

@@ -5,14 +5,14 @@ use bson::Document;
 
 use super::paths::at;
 use super::{EditError, EditableDocuments};
-use crate::app::App;
+use crate::base::Base;
 use crate::document_input::name_of;
 use crate::operator::Actor;
 
 /// What stands against a document that could not be written: which other one has its unique value, as far as whoever
 /// acts may see it. `field`: the fields that are unique together, divided by commas.
 pub(super) async fn describe_taken(
-    app: &App,
+    base: &Base,
     who: &Actor,
     documents: &dyn EditableDocuments,
     field: &str,
@@ -21,7 +21,7 @@ pub(super) async fn describe_taken(
     let fields: Vec<&str> = field.split(", ").collect();
     let collection = documents.collection();
     let may_see = who.permissions.hold(documents.permissions().view);
-    let which = find_other(app, collection, &fields, document).await.map_or_else(String::new, |other| {
+    let which = find_other(base, collection, &fields, document).await.map_or_else(String::new, |other| {
         let id = other.get_object_id("_id").map(|id| format!(", {id}")).unwrap_or_default();
         let name = name_of(collection, &other).filter(|_| may_see);
         format!("{id}{},", name.map_or_else(String::new, |name| format!(" ({name:?})")))
@@ -31,7 +31,7 @@ pub(super) async fn describe_taken(
 }
 
 /// The document that has these values of this one.
-async fn find_other(app: &App, collection: Collection, fields: &[&str], document: &Document) -> Option<Document> {
+async fn find_other(base: &Base, collection: Collection, fields: &[&str], document: &Document) -> Option<Document> {
     const KEY: &str = "alertcast.transactionKey";
     let of = |fields: &[&'static str]| {
         fields.iter().map(|field| Some((*field, at(document, field)?.clone()))).collect::<Option<Vec<_>>>()
@@ -43,7 +43,7 @@ async fn find_other(app: &App, collection: Collection, fields: &[&str], document
         (collection == Collection::UserSubscriptions && fields == ["payment.transactionId"]).then(|| vec![KEY]);
     for keys in guarded.into_iter().chain(named) {
         if let Some(values) = of(&keys)
-            && let Ok(Some(found)) = app.store.find_unique(collection, &values).await
+            && let Ok(Some(found)) = base.store.find_unique(collection, &values).await
             && found.get("_id") != document.get("_id")
         {
             return Some(found);
