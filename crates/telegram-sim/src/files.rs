@@ -98,9 +98,9 @@ struct FileShelf {
 
 /// All files.
 #[derive(Debug, Default)]
-pub(crate) struct FileStore(Mutex<FileShelf>);
+pub(crate) struct UploadStore(Mutex<FileShelf>);
 
-impl FileStore {
+impl UploadStore {
     pub(crate) fn store(&self, kind: FileKind, upload: FileUpload) -> FileInfo {
         let mut shelf = lock(&self.0);
         shelf.last += 1;

@@ -14,7 +14,7 @@ use crate::bot::{SimBot, bot_id_of};
 use crate::chat::{ChatKind, ChatStore};
 use crate::config::{ChatMode, SimClock, SimConfig, SimLimits};
 use crate::fault::{FaultId, FaultSet, InjectedFault};
-use crate::files::FileStore;
+use crate::files::UploadStore;
 use crate::log::TranscriptLog;
 use crate::record::{RowKind, SentMessage, TranscriptRow};
 use crate::stats::{Counters, Stats};
@@ -36,7 +36,7 @@ pub(crate) struct SimState {
     pub(crate) chats: ChatStore,
     pub(crate) log: Mutex<TranscriptLog>,
     pub(crate) faults: FaultSet,
-    pub(crate) files: FileStore,
+    pub(crate) files: UploadStore,
     pub(crate) stats: Counters,
     /// Rows appended since the start; waiting tests watch it.
     pub(crate) progress: watch::Sender<u64>,
@@ -73,7 +73,7 @@ impl SimHandle {
             chats: ChatStore::new(),
             log: Mutex::new(log),
             faults: FaultSet::new(config.seed),
-            files: FileStore::default(),
+            files: UploadStore::default(),
             stats: Counters::default(),
             progress: watch::Sender::new(0),
             shutdown: watch::Sender::new(false),

@@ -31,11 +31,11 @@ impl FileDigest {
     /// # Errors
     /// `Corrupt` where they are others.
     pub fn verify(self, bytes: Vec<u8>) -> StoreResult<Vec<u8>> {
-        if Self::of(&bytes) == self { Ok(bytes) } else { Err(self.damaged()) }
+        if Self::of(&bytes) == self { Ok(bytes) } else { Err(self.damage_error()) }
     }
 
     /// That the file stands, and its bytes are not what they were.
-    pub fn damaged(self) -> StoreError {
+    pub fn damage_error(self) -> StoreError {
         StoreError::Corrupt(format!("the file {self} is damaged"))
     }
 }

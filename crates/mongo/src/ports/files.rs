@@ -120,7 +120,7 @@ impl FilesBucket {
             }
             let standing = self.copies(digest).await?;
             if standing == copies {
-                return Err(digest.damaged().into());
+                return Err(digest.damage_error().into());
             }
             copies = standing;
         }

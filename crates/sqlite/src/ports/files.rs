@@ -35,15 +35,15 @@ impl FileStore for SqliteStore {
     }
 
     async fn has_file(&self, digest: FileDigest) -> StoreResult<bool> {
-        self.files.run(move |files| files.path(digest).try_exists().map_err(failed)).await
+        self.files.run(move |files| files.path(digest).try_exists().map_err(file_error)).await
     }
 
     async fn files(&self, after: Option<FileDigest>, limit: usize) -> StoreResult<Vec<FileDigest>> {
-        self.files.run(move |files| files.list(after, limit.max(1)).map_err(failed)).await
+        self.files.run(move |files| files.list(after, limit.max(1)).map_err(file_error)).await
     }
 
     async fn delete_file(&self, digest: FileDigest) -> StoreResult<()> {
-        self.files.run(move |files| files.delete(digest).map_err(failed)).await
+        self.files.run(move |files| files.delete(digest).map_err(file_error)).await
     }
 
     /// A process that goes on leaves nothing, and what one has left that died is removed when the folder is opened: no
@@ -88,27 +88,27 @@ impl FileFolder {
         let shelf = self.shelf(content.digest());
         let unfinished = self.root.join(UNFINISHED);
         for folder in [&self.root, &unfinished, &shelf] {
-            make_folder(folder).map_err(failed)?;
+            make_folder(folder).map_err(file_error)?;
         }
         // It removes itself where it does not get its name.
-        let mut file = NamedTempFile::new_in(&unfinished).map_err(failed)?;
-        file.write_all(content.bytes()).map_err(failed)?;
+        let mut file = NamedTempFile::new_in(&unfinished).map_err(file_error)?;
+        file.write_all(content.bytes()).map_err(file_error)?;
         pass("files", "written")?;
-        file.as_file().sync_all().map_err(failed)?;
+        file.as_file().sync_all().map_err(file_error)?;
         pass("files", "synced")?;
-        file.persist(path).map_err(|refused| failed(refused.error))?;
+        file.persist(path).map_err(|refused| file_error(refused.error))?;
         pass("files", "renamed")?;
-        Ok(sync_folder(&shelf).map_err(failed)?)
+        Ok(sync_folder(&shelf).map_err(file_error)?)
     }
 
     fn read(&self, digest: FileDigest) -> StoreResult<Option<Vec<u8>>> {
         let file = match File::open(self.path(digest)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file.map_err(failed)?,
+            file => file.map_err(file_error)?,
         };
         let mut bytes = Vec::new();
         // No further than a file can go: a damaged one may be of any size.
-        file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+        file.take(FILE_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(file_error)?;
         digest.verify(bytes).map(Some)
     }
 
@@ -179,7 +179,7 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-fn failed(error: io::Error) -> StoreError {
+fn file_error(error: io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
             StoreError::Unavailable("the disk, or the room given to it, is full".to_owned())

@@ -13,7 +13,7 @@ use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, StoreError
 use alertcast_core::time::Time;
 use serde_json::Value;
 
-use self::source::FileContent;
+use self::source::ImportContent;
 use super::failure::CommandFailure;
 use crate::document_input::{
     self, FieldProblem, InputFields, InputProblems, InputReading, KnownDocuments, ReferenceStyle,
@@ -53,7 +53,7 @@ pub(super) async fn run(
 }
 
 /// Reads the lists, those first that others refer to.
-fn read(reading: &mut InputReading<'_>, content: FileContent) {
+fn read(reading: &mut InputReading<'_>, content: ImportContent) {
     let problems = reading.problems;
     let lists = source::lists(content, problems);
     let kinds: [(Vec<(String, Value)>, document_input::EntryReader); 5] = [

@@ -28,7 +28,7 @@ const PREFERENCES: &[&str] = &["preferences", "alertPreferences", "user_alert_pr
 
 /// What stands in a file.
 #[derive(Debug)]
-pub(super) enum FileContent {
+pub(super) enum ImportContent {
     /// An object of lists.
     Lists(Value),
     /// The documents of one collection, each with its place: JSON lines, or one list, as `mongoexport` writes them.
@@ -39,7 +39,7 @@ pub(super) enum FileContent {
 ///
 /// # Errors
 /// The file cannot be read, is neither, or holds documents of which it is not said what they are.
-pub(super) fn read(path: &Path) -> anyhow::Result<FileContent> {
+pub(super) fn read(path: &Path) -> anyhow::Result<ImportContent> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).with_context(|| format!("{shown} cannot be read"))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<FileContent> {
         path.extension().is_some_and(|ending| JSON_ENDINGS.iter().any(|json| ending.eq_ignore_ascii_case(json)));
     if !is_json {
         let table = text.parse::<toml::Table>();
-        return table.map(|table| FileContent::Lists(from_toml(toml::Value::Table(table)))).map_err(|error| {
+        return table.map(|table| ImportContent::Lists(from_toml(toml::Value::Table(table)))).map_err(|error| {
             let fix = match text.trim_start().starts_with(['{', '[']) {
                 true => "a file whose name ends in .json or .jsonl is read as JSON, any other as TOML: rename it",
                 false => "mend that place; a file whose name ends in .json is read as JSON, any other as TOML",
@@ -56,7 +56,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<FileContent> {
         });
     }
     if text.trim().is_empty() {
-        return Ok(FileContent::Lists(Value::Object(Map::new())));
+        return Ok(ImportContent::Lists(Value::Object(Map::new())));
     }
     match serde_json::from_str(text) {
         Ok(Value::Array(items)) => {
@@ -66,7 +66,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<FileContent> {
         Ok(Value::Object(fields)) if is_document(path, &fields) => {
             documents(path, [("line 1".to_owned(), Value::Object(fields))])
         }
-        Ok(value) => Ok(FileContent::Lists(value)),
+        Ok(value) => Ok(ImportContent::Lists(value)),
         Err(error) => match one_by_one(text) {
             Some(Ok(all)) => documents(path, all),
             Some(Err((line, error))) => Err(CommandFailure::new(
@@ -112,11 +112,11 @@ fn one_by_one(text: &str) -> Option<DocumentLines> {
 }
 
 /// The documents of the collection that the file is named after.
-fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> anyhow::Result<FileContent> {
+fn documents(path: &Path, all: impl IntoIterator<Item = (String, Value)>) -> anyhow::Result<ImportContent> {
     let all: Vec<_> = all.into_iter().collect();
     match collection_named_by(path) {
-        Some(names) => Ok(FileContent::Of(names, all)),
-        None if all.is_empty() => Ok(FileContent::Lists(Value::Object(Map::new()))),
+        Some(names) => Ok(ImportContent::Of(names, all)),
+        None if all.is_empty() => Ok(ImportContent::Lists(Value::Object(Map::new()))),
         None => {
             let names: Vec<String> =
                 LISTS.iter().filter_map(|names| names.last()).map(|name| format!("{name}.json")).collect();
@@ -170,10 +170,10 @@ impl ImportLists {
 }
 
 /// Takes the file apart.
-pub(super) fn lists(content: FileContent, problems: &InputProblems) -> ImportLists {
+pub(super) fn lists(content: ImportContent, problems: &InputProblems) -> ImportLists {
     match content {
-        FileContent::Lists(value) => of_object(value, problems),
-        FileContent::Of(names, all) => ImportLists::of(names, all),
+        ImportContent::Lists(value) => of_object(value, problems),
+        ImportContent::Of(names, all) => ImportLists::of(names, all),
     }
 }
 

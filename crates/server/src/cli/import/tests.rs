@@ -502,7 +502,7 @@ proptest! {
         *file.pointer_mut(place).unwrap() = value;
         let problems = InputProblems::default();
         let mut reading = InputReading::new(KnownDocuments::default(), &problems, ReferenceStyle::ByNameToo, &ObjectIds, NOW);
-        read(&mut reading, FileContent::Lists(file));
+        read(&mut reading, ImportContent::Lists(file));
         let (writes, _) = finish(reading);
         prop_assert!(writes.len() <= 5);
         prop_assert!(writes.len() == 5 || !problems.into_inner().is_empty() || place.matches('/').count() == 1);
