@@ -16,7 +16,7 @@ mod unreadable;
 
 use std::fmt;
 
-use bson::{Document, RawDocument, Utf8Lossy};
+use bson::{Bson, Document, RawDocument, Utf8Lossy};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -179,6 +179,31 @@ pub fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
 /// Whether a dotted path is the other one, or lies below it.
 pub fn is_within(path: &str, other: &str) -> bool {
     path.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The paths of the fields in which two documents differ; of objects within, their fields: what others keep beside them
+/// stays.
+pub fn list_differences(before: &Document, after: &Document) -> Vec<String> {
+    let mut paths = Vec::new();
+    note_differences(before, after, "", &mut paths);
+    paths
+}
+
+fn note_differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
+    let none = Document::new();
+    let new = after.keys().filter(|name| !before.contains_key(name.as_str()));
+    for name in before.keys().chain(new) {
+        let path = format!("{within}{name}");
+        match (before.get(name), after.get(name)) {
+            (was, is) if was == is => {}
+            (Some(Bson::Document(was)), Some(Bson::Document(is))) => {
+                note_differences(was, is, &format!("{path}."), paths)
+            }
+            (Some(Bson::Document(was)), None) => note_differences(was, &none, &format!("{path}."), paths),
+            (None, Some(Bson::Document(is))) => note_differences(&none, is, &format!("{path}."), paths),
+            _ => paths.push(path),
+        }
+    }
 }
 
 #[cfg(test)]

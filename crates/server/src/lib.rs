@@ -17,6 +17,9 @@ pub mod courier;
 pub mod degraded;
 pub mod demo;
 mod document_input;
+mod document_kinds;
+mod document_paths;
+mod document_view;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
 pub mod http;

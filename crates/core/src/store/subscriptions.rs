@@ -13,6 +13,7 @@ use super::listing::{PageMark, at, list_all};
 use super::{Collection, DocumentStore, DocumentWrite, ListQuery, StoreResult, document, read};
 use crate::id::{PlanId, PreferenceId, SubscriptionId, UserId};
 use crate::money::Count;
+use crate::reading::list_differences;
 use crate::subscription::lifecycle::{PreferenceLink, SubscriptionChange, SubscriptionContext};
 use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::time::Time;
@@ -177,8 +178,7 @@ fn read_link(preference: &Document) -> Option<PreferenceLink> {
 pub fn changed_fields(change: &SubscriptionChange) -> StoreResult<(Document, Document)> {
     let before = change.before.as_ref().map(document).transpose()?.unwrap_or_default();
     let after = document(&change.after)?;
-    let mut paths = Vec::new();
-    note_differences(&before, &after, "", &mut paths);
+    let mut paths = list_differences(&before, &after);
     paths.retain(|path| path != "updatedAt");
     let told = |of: &Document| paths.iter().filter_map(|path| Some((path.clone(), at(of, path)?.clone()))).collect();
     Ok((told(&before), told(&after)))
@@ -190,8 +190,7 @@ fn write_subscription(seen: &LoadedSubscription, change: &SubscriptionChange) ->
     let (Some(kept), Some(before)) = (&seen.kept, &change.before) else {
         return Ok(DocumentWrite::Insert { collection, document: after });
     };
-    let mut paths = Vec::new();
-    note_differences(&document(before)?, &after, "", &mut paths);
+    let paths = list_differences(&document(before)?, &after);
     let paths: BTreeSet<&str> = paths.iter().map(|path| writable_part(kept, path)).collect();
     let expected: BTreeSet<&str> = paths.iter().copied().chain(DECIDING_FIELDS).collect();
     let expect = expected.into_iter().map(|path| (path.to_owned(), value_at(kept, path))).collect();
@@ -203,20 +202,6 @@ fn write_subscription(seen: &LoadedSubscription, change: &SubscriptionChange) ->
         }
     }
     Ok(DocumentWrite::Update { collection, id: change.after.id.0, set, unset, expect })
-}
-
-/// The fields in which two documents differ; of objects within, their fields: what others keep beside them stays.
-fn note_differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
-    let none = Document::new();
-    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    for name in names {
-        let (path, was, is) = (format!("{within}{name}"), before.get(name), after.get(name));
-        match (was.and_then(Bson::as_document), is.and_then(Bson::as_document)) {
-            _ if was == is => {}
-            (None, None) => paths.push(path),
-            (was, is) => note_differences(was.unwrap_or(&none), is.unwrap_or(&none), &format!("{path}."), paths),
-        }
-    }
 }
 
 /// The path, or that part of it at which something else stands than an object: nothing can be set within that.
@@ -278,9 +263,7 @@ mod tests {
     fn what_differs_is_written_by_its_paths_and_whole_where_no_object_stands() {
         let before = doc! { "a": { "b": 1, "c": 2 }, "d": 1, "e": 5 };
         let after = doc! { "a": { "b": 1, "c": 3 }, "d": 1, "f": { "g": { "h": 1 } } };
-        let mut paths = Vec::new();
-        note_differences(&before, &after, "", &mut paths);
-        assert_eq!(paths, ["a.c", "e", "f.g.h"]);
+        assert_eq!(list_differences(&before, &after), ["a.c", "e", "f.g.h"]);
         for (kept, part) in [
             (doc! {}, "f.g.h"),
             (doc! { "f": { "x": 1 } }, "f.g.h"),

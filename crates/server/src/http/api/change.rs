@@ -4,18 +4,18 @@ use axum::http::StatusCode;
 use serde_json::Value;
 
 use super::ApiRequest;
-use super::editing::Editing;
-use super::error::{ApiResult, unprocessable, wrong};
+use super::error::{ApiResult, conflict, unprocessable, wrong};
 use super::reading;
 use super::reply::{ApiReply, warn_with};
-use super::resources::ApiResource;
 use crate::app::App;
 use crate::document_input::FieldCode;
-use crate::operator::edit::{DocumentEdit, change_document, merge_into};
+use crate::document_kinds::DocumentKind;
+use crate::document_paths::merge_into;
+use crate::operator::edit::{DocumentEdit, EditableDocuments, change_document};
 
 /// Changes a document.
-pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
-    let documents = Editing::of(resource)?;
+pub(super) async fn answer(app: &App, resource: &'static DocumentKind, asked: &ApiRequest) -> ApiResult<ApiReply> {
+    let documents = editable(resource)?;
     let patch = reading::json(&asked.body)?;
     if !patch.is_object() {
         return Err(unprocessable(vec![wrong("", FieldCode::Invalid, "the body is not an object")]).into());
@@ -28,4 +28,9 @@ pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &Ap
     };
     let changed = change_document(app, &asked.act(None), &documents, asked.id()?, edit).await?;
     Ok(ApiReply::document(StatusCode::OK, &changed.shown).with(warn_with(changed.warning)))
+}
+
+/// The documents of a resource, to be made, changed or deleted; refused where others do that.
+pub(super) fn editable(resource: &'static DocumentKind) -> ApiResult<EditableDocuments> {
+    EditableDocuments::of(resource).ok_or_else(|| conflict("Not changed here", "others make and change these"))
 }

@@ -4,18 +4,18 @@ use axum::http::{HeaderValue, StatusCode, header};
 use serde_json::Value;
 
 use super::ApiRequest;
-use super::editing::Editing;
+use super::change::editable;
 use super::error::{ApiResult, unprocessable, wrong};
 use super::idempotency::RequestKey;
 use super::reading;
 use super::reply::{ApiReply, warn_with};
-use super::resources::ApiResource;
 use crate::app::App;
 use crate::document_input::FieldCode;
+use crate::document_kinds::DocumentKind;
 use crate::operator::edit::{EditedDocument, create_document};
 
 /// Makes a document, once for each `Idempotency-Key`.
-pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn answer(app: &App, resource: &'static DocumentKind, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let key = RequestKey::of(asked)?;
     if let Some(key) = &key
         && let Some(before) = key.find_answer(app).await?
@@ -32,11 +32,11 @@ pub(super) async fn answer(app: &App, resource: &'static ApiResource, asked: &Ap
 
 async fn create(
     app: &App,
-    resource: &'static ApiResource,
+    resource: &'static DocumentKind,
     asked: &ApiRequest,
     key: Option<&RequestKey>,
 ) -> ApiResult<ApiReply> {
-    let documents = Editing::of(resource)?;
+    let documents = editable(resource)?;
     let Value::Object(sent) = reading::json(&asked.body)? else {
         return Err(unprocessable(vec![wrong("", FieldCode::Invalid, "the body is not an object")]).into());
     };
@@ -53,7 +53,7 @@ async fn create(
     Ok(reply(resource, &made))
 }
 
-fn reply(resource: &ApiResource, made: &EditedDocument) -> ApiReply {
+fn reply(resource: &DocumentKind, made: &EditedDocument) -> ApiReply {
     let place = format!("/api/v1/{}/{}", resource.path, made.shown["id"].as_str().unwrap_or_default());
     let place = HeaderValue::from_str(&place).map(|place| (header::LOCATION, place));
     ApiReply::document(StatusCode::CREATED, &made.shown)

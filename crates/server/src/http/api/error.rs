@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::caller::NOT_PERMITTED;
-use super::resources;
 use crate::document_input::{FieldCode, FieldProblem};
+use crate::document_kinds;
 use crate::http::problem::{ErrorCode, FieldError, ProblemResponse};
 use crate::operator::ActError;
 use crate::operator::edit::EditError;
@@ -83,7 +83,7 @@ fn name_all(title: &'static str, fields: &[String], code: FieldCode, what: Strin
 }
 
 fn in_use(called: &str, by: Collection, field: &str) -> ApiError {
-    let referring = resources::of(by).map_or(by.name(), |resource| resource.path);
+    let referring = document_kinds::of(by).map_or(by.name(), |resource| resource.path);
     let what = format!("{referring} refer to this {called} by {field}: change or delete those first");
     name_all("In use", &[format!("{referring}.{field}")], FieldCode::InUse, what).into()
 }

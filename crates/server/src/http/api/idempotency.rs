@@ -13,11 +13,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::error::{ApiResult, bad_query, conflict, not_found, unprocessable, wrong};
 use super::reply::ApiReply;
-use super::resources::{self, ApiResource};
-use super::shape::DocumentExtent;
 use super::{ApiRequest, reading};
 use crate::base::Base;
 use crate::document_input::FieldCode;
+use crate::document_kinds::{self, DocumentKind};
+use crate::document_view::DocumentExtent;
 
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -101,7 +101,7 @@ pub(super) struct KeyRecord<'k> {
 
 impl KeyRecord<'_> {
     /// Keeps that an act was done; its answer is the document that it was done to, as it is when it is asked for.
-    pub(super) fn keep_shown(&self, base: &Base, resource: &ApiResource, id: ObjectId) -> DocumentWrite {
+    pub(super) fn keep_shown(&self, base: &Base, resource: &DocumentKind, id: ObjectId) -> DocumentWrite {
         let shown = doc! { "collection": resource.collection.name(), "id": id };
         self.write(base, doc! { "request": &self.key.request, "shown": shown })
     }
@@ -111,7 +111,7 @@ impl KeyRecord<'_> {
     pub(super) fn keep(
         &self,
         base: &Base,
-        resource: &ApiResource,
+        resource: &DocumentKind,
         document: &Document,
         reply: &ApiReply,
     ) -> DocumentWrite {
@@ -154,7 +154,7 @@ impl KeyRecord<'_> {
 }
 
 async fn shown_again(base: &Base, shown: &Document) -> ApiResult<ApiReply> {
-    let resource = shown.get_str("collection").ok().and_then(Collection::from_name).and_then(resources::of);
+    let resource = shown.get_str("collection").ok().and_then(Collection::from_name).and_then(document_kinds::of);
     let (Some(resource), Ok(id)) = (resource, shown.get_object_id("id")) else { return Err(not_found("document")) };
     let found = reading::document(base, resource, id).await?;
     Ok(ApiReply::document(StatusCode::OK, &resource.show_document(&found, DocumentExtent::Whole)))

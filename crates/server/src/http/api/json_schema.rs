@@ -7,7 +7,7 @@ use alertcast_core::schema::{
 };
 use serde_json::{Map, Value, json};
 
-use super::shape::{api_name, plain};
+use crate::document_view::{api_name, plain};
 
 /// Which of a document's forms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -201,13 +201,13 @@ pub(super) fn parameter(kind: FieldKind) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::resources::RESOURCES;
     use super::*;
+    use crate::document_kinds::DOCUMENT_KINDS;
 
     #[test]
     fn the_seed_s_defaults_are_described() {
         let schema = |one: &str| {
-            let resource = RESOURCES.iter().find(|resource| resource.one == one).unwrap();
+            let resource = DOCUMENT_KINDS.iter().find(|resource| resource.one == one).unwrap();
             of(resource.fields(), SchemaForm::New)
         };
         let default = |one: &str, path: &str| {

@@ -15,10 +15,10 @@ use super::error::{ApiResult, bad_query, unknown_parameter, wrong};
 use super::list_bounds::{BoundedList, bound_parameters};
 use super::projection::FieldSelection;
 use super::reply::ApiReply;
-use super::resources::ApiResource;
-use super::shape::{self, DocumentExtent};
 use crate::base::Base;
 use crate::document_input::FieldCode;
+use crate::document_kinds::DocumentKind;
+use crate::document_view::{self, DocumentExtent};
 use crate::http::problem::FieldError;
 
 /// Items on a page, where the query does not say.
@@ -44,14 +44,14 @@ pub(super) fn latest_first(sort: &str) -> bool {
 }
 
 /// One page.
-pub(super) async fn answer(base: &Base, resource: &ApiResource, path: &str, query: &str) -> ApiResult<ApiReply> {
+pub(super) async fn answer(base: &Base, resource: &DocumentKind, path: &str, query: &str) -> ApiResult<ApiReply> {
     page(base, resource, path, query, Vec::new()).await
 }
 
 /// One page of those that have these values besides.
 pub(super) async fn page(
     base: &Base,
-    resource: &ApiResource,
+    resource: &DocumentKind,
     path: &str,
     query: &str,
     fixed: Vec<(&'static str, Bson)>,
@@ -110,7 +110,7 @@ impl ParsedListQuery {
     }
 }
 
-fn read(resource: &ApiResource, query: &str) -> ApiResult<ParsedListQuery> {
+fn read(resource: &DocumentKind, query: &str) -> ApiResult<ParsedListQuery> {
     let collection = resource.collection;
     let none = || bad_query(vec![wrong("", FieldCode::Invalid, "cannot be listed")]);
     let listing = listing::find_listing(collection).ok_or_else(none)?;
@@ -193,7 +193,7 @@ fn sort(sorts: &'static [&'static str], text: &str) -> Result<(&'static str, boo
 }
 
 fn filter(
-    resource: &ApiResource,
+    resource: &DocumentKind,
     listing: &'static ListDeclaration,
     name: &str,
     text: &str,
@@ -206,7 +206,7 @@ fn filter(
         let known: Vec<&str> = known.collect();
         return Err(unknown_parameter(name, &known));
     };
-    let value = match shape::kind_at(resource.fields(), path) {
+    let value = match document_view::kind_at(resource.fields(), path) {
         FieldKind::Id => ObjectId::parse_str(text).map(Bson::from).map_err(|_| "is 24 hexadecimal digits".to_owned()),
         FieldKind::Flag => text.parse().map(Bson::Boolean).map_err(|_| "is true or false".to_owned()),
         FieldKind::Word(words) if !words.contains(&text) => Err(format!("is one of {}", words.join(", "))),

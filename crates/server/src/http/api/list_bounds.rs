@@ -11,9 +11,9 @@ use serde_json::Value;
 
 use super::error::wrong;
 use super::list::{latest_first, parameter};
-use super::resources::ApiResource;
-use super::shape;
 use crate::document_input::{self, FieldCode};
+use crate::document_kinds::DocumentKind;
+use crate::document_view;
 use crate::http::problem::FieldError;
 
 /// On which side a bound lies, and whether the moment itself is within.
@@ -64,10 +64,10 @@ impl BoundParameter {
 
 /// Every parameter that bounds the lists of a collection.
 pub(super) fn bound_parameters(
-    resource: &ApiResource,
+    resource: &DocumentKind,
     listing: &'static ListDeclaration,
 ) -> impl Iterator<Item = BoundParameter> {
-    let holds_moments = |path: &&str| shape::kind_at(resource.fields(), path) == FieldKind::Date;
+    let holds_moments = |path: &&str| document_view::kind_at(resource.fields(), path) == FieldKind::Date;
     let paths = listing.sorts.iter().copied().filter(holds_moments);
     paths.flat_map(|path| BoundKind::ALL.into_iter().map(move |kind| BoundParameter { path, kind }))
 }
@@ -83,7 +83,7 @@ impl BoundedList {
     /// Reads a parameter; none where it is no bound.
     pub(super) fn read(
         &mut self,
-        resource: &ApiResource,
+        resource: &DocumentKind,
         listing: &'static ListDeclaration,
         name: &str,
         text: &str,

@@ -15,12 +15,12 @@ use super::error::{ApiResult, broken_rules, not_found, refuse_act, refuse_fields
 use super::idempotency::RequestKey;
 use super::recipients;
 use super::reply::ApiReply;
-use super::resources::{self, ApiResource};
-use super::shape::DocumentExtent;
 use super::{ApiRequest, reading};
 use crate::app::App;
 use crate::base::Base;
 use crate::document_input::{self, FieldCode};
+use crate::document_kinds::{self, DocumentKind};
+use crate::document_view::DocumentExtent;
 use crate::operator::{self, ActError, OperatorAction, RehearsedRequest};
 
 /// Closes a trade at a price.
@@ -174,7 +174,7 @@ async fn once<F: Future<Output = operator::ActionResult<()>>>(
 async fn do_as_seen<F: Future<Output = operator::ActionResult<()>>>(
     app: &App,
     asked: &ApiRequest,
-    resource: &ApiResource,
+    resource: &DocumentKind,
     mut act: OperatorAction,
     done: impl Fn(OperatorAction) -> F,
 ) -> ApiResult<()> {
@@ -192,8 +192,8 @@ async fn do_as_seen<F: Future<Output = operator::ActionResult<()>>>(
     Err(refuse_act(ActError::Busy, resource.called))
 }
 
-fn resource(collection: Collection) -> ApiResult<&'static ApiResource> {
-    resources::of(collection).ok_or_else(|| not_found("document"))
+fn resource(collection: Collection) -> ApiResult<&'static DocumentKind> {
+    document_kinds::of(collection).ok_or_else(|| not_found("document"))
 }
 
 /// Works out what an alert would come to.

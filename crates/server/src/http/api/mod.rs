@@ -7,7 +7,6 @@ mod conditions;
 mod create;
 mod delete;
 mod document_names;
-mod editing;
 mod error;
 mod idempotency;
 mod json_schema;
@@ -24,9 +23,7 @@ mod projection;
 mod reading;
 mod recipients;
 mod reply;
-mod resources;
 mod routes;
-mod shape;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;

@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use super::error::{ApiResult, not_found};
 use super::reply::ApiReply;
-use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, reading};
 use crate::base::Base;
+use crate::document_view::{self, DocumentExtent};
 
 /// How many trades a subscriber has open in each configuration, by its id.
 pub(super) async fn answer(base: &Base, asked: &ApiRequest) -> ApiResult<ApiReply> {
@@ -25,7 +25,8 @@ pub(super) async fn answer(base: &Base, asked: &ApiRequest) -> ApiResult<ApiRepl
 fn item(open: &OpenTrades) -> Value {
     let mut item = json!({"alertConfigId": open.config.to_string(), "count": open.count});
     if let (Some(config), Some(fields)) = (&open.document, item.as_object_mut()) {
-        let shown = shape::show_fields(schema::fields(Collection::AlertConfigurations), config, DocumentExtent::Whole);
+        let shown =
+            document_view::show_fields(schema::fields(Collection::AlertConfigurations), config, DocumentExtent::Whole);
         fields.insert("alertConfiguration".to_owned(), shown);
     }
     item

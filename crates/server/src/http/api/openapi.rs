@@ -9,9 +9,9 @@ use utoipa::PartialSchema as _;
 
 use super::json_schema::{self, SchemaForm};
 use super::parameters::describe_parameters;
-use super::resources::{ApiResource, RESOURCES, TOKENS};
 use super::routes::{ApiRoute, Endpoint, ROUTES, RoutePermission};
 use super::{BODY_BYTES_MAX, RouteInput, outcomes};
+use crate::document_kinds::{DOCUMENT_KINDS, DocumentKind, TOKENS};
 use crate::http::problem::{ErrorCode, FieldError, ProblemDocument};
 
 /// The whole description.
@@ -50,17 +50,17 @@ pub fn description() -> Value {
 }
 
 fn tags() -> Vec<Value> {
-    let of = |resource: &ApiResource| json!({"name": resource.path});
-    RESOURCES.iter().chain([&TOKENS]).map(of).chain([json!({"name": "me"})]).collect()
+    let of = |resource: &DocumentKind| json!({"name": resource.path});
+    DOCUMENT_KINDS.iter().chain([&TOKENS]).map(of).chain([json!({"name": "me"})]).collect()
 }
 
 fn schemas() -> Map<String, Value> {
     let mut schemas = Map::new();
-    for resource in RESOURCES.iter().chain([&TOKENS]) {
+    for resource in DOCUMENT_KINDS.iter().chain([&TOKENS]) {
         schemas.insert(resource.one.to_owned(), json_schema::of(resource.fields(), SchemaForm::Out));
         schemas.insert(format!("{}Part", resource.one), part(resource));
         schemas.insert(format!("{}Page", resource.many), page(&whole_or_part(resource)));
-        if resource.changes.is_some() {
+        if resource.rules.is_some() {
             schemas.insert(format!("New{}", resource.one), json_schema::of(resource.fields(), SchemaForm::New));
             schemas.insert(format!("{}Patch", resource.one), json_schema::of(resource.fields(), SchemaForm::Patch));
         }
@@ -91,13 +91,13 @@ fn schemas() -> Map<String, Value> {
 }
 
 /// What `fields` names of a document.
-fn part(resource: &ApiResource) -> Value {
+fn part(resource: &DocumentKind) -> Value {
     let mut schema = json_schema::of(resource.fields(), SchemaForm::Part);
     schema["required"] = json!(["id"]);
     schema
 }
 
-fn whole_or_part(resource: &ApiResource) -> Value {
+fn whole_or_part(resource: &DocumentKind) -> Value {
     json!({
         "description": "The document; where `fields` is given, what it names of it.",
         "anyOf": [reference(resource.one), reference(&format!("{}Part", resource.one))],

@@ -11,10 +11,10 @@ use serde_json::json;
 use super::caller::ApiCaller;
 use super::error::{ApiResult, not_found};
 use super::reply::ApiReply;
-use super::resources::TOKENS;
-use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, list, reading};
 use crate::base::Base;
+use crate::document_kinds::TOKENS;
+use crate::document_view::{self, DocumentExtent};
 use crate::operator::AuditedDeed;
 
 /// Whose token it is.
@@ -28,8 +28,8 @@ pub(super) fn who(caller: &ApiCaller) -> ApiReply {
         .map(|permission| permission.as_str())
         .collect();
     let body = json!({
-        "admin": shape::show_fields(schema::fields(Collection::AdminUsers), &admin, DocumentExtent::Whole),
-        "token": shape::show_fields(schema::fields(Collection::ApiTokens), &token, DocumentExtent::Whole),
+        "admin": document_view::show_fields(schema::fields(Collection::AdminUsers), &admin, DocumentExtent::Whole),
+        "token": document_view::show_fields(schema::fields(Collection::ApiTokens), &token, DocumentExtent::Whole),
         "permissions": held,
     });
     ApiReply { status: StatusCode::OK, ..ApiReply::ok(body) }

@@ -9,9 +9,9 @@ use super::json_schema;
 use super::list::{PAGE_DEFAULT, latest_first, parameter};
 use super::list_bounds::{BoundParameter, bound_parameters};
 use super::projection::selectable_paths;
-use super::resources::{ApiResource, TOKENS};
 use super::routes::{ApiRoute, Endpoint};
-use super::shape::{self, DocumentExtent, api_name};
+use crate::document_kinds::{DocumentKind, TOKENS};
+use crate::document_view::{self, DocumentExtent, api_name};
 
 /// Every parameter of a route: of its address, its query and its headers.
 pub(super) fn describe_parameters(route: &ApiRoute) -> Vec<Value> {
@@ -83,14 +83,14 @@ fn cursor() -> Value {
     })
 }
 
-fn listed_by(resource: &ApiResource) -> Vec<Value> {
+fn listed_by(resource: &DocumentKind) -> Vec<Value> {
     let Some(listing) = listing::find_listing(resource.collection) else { return Vec::new() };
     let filter = |path: &&'static str| {
         let described = find(resource.fields(), path).map_or("", |field| field.description);
         let what = format!("Only those with this `{}`. {described}", api_name(path));
         json!({
             "name": parameter(path), "in": "query", "required": false, "description": what.trim_end(),
-            "schema": json_schema::parameter(shape::kind_at(resource.fields(), path)),
+            "schema": json_schema::parameter(document_view::kind_at(resource.fields(), path)),
         })
     };
     let mut parameters: Vec<Value> = listing.filters.iter().map(filter).collect();
@@ -128,7 +128,7 @@ fn describe_bound(bound: BoundParameter) -> Value {
     })
 }
 
-fn fields(resource: &ApiResource, extent: DocumentExtent) -> Value {
+fn fields(resource: &DocumentKind, extent: DocumentExtent) -> Value {
     let paths = selectable_paths(resource.fields(), extent);
     json!({
         "name": "fields", "in": "query", "required": false, "style": "form", "explode": false,

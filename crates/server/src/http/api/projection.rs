@@ -4,8 +4,8 @@ use alertcast_core::schema::{FieldDeclaration, level};
 use serde_json::{Map, Value};
 
 use super::error::wrong;
-use super::shape::{DocumentExtent, api_name, is_given_out};
 use crate::document_input::FieldCode;
+use crate::document_view::{DocumentExtent, api_name, is_given_out};
 use crate::http::problem::FieldError;
 use crate::suggest;
 

@@ -10,14 +10,14 @@ use super::ApiRequest;
 use super::error::{ApiResult, bad_query, not_found, unknown_parameter, wrong};
 use super::projection::FieldSelection;
 use super::reply::ApiReply;
-use super::resources::ApiResource;
-use super::shape::DocumentExtent;
 use crate::base::Base;
 use crate::document_input::FieldCode;
+use crate::document_kinds::DocumentKind;
+use crate::document_view::DocumentExtent;
 use crate::http::problem::ProblemResponse;
 
 /// One document, or the fields of it that are asked for. Its ETag is the whole document's, for `If-Match`.
-pub(super) async fn answer(base: &Base, resource: &ApiResource, asked: &ApiRequest) -> ApiResult<ApiReply> {
+pub(super) async fn answer(base: &Base, resource: &DocumentKind, asked: &ApiRequest) -> ApiResult<ApiReply> {
     let fields = fields(resource, &asked.query)?;
     let found = document(base, resource, asked.id()?).await?;
     let shown = resource.show_document(&found, DocumentExtent::Whole);
@@ -32,7 +32,7 @@ pub(super) async fn answer(base: &Base, resource: &ApiResource, asked: &ApiReque
     })
 }
 
-fn fields(resource: &ApiResource, query: &str) -> ApiResult<Option<FieldSelection>> {
+fn fields(resource: &DocumentKind, query: &str) -> ApiResult<Option<FieldSelection>> {
     let (mut fields, mut errors) = (None, Vec::new());
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let read = match &*name {
@@ -48,7 +48,7 @@ fn fields(resource: &ApiResource, query: &str) -> ApiResult<Option<FieldSelectio
 }
 
 /// A document, as it is kept.
-pub(super) async fn document(base: &Base, resource: &ApiResource, id: ObjectId) -> ApiResult<Document> {
+pub(super) async fn document(base: &Base, resource: &DocumentKind, id: ObjectId) -> ApiResult<Document> {
     load_kept(base, resource.collection, id).await?.ok_or_else(|| not_found(resource.called))
 }
 

@@ -14,10 +14,10 @@ use super::document_names::add_names;
 use super::error::{ApiResult, bad_query, not_found, unknown_parameter, wrong};
 use super::list::{self, PAGE_DEFAULT};
 use super::reply::ApiReply;
-use super::shape::{self, DocumentExtent};
 use super::{ApiRequest, reading};
 use crate::base::Base;
 use crate::document_input::FieldCode;
+use crate::document_view::{self, DocumentExtent};
 
 /// Decisions come in chunks of some hundreds of users: so many hold a page.
 const CHUNKS: usize = 2;
@@ -141,7 +141,9 @@ fn item(decision: &Decision, sent: Vec<Delivery>) -> Value {
     let deliveries: Vec<Value> = sent
         .iter()
         .filter_map(|delivery| document(delivery).ok())
-        .map(|delivery| shape::show_fields(schema::fields(Collection::Deliveries), &delivery, DocumentExtent::Listed))
+        .map(|delivery| {
+            document_view::show_fields(schema::fields(Collection::Deliveries), &delivery, DocumentExtent::Listed)
+        })
         .collect();
     let mut item = show_decision(decision);
     item["verdict"] =

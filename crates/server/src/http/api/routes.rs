@@ -7,7 +7,7 @@ use alertcast_core::admin::Permission;
 use alertcast_core::store::Collection;
 use axum::http::Method;
 
-use super::resources::{ApiResource, RESOURCES, TOKENS};
+use crate::document_kinds::{DOCUMENT_KINDS, DocumentKind, TOKENS};
 
 /// One route.
 #[derive(Debug, Clone)]
@@ -34,11 +34,11 @@ pub enum RoutePermission {
 /// What a route does.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Endpoint {
-    List(&'static ApiResource),
-    Read(&'static ApiResource),
-    Create(&'static ApiResource),
-    Change(&'static ApiResource),
-    Delete(&'static ApiResource),
+    List(&'static DocumentKind),
+    Read(&'static DocumentKind),
+    Create(&'static DocumentKind),
+    Change(&'static DocumentKind),
+    Delete(&'static DocumentKind),
     Recipients,
     OpenTrades,
     Me,
@@ -59,7 +59,7 @@ pub(super) enum Endpoint {
 /// All of them.
 pub static ROUTES: LazyLock<Vec<ApiRoute>> = LazyLock::new(|| {
     let mut routes = Vec::new();
-    for resource in RESOURCES {
+    for resource in DOCUMENT_KINDS {
         of_resource(&mut routes, resource);
     }
     let view_alerts = RoutePermission::Permission(Permission::AlertsView);
@@ -91,17 +91,17 @@ pub static ROUTES: LazyLock<Vec<ApiRoute>> = LazyLock::new(|| {
     routes
 });
 
-fn of_resource(routes: &mut Vec<ApiRoute>, resource: &'static ApiResource) {
+fn of_resource(routes: &mut Vec<ApiRoute>, resource: &'static DocumentKind) {
     let (all, one) = (format!("/{}", resource.path), format!("/{}/{{id}}", resource.path));
     let view = RoutePermission::Permission(resource.view);
     routes.push(route(Method::GET, &all, &format!("list{}", resource.many), view, Endpoint::List(resource)));
     routes.push(route(Method::GET, &one, &format!("get{}", resource.one), view, Endpoint::Read(resource)));
-    let Some(changes) = resource.changes else { return };
-    let (edit, delete) = (RoutePermission::Permission(changes.edit), RoutePermission::Permission(changes.delete));
+    let Some(rules) = resource.rules else { return };
+    let (edit, delete) = (RoutePermission::Permission(rules.edit), RoutePermission::Permission(rules.delete));
     routes.push(route(Method::POST, &all, &format!("create{}", resource.one), edit, Endpoint::Create(resource)));
     let change = match resource.collection {
         // Who approves payments need not be allowed to edit everything else.
-        Collection::UserSubscriptions => RoutePermission::Either(changes.edit, Permission::SubscriptionsApprove),
+        Collection::UserSubscriptions => RoutePermission::Either(rules.edit, Permission::SubscriptionsApprove),
         _ => edit,
     };
     routes.push(route(Method::PATCH, &one, &format!("change{}", resource.one), change, Endpoint::Change(resource)));

@@ -5,9 +5,9 @@ use alertcast_core::reading::{PartialDocument, is_within};
 use alertcast_core::store::{Collection, DocumentWrite, ListQuery, StoreResult, list_all};
 use bson::{Bson, Document};
 
-use super::paths::{at, put};
 use super::{EditError, EditResult};
 use crate::base::Base;
+use crate::document_paths::{at, put};
 use crate::operator::Actor;
 
 /// Where the hash is.

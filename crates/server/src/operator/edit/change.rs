@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use alertcast_core::reading::{PartialDocument, is_within};
+use alertcast_core::reading::{PartialDocument, is_within, list_differences};
 use alertcast_core::schema::FieldWeight;
 use alertcast_core::store::{Collection, DECIDING_FIELDS, DocumentWrite, StoreError};
 use alertcast_core::time::Time;
@@ -15,7 +15,6 @@ use serde_json::Value;
 
 use super::administrator::{self, PASSWORD};
 use super::checking::{CheckedDocument, CurrentDocument, check_document};
-use super::paths::{at, differences, field_of, gives, pointer, put, remove, same};
 use super::subscription::{DocumentBefore, decide_subscription};
 use super::taken::describe_taken;
 use super::warnings::find_warning;
@@ -23,6 +22,7 @@ use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only,
 use crate::app::App;
 use crate::base::Base;
 use crate::document_input::FieldCode;
+use crate::document_paths::{at, field_of, gives, pointer, put, remove, same};
 use crate::operator::{ActError, Actor, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 
 /// Marks that may be taken away, and the fields that tell what they are about.
@@ -53,7 +53,7 @@ struct ReadDocument {
 pub(crate) async fn change_document<E: From<EditError>>(
     app: &App,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     id: ObjectId,
     edit: impl Fn(&Value) -> Result<DocumentEdit, E>,
 ) -> Result<EditedDocument, E> {
@@ -69,17 +69,17 @@ pub(crate) async fn change_document<E: From<EditError>>(
 }
 
 /// Deciding about a payment takes a permission of its own, which is judged by what is changed.
-fn check_permission(who: &Actor, documents: &dyn EditableDocuments) -> EditResult<()> {
+fn check_permission(who: &Actor, documents: &EditableDocuments) -> EditResult<()> {
     match documents.collection() {
         Collection::UserSubscriptions => Ok(()),
-        _ => Ok(who.must_hold(documents.permissions().edit)?),
+        _ => Ok(who.must_hold(documents.rules.edit)?),
     }
 }
 
-async fn read_document(base: &Base, documents: &dyn EditableDocuments, id: ObjectId) -> EditResult<ReadDocument> {
+async fn read_document(base: &Base, documents: &EditableDocuments, id: ObjectId) -> EditResult<ReadDocument> {
     let found = base.store.get(documents.collection(), &[id]).await?.pop();
-    let kept = found.ok_or_else(|| EditError::Missing(documents.called()))?;
-    let read = documents.complete(&kept);
+    let kept = found.ok_or_else(|| EditError::Missing(documents.kind.called))?;
+    let read = documents.kind.complete(&kept);
     let shown = documents.show(&read);
     Ok(ReadDocument { kept, read, shown })
 }
@@ -88,7 +88,7 @@ async fn read_document(base: &Base, documents: &dyn EditableDocuments, id: Objec
 async fn try_change(
     app: &App,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     before: &ReadDocument,
     edit: DocumentEdit,
 ) -> EditResult<Option<EditedDocument>> {
@@ -103,7 +103,7 @@ async fn try_change(
     match app.store.write(writes).await {
         Ok(()) => {
             show_change(app).await;
-            let shown = documents.show(&documents.complete(&document));
+            let shown = documents.show(&documents.kind.complete(&document));
             let warning = find_warning(app, documents.collection(), &document);
             Ok(Some(EditedDocument { kept: document, shown, warning }))
         }
@@ -116,7 +116,7 @@ async fn try_change(
 }
 
 /// What cannot be read is to be given, where it must be there or decisions rest on it.
-fn check_guesses(documents: &dyn EditableDocuments, before: &PartialDocument, given: &Value) -> EditResult<()> {
+fn check_guesses(documents: &EditableDocuments, before: &PartialDocument, given: &Value) -> EditResult<()> {
     let mut problems = Vec::new();
     for flaw in &before.flaws {
         let path = field_of(&flaw.path);
@@ -131,7 +131,7 @@ fn check_guesses(documents: &dyn EditableDocuments, before: &PartialDocument, gi
 /// The document as it is to be, checked, and what is to be written besides.
 async fn make_changed(
     base: &Base,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     before: &ReadDocument,
     mut whole: Value,
     given: &Value,
@@ -157,7 +157,7 @@ async fn make_changed(
 }
 
 /// Takes the fields out that Alertcast keeps: they may be sent back as they came. Answers those that were taken away.
-fn take_kept_fields(documents: &dyn EditableDocuments, shown: &Value, whole: &mut Value) -> EditResult<Vec<String>> {
+fn take_kept_fields(documents: &EditableDocuments, shown: &Value, whole: &mut Value) -> EditResult<Vec<String>> {
     let clearable = documents.clearable_paths();
     let (mut problems, mut cleared) = (Vec::new(), Vec::new());
     for path in documents.kept_paths() {
@@ -209,8 +209,7 @@ fn write_change(
     let ReadDocument { kept, read, .. } = before;
     let CheckedDocument { document: mut after, also, .. } = changed;
     let mended = list_mended(read);
-    let mut paths = Vec::new();
-    differences(&read.document, &after, "", &mut paths);
+    let mut paths = list_differences(&read.document, &after);
     paths.retain(|path| !mended.iter().any(|mended| is_within(path, mended)));
     paths.extend(mended.iter().cloned());
     if paths.is_empty() {

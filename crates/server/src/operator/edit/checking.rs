@@ -6,11 +6,11 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use super::administrator::PASSWORD;
-use super::paths::same;
 use super::subscription::load_around;
 use super::{EditError, EditResult, EditableDocuments};
 use crate::base::Base;
 use crate::document_input::{self, EntryReferences, KnownDocuments};
+use crate::document_paths::same;
 use crate::password;
 
 /// What is changed, as it is.
@@ -32,7 +32,7 @@ pub(super) struct CheckedDocument {
 /// Reads and checks a document as it is to be.
 pub(super) async fn check_document(
     base: &Base,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     value: Value,
     current: Option<CurrentDocument<'_>>,
 ) -> EditResult<CheckedDocument> {
@@ -44,7 +44,7 @@ pub(super) async fn check_document(
     let now = base.clock.now();
     let references = EntryReferences { collection: documents.collection(), entry: &value, kept, priced, now };
     let known = KnownDocuments::around(&*base.store, references).await?;
-    let read = document_input::one(known, documents.reader(), value, kept, &*base.ids, now);
+    let read = document_input::one(known, documents.rules.read, value, kept, &*base.ids, now);
     let entry = read.map_err(EditError::Wrong)?;
     let mut document = entry.document;
     if let Some(text) = entry.password {

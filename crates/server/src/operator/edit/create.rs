@@ -5,13 +5,13 @@ use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 use super::checking::{CheckedDocument, check_document};
-use super::paths::{pointer, remove};
 use super::subscription::decide_subscription;
 use super::taken::describe_taken;
 use super::warnings::find_warning;
 use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only, refuse_any};
 use crate::app::App;
 use crate::base::Base;
+use crate::document_paths::{pointer, remove};
 use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
 
 /// Makes a document of these fields. `first`: what is written before it, whose failure is the one that is found.
@@ -21,14 +21,14 @@ use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_cha
 pub(crate) async fn create_document<E: From<EditError>>(
     app: &App,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     sent: Map<String, Value>,
     first: impl Fn(&EditedDocument) -> Result<Vec<DocumentWrite>, E>,
 ) -> Result<EditedDocument, E> {
-    act.who.must_hold(documents.permissions().edit).map_err(EditError::from)?;
+    act.who.must_hold(documents.rules.edit).map_err(EditError::from)?;
     for _ in 0..TRIES_MAX {
         let CheckedDocument { document, also, .. } = make_document(app, act, documents, sent.clone()).await?;
-        let shown = documents.show(&documents.complete(&document));
+        let shown = documents.show(&documents.kind.complete(&document));
         let warning = find_warning(app, documents.collection(), &document);
         let made = EditedDocument { kept: document, shown, warning };
         let mut writes = first(&made)?;
@@ -45,7 +45,7 @@ pub(crate) async fn create_document<E: From<EditError>>(
 async fn try_create(
     app: &App,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     made: &EditedDocument,
     writes: Vec<DocumentWrite>,
 ) -> EditResult<bool> {
@@ -65,7 +65,7 @@ async fn try_create(
 async fn make_document(
     base: &Base,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     mut fields: Map<String, Value>,
 ) -> EditResult<CheckedDocument> {
     fields.retain(|_, value| !value.is_null());

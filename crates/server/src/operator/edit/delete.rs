@@ -19,18 +19,18 @@ use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_cha
 pub(crate) async fn delete_document<E: From<EditError>>(
     app: &App,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     id: ObjectId,
     look: impl Fn(&Value) -> Result<(), E>,
 ) -> Result<(), E> {
-    act.who.must_hold(documents.permissions().delete).map_err(EditError::from)?;
+    act.who.must_hold(documents.rules.delete).map_err(EditError::from)?;
     if documents.collection() == Collection::AdminUsers && AdminId(id) == act.who.admin_id {
         return Err(EditError::OwnAccount.into());
     }
     for _ in 0..TRIES_MAX {
         let found = app.store.get(documents.collection(), &[id]).await.map_err(EditError::from)?.pop();
-        let kept = found.ok_or_else(|| EditError::Missing(documents.called()))?;
-        look(&documents.show(&documents.complete(&kept)))?;
+        let kept = found.ok_or_else(|| EditError::Missing(documents.kind.called))?;
+        look(&documents.show(&documents.kind.complete(&kept)))?;
         if try_delete(app, act, documents, id, &kept).await? {
             return Ok(());
         }
@@ -42,7 +42,7 @@ pub(crate) async fn delete_document<E: From<EditError>>(
 async fn try_delete(
     app: &App,
     act: &OperatorAction,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     id: ObjectId,
     kept: &Document,
 ) -> EditResult<bool> {
@@ -54,7 +54,7 @@ async fn try_delete(
         // A token that was made meanwhile goes too.
         Err(StoreError::Conflict | StoreError::MissingReference { collection: Collection::ApiTokens, .. }) => Ok(false),
         Err(StoreError::MissingReference { collection: by, field, .. }) => {
-            Err(EditError::InUse { called: documents.called(), by, field })
+            Err(EditError::InUse { called: documents.kind.called, by, field })
         }
         Err(error) => Err(error.into()),
     }

@@ -8,15 +8,12 @@ mod change;
 mod checking;
 mod create;
 mod delete;
-mod paths;
 mod subscription;
 mod taken;
 mod warnings;
 
-use std::fmt::Debug;
-
-use alertcast_core::admin::Permission;
 use alertcast_core::reading::PartialDocument;
+use alertcast_core::schema::{FieldDeclaration, find_given};
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::subscription::lifecycle::LifecycleError;
 use bson::Document;
@@ -25,48 +22,52 @@ use serde_json::Value;
 pub(crate) use self::change::{DocumentEdit, change_document};
 pub(crate) use self::create::create_document;
 pub(crate) use self::delete::delete_document;
-pub(crate) use self::paths::{field_of, merge_into, put};
 use super::ActError;
-use crate::document_input::{EntryReader, FieldCode, FieldProblem};
+use crate::document_input::{FieldCode, FieldProblem};
+use crate::document_kinds::{DocumentKind, EditRules};
+use crate::document_view::{self, DocumentExtent};
 
-/// One collection's documents as they are edited: in which form they are shown and sent, and who may.
-pub(crate) trait EditableDocuments: Debug + Send + Sync {
-    fn collection(&self) -> Collection;
-
-    /// One of them, for people: `alert configuration`.
-    fn called(&self) -> &'static str;
-
-    /// What it takes to see, to make or change, and to delete them.
-    fn permissions(&self) -> EditPermissions;
-
-    /// A document with the defaults of its type, as far as it can be read.
-    fn complete(&self, kept: &Document) -> PartialDocument;
-
-    /// The same as it is shown.
-    fn show(&self, read: &PartialDocument) -> Value;
-
-    /// Reads what was sent.
-    fn reader(&self) -> EntryReader;
-
-    /// The paths of the fields that Alertcast keeps.
-    fn kept_paths(&self) -> Vec<String>;
-
-    /// Those of them that may be taken away.
-    fn clearable_paths(&self) -> Vec<String>;
-
-    /// Whether a field that others give must be there; none where Alertcast keeps it, or there is no such field.
-    fn is_required(&self, path: &str) -> Option<bool>;
-
-    /// Leaves in `after` what stands in `before` and is not shown.
-    fn keep_undeclared(&self, before: &Document, after: &mut Document);
+/// One collection's documents, which operators make, change and delete.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EditableDocuments {
+    kind: &'static DocumentKind,
+    rules: EditRules,
 }
 
-/// What it takes to see documents, to make or change them, and to delete them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct EditPermissions {
-    pub(crate) view: Permission,
-    pub(crate) edit: Permission,
-    pub(crate) delete: Permission,
+impl EditableDocuments {
+    /// Those of a kind; none where others make and change them.
+    pub(crate) fn of(kind: &'static DocumentKind) -> Option<Self> {
+        Some(Self { kind, rules: kind.rules? })
+    }
+
+    const fn collection(&self) -> Collection {
+        self.kind.collection
+    }
+
+    /// A document as it is shown.
+    fn show(&self, read: &PartialDocument) -> Value {
+        self.kind.show(read, DocumentExtent::Whole)
+    }
+
+    /// The paths of the fields that Alertcast keeps.
+    fn kept_paths(&self) -> Vec<String> {
+        document_view::paths(self.kind.fields(), FieldDeclaration::is_kept)
+    }
+
+    /// Those of them that may be taken away.
+    fn clearable_paths(&self) -> Vec<String> {
+        document_view::paths(self.kind.fields(), FieldDeclaration::is_clearable)
+    }
+
+    /// Whether a field that others give must be there; none where Alertcast keeps it, or there is no such field.
+    fn is_required(&self, path: &str) -> Option<bool> {
+        find_given(self.kind.fields(), path).map(FieldDeclaration::is_required)
+    }
+
+    /// Leaves in `after` what stands in `before` and is not shown.
+    fn keep_undeclared(&self, before: &Document, after: &mut Document) {
+        document_view::keep_undeclared(self.kind.fields(), before, after);
+    }
 }
 
 /// A document that was made or changed.

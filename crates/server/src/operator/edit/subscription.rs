@@ -3,6 +3,7 @@
 
 use alertcast_core::admin::Permission;
 use alertcast_core::id::{PlanId, SubscriptionId, UserId};
+use alertcast_core::reading::list_differences;
 use alertcast_core::store::{
     Collection, DocumentWrite, LoadedSubscription, StoreError, SubscriptionStore as _, document, read,
 };
@@ -15,10 +16,10 @@ use bson::Document;
 use serde_json::Value;
 
 use super::checking::CheckedDocument;
-use super::paths::{at, differences, gives, put};
 use super::{EditResult, refuse_any, wrong};
 use crate::base::Base;
 use crate::document_input::{self, FieldCode};
+use crate::document_paths::{at, gives, put};
 use crate::operator::Actor;
 
 /// What a change of a subscription rests on beside the document itself; none of any other. It is read before the user's
@@ -73,8 +74,7 @@ pub(super) fn decide_subscription(
     // One that cannot be read entitles to nothing.
     let (was, is) = (before.and_then(|before| typed(before.kept).ok()), typed(after)?);
     let none = Document::new();
-    let mut paths = Vec::new();
-    differences(before.map_or(&none, |before| before.read), after, "", &mut paths);
+    let paths = list_differences(before.map_or(&none, |before| before.read), after);
     if let Some(was) = was.as_ref().filter(|was| was.payment.status == is.payment.status) {
         // Nobody may: that goes before who may.
         check_paid(is.payment.status, &is.subscription, Some(was))?;
@@ -161,8 +161,7 @@ fn follow_event(
     });
     refuse_any(missing.collect())?;
     let (edited, completed) = (document(is)?, document(&whole)?);
-    let mut followed = Vec::new();
-    differences(&edited, &completed, "", &mut followed);
+    let followed = list_differences(&edited, &completed);
     for path in followed {
         put(after, &path, at(&completed, &path).cloned());
     }

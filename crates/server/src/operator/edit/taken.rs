@@ -3,10 +3,10 @@
 use alertcast_core::store::Collection;
 use bson::Document;
 
-use super::paths::at;
 use super::{EditError, EditableDocuments};
 use crate::base::Base;
 use crate::document_input::name_of;
+use crate::document_paths::at;
 use crate::operator::Actor;
 
 /// What stands against a document that could not be written: which other one has its unique value, as far as whoever
@@ -14,19 +14,19 @@ use crate::operator::Actor;
 pub(super) async fn describe_taken(
     base: &Base,
     who: &Actor,
-    documents: &dyn EditableDocuments,
+    documents: &EditableDocuments,
     field: &str,
     document: &Document,
 ) -> EditError {
     let fields: Vec<&str> = field.split(", ").collect();
     let collection = documents.collection();
-    let may_see = who.permissions.hold(documents.permissions().view);
+    let may_see = who.permissions.hold(documents.kind.view);
     let which = find_other(base, collection, &fields, document).await.map_or_else(String::new, |other| {
         let id = other.get_object_id("_id").map(|id| format!(", {id}")).unwrap_or_default();
         let name = name_of(collection, &other).filter(|_| may_see);
         format!("{id}{},", name.map_or_else(String::new, |name| format!(" ({name:?})")))
     });
-    let what = format!("another {}{which} has this {} already", documents.called(), fields.join(", "));
+    let what = format!("another {}{which} has this {} already", documents.kind.called, fields.join(", "));
     EditError::Taken { fields: fields.into_iter().map(str::to_owned).collect(), what }
 }
 

@@ -19,7 +19,7 @@ pub(crate) fn field_of(path: &str) -> &str {
 }
 
 /// Whether what was given says what stands at a path.
-pub(super) fn gives(given: &Value, path: &str) -> bool {
+pub(crate) fn gives(given: &Value, path: &str) -> bool {
     let (first, rest) = path.split_once('.').map_or((path, None), |(first, rest)| (first, Some(rest)));
     match (given, rest) {
         (Value::Object(fields), rest) => {
@@ -27,24 +27,6 @@ pub(super) fn gives(given: &Value, path: &str) -> bool {
         }
         // It takes the place of all that stood there.
         _ => true,
-    }
-}
-
-/// The fields in which two documents differ; of objects within, their fields: what others keep beside them stays.
-pub(super) fn differences(before: &Document, after: &Document, within: &str, paths: &mut Vec<String>) {
-    let none = Document::new();
-    let new = after.keys().filter(|name| !before.contains_key(name.as_str()));
-    for name in before.keys().chain(new) {
-        let path = format!("{within}{name}");
-        match (before.get(name), after.get(name)) {
-            (Some(Bson::Document(before)), Some(Bson::Document(after))) => {
-                differences(before, after, &format!("{path}."), paths);
-            }
-            (Some(Bson::Document(before)), None) => differences(before, &none, &format!("{path}."), paths),
-            (None, Some(Bson::Document(after))) => differences(&none, after, &format!("{path}."), paths),
-            (before, after) if before == after => {}
-            _ => paths.push(path),
-        }
     }
 }
 
@@ -67,12 +49,12 @@ pub(crate) fn merge_into(target: &mut Value, patch: &Value) {
     }
 }
 
-pub(super) fn pointer(path: &str) -> String {
+pub(crate) fn pointer(path: &str) -> String {
     format!("/{}", path.replace('.', "/"))
 }
 
 /// Numbers are the same where their values are.
-pub(super) fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
+pub(crate) fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
     match (one, other) {
         (Some(Value::Number(one)), Some(Value::Number(other))) => one.as_f64() == other.as_f64(),
         (Some(Value::Object(one)), Some(Value::Object(other))) => {
@@ -83,7 +65,7 @@ pub(super) fn same(one: Option<&Value>, other: Option<&Value>) -> bool {
 }
 
 /// Takes away what stands at a path, and of the objects around it those that hold nothing else.
-pub(super) fn remove(value: &mut Value, path: &str) {
+pub(crate) fn remove(value: &mut Value, path: &str) {
     let Value::Object(fields) = value else { return };
     let Some((name, rest)) = path.split_once('.') else {
         fields.shift_remove(path);
@@ -98,7 +80,7 @@ pub(super) fn remove(value: &mut Value, path: &str) {
 }
 
 /// The value at a path of the API in a document of the store.
-pub(super) fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+pub(crate) fn at<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
     match path.split_once('.') {
         None => document.get(stored_name(path)),
         Some((first, rest)) => at(document.get_document(first).ok()?, rest),
@@ -159,8 +141,7 @@ mod tests {
         put(&mut after, "a.x.y", Some(3.into()));
         put(&mut after, "c", None);
         assert_eq!((at(&after, "a.x.y"), at(&after, "id")), (Some(&3.into()), Some(&1.into())));
-        let mut paths = Vec::new();
-        differences(&before, &after, "", &mut paths);
+        let mut paths = alertcast_core::reading::list_differences(&before, &after);
         paths.sort();
         assert_eq!(paths, ["a.x.y", "c"]);
     }

@@ -1,4 +1,5 @@
-//! What the API's documents look like: what is declared of them, as JSON. Nothing comes out that is not declared.
+//! What documents look like to people and programs: what is declared of them, as JSON. Nothing comes out that is not
+//! declared.
 
 use alertcast_core::schema::{FieldDeclaration, FieldDisclosure, FieldKind, find, level};
 use bson::{Bson, Document};
@@ -6,14 +7,14 @@ use serde_json::{Map, Value};
 
 /// How much of a document is given out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DocumentExtent {
+pub(crate) enum DocumentExtent {
     Whole,
     /// Without what is long.
     Listed,
 }
 
 /// Whether answers of this extent have a field.
-pub(super) fn is_given_out(field: &FieldDeclaration, extent: DocumentExtent) -> bool {
+pub(crate) fn is_given_out(field: &FieldDeclaration, extent: DocumentExtent) -> bool {
     match field.disclosure {
         FieldDisclosure::Shown => true,
         FieldDisclosure::ShownAlone => extent == DocumentExtent::Whole,
@@ -22,7 +23,7 @@ pub(super) fn is_given_out(field: &FieldDeclaration, extent: DocumentExtent) -> 
 }
 
 /// A document as it is given out, by what is declared of it.
-pub(super) fn show_fields(fields: &'static [FieldDeclaration], document: &Document, extent: DocumentExtent) -> Value {
+pub(crate) fn show_fields(fields: &'static [FieldDeclaration], document: &Document, extent: DocumentExtent) -> Value {
     let mut out = Map::new();
     for (field, within) in level(fields).filter(|(field, _)| is_given_out(field, extent)) {
         let value = document.get(field.name()).filter(|value| !matches!(value, Bson::Null | Bson::Undefined));
@@ -44,12 +45,12 @@ fn shown_as(kind: FieldKind, within: &'static [FieldDeclaration], value: &Bson, 
 }
 
 /// A path of the store as the API has it.
-pub(super) fn api_name(path: &str) -> &str {
+pub(crate) fn api_name(path: &str) -> &str {
     if path == "_id" { "id" } else { path }
 }
 
 /// A value of the store as JSON has it.
-pub(super) fn plain(value: &Bson) -> Value {
+pub(crate) fn plain(value: &Bson) -> Value {
     match value {
         Bson::Double(number) => number_of(*number),
         Bson::Int32(number) => (*number).into(),
@@ -75,12 +76,12 @@ fn number_of(number: f64) -> Value {
 }
 
 /// A moment as RFC 3339 with milliseconds.
-pub(super) fn time_text(at: alertcast_core::time::Time) -> String {
+pub(crate) fn time_text(at: alertcast_core::time::Time) -> String {
     at.to_jiff().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// The paths, as the API has them, of the fields for which something holds; of objects for which it holds, the whole.
-pub(super) fn paths(fields: &'static [FieldDeclaration], wanted: fn(&FieldDeclaration) -> bool) -> Vec<String> {
+pub(crate) fn paths(fields: &'static [FieldDeclaration], wanted: fn(&FieldDeclaration) -> bool) -> Vec<String> {
     let mut out = Vec::new();
     for (field, within) in level(fields).filter(|(field, _)| !field.is_internal()) {
         match wanted(field) {
@@ -92,7 +93,7 @@ pub(super) fn paths(fields: &'static [FieldDeclaration], wanted: fn(&FieldDeclar
 }
 
 /// What the API does not show, it does not take away.
-pub(super) fn keep_undeclared(fields: &'static [FieldDeclaration], before: &Document, after: &mut Document) {
+pub(crate) fn keep_undeclared(fields: &'static [FieldDeclaration], before: &Document, after: &mut Document) {
     for (name, value) in before {
         let declared = level(fields).find(|(field, _)| field.name() == name && !field.is_internal());
         match (declared, value) {
@@ -112,6 +113,6 @@ pub(super) fn keep_undeclared(fields: &'static [FieldDeclaration], before: &Docu
 }
 
 /// What a field at a path holds; text, where nothing is declared of it.
-pub(super) fn kind_at(fields: &'static [FieldDeclaration], path: &str) -> FieldKind {
+pub(crate) fn kind_at(fields: &'static [FieldDeclaration], path: &str) -> FieldKind {
     find(fields, path).map_or(FieldKind::Text, |field| field.kind)
 }

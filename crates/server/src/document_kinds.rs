@@ -1,4 +1,4 @@
-//! What the API is about: each collection that it offers, under which name, in which shape, and with whose permission.
+//! Each collection that is shown to people and programs: under which name, in which form, and with whose permission.
 
 use alertcast_core::admin::{Admin, Permission};
 use alertcast_core::alert::document::Alert;
@@ -17,50 +17,50 @@ use alertcast_core::user::User;
 use bson::Document;
 use serde_json::{Value, json};
 
-use super::shape::{self, DocumentExtent};
 use crate::document_input::{self, EntryReader};
-use crate::operator::edit::{field_of, put};
+use crate::document_paths::{field_of, put};
+use crate::document_view::{self, DocumentExtent};
 
-/// One collection as the API offers it.
+/// One collection as it is offered.
 #[derive(Debug)]
-pub(super) struct ApiResource {
-    pub(super) collection: Collection,
+pub(crate) struct DocumentKind {
+    pub(crate) collection: Collection,
     /// In addresses: `alert-configurations`.
-    pub(super) path: &'static str,
+    pub(crate) path: &'static str,
     /// In the description: `AlertConfiguration`, `AlertConfigurations`.
-    pub(super) one: &'static str,
-    pub(super) many: &'static str,
+    pub(crate) one: &'static str,
+    pub(crate) many: &'static str,
     /// For people: `alert configuration`.
-    pub(super) called: &'static str,
+    pub(crate) called: &'static str,
     /// The document with the defaults of its type.
     complete: fn(Collection, &Document) -> StoreResult<PartialDocument>,
-    pub(super) view: Permission,
-    pub(super) changes: Option<ResourceChanges>,
+    pub(crate) view: Permission,
+    pub(crate) rules: Option<EditRules>,
 }
 
 /// How a collection's documents are changed.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct ResourceChanges {
-    pub(super) edit: Permission,
-    pub(super) delete: Permission,
+pub(crate) struct EditRules {
+    pub(crate) edit: Permission,
+    pub(crate) delete: Permission,
     /// Reads what was sent.
-    pub(super) read: EntryReader,
+    pub(crate) read: EntryReader,
 }
 
-impl ApiResource {
+impl DocumentKind {
     /// What is declared of its documents.
-    pub(super) const fn fields(&self) -> &'static [FieldDeclaration] {
+    pub(crate) const fn fields(&self) -> &'static [FieldDeclaration] {
         schema::fields(self.collection)
     }
 
     /// A document as it is given out.
-    pub(super) fn show_document(&self, kept: &Document, extent: DocumentExtent) -> Value {
+    pub(crate) fn show_document(&self, kept: &Document, extent: DocumentExtent) -> Value {
         self.show(&self.complete(kept), extent)
     }
 
     /// What could be read of a document as it is given out, with what could not: it must be seen to be mended.
-    pub(super) fn show(&self, read: &PartialDocument, extent: DocumentExtent) -> Value {
-        let mut shown = shape::show_fields(self.fields(), &read.document, extent);
+    pub(crate) fn show(&self, read: &PartialDocument, extent: DocumentExtent) -> Value {
+        let mut shown = document_view::show_fields(self.fields(), &read.document, extent);
         if !read.flaws.is_empty() {
             let told = read.flaws.iter().map(|flaw| json!({"field": flaw.path, "message": flaw.what})).collect();
             let own = shown.as_object_mut().map(|fields| fields.entry("alertcast").or_insert_with(|| json!({})));
@@ -72,7 +72,7 @@ impl ApiResource {
     }
 
     /// The document with its type's defaults. Of what others give nothing stands in for what cannot be read.
-    pub(super) fn complete(&self, kept: &Document) -> PartialDocument {
+    pub(crate) fn complete(&self, kept: &Document) -> PartialDocument {
         let mut read = (self.complete)(self.collection, kept).unwrap_or_else(|error| PartialDocument {
             document: kept.clone(),
             flaws: vec![FieldFlaw { path: String::new(), what: error.to_string(), weight: FieldWeight::Decides }],
@@ -88,8 +88,8 @@ impl ApiResource {
 }
 
 /// All of them, those that can be changed first.
-pub(super) const RESOURCES: &[ApiResource] = &[
-    ApiResource {
+pub(crate) const DOCUMENT_KINDS: &[DocumentKind] = &[
+    DocumentKind {
         collection: Collection::AlertConfigurations,
         path: "alert-configurations",
         one: "AlertConfiguration",
@@ -97,13 +97,13 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "alert configuration",
         complete: read_partially::<AlertConfiguration>,
         view: Permission::AlertsView,
-        changes: Some(ResourceChanges {
+        rules: Some(EditRules {
             edit: Permission::AlertsConfigure,
             delete: Permission::AlertsConfigure,
             read: document_input::config,
         }),
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::SubscriptionPlans,
         path: "subscription-plans",
         one: "SubscriptionPlan",
@@ -111,13 +111,13 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "subscription plan",
         complete: read_partially::<Plan>,
         view: Permission::SubscriptionsView,
-        changes: Some(ResourceChanges {
+        rules: Some(EditRules {
             edit: Permission::SubscriptionsEdit,
             delete: Permission::SubscriptionsEdit,
             read: document_input::plan,
         }),
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::Users,
         path: "users",
         one: "User",
@@ -125,13 +125,13 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "user",
         complete: read_partially::<User>,
         view: Permission::UsersView,
-        changes: Some(ResourceChanges {
+        rules: Some(EditRules {
             edit: Permission::UsersEdit,
             delete: Permission::UsersDelete,
             read: document_input::user,
         }),
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::UserSubscriptions,
         path: "user-subscriptions",
         one: "UserSubscription",
@@ -139,13 +139,13 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "subscription",
         complete: read_partially::<Subscription>,
         view: Permission::SubscriptionsView,
-        changes: Some(ResourceChanges {
+        rules: Some(EditRules {
             edit: Permission::SubscriptionsEdit,
             delete: Permission::SubscriptionsEdit,
             read: document_input::subscription,
         }),
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::UserAlertPreferences,
         path: "user-alert-preferences",
         one: "UserAlertPreference",
@@ -153,13 +153,13 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "preference",
         complete: read_partially::<AlertPreference>,
         view: Permission::UsersView,
-        changes: Some(ResourceChanges {
+        rules: Some(EditRules {
             edit: Permission::UsersEdit,
             delete: Permission::UsersDelete,
             read: document_input::preference,
         }),
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::AdminUsers,
         path: "admin-users",
         one: "AdminUser",
@@ -167,13 +167,13 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "administrator",
         complete: read_partially::<Admin>,
         view: Permission::SystemSettings,
-        changes: Some(ResourceChanges {
+        rules: Some(EditRules {
             edit: Permission::SystemSettings,
             delete: Permission::SystemSettings,
             read: document_input::admin,
         }),
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::Trades,
         path: "trades",
         one: "Trade",
@@ -181,9 +181,9 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "trade",
         complete: read_partially::<Trade>,
         view: Permission::AlertsView,
-        changes: None,
+        rules: None,
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::Alerts,
         path: "alerts",
         one: "Alert",
@@ -191,9 +191,9 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "alert",
         complete: read_partially::<Alert>,
         view: Permission::AlertsView,
-        changes: None,
+        rules: None,
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::Deliveries,
         path: "deliveries",
         one: "Delivery",
@@ -201,9 +201,9 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "delivery",
         complete: read_partially::<Delivery>,
         view: Permission::AlertsView,
-        changes: None,
+        rules: None,
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::RejectedWebhooks,
         path: "rejected-webhooks",
         one: "RejectedWebhook",
@@ -211,9 +211,9 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "rejected webhook",
         complete: read_partially::<RejectedWebhook>,
         view: Permission::SystemLogs,
-        changes: None,
+        rules: None,
     },
-    ApiResource {
+    DocumentKind {
         collection: Collection::AuditLog,
         path: "audit-log",
         one: "AuditEntry",
@@ -221,12 +221,12 @@ pub(super) const RESOURCES: &[ApiResource] = &[
         called: "audit entry",
         complete: read_partially::<AuditEntry>,
         view: Permission::SystemLogs,
-        changes: None,
+        rules: None,
     },
 ];
 
 /// Tokens are their owner's: they have routes of their own.
-pub(super) const TOKENS: ApiResource = ApiResource {
+pub(crate) const TOKENS: DocumentKind = DocumentKind {
     collection: Collection::ApiTokens,
     path: "api-tokens",
     one: "ApiToken",
@@ -234,10 +234,10 @@ pub(super) const TOKENS: ApiResource = ApiResource {
     called: "API token",
     complete: read_partially::<ApiToken>,
     view: Permission::SystemSettings,
-    changes: None,
+    rules: None,
 };
 
-/// The resource of a collection.
-pub(super) fn of(collection: Collection) -> Option<&'static ApiResource> {
-    RESOURCES.iter().find(|resource| resource.collection == collection)
+/// What is offered of a collection.
+pub(crate) fn of(collection: Collection) -> Option<&'static DocumentKind> {
+    DOCUMENT_KINDS.iter().find(|kind| kind.collection == collection)
 }
