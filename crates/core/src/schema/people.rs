@@ -148,7 +148,7 @@ pub(super) const SUBSCRIPTIONS: &[FieldDeclaration] = &[
     ),
     optional("alertcast.approvedByAdmin", Id, "The administrator who approved the payment.").kept(),
     internal("alertcast.transactionKey", Text, "What the transaction's id is compared by."),
-    internal("alertcast.cancelledAt", Date, "When it was cancelled."),
+    optional("alertcast.cancelledAt", Date, "When it was cancelled; it may run on until its end.").kept(),
     internal("alertcast.payment", Document, "What became of the payment: rejections, and who rejected it."),
     internal("alertcast.refund", Document, "What was paid back."),
     UNREADABLE,

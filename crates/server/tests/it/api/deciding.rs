@@ -210,6 +210,7 @@ async fn a_cancelled_subscription_runs_to_its_end_or_ends_at_once() {
         (&at_end["subscription"]["status"], &at_end["subscription"]["autoRenew"]),
         (&json!("active"), &json!(false))
     );
+    assert!(at_end["alertcast"]["cancelledAt"].is_string(), "it can be seen: {at_end}");
     let told = office.post(&cancel, json!({"when": "end"})).await.assert(409).body["detail"].to_string();
     assert!(told.contains("cancelled already"), "{told}");
     let at_once = office.post(&cancel, json!({"when": "now"})).await.assert(200).body;
