@@ -78,7 +78,7 @@ fn check_permission(who: &Actor, documents: &EditableDocuments) -> EditResult<()
 
 async fn read_document(base: &Base, documents: &EditableDocuments, id: ObjectId) -> EditResult<ReadDocument> {
     let found = base.store.get(documents.collection(), &[id]).await?.pop();
-    let kept = found.ok_or_else(|| EditError::Missing(documents.kind.called))?;
+    let kept = found.ok_or(EditError::Missing(documents.kind.called))?;
     let read = documents.kind.complete(&kept);
     let shown = documents.show(&read);
     Ok(ReadDocument { kept, read, shown })
