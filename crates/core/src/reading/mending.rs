@@ -127,7 +127,7 @@ impl DocumentMender {
             Err(mended) => mended,
         };
         self.without_own(document, collection).ok_or_else(|| {
-            let told = if contract_fields(collection).is_empty() { error } else { &mended };
+            let told = if !collection.is_in_seed() { error } else { &mended };
             list_flaws(&self.flaws).unwrap_or_else(|| without_values(&told.to_string()))
         })
     }

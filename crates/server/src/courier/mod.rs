@@ -181,7 +181,7 @@ async fn keep(app: App, lane: CourierLane, stop: CancellationToken) {
 /// Holds a lane's lease and works on it, again and again, until `stop`. Where others are to have it, it is given back once
 /// what was in hand is recorded.
 async fn own(app: &App, lane: &mut CourierLane, stop: &CancellationToken) {
-    while let Some(held) = leases::hold(&app.lease_context(), lane.name.clone().as_str(), stop).await {
+    while let Some(held) = leases::hold(&app.lease_context(), lane.name.as_str(), stop).await {
         let end = run_lane(app, lane, held.fence(), held.lost_token(), held.ending_token()).await;
         // Whoever has it next says so, if it is.
         app.degraded.clear(TroubleKind::LateWork, lane.name.as_str());

@@ -95,9 +95,9 @@ fn lock(owned: &OwnedPartitions) -> std::sync::MutexGuard<'_, BTreeMap<i32, Owne
 
 async fn work_on(app: &App, owned: &OwnedPartitions, stop: &CancellationToken) {
     let mut knocks = app.wake.on_alerts();
-    let mut work = PartitionWork::default();
+    let (mut work, leases) = (PartitionWork::default(), app.lease_context());
     while !stop.is_cancelled() {
-        if leases::wait_settled(&app.lease_context(), stop).await {
+        if leases::wait_settled(&leases, stop).await {
             // What was drained meanwhile may belong before.
             work.found.clear();
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use alertcast_core::reading::{PartialDocument, is_within, list_differences};
 use alertcast_core::schema::FieldWeight;
-use alertcast_core::store::{Collection, DECIDING_FIELDS, DocumentWrite, StoreError};
+use alertcast_core::store::{Collection, DECIDING_FIELDS, DocumentWrite};
 use alertcast_core::time::Time;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -16,14 +16,13 @@ use serde_json::Value;
 use super::administrator::{self, PASSWORD};
 use super::checking::{CheckedDocument, CurrentDocument, check_document};
 use super::subscription::{DocumentBefore, decide_subscription};
-use super::taken::describe_taken;
 use super::warnings::find_warning;
-use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only, refuse_any, wrong};
+use super::{EditError, EditResult, EditableDocuments, EditedDocument, commit_edit, read_only, refuse_any, wrong};
 use crate::app::App;
 use crate::base::Base;
 use crate::document_input::FieldCode;
 use crate::document_paths::{at, field_of, gives, pointer, put, remove, same};
-use crate::operator::{ActError, Actor, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
+use crate::operator::{ActError, Actor, AuditedDeed, OperatorAction, TRIES_MAX};
 
 /// Marks that may be taken away, and the fields that tell what they are about.
 const MARKS: [(&str, &str); 2] =
@@ -100,19 +99,11 @@ async fn try_change(
         let ReadDocument { kept, shown, .. } = before;
         return Ok(Some(EditedDocument { kept: kept.clone(), shown: shown.clone(), warning: None }));
     };
-    match app.store.write(writes).await {
-        Ok(()) => {
-            show_change(app).await;
-            let shown = documents.show(&documents.kind.complete(&document));
-            let warning = find_warning(app, documents.collection(), &document);
-            Ok(Some(EditedDocument { kept: document, shown, warning }))
-        }
-        Err(StoreError::Conflict) => Ok(None),
-        Err(StoreError::AlreadyExists { collection, field }) if collection == documents.collection() => {
-            Err(describe_taken(app, &act.who, documents, &field, &document).await)
-        }
-        Err(error) => Err(error.into()),
+    if !commit_edit(app, act, documents, &document, writes).await? {
+        return Ok(None);
     }
+    let (shown, warning) = (documents.show_kept(&document), find_warning(app, documents.collection(), &document));
+    Ok(Some(EditedDocument { kept: document, shown, warning }))
 }
 
 /// What cannot be read is to be given, where it must be there or decisions rest on it.

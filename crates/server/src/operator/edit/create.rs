@@ -1,18 +1,17 @@
 //! A document is made.
 
-use alertcast_core::store::{Collection, DocumentWrite, StoreError};
+use alertcast_core::store::{Collection, DocumentWrite};
 use bson::{Bson, Document};
 use serde_json::{Map, Value};
 
 use super::checking::{CheckedDocument, check_document};
 use super::subscription::decide_subscription;
-use super::taken::describe_taken;
 use super::warnings::find_warning;
-use super::{EditError, EditResult, EditableDocuments, EditedDocument, read_only, refuse_any};
+use super::{EditError, EditResult, EditableDocuments, EditedDocument, commit_edit, read_only, refuse_any};
 use crate::app::App;
 use crate::base::Base;
 use crate::document_paths::{pointer, remove};
-use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX, show_change};
+use crate::operator::{ActError, AuditedDeed, OperatorAction, TRIES_MAX};
 
 /// Makes a document of these fields. `first`: what is written before it, whose failure is the one that is found.
 ///
@@ -28,38 +27,17 @@ pub(crate) async fn create_document<E: From<EditError>>(
     act.who.must_hold(documents.rules.edit).map_err(EditError::from)?;
     for _ in 0..TRIES_MAX {
         let CheckedDocument { document, also, .. } = make_document(app, act, documents, sent.clone()).await?;
-        let shown = documents.show(&documents.kind.complete(&document));
+        let shown = documents.show_kept(&document);
         let warning = find_warning(app, documents.collection(), &document);
         let made = EditedDocument { kept: document, shown, warning };
         let mut writes = first(&made)?;
         writes.extend(write_document(app, act, documents.collection(), &made.kept)?);
         writes.extend(also);
-        if try_create(app, act, documents, &made, writes).await? {
+        if commit_edit(app, act, documents, &made.kept, writes).await? {
             return Ok(made);
         }
     }
     Err(EditError::Act(ActError::Busy).into())
-}
-
-/// Whether it is made; not, where others were in the way.
-async fn try_create(
-    app: &App,
-    act: &OperatorAction,
-    documents: &EditableDocuments,
-    made: &EditedDocument,
-    writes: Vec<DocumentWrite>,
-) -> EditResult<bool> {
-    match app.store.write(writes).await {
-        Ok(()) => {
-            show_change(app).await;
-            Ok(true)
-        }
-        Err(StoreError::Conflict) => Ok(false),
-        Err(StoreError::AlreadyExists { collection, field }) if collection == documents.collection() => {
-            Err(describe_taken(app, &act.who, documents, &field, &made.kept).await)
-        }
-        Err(error) => Err(error.into()),
-    }
 }
 
 async fn make_document(

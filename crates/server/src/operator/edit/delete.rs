@@ -30,7 +30,7 @@ pub(crate) async fn delete_document<E: From<EditError>>(
     for _ in 0..TRIES_MAX {
         let found = app.store.get(documents.collection(), &[id]).await.map_err(EditError::from)?.pop();
         let kept = found.ok_or(EditError::Missing(documents.kind.called))?;
-        look(&documents.show(&documents.kind.complete(&kept)))?;
+        look(&documents.show_kept(&kept))?;
         if try_delete(app, act, documents, id, &kept).await? {
             return Ok(());
         }

@@ -14,7 +14,7 @@ mod warnings;
 
 use alertcast_core::reading::PartialDocument;
 use alertcast_core::schema::{FieldDeclaration, find_given};
-use alertcast_core::store::{Collection, StoreError};
+use alertcast_core::store::{Collection, DocumentWrite, StoreError};
 use alertcast_core::subscription::lifecycle::LifecycleError;
 use bson::Document;
 use serde_json::Value;
@@ -22,7 +22,9 @@ use serde_json::Value;
 pub(crate) use self::change::{DocumentEdit, change_document};
 pub(crate) use self::create::create_document;
 pub(crate) use self::delete::delete_document;
-use super::ActError;
+use self::taken::describe_taken;
+use super::{ActError, OperatorAction, show_change};
+use crate::app::App;
 use crate::document_input::{FieldCode, FieldProblem};
 use crate::document_kinds::{DocumentKind, EditRules};
 use crate::document_view::{self, DocumentExtent};
@@ -44,9 +46,14 @@ impl EditableDocuments {
         self.kind.collection
     }
 
-    /// A document as it is shown.
+    /// What could be read of a document as it is shown.
     fn show(&self, read: &PartialDocument) -> Value {
         self.kind.show(read, DocumentExtent::Whole)
+    }
+
+    /// A document as it is shown.
+    fn show_kept(&self, kept: &Document) -> Value {
+        self.kind.show_document(kept, DocumentExtent::Whole)
     }
 
     /// The paths of the fields that Alertcast keeps.
@@ -114,6 +121,27 @@ pub(crate) type EditResult<T> = Result<T, EditError>;
 impl From<StoreError> for EditError {
     fn from(error: StoreError) -> Self {
         Self::Act(error.into())
+    }
+}
+
+/// Whether an edit that makes this of a document is written; not, where others were in the way.
+async fn commit_edit(
+    app: &App,
+    act: &OperatorAction,
+    documents: &EditableDocuments,
+    document: &Document,
+    writes: Vec<DocumentWrite>,
+) -> EditResult<bool> {
+    match app.store.write(writes).await {
+        Ok(()) => {
+            show_change(app).await;
+            Ok(true)
+        }
+        Err(StoreError::Conflict) => Ok(false),
+        Err(StoreError::AlreadyExists { collection, field }) if collection == documents.collection() => {
+            Err(describe_taken(app, &act.who, documents, &field, document).await)
+        }
+        Err(error) => Err(error.into()),
     }
 }
 

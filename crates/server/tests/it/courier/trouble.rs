@@ -54,7 +54,9 @@ async fn with_one_chat_in_a_hundred_frozen_the_others_lose_no_time() {
 
 #[tokio::test]
 async fn when_the_bot_is_frozen_everybody_waits() {
-    let post = Post::with(Setup { users: 60, ..Setup::default() }).await;
+    let setup = Setup { users: 60, ..Setup::default() };
+    let at_once = setup.concurrency as u64;
+    let post = Post::with(setup).await;
     post.sim.inject_fault(InjectedFault::new(wait_of(20, FreezeScope::Bot)).skip(10).times(1));
     post.put_entries(1, 1..=60).await;
     let courier = post.start();
@@ -62,7 +64,7 @@ async fn when_the_bot_is_frozen_everybody_waits() {
     assert!(took >= Duration::from_secs(20), "{took:?}");
     let stats = post.sim.stats();
     // Two to be sure of it, and those that were under way: on a busy machine the clock here runs ahead of the answer.
-    assert!((2..=20).contains(&stats.limited_while_frozen), "of fifty that waited: {stats:?}");
+    assert!((2..=2 + at_once).contains(&stats.limited_while_frozen), "of fifty that waited: {stats:?}");
     assert!(post.deliveries().await.iter().all(|delivery| !delivery.possible_repeat));
     courier.stop(&post).await;
 }
