@@ -76,12 +76,17 @@ fn hostile_bodies_cost_no_more_than_long_ones() {
         json!({"tp".repeat(n / 2): 1, "percent".repeat(n / 8): 2, "9".repeat(n): 3}).to_string(),
         "symbol=A,".repeat(n / 9),
     ];
-    for body in bodies {
+    let measure = |body: &str| {
         let start = Instant::now();
-        let _ = read(body.as_bytes(), &body);
-        let _ = scrub(&body);
+        let _ = read(body.as_bytes(), body);
+        let _ = scrub(body);
+        start.elapsed()
+    };
+    for body in bodies {
+        // Of a machine that does much else at once, one time of three is taken for the reader's.
+        let in_time = (0..3).map(|_| measure(&body)).find(|took| took.as_secs() < 5);
         // A long body takes a few milliseconds without optimisation; one that is read quadratically takes minutes.
-        assert!(start.elapsed().as_secs() < 60, "{:?} for {}…", start.elapsed(), &body[..20]);
+        assert!(in_time.is_some(), "{}…", &body[..20]);
     }
 }
 
