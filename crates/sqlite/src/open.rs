@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{OpenError, SqliteResult};
@@ -78,6 +79,8 @@ pub(crate) fn read_only(path: &Path) -> SqliteResult<Connection> {
 /// No memory map: an error of the disk would end the process instead of the operation.
 fn tune(conn: &Connection, cache_kib: u32) -> SqliteResult<()> {
     conn.busy_timeout(BUSY)?;
+    // A plan does not depend on the values that are bound, so that no statement is prepared anew for other ones.
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     conn.pragma_update(None, "cache_size", -i64::from(cache_kib))?;
     conn.pragma_update(None, "mmap_size", 0)?;
     conn.pragma_update(None, "temp_store", "MEMORY")?;
