@@ -70,7 +70,7 @@ pub async fn a_result_is_taken_with_its_entry_once_the_exit_has_gone_out(harness
     let taken = scene.take(Telegram, &[RESULT], 9).await.remove(0);
     assert_eq!((taken.delivery.state, taken.delivery.kind), (S::Sending, MessageKind::Result));
     assert_eq!((taken.delivery.epoch, taken.delivery.attempts.0), (Some(scene.bot.epoch), 1));
-    assert_eq!(taken.delivery, result_now(&scene).await, "as it is kept");
+    assert_eq!(*taken.delivery, result_now(&scene).await, "as it is kept");
     let entry = taken.entry.unwrap();
     assert_eq!((entry.id, entry.state, entry.message_id), (id(1), S::Sent, Some(4_711)));
     scene.record(Telegram, RESULT, sent_outcome(4_711), 10).await;

@@ -29,30 +29,6 @@ impl FieldEdits {
         }
     }
 
-    pub(crate) fn put_changed<T: Clone + PartialEq + Into<Bson>>(
-        &mut self,
-        path: &'static str,
-        before: Option<&T>,
-        after: Option<&T>,
-    ) {
-        if before != after {
-            self.put(path, after.cloned());
-        }
-    }
-
-    pub(crate) fn set_changed<T: Clone + PartialEq + Into<Bson>>(&mut self, path: &'static str, before: &T, after: &T) {
-        if before != after {
-            self.set(path, after.clone());
-        }
-    }
-
-    /// A flag that stands in the document only where it is true.
-    pub(crate) fn put_flag(&mut self, path: &'static str, before: bool, after: bool) {
-        if before != after {
-            self.put(path, after.then_some(true));
-        }
-    }
-
     /// Whether nothing changes.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The outbox: from a delivery to a sent message.
 
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 
@@ -14,10 +15,10 @@ use crate::user::RefusingRecipient;
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakenEntry {
     /// As it is now; for an exit that tells its entry too, `combines` is set.
-    pub delivery: Delivery,
+    pub delivery: Arc<Delivery>,
     /// An exit's entry: to reply to where it is `sent`, to tell in the same message where it is `superseded`. A replaced
     /// trade's entry. A result's entry: the message to edit.
-    pub entry: Option<Delivery>,
+    pub entry: Option<Arc<Delivery>>,
 }
 
 /// What taking brought.

@@ -2,6 +2,7 @@
 //! the moment it is picked until what became of it is recorded: so its messages keep their order.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use alertcast_core::delivery::{Delivery, DeliveryState, MessageKind, topic_of};
 use alertcast_core::id::DeliveryId;
@@ -15,9 +16,9 @@ use crate::channel::{MessageForm, SendMode};
 /// A taken delivery that has not left.
 #[derive(Debug)]
 pub(super) struct TakenDelivery {
-    pub(super) delivery: Delivery,
+    pub(super) delivery: Arc<Delivery>,
     /// An exit's entry, or a result's.
-    pub(super) entry: Option<Delivery>,
+    pub(super) entry: Option<Arc<Delivery>>,
     /// The chat that it keeps.
     pub(super) chat: String,
     pub(super) form: MessageForm,

@@ -321,7 +321,7 @@ impl ReadyChunk {
 
     /// Moves the alert's cursor, and ends its processing with the last chunk.
     fn move_on(&self, rows: RowAccess<'_>, alert: &[u8]) -> SqliteResult<()> {
-        let mut edit = edit_of(&self.alert_edits);
+        let mut edit = edit_of(self.alert_edits.clone());
         push_errors(&mut edit, alert, &self.errors)?;
         rows.edit(Collection::Alerts, alert, &edit)?;
         Ok(())
@@ -404,7 +404,7 @@ pub(crate) fn end_trade(rows: RowAccess<'_>, end: &TradeEnd, now: Time) -> Sqlit
     if !raw::lookup(&trade, "status")?.is_none_or(is_open) {
         return Err(SqliteError::conflict());
     }
-    let mut edit = edit_of(&end.edit_trade(now)?);
+    let mut edit = edit_of(end.edit_trade(now)?);
     edit.set("alertcast.rev", Count(raw::counter(&trade, "alertcast.rev")?.saturating_add(1)));
     rows.edit(Collection::Trades, &trade, &edit).map(drop)
 }
@@ -418,7 +418,7 @@ fn count_config(rows: RowAccess<'_>, config: ConfigId, by: &ConfigIncrement, now
     };
     let count = |path| raw::counter(&document, path);
     let kept = ClosedTrades { by_tp: count("alertcast.closedByTp")?, by_sl: count("alertcast.closedBySl")? };
-    let mut edit = edit_of(&by.count_closes(|| kept));
+    let mut edit = edit_of(by.count_closes(|| kept));
     for (path, by) in [("statistics.totalAlerts", by.alerts), ("statistics.totalTrades", by.trades)] {
         edit.set(path, Count(count(path)? + by));
     }

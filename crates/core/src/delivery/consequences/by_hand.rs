@@ -38,11 +38,11 @@ impl WorkingSet {
             }
         }
         self.change(asked.delivery, |one| {
-            one.state = state;
-            one.due_at = asked.due_at;
-            one.deadline_at = asked.deadline_at;
-            one.entry_deadline_at = asked.entry_deadline_at.or(one.entry_deadline_at);
-            one.ended_at = None;
+            one.set_state(state);
+            one.set_due_at(asked.due_at);
+            one.set_deadline_at(asked.deadline_at);
+            one.set_entry_deadline_at(asked.entry_deadline_at.or(one.entry_deadline_at));
+            one.set_ended_at(None);
         });
         self.reopened.extend(alert.map(|alert| (alert, 1)));
         self.reopened.extend(told.filter(|told| alert != Some(*told)).map(|told| (told, 0)));
@@ -69,10 +69,10 @@ impl WorkingSet {
         let (recipient, waits) = (delivery.to.clone(), waits(delivery.state));
         if let Some(error) = error {
             self.named_in.extend(told_in.into_iter().map(|alert| (alert, recipient.clone())));
-            self.change(id, |one| one.last_error = Some(error));
+            self.change(id, |one| one.set_last_error(Some(error)));
         }
-        self.change(id, |one| erasure::ERASED.clone_into(&mut one.to));
-        waits && self.end(id, DeliveryEvent::Drop, |one| one.last_error = Some(erasure::DROPPED_FOR.to_owned()))
+        self.change(id, |one| one.set_to(erasure::ERASED.to_owned()));
+        waits && self.end(id, DeliveryEvent::Drop, |one| one.set_last_error(Some(erasure::DROPPED_FOR.to_owned())))
     }
 }
 

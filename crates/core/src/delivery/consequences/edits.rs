@@ -1,12 +1,14 @@
 //! What is to be written once the events have been applied: by field, so that what others keep in a document stays.
 
 use std::collections::BTreeSet;
+use std::ops::Deref;
 
 use bson::Bson;
+use serde::Serialize;
 
 use super::{LoadedTrade, WorkingSet};
 use crate::alert::settling::OutcomeCounts;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, DeliveryState};
 use crate::id::{AlertId, DeliveryId, PreferenceId, SubscriptionId, TradeId, UserId};
 use crate::store::{self, FieldEdits, document};
 use crate::time::Time;
@@ -46,10 +48,8 @@ pub struct UsageCorrection {
 pub(super) fn collect(mut set: WorkingSet) -> store::StoreResult<ConsequenceEdits> {
     let mut deliveries = Vec::new();
     for (id, loaded) in set.deliveries.iter().filter_map(|(id, one)| Some((*id, one.as_ref()?))) {
-        let Some(before) = &loaded.before else { continue };
-        let edits = edit_delivery(before, &loaded.current)?;
-        if !edits.is_empty() {
-            deliveries.push((id, edits));
+        if !loaded.changed.is_empty() {
+            deliveries.push((id, write_fields(&loaded.current, loaded.changed)?));
         }
     }
     let trades = set.trades.iter().filter_map(|(id, one)| Some((*id, one.as_ref().filter(|one| one.is_changed)?)));
@@ -76,44 +76,132 @@ fn edit_trade(loaded: &LoadedTrade, now: Time) -> FieldEdits {
     edits
 }
 
-/// The fields that events change, where they differ. What a delivery is, and for whom, no event changes.
+/// Declares the fields of a delivery that events change: for each its path in the document, how it stands there, and the
+/// method that changes it, where it is changed alone. What a delivery is, and for whom, no event changes.
+macro_rules! changing_fields {
+    ($($field:ident, $path:literal, $write:ident $(, $set:ident($type:ty))?;)+) => {
+        /// Which fields of a delivery events have changed.
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        pub(super) struct ChangedFields {
+            $($field: bool,)+
+        }
+
+        impl ChangedFields {
+            /// The fields in which two forms of a delivery differ.
+            pub(super) fn find(before: &Delivery, after: &Delivery) -> Self {
+                Self { $($field: before.$field != after.$field,)+ }
+            }
+
+            pub(super) fn add(&mut self, other: Self) {
+                $(self.$field |= other.$field;)+
+            }
+
+            pub(super) const fn is_empty(self) -> bool {
+                !($(self.$field)||+)
+            }
+        }
+
+        /// Changes a delivery, and notes in which fields.
+        #[derive(Debug)]
+        pub(super) struct DeliveryEditor<'a> {
+            pub(super) current: &'a mut Delivery,
+            pub(super) changed: &'a mut ChangedFields,
+        }
+
+        impl DeliveryEditor<'_> {
+            $($(pub(super) fn $set(&mut self, value: $type) {
+                if self.current.$field != value {
+                    self.current.$field = value;
+                    self.changed.$field = true;
+                }
+            })?)+
+        }
+
+        /// The changed fields as they are now.
+        fn write_fields(current: &Delivery, changed: ChangedFields) -> store::StoreResult<FieldEdits> {
+            let mut edits = FieldEdits::default();
+            $(if changed.$field {
+                $write(&mut edits, $path, &current.$field)?;
+            })+
+            Ok(edits)
+        }
+    };
+}
+
+changing_fields! {
+    state, "state", write_value, set_state(DeliveryState);
+    to, "to", write_value, set_to(String);
+    queued_at, "queuedAt", write_value;
+    rotation, "rotation", write_value;
+    due_at, "dueAt", write_value, set_due_at(Time);
+    deadline_at, "deadlineAt", write_value, set_deadline_at(Time);
+    entry_deadline_at, "entryDeadlineAt", write_option, set_entry_deadline_at(Option<Time>);
+    superseded_by, "supersededBy", write_option, set_superseded_by(Option<DeliveryId>);
+    combines, "combines", write_option;
+    combines_alert, "combinesAlert", write_option;
+    old_unknown, "oldUnknown", write_flag;
+    entry_over, "entryOver", write_flag;
+    entry_lapsed, "entryLapsed", write_flag, set_entry_lapsed(bool);
+    attempts, "attempts", write_value;
+    possible_repeat, "possibleRepeat", write_value, set_possible_repeat(bool);
+    epoch, "epoch", write_option, set_epoch(Option<i64>);
+    last_error, "lastError", write_option, set_last_error(Option<String>);
+    topic_gone, "topicGone", write_flag, set_topic_gone(bool);
+    message_id, "messageId", write_option, set_message_id(Option<i64>);
+    ended_at, "endedAt", write_option, set_ended_at(Option<Time>);
+    about, "about", write_ids;
+    also_ended, "alsoEnded", write_list;
+    facts, "facts", write_document;
+    updated_at, "updatedAt", write_value, set_updated_at(Time);
+}
+
+impl Deref for DeliveryEditor<'_> {
+    type Target = Delivery;
+
+    fn deref(&self) -> &Delivery {
+        self.current
+    }
+}
+
+fn write_value<T: Clone + Into<Bson>>(edits: &mut FieldEdits, path: &'static str, value: &T) -> store::StoreResult<()> {
+    edits.set(path, value.clone());
+    Ok(())
+}
+
+fn write_option<T: Clone + Into<Bson>>(
+    edits: &mut FieldEdits,
+    path: &'static str,
+    value: &Option<T>,
+) -> store::StoreResult<()> {
+    edits.put(path, value.clone());
+    Ok(())
+}
+
+/// It stands in the document only where it is true.
+fn write_flag(edits: &mut FieldEdits, path: &'static str, flag: &bool) -> store::StoreResult<()> {
+    edits.put(path, flag.then_some(true));
+    Ok(())
+}
+
+fn write_ids(edits: &mut FieldEdits, path: &'static str, ids: &[TradeId]) -> store::StoreResult<()> {
+    let ids: Vec<Bson> = ids.iter().map(|id| Bson::from(*id)).collect();
+    edits.put(path, Some(ids).filter(|ids| !ids.is_empty()));
+    Ok(())
+}
+
+fn write_list<T: Serialize>(edits: &mut FieldEdits, path: &'static str, values: &[T]) -> store::StoreResult<()> {
+    let list = values.iter().map(|one| document(one).map(Bson::from)).collect::<store::StoreResult<Vec<Bson>>>()?;
+    edits.put(path, Some(list).filter(|list| !list.is_empty()));
+    Ok(())
+}
+
+fn write_document<T: Serialize>(edits: &mut FieldEdits, path: &'static str, value: &T) -> store::StoreResult<()> {
+    edits.set(path, document(value)?);
+    Ok(())
+}
+
+/// The fields that events change, where they differ.
+#[cfg(test)]
 pub(super) fn edit_delivery(before: &Delivery, after: &Delivery) -> store::StoreResult<FieldEdits> {
-    let mut edits = FieldEdits::default();
-    edits.set_changed("state", &before.state, &after.state);
-    edits.set_changed("to", &before.to, &after.to);
-    edits.set_changed("queuedAt", &before.queued_at, &after.queued_at);
-    edits.set_changed("rotation", &before.rotation, &after.rotation);
-    edits.set_changed("dueAt", &before.due_at, &after.due_at);
-    edits.set_changed("deadlineAt", &before.deadline_at, &after.deadline_at);
-    edits.put_changed("entryDeadlineAt", before.entry_deadline_at.as_ref(), after.entry_deadline_at.as_ref());
-    edits.put_changed("supersededBy", before.superseded_by.as_ref(), after.superseded_by.as_ref());
-    edits.put_changed("combines", before.combines.as_ref(), after.combines.as_ref());
-    edits.put_changed("combinesAlert", before.combines_alert.as_ref(), after.combines_alert.as_ref());
-    edits.put_flag("oldUnknown", before.old_unknown, after.old_unknown);
-    edits.put_flag("entryOver", before.entry_over, after.entry_over);
-    edits.put_flag("entryLapsed", before.entry_lapsed, after.entry_lapsed);
-    edits.set_changed("attempts", &before.attempts, &after.attempts);
-    edits.set_changed("possibleRepeat", &before.possible_repeat, &after.possible_repeat);
-    edits.put_changed("epoch", before.epoch.as_ref(), after.epoch.as_ref());
-    edits.put_changed("lastError", before.last_error.as_ref(), after.last_error.as_ref());
-    edits.put_flag("topicGone", before.topic_gone, after.topic_gone);
-    edits.put_changed("messageId", before.message_id.as_ref(), after.message_id.as_ref());
-    edits.put_changed("endedAt", before.ended_at.as_ref(), after.ended_at.as_ref());
-    if before.about != after.about {
-        let about: Vec<Bson> = after.about.iter().map(|id| Bson::from(*id)).collect();
-        edits.put("about", Some(about).filter(|about| !about.is_empty()));
-    }
-    if before.also_ended != after.also_ended {
-        let also = after
-            .also_ended
-            .iter()
-            .map(|one| document(one).map(Bson::from))
-            .collect::<store::StoreResult<Vec<Bson>>>()?;
-        edits.put("alsoEnded", Some(also).filter(|also| !also.is_empty()));
-    }
-    if before.facts != after.facts {
-        edits.set("facts", document(&after.facts)?);
-    }
-    edits.set_changed("updatedAt", &before.updated_at, &after.updated_at);
-    Ok(edits)
+    write_fields(after, ChangedFields::find(before, after))
 }

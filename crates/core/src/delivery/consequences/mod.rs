@@ -10,6 +10,7 @@ mod recording;
 mod taking;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{
     CauseKind, Delivery, DeliveryEvent, DeliveryNeighbours, DeliveryState, LATE, MessageKind, NeededNeighbours,
@@ -22,6 +23,7 @@ use crate::store;
 use crate::time::Time;
 use crate::trade::document::Trade;
 use crate::user::RefusingRecipient;
+use edits::{ChangedFields, DeliveryEditor};
 pub use edits::{ConsequenceEdits, UsageCorrection};
 
 /// The deliveries and trades that one operation works on, as they are after the events so far.
@@ -30,7 +32,7 @@ pub struct WorkingSet {
     now: Time,
     /// None: looked for, and not there or not readable. It is in doubt then, and may have arrived.
     deliveries: BTreeMap<DeliveryId, Option<LoadedDelivery>>,
-    trades: BTreeMap<TradeId, Option<LoadedTrade>>,
+    trades: BTreeMap<TradeId, Option<Box<LoadedTrade>>>,
     /// The messages of exits' causes to their users.
     siblings: BTreeMap<DeliveryId, Delivery>,
     ended: EndedAlerts,
@@ -47,9 +49,9 @@ pub struct WorkingSet {
 
 #[derive(Debug)]
 struct LoadedDelivery {
-    current: Delivery,
-    /// As it was loaded, once it has changed.
-    before: Option<Box<Delivery>>,
+    current: Arc<Delivery>,
+    /// What has changed since it was loaded.
+    changed: ChangedFields,
 }
 
 #[derive(Debug)]
@@ -68,7 +70,7 @@ pub struct CauseRecipient {
 
 impl DeliveryNeighbours for WorkingSet {
     fn delivery(&self, id: DeliveryId) -> Option<&Delivery> {
-        self.deliveries.get(&id)?.as_ref().map(|loaded| &loaded.current)
+        self.deliveries.get(&id)?.as_ref().map(|loaded| &*loaded.current)
     }
 
     fn trade(&self, id: TradeId) -> Option<&Trade> {
@@ -97,13 +99,13 @@ impl WorkingSet {
 
     /// Takes up what was found of a delivery. What is known already stays as it is.
     pub fn add_delivery(&mut self, id: DeliveryId, found: Option<Delivery>) {
-        let loaded = found.map(|current| LoadedDelivery { current, before: None });
+        let loaded = found.map(|one| LoadedDelivery { current: Arc::new(one), changed: ChangedFields::default() });
         self.deliveries.entry(id).or_insert(loaded);
     }
 
     /// Takes up what was found of a trade.
     pub fn add_trade(&mut self, id: TradeId, found: Option<Trade>) {
-        let loaded = found.map(|current| LoadedTrade { current, is_changed: false });
+        let loaded = found.map(|current| Box::new(LoadedTrade { current, is_changed: false }));
         self.trades.entry(id).or_insert(loaded);
     }
 
@@ -120,16 +122,34 @@ impl WorkingSet {
         wanted
     }
 
-    fn change(&mut self, id: DeliveryId, change: impl FnOnce(&mut Delivery)) {
+    /// Whether all of it has been looked for.
+    fn has_all(&self, wanted: &NeededNeighbours) -> bool {
+        let has_deliveries = wanted.deliveries.iter().all(|id| self.deliveries.contains_key(id));
+        has_deliveries && wanted.trades.iter().all(|id| self.trades.contains_key(id))
+    }
+
+    fn share(&self, id: DeliveryId) -> Option<Arc<Delivery>> {
+        self.deliveries.get(&id)?.as_ref().map(|loaded| Arc::clone(&loaded.current))
+    }
+
+    fn change(&mut self, id: DeliveryId, change: impl FnOnce(&mut DeliveryEditor<'_>)) {
         let Some(Some(loaded)) = self.deliveries.get_mut(&id) else { return };
-        loaded.before.get_or_insert_with(|| Box::new(loaded.current.clone()));
-        change(&mut loaded.current);
-        loaded.current.updated_at = self.now;
+        let mut editor = DeliveryEditor { current: Arc::make_mut(&mut loaded.current), changed: &mut loaded.changed };
+        change(&mut editor);
+        editor.set_updated_at(self.now);
+    }
+
+    /// Puts another form of the delivery in its place.
+    fn replace(&mut self, mut after: Box<Delivery>) {
+        let Some(Some(loaded)) = self.deliveries.get_mut(&after.id) else { return };
+        after.updated_at = self.now;
+        loaded.changed.add(ChangedFields::find(&loaded.current, &after));
+        loaded.current = Arc::from(after);
     }
 
     /// It stays pending.
     fn put_off(&mut self, id: DeliveryId, due_at: Time) {
-        self.change(id, |one| one.due_at = due_at);
+        self.change(id, |one| one.set_due_at(due_at));
     }
 
     /// What ending a delivery with this event rests on. `lapsed`: it was sent without its entry.
@@ -152,18 +172,18 @@ impl WorkingSet {
 
     /// Ends a delivery with an event, and draws the consequences. `note`: what else is kept of the end. Answers whether
     /// the event had a place in its state.
-    fn end(&mut self, id: DeliveryId, event: DeliveryEvent, note: impl FnOnce(&mut Delivery)) -> bool {
+    fn end(&mut self, id: DeliveryId, event: DeliveryEvent, note: impl FnOnce(&mut DeliveryEditor<'_>)) -> bool {
         let Some(delivery) = self.delivery(id) else { return false };
         let Ok(state) = delivery.state.after(delivery.kind.meets(event)) else { return false };
         let is_late = delivery.kind == MessageKind::Result && event == DeliveryEvent::Expire;
         let now = self.now;
         self.change(id, |one| {
             note(one);
-            one.state = state;
-            one.ended_at = Some(now);
-            one.epoch = None;
+            one.set_state(state);
+            one.set_ended_at(Some(now));
+            one.set_epoch(None);
             if is_late {
-                one.last_error = Some(LATE.to_owned());
+                one.set_last_error(Some(LATE.to_owned()));
             }
         });
         // An entry that is superseded ends with the exit that tells it.

@@ -1,6 +1,7 @@
 //! Recording what attempts came to.
 
 use super::WorkingSet;
+use super::edits::DeliveryEditor;
 use crate::delivery::{Delivery, DeliveryEvent, DeliveryNeighbours, DeliveryState, NeededNeighbours};
 use crate::id::DeliveryId;
 use crate::store::{AttemptOutcome, AttemptRecord};
@@ -44,11 +45,11 @@ impl WorkingSet {
         let state = self.delivery(id).map(|one| one.state.after(DeliveryEvent::Retry));
         let Some(Ok(state)) = state else { return };
         self.change(id, |one| {
-            one.possible_repeat |= in_doubt;
-            one.state = state;
-            one.due_at = *due_at;
-            one.last_error = Some(error.clone());
-            one.epoch = None;
+            one.set_possible_repeat(one.possible_repeat || *in_doubt);
+            one.set_state(state);
+            one.set_due_at(*due_at);
+            one.set_last_error(Some(error.clone()));
+            one.set_epoch(None);
         });
     }
 }
@@ -70,16 +71,16 @@ const fn find_end(outcome: &AttemptOutcome) -> Option<DeliveryEvent> {
     }
 }
 
-fn note_end(delivery: &mut Delivery, outcome: &AttemptOutcome) {
-    delivery.possible_repeat |= outcome.is_in_doubt();
+fn note_end(delivery: &mut DeliveryEditor<'_>, outcome: &AttemptOutcome) {
+    delivery.set_possible_repeat(delivery.possible_repeat || outcome.is_in_doubt());
     match outcome {
         AttemptOutcome::Sent { message_id, entry_lapsed, topic_gone } => {
-            delivery.message_id = message_id.or(delivery.message_id);
-            delivery.entry_lapsed |= entry_lapsed;
-            delivery.topic_gone = *topic_gone;
+            delivery.set_message_id(message_id.or(delivery.message_id));
+            delivery.set_entry_lapsed(delivery.entry_lapsed || *entry_lapsed);
+            delivery.set_topic_gone(*topic_gone);
         }
-        AttemptOutcome::Dead { error, .. } => delivery.last_error = Some(error.clone()),
-        AttemptOutcome::Dropped { reason } => delivery.last_error = Some(reason.clone()),
+        AttemptOutcome::Dead { error, .. } => delivery.set_last_error(Some(error.clone())),
+        AttemptOutcome::Dropped { reason } => delivery.set_last_error(Some(reason.clone())),
         AttemptOutcome::Retry { .. } | AttemptOutcome::Expired { .. } => {}
     }
 }

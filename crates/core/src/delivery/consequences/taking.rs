@@ -32,7 +32,7 @@ impl WorkingSet {
             return self.ask_for_result(delivery);
         }
         let mut needed = list_needed(delivery, self);
-        if !self.keep_missing(needed.clone()).is_empty() {
+        if !self.has_all(&needed) {
             return needed;
         }
         let overtaken = match before(delivery, self, self.now) {
@@ -67,75 +67,75 @@ impl WorkingSet {
     /// Marks a delivery as being sent under this epoch, once nothing is missing that [`Self::ask_for_taking`] asks for.
     /// None where it is not sent now.
     pub fn take(&mut self, id: DeliveryId, epoch: i64) -> Option<TakenEntry> {
-        let delivery = self.delivery(id)?.clone();
+        let delivery = self.delivery(id)?;
         let state = delivery.state.after(DeliveryEvent::Take).ok()?;
+        let attempts = Count(delivery.attempts.0.saturating_add(1));
         let may_go = match delivery.kind {
-            MessageKind::Result => self.is_its_turn(&delivery),
-            _ => self.is_the_way_clear(&delivery),
+            MessageKind::Result => self.let_turn_come(id)?,
+            _ => self.clear_the_way(id)?,
         };
         if !may_go {
             return None;
         }
-        match decide_taking(&delivery, self, self.now) {
-            TakingDecision::Goes(after) => self.change(id, |one| {
-                *one = Delivery {
-                    state,
-                    epoch: Some(epoch),
-                    attempts: Count(delivery.attempts.0.saturating_add(1)),
-                    ..*after
-                };
-            }),
+        match decide_taking(self.delivery(id)?, self, self.now) {
+            TakingDecision::Goes(mut after) => {
+                (after.state, after.epoch, after.attempts) = (state, Some(epoch), attempts);
+                self.replace(after);
+            }
             TakingDecision::Waits(due_at) => {
                 self.put_off(id, due_at);
                 return None;
             }
             TakingDecision::Ends(event, why) => {
-                self.end(id, event, |one| one.last_error = Some(why.to_owned()));
+                self.end(id, event, |one| one.set_last_error(Some(why.to_owned())));
                 return None;
             }
         }
-        let entry = delivery.entry_delivery.and_then(|entry| self.delivery(entry)).cloned();
-        self.delivery(id).cloned().map(|delivery| TakenEntry { delivery, entry })
+        let delivery = self.share(id)?;
+        let entry = delivery.entry_delivery.and_then(|entry| self.share(entry));
+        Some(TakenEntry { delivery, entry })
     }
 
     /// Whether a result may be taken. Else it waits for what goes before it, or is dropped.
-    fn is_its_turn(&mut self, result: &Delivery) -> bool {
+    fn let_turn_come(&mut self, id: DeliveryId) -> Option<bool> {
+        let result = self.delivery(id)?;
         let entry = result.entry_delivery.and_then(|id| self.delivery(id));
         let told = result.follows.and_then(|id| self.delivery(id)).and_then(|followed| followed.told_by(self));
         match result.turn(entry, told, self.now) {
-            ResultTurn::Now => return true,
-            ResultTurn::Wait(due_at) => self.put_off(result.id, due_at),
+            ResultTurn::Now => return Some(true),
+            ResultTurn::Wait(due_at) => self.put_off(id, due_at),
             ResultTurn::Never(why) => {
-                self.end(result.id, DeliveryEvent::Drop, |one| one.last_error = Some(why.to_owned()));
+                self.end(id, DeliveryEvent::Drop, |one| one.set_last_error(Some(why.to_owned())));
             }
         }
-        false
+        Some(false)
     }
 
     /// Ends what waits and must not be read after this one. False where this one is not sent now.
-    fn is_the_way_clear(&mut self, delivery: &Delivery) -> bool {
-        match before(delivery, self, self.now) {
-            TakingOrder::Wait(due_at) => self.put_off(delivery.id, due_at),
+    fn clear_the_way(&mut self, id: DeliveryId) -> Option<bool> {
+        match before(self.delivery(id)?, self, self.now) {
+            TakingOrder::Wait(due_at) => self.put_off(id, due_at),
             TakingOrder::Ends(overtaken) => {
                 self.end_overtaken(&overtaken);
-                return true;
+                return Some(true);
             }
             TakingOrder::Yields { to, overtaken } => {
                 self.end_overtaken(&overtaken);
-                if let Some(told) = self.delivery(to).map(|teller| yield_message(teller, delivery, &overtaken, self)) {
+                let from = self.delivery(id)?;
+                if let Some(told) = self.delivery(to).map(|teller| yield_message(teller, from, &overtaken, self)) {
                     self.replace_if_changed(told);
                 }
             }
         }
-        false
+        Some(false)
     }
 
     fn end_overtaken(&mut self, overtaken: &[OvertakenDelivery]) {
         for one in overtaken {
             self.end(one.id, one.event, |ended| {
-                ended.superseded_by = one.by.or(ended.superseded_by);
+                ended.set_superseded_by(one.by.or(ended.superseded_by));
                 if let Some(reason) = one.reason() {
-                    ended.last_error = Some(reason.to_owned());
+                    ended.set_last_error(Some(reason.to_owned()));
                 }
             });
         }
@@ -143,7 +143,7 @@ impl WorkingSet {
 
     fn replace_if_changed(&mut self, after: Delivery) {
         if self.delivery(after.id).is_some_and(|current| *current != after) {
-            self.change(after.id, |one| *one = after);
+            self.replace(Box::new(after));
         }
     }
 }

@@ -365,7 +365,7 @@ fn goes_on(ready: &TakenDelivery, outcome: &AttemptOutcome) -> bool {
 
 /// The subject of the entry's e-mail, as it was.
 fn answered_subject(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option<String> {
-    let (delivery, alert) = ready.entry.as_ref().zip(ready.sources.answered_alert.as_deref())?;
+    let (delivery, alert) = ready.entry.as_deref().zip(ready.sources.answered_alert.as_deref())?;
     let config = ready.sources.config.as_deref();
     let story = MessageContext {
         delivery,
@@ -380,7 +380,7 @@ fn answered_subject(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option
 
 fn tell(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option<RenderedMessage> {
     // Its alert is among the sources only where the entry is told too.
-    let told_too = ready.entry.as_ref().zip(ready.sources.entry_alert.as_deref());
+    let told_too = ready.entry.as_deref().zip(ready.sources.entry_alert.as_deref());
     let story = MessageContext {
         delivery: &ready.delivery,
         alert: ready.sources.alert.as_deref(),

@@ -100,7 +100,7 @@ fn prepare(
         Err(settled) => return Ok(Err(settled)),
     };
     let recipients = recipients(rows, alert, &kept)?;
-    let edit = edit_of(&settling::settle(recipients.as_ref(), now)?);
+    let edit = edit_of(settling::settle(recipients.as_ref(), now)?);
     Ok(Ok((edit, raw::counter(&kept, RESENDS)?)))
 }
 

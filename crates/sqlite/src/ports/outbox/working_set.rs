@@ -75,21 +75,21 @@ impl<'c> LoadedRows<'c> {
         self.trades.entry(id).or_insert(bytes);
     }
 
-    /// Writes what the events came to; answers it.
+    /// Writes what the events came to; answers what is left to be done.
     pub(crate) fn write(mut self) -> SqliteResult<ConsequenceEdits> {
         let (wanted, causes) = self.set.ask_for_untold();
         self.find(&wanted)?;
         for cause in causes {
             self.set.add_siblings(find_siblings(self.rows, &cause)?);
         }
-        let edits = self.set.finish()?;
-        for (id, fields) in &edits.deliveries {
-            if let Some(bytes) = self.deliveries.get(id) {
+        let mut edits = self.set.finish()?;
+        for (id, fields) in std::mem::take(&mut edits.deliveries) {
+            if let Some(bytes) = self.deliveries.get(&id) {
                 self.rows.edit(Collection::Deliveries, bytes, &edit_of(fields))?;
             }
         }
-        for (id, fields) in &edits.trades {
-            if let Some(bytes) = self.trades.get(id) {
+        for (id, fields) in std::mem::take(&mut edits.trades) {
+            if let Some(bytes) = self.trades.get(&id) {
                 self.rows.edit(Collection::Trades, bytes, &edit_of(fields))?;
             }
         }
@@ -104,13 +104,13 @@ impl<'c> LoadedRows<'c> {
     }
 }
 
-pub(crate) fn edit_of(fields: &FieldEdits) -> RawEdit {
+pub(crate) fn edit_of(fields: FieldEdits) -> RawEdit {
     let mut edit = RawEdit::new();
-    for (path, value) in &fields.set {
-        edit.set(*path, value.clone());
+    for (path, value) in fields.set {
+        edit.set(path, value);
     }
-    for path in &fields.unset {
-        edit.unset(*path);
+    for path in fields.unset {
+        edit.unset(path);
     }
     edit
 }
