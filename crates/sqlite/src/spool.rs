@@ -8,6 +8,7 @@
 
 mod row;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -175,6 +176,7 @@ impl Spool {
             seq_committed: Arc::new(AtomicI64::new(0)),
             intake_groups: Arc::new(AtomicU64::new(0)),
             last_change: 0,
+            is_syncing: Cell::new(true),
         };
         let writer = spawn("spool-write", move || writer.run()).map_err(thread)?;
         let records_max = options.records_max;

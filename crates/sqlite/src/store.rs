@@ -1,5 +1,6 @@
 //! The store itself: opened, read from, written to and closed.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -97,7 +98,7 @@ impl SqliteStore {
         if let Some(pages) = options.pages_max {
             conn.pragma_update(None, "max_page_count", pages)?;
         }
-        let wal = Arc::new(WalState::default());
+        let wal = Arc::new(WalState::of(path));
         wal.watch(&mut conn)?;
         counters::define(&conn)?;
         let seq = RowAccess::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
@@ -116,6 +117,7 @@ impl SqliteStore {
             seq_committed: Arc::clone(&seq_committed),
             intake_groups: Arc::clone(&intake_groups),
             last_change: last_change.unwrap_or(0),
+            is_syncing: Cell::new(true),
         };
         let writer = spawn("sqlite-write", move || writer.run()).map_err(thread)?;
         let checkpoints = connect(path, 1024)?;

@@ -1,39 +1,62 @@
 //! The write-ahead log is carried over into the database by a thread of its own, off the commit's path, and kept
-//! bounded: where writing never pauses, the writer starts the log anew between two groups.
+//! bounded: where writing never pauses, the writer starts the log anew between two groups. The same thread syncs what
+//! commits have left unsynced.
 
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use crate::open::BUSY;
 
-/// The log is carried over when it has grown by this many pages, or when nothing is written for a moment.
+/// The log is carried over when it has grown by this many pages, or has not been for a while.
 const CARRY_OVER_PAGES: i64 = 4_000;
+/// Each carrying over syncs twice, and writes again what was written: a quiet day has few.
+const CARRY_OVER_EVERY: Duration = Duration::from_secs(60);
+/// What is committed without a sync is synced after this at the latest.
+pub(crate) const LAG_MAX: Duration = Duration::from_millis(100);
 /// Above this (128 MiB) the log is started anew. Seldom: the writer syncs the database then, some tens of milliseconds.
 const RESTART_PAGES: i64 = 32_000;
 /// The writer starts the log anew where about so many pages are left to copy: little more than one chunk's.
 const LEFT_FOR_WRITER_PAGES: i64 = 1_000;
 /// How long the writer waits for readers of the old log, when it starts the log anew.
 const READERS_MAX: Duration = Duration::from_millis(10);
-/// How often it is looked whether writing pauses.
-const IDLE: Duration = Duration::from_millis(500);
 
 /// What writer and checkpointer know of the log.
 #[derive(Debug, Default)]
 pub(crate) struct WalState {
+    /// The log's file, where commits may be left unsynced.
+    path: Option<PathBuf>,
     /// Pages in the log after the last commit.
     pages: AtomicI64,
     /// Of these, carried over.
     carried: AtomicI64,
     restart_wanted: AtomicBool,
     failing: AtomicBool,
-    closed: Mutex<bool>,
+    duties: Mutex<WalDuties>,
     wake: Condvar,
 }
 
+/// What the checkpointer is to do.
+#[derive(Debug, Default)]
+struct WalDuties {
+    closed: bool,
+    /// When the first commit was made that is not synced.
+    unsynced_since: Option<Instant>,
+}
+
 impl WalState {
+    /// Of a database whose commits may lag.
+    pub(crate) fn of(database: &Path) -> Self {
+        let mut name = database.as_os_str().to_owned();
+        name.push("-wal");
+        Self { path: Some(name.into()), ..Self::default() }
+    }
+
     /// Lets commits on this connection count the log's pages.
     pub(crate) fn watch(self: &Arc<Self>, conn: &mut Connection) -> rusqlite::Result<()> {
         let wal = Arc::clone(self);
@@ -48,7 +71,7 @@ impl WalState {
             // The log was started anew.
             self.carried.store(0, Ordering::Release);
         }
-        if pages - self.carried.load(Ordering::Acquire) >= CARRY_OVER_PAGES {
+        if self.has_grown() {
             self.wake.notify_one();
         }
     }
@@ -66,14 +89,56 @@ impl WalState {
         self.note(restarted);
     }
 
+    /// Notes a COMMIT: one that synced has taken along all before it.
+    pub(crate) fn note_group(&self, is_synced: bool) {
+        let mut duties = self.lock();
+        if is_synced {
+            duties.unsynced_since = None;
+        } else if duties.unsynced_since.is_none() {
+            duties.unsynced_since = Some(now());
+            self.wake.notify_one();
+        }
+    }
+
+    /// Syncs everything that has been committed.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        match &self.path {
+            Some(path) => File::open(path)?.sync_data(),
+            None => Ok(()),
+        }
+    }
+
     /// The checkpointer's thread.
     pub(crate) fn run(&self, conn: &Connection) {
-        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        while !*closed {
-            (closed, _) = self.wake.wait_timeout(closed, IDLE).unwrap_or_else(PoisonError::into_inner);
-            drop(closed);
-            self.carry_over(conn);
-            closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut carry_over_at = now() + CARRY_OVER_EVERY;
+        let mut duties = self.lock();
+        while !duties.closed {
+            let sync_at = duties.unsynced_since.map(|since| since + LAG_MAX);
+            let wait = sync_at.map_or(carry_over_at, |at| at.min(carry_over_at)).saturating_duration_since(now());
+            (duties, _) = self.wake.wait_timeout(duties, wait).unwrap_or_else(PoisonError::into_inner);
+            let is_lagging = duties.unsynced_since.is_some_and(|since| since + LAG_MAX <= now());
+            let since = if is_lagging { duties.unsynced_since.take() } else { None };
+            drop(duties);
+            if let Some(since) = since {
+                self.sync_late(since);
+            }
+            if self.has_grown() || now() >= carry_over_at {
+                self.carry_over(conn);
+                carry_over_at = now() + CARRY_OVER_EVERY;
+            }
+            duties = self.lock();
+        }
+    }
+
+    fn has_grown(&self) -> bool {
+        self.pages.load(Ordering::Acquire) - self.carried.load(Ordering::Acquire) >= CARRY_OVER_PAGES
+    }
+
+    /// Where it fails, it is tried again after as long.
+    fn sync_late(&self, since: Instant) {
+        if let Err(error) = self.sync() {
+            tracing::warn!(%error, unsynced_ms = since.elapsed().as_millis(), "the write-ahead log cannot be synced");
+            self.lock().unsynced_since.get_or_insert_with(now);
         }
     }
 
@@ -106,7 +171,19 @@ impl WalState {
 
     /// Ends the checkpointer's thread.
     pub(crate) fn close(&self) {
-        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.lock().closed = true;
         self.wake.notify_all();
     }
+
+    fn lock(&self) -> MutexGuard<'_, WalDuties> {
+        self.duties.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "how long something lies on this machine's disk, not a time of the domain"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -65,6 +65,13 @@ impl WriteOperation {
             Self::Unspool => "unspool",
         }
     }
+
+    /// Whether its COMMIT may be answered before it is synced: where a failure of power undoes it, it is done again from what
+    /// was synced before, and nothing has left the house that rests on it. What a message leaves by, what is answered to
+    /// senders and operators, and what entitles to work is synced.
+    pub(crate) const fn may_lag(self) -> bool {
+        matches!(self, Self::Chunk | Self::Failure | Self::Attempts | Self::Expire | Self::Settle | Self::Purge)
+    }
 }
 
 /// Stands at `sqlite::PLACE::STAGE`.

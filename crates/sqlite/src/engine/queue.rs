@@ -85,13 +85,18 @@ impl<J> JobQueue<J> {
         Ok(())
     }
 
-    /// The next job of a lane.
-    pub(crate) fn pop(&self, lane: JobPriority) -> Option<J> {
+    /// The next job of a lane, where it is one that is wanted now.
+    pub(crate) fn pop_if(&self, lane: JobPriority, is_wanted: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.lock();
         if state.stalled > 0 {
             return None;
         }
-        state.lanes[lane as usize].pop_front()
+        state.lanes[lane as usize].pop_front_if(|job| is_wanted(job))
+    }
+
+    /// Whether one of the lanes' next jobs is such.
+    pub(crate) fn any_next(&self, is_such: impl Fn(&J) -> bool) -> bool {
+        self.lock().lanes.iter().filter_map(VecDeque::front).any(is_such)
     }
 
     /// Whether a job waits in a lane.

@@ -4,6 +4,9 @@
 //! Intake goes before everything; a chunk of a fan-out is one job, and between two of them intake is drained. Every job
 //! runs in a savepoint of its own (the first of a group in the transaction itself), so that one that fails takes nothing
 //! with it. A job whose caller has gone is dropped before it is written.
+//!
+//! Where all jobs of a group may lag ([`WriteOperation::may_lag`]), its COMMIT waits for no sync: the next group that syncs
+//! takes it along, or [`WalState`] within [`crate::engine::checkpoint::LAG_MAX`].
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -148,6 +151,8 @@ pub(crate) struct Writer {
     pub(crate) intake_groups: Arc<AtomicU64>,
     /// The highest number in the change log, at the start.
     pub(crate) last_change: i64,
+    /// Whether the connection syncs with its commits.
+    pub(crate) is_syncing: Cell<bool>,
 }
 
 type JobOutcome = std::result::Result<(), StoreError>;
@@ -189,14 +194,18 @@ impl Writer {
     #[expect(clippy::disallowed_methods, reason = "how long the group has been at work, not a time of the domain")]
     fn group(&self, counters: &WriterCounters, had_bulk: bool) -> bool {
         let mut applied = AppliedJobs::new();
+        let lags = !self.jobs.any_next(|job| !job.op().may_lag());
         let intake_turn = had_bulk && self.jobs.waits(JobPriority::Intake);
+        let mut lost = self.sync_commits(!lags).err();
         // A bulk job goes first in its group: what comes in meanwhile shares its COMMIT.
-        let bulk = if intake_turn { None } else { self.pop_wanted(JobPriority::Bulk) };
+        let bulk = if intake_turn || lost.is_some() { None } else { self.pop_wanted(JobPriority::Bulk, lags) };
         let has_bulk = bulk.is_some();
-        let mut lost = bulk.and_then(|job| self.take_in(job, &mut applied, counters).err());
+        if let Some(job) = bulk {
+            lost = self.take_in(job, &mut applied, counters).err();
+        }
         let began = Instant::now();
         while lost.is_none()
-            && let Some(job) = self.next_small(&applied, began)
+            && let Some(job) = self.next_small(&applied, began, lags)
         {
             lost = self.take_in(job, &mut applied, counters).err();
         }
@@ -205,19 +214,29 @@ impl Writer {
     }
 
     /// The next job that is not bulk: intake first, then short ones while there is time.
-    fn next_small(&self, applied: &AppliedJobs, began: Instant) -> Option<Box<dyn WriterJob>> {
+    fn next_small(&self, applied: &AppliedJobs, began: Instant, lags: bool) -> Option<Box<dyn WriterJob>> {
         if applied.len() >= GROUP_JOBS_MAX {
             return None;
         }
-        self.pop_wanted(JobPriority::Intake).or_else(|| {
+        self.pop_wanted(JobPriority::Intake, lags).or_else(|| {
             let time_is_left = began.elapsed() < GROUP_TIME_MAX;
-            time_is_left.then(|| self.pop_wanted(JobPriority::Short)).flatten()
+            time_is_left.then(|| self.pop_wanted(JobPriority::Short, lags)).flatten()
         })
     }
 
-    /// The next job of a lane that somebody still waits for.
-    fn pop_wanted(&self, lane: JobPriority) -> Option<Box<dyn WriterJob>> {
-        std::iter::from_fn(|| self.jobs.pop(lane)).find(|job| !job.is_abandoned())
+    /// The next job of a lane that somebody still waits for. In a group that lags, one that is to be synced has to wait for
+    /// the next.
+    fn pop_wanted(&self, lane: JobPriority, lags: bool) -> Option<Box<dyn WriterJob>> {
+        let has_place = |job: &Box<dyn WriterJob>| !lags || job.op().may_lag();
+        std::iter::from_fn(|| self.jobs.pop_if(lane, has_place)).find(|job| !job.is_abandoned())
+    }
+
+    /// Lets the commits that follow sync, or not.
+    fn sync_commits(&self, on: bool) -> SqliteResult<()> {
+        if self.is_syncing.replace(on) != on {
+            self.execute(if on { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
+        }
+        Ok(())
     }
 
     /// Applies one job within the group's transaction. `Err`: the transaction is gone, and with it the whole group.
@@ -294,6 +313,7 @@ impl Writer {
         run_guarded(|| {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;
+            self.wal.note_group(self.is_syncing.get());
             let accepted = counters.seq.get();
             if self.seq_committed.fetch_max(accepted, Ordering::AcqRel) < accepted {
                 self.intake_groups.fetch_add(1, Ordering::Relaxed);
