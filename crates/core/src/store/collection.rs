@@ -223,6 +223,10 @@ pub struct IndexDeclaration {
     /// For an index that the embedded store leaves out: the keys of the one that covers it, as a prefix or read the
     /// other way.
     pub covered_by: Option<&'static [(&'static str, SortDirection)]>,
+    /// The embedded store leaves it out: none of our lists and operations goes by it.
+    pub unused: bool,
+    /// In the embedded store, only documents that have the first key are in it: no list by it has the others.
+    pub sparse: bool,
     /// No two documents that we write have the same value in its only key, though the index itself lets it pass (other
     /// applications write the collection too): `Documents::write` sees to it. Here stands the field that is told then.
     pub guards: Option<&'static str>,
@@ -250,6 +254,8 @@ const fn index(keys: IndexKeys) -> IndexDeclaration {
         ttl: false,
         source: IndexSource::Seed,
         covered_by: None,
+        unused: false,
+        sparse: false,
         guards: None,
     }
 }
@@ -265,6 +271,19 @@ impl IndexDeclaration {
 
     const fn covered_by(self, keys: IndexKeys) -> Self {
         Self { covered_by: Some(keys), ..self }
+    }
+
+    const fn unused(self) -> Self {
+        Self { unused: true, ..self }
+    }
+
+    const fn sparse(self) -> Self {
+        Self { sparse: true, ..self }
+    }
+
+    /// Whether the embedded store has it. Each one is a tree that every document of the collection is written to.
+    pub const fn is_embedded(&self) -> bool {
+        self.covered_by.is_none() && !self.unused
     }
 
     const fn only(self, field: &'static str, values: &'static [&'static str]) -> Self {
@@ -347,19 +366,20 @@ const PREFERENCES: &[IndexDeclaration] = &[
 ];
 const CONFIG_ID: IndexKeys = &[("alertConfigId", Up), ("_id", Up)];
 
-const USER_STATUS: IndexKeys = &[("userId", Up), ("status", Up)];
+const USER_CONFIG_STATUS: IndexKeys = &[("userId", Up), ("alertConfigId", Up), ("status", Up)];
 const CONFIG_STATUS_USER: IndexKeys = &[("alertConfigId", Up), ("status", Up), ("userId", Up)];
 const TRADES: &[IndexDeclaration] = &[
-    index(&[("tradeNumber", Up)]),
-    index(&[("userId", Up)]).covered_by(USER_STATUS),
+    index(&[("tradeNumber", Up)]).unused(),
+    index(&[("userId", Up)]).covered_by(USER_CONFIG_STATUS),
     index(&[("alertConfigId", Up)]).covered_by(CONFIG_STATUS_USER),
     index(&[("status", Up)]).covered_by(STATUS_OPENED),
     index(&[("tradeData.symbol", Up)]).covered_by(SYMBOL_OPENED),
-    index(USER_STATUS),
+    // Of one user there are few: what else is asked of them is sorted out among these.
+    index(&[("userId", Up), ("status", Up)]).unused(),
     index(&[("alertConfigId", Up), ("status", Up)]).covered_by(CONFIG_STATUS_USER),
     index(&[("timestamps.openedAt", Up)]),
-    index(&[("timestamps.closedAt", Up)]),
-    index(&[("userId", Up), ("alertConfigId", Up), ("status", Up)]),
+    index(&[("timestamps.closedAt", Up)]).sparse(),
+    index(USER_CONFIG_STATUS),
     // A chunk's open trades, and an exit's holders: one range each.
     index(CONFIG_STATUS_USER).ours(),
     // The last trade number of a user: one seek.
@@ -378,8 +398,8 @@ const ALERT_NAMED: IndexKeys =
 const ALERTS: &[IndexDeclaration] = &[
     index(RECEIVED),
     index(&[("alertData.symbol", Up)]).covered_by(SYMBOL_RECEIVED),
-    index(&[("alertData.timeframe", Up)]),
-    index(&[("alertData.strategy", Up)]),
+    index(&[("alertData.timeframe", Up)]).unused(),
+    index(&[("alertData.strategy", Up)]).unused(),
     index(&[("alertData.signal", Up)]).covered_by(SIGNAL_RECEIVED),
     index(&[("processing.status", Up)]).covered_by(PROCESSING_RECEIVED),
     index(&[("processing.alertConfigId", Up)]).covered_by(CONFIG_RECEIVED),

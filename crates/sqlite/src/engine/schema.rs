@@ -180,7 +180,7 @@ impl TableDeclaration {
 
 fn columns(collection: Collection) -> Vec<&'static str> {
     let mut columns = Vec::new();
-    let standing = collection.indexes().iter().filter(|index| index.covered_by.is_none());
+    let standing = collection.indexes().iter().filter(|index| index.is_embedded());
     for index in standing {
         let keys = index.keys.iter().map(|(path, _)| *path);
         columns.extend(keys.chain(index.only.map(|(path, _)| path)));
@@ -200,7 +200,7 @@ fn indexes(collection: Collection) -> Vec<TableIndex> {
     let declared = collection
         .indexes()
         .iter()
-        .filter(|index| index.covered_by.is_none())
+        .filter(|index| index.is_embedded())
         .map(|index| TableIndex { name: index_name(collection, index), create: create_index(collection, index) });
     let more = more_indexes(collection).iter().map(|(name, keys, condition)| TableIndex {
         name: (*name).to_owned(),
@@ -223,6 +223,12 @@ pub(crate) fn index_name(collection: Collection, index: &IndexDeclaration) -> St
     format!("{}.{}{only}", collection.name(), keys.join("_"))
 }
 
+/// Which documents are in it; none: all of them.
+fn condition(index: &IndexDeclaration) -> Option<String> {
+    let present = index.keys.first().filter(|_| index.sparse).map(|(path, _)| format!(r#""{path}" IS NOT NULL"#));
+    index.only.map(|(field, values)| only(field, values)).or(present)
+}
+
 fn create_index(collection: Collection, index: &IndexDeclaration) -> String {
     let keys: Vec<String> = index
         .keys
@@ -235,7 +241,7 @@ fn create_index(collection: Collection, index: &IndexDeclaration) -> String {
         index_name(collection, index),
         collection.name(),
         keys.join(", "),
-        index.only.map_or_else(String::new, |(field, values)| format!(" WHERE {}", only(field, values)))
+        condition(index).map_or_else(String::new, |condition| format!(" WHERE {condition}"))
     )
 }
 

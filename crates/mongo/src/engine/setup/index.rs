@@ -20,6 +20,8 @@ const fn own(keys: &'static [(&'static str, SortDirection)]) -> IndexDeclaration
         ttl: false,
         source: IndexSource::Alertcast,
         covered_by: None,
+        unused: false,
+        sparse: false,
         guards: None,
     }
 }

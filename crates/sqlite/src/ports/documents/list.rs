@@ -90,8 +90,7 @@ pub(crate) fn statement(query: &ListQuery, way: ListOrder) -> (String, Vec<SqlVa
 /// The condition of the partial index that serves the way, where it is one.
 fn partial(query: &ListQuery, way: ListOrder) -> Option<String> {
     let keys = || way.equal.iter().copied().chain(way.ordered_by);
-    let serving =
-        |index: &&IndexDeclaration| index.covered_by.is_none() && index.keys.iter().map(|key| key.0).eq(keys());
+    let serving = |index: &&IndexDeclaration| index.is_embedded() && index.keys.iter().map(|key| key.0).eq(keys());
     let (field, values) = query.collection.indexes().iter().find(serving)?.only?;
     Some(only(field, values))
 }
