@@ -38,7 +38,7 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
         let batch = (scale.of(ALERTS) as f64 / groups.max(1) as f64).round().max(1.0);
         batches.push(batch);
         full.push(closed.rate());
-        bare.push(bare::insert_again(world.dir(), &[("alerts", "rowid"), ("intake_keys", "until")], batch as usize)?);
+        bare.push(bare::insert_alerts(world.dir(), batch as usize)?);
         syncs.push((before.rate() + after.rate()) / 2.0);
         p99.push(open.quantile_ms(0.99));
         p50.push(open.quantile_ms(0.5));

@@ -21,7 +21,7 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
             let program = BenchProcess::alertcast(world.dir(), None, None).await?;
             committed.push(subscribers as f64 / enter(&world, &program, 0).await?);
             // Before more trades are opened: these rows and no others.
-            bare.push(bare::insert_again(world.dir(), &[("trades", "rowid"), ("deliveries", "rowid")], CHUNK)?);
+            bare.push(bare::insert_trades(world.dir(), CHUNK)?);
             if large {
                 memory.push(three_open(&world, &program, 0).await?);
             }
