@@ -10,11 +10,16 @@ use alertcast::running;
 use alertcast::settings::{LimitSettings, Settings, TelegramSettings, WebhookSettings};
 use alertcast_mongo::MongoStore;
 use alertcast_sqlite::SqliteStore;
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::StatusCode;
+use axum::routing::post;
 use clap::Args;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use telegram_sim::{SimConfig, SimLimits};
 use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpListener;
 
 use crate::show;
 use crate::world::{SECRET, TOKEN};
@@ -117,6 +122,16 @@ impl TelegramStandIn {
         server.stop().await;
         Ok(())
     }
+}
+
+/// A server that reads a request and answers 202.
+pub(crate) async fn run_no_op() -> anyhow::Result<()> {
+    let router = Router::new().route("/webhook/{secret}", post(|_body: Bytes| async { (StatusCode::ACCEPTED, "{}") }));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    show(&listener.local_addr()?.to_string());
+    axum::serve(listener, router).with_graceful_shutdown(async { drop(wait_for_end().await) }).await?;
+    show("{\"groups\":0}");
+    Ok(())
 }
 
 async fn wait_for_end() -> anyhow::Result<()> {

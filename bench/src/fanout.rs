@@ -15,13 +15,14 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
     for subscribers in [1_000, SUBSCRIBERS] {
         let subscribers = scale.of(subscribers);
         let large = subscribers > 10_000;
-        let (mut committed, mut bare, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut committed, mut bare, mut memory, mut decided) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for _ in 0..scale.runs {
             let world = BenchFolder::make(scale.dir(), subscribers, 3).await?;
             let program = BenchProcess::alertcast(world.dir(), None, None).await?;
             committed.push(subscribers as f64 / enter(&world, &program, 0).await?);
             // Before more trades are opened: these rows and no others.
             bare.push(bare::insert_trades(world.dir(), CHUNK)?);
+            decided.push(world.count_bytes("decisions")? / subscribers as f64);
             if large {
                 memory.push(three_open(&world, &program, 0).await?);
             }
@@ -36,9 +37,11 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
             measured: committed,
             probe: bare,
             probe_unit: "/s",
-            goal: FigureGoal::RatioAtLeast(0.5),
+            goal: FigureGoal::RatioAtLeast(if large { 0.7 } else { 0.5 }),
         });
         if large {
+            let name = "kept for good of an alert for each subscriber: the decision";
+            report.add(ReportFigure::alone(name, "bytes", decided, FigureGoal::None));
             report.add(ReportFigure::alone(
                 format!("memory (RSS) with {subscribers} subscribers and {} open trades", subscribers * 3),
                 "MB",

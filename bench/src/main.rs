@@ -11,6 +11,7 @@ mod bare;
 mod burst;
 mod child;
 mod fanout;
+mod latency;
 mod lists;
 mod messages;
 mod mongodb;
@@ -22,6 +23,7 @@ mod report;
 mod world;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
@@ -49,7 +51,7 @@ struct BenchArguments {
     /// Runs of each figure, of which the median is told.
     #[arg(long, default_value_t = 5)]
     runs: usize,
-    /// Measures only these: accept, burst, fanout, messages, limits, recovery, lists, mongodb.
+    /// Measures only these: accept, burst, latency, fanout, messages, limits, recovery, lists, mongodb.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// A tenth of everything: to see that it works, not to measure.
@@ -68,6 +70,9 @@ enum ChildRole {
     /// The stand-in for Telegram.
     #[command(hide = true)]
     Telegram(child::TelegramStandIn),
+    /// A server that does nothing.
+    #[command(hide = true)]
+    NoOp,
 }
 
 /// How much is measured.
@@ -84,6 +89,11 @@ impl BenchScale {
         if self.quick { count.div_ceil(10) } else { count }
     }
 
+    /// So long, or a tenth.
+    pub(crate) fn time(&self, time: Duration) -> Duration {
+        if self.quick { time / 10 } else { time }
+    }
+
     pub(crate) fn dir(&self) -> &Path {
         &self.dir
     }
@@ -96,6 +106,7 @@ async fn main() -> anyhow::Result<()> {
     match cli.part {
         Some(ChildRole::Child(child)) => child.run().await,
         Some(ChildRole::Telegram(telegram)) => telegram.run().await,
+        Some(ChildRole::NoOp) => child::run_no_op().await,
         None => measure(&cli.arguments).await,
     }
 }
@@ -116,6 +127,9 @@ async fn measure(arguments: &BenchArguments) -> anyhow::Result<()> {
     }
     if wanted("burst") {
         burst::measure(&scale, &mut report).await?;
+    }
+    if wanted("latency") {
+        latency::measure(&scale, &mut report).await?;
     }
     if wanted("fanout") {
         fanout::measure(&scale, &mut report).await?;

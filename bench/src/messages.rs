@@ -42,9 +42,9 @@ pub(crate) async fn without_limits(scale: &BenchScale, report: &mut BenchReport)
         measured: rate,
         probe: bare,
         probe_unit: "/s",
-        goal: FigureGoal::RatioAtLeast(0.6),
+        goal: FigureGoal::RatioAtLeast(0.7),
     });
-    report.add(ReportFigure::alone("processor time for 1,000 messages", "s", cost, FigureGoal::AtMost(0.08)));
+    report.add(ReportFigure::alone("processor time for 1,000 messages", "s", cost, FigureGoal::AtMost(0.05)));
     Ok(())
 }
 

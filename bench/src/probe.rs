@@ -5,6 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest as _, Sha256};
+
 /// A run of timed repetitions.
 #[derive(Debug, Clone)]
 pub(crate) struct ProbeTimings {
@@ -20,6 +22,11 @@ impl ProbeTimings {
         Self { each, total }
     }
 
+    /// How many there were.
+    pub(crate) const fn count(&self) -> usize {
+        self.each.len()
+    }
+
     /// Repetitions a second.
     pub(crate) fn rate(&self) -> f64 {
         self.each.len() as f64 / self.total.as_secs_f64()
@@ -31,6 +38,11 @@ impl ProbeTimings {
         let index = (last as f64 * fraction).round() as usize;
         self.each.get(index.min(last)).copied().unwrap_or_default().as_secs_f64() * 1e3
     }
+}
+
+/// 64 hexadecimal digits, of another kind for each number.
+pub(crate) fn digest(number: usize) -> String {
+    hex::encode(Sha256::digest(number.to_be_bytes()))
 }
 
 /// Now, by the machine's clock.

@@ -1,5 +1,6 @@
 //! A process under test, from outside: started, looked at, stopped or killed.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -36,6 +37,26 @@ impl BenchProcess {
             command.args(["--rate", &rate.to_string()]);
         }
         Self::start(command).await
+    }
+
+    /// Alertcast on this folder, each of whose syncs lasts longer. It is a child of the one that is started.
+    pub(crate) async fn alertcast_with(dir: &Path, delay: SyncDelay) -> anyhow::Result<Self> {
+        let inject = format!("inject=fsync,fdatasync:delay_exit={}", delay.0.as_micros());
+        let mut command = traced(&["-e", &inject, "-o", "/dev/null"].map(OsStr::new))?;
+        command.arg("child").arg("--dir").arg(dir);
+        Self::start(command).await
+    }
+
+    /// Alertcast on this folder, with a stand-in for Telegram; its syncs are written down in a file.
+    pub(crate) async fn alertcast_watched(dir: &Path, telegram: &BenchProcess, trace: &Path) -> anyhow::Result<Self> {
+        let mut command = traced(&[OsStr::new("-o"), trace.as_os_str()])?;
+        command.arg("child").arg("--dir").arg(dir).args(["--telegram", &telegram.url]);
+        Self::start(command).await
+    }
+
+    /// A server that takes requests and does nothing.
+    pub(crate) async fn no_op() -> anyhow::Result<Self> {
+        Self::start(this_program("no-op")?).await
     }
 
     /// Alertcast on a MongoDB, with this data folder; messages wait.
@@ -89,6 +110,13 @@ impl BenchProcess {
         Ok(kib * 1_024.0 / 1e6)
     }
 
+    /// What it has written to files so far, in bytes: `write_bytes`.
+    pub(crate) fn written(&self) -> anyhow::Result<u64> {
+        let io = std::fs::read_to_string(format!("/proc/{}/io", self.id()?))?;
+        let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: ")).context("no write_bytes")?;
+        Ok(line.trim().parse()?)
+    }
+
     /// Its processor time so far: `utime` and `stime`.
     pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.id()?))?;
@@ -101,6 +129,18 @@ impl BenchProcess {
     fn id(&self) -> anyhow::Result<u32> {
         self.child.id().context("it has ended")
     }
+}
+
+/// How much longer each sync lasts than the disk's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SyncDelay(pub(crate) Duration);
+
+/// This program, its syncs seen by `strace` (which has to be installed), and nothing else slowed down.
+fn traced(options: &[&OsStr]) -> anyhow::Result<Command> {
+    let mut command = Command::new("strace");
+    command.args(["-f", "--seccomp-bpf", "-qq", "-e", "signal=none", "-e", "trace=fsync,fdatasync"]);
+    command.args(options).arg(std::env::current_exe()?);
+    Ok(command)
 }
 
 fn this_program(part: &str) -> anyhow::Result<Command> {

@@ -14,9 +14,11 @@ pub(crate) struct BenchReport {
 pub(crate) enum FigureGoal {
     /// The ratio to the probe.
     RatioAtLeast(f64),
-    RatioAtMost(f64),
+    /// The ratio to the probe, or the figure itself, whichever is more.
+    RatioAtMostOr(f64, f64),
     /// The figure itself, in its unit.
     AtMost(f64),
+    AtLeast(f64),
     /// Told for its own sake.
     None,
 }
@@ -46,7 +48,10 @@ impl BenchReport {
         let ratio = held.map(|probe| measured / probe);
         let (goal, reached) = match (figure.goal, ratio) {
             (FigureGoal::RatioAtLeast(goal), Some(ratio)) => (format!("≥ {goal}"), Some(ratio >= goal)),
-            (FigureGoal::RatioAtMost(goal), Some(ratio)) => (format!("≤ {goal}"), Some(ratio <= goal)),
+            (FigureGoal::RatioAtMostOr(goal, alone), Some(ratio)) => {
+                (format!("≤ {goal}, or {alone} {}", figure.unit), Some(ratio <= goal || measured <= alone))
+            }
+            (FigureGoal::AtLeast(goal), _) => (format!("≥ {goal} {}", figure.unit), Some(measured >= goal)),
             (FigureGoal::AtMost(goal), _) => (format!("≤ {goal} {}", figure.unit), Some(measured <= goal)),
             _ => (String::new(), None),
         };

@@ -19,7 +19,7 @@ pub(crate) const SECRET: &str = "bench-0123456789abcdef";
 /// Subscribers stored by one write.
 const BATCH: usize = 2_000;
 /// Between two looks at something that is awaited.
-const LOOK: Duration = Duration::from_millis(5);
+const LOOK: Duration = Duration::from_millis(20);
 /// Long enough for anything; a measurement that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(900);
 
@@ -45,8 +45,7 @@ impl BenchFolder {
 
     /// Waits until so many alerts are processed.
     pub(crate) async fn wait_processed(&self, alerts: usize) -> anyhow::Result<()> {
-        let database = self.dir().join("alertcast.db");
-        let conn = Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let conn = self.connect()?;
         let mut count = conn.prepare(r#"SELECT count(*) FROM alerts WHERE "processing.status" = 'processed'"#)?;
         for _ in 0..PATIENCE.as_millis() / LOOK.as_millis() {
             let processed: i64 = count.query_row([], |row| row.get(0))?;
@@ -56,6 +55,17 @@ impl BenchFolder {
             tokio::time::sleep(LOOK).await;
         }
         anyhow::bail!("the alerts were not processed in {} s", PATIENCE.as_secs())
+    }
+
+    /// How many bytes the documents of a table have together.
+    pub(crate) fn count_bytes(&self, table: &str) -> anyhow::Result<f64> {
+        let sql = format!("SELECT CAST(total(length(doc)) AS REAL) FROM {table}");
+        Ok(self.connect()?.query_row(&sql, [], |row| row.get(0))?)
+    }
+
+    fn connect(&self) -> anyhow::Result<Connection> {
+        let database = self.dir().join("alertcast.db");
+        Ok(Connection::open_with_flags(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?)
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 use self::world::{BenchDatabase, BenchServer};
-use crate::accept::post;
+use crate::accept::{PostingPlan, post};
 use crate::process::BenchProcess;
 use crate::report::{BenchReport, FigureGoal, ReportFigure};
 use crate::world::{alert, symbol};
@@ -68,9 +68,11 @@ async fn measure_accepted(server: &BenchServer, scale: &BenchScale, report: &mut
     for _ in 0..scale.runs {
         let world = BenchDatabase::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
         let program = world.start(0).await?;
-        let closed = post(&[program.webhook()], scale.of(ALERTS), None).await?;
+        let closed = post(&[program.webhook()], PostingPlan::Count(scale.of(ALERTS))).await?;
         world.wait_processed(scale.of(ALERTS)).await?;
-        let open = post(&[program.webhook()], scale.of(ALERTS), Some(closed.timings.rate() / 2.0)).await?;
+        let open =
+            post(&[program.webhook()], PostingPlan::At { count: scale.of(ALERTS), rate: closed.timings.rate() / 2.0 })
+                .await?;
         world.wait_processed(scale.of(ALERTS) * 2).await?;
         program.stop().await?;
         full.push(closed.timings.rate());
@@ -143,7 +145,7 @@ async fn measure_shared(server: &BenchServer, scale: &BenchScale, report: &mut B
             let world = BenchDatabase::make(server, scale.dir(), 0, CONFIGURATIONS).await?;
             let programs = start(&world, processes).await?;
             let webhooks: Vec<String> = programs.iter().map(BenchProcess::webhook).collect();
-            accepted.push(post(&webhooks, scale.of(ALERTS), None).await?.timings.rate());
+            accepted.push(post(&webhooks, PostingPlan::Count(scale.of(ALERTS))).await?.timings.rate());
             stop(programs).await?;
             world.drop().await?;
 
