@@ -23,6 +23,7 @@ mod document_view;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
 pub mod http;
+mod http_client;
 pub mod leases;
 pub mod metrics;
 pub mod moved_chats;

@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use alertcast_core::delivery::{chat_of, moved_to};
 use alertcast_core::time::Time;
-use reqwest::{Client, Url, header};
-use secrecy::{ExposeSecret as _, SecretString};
+use hyper::header;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::DoctorFinding;
 use super::server::PATIENCE;
-use crate::channel::telegram::{client, describe};
+use crate::channel::telegram::{bot_path, client, describe, to_json};
 use crate::clock::Clock;
+use crate::http_client::{HttpAnswer, HttpClient};
 use crate::settings::{Settings, TelegramSettings, bot_id};
 
 /// An alert may be a minute ahead of its receipt: half of that leaves room.
@@ -54,7 +55,7 @@ pub(in crate::cli) fn bots(
     telegram: &TelegramSettings,
 ) -> Vec<impl Future<Output = DoctorFinding> + Send + 'static + use<>> {
     let telegram = Arc::new(TelegramSettings { timeout: PATIENCE.min(telegram.timeout), ..telegram.clone() });
-    let http = client(&telegram).ok();
+    let http = client(&telegram).ok().map(Arc::new);
     telegram
         .tokens
         .clone()
@@ -104,36 +105,38 @@ struct ReplyEnvelope {
 }
 
 async fn ask(
-    http: &Client,
+    http: &HttpClient,
     settings: &TelegramSettings,
     token: &SecretString,
     method: &str,
     params: &Value,
 ) -> BotReply {
-    let base = settings.api_url.as_str().trim_end_matches('/');
     let nothing = |why: String| BotReply { said: BotStatement::Nothing(why), date: None };
-    let Ok(url) = Url::parse(&format!("{base}/bot{}/{method}", token.expose_secret())) else {
+    let (Some(path), Ok(params)) = (bot_path(&settings.api_url, token, method), to_json(params)) else {
         return nothing("telegram.api_url and the token make no address".to_owned());
     };
-    // The URL holds the token: no error may show it.
-    let answer = match http.post(url).json(params).send().await.map_err(reqwest::Error::without_url) {
-        Ok(answer) => answer,
-        Err(error) => return nothing(describe(&error)),
-    };
-    let status = answer.status().as_u16();
-    let date = answer.headers().get(header::DATE).and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok());
-    let date = date.and_then(|date| date.duration_since(std::time::SystemTime::UNIX_EPOCH).ok());
-    let date = date.map(|since| Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)));
-    let said = match answer.json::<ReplyEnvelope>().await {
+    match http.post(&path, params).await {
+        Ok(answer) => BotReply { said: read_statement(&answer), date: date_of(&answer) },
+        Err(failure) => nothing(describe(&failure)),
+    }
+}
+
+fn date_of(answer: &HttpAnswer) -> Option<Time> {
+    let date = httpdate::parse_http_date(answer.headers.get(header::DATE)?.to_str().ok()?).ok()?;
+    let since = date.duration_since(std::time::SystemTime::UNIX_EPOCH).ok()?;
+    Some(Time::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+}
+
+fn read_statement(answer: &HttpAnswer) -> BotStatement {
+    match serde_json::from_slice::<ReplyEnvelope>(&answer.body) {
         Ok(envelope) if envelope.ok => BotStatement::Yes(envelope.result),
         Ok(envelope) => BotStatement::No {
-            code: envelope.error_code.unwrap_or(status),
+            code: envelope.error_code.unwrap_or(answer.status),
             description: envelope.description.unwrap_or_default(),
             moved: envelope.parameters["migrate_to_chat_id"].as_i64(),
         },
-        Err(_) => BotStatement::Nothing(format!("an answer {status} that is not the Bot API's")),
-    };
-    BotReply { said, date }
+        Err(_) => BotStatement::Nothing(format!("an answer {} that is not the Bot API's", answer.status)),
+    }
 }
 
 fn bot(token: &SecretString, said: BotStatement) -> DoctorFinding {
@@ -163,7 +166,7 @@ fn bot(token: &SecretString, said: BotStatement) -> DoctorFinding {
     }
 }
 
-async fn operators(http: &Client, settings: &TelegramSettings, token: &SecretString) -> Vec<DoctorFinding> {
+async fn operators(http: &HttpClient, settings: &TelegramSettings, token: &SecretString) -> Vec<DoctorFinding> {
     if settings.operator_chats.is_empty() {
         return vec![DoctorFinding::attention(
             "No operators' chat is configured: nobody hears of refused alerts and other trouble",
