@@ -1,13 +1,16 @@
 //! Rules of [`Documents`](alertcast_core::store::Documents): reading one alert's decisions and deliveries, and the seed's two
 //! queries (6.3).
 
+use bson::{Document, doc};
+
 use super::StoreHarness;
-use super::dump::raw;
+use super::dump::{every, raw};
 use super::scene::{BOTH, TELEGRAM, TestScene, finish_commit, insert, opening_commit, people};
+use alertcast_core::decision::{DecidedAction, Decision, DecisionChunk};
 use alertcast_core::delivery::Delivery;
 use alertcast_core::fixtures::*;
 use alertcast_core::id::UserId;
-use alertcast_core::store::Collection;
+use alertcast_core::store::{Collection, DocumentWrite, read};
 use alertcast_core::trade::document::TradeStatus;
 
 /// Alert 1 in three chunks of two users each; alert 2 in one.
@@ -40,6 +43,28 @@ pub async fn decisions_come_by_user_chunk_by_chunk(harness: &dyn StoreHarness) {
     assert_eq!(users(3, None, 10).await, [0; 0]);
     // One user's: the first chunk above the id before theirs.
     assert_eq!(users(1, Some(user_id(3)), 1).await, [4]);
+}
+
+pub async fn decisions_of_earlier_versions_are_read_as_those_of_today(harness: &dyn StoreHarness) {
+    let scene = scene_decided(harness).await;
+    let want = scene.store.decisions(alert_id(1), None, 10).await.unwrap();
+    for mut kept in every(&*scene.store, Collection::Decisions).await {
+        let chunk: DecisionChunk = read(Collection::Decisions, kept.clone()).unwrap();
+        assert!(kept.remove("packed").is_some(), "{kept}");
+        let id = kept.get_object_id("_id").unwrap();
+        kept.insert("decisions", chunk.decisions.iter().map(as_it_was_kept).collect::<Vec<_>>());
+        let delete = DocumentWrite::Delete { collection: Collection::Decisions, id };
+        let insert = DocumentWrite::Insert { collection: Collection::Decisions, document: kept };
+        scene.store.write(vec![delete, insert]).await.unwrap();
+    }
+    assert_eq!(scene.store.decisions(alert_id(1), None, 10).await, Ok(want));
+}
+
+/// A decision as it was kept before decisions were packed.
+fn as_it_was_kept(decision: &Decision) -> Document {
+    let action = |action: &DecidedAction| doc! { "k": action.action, "t": action.trade };
+    let actions: Vec<Document> = decision.actions.iter().map(action).collect();
+    doc! { "u": decision.user, "s": decision.subscription, "v": decision.verdict, "a": actions }
 }
 
 pub async fn an_alerts_deliveries_come_in_the_order_of_their_keys(harness: &dyn StoreHarness) {

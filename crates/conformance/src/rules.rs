@@ -62,6 +62,7 @@ macro_rules! conformance_tests {
             ;
             reading:
                 decisions_come_by_user_chunk_by_chunk,
+                decisions_of_earlier_versions_are_read_as_those_of_today,
                 an_alerts_deliveries_come_in_the_order_of_their_keys,
                 a_subscriber_is_found_by_telegram_id_with_what_is_asked_for_alone,
                 a_users_open_trades_are_counted_by_configuration,
