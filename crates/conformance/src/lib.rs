@@ -8,6 +8,7 @@
 
 pub mod actions;
 pub mod attempts;
+pub mod batches;
 pub mod changes;
 pub mod chunks;
 pub mod concurrency;

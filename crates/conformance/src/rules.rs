@@ -182,6 +182,13 @@ macro_rules! conformance_tests {
                 a_chunk_dates_what_it_changes,
                 what_the_commit_does_not_name_stays_as_it_is,
             ;
+            batches:
+                chunks_of_one_call_rest_on_one_another,
+                a_chunk_that_does_not_hold_stops_those_of_its_configuration_behind_it,
+                chunks_under_a_lease_in_other_hands_are_fenced_and_others_are_not,
+                no_chunks_come_to_nothing,
+                what_is_worked_out_of_a_plan_is_what_is_loaded_after_its_commit,
+            ;
             conflicts:
                 a_chunk_is_not_applied_twice,
                 an_alert_that_is_ended_takes_no_chunk,

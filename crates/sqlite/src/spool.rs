@@ -175,8 +175,8 @@ impl Spool {
             wal: Arc::new(WalState::default()),
             seq_committed: Arc::new(AtomicI64::new(0)),
             intake_groups: Arc::new(AtomicU64::new(0)),
-            last_change: 0,
             is_syncing: Cell::new(true),
+            change_committed: std::sync::Arc::default(),
         };
         let writer = spawn("spool-write", move || writer.run()).map_err(thread)?;
         let records_max = options.records_max;

@@ -53,6 +53,8 @@ impl Default for SqliteOptions {
 pub struct SqliteStore {
     jobs: Arc<WriterJobs>,
     pub(crate) seq_committed: Arc<AtomicI64>,
+    /// No entry of the change log that is committed has a higher number.
+    pub(crate) change_committed: Arc<AtomicI64>,
     intake_groups: Arc<AtomicU64>,
     pub(crate) unreadables: UnreadableLog,
     pub(crate) files: FileFolder,
@@ -104,6 +106,7 @@ impl SqliteStore {
         let seq = RowAccess::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
         let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
         let last_change = RowAccess::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
+        let change_committed = Arc::new(AtomicI64::new(last_change.unwrap_or(0)));
         let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<SqliteResult<Vec<_>>>();
         let thread = |e: io::Error| SqliteError::unavailable(format!("no thread can be started: {e}"));
         let readers = ReaderPool::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
@@ -116,8 +119,8 @@ impl SqliteStore {
             wal: Arc::clone(&wal),
             seq_committed: Arc::clone(&seq_committed),
             intake_groups: Arc::clone(&intake_groups),
-            last_change: last_change.unwrap_or(0),
             is_syncing: Cell::new(true),
+            change_committed: Arc::clone(&change_committed),
         };
         let writer = spawn("sqlite-write", move || writer.run()).map_err(thread)?;
         let checkpoints = connect(path, 1024)?;
@@ -126,6 +129,7 @@ impl SqliteStore {
         Ok(Self {
             jobs,
             seq_committed,
+            change_committed,
             intake_groups,
             unreadables: UnreadableLog::default(),
             files,

@@ -204,3 +204,28 @@ async fn a_file_whose_keeping_fails_is_whole_or_not_there() {
         }
     }
 }
+
+#[tokio::test]
+async fn chunks_of_one_call_that_break_off_between_two_leave_nothing() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    store.write(people(3, 1)).await.unwrap();
+    let fence: LeaseFence = store.take_lease(WORK, "us", None).await.unwrap().unwrap().fence();
+    let mut chunks = Vec::new();
+    for n in 1..=3 {
+        accept(&store, n).await.unwrap();
+        let mut chunk = finish_commit(opening_commit(&fence, n, 1, 1..=3, TELEGRAM), at(9));
+        chunk.plan.open_seen = None;
+        chunks.push(chunk);
+    }
+    for action in ["1*off->return", "1*off->panic"] {
+        let scenario = FailScenario::setup();
+        fail::cfg("sqlite::chunk::each", action).unwrap();
+        let outcomes = store.commit_all(chunks.clone()).await;
+        scenario.teardown();
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(StoreError::Unavailable(_)))), "{outcomes:?}");
+        assert_eq!(store.count(Collection::Trades).await, Ok(0), "{action}");
+    }
+    assert_eq!(store.commit_all(chunks).await, [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(store.count(Collection::Trades).await, Ok(9));
+}

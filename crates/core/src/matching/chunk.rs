@@ -26,7 +26,7 @@ use super::remarks::TradeRoll;
 pub struct UserChunk<'a> {
     /// Sorted, without doubles. May be empty, with `last`: an alert that concerns nobody.
     pub users: &'a [UserId],
-    /// Read over [`span`] of the users.
+    /// Read over [`span`] of the users; what lies beyond it is passed over.
     pub state: &'a ChunkState,
     /// Whether it is the alert's last chunk: with it the alert itself is counted.
     pub last: bool,
@@ -183,43 +183,61 @@ pub fn plan_chunk(
         plan: ChunkPlan::default(),
         tally: ChunkTally::default(),
     };
-    let users = list_concerned(job, chunk);
+    let Some(span) = span(chunk.users) else {
+        return Ok(PlannedChunk { plan: count_alert(job, chunk, draft.plan), tally: draft.tally });
+    };
+    let (open_trades, unreadable) = (chunk.state.open_within(span), list_unreadable(chunk.state, span));
+    let users = list_concerned(job, chunk.users, open_trades, &unreadable);
     let mut decisions = Vec::with_capacity(users.len());
-    let mut trades = chunk.state.open_trades.as_slice();
+    let mut trades = open_trades;
     for user in users.iter() {
         let open;
         (open, trades) = trades_of(*user, trades);
         let quota = chunk.state.quotas.get(user);
-        let unread: Vec<UnreadableTrade> =
-            chunk.state.unreadable_trades.iter().filter(|trade| trade.user == *user).copied().collect();
+        let unread: Vec<UnreadableTrade> = unreadable.iter().filter(|trade| trade.user == *user).copied().collect();
         let case = DecisionCase { job, audience, user: *user, open, quota, unread: &unread, now };
         let ruling = decide(&case).map_err(|error: NotOpen| StoreError::Corrupt(error.to_string()))?;
         decisions.push(draft.settle(&ruling));
     }
     let PlanDraft { mut plan, tally, .. } = draft;
-    let span = span(chunk.users);
     plan.decisions =
-        span.map(|span| DecisionChunk { alert_id: job.alert, first_user: span.first, last_user: span.last, decisions });
+        Some(DecisionChunk { alert_id: job.alert, first_user: span.first, last_user: span.last, decisions });
     if !job.testing {
-        let seen = |trade: &Trade| (trade.id, trade.alertcast.rev.0);
-        let unread = chunk.state.unreadable_trades.iter().filter_map(|trade| Some((trade.id?, trade.rev)));
-        plan.open_seen = span.map(|span| (span, chunk.state.open_trades.iter().map(seen).chain(unread).collect()));
-        plan.config_increment.alerts = i64::from(chunk.last);
-        plan.config_increment.last_alert_at = chunk.last.then_some(job.received_at);
+        let seen = open_trades.iter().map(|trade| (trade.id, trade.alertcast.rev.0));
+        let unread = unreadable.iter().filter_map(|trade| Some((trade.id?, trade.rev)));
+        plan.open_seen = Some((span, seen.chain(unread).collect()));
     }
-    Ok(PlannedChunk { plan, tally })
+    Ok(PlannedChunk { plan: count_alert(job, chunk, plan), tally })
+}
+
+/// With its last chunk the alert itself is counted, unless it is a test.
+fn count_alert(job: &MatchingJob<'_>, chunk: &UserChunk<'_>, mut plan: ChunkPlan) -> ChunkPlan {
+    if chunk.last && !job.testing {
+        plan.config_increment.alerts = 1;
+        plan.config_increment.last_alert_at = Some(job.received_at);
+    }
+    plan
+}
+
+fn list_unreadable(state: &ChunkState, span: UserSpan) -> Vec<UnreadableTrade> {
+    state.unreadable_within(span).copied().collect()
 }
 
 /// Whom the chunk decides about. An exit also finds the holders in the chunk's span that its caller did not name.
-fn list_concerned<'a>(job: &MatchingJob<'_>, chunk: &UserChunk<'a>) -> Cow<'a, [UserId]> {
+fn list_concerned<'a>(
+    job: &MatchingJob<'_>,
+    users: &'a [UserId],
+    open_trades: &[Trade],
+    unreadable: &[UnreadableTrade],
+) -> Cow<'a, [UserId]> {
     if !job.concerns_holders() {
-        return Cow::Borrowed(chunk.users);
+        return Cow::Borrowed(users);
     }
-    let unread = chunk.state.unreadable_trades.iter().map(|trade| trade.user);
-    let mut holders: Vec<UserId> = chunk.state.open_trades.iter().map(|trade| trade.user_id).chain(unread).collect();
+    let unread = unreadable.iter().map(|trade| trade.user);
+    let mut holders: Vec<UserId> = open_trades.iter().map(|trade| trade.user_id).chain(unread).collect();
     holders.sort_unstable();
     holders.dedup();
-    Cow::Owned(next_users(chunk.users, &holders, None, usize::MAX))
+    Cow::Owned(next_users(users, &holders, None, usize::MAX))
 }
 
 /// The open trades of a user, and those of the users behind; `trades` are sorted by user.

@@ -3,6 +3,7 @@
 //!
 //! Pure: what is read from the store comes in, what is to be committed goes out.
 
+pub mod ahead;
 mod allowance;
 pub mod audience;
 pub mod chunk;

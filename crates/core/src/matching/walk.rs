@@ -68,6 +68,11 @@ impl ChunkWalk {
     pub fn move_on(&mut self, chunk: &ChunkUsers) {
         self.cursor = self.cursor_after(chunk);
     }
+
+    /// Goes on from where it stood before.
+    pub const fn return_to(&mut self, cursor: Option<UserId>) {
+        self.cursor = cursor;
+    }
 }
 
 impl ChunkUsers {

@@ -8,6 +8,7 @@
 //! others keep in a document stays.
 
 pub mod actions;
+mod chunk_state;
 pub mod collection;
 mod documents;
 mod field_edits;
@@ -31,6 +32,7 @@ use crate::reading;
 pub use actions::{
     AcceptRefused, EraseUser, ErasureOutcome, OperatorActions, ResendOutcome, ResendRequest, TradeClose,
 };
+pub use chunk_state::{ChunkState, UnreadableTrade, UserSpan};
 pub use collection::Collection;
 pub use documents::{AudienceChange, DocumentStore, DocumentWrite, OpenTrades, PROFILE_FIELDS, secret, secret_key};
 pub use field_edits::FieldEdits;
@@ -43,8 +45,8 @@ pub use set_aside::SetAsideDocuments;
 pub use subscriptions::{DECIDING_FIELDS, DueSubscriptions, LoadedSubscription, SubscriptionStore, changed_fields};
 pub use watch::{StoreEvent, StoreEvents, StoreWatch};
 pub use work::{
-    ChunkCommit, ChunkPlan, ChunkState, ClosedTrades, ConfigIncrement, LeaseFence, ProcessingEnd, ProcessorStore,
-    QuotaChange, UnreadableTrade, UsageIncrement, UserSpan,
+    ChunkCommit, ChunkPlan, ClosedTrades, ConfigIncrement, FailedConfigurations, LeaseFence, ProcessingEnd,
+    ProcessorStore, QuotaChange, UsageIncrement,
 };
 
 /// Work on alerts is shared out in this many partitions.

@@ -1,20 +1,18 @@
 //! Work: from an accepted alert to trades and deliveries.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fmt;
 
 use async_trait::async_trait;
-use bson::{Bson, RawDocument};
+use bson::Bson;
 
-use super::{FieldEdits, OperatorNotice, StoreResult};
+use super::{ChunkState, FieldEdits, OperatorNotice, StoreError, StoreResult, UserSpan};
 use crate::alert::document::{Alert, AlertError, AlertStatus};
 use crate::decision::DecisionChunk;
 use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId, PreferenceId, SubscriptionId, TradeId, UserId};
-use crate::market::Side;
 use crate::money::{Amount, Count};
 use crate::quota::Quota;
-use crate::reading::UnreadableDocument;
 use crate::time::Time;
 use crate::trade::document::{Trade, TradeEnd};
 
@@ -23,54 +21,6 @@ use crate::trade::document::{Trade, TradeEnd};
 pub struct LeaseFence {
     pub lease: String,
     pub epoch: i64,
-}
-
-/// Users from one id to another, both included.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UserSpan {
-    pub first: UserId,
-    pub last: UserId,
-}
-
-/// What a chunk's decisions rest on.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ChunkState {
-    /// The open trades of the configuration, of the users in the span; sorted by user, then trade number.
-    pub open_trades: Vec<Trade>,
-    /// The highest trade number of each asked user in the configuration; a user without trades is absent.
-    pub last_numbers: HashMap<UserId, i64>,
-    /// The quota of each asked user; a user without one is absent.
-    pub quotas: HashMap<UserId, Quota>,
-    /// Those of the open trades that cannot be read: their holders get no entry, and no exit finds them.
-    pub unreadable_trades: Vec<UnreadableTrade>,
-    /// Quotas of asked users that cannot be read. Set aside, they are counted anew.
-    pub unreadable_quotas: Vec<UnreadableDocument>,
-}
-
-/// An open trade that cannot be read: of it what is known without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnreadableTrade {
-    /// None where its `_id` is none of ours: then nothing can rest on it.
-    pub id: Option<TradeId>,
-    pub user: UserId,
-    pub rev: i64,
-    /// Its side, and whose counters its messages raise, where that much can be read.
-    pub side: Option<Side>,
-    pub subscription: Option<SubscriptionId>,
-    /// It says that its entry never arrived.
-    pub unreached: bool,
-}
-
-impl UnreadableTrade {
-    /// What its bytes tell beside what it was found by.
-    pub fn of(id: Option<TradeId>, user: UserId, rev: i64, bytes: &[u8]) -> Self {
-        let trade = RawDocument::from_bytes(bytes).ok();
-        let within = |part: &str| trade.and_then(|trade| trade.get_document(part).ok());
-        let side = within("tradeData").and_then(|data| Side::from_exact(data.get_str("signal").ok()?));
-        let subscription = trade.and_then(|trade| trade.get_object_id("subscriptionId").ok()).map(SubscriptionId);
-        let unreached = within("alertcast").and_then(|own| own.get_bool("unreached").ok()).unwrap_or(false);
-        Self { id, user, rev, side, subscription, unreached }
-    }
 }
 
 /// A user's quota after the commit. Refused (`Conflict`) unless the kept `rev` is `rev_seen` (none: no quota is kept).
@@ -208,6 +158,27 @@ pub struct ProcessingEnd {
     pub settles: bool,
 }
 
+/// Which chunks of one call are passed over, because one of their configuration failed before them.
+#[derive(Debug, Default)]
+pub struct FailedConfigurations(HashSet<ConfigId>);
+
+impl FailedConfigurations {
+    /// `Conflict` where a chunk of this configuration has failed.
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub fn check(&self, config: ConfigId) -> StoreResult<()> {
+        if self.0.contains(&config) { Err(StoreError::Conflict) } else { Ok(()) }
+    }
+
+    /// Notes what a chunk of this configuration came to.
+    pub fn note(&mut self, config: ConfigId, outcome: &StoreResult<()>) {
+        if outcome.is_err() {
+            self.0.insert(config);
+        }
+    }
+}
+
 /// What the processor needs.
 #[async_trait]
 pub trait ProcessorStore: Send + Sync + fmt::Debug {
@@ -225,7 +196,16 @@ pub trait ProcessorStore: Send + Sync + fmt::Debug {
     /// Applies a chunk: decisions, trades, deliveries, counters and the alert's cursor together. `Conflict` where an
     /// assumption of the chunk does not hold any more; `Fenced` where the lease's epoch is another. Counters are no change
     /// of the audience: the change log stays as it is.
-    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()>;
+    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
+        let nothing = || Err(StoreError::Unavailable("the store answered nothing".to_owned()));
+        self.commit_all(vec![chunk]).await.pop().unwrap_or_else(nothing)
+    }
+
+    /// Applies chunks one after the other, each as [`Self::commit`] does: a later one sees what an earlier one left. Each
+    /// is atomic by itself; how many share one sync is the store's affair. Answers what each came to, in their order.
+    /// After one that fails those of the same configuration behind it are not applied: they rest on it. Theirs is
+    /// `Conflict`.
+    async fn commit_all(&self, chunks: Vec<ChunkCommit>) -> Vec<StoreResult<()>>;
 
     /// Notes that processing failed; `park`: status `failed`, and nothing more is tried. Nothing happens where the alert
     /// is not `received`/`processing` any more (a commit whose answer was lost had succeeded), or where this very error

@@ -10,8 +10,8 @@ use alertcast_core::money::Count;
 use alertcast_core::quota::Quota;
 use alertcast_core::reading::UnreadableDocument;
 use alertcast_core::store::{
-    ChunkCommit, ChunkState, Collection, LeaseFence, OperatorNotice, ProcessorStore, StoreError, StoreResult,
-    UnreadableTrade, UserSpan, document,
+    ChunkCommit, ChunkState, Collection, FailedConfigurations, LeaseFence, OperatorNotice, ProcessorStore, StoreError,
+    StoreResult, UnreadableTrade, UserSpan, document,
 };
 use alertcast_core::trade::document::TradeStatus;
 use async_trait::async_trait;
@@ -50,8 +50,18 @@ impl ProcessorStore for MongoStore {
         Ok(state)
     }
 
-    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
-        commit::commit(self, chunk).await
+    async fn commit_all(&self, chunks: Vec<ChunkCommit>) -> Vec<StoreResult<()>> {
+        let (mut outcomes, mut failed) = (Vec::with_capacity(chunks.len()), FailedConfigurations::default());
+        for chunk in chunks {
+            let config = chunk.config;
+            let outcome = match failed.check(config) {
+                Ok(()) => commit::commit(self, chunk).await,
+                passed_over => passed_over,
+            };
+            failed.note(config, &outcome);
+            outcomes.push(outcome);
+        }
+        outcomes
     }
 
     async fn record_failure(

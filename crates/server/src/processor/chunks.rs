@@ -102,6 +102,11 @@ impl<'a> ChunkLoader<'a> {
     pub(crate) fn move_on(&mut self, chunk: &ChunkUsers) {
         self.walk.move_on(chunk);
     }
+
+    /// Goes on from where it stood before.
+    pub(super) const fn return_to(&mut self, cursor: Option<UserId>) {
+        self.walk.return_to(cursor);
+    }
 }
 
 fn read_entry(document: Document) -> Option<Alert> {

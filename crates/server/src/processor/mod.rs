@@ -3,8 +3,12 @@
 //!
 //! Failpoints: `processor::before_commit`, `processor::after_commit`, `processor::before_settle`.
 
+mod batch;
 mod chunks;
+mod effects;
+mod ending;
 mod order;
+mod run;
 mod work;
 
 pub(crate) use chunks::{ChunkLoader, outlets, prepare_job};
@@ -43,8 +47,10 @@ const ALERTS: &str = "alerts";
 /// How long requests under way are waited for before alerts are put in order.
 const ARRIVAL_PATIENCE: Duration = Duration::from_secs(2);
 
+/// The partitions in our hands, as they are at a moment.
+type PartitionMap = Arc<BTreeMap<i32, OwnedPartition>>;
 /// The partitions in our hands.
-type OwnedPartitions = Arc<Mutex<BTreeMap<i32, OwnedPartition>>>;
+type OwnedPartitions = Arc<Mutex<PartitionMap>>;
 
 /// A partition in our hands.
 #[derive(Debug, Clone)]
@@ -77,10 +83,10 @@ async fn own(app: &App, partition: i32, owned: &OwnedPartitions, stop: &Cancella
     while let Some(held) = leases::hold(&app.lease_context(), &leases::of_partition(partition), stop).await {
         let work = TaskTracker::new();
         let ours = OwnedPartition { fence: held.fence(), ending: held.ending_token().clone(), work: work.clone() };
-        lock(owned).insert(partition, ours);
+        Arc::make_mut(&mut lock(owned)).insert(partition, ours);
         app.wake.alerts_came();
         held.ending_token().cancelled().await;
-        lock(owned).remove(&partition);
+        Arc::make_mut(&mut lock(owned)).remove(&partition);
         work.close();
         tokio::select! {
             () = work.wait() => held.release().await,
@@ -89,7 +95,7 @@ async fn own(app: &App, partition: i32, owned: &OwnedPartitions, stop: &Cancella
     }
 }
 
-fn lock(owned: &OwnedPartitions) -> std::sync::MutexGuard<'_, BTreeMap<i32, OwnedPartition>> {
+fn lock(owned: &OwnedPartitions) -> std::sync::MutexGuard<'_, PartitionMap> {
     owned.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -169,7 +175,7 @@ impl PartitionWork {
     /// Begins work on as many further configurations as there are places. A look at the store finds more than there are
     /// places for: they wait here, so that not each of them is looked for anew.
     async fn begin(&mut self, app: &App, owned: &OwnedPartitions, knocks: &mut watch::Receiver<u64>) {
-        let ours = lock(owned).clone();
+        let ours = Arc::clone(&lock(owned));
         self.begin_found(app, &ours);
         if self.has_room() {
             knocks.mark_unchanged();
@@ -199,21 +205,9 @@ impl PartitionWork {
         let interruptions = app.store.interruptions();
         let partitions: Vec<i32> = ours.keys().copied().collect();
         let except: Vec<ConfigId> = self.busy.iter().copied().collect();
-        // Whether there is anything; one is enough to tell.
-        let first_look = app.store.pending_alerts(&partitions, &except, 1).await;
-        // Those who are being taken in while we look may belong before what we found.
-        let pending = match first_look {
-            Ok(found) if found.is_empty() => {
-                app.degraded.clear(TroubleKind::LateWork, ALERTS);
-                return app.metrics.alerts_waiting(0);
-            }
-            Ok(_) => {
-                app.in_flight.wait_arrived(&*app.clock, ARRIVAL_PATIENCE).await;
-                app.store.pending_alerts(&partitions, &except, WINDOW).await
-            }
-            Err(error) => Err(error),
-        };
-        let pending = match pending {
+        // Those who are being taken in now may belong before what we find.
+        app.in_flight.wait_arrived(&*app.clock, ARRIVAL_PATIENCE).await;
+        let pending = match app.store.pending_alerts(&partitions, &except, WINDOW).await {
             Ok(pending) => pending,
             Err(error) => {
                 app.metrics.store_failed(metrics::StorePart::Processor, &error);

@@ -17,13 +17,13 @@ use alertcast_core::id::{AlertId, ConfigId, IdSource, TradeId, UserId};
 use alertcast_core::limiter::SendLimits;
 use alertcast_core::market::Signal;
 use alertcast_core::matching::audience::Audience;
-use alertcast_core::matching::chunk::{PlannedChunk, plan_chunk, span};
+use alertcast_core::matching::chunk::{PlannedChunk, plan_chunk};
 use alertcast_core::matching::job::{MatchingJob, MessageChannels};
 use alertcast_core::matching::remarks::{RemarkKind, remarks};
 use alertcast_core::matching::walk::ChunkWalk;
 use alertcast_core::money::Price;
 use alertcast_core::quota::Quota;
-use alertcast_core::store::{ChunkPlan, ChunkState, IntakeKey, StoreResult, UserSpan};
+use alertcast_core::store::{ChunkPlan, ChunkState, IntakeKey, StoreResult};
 use alertcast_core::subscription::{Subscription, SubscriptionStatus};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
@@ -126,8 +126,8 @@ struct ReplayRehearsal<'a> {
 /// One configuration's.
 #[derive(Default)]
 struct ConfigurationBook {
-    open: BTreeMap<(UserId, i64), Trade>,
-    last_numbers: HashMap<UserId, i64>,
+    /// What a store would answer; its quotas are those of all, while this configuration is worked on.
+    state: ChunkState,
     /// Newest first.
     prices: VecDeque<PricePoint>,
     history: PriceHistory,
@@ -136,19 +136,6 @@ struct ConfigurationBook {
     recipients: HashSet<UserId>,
     verdicts: BTreeMap<&'static str, usize>,
     trades: TradeTally,
-}
-
-impl ConfigurationBook {
-    /// Who holds an open trade, by id.
-    fn holders(&self) -> Vec<UserId> {
-        let mut holders: Vec<UserId> = self.open.keys().map(|(user, _)| *user).collect();
-        holders.dedup();
-        holders
-    }
-
-    fn open_within(&self, span: UserSpan) -> Vec<Trade> {
-        self.open.range((span.first, i64::MIN)..=(span.last, i64::MAX)).map(|(_, trade)| trade.clone()).collect()
-    }
 }
 
 impl<'a> ReplayRehearsal<'a> {
@@ -274,16 +261,10 @@ impl<'a> ReplayRehearsal<'a> {
         book.history.note(checked.price);
         // All at once: nothing is committed, and nobody comes between.
         let walk = ChunkWalk::new(&job, self.audience.candidates(config.id), usize::MAX, None);
-        let holders = walk.count_holders_wanted().map_or_else(Vec::new, |_| book.holders());
+        let holders = walk.count_holders_wanted().map_or_else(Vec::new, |_| book.state.holders());
         let chunk = walk.next(&holders);
-        let state = ChunkState {
-            open_trades: span(&chunk.users).map_or_else(Vec::new, |span| book.open_within(span)),
-            last_numbers: std::mem::take(&mut book.last_numbers),
-            quotas: std::mem::take(&mut self.quotas),
-            ..ChunkState::default()
-        };
-        let PlannedChunk { plan, tally } = plan_chunk(&job, self.audience, &chunk.with(&state), at, &self.ids)?;
-        (book.last_numbers, self.quotas) = (state.last_numbers, state.quotas);
+        book.state.quotas = std::mem::take(&mut self.quotas);
+        let PlannedChunk { plan, tally } = plan_chunk(&job, self.audience, &chunk.with(&book.state), at, &self.ids)?;
         for remark in remarks(&job, &tally).into_iter().filter(|remark| remark.kind != RemarkKind::Testing) {
             let lines = remark.lines.join(" ");
             self.remarks.add(remark.kind.as_str(), read.recorded.line, &format!("{}. {lines}", remark.title));
@@ -304,17 +285,10 @@ impl<'a> ReplayRehearsal<'a> {
         for decision in plan.decisions.iter().flat_map(|chunk| &chunk.decisions) {
             *book.verdicts.entry(decision.verdict.as_str()).or_default() += 1;
         }
-        let ended: HashSet<TradeId> = plan.ended.iter().map(|end| end.trade).collect();
         plan.ended.iter().for_each(|end| book.trades.end(end));
-        if !ended.is_empty() {
-            book.open.retain(|_, trade| !ended.contains(&trade.id));
-        }
         book.trades.opened += plan.opened.len();
-        for trade in plan.opened {
-            book.last_numbers.insert(trade.user_id, trade.trade_number.0);
-            book.open.insert((trade.user_id, trade.trade_number.0), trade);
-        }
-        self.quotas.extend(plan.quotas.into_iter().map(|change| (change.after.user, change.after)));
+        book.state.apply(&plan);
+        self.quotas = std::mem::take(&mut book.state.quotas);
     }
 
     fn tell_story(&mut self, read: &ReadRecording<'_>, checked: &CheckedAlert, config: ConfigId, plan: &ChunkPlan) {
@@ -339,7 +313,10 @@ impl<'a> ReplayRehearsal<'a> {
     }
 
     fn trades_told(&self, decision: &Decision, config: ConfigId, plan: &ChunkPlan) -> Vec<String> {
-        let open = |id: TradeId| self.books.get(&config).and_then(|book| book.open.values().find(|one| one.id == id));
+        let open = |id: TradeId| {
+            let mut held = self.books.get(&config)?.state.open_trades.iter();
+            held.find(|one| one.id == id)
+        };
         let ended = plan.ended.iter().filter_map(|end| {
             let trade = open(end.trade).filter(|trade| trade.user_id == decision.user)?;
             let decimals = shown_decimals(trade, Some(end.exit_price));
@@ -362,7 +339,7 @@ impl<'a> ReplayRehearsal<'a> {
         let mut trades = TradeTally::default();
         for (id, mut book) in self.books {
             let Some(config) = self.audience.config(id).filter(|_| book.alerts > 0) else { continue };
-            book.trades.still_open = book.open.len();
+            book.trades.still_open = book.state.open_trades.len();
             trades.add(&book.trades);
             configurations.push(report(config, book));
         }

@@ -2,6 +2,7 @@
 //!
 //! - `sqlite::OP::begin`: before an operation is applied. Nothing of it is written.
 //! - `sqlite::OP::applied`: after it is applied, before the COMMIT of its group.
+//! - `sqlite::chunk::each`: after each of several chunks that are written together.
 //! - `sqlite::commit::before_commit`, `sqlite::commit::after_commit`: around the COMMIT of a group, before anything is
 //!   acknowledged.
 //! - `sqlite::file::STAGE`: while a new database's file, the store's or the spool's, is made: `created`, `made`,

@@ -46,6 +46,24 @@ struct WriterCounters {
 }
 
 impl WriterTransaction<'_> {
+    /// Runs a part of a job that may fail by itself: then it has changed nothing, and the job goes on.
+    ///
+    /// # Errors
+    /// The transaction is gone, and the job with it.
+    pub(crate) fn attempt(&self, part: impl FnOnce() -> SqliteResult<()>) -> SqliteResult<JobOutcome> {
+        self.rows.run("SAVEPOINT part", [])?;
+        match part() {
+            Ok(()) => self.rows.run("RELEASE part", []).map(|_| Ok(())),
+            // SQLite has undone the whole transaction: the disk is full, say.
+            Err(fault) if self.rows.conn().is_autocommit() => Err(fault),
+            Err(fault) => {
+                self.rows.run("ROLLBACK TO part", [])?;
+                self.rows.run("RELEASE part", [])?;
+                Ok(Err(fault.0))
+            }
+        }
+    }
+
     /// The next alert's place in the order of acceptance.
     pub(crate) fn next_seq(&self) -> i64 {
         self.counters.seq.set(self.counters.seq.get().saturating_add(1));
@@ -149,10 +167,10 @@ pub(crate) struct Writer {
     pub(crate) seq_committed: Arc<AtomicI64>,
     /// Groups committed since the start in which alerts were accepted.
     pub(crate) intake_groups: Arc<AtomicU64>,
-    /// The highest number in the change log, at the start.
-    pub(crate) last_change: i64,
     /// Whether the connection syncs with its commits.
     pub(crate) is_syncing: Cell<bool>,
+    /// No entry of the change log that is committed has a higher number.
+    pub(crate) change_committed: Arc<AtomicI64>,
 }
 
 type JobOutcome = std::result::Result<(), StoreError>;
@@ -165,7 +183,7 @@ impl Writer {
     pub(crate) fn run(self) {
         let counters = WriterCounters {
             seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
-            change: Cell::new(self.last_change),
+            change: Cell::new(self.change_committed.load(Ordering::Acquire)),
         };
         let mut bulk_had_its_turn = false;
         loop {
@@ -314,6 +332,7 @@ impl Writer {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;
             self.wal.note_group(self.is_syncing.get());
+            self.change_committed.store(counters.change.get(), Ordering::Release);
             let accepted = counters.seq.get();
             if self.seq_committed.fetch_max(accepted, Ordering::AcqRel) < accepted {
                 self.intake_groups.fetch_add(1, Ordering::Relaxed);

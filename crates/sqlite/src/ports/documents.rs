@@ -91,6 +91,9 @@ impl DocumentStore for SqliteStore {
     }
 
     async fn changes_since(&self, seq: i64, limit: usize) -> StoreResult<Vec<AudienceChange>> {
+        if seq >= self.change_committed.load(std::sync::atomic::Ordering::Acquire) {
+            return Ok(Vec::new());
+        }
         // An entry that cannot be read tells of nothing.
         let changes =
             self.read(move |rows| rows.all(CHANGES, (seq, bound_limit(limit)), |row| Ok(change(blob(row, 0)?).ok())));

@@ -8,8 +8,9 @@ use alertcast_core::money::Count;
 use alertcast_core::quota::Quota;
 use alertcast_core::reading::{ReadableDocuments, UnreadableDocument};
 use alertcast_core::store::{
-    ChunkCommit, ChunkPlan, ChunkState, ClosedTrades, Collection, ConfigIncrement, FieldEdits, LeaseFence,
-    OperatorNotice, ProcessorStore, SetAsideDocuments, StoreResult, UnreadableTrade, UsageIncrement, UserSpan,
+    ChunkCommit, ChunkPlan, ChunkState, ClosedTrades, Collection, ConfigIncrement, FailedConfigurations, FieldEdits,
+    LeaseFence, OperatorNotice, ProcessorStore, SetAsideDocuments, StoreResult, UnreadableTrade, UsageIncrement,
+    UserSpan,
 };
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
@@ -19,7 +20,7 @@ use rusqlite::Row;
 use serde::Serialize;
 
 use crate::engine::counters;
-use crate::engine::failpoints::WriteOperation;
+use crate::engine::failpoints::{self, WriteOperation};
 use crate::engine::notices::{self, ReadyNotice};
 use crate::engine::queue::JobPriority;
 use crate::engine::raw::{self, RawEdit, RawValue};
@@ -50,9 +51,14 @@ impl ProcessorStore for SqliteStore {
         Ok(state)
     }
 
-    async fn commit(&self, chunk: ChunkCommit) -> StoreResult<()> {
-        let ready = ReadyChunk::pack(chunk).await?;
-        self.write(JobPriority::Bulk, WriteOperation::Chunk, move |tx| ready.commit(tx)).await
+    async fn commit_all(&self, chunks: Vec<ChunkCommit>) -> Vec<StoreResult<()>> {
+        let count = chunks.len();
+        let lane = lane_of(&chunks);
+        let committed = match ReadyChunk::pack_all(chunks).await {
+            Ok(ready) => self.write(lane, WriteOperation::Chunk, move |tx| commit_all(tx, &ready)).await,
+            Err(error) => Err(error),
+        };
+        committed.unwrap_or_else(|error| vec![Err(error); count])
     }
 
     async fn record_failure(
@@ -199,8 +205,40 @@ fn load_chunk(
     Ok((state, unreadable))
 }
 
-/// A chunk of more documents is packed on threads of its own.
-const PACKED_AT_ONCE_MAX: usize = 100;
+/// Chunks with more documents together are packed on threads of their own, and written by themselves.
+const SMALL_DOCUMENTS_MAX: usize = 100;
+
+/// How many trades and deliveries there are to be written.
+fn count_documents(chunk: &ChunkCommit) -> usize {
+    chunk.plan.deliveries.len() + chunk.plan.opened.len() + chunk.plan.ended.len()
+}
+
+fn is_small(chunks: &[ChunkCommit]) -> bool {
+    chunks.iter().map(count_documents).sum::<usize>() <= SMALL_DOCUMENTS_MAX
+}
+
+/// What is small shares its COMMIT with other small writes.
+fn lane_of(chunks: &[ChunkCommit]) -> JobPriority {
+    if is_small(chunks) { JobPriority::Short } else { JobPriority::Bulk }
+}
+
+/// Commits chunks one after the other; a single one as the whole job.
+fn commit_all(tx: &WriterTransaction<'_>, chunks: &[ReadyChunk]) -> SqliteResult<Vec<StoreResult<()>>> {
+    if let [only] = chunks {
+        return only.commit(tx).map(|()| vec![Ok(())]);
+    }
+    let mut failed = FailedConfigurations::default();
+    let commit = |chunk: &ReadyChunk| {
+        let outcome = match failed.check(chunk.config) {
+            Ok(()) => tx.attempt(|| chunk.commit(tx))?,
+            passed_over => passed_over,
+        };
+        failed.note(chunk.config, &outcome);
+        failpoints::pass(WriteOperation::Chunk.name(), "each")?;
+        Ok(outcome)
+    };
+    chunks.iter().map(commit).collect()
+}
 
 /// A chunk with its documents packed, so that the writer only writes.
 #[derive(Debug)]
@@ -254,17 +292,22 @@ impl PackedPlan {
 }
 
 impl ReadyChunk {
-    /// Packs the documents of a chunk, of a large one on other threads than the caller's.
-    async fn pack(mut chunk: ChunkCommit) -> StoreResult<Self> {
-        if chunk.plan.deliveries.len() + chunk.plan.opened.len() <= PACKED_AT_ONCE_MAX {
-            return Ok(Self::of(chunk)?);
+    /// Packs the documents of chunks, of large ones on other threads than the caller's.
+    async fn pack_all(mut chunks: Vec<ChunkCommit>) -> StoreResult<Vec<Self>> {
+        let of_all = |chunks: Vec<ChunkCommit>| chunks.into_iter().map(Self::of).collect::<SqliteResult<Vec<_>>>();
+        if is_small(&chunks) {
+            return Ok(of_all(chunks)?);
         }
-        let deliveries = std::mem::take(&mut chunk.plan.deliveries);
-        let deliveries = tokio::task::spawn_blocking(move || encode_all(&deliveries));
-        let rest = tokio::task::spawn_blocking(move || Self::of(chunk));
+        let deliveries: Vec<_> = chunks.iter_mut().map(|chunk| std::mem::take(&mut chunk.plan.deliveries)).collect();
+        let deliveries = tokio::task::spawn_blocking(move || {
+            deliveries.iter().map(|deliveries| encode_all(deliveries)).collect::<SqliteResult<Vec<_>>>()
+        });
+        let rest = tokio::task::spawn_blocking(move || of_all(chunks));
         let broken = |_| SqliteError::unavailable("a chunk could not be packed");
         let mut ready = rest.await.map_err(broken)??;
-        ready.plan.deliveries = deliveries.await.map_err(broken)??;
+        for (chunk, deliveries) in ready.iter_mut().zip(deliveries.await.map_err(broken)??) {
+            chunk.plan.deliveries = deliveries;
+        }
         Ok(ready)
     }
 

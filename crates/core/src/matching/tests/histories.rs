@@ -267,6 +267,34 @@ proptest! {
         prop_assert_eq!(one.quotas, other.quotas);
         prop_assert_eq!(one.increments, other.increments);
     }
+
+    #[test]
+    fn alerts_that_are_planned_ahead_come_to_what_they_come_to_one_by_one(
+        events in proptest::collection::vec(any_event(), 1..20), asks in proptest::collection::vec(any_ask(), 1..12),
+    ) {
+        let (mut one, mut other) = (start(), start());
+        one.chunk = 500;
+        for event in &events {
+            happen(&mut one, event);
+            happen(&mut other, event);
+            let Event::Alert(ask) = event else { continue };
+            one.alert(ask.clone());
+            other.alert(ask.clone());
+        }
+        other.load_ahead();
+        for ask in asks {
+            let (told, same) = (one.alert(ask.clone()), other.alert_ahead(ask));
+            prop_assert_eq!(told.messages(), same.messages());
+            prop_assert_eq!(&told.tallies, &same.tallies);
+            let decided = |told: &Told| -> Vec<_> {
+                told.decisions().map(|one| (one.user, one.verdict, one.subscription, one.actions.len())).collect()
+            };
+            prop_assert_eq!(decided(&told), decided(&same));
+        }
+        prop_assert_eq!(books(&one), books(&other));
+        prop_assert_eq!(one.quotas, other.quotas);
+        prop_assert_eq!(one.increments, other.increments);
+    }
 }
 
 /// Every trade without its ids.

@@ -14,6 +14,7 @@ use crate::fixtures;
 pub(super) use crate::fixtures::{config_id, plan_id, subscription_id, user_id};
 use crate::id::{AlertId, IdSource, TradeId, UserId};
 use crate::market::{Side, Symbol};
+use crate::matching::ahead::PlanningState;
 use crate::matching::audience::{Audience, AudienceEntity};
 use crate::matching::chunk::{ChunkTally, PlannedChunk, list_entering, plan_chunk, span};
 use crate::matching::job::{MatchingJob, MessageChannels};
@@ -130,6 +131,8 @@ pub(super) struct World {
     pub(super) risk: Option<crate::user::RiskLevel>,
     /// How many users make a chunk.
     pub(super) chunk: usize,
+    /// Alerts are planned on what those before come to: what was loaded is kept, and asked for no more.
+    pub(super) ahead: Option<PlanningState>,
     /// Each chunk is worked out once in vain, as if a crash or a conflict had come before its commit.
     pub(super) crashes: bool,
     /// When alerts come in.
@@ -173,6 +176,7 @@ impl World {
             history: None,
             risk: None,
             chunk: 500,
+            ahead: None,
             crashes: false,
             now: NOON,
             delay: 0,
@@ -206,18 +210,7 @@ impl World {
         let alert = fixtures::alert_id(self.alerts);
         let config = self.audience.config(config_id(1)).unwrap().clone();
         let outlets = self.outlets.clone();
-        let job = MatchingJob {
-            alert,
-            config: &config,
-            ask,
-            delayed_feed: None,
-            risk: self.risk,
-            received_at: self.now,
-            followed_from: self.now,
-            testing: self.testing,
-            decimals: None,
-            outlets: &outlets,
-        };
+        let job = MatchingJob { alert, ..self.job(ask, &config, &outlets) };
         let job = match &self.history {
             Some(history) => job.after(history),
             None => job,
@@ -239,6 +232,53 @@ impl World {
                 return Told { alert, plans, tallies };
             }
         }
+    }
+
+    fn job<'a>(
+        &self,
+        ask: TradeRequest,
+        config: &'a AlertConfiguration,
+        outlets: &'a MessageChannels,
+    ) -> MatchingJob<'a> {
+        MatchingJob {
+            alert: fixtures::alert_id(0),
+            config,
+            ask,
+            delayed_feed: None,
+            risk: self.risk,
+            received_at: self.now,
+            followed_from: self.now,
+            testing: self.testing,
+            decimals: None,
+            outlets,
+        }
+    }
+
+    /// An alert of configuration 1 that is planned on what those before it came to, since [`Self::load_ahead`].
+    pub(super) fn alert_ahead(&mut self, ask: TradeRequest) -> Told {
+        self.alerts += 1;
+        let alert = fixtures::alert_id(self.alerts);
+        let (config, outlets) = (self.audience.config(config_id(1)).unwrap().clone(), self.outlets.clone());
+        let job = MatchingJob { alert, ..self.job(ask, &config, &outlets) };
+        let mut planning = self.ahead.take().expect("loaded ahead");
+        let users = planning.users(&job);
+        let chunk = users.with(planning.state());
+        let PlannedChunk { plan, tally } =
+            plan_chunk(&job, &self.audience, &chunk, self.worked_at(), &self.ids).unwrap();
+        planning.apply(&plan);
+        self.commit(&plan, self.worked_at());
+        self.ahead = Some(planning);
+        Told { alert, plans: vec![plan], tallies: vec![tally] }
+    }
+
+    /// Loads all that alerts of configuration 1 may concern.
+    pub(super) fn load_ahead(&mut self) {
+        let candidates = self.audience.candidates(config_id(1));
+        let holders: Vec<UserId> = self.open().map(|trade| trade.user_id).collect();
+        let users: BTreeSet<UserId> = candidates.iter().copied().chain(holders).collect();
+        let users: Vec<UserId> = users.into_iter().collect();
+        let state = span(&users).map_or_else(ChunkState::default, |span| self.load(span, &candidates));
+        self.ahead = Some(PlanningState::new(candidates, state));
     }
 
     fn worked_at(&self) -> Time {

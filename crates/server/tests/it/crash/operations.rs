@@ -58,6 +58,30 @@ async fn crash_between_the_chunks_of_an_alert() {
     }
 }
 
+/// Alerts that wait when the program starts, of one configuration: entries, which it works on together.
+async fn waiting_alerts(site: &Site) {
+    let store = site.store().await;
+    for n in 1..=4 {
+        let mut waiting = fixtures::alert(n, 1);
+        waiting.webhook.received_at = child::now();
+        waiting.alertcast.intent = Some(doc! { "kind": "entry", "side": "BUY" });
+        let keys = vec![fixtures::key(&format!("waiting {n}"), Time::from_millis(i64::MAX))];
+        store.accept_alert(waiting, keys, child::now()).await.unwrap();
+    }
+    place::close(store);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn crash_in_a_commit_of_alerts_that_were_planned_together() {
+    for point in
+        ["sqlite::chunk::each@2", "sqlite::chunk::applied", "processor::before_commit@3", "processor::after_commit@2"]
+    {
+        let site = Site::new(small_world(), SimConfig::default().no_limits()).await;
+        waiting_alerts(&site).await;
+        die_on(&site, point, vec![]).await;
+    }
+}
+
 #[tokio::test]
 async fn crash_while_a_chat_is_put_off() {
     let site = Site::new(small_world(), SimConfig::default().no_limits()).await;

@@ -9,6 +9,7 @@ mod interleaving;
 mod moving;
 mod order;
 mod strategy;
+mod together;
 mod trouble;
 mod unreachable;
 mod unreadable;

@@ -33,6 +33,11 @@ pub(crate) trait Interference: std::fmt::Debug + Send + Sync + 'static {
     fn offered(&self, _alert: &Alert) -> impl Future<Output = StoreResult<()>> + Send {
         async { Ok(()) }
     }
+
+    /// Chunks are about to be committed.
+    fn committing(&self, _store: &dyn Store, _chunks: &[ChunkCommit]) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// The store, behind what interferes.
@@ -90,8 +95,15 @@ delegate! {
         fn pending_alerts(partitions: &[i32], except: &[ConfigId], limit: usize) -> Vec<Alert>;
         fn holders(config: ConfigId, after: Option<UserId>, limit: usize) -> Vec<UserId>;
         fn load_chunk(config: ConfigId, span: UserSpan, entering: &[UserId]) -> ChunkState;
-        fn commit(chunk: ChunkCommit) -> ();
         fn record_failure(fence: &LeaseFence, alert: AlertId, error: AlertError, park: bool, notices: Vec<OperatorNotice>) -> ();
+    } {
+        async fn commit_all(&self, chunks: Vec<ChunkCommit>) -> Vec<StoreResult<()>> {
+            let count = chunks.len();
+            self.interference.committing(&*self.store, &chunks).await;
+            let commit = async { Ok(self.store.commit_all(chunks).await) };
+            let committed = self.interference.around("commit_all", commit).await;
+            committed.unwrap_or_else(|error| vec![Err(error); count])
+        }
     }
     DeliveryOutbox {
         fn due(lane: &LaneName, now: Time, limit: usize) -> Vec<Delivery>;

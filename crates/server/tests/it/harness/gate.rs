@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use alertcast_core::alert::document::Alert;
-use alertcast_core::store::{Store, StoreError, StoreResult};
+use alertcast_core::store::{ChunkCommit, DocumentWrite, Store, StoreError, StoreResult};
 use tokio::sync::{Semaphore, watch};
 
 use super::front::{Front, Interference, away};
@@ -25,6 +25,10 @@ pub(crate) struct Gate {
     away: AtomicBool,
     /// An operation that fails, and how often it still succeeds before.
     broken: Mutex<Option<(&'static str, usize)>>,
+    /// How many chunks were committed together, commit by commit.
+    commits: Mutex<Vec<usize>>,
+    /// What others write, and before which commit, counted from 0.
+    meddling: Mutex<Option<(usize, Vec<DocumentWrite>)>>,
 }
 
 impl Gate {
@@ -35,6 +39,8 @@ impl Gate {
             waiting: watch::Sender::new(0),
             away: AtomicBool::new(false),
             broken: Mutex::default(),
+            commits: Mutex::default(),
+            meddling: Mutex::default(),
         };
         Front::of(store, gate)
     }
@@ -67,6 +73,16 @@ impl Gate {
     /// Has an operation fail for good once it has succeeded so often, until it is mended.
     pub(crate) fn break_down(&self, operation: &'static str, after: usize) {
         *self.broken.lock().unwrap() = Some((operation, after));
+    }
+
+    /// How many chunks were committed together, commit by commit.
+    pub(crate) fn commits(&self) -> Vec<usize> {
+        self.commits.lock().unwrap().clone()
+    }
+
+    /// Has others write this right before a commit, counted from 0.
+    pub(crate) fn meddle_before(&self, commit: usize, writes: Vec<DocumentWrite>) {
+        *self.meddling.lock().unwrap() = Some((commit, writes));
     }
 
     /// Mends it.
@@ -104,6 +120,15 @@ impl Interference for Gate {
         match self.away.load(Ordering::SeqCst) && !operation.contains("lease") {
             true => away(),
             false => run.await,
+        }
+    }
+
+    async fn committing(&self, store: &dyn Store, chunks: &[ChunkCommit]) {
+        let count = self.commits().len();
+        self.commits.lock().unwrap().push(chunks.len());
+        let meddling = self.meddling.lock().unwrap().take_if(|(commit, _)| *commit == count);
+        if let Some((_, writes)) = meddling {
+            store.write(writes).await.unwrap();
         }
     }
 
