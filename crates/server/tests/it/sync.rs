@@ -1,4 +1,5 @@
-//! No answer 202 before the alert is synced to disk: read from a trace of the program's system calls.
+//! No answer 202 before the alert is synced to disk, and no message before it is synced that it leaves: read from a trace of
+//! the program's system calls.
 
 use std::path::Path;
 
@@ -13,7 +14,7 @@ use crate::harness::{Allowances, Site, TestPeople, child};
 const NAME: &str = "synced-before-answered";
 
 #[tokio::test]
-async fn the_log_is_synced_before_the_202_is_written() {
+async fn the_log_is_synced_before_the_202_is_written_and_before_a_message_leaves() {
     assert!(
         std::process::Command::new("strace").arg("-V").output().is_ok(),
         "strace is missing: apt-get install strace"
@@ -61,6 +62,11 @@ fn assert_order(trace: &Path) {
     let synced = end_of(&lines, begun);
     let answered = find(0, "answer 202", &|line| line.contains("HTTP/1.1 202"));
     assert!(synced < answered, "the answer left before the sync:\n{}", excerpt(&lines[written..=synced.max(answered)]));
+    // The commit of the chunk is not synced by itself: the next sync is that of what is recorded as being sent.
+    let recorded = find(synced + 1, "sync of what is being sent", &|line| is_log(line) && line.contains("sync("));
+    let recorded = end_of(&lines, recorded);
+    let left = find(0, "message", &|line| line.contains("/sendMessage"));
+    assert!(recorded < left, "a message left before the sync:\n{}", excerpt(&lines[synced..=recorded.max(left)]));
 }
 
 /// Where a call ended that may have been interrupted by those of other threads.
