@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::degraded::DegradedState;
+use crate::handover::DeliveryHandover;
 use crate::metrics::Metrics;
 use crate::moved_chats::MovedChats;
 use crate::settings::Settings;
@@ -61,11 +62,13 @@ impl IdSource for ObjectIds {
 pub struct WakeUps {
     alerts: watch::Sender<u64>,
     deliveries: watch::Sender<u64>,
+    /// What was committed by this process, for its own couriers.
+    pub handover: DeliveryHandover,
 }
 
 impl Default for WakeUps {
     fn default() -> Self {
-        Self { alerts: watch::Sender::new(0), deliveries: watch::Sender::new(0) }
+        Self { alerts: watch::Sender::new(0), deliveries: watch::Sender::new(0), handover: DeliveryHandover::default() }
     }
 }
 
@@ -75,7 +78,7 @@ impl WakeUps {
         self.alerts.send_modify(|n| *n = n.wrapping_add(1));
     }
 
-    /// There are deliveries to send.
+    /// There are deliveries to send, in the store. What this process has just committed goes by `handover`.
     pub fn deliveries_came(&self) {
         self.deliveries.send_modify(|n| *n = n.wrapping_add(1));
     }

@@ -22,6 +22,7 @@ mod document_paths;
 mod document_view;
 #[cfg(feature = "failpoints")]
 pub mod failpoints;
+pub mod handover;
 pub mod http;
 mod http_client;
 pub mod leases;

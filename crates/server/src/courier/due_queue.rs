@@ -7,6 +7,8 @@ use alertcast_core::delivery::Delivery;
 use alertcast_core::id::DeliveryId;
 use alertcast_core::time::Time;
 
+use crate::handover::HANDED_MAX;
+
 /// The least and the most that is read at once.
 const LIMIT_MIN: usize = 256;
 const LIMIT_MAX: usize = 16_384;
@@ -21,12 +23,18 @@ pub(super) fn place(delivery: &Delivery) -> QueuePosition {
 /// A delivery that waits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DueDelivery {
-    pub(super) id: DeliveryId,
+    pub(super) place: QueuePosition,
     /// The chat it would go to now.
     pub(super) chat: String,
     pub(super) deadline_at: Time,
     /// A mere edit, which leaves messages their room.
     pub(super) is_result: bool,
+}
+
+impl DueDelivery {
+    pub(super) const fn id(&self) -> DeliveryId {
+        self.place.3
+    }
 }
 
 /// How much may be picked.
@@ -105,6 +113,27 @@ impl DueQueue {
         self.waiting = waiting;
     }
 
+    /// Puts others among them, each in its place. Answers whether all of them are here: what comes behind the last of a
+    /// full window is left to the next reading.
+    pub(super) fn merge(&mut self, mut others: Vec<DueDelivery>) -> bool {
+        let count = others.len();
+        if !self.complete {
+            let last = self.waiting.last().map(|last| last.place);
+            others.retain(|other| last.is_some_and(|last| other.place < last));
+        }
+        let mut all_here = others.len() == count;
+        self.waiting.append(&mut others);
+        self.waiting.sort_by_key(|waiting| waiting.place);
+        self.waiting.dedup_by_key(|waiting| waiting.place);
+        let most = self.limit.max(HANDED_MAX);
+        if self.waiting.len() > most {
+            self.waiting.truncate(most);
+            self.complete = false;
+            all_here = false;
+        }
+        all_here
+    }
+
     /// Takes out the first that may leave, as many as there is room for. Where a full window holds hardly any, the next one is read larger: what
     /// is held up must not hide what is not.
     pub(super) fn pick(
@@ -114,7 +143,7 @@ impl DueQueue {
     ) -> PickedDeliveries {
         let mut picked = PickedDeliveries::default();
         let mut results = 0;
-        self.waiting.retain(|waiting| {
+        self.waiting.retain_mut(|waiting| {
             if picked.deliveries.len() >= room.all || (waiting.is_result && results >= room.results) {
                 picked.crowded = true;
                 return true;
@@ -122,7 +151,7 @@ impl DueQueue {
             match may(waiting) {
                 LeavePermission::Now => {
                     results += usize::from(waiting.is_result);
-                    picked.deliveries.push(waiting.clone());
+                    picked.deliveries.push(DueDelivery { chat: std::mem::take(&mut waiting.chat), ..*waiting });
                     false
                 }
                 LeavePermission::Later(at) => {
@@ -153,7 +182,7 @@ mod tests {
         let mut id = [0; 12];
         id[8..].copy_from_slice(&n.to_be_bytes());
         DueDelivery {
-            id: DeliveryId(ObjectId::from_bytes(id)),
+            place: (1, Time::from_millis(0), 0, DeliveryId(ObjectId::from_bytes(id))),
             chat: chat.to_owned(),
             deadline_at: Time::from_millis(0),
             is_result: false,
@@ -200,6 +229,41 @@ mod tests {
         assert!(picked.crowded);
         assert_eq!(due_queue.limit(), limit);
         assert_eq!(due_queue.pick(QueueRoom { all: 9, results: 0 }, |_| LeavePermission::Now).deliveries, []);
+    }
+
+    fn order(due_queue: &mut DueQueue) -> Vec<DeliveryId> {
+        due_queue.pick(room(99), |_| LeavePermission::Now).deliveries.iter().map(DueDelivery::id).collect()
+    }
+
+    #[test]
+    fn what_is_handed_over_takes_its_place_among_what_was_read_and_stands_there_once() {
+        let mut due_queue = DueQueue::new(30);
+        due_queue.fill(vec![waiting(2, "b"), waiting(4, "d")], 256);
+        assert!(due_queue.merge(vec![waiting(5, "e"), waiting(3, "c"), waiting(2, "b"), waiting(1, "a")]));
+        assert_eq!(order(&mut due_queue), [1, 2, 3, 4, 5].map(|n| waiting(n, "").id()));
+        let urgent = DueDelivery { place: (0, Time::from_millis(9), 9, waiting(9, "").id()), ..waiting(9, "z") };
+        due_queue.fill(vec![waiting(1, "a")], 256);
+        assert!(due_queue.merge(vec![urgent.clone()]));
+        assert_eq!(order(&mut due_queue), [urgent.id(), waiting(1, "").id()]);
+    }
+
+    #[test]
+    fn nothing_goes_before_what_a_full_window_leaves_in_the_store() {
+        let mut due_queue = DueQueue::new(30);
+        due_queue.fill(vec![waiting(2, "b"), waiting(4, "d")], 2);
+        assert!(!due_queue.merge(vec![waiting(3, "c"), waiting(5, "e")]), "the last is behind the window");
+        assert_eq!(order(&mut due_queue), [2, 3, 4].map(|n| waiting(n, "").id()));
+        assert!(due_queue.may_be_more());
+        assert!(!due_queue.merge(vec![waiting(6, "f")]), "what was in the window is gone");
+    }
+
+    #[test]
+    fn no_more_is_kept_than_there_is_room_for() {
+        let mut due_queue = DueQueue::new(30);
+        due_queue.fill(Vec::new(), 256);
+        let many = (1..=u32::try_from(HANDED_MAX).unwrap() + 1).map(|n| waiting(n, "a")).collect();
+        assert!(!due_queue.merge(many));
+        assert_eq!((due_queue.len(), due_queue.may_be_more()), (HANDED_MAX, true));
     }
 
     #[test]

@@ -32,6 +32,7 @@ use super::taken::TakenDeliveries;
 use super::throttle::ThrottleState;
 use super::{CourierLane, LaneEnd};
 use crate::app::App;
+use crate::handover::HandoverReceiver;
 use crate::metrics::{LaneGauges, StorePart};
 
 /// Even without a knock, the store is looked at this often.
@@ -77,6 +78,8 @@ pub(super) struct Courier<'a> {
     /// Between deliveries and replies.
     turns: SendTurns,
     replies: LaneReplies,
+    /// What this process commits for the lane.
+    handover: HandoverReceiver,
     throttle: ThrottleState,
     health: LaneHealth,
     checking: bool,
@@ -103,6 +106,7 @@ impl<'a> Courier<'a> {
             limiter: SendLimiter::new(lane.limits, now),
             turns: SendTurns::new(REPLIES_ONE_IN),
             replies: app.replies.open(&lane.name),
+            handover: app.wake.handover.open(&lane.name),
             throttle: ThrottleState::default(),
             health: LaneHealth::default(),
             checking: false,
@@ -151,6 +155,7 @@ impl<'a> Courier<'a> {
                     None
                 }
                 () = self.replies.came(), if working => None,
+                () = self.handover.came(), if working => None,
                 () = clock.sleep(wait) => None,
             };
             if let Some(end) = self.take_in(event) {
@@ -185,7 +190,7 @@ impl<'a> Courier<'a> {
     fn on(&mut self, event: LaneEvent) -> Option<LaneEnd> {
         match event {
             LaneEvent::Read(result, limit) => self.on_read(result, limit),
-            LaneEvent::Taken(asked, result) => self.on_taken(&asked, result),
+            LaneEvent::Taken(asked, result) => self.on_taken(asked, result),
             LaneEvent::Answered(answered) => {
                 self.on_answered(*answered);
                 None
@@ -249,6 +254,7 @@ impl<'a> Courier<'a> {
         self.write(now);
         self.settle(now);
         if matches!(self.mode, LaneMode::Working) {
+            self.receive_handed();
             self.take(now);
             self.read(now);
         }

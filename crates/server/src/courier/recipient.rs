@@ -1,7 +1,8 @@
 //! The last look at the recipient before a message leaves: the delivery was made from what was true then.
 
 use alertcast_core::delivery::{Channel, Delivery, MessageKind};
-use alertcast_core::matching::audience::UserView;
+use alertcast_core::id::UserId;
+use alertcast_core::matching::audience::{Audience, UserView};
 use alertcast_core::user::UserStatus;
 use jiff::tz::TimeZone;
 
@@ -43,13 +44,10 @@ pub(super) fn find_status(app: &App, delivery: &Delivery, bot: Option<&str>) -> 
     })
 }
 
-/// The chat that the delivery would go to now: its place in the queue is beside that chat's others.
-pub(super) fn address(app: &App, delivery: &Delivery) -> String {
-    let now = delivery
-        .user_id
-        .filter(|_| delivery.channel == Channel::Telegram)
-        .and_then(|user| app.audience.with(|audience| audience.user(user).and_then(|view| view.place())));
-    now.unwrap_or_else(|| delivery.to.clone())
+/// The chat that a delivery to this user would go to now, else as it has it: its place in the queue is beside that chat's others.
+pub(super) fn address(audience: &Audience, channel: Channel, user: Option<UserId>, to: String) -> String {
+    let user = user.filter(|_| channel == Channel::Telegram).and_then(|user| audience.user(user));
+    user.and_then(|view| view.place()).unwrap_or(to)
 }
 
 /// Whether it tells holders what they must know: it is tried, although the chat refused us before.

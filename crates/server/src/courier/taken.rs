@@ -137,6 +137,11 @@ impl TakenDeliveries {
         self.ready.insert(place(&ready.delivery), ready);
     }
 
+    /// Whether the delivery of this place is here and has not left.
+    pub(super) fn holds(&self, place: &QueuePosition) -> bool {
+        self.ready.contains_key(place)
+    }
+
     /// In order, what has not left.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&QueuePosition, &TakenDelivery)> {
         self.ready.iter().map(|(place, ready)| (place, &**ready))

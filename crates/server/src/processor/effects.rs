@@ -10,13 +10,16 @@ use alertcast_core::trade::document::TradeStatus;
 use tracing::{debug, warn};
 
 use crate::app::App;
+use crate::handover::CommittedDelivery;
 
 /// What a chunk will have changed, for those who are to hear of it.
 pub(super) struct CommitEffects {
     opened: usize,
     ended: Vec<TradeStatus>,
-    /// Whether there is something to send.
-    has_messages: bool,
+    /// What is to be sent.
+    messages: Vec<CommittedDelivery>,
+    /// Whether the operators are told something too.
+    has_notices: bool,
     /// Where it is the alert's last.
     end: Option<AlertEnd>,
 }
@@ -56,7 +59,8 @@ impl CommitEffects {
         Self {
             opened: plan.opened.len(),
             ended: plan.ended.iter().map(|end| end.status).collect(),
-            has_messages: !(plan.deliveries.is_empty() && commit.notices.is_empty()),
+            messages: plan.deliveries.iter().map(CommittedDelivery::from).collect(),
+            has_notices: !commit.notices.is_empty(),
             end: commit.finish.as_ref().map(end),
         }
     }
@@ -64,7 +68,8 @@ impl CommitEffects {
     /// Does it.
     pub(super) async fn follow_up(self, app: &App) {
         app.metrics.count_committed(self.opened, self.ended);
-        if self.has_messages {
+        app.wake.handover.hand_over(self.messages);
+        if self.has_notices {
             app.wake.deliveries_came();
         }
         fail::fail_point!("processor::after_commit");

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use alertcast_core::delivery::{Delivery, LaneName, MessageKind, chat_of};
 use alertcast_core::id::{AlertId, DeliveryId};
+use alertcast_core::matching::audience::Audience;
 use alertcast_core::store::{LeaseFence, StoreError, StoreResult, TakeResult, TakenEntry};
 use alertcast_core::time::Time;
 use tracing::{error, warn};
 
 use super::super::LaneEnd;
-use super::super::due_queue::{DueDelivery, LeavePermission, QueueRoom};
+use super::super::due_queue::{DueDelivery, LeavePermission, QueueRoom, place};
 use super::super::message_sources::{AlertCache, MessageSources};
 use super::super::outcome::{HOLD_MAX, put_back};
 use super::super::recipient;
@@ -20,11 +21,14 @@ use crate::app::App;
 use crate::base::Base;
 use crate::channel::MessageForm;
 use crate::degraded::TroubleKind;
+use crate::handover::CommittedDelivery;
 
 /// The list of what is due is read again after this at the earliest, however often somebody knocks …
 const READ_REST: Duration = Duration::from_millis(250);
-/// … and after this where the list is long.
+/// … after this where the list is long …
 const READ_REST_LONG: Duration = Duration::from_secs(1);
+/// … and after this where all that was due fitted: then it is short.
+const READ_REST_SHORT: Duration = Duration::from_millis(25);
 const LONG: usize = 1_024;
 /// Taken in one go: a larger transaction would hold up the webhook.
 const TAKE_MAX: usize = 256;
@@ -123,7 +127,7 @@ impl Courier<'_> {
                 wanted.insert(waiting.chat.clone());
             }
             match limiter.earliest_chat(now, chat_of(&waiting.chat)) {
-                _ if taken_deliveries.is_kept(&waiting.chat) || broken.contains(&waiting.id) => {
+                _ if taken_deliveries.is_kept(&waiting.chat) || broken.contains(&waiting.id()) => {
                     LeavePermission::Later(None)
                 }
                 None => LeavePermission::Later(None),
@@ -217,7 +221,11 @@ impl Courier<'_> {
         if self.due_queue.is_empty() && self.due_queue.may_be_more() {
             return Some(now);
         }
-        let rest = if self.due_queue.limit() > LONG { READ_REST_LONG } else { READ_REST };
+        let rest = match self.due_queue.limit() {
+            _ if !self.due_queue.may_be_more() => READ_REST_SHORT,
+            limit if limit > LONG => READ_REST_LONG,
+            _ => READ_REST,
+        };
         let wanted = self.reading.knocked || (self.reading.short && self.due_queue.may_be_more());
         let due = self.reading.next_due.map(|due| now.saturating_add(due.since(self.app.clock.now())));
         let wanted = wanted.then_some(now).into_iter().chain(due).min().unwrap_or(read_at + LOOK_EVERY);
@@ -241,14 +249,42 @@ impl Courier<'_> {
         self.reading.short = false;
         self.reading.note_room();
         self.tell_if_late(&due);
-        let waiting = |delivery: Delivery| DueDelivery {
-            id: delivery.id,
-            chat: recipient::address(self.app, &delivery),
+        let waiting = |audience: &Audience, delivery: Delivery| DueDelivery {
+            place: place(&delivery),
+            chat: recipient::address(audience, delivery.channel, delivery.user_id, delivery.to),
             deadline_at: delivery.deadline_at,
             is_result: delivery.kind == MessageKind::Result,
         };
-        self.due_queue.fill(due.into_iter().map(waiting).collect(), limit);
+        let due = self.app.audience.with(|audience| due.into_iter().map(|one| waiting(audience, one)).collect());
+        self.due_queue.fill(due, limit);
         None
+    }
+
+    /// Puts what was handed over among what is due. Not while something is read or taken: what comes of that replaces what
+    /// is due, or is part of it.
+    pub(super) fn receive_handed(&mut self) {
+        if self.reading.under_way {
+            return;
+        }
+        let handed = self.handover.take();
+        if handed.deliveries.is_empty() && !handed.has_more {
+            return;
+        }
+        let wall = self.app.clock.now();
+        let (due, later): (Vec<_>, Vec<_>) = handed.deliveries.into_iter().partition(|one| one.due_at <= wall);
+        later.iter().for_each(|one| self.reading.due_at(one.due_at));
+        let waiting = |audience: &Audience, one: CommittedDelivery| DueDelivery {
+            place: (one.priority, one.queued_at, one.rotation, one.id),
+            chat: recipient::address(audience, one.channel, one.user, one.to),
+            deadline_at: one.deadline_at,
+            is_result: one.is_result,
+        };
+        let mut due: Vec<_> =
+            self.app.audience.with(|audience| due.into_iter().map(|one| waiting(audience, one)).collect());
+        due.retain(|one| !self.taken_deliveries.holds(&one.place));
+        let all_here = self.due_queue.merge(due) && !handed.has_more;
+        self.reading.knocked |= !all_here;
+        self.reading.note_room();
     }
 
     /// Says so where messages wait that should have gone long ago. Those that were told to wait are not due.
@@ -267,7 +303,7 @@ impl Courier<'_> {
         self.app.degraded.set(TroubleKind::LateWork, lane, text);
     }
 
-    pub(super) fn on_taken(&mut self, asked: &[DueDelivery], result: StoreResult<TakenBatch>) -> Option<LaneEnd> {
+    pub(super) fn on_taken(&mut self, asked: Vec<DueDelivery>, result: StoreResult<TakenBatch>) -> Option<LaneEnd> {
         self.reading.under_way = false;
         self.reading.note_room();
         let batch = match result {
@@ -282,11 +318,18 @@ impl Courier<'_> {
         self.store_answered();
         self.records.add_ended(self.app.clock.monotonic(), batch.settle);
         self.reading.broken.extend(batch.broken);
-        let mut untaken: Vec<&DueDelivery> = asked.iter().collect();
+        // They come in the order in which they were asked for.
+        let mut untaken = asked.into_iter();
         let working = matches!(self.mode, super::LaneMode::Working);
         for (taken, sources) in batch.taken {
-            let Some(at) = untaken.iter().position(|waiting| waiting.id == taken.delivery.id) else { continue };
-            let chat = untaken.swap_remove(at).chat.clone();
+            let found = untaken.by_ref().find_map(|waiting| {
+                if waiting.id() == taken.delivery.id {
+                    return Some(waiting.chat);
+                }
+                self.taken_deliveries.release(&waiting.chat);
+                None
+            });
+            let Some(chat) = found else { continue };
             let TakenEntry { delivery, entry } = taken;
             let (form, to_general) = (MessageForm::Rich, false);
             let ready =
@@ -331,7 +374,7 @@ async fn take(
     alert_cache: &AlertCache,
     asked: &[DueDelivery],
 ) -> StoreResult<TakenBatch> {
-    let ids: Vec<DeliveryId> = asked.iter().map(|waiting| waiting.id).collect();
+    let ids: Vec<DeliveryId> = asked.iter().map(DueDelivery::id).collect();
     let mut broken = Vec::new();
     let result = match app.store.take(fence, &ids, app.clock.now()).await {
         Err(StoreError::Conflict | StoreError::Corrupt(_)) => one_by_one(app, fence, &ids, &mut broken).await?,
