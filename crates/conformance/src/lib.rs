@@ -36,6 +36,7 @@ pub mod results;
 mod rules;
 pub mod scene;
 pub mod secrets;
+pub mod sending;
 pub mod settle;
 pub mod subscriptions;
 pub mod taking;

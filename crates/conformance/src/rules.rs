@@ -206,6 +206,15 @@ macro_rules! conformance_tests {
                 a_failure_that_is_noted_already_is_not_noted_again,
                 a_failure_of_an_alert_that_is_ended_changes_nothing,
             ;
+            sending:
+                what_is_being_sent_is_found_so_wherever_one_looks,
+                what_is_done_to_those_that_wait_passes_over_what_is_being_sent,
+                an_attempt_is_recorded_whatever_was_written_into_its_delivery_meanwhile,
+                what_is_being_sent_is_not_sent_again_by_hand,
+                what_is_set_aside_while_it_is_being_sent_does_not_come_back,
+                a_crash_marks_what_was_taken_and_has_no_result_and_nothing_else,
+                a_delivery_that_is_deleted_while_it_is_being_sent_is_gone,
+            ;
             outbox:
                 due_deliveries_come_by_priority_age_rotation_and_id,
                 a_long_queue_comes_in_the_same_order,

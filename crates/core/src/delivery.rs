@@ -25,7 +25,7 @@ pub use lane::LaneName;
 use overtaking::CHAIN_MAX;
 pub use overtaking::{
     AlsoEnded, DeliveryNeighbours, NEVER_ENTERED, NOTHING_OPEN, NeededNeighbours, OVER, OvertakenDelivery,
-    TakingDecision, TakingOrder, before, decide_taking, exit_was_untold, list_needed, yield_message,
+    TakingDecision, TakingOrder, before, decide_taking, exit_was_untold, goes_as_it_is, list_needed, yield_message,
 };
 pub use place::{chat_of, moved_to, place, read_place, topic_of};
 pub use result::{LATE, NOTHING_TO_EDIT, RESULT_DEADLINE, ResultTurn};

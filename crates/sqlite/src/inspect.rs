@@ -13,7 +13,7 @@ use bson::oid::ObjectId;
 use crate::engine::database_file;
 use crate::engine::migrate::{APPLICATION_ID, version};
 use crate::engine::reader::ReaderPool;
-use crate::engine::rows::{RowAccess, blob, unpack, whole};
+use crate::engine::rows::{RowAccess, unpack, whole};
 use crate::engine::schema::{SCHEMA_VERSION, table};
 use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::open::{folder_error, read_only};
@@ -159,7 +159,9 @@ pub(crate) fn page(
     // Below every id of whatever type.
     let after =
         after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| rusqlite::types::Value::Blob(id.bytes().to_vec()));
-    rows.all(&table(collection).page, (after, bound_limit(limit)), |row| unpack(collection, blob(row, 0)?))
+    rows.documents(collection, &table(collection).page, (after, bound_limit(limit)), |_, document| {
+        unpack(collection, document)
+    })
 }
 
 pub(crate) fn count(rows: RowAccess<'_>, collection: Collection) -> SqliteResult<u64> {

@@ -15,6 +15,7 @@ use rusqlite::Connection;
 use crate::engine::checkpoint::WalState;
 use crate::engine::counters;
 use crate::engine::database_file;
+use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::failpoints::WriteOperation;
 use crate::engine::migrate::{APPLICATION_ID, migrate};
 use crate::engine::queue::{JobPriority, JobQueue};
@@ -57,6 +58,7 @@ pub struct SqliteStore {
     pub(crate) change_committed: Arc<AtomicI64>,
     intake_groups: Arc<AtomicU64>,
     pub(crate) unreadables: UnreadableLog,
+    pub(crate) decoded: Arc<DecodedDeliveries>,
     pub(crate) files: FileFolder,
     wal: Arc<WalState>,
     readers: ReaderPool,
@@ -132,6 +134,7 @@ impl SqliteStore {
             change_committed,
             intake_groups,
             unreadables: UnreadableLog::default(),
+            decoded: Arc::default(),
             files,
             wal,
             readers,

@@ -239,20 +239,30 @@ fn teller_of_its_end<'n>(centre: &Delivery, near: &'n dyn DeliveryNeighbours) ->
     first_teller(centre, near).and_then(|id| near.delivery(id))?.told_by(near)
 }
 
+/// Whether `centre` is sent as it is, whatever stands around it: most are.
+pub fn goes_as_it_is(centre: &Delivery, near: &dyn DeliveryNeighbours) -> bool {
+    match centre.kind {
+        MessageKind::Entry => centre.trade_id.and_then(|id| near.trade(id)).is_none_or(Trade::is_open),
+        MessageKind::Operator | MessageKind::OperatorMore | MessageKind::Result => true,
+        MessageKind::Exit | MessageKind::Replacement | MessageKind::Notice => false,
+    }
+}
+
 /// What becomes of `centre` after what went before it.
 pub fn decide_taking(centre: &Delivery, near: &dyn DeliveryNeighbours, now: Time) -> TakingDecision {
     let trade = centre.trade_id.and_then(|id| near.trade(id));
     let is_over = trade.is_some_and(|trade| !trade.is_open());
     match centre.kind {
+        _ if goes_as_it_is(centre, near) => TakingDecision::Goes(Box::new(centre.clone())),
         MessageKind::Exit if trade.is_some_and(|trade| trade.alertcast.unreached) => {
             TakingDecision::Ends(DeliveryEvent::Drop, NEVER_ENTERED)
         }
         MessageKind::Exit => TakingDecision::Goes(Box::new(exit(centre, near))),
-        MessageKind::Entry if is_over => TakingDecision::Ends(DeliveryEvent::Drop, OVER),
         MessageKind::Replacement => replacement(centre, near, is_over, now),
         MessageKind::Notice => notice(centre, near, now),
+        // An entry whose trade has ended.
         MessageKind::Entry | MessageKind::Operator | MessageKind::OperatorMore | MessageKind::Result => {
-            TakingDecision::Goes(Box::new(centre.clone()))
+            TakingDecision::Ends(DeliveryEvent::Drop, OVER)
         }
     }
 }

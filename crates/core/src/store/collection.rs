@@ -430,8 +430,9 @@ const DELIVERIES: &[IndexDeclaration] = &[
     // A lane's queue, in the order of sending.
     index(&[("lane", Up), ("priority", Up), ("queuedAt", Up), ("rotation", Up), ("dueAt", Up)])
         .only("state", &["pending"])
-        .ours(),
-    index(&[("lane", Up), ("dueAt", Up)]).only("state", &["pending"]).ours(),
+        .ours()
+        .unused(),
+    index(&[("lane", Up), ("dueAt", Up)]).only("state", &["pending"]).ours().unused(),
     index(&[("to", Up)]).only("state", &["pending"]).ours(),
     index(&[("state", Up), ("to", Up)]).only("state", &["held"]).ours(),
     index(&[("deadlineAt", Up)]).only("state", &["pending"]).ours(),

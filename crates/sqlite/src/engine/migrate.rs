@@ -7,10 +7,11 @@ use rusqlite::Connection;
 use crate::engine::raw;
 use crate::engine::rows::RowAccess;
 use crate::engine::schema::{SCHEMA_VERSION, TableDeclaration, tables};
+use crate::engine::sending;
 use crate::error::{OpenError, SqliteResult};
 
 /// One step each from a version to the next: `STEPS[0]` leads from 1 to 2.
-const STEPS: &[fn(&Connection) -> SqliteResult<()>] = &[];
+const STEPS: &[fn(&Connection) -> SqliteResult<()>] = &[sending::create];
 
 /// Marks the file as ours (`PRAGMA application_id`): the letters "Acst".
 pub(crate) const APPLICATION_ID: i64 = 0x4163_7374;

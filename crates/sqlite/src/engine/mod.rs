@@ -3,6 +3,7 @@
 pub(crate) mod checkpoint;
 pub(crate) mod counters;
 pub(crate) mod database_file;
+pub(crate) mod decoded;
 pub(crate) mod failpoints;
 pub(crate) mod migrate;
 pub(crate) mod notices;
@@ -11,4 +12,5 @@ pub(crate) mod raw;
 pub(crate) mod reader;
 pub(crate) mod rows;
 pub(crate) mod schema;
+pub(crate) mod sending;
 pub(crate) mod writer;

@@ -52,5 +52,5 @@ fn count_up(rows: RowAccess<'_>, notice: &OperatorNotice) -> SqliteResult<()> {
 pub(crate) const BY_KEY: &str = "SELECT doc FROM deliveries WHERE key = ?1";
 
 fn by_key(rows: RowAccess<'_>, key: &[u8]) -> SqliteResult<Option<DocumentBytes>> {
-    rows.one(BY_KEY, [key], |row| Ok(row.get(0)?))
+    Ok(rows.documents(Collection::Deliveries, BY_KEY, [key], |_, document| Ok(document.to_vec()))?.pop())
 }

@@ -1,18 +1,21 @@
 //! Documents in their tables: found, inserted, edited, deleted. The one place where a document's columns are filled, so
 //! that they cannot fall out of step with it.
 
+use std::ops::ControlFlow;
+
 use alertcast_core::money::Count;
 use alertcast_core::reading;
 use alertcast_core::store::Collection;
 use bson::Bson;
 use bson::oid::ObjectId;
 use rusqlite::types::{FromSql, ToSqlOutput, ValueRef};
-use rusqlite::{Connection, OptionalExtension, Params, Row, Statement, ToSql};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Params, Row, Statement, ToSql};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::engine::raw::{self, RawEdit};
 use crate::engine::schema::{COLUMNS_MAX, TableDeclaration, table};
+use crate::engine::sending::{SendingBatches, is_sending};
 use crate::error::{SqliteError, SqliteResult};
 
 /// A document's bytes.
@@ -146,6 +149,52 @@ impl<'c> RowAccess<'c> {
         self.conn
     }
 
+    /// A statement whose rows are no documents of deliveries: these are read by [`Self::each_document`] alone.
+    fn prepare(self, sql: &str) -> SqliteResult<CachedStatement<'c>> {
+        debug_assert!(!reads_deliveries(sql), "read by another way than `each_document`: {sql}");
+        Ok(self.conn.prepare_cached(sql)?)
+    }
+
+    /// What is being sent, for a collection of which documents are to be read.
+    pub(crate) fn sending(self, collection: Collection) -> SqliteResult<SendingBatches> {
+        if collection == Collection::Deliveries { SendingBatches::load(self) } else { Ok(SendingBatches::default()) }
+    }
+
+    /// The documents of a statement that selects `doc` first, each as it is now, until one breaks it off.
+    pub(crate) fn each_document(
+        self,
+        collection: Collection,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>, &[u8]) -> SqliteResult<ControlFlow<()>>,
+    ) -> SqliteResult<()> {
+        let sending = self.sending(collection)?;
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            if read(row, &sending.show(blob(row, 0)?))?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The same for all documents of the statement.
+    pub(crate) fn documents<T>(
+        self,
+        collection: Collection,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>, &[u8]) -> SqliteResult<T>,
+    ) -> SqliteResult<Vec<T>> {
+        let mut all = Vec::new();
+        self.each_document(collection, sql, params, |row, document| {
+            all.push(read(row, document)?);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(all)
+    }
+
     /// The first row of a query.
     pub(crate) fn one<T>(
         self,
@@ -153,7 +202,7 @@ impl<'c> RowAccess<'c> {
         params: impl Params,
         read: impl FnOnce(&Row<'_>) -> SqliteResult<T>,
     ) -> SqliteResult<Option<T>> {
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
         rows.next()?.map(read).transpose()
     }
@@ -165,7 +214,7 @@ impl<'c> RowAccess<'c> {
         params: impl Params,
         mut read: impl FnMut(&Row<'_>) -> SqliteResult<T>,
     ) -> SqliteResult<Vec<T>> {
-        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut statement = self.prepare(sql)?;
         let mut rows = statement.query(params)?;
         let mut all = Vec::new();
         while let Some(row) = rows.next()? {
@@ -181,11 +230,25 @@ impl<'c> RowAccess<'c> {
 
     /// Whether a query has a row.
     pub(crate) fn any(self, sql: &str, params: impl Params) -> SqliteResult<bool> {
-        Ok(self.conn.prepare_cached(sql)?.exists(params)?)
+        Ok(self.prepare(sql)?.exists(params)?)
     }
 
-    /// The document with this id.
+    /// The document with this id, as it is now.
     pub(crate) fn find<'i>(
+        self,
+        collection: Collection,
+        id: impl Into<RowId<'i>>,
+    ) -> SqliteResult<Option<DocumentBytes>> {
+        let kept = self.find_kept(collection, id)?;
+        if collection != Collection::Deliveries || kept.is_none() {
+            return Ok(kept);
+        }
+        let sending = SendingBatches::load(self)?;
+        Ok(kept.map(|kept| sending.show_owned(kept)))
+    }
+
+    /// The document with this id, as it is kept: of a delivery that is being sent, as it was before.
+    pub(crate) fn find_kept<'i>(
         self,
         collection: Collection,
         id: impl Into<RowId<'i>>,
@@ -241,8 +304,10 @@ impl<'c> RowAccess<'c> {
     pub(crate) fn edit(self, collection: Collection, old: &[u8], edit: &RawEdit) -> SqliteResult<DocumentBytes> {
         let new = edit.apply(old)?;
         let table = table(collection);
-        if edit.may_meet(&table.paths) {
-            self.replace(table, old, &new)?;
+        // Of what is being sent in a batch, the column still says what the document as it is kept says.
+        let state_may_lag = collection == Collection::Deliveries && is_sending(old);
+        if state_may_lag || edit.may_meet(&table.paths) {
+            self.replace(table, old, &new, state_may_lag)?;
         } else {
             let id = raw::lookup(old, "_id")?.map_or(ValueRef::Null, raw::RawValue::as_sql);
             self.run(&table.update_document, [parameter(id), parameter(ValueRef::Blob(&new))])?;
@@ -251,15 +316,16 @@ impl<'c> RowAccess<'c> {
     }
 
     /// Puts `new` in the place of `old`. Only the columns that differ are rewritten: SQLite touches the indexes of every
-    /// column that a statement names.
-    fn replace(self, table: &TableDeclaration, old: &[u8], new: &[u8]) -> SqliteResult<()> {
+    /// column that a statement names. `with_state`: that column may differ from `old`.
+    fn replace(self, table: &TableDeclaration, old: &[u8], new: &[u8], with_state: bool) -> SqliteResult<()> {
         let (before, after) = (values(table, old)?, values(table, new)?);
         if before[0] != after[0] {
             return Err(SqliteError::corrupt(format!("{}: the _id of a document cannot be changed", table.collection)));
         }
         let mut changed = 0;
         for at in 1..=table.columns.len() {
-            changed |= u64::from(before[at] != after[at]) << (at - 1);
+            let may_lag = with_state && table.columns[at - 1] == "state";
+            changed |= u64::from(may_lag || before[at] != after[at]) << (at - 1);
         }
         let mut statement = self.conn.prepare_cached(&table.update(changed))?;
         statement.raw_bind_parameter(1, parameter(before[0]))?;
@@ -275,6 +341,13 @@ impl<'c> RowAccess<'c> {
     pub(crate) fn delete<'i>(self, collection: Collection, id: impl Into<RowId<'i>>) -> SqliteResult<()> {
         self.run(&table(collection).delete, [id.into()]).map(|_| ())
     }
+}
+
+/// Whether a statement selects documents of deliveries.
+fn reads_deliveries(sql: &str) -> bool {
+    sql.contains("FROM deliveries")
+        && sql.starts_with("SELECT")
+        && sql.split("FROM").next().is_some_and(|what| what.contains("doc"))
 }
 
 /// The id, then the columns.
@@ -295,4 +368,22 @@ fn put(statement: &mut Statement<'_>, table: &TableDeclaration, document: &[u8])
     }
     statement.raw_bind_parameter(columns + 2, parameter(ValueRef::Blob(document)))?;
     Ok(statement.raw_execute()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::engine::migrate::migrate;
+    use crate::ports::operator_actions::WITH_RECIPIENT;
+
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "read by another way")]
+    fn documents_of_deliveries_are_read_in_one_way_only() {
+        let mut conn = Connection::open_in_memory().unwrap();
+        migrate(&mut conn).unwrap();
+        let rows = RowAccess::new(&conn);
+        assert_eq!(rows.documents(Collection::Deliveries, WITH_RECIPIENT, [1], |_, _| Ok(())).unwrap(), []);
+        let _ = rows.all(WITH_RECIPIENT, [1], |_| Ok(()));
+    }
 }

@@ -13,7 +13,7 @@ use alertcast_core::store::collection::{IndexDeclaration, SortDirection};
 use crate::engine::raw::PathSet;
 
 /// Raised with every change that [`crate::engine::migrate`] cannot see from the declarations.
-pub(crate) const SCHEMA_VERSION: i64 = 1;
+pub(crate) const SCHEMA_VERSION: i64 = 2;
 
 /// No table has more columns (with the id, without the document).
 pub(crate) const COLUMNS_MAX: usize = 24;
@@ -84,7 +84,7 @@ const fn more_columns(collection: Collection) -> &'static [&'static str] {
         Collection::Trades => &["alertcast.rev"],
         Collection::Alerts => &["alertcast.settledAt"],
         Collection::Quotas => &["rev"],
-        Collection::Deliveries => &["combinesAlert"],
+        Collection::Deliveries => &["combinesAlert", "priority", "queuedAt", "rotation", "dueAt", "createdAt"],
         _ => &[],
     }
 }
@@ -99,6 +99,18 @@ const fn more_indexes(collection: Collection) -> &'static [(&'static str, &'stat
             ("alerts.unsettled", r#""_id""#, Some(UNSETTLED)),
         ],
         Collection::Deliveries => &[
+            // A lane's queue, in the order of sending; what was put off stands apart, by its time, so that it neither
+            // holds up those who look for what is due nor costs a tree as long as nothing is put off.
+            (
+                "deliveries.queue",
+                r#""lane", "priority", "queuedAt", "rotation", "_id", "dueAt""#,
+                Some(r#""state" = 'pending' AND ("dueAt" > "createdAt") IS NOT TRUE"#),
+            ),
+            (
+                "deliveries.putOff",
+                r#""lane", "dueAt", "priority", "queuedAt", "rotation", "_id""#,
+                Some(r#""state" = 'pending' AND "dueAt" > "createdAt""#),
+            ),
             // Whether an open exit tells entries of an alert.
             (
                 "deliveries.combinesAlert",

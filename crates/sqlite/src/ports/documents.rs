@@ -3,6 +3,8 @@
 
 pub(crate) mod list;
 
+use std::ops::ControlFlow;
+
 use alertcast_core::decision::DecisionChunk;
 use alertcast_core::delivery::{CauseKind, Delivery};
 use alertcast_core::id::{AlertId, ConfigId, UserId};
@@ -60,7 +62,10 @@ impl DocumentStore for SqliteStore {
         let sql = format!("SELECT doc FROM {} WHERE {}", collection.name(), terms.join(" AND "));
         let values: Vec<rusqlite::types::Value> = fields.iter().map(|(_, value)| raw::sql_value(value)).collect();
         self.read(move |rows| {
-            rows.one(&sql, rusqlite::params_from_iter(values), |row| unpack(collection, blob(row, 0)?))
+            let found = rows.documents(collection, &sql, rusqlite::params_from_iter(values), |_, document| {
+                unpack(collection, document)
+            });
+            Ok(found?.into_iter().next())
         })
         .await
     }
@@ -211,13 +216,14 @@ pub(crate) fn deliveries_of(
     // Behind every key that begins so: a key goes on for 26 bytes.
     end.extend_from_slice(&[0xff; 40]);
     let after = after.map_or(first.as_slice(), |after| after.max(first.as_slice()));
-    let mut statement = rows.conn().prepare_cached(DELIVERIES_OF)?;
-    let mut found = statement.query((after, end.as_slice()))?;
     let mut deliveries = Vec::new();
-    while deliveries.len() < limit {
-        let Some(row) = found.next()? else { break };
-        deliveries.extend(decode::<Delivery>(Collection::Deliveries, blob(row, 0)?));
-    }
+    rows.each_document(Collection::Deliveries, DELIVERIES_OF, (after, end.as_slice()), |_, document| {
+        if deliveries.len() == limit {
+            return Ok(ControlFlow::Break(()));
+        }
+        deliveries.extend(decode::<Delivery>(Collection::Deliveries, document));
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(deliveries)
 }
 

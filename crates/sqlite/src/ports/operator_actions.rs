@@ -119,7 +119,7 @@ fn check_rev(rows: RowAccess<'_>, trade: ObjectId, seen: i64) -> SqliteResult<()
 fn resend(rows: RowAccess<'_>, asked: &ResendRequest) -> SqliteResult<ResendOutcome> {
     let bytes = rows.find(Collection::Deliveries, asked.delivery)?.ok_or_else(SqliteError::conflict)?;
     let delivery: Delivery = decode(Collection::Deliveries, &bytes)?;
-    let mut loaded = LoadedRows::new(rows, asked.now);
+    let mut loaded = LoadedRows::new(rows, asked.now)?;
     // Nothing is decided beside a trade that cannot be read.
     if let Some(id) = delivery.trade_id
         && let Some(bytes) = rows.find(Collection::Trades, id)?
@@ -173,18 +173,18 @@ pub(crate) const HISTORY: [&str; 5] = [
     r#"SELECT 1 FROM deliveries WHERE "userId" = ?1"#,
 ];
 
-pub(crate) const ENDED_WITH_RECIPIENT: &str = r#"SELECT "_id", doc FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'
+pub(crate) const ENDED_WITH_RECIPIENT: &str = r#"SELECT doc, "_id" FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'
     AND "state" NOT IN ('pending', 'sending', 'held') LIMIT ?2"#;
 
 /// Takes the recipient from some deliveries that have ended; answers from how many.
 fn clean_ended(rows: RowAccess<'_>, user: UserId, now: Time) -> SqliteResult<u64> {
-    let found = rows.all(ENDED_WITH_RECIPIENT, (IdBlob::from(user), SLICE), id_and_bytes)?;
+    let found = rows.documents(Collection::Deliveries, ENDED_WITH_RECIPIENT, (IdBlob::from(user), SLICE), with_id)?;
     erase_deliveries(rows, user, found, now).map(|erased| erased.deliveries_cleaned)
 }
 
 /// The id, where it is one of ours, and the document.
-fn id_and_bytes(row: &Row<'_>) -> SqliteResult<(Option<DeliveryId>, DocumentBytes)> {
-    Ok((row.get::<_, IdBlob>(0).ok().map(|id| DeliveryId(id.id())), row.get(1)?))
+fn with_id(row: &Row<'_>, document: &[u8]) -> SqliteResult<(Option<DeliveryId>, DocumentBytes)> {
+    Ok((row.get::<_, IdBlob>(1).ok().map(|id| DeliveryId(id.id())), document.to_vec()))
 }
 
 /// Takes the recipient from these deliveries, and drops what waits.
@@ -195,7 +195,7 @@ fn erase_deliveries(
     now: Time,
 ) -> SqliteResult<ErasureOutcome> {
     let mut erased = ErasureOutcome { deliveries_cleaned: found.len() as u64, ..ErasureOutcome::default() };
-    let mut loaded = LoadedRows::new(rows, now);
+    let mut loaded = LoadedRows::new(rows, now)?;
     for (id, bytes) in found {
         let (Some(id), Ok(delivery)) = (id, decode::<Delivery>(Collection::Deliveries, &bytes)) else {
             erased.deliveries_dropped += u64::from(erase_unread(rows, id, &bytes, now)?);
@@ -332,11 +332,11 @@ fn clean_answers(rows: RowAccess<'_>, user: UserId) -> SqliteResult<u64> {
     Ok(cleaned)
 }
 
-pub(crate) const WITH_RECIPIENT: &str = r#"SELECT "_id", doc FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'"#;
+pub(crate) const WITH_RECIPIENT: &str = r#"SELECT doc, "_id" FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'"#;
 
 /// Drops what waits, and takes the recipient from it and from what has ended since.
 fn drop_waiting(rows: RowAccess<'_>, user: UserId, now: Time, erased: &mut ErasureOutcome) -> SqliteResult<()> {
-    let found = rows.all(WITH_RECIPIENT, [IdBlob::from(user)], id_and_bytes)?;
+    let found = rows.documents(Collection::Deliveries, WITH_RECIPIENT, [IdBlob::from(user)], with_id)?;
     let of_deliveries = erase_deliveries(rows, user, found, now)?;
     *erased = ErasureOutcome {
         deliveries_cleaned: of_deliveries.deliveries_cleaned,

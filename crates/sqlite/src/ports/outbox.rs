@@ -4,6 +4,9 @@ pub(crate) mod settle;
 pub(crate) mod sweep;
 pub(crate) mod working_set;
 
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
 use alertcast_core::delivery::{Delivery, LaneName};
 use alertcast_core::id::{AlertId, DeliveryId, UserId};
 use alertcast_core::reading::ReadableDocuments;
@@ -16,21 +19,20 @@ use alertcast_core::user::{RefusingRecipient, with_refuser};
 use async_trait::async_trait;
 use bson::Bson;
 
+use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::failpoints::WriteOperation;
 use crate::engine::notices;
 use crate::engine::queue::JobPriority;
 use crate::engine::raw::RawEdit;
-use crate::engine::rows::{RowAccess, blob, decode, read_row, unpack};
+use crate::engine::rows::{IdBlob, RowAccess, RowResult, decode, read_row, unpack};
+use crate::engine::sending::{self, is_sending};
 use crate::engine::writer::WriterTransaction;
 use crate::error::SqliteResult;
 use crate::ports::documents::{bound_limit, note_change};
 use crate::ports::leases;
 use crate::ports::operator_actions::edit_for;
-use crate::ports::outbox::working_set::LoadedRows;
+use crate::ports::outbox::working_set::{DecodedUse, LoadedRows};
 use crate::store::SqliteStore;
-
-/// Up to this many due deliveries of a lane are sorted; of more, the queue's own order is walked.
-const SORTED_MAX: i64 = 1_000;
 
 /// A sweep over many deliveries is done in slices of so many, so that intake does not wait for the whole of it.
 const SLICE: usize = 500;
@@ -39,22 +41,21 @@ const SLICE: usize = 500;
 impl DeliveryOutbox for SqliteStore {
     async fn due(&self, lane: &LaneName, now: Time, limit: usize) -> StoreResult<Vec<Delivery>> {
         let lane = lane.clone();
-        let found = self.read(move |rows| due(rows, lane.as_str(), now, limit)).await?;
+        let decoded = Arc::clone(&self.decoded);
+        let found = self.read(move |rows| due(rows, &decoded, lane.as_str(), now, limit)).await?;
         Ok(self.unreadables().sift(found))
     }
 
     async fn next_due(&self, lane: &LaneName, now: Time) -> StoreResult<Option<Time>> {
         let lane = lane.clone();
-        self.read(move |rows| {
-            let next = rows.one(NEXT_DUE, (lane.as_str(), now.millis()), |row| Ok(row.get::<_, Option<i64>>(0)?))?;
-            Ok(next.flatten().map(Time::from_millis))
-        })
-        .await
+        self.read(move |rows| next_due(rows, lane.as_str(), now)).await
     }
 
     async fn take(&self, fence: &LeaseFence, deliveries: &[DeliveryId], now: Time) -> StoreResult<TakeResult> {
         let (fence, deliveries) = (fence.clone(), deliveries.to_vec());
-        self.write(JobPriority::Short, WriteOperation::Take, move |tx| take(tx, &fence, &deliveries, now)).await
+        let decoded = Arc::clone(&self.decoded);
+        self.write(JobPriority::Short, WriteOperation::Take, move |tx| take(tx, &decoded, &fence, &deliveries, now))
+            .await
     }
 
     async fn record_attempts(
@@ -64,7 +65,9 @@ impl DeliveryOutbox for SqliteStore {
         now: Time,
     ) -> StoreResult<Vec<AlertId>> {
         let fence = fence.clone();
-        self.write(JobPriority::Short, WriteOperation::Attempts, move |tx| record(tx, &fence, &records, now)).await
+        let decoded = Arc::clone(&self.decoded);
+        let write = move |tx: &WriterTransaction<'_>| record(tx, &decoded, &fence, &records, now);
+        self.write(JobPriority::Short, WriteOperation::Attempts, write).await
     }
 
     async fn note_copies(&self, copies: &[(DeliveryId, i64)], now: Time) -> StoreResult<()> {
@@ -143,65 +146,106 @@ impl DeliveryOutbox for SqliteStore {
     }
 }
 
-/// How many are due, as far as it matters.
-pub(crate) const COUNT_DUE: &str = r#"SELECT count(*) FROM (
-    SELECT 1 FROM deliveries INDEXED BY "deliveries.lane_1_dueAt_1.pending"
-    WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending' LIMIT ?3)"#;
-
-/// A few that are due, found by their time and sorted.
-pub(crate) const DUE_FEW: &str = r#"SELECT doc, "_id" FROM deliveries INDEXED BY "deliveries.lane_1_dueAt_1.pending"
-    WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending'
+/// What is due and was never put off, in the order of sending.
+pub(crate) const DUE: &str = r#"SELECT doc, "_id" FROM deliveries INDEXED BY "deliveries.queue"
+    WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending' AND ("dueAt" > "createdAt") IS NOT TRUE
     ORDER BY "priority", "queuedAt", "rotation", "_id" LIMIT ?3"#;
 
-/// Many that are due, found in their order.
-pub(crate) const DUE_MANY: &str = r#"SELECT doc, "_id" FROM deliveries
-    INDEXED BY "deliveries.lane_1_priority_1_queuedAt_1_rotation_1_dueAt_1.pending"
-    WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending'
-    ORDER BY "priority", "queuedAt", "rotation", "_id" LIMIT ?3"#;
-
-pub(crate) const NEXT_DUE: &str =
-    r#"SELECT min("dueAt") FROM deliveries WHERE "lane" = ?1 AND "dueAt" > ?2 AND "state" = 'pending'"#;
+/// What was put off and is due. Its rows are sorted as the index has them, without their documents.
+pub(crate) const DUE_AGAIN: &str = r#"SELECT doc, "_id" FROM deliveries WHERE rowid IN (
+        SELECT rowid FROM deliveries INDEXED BY "deliveries.putOff"
+        WHERE "lane" = ?1 AND "dueAt" <= ?2 AND "state" = 'pending' AND "dueAt" > "createdAt"
+        ORDER BY "priority", "queuedAt", "rotation", "_id" LIMIT ?3)
+    ORDER BY "priority", "queuedAt", "rotation", "_id""#;
 
 /// In the order of sending, whether few of a long queue are due (after a pause that Telegram asked for) or nearly all.
-fn due(rows: RowAccess<'_>, lane: &str, now: Time, limit: usize) -> SqliteResult<ReadableDocuments<Delivery>> {
-    let due = rows.one(COUNT_DUE, (lane, now.millis(), SORTED_MAX + 1), |row| Ok(row.get::<_, i64>(0)?))?;
-    let sql = if due.unwrap_or(0) > SORTED_MAX { DUE_MANY } else { DUE_FEW };
+fn due(
+    rows: RowAccess<'_>,
+    decoded: &DecodedDeliveries,
+    lane: &str,
+    now: Time,
+    limit: usize,
+) -> SqliteResult<ReadableDocuments<Delivery>> {
     let mut found = ReadableDocuments::default();
-    rows.all(sql, (lane, now.millis(), bound_limit(limit)), |row| {
-        found.add(read_row(Collection::Deliveries, row.get(1).ok(), blob(row, 0)?));
-        Ok(())
-    })?;
+    let looked_at = bound_limit(limit.saturating_add(rows.sending(Collection::Deliveries)?.len()));
+    for sql in [DUE, DUE_AGAIN] {
+        rows.each_document(Collection::Deliveries, sql, (lane, now.millis(), looked_at), |row, document| {
+            if !is_sending(document) {
+                found.add(read_due(decoded, row.get(1).ok(), document));
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+    }
+    found.readable.sort_by_key(|one: &Delivery| (one.priority, one.queued_at, one.rotation, one.id));
+    found.readable.truncate(limit);
     Ok(found)
+}
+
+/// The document of a delivery that is due; it is to be taken soon.
+fn read_due(decoded: &DecodedDeliveries, id: Option<IdBlob>, document: &[u8]) -> RowResult<Delivery> {
+    if let Some(known) = id.and_then(|id| decoded.find(DeliveryId(id.id()), document)) {
+        return Ok(Delivery::clone(&known));
+    }
+    let delivery = read_row::<Delivery>(Collection::Deliveries, id, document)?;
+    decoded.note(document, &Arc::new(delivery.clone()));
+    Ok(delivery)
+}
+
+/// Of those that were never put off, which are due as soon as they are made, unless the clock was set back.
+pub(crate) const DUE_LATER: &str = r#"SELECT doc, "dueAt" FROM deliveries INDEXED BY "deliveries.queue"
+    WHERE "lane" = ?1 AND "dueAt" > ?2 AND "state" = 'pending' AND ("dueAt" > "createdAt") IS NOT TRUE"#;
+
+pub(crate) const NEXT_DUE: &str = r#"SELECT doc, "dueAt" FROM deliveries INDEXED BY "deliveries.putOff"
+    WHERE "lane" = ?1 AND "dueAt" > ?2 AND "state" = 'pending' AND "dueAt" > "createdAt" ORDER BY "dueAt""#;
+
+fn next_due(rows: RowAccess<'_>, lane: &str, now: Time) -> SqliteResult<Option<Time>> {
+    let mut next: Option<Time> = None;
+    for (sql, is_in_order) in [(NEXT_DUE, true), (DUE_LATER, false)] {
+        rows.each_document(Collection::Deliveries, sql, (lane, now.millis()), |row, document| {
+            if is_sending(document) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            let due_at = Time::from_millis(row.get(1)?);
+            next = Some(next.map_or(due_at, |next| next.min(due_at)));
+            Ok(if is_in_order { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+    }
+    Ok(next)
 }
 
 fn take(
     tx: &WriterTransaction<'_>,
+    decoded: &DecodedDeliveries,
     fence: &LeaseFence,
     deliveries: &[DeliveryId],
     now: Time,
 ) -> SqliteResult<TakeResult> {
     leases::check(tx.rows, fence)?;
-    let mut loaded = LoadedRows::new(tx.rows, now);
+    let mut loaded = LoadedRows::new(tx.rows, now)?.with_decoded(DecodedUse::Note(decoded));
     let mut taken = Vec::with_capacity(deliveries.len());
     for id in deliveries {
         loaded.load(|set| set.ask_for_taking(&[*id]))?;
         taken.extend(loaded.set.take(*id, fence.epoch));
     }
-    Ok(TakeResult { taken, settle: loaded.write()?.settle })
+    let edits = loaded.write()?;
+    sending::record(tx.rows, fence, &edits.sending, now)?;
+    Ok(TakeResult { taken, settle: edits.settle })
 }
 
 fn record(
     tx: &WriterTransaction<'_>,
+    decoded: &DecodedDeliveries,
     fence: &LeaseFence,
     records: &[AttemptRecord],
     now: Time,
 ) -> SqliteResult<Vec<AlertId>> {
     leases::check(tx.rows, fence)?;
-    let mut loaded = LoadedRows::new(tx.rows, now);
+    let mut loaded = LoadedRows::new(tx.rows, now)?.with_decoded(DecodedUse::TakeOut(decoded));
     for record in records {
         loaded.load(|set| set.ask_for_recording(fence.epoch, std::slice::from_ref(record)))?;
         loaded.set.record(fence.epoch, record);
     }
+    sending::release(tx.rows, loaded.sending(), fence, records.iter().map(|record| record.delivery))?;
     let edits = loaded.write()?;
     for (user, refuser) in &edits.refusers {
         note_refuser(tx, *user, refuser, now)?;

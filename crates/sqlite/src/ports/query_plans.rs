@@ -39,13 +39,10 @@ fn goes_by_in_order(index: &str, sql: &str) {
 
 #[test]
 fn due_deliveries_are_found_in_their_order() {
-    let queue = "deliveries.lane_1_priority_1_queuedAt_1_rotation_1_dueAt_1.pending";
-    goes_by(queue, outbox::DUE_MANY);
-    // Only those of one priority, time and rotation are sorted: by id.
-    assert!(plan(outbox::DUE_MANY).contains("LAST TERM OF ORDER BY"), "{}", plan(outbox::DUE_MANY));
-    goes_by("deliveries.lane_1_dueAt_1.pending", outbox::DUE_FEW);
-    goes_by_in_order("deliveries.lane_1_dueAt_1.pending", outbox::COUNT_DUE);
-    goes_by_in_order("deliveries.lane_1_dueAt_1.pending", outbox::NEXT_DUE);
+    goes_by_in_order("deliveries.queue", outbox::DUE);
+    goes_by("deliveries.putOff", outbox::DUE_AGAIN);
+    goes_by_in_order("deliveries.putOff", outbox::NEXT_DUE);
+    goes_by_in_order("deliveries.queue", outbox::DUE_LATER);
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use alertcast_conformance::scene::people;
+use alertcast_conformance::scene::{insert, people};
+use alertcast_core::delivery::Channel::Telegram;
+use alertcast_core::delivery::{Delivery, DeliveryState};
 use alertcast_core::fixtures::*;
-use alertcast_core::store::{AlertIntake, Collection, DocumentStore};
-use alertcast_sqlite::{OpenError, Spool, SpoolOptions, SqliteOptions, SqliteStore};
+use alertcast_core::store::{AlertIntake, Collection, DeliveryOutbox, DocumentStore, LeaseStore};
+use alertcast_sqlite::{OpenError, ReadOnly, Spool, SpoolOptions, SqliteOptions, SqliteStore};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -50,6 +52,44 @@ fn a_later_schema_is_refused() {
     database(dir.path()).pragma_update(None, "user_version", 99).unwrap();
     let answer = SqliteStore::open(dir.path(), &SqliteOptions::default()).unwrap_err();
     assert!(matches!(answer, OpenError::NewerSchema { found: 99, .. }), "{answer}");
+}
+
+/// As the release before left it: nothing stands in batches, and what is due is found by other trees.
+#[tokio::test]
+async fn deliveries_of_the_release_before_are_looked_at_as_they_are_and_brought_along() {
+    let dir = TempDir::new().unwrap();
+    let store = open(dir.path());
+    let at_work = |user| Delivery { state: DeliveryState::Sending, epoch: Some(7), ..entry(Telegram, 1, 1, user) };
+    let put_off = Delivery { due_at: at(90), ..entry(Telegram, 1, 1, 3) };
+    let put = [entry(Telegram, 1, 1, 1), at_work(2), put_off];
+    store.write(put.iter().map(|one| insert(Collection::Deliveries, one)).collect()).await.unwrap();
+    drop(store);
+    database(dir.path())
+        .execute_batch(
+            r#"DROP TABLE sending_batches; DROP INDEX "deliveries.queue"; DROP INDEX "deliveries.putOff";
+            ALTER TABLE deliveries DROP COLUMN "createdAt"; PRAGMA user_version = 1"#,
+        )
+        .unwrap();
+    let looked_at = ReadOnly::open(dir.path()).unwrap();
+    assert_eq!(looked_at.page(Collection::Deliveries, None, 10).await.unwrap().len(), 3);
+    drop(looked_at);
+    let store = open(dir.path());
+    let bot = store.take_lease(BOT, "us", None).await.unwrap().unwrap().fence();
+    assert_eq!(store.recover(&bot, at(50)).await, Ok(1));
+    let due = async |now| {
+        let due = store.due(&lane(Telegram), at(now), 10).await.unwrap();
+        due.iter().map(|one| number(one.user_id.unwrap().0)).collect::<Vec<_>>()
+    };
+    assert_eq!(sorted(due(60).await), [1, 2]);
+    assert_eq!(store.next_due(&lane(Telegram), at(60)).await, Ok(Some(at(90))));
+    assert_eq!(sorted(due(90).await), [1, 2, 3]);
+    assert_eq!(store.take(&bot, &[put[0].id, put[1].id], at(60)).await.unwrap().taken.len(), 2);
+    assert_eq!(due(90).await, [3]);
+}
+
+fn sorted(mut numbers: Vec<u32>) -> Vec<u32> {
+    numbers.sort_unstable();
+    numbers
 }
 
 #[test]

@@ -6,10 +6,11 @@ use std::ops::Deref;
 use bson::Bson;
 use serde::Serialize;
 
-use super::{LoadedTrade, WorkingSet};
+use super::{LoadedDelivery, LoadedTrade, WorkingSet};
 use crate::alert::settling::OutcomeCounts;
 use crate::delivery::{Delivery, DeliveryState};
 use crate::id::{AlertId, DeliveryId, PreferenceId, SubscriptionId, TradeId, UserId};
+use crate::money::Count;
 use crate::store::{self, FieldEdits, document};
 use crate::time::Time;
 use crate::user::RefusingRecipient;
@@ -18,6 +19,9 @@ use crate::user::RefusingRecipient;
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConsequenceEdits {
     pub deliveries: Vec<(DeliveryId, FieldEdits)>,
+    /// What is being sent from now on and has not changed beside, where the store records that in batches: see
+    /// [`WorkingSet::with_batches`]. It is not among `deliveries`.
+    pub sending: Vec<SendingMark>,
     pub trades: Vec<(TradeId, FieldEdits)>,
     /// Trades whose messages stand in several lanes, so that several operations may end the last of them at once: these
     /// must exclude each other where the store does not let them follow each other anyway.
@@ -36,6 +40,14 @@ pub struct ConsequenceEdits {
     pub settle: Vec<AlertId>,
 }
 
+/// A delivery that is being sent from now on, and is else as it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendingMark {
+    pub delivery: DeliveryId,
+    /// How often sending it had been begun before.
+    pub attempts_before: i64,
+}
+
 /// What is added to a subscriber's counters after the commit that counted. It is no activity: no `last…At` moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsageCorrection {
@@ -46,9 +58,14 @@ pub struct UsageCorrection {
 }
 
 pub(super) fn collect(mut set: WorkingSet) -> store::StoreResult<ConsequenceEdits> {
-    let mut deliveries = Vec::new();
+    let (mut deliveries, mut sending) = (Vec::new(), Vec::new());
     for (id, loaded) in set.deliveries.iter().filter_map(|(id, one)| Some((*id, one.as_ref()?))) {
-        if !loaded.changed.is_empty() {
+        if !loaded.is_changed {
+            continue;
+        }
+        if set.has_batches && loaded.is_merely_sending() {
+            sending.push(SendingMark { delivery: id, attempts_before: loaded.current.attempts.0.saturating_sub(1) });
+        } else if !loaded.changed.is_empty() {
             deliveries.push((id, write_fields(&loaded.current, loaded.changed)?));
         }
     }
@@ -56,6 +73,7 @@ pub(super) fn collect(mut set: WorkingSet) -> store::StoreResult<ConsequenceEdit
     let trades = trades.map(|(id, loaded)| (id, edit_trade(loaded, set.now))).collect();
     Ok(ConsequenceEdits {
         deliveries,
+        sending,
         trades,
         contested: std::mem::take(&mut set.contested),
         usage: std::mem::take(&mut set.usage),
@@ -142,7 +160,7 @@ changing_fields! {
     old_unknown, "oldUnknown", write_flag;
     entry_over, "entryOver", write_flag;
     entry_lapsed, "entryLapsed", write_flag, set_entry_lapsed(bool);
-    attempts, "attempts", write_value;
+    attempts, "attempts", write_value, set_attempts(Count);
     possible_repeat, "possibleRepeat", write_value, set_possible_repeat(bool);
     epoch, "epoch", write_option, set_epoch(Option<i64>);
     last_error, "lastError", write_option, set_last_error(Option<String>);
@@ -153,6 +171,14 @@ changing_fields! {
     also_ended, "alsoEnded", write_list;
     facts, "facts", write_document;
     updated_at, "updatedAt", write_value, set_updated_at(Time);
+}
+
+impl LoadedDelivery {
+    /// Whether nothing has changed but that it is being sent.
+    fn is_merely_sending(&self) -> bool {
+        let beside = ChangedFields { state: false, attempts: false, epoch: false, updated_at: false, ..self.changed };
+        self.changed.state && self.current.state == DeliveryState::Sending && beside.is_empty()
+    }
 }
 
 impl Deref for DeliveryEditor<'_> {

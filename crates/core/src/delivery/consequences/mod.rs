@@ -24,12 +24,13 @@ use crate::time::Time;
 use crate::trade::document::Trade;
 use crate::user::RefusingRecipient;
 use edits::{ChangedFields, DeliveryEditor};
-pub use edits::{ConsequenceEdits, UsageCorrection};
+pub use edits::{ConsequenceEdits, SendingMark, UsageCorrection};
 
 /// The deliveries and trades that one operation works on, as they are after the events so far.
 #[derive(Debug)]
 pub struct WorkingSet {
     now: Time,
+    has_batches: bool,
     /// None: looked for, and not there or not readable. It is in doubt then, and may have arrived.
     deliveries: BTreeMap<DeliveryId, Option<LoadedDelivery>>,
     trades: BTreeMap<TradeId, Option<Box<LoadedTrade>>>,
@@ -50,8 +51,27 @@ pub struct WorkingSet {
 #[derive(Debug)]
 struct LoadedDelivery {
     current: Arc<Delivery>,
-    /// What has changed since it was loaded.
+    /// In which fields it is otherwise than its document.
     changed: ChangedFields,
+    /// Whether an event has changed it: else there is nothing to be written, whatever its document says.
+    is_changed: bool,
+}
+
+impl LoadedDelivery {
+    fn of(current: Arc<Delivery>) -> Self {
+        Self { current, changed: ChangedFields::default(), is_changed: false }
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(&mut DeliveryEditor<'_>)) {
+        edit(&mut DeliveryEditor { current: Arc::make_mut(&mut self.current), changed: &mut self.changed });
+    }
+}
+
+/// Since when a delivery is being sent, and under which epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SendingSince {
+    pub epoch: i64,
+    pub taken_at: Time,
 }
 
 #[derive(Debug)]
@@ -84,6 +104,7 @@ impl WorkingSet {
     pub fn new(now: Time) -> Self {
         Self {
             now,
+            has_batches: false,
             deliveries: BTreeMap::new(),
             trades: BTreeMap::new(),
             siblings: BTreeMap::new(),
@@ -97,10 +118,34 @@ impl WorkingSet {
         }
     }
 
+    /// For a store that records what is being sent in batches, and not in each document: [`ConsequenceEdits::sending`].
+    #[must_use]
+    pub const fn with_batches(mut self) -> Self {
+        self.has_batches = true;
+        self
+    }
+
     /// Takes up what was found of a delivery. What is known already stays as it is.
     pub fn add_delivery(&mut self, id: DeliveryId, found: Option<Delivery>) {
-        let loaded = found.map(|one| LoadedDelivery { current: Arc::new(one), changed: ChangedFields::default() });
-        self.deliveries.entry(id).or_insert(loaded);
+        self.deliveries.entry(id).or_insert(found.map(|one| LoadedDelivery::of(Arc::new(one))));
+    }
+
+    /// Takes up a delivery as its document has it. `sending`: where it is being sent, of which its document says nothing
+    /// yet; what is written of it says so too.
+    pub fn add_kept(&mut self, kept: Arc<Delivery>, sending: Option<SendingSince>) {
+        if self.deliveries.contains_key(&kept.id) {
+            return;
+        }
+        let (id, mut loaded) = (kept.id, LoadedDelivery::of(kept));
+        if let Some(since) = sending {
+            loaded.edit(|one| {
+                one.set_state(DeliveryState::Sending);
+                one.set_attempts(Count(one.attempts.0.saturating_add(1)));
+                one.set_epoch(Some(since.epoch));
+                one.set_updated_at(since.taken_at);
+            });
+        }
+        self.deliveries.insert(id, Some(loaded));
     }
 
     /// Takes up what was found of a trade.
@@ -134,15 +179,19 @@ impl WorkingSet {
 
     fn change(&mut self, id: DeliveryId, change: impl FnOnce(&mut DeliveryEditor<'_>)) {
         let Some(Some(loaded)) = self.deliveries.get_mut(&id) else { return };
-        let mut editor = DeliveryEditor { current: Arc::make_mut(&mut loaded.current), changed: &mut loaded.changed };
-        change(&mut editor);
-        editor.set_updated_at(self.now);
+        let now = self.now;
+        loaded.is_changed = true;
+        loaded.edit(|one| {
+            change(one);
+            one.set_updated_at(now);
+        });
     }
 
     /// Puts another form of the delivery in its place.
     fn replace(&mut self, mut after: Box<Delivery>) {
         let Some(Some(loaded)) = self.deliveries.get_mut(&after.id) else { return };
         after.updated_at = self.now;
+        loaded.is_changed = true;
         loaded.changed.add(ChangedFields::find(&loaded.current, &after));
         loaded.current = Arc::from(after);
     }

@@ -2,8 +2,9 @@
 
 use super::WorkingSet;
 use crate::delivery::{
-    CHAIN_MAX, Delivery, DeliveryEvent, DeliveryNeighbours, MessageKind, NeededNeighbours, OvertakenDelivery,
-    ResultTurn, TakingDecision, TakingOrder, before, decide_taking, list_needed, yield_message,
+    CHAIN_MAX, Delivery, DeliveryEvent, DeliveryNeighbours, DeliveryState, MessageKind, NeededNeighbours,
+    OvertakenDelivery, ResultTurn, TakingDecision, TakingOrder, before, decide_taking, goes_as_it_is, list_needed,
+    yield_message,
 };
 use crate::id::DeliveryId;
 use crate::money::Count;
@@ -45,7 +46,11 @@ impl WorkingSet {
             }
         }
         // What ends first may change the trade, by which this one may come to an end too.
-        if !overtaken.is_empty() || matches!(decide_taking(delivery, self, self.now), TakingDecision::Ends(..)) {
+        let may_end = || {
+            let goes = goes_as_it_is(delivery, self);
+            !goes && matches!(decide_taking(delivery, self, self.now), TakingDecision::Ends(..))
+        };
+        if !overtaken.is_empty() || may_end() {
             needed.extend(self.ask_for_end(delivery, DeliveryEvent::Drop, false));
         }
         needed
@@ -77,10 +82,15 @@ impl WorkingSet {
         if !may_go {
             return None;
         }
-        match decide_taking(self.delivery(id)?, self, self.now) {
-            TakingDecision::Goes(mut after) => {
-                (after.state, after.epoch, after.attempts) = (state, Some(epoch), attempts);
+        let delivery = self.delivery(id)?;
+        if goes_as_it_is(delivery, self) {
+            self.mark_sending(id, state, epoch, attempts);
+            return self.find_taken(id);
+        }
+        match decide_taking(delivery, self, self.now) {
+            TakingDecision::Goes(after) => {
                 self.replace(after);
+                self.mark_sending(id, state, epoch, attempts);
             }
             TakingDecision::Waits(due_at) => {
                 self.put_off(id, due_at);
@@ -91,6 +101,18 @@ impl WorkingSet {
                 return None;
             }
         }
+        self.find_taken(id)
+    }
+
+    fn mark_sending(&mut self, id: DeliveryId, state: DeliveryState, epoch: i64, attempts: Count) {
+        self.change(id, |one| {
+            one.set_state(state);
+            one.set_epoch(Some(epoch));
+            one.set_attempts(attempts);
+        });
+    }
+
+    fn find_taken(&self, id: DeliveryId) -> Option<TakenEntry> {
         let delivery = self.share(id)?;
         let entry = delivery.entry_delivery.and_then(|entry| self.share(entry));
         Some(TakenEntry { delivery, entry })

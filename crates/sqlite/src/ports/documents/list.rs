@@ -1,13 +1,15 @@
 //! Pages of lists: the way that core declares is an index here; what it does not serve is looked at row by row, up to a
 //! bound.
 
+use std::ops::ControlFlow;
+
 use alertcast_core::store::collection::IndexDeclaration;
 use alertcast_core::store::listing::{EXAMINED_MAX, ListOrder, ListPage, ListQuery, mark};
 use bson::Bson;
 use rusqlite::types::Value as SqlValue;
 
 use crate::engine::raw::{self, RawValue, sql_value};
-use crate::engine::rows::{RowAccess, blob, unpack};
+use crate::engine::rows::{RowAccess, unpack};
 use crate::engine::schema::only;
 use crate::error::{SqliteError, SqliteResult};
 
@@ -17,17 +19,14 @@ pub(crate) fn list(rows: RowAccess<'_>, query: &ListQuery) -> SqliteResult<ListP
         return Err(SqliteError::corrupt(format!("{} is not listed by {}", query.collection, query.sort)));
     };
     let (sql, values) = statement(query, way);
-    let mut statement = rows.conn().prepare_cached(&sql)?;
-    let mut found = statement.query(rusqlite::params_from_iter(values))?;
     let mut page = ListPage::default();
     let mut examined = 0;
-    while let Some(row) = found.next()? {
+    rows.each_document(query.collection, &sql, rusqlite::params_from_iter(values), |_, bytes| {
         // There is more: the page ends before it.
         if page.documents.len() == query.limit() {
             page.next = page.documents.last().and_then(|last| mark(last, query.sort));
-            return Ok(page);
+            return Ok(ControlFlow::Break(()));
         }
-        let bytes = blob(row, 0)?;
         let wanted = is_wanted(query, way, bytes)?;
         examined += 1;
         if wanted {
@@ -35,9 +34,10 @@ pub(crate) fn list(rows: RowAccess<'_>, query: &ListQuery) -> SqliteResult<ListP
         }
         if examined == EXAMINED_MAX && way.ordered_by.is_some() {
             page.next = mark(&unpack(query.collection, bytes)?, query.sort);
-            return Ok(page);
+            return Ok(ControlFlow::Break(()));
         }
-    }
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(page)
 }
 

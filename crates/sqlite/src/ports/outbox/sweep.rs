@@ -1,7 +1,7 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
-use alertcast_core::delivery::{Delivery, DeliveryEvent, DeliveryState, moved_to};
+use alertcast_core::delivery::{Delivery, DeliveryState, moved_to};
 use alertcast_core::id::AlertId;
 use alertcast_core::reading;
 use alertcast_core::store::{Collection, LeaseFence};
@@ -11,6 +11,7 @@ use rusqlite::Params;
 
 use crate::engine::raw::{self, RawEdit, RawValue};
 use crate::engine::rows::{DocumentBytes, RowAccess, unpack};
+use crate::engine::sending::{self, is_sending};
 use crate::engine::writer::WriterTransaction;
 use crate::error::SqliteResult;
 use crate::ports::documents::{bound_limit, note_change};
@@ -20,30 +21,31 @@ use crate::ports::outbox::working_set::LoadedRows;
 use crate::ports::set_aside;
 
 /// Documents are collected before they are changed: a query does not walk an index that is rewritten under it.
-fn collect(rows: RowAccess<'_>, sql: &str, params: impl Params) -> SqliteResult<Vec<DocumentBytes>> {
-    rows.all(sql, params, |row| Ok(row.get(0)?))
+fn collect(
+    rows: RowAccess<'_>,
+    collection: Collection,
+    sql: &str,
+    params: impl Params,
+) -> SqliteResult<Vec<DocumentBytes>> {
+    rows.documents(collection, sql, params, |_, document| Ok(document.to_vec()))
+}
+
+/// The same for deliveries that wait.
+fn collect_waiting(rows: RowAccess<'_>, sql: &str, params: impl Params) -> SqliteResult<Vec<DocumentBytes>> {
+    let mut waiting = collect(rows, Collection::Deliveries, sql, params)?;
+    waiting.retain(|document| !is_sending(document));
+    Ok(waiting)
 }
 
 pub(crate) const SENDING: &str = r#"SELECT doc FROM deliveries WHERE "lane" = ?1 AND "state" = 'sending'"#;
 
 pub(crate) fn recover(rows: RowAccess<'_>, fence: &LeaseFence, now: Time) -> SqliteResult<u64> {
     leases::check(rows, fence)?;
-    let mut recovered = 0;
-    for bytes in collect(rows, SENDING, [&fence.lease])? {
-        // By fields: one that cannot be read is found so when it is due.
-        let epoch = raw::lookup(&bytes, "epoch")?.and_then(RawValue::as_i64);
-        let is_of_others = epoch != Some(fence.epoch);
-        let (true, Ok(state)) = (is_of_others, DeliveryState::Sending.after(DeliveryEvent::Recover)) else {
-            continue;
-        };
-        let mut edit = RawEdit::new();
-        edit.set("state", state);
-        edit.set("dueAt", now);
-        edit.set("possibleRepeat", true);
-        edit.set("updatedAt", now);
-        edit.unset("epoch");
-        rows.edit(Collection::Deliveries, &bytes, &edit)?;
-        recovered += 1;
+    let mut recovered = sending::recover(rows, fence, now)?;
+    for bytes in collect(rows, Collection::Deliveries, SENDING, [&fence.lease])? {
+        if raw::lookup(&bytes, "epoch")?.and_then(RawValue::as_i64) != Some(fence.epoch) {
+            recovered += u64::from(sending::recover_one(rows, &bytes, now)?);
+        }
     }
     Ok(recovered)
 }
@@ -54,7 +56,7 @@ pub(crate) const OF_CHAT: &str = r#"SELECT doc FROM deliveries INDEXED BY "deliv
 
 pub(crate) fn defer_chat(rows: RowAccess<'_>, fence: &LeaseFence, chat: &str, until: Time) -> SqliteResult<()> {
     leases::check(rows, fence)?;
-    for bytes in collect(rows, OF_CHAT, (chat, &fence.lease, until.millis()))? {
+    for bytes in collect_waiting(rows, OF_CHAT, (chat, &fence.lease, until.millis()))? {
         let mut edit = RawEdit::new();
         edit.set("dueAt", until);
         rows.edit(Collection::Deliveries, &bytes, &edit)?;
@@ -79,14 +81,14 @@ pub(crate) const WAITING_IN_CHAT: &str = r#"
 pub(crate) fn move_chat(tx: &WriterTransaction<'_>, from: &str, to: &str, now: Time) -> SqliteResult<u64> {
     let rows = tx.rows;
     let mut moved = 0;
-    for kept in collect(rows, USERS_OF_CHAT, [from])? {
+    for kept in collect(rows, Collection::Users, USERS_OF_CHAT, [from])? {
         let user = unpack(Collection::Users, &kept)?;
         let Some(change) = with_chat_moved(&user, from, to, now) else { continue };
         rows.edit(Collection::Users, &kept, &edit_for(change))?;
         note_change(tx, Collection::Users, user.get_object_id("_id").unwrap_or_default())?;
         moved += 1;
     }
-    for kept in collect(rows, WAITING_IN_CHAT, [from])? {
+    for kept in collect_waiting(rows, WAITING_IN_CHAT, [from])? {
         // By fields: one that cannot be read moves too.
         let Ok(Some(place)) = raw::lookup(&kept, "to").map(|place| place.and_then(RawValue::as_str)) else { continue };
         let mut edit = RawEdit::new();
@@ -102,9 +104,10 @@ pub(crate) const OVERDUE: &str =
     r#"SELECT doc FROM deliveries WHERE "state" = 'pending' AND "deadlineAt" < ?1 ORDER BY "deadlineAt" LIMIT ?2"#;
 
 pub(crate) fn expire_overdue(rows: RowAccess<'_>, now: Time, limit: usize) -> SqliteResult<(Vec<AlertId>, bool)> {
-    let overdue = collect(rows, OVERDUE, (now.millis(), bound_limit(limit.saturating_add(1))))?;
+    let mut loaded = LoadedRows::new(rows, now)?;
+    let looked_at = limit.saturating_add(1).saturating_add(loaded.sending().len());
+    let overdue = collect_waiting(rows, OVERDUE, (now.millis(), bound_limit(looked_at)))?;
     let more = overdue.len() > limit;
-    let mut loaded = LoadedRows::new(rows, now);
     for bytes in overdue.into_iter().take(limit) {
         match reading::read_bytes::<Delivery>(Collection::Deliveries, &bytes) {
             Ok(delivery) => {

@@ -2,6 +2,7 @@
 //! event is decided in [`alertcast_core::delivery::consequences`] alone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use alertcast_core::alert::settling::OutcomeCounts;
 use alertcast_core::delivery::consequences::{CauseRecipient, ConsequenceEdits, WorkingSet};
@@ -13,24 +14,55 @@ use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 
 use crate::engine::counters;
+use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::raw::{self, RawEdit};
-use crate::engine::rows::{DocumentBytes, RowAccess, blob, decode};
+use crate::engine::rows::{DocumentBytes, RowAccess, decode};
+use crate::engine::sending::SendingBatches;
 use crate::error::SqliteResult;
 use crate::ports::outbox::settle::RESENDS;
+
+/// What an operation does with what is known of deliveries' documents.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum DecodedUse<'c> {
+    Nothing,
+    /// Another operation on the same ones is to follow.
+    Note(&'c DecodedDeliveries),
+    /// It is the last one.
+    TakeOut(&'c DecodedDeliveries),
+}
 
 /// The working set of one operation, with the rows that it came from.
 #[derive(Debug)]
 pub(crate) struct LoadedRows<'c> {
     rows: RowAccess<'c>,
     now: Time,
+    /// As it was when the operation began.
+    sending: SendingBatches,
+    decoded: DecodedUse<'c>,
     pub(crate) set: WorkingSet,
     deliveries: HashMap<DeliveryId, DocumentBytes>,
     trades: HashMap<TradeId, DocumentBytes>,
 }
 
 impl<'c> LoadedRows<'c> {
-    pub(crate) fn new(rows: RowAccess<'c>, now: Time) -> Self {
-        Self { rows, now, set: WorkingSet::new(now), deliveries: HashMap::new(), trades: HashMap::new() }
+    pub(crate) fn new(rows: RowAccess<'c>, now: Time) -> SqliteResult<Self> {
+        Ok(Self {
+            rows,
+            now,
+            sending: SendingBatches::load(rows)?,
+            decoded: DecodedUse::Nothing,
+            set: WorkingSet::new(now).with_batches(),
+            deliveries: HashMap::new(),
+            trades: HashMap::new(),
+        })
+    }
+
+    pub(crate) fn with_decoded(self, decoded: DecodedUse<'c>) -> Self {
+        Self { decoded, ..self }
+    }
+
+    pub(crate) const fn sending(&self) -> &SendingBatches {
+        &self.sending
     }
 
     /// Loads what an event needs, until it needs nothing more.
@@ -47,12 +79,13 @@ impl<'c> LoadedRows<'c> {
     /// What cannot be read is as if it were not there: it is in doubt, and holds nothing up.
     fn find(&mut self, wanted: &NeededNeighbours) -> SqliteResult<()> {
         for id in &wanted.deliveries {
-            let found = self.rows.find(Collection::Deliveries, *id)?;
-            let read = found.and_then(|bytes| Some((decode(Collection::Deliveries, &bytes).ok()?, bytes)));
-            match read {
-                Some((delivery, bytes)) => self.add_delivery(*id, delivery, bytes),
-                None => self.set.add_delivery(*id, None),
-            }
+            let kept = self.rows.find_kept(Collection::Deliveries, *id)?;
+            let Some((delivery, kept)) = kept.and_then(|kept| Some((self.read(*id, &kept)?, kept))) else {
+                self.set.add_delivery(*id, None);
+                continue;
+            };
+            self.set.add_kept(delivery, self.sending.since(&kept));
+            self.deliveries.entry(*id).or_insert(kept);
         }
         for id in &wanted.trades {
             let found = self.rows.find(Collection::Trades, *id)?;
@@ -65,6 +98,23 @@ impl<'c> LoadedRows<'c> {
         Ok(())
     }
 
+    /// What a delivery's document says as it is kept.
+    fn read(&self, id: DeliveryId, kept: &[u8]) -> Option<Arc<Delivery>> {
+        let known = match self.decoded {
+            DecodedUse::Nothing => None,
+            DecodedUse::Note(decoded) => decoded.find(id, kept),
+            DecodedUse::TakeOut(decoded) => decoded.take_out(id, kept),
+        };
+        if known.is_some() {
+            return known;
+        }
+        let delivery = Arc::new(decode(Collection::Deliveries, kept).ok()?);
+        if let DecodedUse::Note(decoded) = self.decoded {
+            decoded.note(kept, &delivery);
+        }
+        Some(delivery)
+    }
+
     pub(crate) fn add_delivery(&mut self, id: DeliveryId, delivery: Delivery, bytes: DocumentBytes) {
         self.set.add_delivery(id, Some(delivery));
         self.deliveries.entry(id).or_insert(bytes);
@@ -75,7 +125,7 @@ impl<'c> LoadedRows<'c> {
         self.trades.entry(id).or_insert(bytes);
     }
 
-    /// Writes what the events came to; answers what is left to be done.
+    /// Writes what the events came to; answers what is left to be done, in which is what is to be recorded as being sent.
     pub(crate) fn write(mut self) -> SqliteResult<ConsequenceEdits> {
         let (wanted, causes) = self.set.ask_for_untold();
         self.find(&wanted)?;
@@ -124,8 +174,9 @@ fn find_siblings(rows: RowAccess<'_>, of: &CauseRecipient) -> SqliteResult<Vec<D
     first.extend_from_slice(&of.user.bytes());
     let mut end = first.clone();
     end.extend_from_slice(&[0xff; 40]);
-    let found = rows.all(SAME_CAUSE, (first.as_slice(), end.as_slice()), |row| {
-        Ok(decode::<Delivery>(Collection::Deliveries, blob(row, 0)?).ok())
+    let bounds = (first.as_slice(), end.as_slice());
+    let found = rows.documents(Collection::Deliveries, SAME_CAUSE, bounds, |_, document| {
+        Ok(decode::<Delivery>(Collection::Deliveries, document).ok())
     })?;
     Ok(found.into_iter().flatten().collect())
 }
