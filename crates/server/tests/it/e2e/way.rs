@@ -56,6 +56,30 @@ async fn an_entry_its_replacement_and_the_exit_reach_every_subscriber() {
     app.finish().await;
 }
 
+/// A configuration and a plan for each of three users.
+fn world_of_three_configurations() -> TestPeople {
+    let world = (1..=3).fold(TestPeople::at(START), |world, n| world.config(n, |_| {}).plan(n, &[n], |_| {}));
+    (1..=3).fold(world, |world, n| world.users(n..=n, n))
+}
+
+/// The clock stands still, so that nothing happens that only time brings about.
+#[tokio::test]
+async fn the_alerts_of_a_bar_close_are_told_as_they_are_committed() {
+    let mut app = App::start(world_of_three_configurations()).await;
+    // Everything is under its lease, and was looked at.
+    app.done(with(alert(1, "BUY", 100.0), json!({ "tp": 110.0, "sl": 95.0 }))).await;
+    for n in 2..=3 {
+        app.accept(with(alert(n, "BUY", 100.0), json!({ "tp": 110.0, "sl": 95.0 }))).await;
+        let mut looks = 0;
+        while app.messages(n).is_empty() {
+            looks += 1;
+            assert!(looks < 5_000, "user {n} was told nothing while the clock stood");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+    app.finish().await;
+}
+
 #[tokio::test]
 async fn a_refusal_tells_the_operators_what_to_change_and_the_same_again_is_counted() {
     let mut app = App::start(small_world()).await;

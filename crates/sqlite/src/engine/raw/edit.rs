@@ -80,6 +80,15 @@ impl RawEdit {
     /// The frequent case, where every change puts a number or a time in the place of another: the bytes with the new
     /// values over the old ones.
     fn overwritten(&self, document: &[u8]) -> Option<Vec<u8>> {
+        let is_fixed = |value: &Option<NewValue>| {
+            matches!(
+                value,
+                Some(NewValue::Small(Bson::Int32(_) | Bson::Int64(_) | Bson::Double(_) | Bson::DateTime(_)))
+            )
+        };
+        if !self.changes.iter().all(|(_, value)| is_fixed(value)) {
+            return None;
+        }
         let mut new = document.to_vec();
         for (path, value) in &self.changes {
             let old = lookup(document, path).ok()??;
@@ -133,22 +142,22 @@ fn compare_paths(a: &str, b: &str) -> Ordering {
 fn edit(out: &mut Vec<u8>, document: &[u8], steps: &[EditStep<'_>], depth: usize) -> SqliteResult<()> {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
+    let groups: Vec<(&str, &[EditStep<'_>])> =
+        groups(steps, depth).map(|group| (group[0].part(depth).0, group)).collect();
     // A bit for each group that has met its field. The groups of one document are few; those above 64 are looked for.
     let mut met = 0_u64;
     for element in elements(document) {
         let element = element?;
-        let group =
-            groups(steps, depth).enumerate().find(|(_, group)| group[0].part(depth).0.as_bytes() == element.key);
+        let group = groups.iter().enumerate().find(|(_, (key, _))| key.as_bytes() == element.key);
         match group {
             None => out.extend_from_slice(element.whole),
-            Some((at, group)) => {
+            Some((at, (_, group))) => {
                 met |= 1_u64.checked_shl(u32::try_from(at).unwrap_or(64)).unwrap_or(0);
                 write_field(out, element.key, Some(element), group, depth)?;
             }
         }
     }
-    for (at, group) in groups(steps, depth).enumerate() {
-        let key = group[0].part(depth).0;
+    for (at, (key, group)) in groups.into_iter().enumerate() {
         let is_met = if at < 64 { met & (1 << at) != 0 } else { lookup(document, key)?.is_some() };
         if !is_met {
             write_field(out, key.as_bytes(), None, group, depth)?;

@@ -13,7 +13,7 @@ use crate::engine::failpoints::WriteOperation;
 use crate::engine::queue::JobPriority;
 use crate::engine::raw::{self, RawEdit, RawValue};
 use crate::engine::rows::{DocumentBytes, IdBlob, RowAccess, decode};
-use crate::engine::schema::UNSETTLED;
+use crate::engine::schema::{UNSETTLED, is_open};
 use crate::error::SqliteResult;
 use crate::ports::documents::{bound_limit, decisions, deliveries_of};
 use crate::ports::outbox::working_set::edit_of;
@@ -55,12 +55,11 @@ pub(crate) fn unsettled_sql() -> String {
     )
 }
 
-pub(crate) const HAS_OPEN: &str =
-    r#"SELECT 1 FROM deliveries WHERE "alertId" = ?1 AND "state" IN ('pending', 'sending', 'held')"#;
+pub(crate) const HAS_OPEN: &str = concat!(r#"SELECT 1 FROM deliveries WHERE "alertId" = ?1 AND "#, is_open!());
 
 /// An entry that is superseded is as open as the exit that tells it.
-pub(crate) const IS_TOLD_BY_OPEN: &str = r#"SELECT 1 FROM deliveries
-    WHERE "combinesAlert" = ?1 AND "combinesAlert" IS NOT NULL AND "state" IN ('pending', 'sending', 'held')"#;
+pub(crate) const IS_TOLD_BY_OPEN: &str =
+    concat!(r#"SELECT 1 FROM deliveries WHERE "combinesAlert" = ?1 AND "combinesAlert" IS NOT NULL AND "#, is_open!());
 
 fn has_open(rows: RowAccess<'_>, alert: AlertId) -> SqliteResult<bool> {
     Ok(rows.any(HAS_OPEN, [IdBlob::from(alert)])? || rows.any(IS_TOLD_BY_OPEN, [IdBlob::from(alert)])?)

@@ -142,7 +142,8 @@ pub(crate) fn purge(
 
 pub(crate) const PURGE_DELIVERIES: &str = r#"DELETE FROM deliveries WHERE rowid IN (
     SELECT rowid FROM deliveries WHERE "state" = ?1 AND "endedAt" < ?2
-        AND "state" IN ('sent', 'expired', 'dead', 'superseded', 'dropped') LIMIT ?3)"#;
+        AND ("state" = 'sent' OR "state" = 'expired' OR "state" = 'dead' OR "state" = 'superseded' OR "state" = 'dropped')
+    LIMIT ?3)"#;
 
 pub(crate) const PURGE_REJECTED: &str = r#"DELETE FROM rejected_webhooks WHERE rowid IN (
     SELECT rowid FROM rejected_webhooks WHERE "receivedAt" < ?1 LIMIT ?2)"#;
