@@ -54,6 +54,9 @@ pub trait DeliveryNeighbours {
 pub struct NeededNeighbours {
     pub deliveries: BTreeSet<DeliveryId>,
     pub trades: BTreeSet<TradeId>,
+    /// Of these it is enough to know that they are open, for a store that can say so without reading them: see
+    /// `WorkingSet::telling_open_trades`. One that is not is needed as a whole.
+    pub open_trades: BTreeSet<TradeId>,
 }
 
 /// What goes before a delivery that is to be taken.

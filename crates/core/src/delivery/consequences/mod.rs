@@ -34,6 +34,8 @@ pub struct WorkingSet {
     /// None: looked for, and not there or not readable. It is in doubt then, and may have arrived.
     deliveries: BTreeMap<DeliveryId, Option<LoadedDelivery>>,
     trades: BTreeMap<TradeId, Option<Box<LoadedTrade>>>,
+    /// Those of which it is known that they are open, and nothing else; none: the store does not tell that alone.
+    open_trades: Option<BTreeSet<TradeId>>,
     /// The messages of exits' causes to their users.
     siblings: BTreeMap<DeliveryId, Delivery>,
     ended: EndedAlerts,
@@ -107,6 +109,7 @@ impl WorkingSet {
             has_batches: false,
             deliveries: BTreeMap::new(),
             trades: BTreeMap::new(),
+            open_trades: None,
             siblings: BTreeMap::new(),
             ended: EndedAlerts::default(),
             untold: BTreeSet::new(),
@@ -123,6 +126,19 @@ impl WorkingSet {
     pub const fn with_batches(mut self) -> Self {
         self.has_batches = true;
         self
+    }
+
+    /// For a store that tells of a trade that it is open, without reading it: [`Self::note_open_trade`].
+    #[must_use]
+    pub fn telling_open_trades(self) -> Self {
+        Self { open_trades: Some(BTreeSet::new()), ..self }
+    }
+
+    /// Takes up that a trade is open.
+    pub fn note_open_trade(&mut self, id: TradeId) {
+        if let Some(open) = &mut self.open_trades {
+            open.insert(id);
+        }
     }
 
     /// Takes up what was found of a delivery. What is known already stays as it is.
@@ -164,13 +180,31 @@ impl WorkingSet {
     pub fn keep_missing(&self, mut wanted: NeededNeighbours) -> NeededNeighbours {
         wanted.deliveries.retain(|id| !self.deliveries.contains_key(id));
         wanted.trades.retain(|id| !self.trades.contains_key(id));
+        wanted.open_trades.retain(|id| !self.is_known_open(*id) && !self.trades.contains_key(id));
+        wanted
+    }
+
+    fn is_known_open(&self, id: TradeId) -> bool {
+        self.open_trades.as_ref().is_some_and(|open| open.contains(&id))
+    }
+
+    /// Of an entry's own trade nothing counts but its end, as long as there is none: one that is open is as if it were
+    /// not there.
+    fn ask_whether_open(&self, delivery: &Delivery, mut wanted: NeededNeighbours) -> NeededNeighbours {
+        let of_entry = delivery.trade_id.filter(|_| delivery.kind == MessageKind::Entry && self.open_trades.is_some());
+        if let Some(id) = of_entry.filter(|id| !self.trades.contains_key(id)) {
+            wanted.trades.remove(&id);
+            wanted.open_trades.insert(id);
+        }
         wanted
     }
 
     /// Whether all of it has been looked for.
     fn has_all(&self, wanted: &NeededNeighbours) -> bool {
         let has_deliveries = wanted.deliveries.iter().all(|id| self.deliveries.contains_key(id));
-        has_deliveries && wanted.trades.iter().all(|id| self.trades.contains_key(id))
+        let is_known = |id: &TradeId| self.trades.contains_key(id);
+        let has_open = wanted.open_trades.iter().all(|id| self.is_known_open(*id) || is_known(id));
+        has_deliveries && has_open && wanted.trades.iter().all(is_known)
     }
 
     fn share(&self, id: DeliveryId) -> Option<Arc<Delivery>> {
@@ -368,12 +402,13 @@ impl NeededNeighbours {
     /// Whether it asks for nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.deliveries.is_empty() && self.trades.is_empty()
+        self.deliveries.is_empty() && self.trades.is_empty() && self.open_trades.is_empty()
     }
 
     fn extend(&mut self, other: Self) {
         self.deliveries.extend(other.deliveries);
         self.trades.extend(other.trades);
+        self.open_trades.extend(other.open_trades);
     }
 
     /// What tells whether the trade that this one announces has reached anybody.

@@ -32,7 +32,7 @@ impl WorkingSet {
         if delivery.kind == MessageKind::Result {
             return self.ask_for_result(delivery);
         }
-        let mut needed = list_needed(delivery, self);
+        let mut needed = self.ask_whether_open(delivery, list_needed(delivery, self));
         if !self.has_all(&needed) {
             return needed;
         }

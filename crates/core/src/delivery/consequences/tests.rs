@@ -276,6 +276,28 @@ fn an_exit_takes_over_its_waiting_entry_and_is_sent_under_our_epoch() {
     assert_eq!((edits.settle, edits.trades), (vec![], vec![]), "it ends with the exit");
 }
 
+/// A store that tells of a trade that it is open is asked for no more; of one that has ended it is asked for all.
+#[test]
+fn of_an_entrys_trade_it_is_enough_to_know_that_it_is_open() {
+    let shelf = with_exit(S::Pending, S::Pending);
+    for is_open in [true, false] {
+        let mut set = WorkingSet::new(NOW).telling_open_trades();
+        set.add_delivery(first(Telegram), Some(shelf.deliveries[&first(Telegram)].clone()));
+        let asked = set.ask_for_taking(&[first(Telegram)]);
+        assert_eq!((asked.trades.len(), asked.open_trades), (0, BTreeSet::from([trade_id(1, 1)])));
+        if is_open {
+            set.note_open_trade(trade_id(1, 1));
+            assert!(set.ask_for_taking(&[first(Telegram)]).is_empty());
+            assert_eq!(set.take(first(Telegram), EPOCH).unwrap().delivery.state, S::Sending);
+        } else {
+            set.add_trade(trade_id(1, 1), shelf.trades.get(&trade_id(1, 1)).cloned());
+            shelf.load(&mut set, |set| set.ask_for_taking(&[first(Telegram)]));
+            assert_eq!(set.take(first(Telegram), EPOCH), None);
+            assert_eq!(state(&shelf.finish(set), first(Telegram)), Some(S::Superseded));
+        }
+    }
+}
+
 #[test]
 fn an_entry_whose_trade_has_ended_leaves_its_place_to_the_exit() {
     let (taken, edits) = with_exit(S::Pending, S::Pending).take(first(Telegram));

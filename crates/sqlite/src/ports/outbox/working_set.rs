@@ -16,7 +16,7 @@ use alertcast_core::trade::document::Trade;
 use crate::engine::counters;
 use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::raw::{self, RawEdit};
-use crate::engine::rows::{DocumentBytes, RowAccess, decode};
+use crate::engine::rows::{DocumentBytes, IdBlob, RowAccess, decode};
 use crate::engine::sending::SendingBatches;
 use crate::error::SqliteResult;
 use crate::ports::outbox::settle::RESENDS;
@@ -51,7 +51,7 @@ impl<'c> LoadedRows<'c> {
             now,
             sending: SendingBatches::load(rows)?,
             decoded: DecodedUse::Nothing,
-            set: WorkingSet::new(now).with_batches(),
+            set: WorkingSet::new(now).with_batches().telling_open_trades(),
             deliveries: HashMap::new(),
             trades: HashMap::new(),
         })
@@ -87,7 +87,15 @@ impl<'c> LoadedRows<'c> {
             self.set.add_kept(delivery, self.sending.since(&kept));
             self.deliveries.entry(*id).or_insert(kept);
         }
-        for id in &wanted.trades {
+        let mut trades: Vec<TradeId> = wanted.trades.iter().copied().collect();
+        for id in &wanted.open_trades {
+            if self.rows.any(IS_OPEN, [IdBlob::from(*id)])? {
+                self.set.note_open_trade(*id);
+            } else {
+                trades.push(*id);
+            }
+        }
+        for id in &trades {
             let found = self.rows.find(Collection::Trades, *id)?;
             let read = found.and_then(|bytes| Some((decode(Collection::Trades, &bytes).ok()?, bytes)));
             match read {
@@ -164,6 +172,9 @@ pub(crate) fn edit_of(fields: FieldEdits) -> RawEdit {
     }
     edit
 }
+
+/// Of one that does not say, its document tells.
+pub(crate) const IS_OPEN: &str = r#"SELECT 1 FROM trades WHERE "_id" = ?1 AND "status" = 'open'"#;
 
 pub(crate) const SAME_CAUSE: &str = "SELECT doc FROM deliveries WHERE key > ?1 AND key <= ?2 ORDER BY key";
 
