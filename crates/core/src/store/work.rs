@@ -54,7 +54,25 @@ pub struct ConfigIncrement {
     pub last_alert_at: Option<Time>,
 }
 
+impl UsageIncrement {
+    /// Adds another one of the same subscriber.
+    pub fn add(&mut self, other: &Self) {
+        self.alerts += other.alerts;
+        self.trades += other.trades;
+        self.at = self.at.max(other.at);
+    }
+}
+
 impl ConfigIncrement {
+    /// Adds what another chunk of the same configuration counts.
+    pub fn add(&mut self, other: &Self) {
+        self.alerts += other.alerts;
+        self.trades += other.trades;
+        self.closed_by_tp += other.closed_by_tp;
+        self.closed_by_sl += other.closed_by_sl;
+        self.last_alert_at = self.last_alert_at.max(other.last_alert_at);
+    }
+
     /// What becomes of the counts of closed trades, of which so many were kept, and of the rate that follows from them;
     /// nothing where no trade was closed.
     pub fn count_closes(&self, kept: impl FnOnce() -> ClosedTrades) -> FieldEdits {
@@ -171,11 +189,9 @@ impl FailedConfigurations {
         if self.0.contains(&config) { Err(StoreError::Conflict) } else { Ok(()) }
     }
 
-    /// Notes what a chunk of this configuration came to.
-    pub fn note(&mut self, config: ConfigId, outcome: &StoreResult<()>) {
-        if outcome.is_err() {
-            self.0.insert(config);
-        }
+    /// Notes that a chunk of this configuration failed.
+    pub fn note(&mut self, config: ConfigId) {
+        self.0.insert(config);
     }
 }
 

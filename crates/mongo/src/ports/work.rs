@@ -58,7 +58,9 @@ impl ProcessorStore for MongoStore {
                 Ok(()) => commit::commit(self, chunk).await,
                 passed_over => passed_over,
             };
-            failed.note(config, &outcome);
+            if outcome.is_err() {
+                failed.note(config);
+            }
             outcomes.push(outcome);
         }
         outcomes

@@ -1,5 +1,7 @@
 //! The processor's port: the alerts that wait, what a chunk's decisions rest on, and the commit of a chunk.
 
+mod sums;
+
 use std::collections::HashMap;
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
@@ -19,7 +21,6 @@ use bson::oid::ObjectId;
 use rusqlite::Row;
 use serde::Serialize;
 
-use crate::engine::counters;
 use crate::engine::failpoints::{self, WriteOperation};
 use crate::engine::notices::{self, ReadyNotice};
 use crate::engine::queue::JobPriority;
@@ -30,6 +31,7 @@ use crate::error::{SqliteError, SqliteResult};
 use crate::ports::documents::bound_limit;
 use crate::ports::leases;
 use crate::ports::outbox::working_set::edit_of;
+use crate::ports::work::sums::CounterSums;
 use crate::store::SqliteStore;
 
 #[async_trait]
@@ -224,20 +226,27 @@ fn lane_of(chunks: &[ChunkCommit]) -> JobPriority {
 
 /// Commits chunks one after the other; a single one as the whole job.
 fn commit_all(tx: &WriterTransaction<'_>, chunks: &[ReadyChunk]) -> SqliteResult<Vec<StoreResult<()>>> {
+    let mut sums = CounterSums::default();
     if let [only] = chunks {
-        return only.commit(tx).map(|()| vec![Ok(())]);
+        only.apply(tx)?;
+        sums.add(only);
+        return sums.write(tx.rows).map(|()| vec![Ok(())]);
     }
-    let mut failed = FailedConfigurations::default();
-    let commit = |chunk: &ReadyChunk| {
+    let (mut outcomes, mut failed) = (Vec::with_capacity(chunks.len()), FailedConfigurations::default());
+    for chunk in chunks {
         let outcome = match failed.check(chunk.config) {
-            Ok(()) => tx.attempt(|| chunk.commit(tx))?,
+            Ok(()) => tx.attempt(|| chunk.apply(tx))?,
             passed_over => passed_over,
         };
-        failed.note(chunk.config, &outcome);
+        match &outcome {
+            Ok(()) => sums.add(chunk),
+            Err(_) => failed.note(chunk.config),
+        }
+        outcomes.push(outcome);
         failpoints::pass(WriteOperation::Chunk.name(), "each")?;
-        Ok(outcome)
-    };
-    chunks.iter().map(commit).collect()
+    }
+    sums.write(tx.rows)?;
+    Ok(outcomes)
 }
 
 /// A chunk with its documents packed, so that the writer only writes.
@@ -326,8 +335,8 @@ impl ReadyChunk {
         })
     }
 
-    /// Checks first, then writes: a chunk that does not hold costs nothing.
-    fn commit(&self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
+    /// Checks first, then writes all but what is counted: a chunk that does not hold costs nothing.
+    fn apply(&self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
         let (rows, plan) = (tx.rows, &self.plan);
         leases::check(rows, &self.fence)?;
         let alert = self.check_alert(rows)?;
@@ -345,8 +354,6 @@ impl ReadyChunk {
         if let Some(decisions) = &plan.decisions {
             rows.insert(Collection::Decisions, decisions)?;
         }
-        counters::count(rows, &plan.usage, self.now)?;
-        count_config(rows, self.config, &plan.config_increment, self.now)?;
         notices::give(rows, &self.notices)?;
         self.move_on(rows, &alert)
     }

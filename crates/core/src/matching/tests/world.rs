@@ -364,12 +364,7 @@ impl World {
             assert!(self.keys.insert(delivery.key.bytes.clone()), "a delivery's key is unique");
             self.deliveries.push(delivery.clone());
         }
-        let increment = &plan.config_increment;
-        self.increments.alerts += increment.alerts;
-        self.increments.trades += increment.trades;
-        self.increments.closed_by_tp += increment.closed_by_tp;
-        self.increments.closed_by_sl += increment.closed_by_sl;
-        self.increments.last_alert_at = self.increments.last_alert_at.max(increment.last_alert_at);
+        self.increments.add(&plan.config_increment);
     }
 
     pub(super) fn open(&self) -> impl Iterator<Item = &Trade> {
