@@ -124,6 +124,26 @@ pub async fn a_chunk_that_fails_leaves_nothing_in_the_log(harness: &dyn StoreHar
     assert_eq!(scene.store.last_change().await, end);
 }
 
+pub async fn what_is_purged_of_the_log_is_what_lies_before_and_its_last_entry_stays(harness: &dyn StoreHarness) {
+    let store = harness.fresh().await;
+    assert_eq!((store.first_change().await, store.purge_changes(5, 10).await), (Ok(None), Ok(false)));
+    store.write(people(3, 1)).await.unwrap();
+    let all = store.changes_since(0, 100).await.unwrap();
+    let (end, kept) = (store.last_change().await.unwrap(), all.len() - 4);
+    assert_eq!(store.first_change().await, Ok(Some(all[0].seq)));
+    assert_eq!(store.purge_changes(all[4].seq, 3).await, Ok(true));
+    assert_eq!(store.purge_changes(all[4].seq, 3).await, Ok(false));
+    assert_eq!(store.first_change().await, Ok(Some(all[4].seq)));
+    let left = store.changes_since(0, 100).await.unwrap();
+    assert_eq!((left.len(), &left[..]), (kept, &all[4..]));
+    assert_eq!(store.purge_changes(i64::MAX, 100).await, Ok(false));
+    assert_eq!(store.changes_since(0, 100).await.as_deref(), Ok(&all[all.len() - 1..]));
+    let store = harness.reopen(store).await;
+    assert_eq!(store.last_change().await, Ok(end));
+    store.write(vec![set(Collection::Users, user_id(1), doc! { "status": "inactive" })]).await.unwrap();
+    assert_eq!(store.last_change().await, Ok(end + 1), "the numbers go on");
+}
+
 /// Reads on from the last number seen, until the writers are done and nothing more comes.
 async fn tail(store: Arc<dyn Store>, done: Arc<AtomicBool>) -> Vec<AudienceChange> {
     let mut seen: Vec<AudienceChange> = Vec::new();

@@ -46,6 +46,7 @@ macro_rules! conformance_tests {
                 a_blocked_chat_is_a_change_of_the_user,
                 the_log_goes_on_after_a_crash,
                 who_tails_the_log_misses_nothing,
+                what_is_purged_of_the_log_is_what_lies_before_and_its_last_entry_stays,
                 a_chunk_that_fails_leaves_nothing_in_the_log,
             ;
             listing:

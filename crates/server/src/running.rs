@@ -23,7 +23,6 @@ use crate::supervised_part::SupervisedPart;
 use crate::unsubscribe::LinkKey;
 use crate::{
     courier, http, leases, processor, readiness, scheduler, set_aside, spool, store_watching, tokens, unsubscribe,
-    upgrade,
 };
 
 /// How long workers may take to finish what they have begun.
@@ -62,16 +61,16 @@ pub(crate) async fn set_up(store: &dyn Store) -> anyhow::Result<()> {
     store.setup().await.context("the store could not be set up")
 }
 
-/// The shared parts over a store: set up, with its audience loaded. Nothing runs yet.
+/// The shared parts over a store: set up, with as much of its audience loaded as alerts are taken in by; the rest is
+/// loaded once it runs. Nothing runs yet.
 ///
 /// # Errors
 /// Those of the store.
 pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Settings) -> anyhow::Result<App> {
     set_up(&*store).await?;
-    upgrade::transaction_keys(&*store).await.context("the transaction ids could not be looked at")?;
     tokens::end_old_ones(&*store, clock.now()).await.context("the tokens could not be looked at")?;
     let audience = AudienceHandle::default();
-    audience.load(&*store).await.context("the audience could not be loaded")?;
+    audience.load_catalog(&*store).await.context("the configurations could not be loaded")?;
     let key = store.signing_key(unsubscribe::KEY, rand::random()).await.context("the key for links is missing")?;
     let moved = MovedChats::default();
     moved.load(&*store).await.context("where chats have moved to could not be read")?;
@@ -80,8 +79,9 @@ pub async fn prepare(store: Arc<dyn Store>, clock: Arc<dyn Clock>, settings: Set
     Ok(app)
 }
 
-/// Starts everything: the webhook, the processor, a courier for each bot, the scheduler, and what keeps this process in
-/// step with others; with a spool, its drain.
+/// Starts everything: the webhook, what loads subscribers, the processor, a courier for each bot, the scheduler, and what
+/// keeps this process in step with others; with a spool, its drain. Alerts are taken in at once, and worked off once
+/// subscribers are loaded.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -109,17 +109,32 @@ pub(crate) async fn start_with(app: App, router: Router) -> Result<RunningProgra
     };
     keep(SupervisedPart::Leases, |app, stop, _| Box::pin(leases::run(app.lease_context(), stop)));
     keep(SupervisedPart::Watching, |app, stop, again| Box::pin(store_watching::run(app, again, stop)));
-    keep(SupervisedPart::Processor, |app, stop, _| Box::pin(processor::run(app, stop)));
+    keep(SupervisedPart::Processor, |app, stop, _| Box::pin(once_loaded(app, stop, processor::run)));
     keep(SupervisedPart::Scheduler, |app, stop, _| Box::pin(scheduler::run(app, stop)));
     keep(SupervisedPart::SetAside, |app, stop, _| Box::pin(set_aside::run(app.base, stop)));
     keep(SupervisedPart::Readiness, |app, stop, _| Box::pin(readiness::run(app.base, app.readiness, app.spool, stop)));
-    keep(SupervisedPart::Couriers, |app, stop, _| Box::pin(courier::run(app, stop)));
+    keep(SupervisedPart::Couriers, |app, stop, _| Box::pin(once_loaded(app, stop, courier::run)));
     if app.spool.is_some() {
         keep(SupervisedPart::Spool, |app, stop, _| Box::pin(drain(app, stop)));
     }
     let mut http = JoinSet::new();
     http.spawn(http::serve(listener, router, no_more_requests.clone()));
     Ok(RunningProgram { app, address, no_more_requests, no_more_work, http, workers })
+}
+
+/// Runs what asks for subscribers, once they are loaded.
+async fn once_loaded<F: Future<Output = ()>>(
+    app: App,
+    stop: CancellationToken,
+    run: impl FnOnce(App, CancellationToken) -> F,
+) {
+    let is_loaded = tokio::select! {
+        () = app.audience.wait_whole() => true,
+        () = stop.cancelled() => false,
+    };
+    if is_loaded {
+        run(app, stop).await;
+    }
 }
 
 async fn drain(app: App, stop: CancellationToken) {

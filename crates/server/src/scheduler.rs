@@ -33,12 +33,18 @@ enum JobShare {
 }
 
 /// What is done by the clock.
-static JOBS: [ScheduledJob; 6] = [
+static JOBS: [ScheduledJob; 7] = [
     ScheduledJob {
         name: "reading changes",
         every: Duration::from_secs(1),
         share: JobShare::EachProcess,
         run: |app| Box::pin(app.audience.catch_up(&*app.store)),
+    },
+    ScheduledJob {
+        name: "showing how far changes are read",
+        every: Duration::from_secs(10 * 60),
+        share: JobShare::EachProcess,
+        run: |app| Box::pin(show_mark(app)),
     },
     ScheduledJob {
         name: "ending what is overdue",
@@ -197,12 +203,21 @@ async fn settle_each(base: &Base, alerts: Vec<AlertId>) -> StoreResult<()> {
     Ok(())
 }
 
-async fn purge(base: &Base) -> StoreResult<()> {
-    let retention = &base.settings.retention;
-    let now = base.clock.now();
-    while base.store.purge(now - retention.deliveries, now - retention.rejected_webhooks, now, STEP).await? {
+async fn show_mark(app: &App) -> StoreResult<()> {
+    leases::show_mark(&app.lease_context(), app.audience.applied().await).await
+}
+
+async fn purge(app: &App) -> StoreResult<()> {
+    let retention = &app.settings.retention;
+    let now = app.clock.now();
+    while app.store.purge(now - retention.deliveries, now - retention.rejected_webhooks, now, STEP).await? {
         // Others first.
         tokio::task::yield_now().await;
+    }
+    if let Some(read) = leases::least_mark(&app.lease_context(), app.audience.applied().await).await? {
+        while app.store.purge_changes(read, STEP).await? {
+            tokio::task::yield_now().await;
+        }
     }
     debug!("what was past its retention has been removed");
     Ok(())

@@ -1,5 +1,6 @@
-//! What others do to the store, taken in: an alert that another process accepted wakes the processor, deliveries that it
-//! committed wake the courier, and what an application writes by itself is soon in the audience.
+//! The audience is loaded as a whole; then what others do to the store is taken in: an alert that another process accepted
+//! wakes the processor, deliveries that it committed wake the courier, and what an application writes by itself is soon in
+//! the audience.
 //!
 //! Nothing but that last thing rests on it: the waiters look by themselves now and then. Where the store tells nothing,
 //! the audience is loaded anew at intervals.
@@ -15,15 +16,23 @@ use crate::app::App;
 use crate::audience::ChangedIds;
 use crate::base::Base;
 use crate::collection_walk::PAGE;
+use crate::degraded::TroubleKind;
 use crate::metrics::StorePart;
+use crate::upgrade;
 
 /// While the store tells nothing, everything is looked at this often.
 const RELOAD_EVERY: Duration = Duration::from_secs(60);
+/// What it is about that subscribers cannot be loaded.
+const AUDIENCE: &str = "audience";
 const REST_FIRST: Duration = Duration::from_millis(500);
 const REST_MAX: Duration = Duration::from_secs(5);
 
 /// Runs until `stop`. `missed`: anything may have happened that nobody took in.
 pub async fn run(app: App, missed: bool, stop: CancellationToken) {
+    tokio::select! {
+        () = load_whole(&app) => {}
+        () = stop.cancelled() => return,
+    }
     let Some(mut stirrings) = app.store.watch() else { return stop.cancelled().await };
     let mut noted = NotedEvents { all: missed, ..NotedEvents::default() };
     let mut silence: Option<WatchSilence> = None;
@@ -64,6 +73,28 @@ pub async fn run(app: App, missed: bool, stop: CancellationToken) {
             app.metrics.store_failed(StorePart::Scheduler, &error);
         }
     }
+}
+
+/// Makes up for what documents of before lack, and loads the audience, where that has not been done; again and again until
+/// it is.
+async fn load_whole(app: &App) {
+    let mut rest = REST_FIRST;
+    while !app.audience.is_whole() {
+        let loaded = async {
+            upgrade::transaction_keys(&*app.store).await?;
+            app.audience.load(&*app.store).await
+        };
+        if let Err(error) = loaded.await {
+            app.metrics.store_failed(StorePart::Scheduler, &error);
+            let text =
+                "Subscribers could not be loaded yet: alerts are kept, and wait until they are; the log says why";
+            warn!(%error, "subscribers could not be loaded; trying again");
+            app.degraded.set(TroubleKind::LateWork, AUDIENCE, text);
+            app.clock.sleep(rest).await;
+            rest = (rest * 2).min(REST_MAX);
+        }
+    }
+    app.degraded.clear(TroubleKind::LateWork, AUDIENCE);
 }
 
 /// What has been told and is not in the audience yet.

@@ -3,10 +3,10 @@
 use alertcast_core::store::{Collection, DocumentStore, DocumentWrite, StoreError, StoreResult};
 use alertcast_core::subscription::transaction_key;
 use bson::oid::ObjectId;
-use bson::{Bson, Document, doc};
+use bson::{Bson, RawDocument, doc};
 use tracing::warn;
 
-use crate::collection_walk::{self, PAGE};
+use crate::collection_walk;
 
 /// Changes written at once.
 const BATCH: usize = 200;
@@ -19,8 +19,8 @@ const KEY: &str = "transactionKey";
 /// Those of the store.
 pub(crate) async fn transaction_keys(store: &dyn DocumentStore) -> StoreResult<()> {
     let mut lacking: Vec<(ObjectId, String)> = Vec::new();
-    let visit = |subscription: Document| lacking.extend(lacking_key(&subscription));
-    collection_walk::each(|after| store.page(Collection::UserSubscriptions, after, PAGE), visit).await?;
+    let visit = |subscription: &[u8]| lacking.extend(RawDocument::from_bytes(subscription).ok().and_then(lacking_key));
+    collection_walk::each_bytes(store, Collection::UserSubscriptions, visit).await?;
     for batch in lacking.chunks(BATCH) {
         let writes = batch.iter().map(|(id, transaction)| give(*id, transaction)).collect();
         match store.write(writes).await {
@@ -47,7 +47,7 @@ async fn one_by_one(store: &dyn DocumentStore, batch: &[(ObjectId, String)]) -> 
 }
 
 /// The subscription's id and transaction id, where what that is compared by is missing or of another.
-fn lacking_key(subscription: &Document) -> Option<(ObjectId, String)> {
+fn lacking_key(subscription: &RawDocument) -> Option<(ObjectId, String)> {
     let transaction = subscription.get_document("payment").ok()?.get_str("transactionId").ok()?;
     let kept = subscription.get_document("alertcast").ok().and_then(|ours| ours.get_str(KEY).ok());
     let id = subscription.get_object_id("_id").ok()?;
@@ -89,8 +89,9 @@ mod tests {
         DocumentStore::write(&store, writes).await.unwrap();
         transaction_keys(&store).await.unwrap();
         transaction_keys(&store).await.unwrap();
-        let kept = store.page(Collection::UserSubscriptions, None, 10).await.unwrap();
-        let keys: Vec<_> = kept.iter().map(|one| lacking_key(one).map(|(id, _)| id)).collect();
+        let kept = store.page_bytes(Collection::UserSubscriptions, None, 10).await.unwrap();
+        let lacking = |bytes| lacking_key(RawDocument::from_bytes(bytes).unwrap()).map(|(id, _)| id);
+        let keys: Vec<_> = kept.iter().map(|bytes| lacking(bytes)).collect();
         assert_eq!(keys, [None, Some(id(4)), None], "of two that are alike one stays without");
     }
 }

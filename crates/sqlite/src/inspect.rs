@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use alertcast_core::reading::unpack_what_is_there;
 use alertcast_core::store::{Collection, StoreResult};
 use bson::Document;
 use bson::oid::ObjectId;
@@ -13,7 +14,7 @@ use bson::oid::ObjectId;
 use crate::engine::database_file;
 use crate::engine::migrate::{APPLICATION_ID, version};
 use crate::engine::reader::ReaderPool;
-use crate::engine::rows::{RowAccess, unpack, whole};
+use crate::engine::rows::{DocumentBytes, RowAccess, whole};
 use crate::engine::schema::{SCHEMA_VERSION, table};
 use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::open::{folder_error, read_only};
@@ -138,7 +139,8 @@ impl ReadOnly {
         after: Option<ObjectId>,
         limit: usize,
     ) -> StoreResult<Vec<Document>> {
-        self.readers.read(move |rows| page(rows, collection, after, limit)).await
+        let page = self.readers.read(move |rows| page(rows, collection, after, limit)).await?;
+        Ok(page.iter().map(|bytes| unpack_what_is_there(collection, bytes)).collect())
     }
 
     /// How many documents there are.
@@ -155,13 +157,11 @@ pub(crate) fn page(
     collection: Collection,
     after: Option<ObjectId>,
     limit: usize,
-) -> SqliteResult<Vec<Document>> {
+) -> SqliteResult<Vec<DocumentBytes>> {
     // Below every id of whatever type.
     let after =
         after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| rusqlite::types::Value::Blob(id.bytes().to_vec()));
-    rows.documents(collection, &table(collection).page, (after, bound_limit(limit)), |_, document| {
-        unpack(collection, document)
-    })
+    rows.documents(collection, &table(collection).page, (after, bound_limit(limit)), |_, document| Ok(document.to_vec()))
 }
 
 pub(crate) fn count(rows: RowAccess<'_>, collection: Collection) -> SqliteResult<u64> {

@@ -11,6 +11,7 @@ use super::{Collection, ListPage, ListQuery, StoreError, StoreResult};
 use crate::decision::DecisionChunk;
 use crate::delivery::Delivery;
 use crate::id::{AlertId, ConfigId, UserId};
+use crate::reading::unpack_what_is_there;
 
 /// One change of one document. The store sets nothing of its own accord: ids and times come with it.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +69,18 @@ pub trait DocumentStore: Send + Sync + fmt::Debug {
 
     /// The next documents above `after`, by id; of a collection whose ids are `ObjectId`s (not of `intake_keys`,
     /// `changes`, `leases` and `secrets`).
-    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>>;
+    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
+        let page = self.page_bytes(collection, after, limit).await?;
+        Ok(page.iter().map(|bytes| unpack_what_is_there(collection, bytes)).collect())
+    }
+
+    /// The same as they stand, for whoever reads them as their type.
+    async fn page_bytes(
+        &self,
+        collection: Collection,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Vec<u8>>>;
 
     /// The document that has these values in the fields of one of the collection's unique indexes, or of one that our own
     /// writes keep unique; or that has this `_id`, whatever its type.
@@ -98,6 +110,14 @@ pub trait DocumentStore: Send + Sync + fmt::Debug {
 
     /// The change log's end.
     async fn last_change(&self) -> StoreResult<i64>;
+
+    /// The first entry that the change log still has; none where it is empty. Who has read up to before the one before it
+    /// may have missed some.
+    async fn first_change(&self) -> StoreResult<Option<i64>>;
+
+    /// Removes entries of the change log from before `seq`, the lowest first, up to `limit`; its last one stays always.
+    /// Answers whether there are more.
+    async fn purge_changes(&self, seq: i64, limit: usize) -> StoreResult<bool>;
 
     /// The decisions on one alert, by user: the next chunks that have a user above `after`. The decision about one user
     /// is in the first chunk above the id before theirs.

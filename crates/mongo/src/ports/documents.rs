@@ -44,9 +44,15 @@ impl DocumentStore for MongoStore {
         Ok(found)
     }
 
-    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
+    async fn page_bytes(
+        &self,
+        collection: Collection,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreResult<Vec<Vec<u8>>> {
         let filter = after.map_or_else(Document::new, |after| doc! { "_id": { "$gt": after } });
-        self.find(collection, MongoQuery::new(filter).sort_by(doc! { "_id": 1 }).limit(limit)).await
+        let found = self.find_raw(collection, MongoQuery::new(filter).sort_by(doc! { "_id": 1 }).limit(limit)).await?;
+        Ok(found.into_iter().map(RawDocumentBuf::into_bytes).collect())
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
@@ -83,6 +89,14 @@ impl DocumentStore for MongoStore {
 
     async fn last_change(&self) -> StoreResult<i64> {
         changes::last(self).await
+    }
+
+    async fn first_change(&self) -> StoreResult<Option<i64>> {
+        changes::first(self).await
+    }
+
+    async fn purge_changes(&self, seq: i64, limit: usize) -> StoreResult<bool> {
+        changes::purge(self, seq, limit).await
     }
 
     async fn decisions(

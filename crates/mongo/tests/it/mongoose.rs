@@ -15,6 +15,7 @@ use alertcast_core::id::{ConfigId, IdSource, UserId};
 use alertcast_core::matching::audience::{Audience, AudienceEntity};
 use alertcast_core::matching::chunk::{UserChunk, list_entering, plan_chunk, span};
 use alertcast_core::matching::job::{MatchingJob, MessageChannels};
+use alertcast_core::reading::pack;
 use alertcast_core::store::{AttemptRecord, Collection, LeaseFence, SettlingOutcome, Store, partition_of};
 use alertcast_core::trade::document::{Trade, TradeStatus};
 use bson::oid::ObjectId;
@@ -135,7 +136,7 @@ async fn what_alertcast_writes_fits_the_applications_models_and_what_they_add_st
     }
     for &collection in AUDIENCE {
         for document in every(store, collection).await {
-            assert!(AudienceEntity::read(collection, &document).is_ok(), "{collection}");
+            assert!(AudienceEntity::read(collection, &pack(&document).unwrap()).is_ok(), "{collection}");
         }
     }
     all_fit(&harness, &[(Collection::Trades, 3), (Collection::Alerts, 3)]);
@@ -184,7 +185,7 @@ async fn what_the_application_makes_is_set_up_over_read_and_worked_with() {
     let mut audience = Audience::new();
     for &collection in AUDIENCE {
         for document in every(&*store, collection).await {
-            assert_eq!(audience.take_in(collection, &document), None);
+            assert_eq!(audience.take_in(collection, &pack(&document).unwrap()), None);
         }
     }
     let (user, config) = (UserId(id("user")), ConfigId(id("config")));

@@ -7,7 +7,7 @@ use alertcast_core::id::{ConfigId, UserId};
 use alertcast_core::market::{Symbol, Timeframe};
 use alertcast_core::matching::audience::{Audience, AudienceEntity};
 use alertcast_core::matching::job::MessageChannels;
-use alertcast_core::reading::DocumentReading;
+use alertcast_core::reading::{DocumentReading, UnreadableDocument, pack};
 use alertcast_core::store::{Collection, StoreError};
 use alertcast_core::time::Time;
 use bson::Document;
@@ -217,7 +217,11 @@ impl ReplayAudience {
         collection: Collection,
         today: Option<Time>,
     ) -> std::result::Result<(), StoreError> {
-        let visit = |document: Document| match AudienceEntity::read(collection, &document) {
+        let read = |document: Document| match pack(&document) {
+            Ok(bytes) => AudienceEntity::read(collection, &bytes),
+            Err(error) => Err(UnreadableDocument::of(collection, &document, error.to_string())),
+        };
+        let visit = |document: Document| match read(document) {
             Ok(Some(read)) => self.put(read, today),
             Ok(None) => {}
             Err(unreadable) => warn!(%unreadable, "a document cannot be read, and is left out"),

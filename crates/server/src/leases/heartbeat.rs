@@ -7,7 +7,7 @@ use alertcast_core::store::{Lease, StoreResult};
 use tracing::{info, warn};
 
 use super::LeaseContext;
-use super::{PROCESS, SPOOL, TTL};
+use super::{CHANGES, PROCESS, SPOOL, TTL};
 
 /// The lease is renewed every third time, or each time while somebody waits to hear from everybody.
 const BEAT: Duration = Duration::from_millis(500);
@@ -84,6 +84,7 @@ impl ProcessHeartbeat {
     pub(super) async fn end(&self, context: &LeaseContext) -> StoreResult<()> {
         forget(context, &self.lease.name).await?;
         forget(context, &format!("{SPOOL}{}", self.id)).await?;
+        forget(context, &format!("{CHANGES}{}", self.id)).await?;
         info!(process = self.id, "the other processes know that this one has left");
         Ok(())
     }
@@ -108,6 +109,6 @@ async fn forget(context: &LeaseContext, name: &str) -> StoreResult<()> {
     }
 }
 
-async fn find(context: &LeaseContext, name: &str) -> StoreResult<Option<Lease>> {
+pub(super) async fn find(context: &LeaseContext, name: &str) -> StoreResult<Option<Lease>> {
     Ok(context.base.store.leases(name).await?.into_iter().find(|lease| lease.name == name))
 }

@@ -42,6 +42,8 @@ struct ManagerShared {
     interruptions: AtomicU64,
     /// How many wait to hear from all processes.
     waiting: AtomicUsize,
+    /// What this process is called among the others, where it is one.
+    process: Mutex<Option<String>>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +108,15 @@ impl LeaseManager {
 
     pub(super) fn is_awaited(&self) -> bool {
         self.inner.waiting.load(Ordering::SeqCst) > 0
+    }
+
+    /// What this process is called among the others; none while it is none of them.
+    pub(super) fn process(&self) -> Option<String> {
+        self.inner.process.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_process(&self, id: Option<String>) {
+        *self.inner.process.lock().unwrap_or_else(PoisonError::into_inner) = id;
     }
 
     pub(super) fn want(&self, name: &str, stop: &CancellationToken) -> oneshot::Receiver<HeldLease> {
@@ -188,12 +199,14 @@ pub async fn run(context: LeaseContext, stop: CancellationToken) {
     while let Some(mut heartbeat) = join(&context, &mut former, &stop).await {
         let id = heartbeat.id.clone();
         info!(process = id, "this process shares the work with the others");
+        context.members.set_process(Some(id.clone()));
         let stopped = tokio::select! {
             () = heartbeat.beat(&context) => false,
             () = feel_pulse(&context) => false,
             () = look_on(&context, &id, &stop) => true,
         };
         context.members.lose_all();
+        context.members.set_process(None);
         if stopped {
             if let Err(error) = heartbeat.end(&context).await {
                 warn!(%error, "the others could not be told that this process has left; they will notice");

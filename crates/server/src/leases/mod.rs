@@ -12,6 +12,7 @@ mod alone;
 mod broken;
 mod heartbeat;
 mod manager;
+mod reading_marks;
 mod shares;
 mod silence;
 mod spooled;
@@ -25,6 +26,7 @@ use tracing::debug;
 use crate::base::Base;
 use crate::spool::SpoolingFlag;
 pub use manager::{LeaseManager, run};
+pub use reading_marks::{least_mark, show_mark};
 pub use spooled::wait_settled;
 
 /// Whoever has not been heard of for this long may be taken for dead.
@@ -39,6 +41,8 @@ const PARTITION: &str = "partition:";
 const PROCESS: &str = "process:";
 /// How the names begin of the leases by which processes show that they hold alerts that are not in the store yet.
 const SPOOL: &str = "spool:";
+/// How the names begin of the leases by which processes show how far they have read the change log.
+const CHANGES: &str = "changes:";
 
 /// The name of a partition's lease.
 #[must_use]

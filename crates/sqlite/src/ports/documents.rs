@@ -51,7 +51,12 @@ impl DocumentStore for SqliteStore {
         .await
     }
 
-    async fn page(&self, collection: Collection, after: Option<ObjectId>, limit: usize) -> StoreResult<Vec<Document>> {
+    async fn page_bytes(
+        &self,
+        collection: Collection,
+        after: Option<ObjectId>,
+        limit: usize,
+    ) -> StoreResult<Vec<DocumentBytes>> {
         self.read(move |rows| inspect::page(rows, collection, after, limit)).await
     }
 
@@ -113,6 +118,16 @@ impl DocumentStore for SqliteStore {
         .await
     }
 
+    async fn first_change(&self) -> StoreResult<Option<i64>> {
+        self.read(|rows| Ok(rows.one(FIRST_CHANGE, [], |row| Ok(row.get::<_, Option<i64>>(0)?))?.flatten())).await
+    }
+
+    async fn purge_changes(&self, seq: i64, limit: usize) -> StoreResult<bool> {
+        let purge = move |tx: &WriterTransaction<'_>| tx.rows.run(PURGE_CHANGES, (seq, bound_limit(limit)));
+        let removed = SqliteStore::write(self, JobPriority::Bulk, WriteOperation::Purge, purge).await?;
+        Ok(limit > 0 && removed == limit)
+    }
+
     async fn decisions(
         &self,
         alert: AlertId,
@@ -160,6 +175,12 @@ fn open_trades_by_config(rows: RowAccess<'_>, user: UserId) -> SqliteResult<Vec<
 pub(crate) const CHANGES: &str = r#"SELECT doc FROM changes WHERE "_id" > ?1 ORDER BY "_id" LIMIT ?2"#;
 
 pub(crate) const LAST_CHANGE: &str = r#"SELECT max("_id") FROM changes"#;
+
+pub(crate) const FIRST_CHANGE: &str = r#"SELECT min("_id") FROM changes"#;
+
+/// The log's last number is read from its last entry.
+pub(crate) const PURGE_CHANGES: &str = r#"DELETE FROM changes WHERE "_id" IN (
+    SELECT "_id" FROM changes WHERE "_id" < ?1 AND "_id" < (SELECT max("_id") FROM changes) ORDER BY "_id" LIMIT ?2)"#;
 
 pub(crate) fn bound_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
@@ -292,9 +313,7 @@ fn update(
     edit: &RawEdit,
     expect: &[(String, Bson)],
 ) -> SqliteResult<()> {
-    let Some(old) = tx.rows.find(collection, id)? else {
-        return Err(SqliteError::conflict());
-    };
+    let Some(old) = tx.rows.find(collection, id)? else { return Err(SqliteError::conflict()) };
     if !holds(&old, expect)? {
         return Err(SqliteError::conflict());
     }
@@ -398,9 +417,7 @@ fn check_reference(
 
 /// The ids in a field that holds one or a list of them.
 fn referred_ids(document: &[u8], field: &str) -> SqliteResult<Vec<ObjectId>> {
-    let Some(value) = raw::lookup(document, field)? else {
-        return Ok(Vec::new());
-    };
+    let Some(value) = raw::lookup(document, field)? else { return Ok(Vec::new()) };
     if let Some(id) = value.as_id() {
         return Ok(vec![id]);
     }

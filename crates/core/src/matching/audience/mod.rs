@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
-use bson::Document;
+use bson::RawDocument;
 use bson::oid::ObjectId;
 use serde::de::DeserializeOwned;
 
@@ -38,31 +38,26 @@ pub enum AudienceEntity {
 }
 
 impl AudienceEntity {
-    /// Reads a document of one of the collections that make the audience, as far as it can be read; none for another
-    /// collection's.
+    /// Reads a document's bytes, of one of the collections that make the audience, as far as they can be read; none for
+    /// another collection's.
     ///
     /// # Errors
     /// What of it that must be there cannot be read.
-    pub fn read(
-        collection: Collection,
-        document: &Document,
-    ) -> Result<Option<DocumentReading<Self>>, UnreadableDocument> {
+    pub fn read(collection: Collection, bytes: &[u8]) -> Result<Option<DocumentReading<Self>>, UnreadableDocument> {
         fn one<T: DeserializeOwned>(
             collection: Collection,
-            document: &Document,
+            bytes: &[u8],
             of: fn(T) -> AudienceEntity,
         ) -> Result<Option<DocumentReading<AudienceEntity>>, UnreadableDocument> {
-            let bytes = reading::pack(document)
-                .map_err(|error| UnreadableDocument::of(collection, document, error.to_string()))?;
-            let DocumentReading { value, flaws } = reading::read_leniently(collection, &bytes)?;
+            let DocumentReading { value, flaws } = reading::read_leniently(collection, bytes)?;
             Ok(Some(DocumentReading { value: of(value), flaws }))
         }
         match collection {
-            Collection::Users => one(collection, document, Self::User),
-            Collection::SubscriptionPlans => one(collection, document, Self::Plan),
-            Collection::AlertConfigurations => one(collection, document, Self::Config),
-            Collection::UserSubscriptions => one(collection, document, Self::Subscription),
-            Collection::UserAlertPreferences => one(collection, document, Self::Preference),
+            Collection::Users => one(collection, bytes, Self::User),
+            Collection::SubscriptionPlans => one(collection, bytes, Self::Plan),
+            Collection::AlertConfigurations => one(collection, bytes, Self::Config),
+            Collection::UserSubscriptions => one(collection, bytes, Self::Subscription),
+            Collection::UserAlertPreferences => one(collection, bytes, Self::Preference),
             _ => Ok(None),
         }
     }
@@ -77,6 +72,11 @@ impl AudienceEntity {
             Self::Preference(preference) => preference.id.0,
         }
     }
+}
+
+/// The user that a preference names which cannot be read as a whole.
+fn user_of(preference: &[u8]) -> Option<UserId> {
+    RawDocument::from_bytes(preference).ok()?.get_object_id("userId").ok().map(UserId)
 }
 
 /// What an alert calls its configuration by (seed 2.3: unique together).
@@ -135,10 +135,10 @@ impl Audience {
         Self::default()
     }
 
-    /// Takes in a document, in place of the one with its id. What of it cannot be read holds entries back. Answers what
-    /// is wrong with it.
-    pub fn take_in(&mut self, collection: Collection, document: &Document) -> Option<UnreadableDocument> {
-        match AudienceEntity::read(collection, document) {
+    /// Takes in a document's bytes, in place of the one with its id. What of it cannot be read holds entries back. Answers
+    /// what is wrong with it.
+    pub fn take_in(&mut self, collection: Collection, bytes: &[u8]) -> Option<UnreadableDocument> {
+        match AudienceEntity::read(collection, bytes) {
             Ok(None) => None,
             Ok(Some(read)) => {
                 let flaws = reading::list_flaws(&read.flaws);
@@ -150,9 +150,9 @@ impl Audience {
                 if let Some(id) = unreadable.object_id() {
                     self.remove(collection, id);
                     self.undecided.insert(id);
-                    let of_preference = (collection == Collection::UserAlertPreferences).then_some(document);
-                    let user = of_preference.and_then(|document| document.get_object_id("userId").ok());
-                    self.stray.extend(user.map(|user| (id, UserId(user))));
+                    if collection == Collection::UserAlertPreferences {
+                        self.stray.extend(user_of(bytes).map(|user| (id, user)));
+                    }
                 }
                 Some(unreadable)
             }
@@ -362,15 +362,9 @@ impl Audience {
     }
 
     fn remove_subscription(&mut self, id: SubscriptionId) {
-        let Some(user) = self.subscription_of.remove(&id) else {
-            return;
-        };
-        let Some(plan) = self.with_person(user, |person| person.take_subscription(id)).flatten() else {
-            return;
-        };
-        let Some(members) = self.members.get_mut(&plan) else {
-            return;
-        };
+        let Some(user) = self.subscription_of.remove(&id) else { return };
+        let Some(plan) = self.with_person(user, |person| person.take_subscription(id)).flatten() else { return };
+        let Some(members) = self.members.get_mut(&plan) else { return };
         if let Some(held) = members.get_mut(&user) {
             *held -= 1;
             if *held == 0 {
@@ -396,9 +390,7 @@ impl Audience {
 
     /// Changes a person, and forgets one of whom nothing is left.
     fn with_person<T>(&mut self, id: UserId, change: impl FnOnce(&mut AudienceMember) -> T) -> Option<T> {
-        let Entry::Occupied(mut person) = self.people.entry(id) else {
-            return None;
-        };
+        let Entry::Occupied(mut person) = self.people.entry(id) else { return None };
         let result = change(person.get_mut());
         if person.get().is_nobody() {
             person.remove();

@@ -156,11 +156,12 @@ fn a_preference_is_the_default_until_one_is_kept() {
 
 #[test]
 fn documents_are_read_by_their_collection() {
+    let read = |collection, document| AudienceEntity::read(collection, &crate::reading::pack(&document).unwrap());
     let document = crate::store::document(&user(1)).unwrap();
-    let read = AudienceEntity::read(Collection::Users, &document).unwrap().unwrap();
-    assert_eq!((read.value, read.flaws), (AudienceEntity::User(user(1)), Vec::new()));
-    assert_eq!(AudienceEntity::read(Collection::Trades, &doc! {}), Ok(None));
-    assert!(AudienceEntity::read(Collection::Users, &doc! { "_id": 1 }).is_err());
+    let user_read = read(Collection::Users, document).unwrap().unwrap();
+    assert_eq!((user_read.value, user_read.flaws), (AudienceEntity::User(user(1)), Vec::new()));
+    assert_eq!(read(Collection::Trades, doc! {}), Ok(None));
+    assert!(read(Collection::Users, doc! { "_id": 1 }).is_err());
 }
 
 /// One change of the audience, by small numbers.

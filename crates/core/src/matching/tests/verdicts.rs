@@ -459,7 +459,7 @@ fn whatever_stands_in_a_field_its_neighbour_gets_all_and_its_user_every_exit_and
             world.put(AudienceEntity::Plan(crate::plan::Plan { name: "Other".to_owned(), ..plan(2, &[1]) }));
             world.put(AudienceEntity::Subscription(subscription(2, 2, 2)));
             enter(&mut world, 2);
-            world.audience.take_in(collection, &spoilt);
+            world.audience.take_in(collection, &crate::reading::pack(&spoilt).unwrap());
             let trouble = trouble_of(collection, &spoilt);
             let told = world.alert(buy("100"));
             assert_eq!(told.verdict(2), Verdict::Sent, "{what}: the neighbour's entry");

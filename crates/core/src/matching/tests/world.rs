@@ -190,7 +190,7 @@ impl World {
     pub(super) fn spoil<T: serde::Serialize>(&mut self, collection: Collection, of: &T, path: &str, value: bson::Bson) {
         let mut document = crate::store::document(of).unwrap();
         crate::reading::put_at(&mut document, path, value);
-        assert!(self.audience.take_in(collection, &document).is_some(), "it is told");
+        assert!(self.audience.take_in(collection, &crate::reading::pack(&document).unwrap()).is_some(), "it is told");
     }
 
     pub(super) fn put(&mut self, entity: AudienceEntity) {

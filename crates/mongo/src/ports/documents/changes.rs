@@ -24,9 +24,7 @@ impl MongoTransaction {
     /// Appends to the change log.
     pub(crate) async fn note_changes(&mut self, changed: &[(Collection, ObjectId)]) -> MongoResult<()> {
         let changed: Vec<_> = changed.iter().filter(|(collection, _)| collection.makes_audience()).collect();
-        let Ok(count @ 1..) = i64::try_from(changed.len()) else {
-            return Ok(());
-        };
+        let Ok(count @ 1..) = i64::try_from(changed.len()) else { return Ok(()) };
         let counter = self.change_counter(COUNTERS, CHANGES, doc! { "$inc": { "seq": count } }).await?;
         let last = counter.get("seq").and_then(whole).unwrap_or(count);
         let before = last.saturating_sub(count);
@@ -49,6 +47,24 @@ pub(crate) async fn last(store: &MongoStore) -> StoreResult<i64> {
         Ok(counter.and_then(|counter| whole(counter.get("seq")?)).unwrap_or(0))
     });
     store.interruptions.heed(asked).await
+}
+
+pub(crate) async fn first(store: &MongoStore) -> StoreResult<Option<i64>> {
+    let query = MongoQuery::new(doc! {}).sort_by(doc! { "_id": 1 }).fields(doc! { "_id": 1 });
+    let first = store.find_first(Collection::Changes, query).await?;
+    Ok(first.and_then(|entry| whole(entry.get("_id")?)))
+}
+
+/// In the order of the numbers: whoever has missed some finds the first ones gone.
+pub(crate) async fn purge(store: &MongoStore, seq: i64, limit: usize) -> StoreResult<bool> {
+    let old = doc! { "_id": { "$lt": seq.min(last(store).await?) } };
+    let query = MongoQuery::new(old).sort_by(doc! { "_id": 1 }).fields(doc! { "_id": 1 }).limit(limit);
+    let found = store.find(Collection::Changes, query).await?;
+    if let Some(end) = found.last().and_then(|entry| entry.get("_id")) {
+        let these = doc! { "_id": { "$lte": end.clone() } };
+        store.link.run_bounded(async { Ok(store.collection(Collection::Changes).delete_many(these).await?) }).await?;
+    }
+    Ok(limit > 0 && found.len() == limit)
 }
 
 fn change(entry: &Document) -> Option<AudienceChange> {

@@ -196,6 +196,8 @@ impl ApiState {
             }
             RouteInput::Anything => read_body(body).await?,
         };
+        // Nothing is answered by half of it.
+        self.app.audience.wait_whole().await;
         let path = head.uri.path();
         let conditions = RequestConditions::of(&head.headers)?;
         if !route.act.has_etag() {

@@ -8,6 +8,7 @@ mod exits;
 mod interleaving;
 mod moving;
 mod order;
+mod starting;
 mod strategy;
 mod together;
 mod trouble;

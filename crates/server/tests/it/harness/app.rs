@@ -110,6 +110,7 @@ impl App {
         let mut settings = settings(&server);
         change(&mut settings);
         let parts = running::prepare(Arc::clone(&store), clock.clone(), settings).await.unwrap();
+        parts.audience.load(&*store).await.unwrap();
         place.keep_what_is_over();
         Self {
             sim,
@@ -132,6 +133,12 @@ impl App {
 
     /// Makes it ready again, over what stands in the store now, whoever wrote it.
     pub(crate) async fn prepare_again(&mut self) {
+        self.prepare_catalog().await;
+        self.parts.audience.load(&*self.store).await.unwrap();
+    }
+
+    /// The same, without subscribers: they are loaded while it runs, as the program does it.
+    pub(crate) async fn prepare_catalog(&mut self) {
         let settings = settings(&self.server);
         self.parts = running::prepare(Arc::clone(&self.store), self.clock.clone(), settings).await.unwrap();
     }

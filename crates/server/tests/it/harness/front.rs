@@ -145,6 +145,7 @@ delegate! {
         fn setup() -> ();
         fn get(collection: Collection, ids: &[ObjectId]) -> Vec<Document>;
         fn page(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Document>;
+        fn page_bytes(collection: Collection, after: Option<ObjectId>, limit: usize) -> Vec<Vec<u8>>;
         fn find_unique(collection: Collection, fields: &[(&str, Bson)]) -> Option<Document>;
         fn list(query: &ListQuery) -> ListPage;
         fn find_profile(telegram_user: &str) -> Option<Document>;
@@ -153,6 +154,8 @@ delegate! {
         fn write(writes: Vec<DocumentWrite>) -> ();
         fn changes_since(seq: i64, limit: usize) -> Vec<AudienceChange>;
         fn last_change() -> i64;
+        fn first_change() -> Option<i64>;
+        fn purge_changes(seq: i64, limit: usize) -> bool;
         fn decisions(alert: AlertId, after: Option<UserId>, limit_chunks: usize) -> Vec<DecisionChunk>;
         fn deliveries_of(alert: AlertId, after: Option<&[u8]>, limit: usize) -> Vec<Delivery>;
         fn signing_key(name: &str, fresh: [u8; 32]) -> [u8; 32];

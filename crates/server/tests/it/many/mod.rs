@@ -52,6 +52,7 @@ impl House {
         let clock = ManualClock::at(START);
         let store = self.place.open().await;
         let app = running::prepare(store, clock.clone(), settings(&self.server)).await.unwrap();
+        app.audience.load(&*app.store).await.unwrap();
         let running = running::start(app.clone()).await.unwrap();
         let hangs = Arc::new(AtomicBool::new(false));
         let ticking = tokio::spawn(tick(Arc::clone(&clock), Arc::clone(&hangs)));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use alertcast::leases::TTL;
+use alertcast::leases::{self, TTL};
 use alertcast_conformance::scene::{empty_chunk, spoil_lease};
 use alertcast_core::store::{Lease, LeaseFence, StoreError};
 use tokio_util::sync::CancellationToken;
@@ -161,4 +161,23 @@ async fn leases_that_cannot_be_read_are_freed_once_they_have_stood_for_longer_th
     assert_eq!(now.iter().filter(|lease| lease.name.starts_with("process:")).count(), 2);
     a.stop().await;
     b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_every_process_has_read_of_the_change_log_is_known_and_the_dead_do_not_count() {
+    let house = House::open(nobody()).await;
+    let a = house.process().await;
+    let alone = house.shared_by(1).await;
+    let b = house.process().await;
+    let name = Process::name_in(&house.shared_by(2).await, &alone);
+    leases::show_mark(&a.app.lease_context(), 7).await.unwrap();
+    leases::show_mark(&b.app.lease_context(), 5).await.unwrap();
+    assert_eq!(leases::least_mark(&a.app.lease_context(), 7).await, Ok(Some(5)));
+    b.die();
+    let is_forgotten = async || house.leases(&format!("process:{name}")).await.is_empty().then_some(());
+    until("the dead are forgotten", is_forgotten).await;
+    assert_eq!(leases::least_mark(&a.app.lease_context(), 7).await, Ok(Some(7)));
+    assert!(house.leases(&format!("changes:{name}")).await.is_empty());
+    a.stop().await;
+    assert!(house.leases("changes:").await.is_empty(), "who leaves takes it along");
 }
