@@ -84,6 +84,10 @@ const TRIES_MAX: usize = 5;
 /// What works on a file is over by then, whatever has become of it.
 const FILE_WORK_DURATION_MAX: Duration = Duration::from_secs(60 * 60);
 
+/// So many entries of the change log are left even where every process has read them: who lags a little need not load
+/// everything anew.
+const CHANGES_KEPT: i64 = 10_000;
+
 /// How many documents one step ends, settles or removes: short enough not to hold up others.
 const STEP: usize = 500;
 
@@ -203,8 +207,12 @@ async fn settle_each(base: &Base, alerts: Vec<AlertId>) -> StoreResult<()> {
     Ok(())
 }
 
+/// Nothing is shown of a log that is kept whole.
 async fn show_mark(app: &App) -> StoreResult<()> {
-    leases::show_mark(&app.lease_context(), app.audience.applied().await).await
+    match app.audience.applied().await {
+        read @ CHANGES_KEPT.. => leases::show_mark(&app.lease_context(), read).await,
+        _ => Ok(()),
+    }
 }
 
 async fn purge(app: &App) -> StoreResult<()> {
@@ -214,12 +222,20 @@ async fn purge(app: &App) -> StoreResult<()> {
         // Others first.
         tokio::task::yield_now().await;
     }
-    if let Some(read) = leases::least_mark(&app.lease_context(), app.audience.applied().await).await? {
-        while app.store.purge_changes(read, STEP).await? {
-            tokio::task::yield_now().await;
-        }
-    }
+    purge_changes(app).await?;
     debug!("what was past its retention has been removed");
+    Ok(())
+}
+
+async fn purge_changes(app: &App) -> StoreResult<()> {
+    let own = app.audience.applied().await;
+    if own < CHANGES_KEPT {
+        return Ok(());
+    }
+    let Some(read) = leases::least_mark(&app.lease_context(), own).await? else { return Ok(()) };
+    while app.store.purge_changes(read - CHANGES_KEPT, STEP).await? {
+        tokio::task::yield_now().await;
+    }
     Ok(())
 }
 

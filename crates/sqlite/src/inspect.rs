@@ -161,7 +161,12 @@ pub(crate) fn page(
     // Below every id of whatever type.
     let after =
         after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| rusqlite::types::Value::Blob(id.bytes().to_vec()));
-    rows.documents(collection, &table(collection).page, (after, bound_limit(limit)), |_, document| Ok(document.to_vec()))
+    rows.documents(
+        collection,
+        &table(collection).page,
+        (after, bound_limit(limit)),
+        |_, document| Ok(document.to_vec()),
+    )
 }
 
 pub(crate) fn count(rows: RowAccess<'_>, collection: Collection) -> SqliteResult<u64> {

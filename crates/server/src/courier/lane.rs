@@ -32,6 +32,7 @@ use super::taken::TakenDeliveries;
 use super::throttle::ThrottleState;
 use super::{CourierLane, LaneEnd};
 use crate::app::App;
+use crate::channel::message::SharedTexts;
 use crate::handover::HandoverReceiver;
 use crate::metrics::{LaneGauges, StorePart};
 
@@ -87,6 +88,8 @@ pub(super) struct Courier<'a> {
     reading: QueueReading,
     taken_deliveries: TakenDeliveries,
     alert_cache: AlertCache,
+    /// What several readers get alike.
+    texts: SharedTexts,
     records: AttemptRecords,
     excused: ExcusedAttempts,
     /// After a failure of the store: not before, and how long the next rest is.
@@ -114,6 +117,7 @@ impl<'a> Courier<'a> {
             reading: QueueReading::new(per_second),
             taken_deliveries: TakenDeliveries::default(),
             alert_cache: AlertCache::default(),
+            texts: SharedTexts::default(),
             records: AttemptRecords::default(),
             excused: ExcusedAttempts::default(),
             store_rest: None,

@@ -8,7 +8,7 @@ use tracing::info;
 
 use super::LeaseContext;
 use super::silence::WatchedValue;
-use super::{PROCESS, SPOOL, TTL};
+use super::{CHANGES, PROCESS, SPOOL, TTL};
 
 /// What has been seen of them.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl BrokenLeases {
 /// milliseconds since 1970, and no lease changes hands a thousand times a second: so no work under the broken lease, nor
 /// under one that was freed like this before, carries the new one's.
 async fn end(context: &LeaseContext, lease: &BrokenLease) -> StoreResult<()> {
-    if [PROCESS, SPOOL].iter().any(|sign| lease.name.starts_with(sign)) {
+    if [PROCESS, SPOOL, CHANGES].iter().any(|sign| lease.name.starts_with(sign)) {
         return context.base.store.remove_broken_lease(lease).await;
     }
     context.base.store.free_lease(lease, context.base.clock.now().millis()).await.map(drop)

@@ -5,6 +5,7 @@
 
 mod notice;
 mod number;
+mod shared;
 mod style;
 mod text;
 mod trade;
@@ -19,6 +20,7 @@ use alertcast_core::money::Count;
 use alertcast_core::time::Time;
 use jiff::tz::TimeZone;
 
+pub use self::shared::{SharedContext, SharedTexts};
 pub use self::text::MessageText;
 use self::text::{LineBuilder, TextBuilder, clip};
 
@@ -64,7 +66,7 @@ pub struct RenderedMessage {
 /// # Errors
 /// `UntellableMessage` where the entry's alert is missing.
 pub fn render(context: &MessageContext<'_>) -> Result<RenderedMessage, UntellableMessage> {
-    let mut text = TextBuilder::default();
+    let mut text = TextBuilder::new();
     let mut entry_lapsed = false;
     match &context.delivery.facts {
         MessageFacts::Entry { number } => trade::entry(&mut text, context, *number)?,

@@ -2,10 +2,16 @@
 //!
 //! Built line by line, and a line is taken whole or not at all: so the markup is well-formed and the length is kept.
 
+use std::borrow::Cow;
+
 /// Telegram refuses longer texts: 4,096 UTF-16 units after the markup is read. The rest is for the closing "…".
 const UNITS_MAX: usize = 4_000;
 /// No single value fills a message.
 const VALUE_CHARS_MAX: usize = 600;
+/// Most lines are no longer, so that a line is not moved while it grows.
+const LINE_BYTES: usize = 96;
+/// Nor are most messages.
+const MESSAGE_BYTES: usize = 512;
 
 /// A message in both forms.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +31,7 @@ pub(super) struct LineBuilder {
 
 impl LineBuilder {
     pub(super) fn new() -> Self {
-        Self::default()
+        Self { html: String::with_capacity(LINE_BYTES), plain: String::with_capacity(LINE_BYTES) }
     }
 
     pub(super) fn text(self, text: impl AsRef<str>) -> Self {
@@ -80,6 +86,11 @@ pub(super) struct TextBuilder {
 }
 
 impl TextBuilder {
+    pub(super) fn new() -> Self {
+        let room = || String::with_capacity(MESSAGE_BYTES);
+        Self { html: room(), plain: room(), units: 0, full: false }
+    }
+
     pub(super) fn line(&mut self, line: LineBuilder) {
         let units = line.plain.encode_utf16().count() + 1;
         if self.full || self.units + units > UNITS_MAX {
@@ -92,12 +103,16 @@ impl TextBuilder {
     /// An empty line, unless one stands there already or nothing does.
     pub(super) fn gap(&mut self) {
         if !self.plain.is_empty() && !self.plain.ends_with("\n\n") {
-            self.line(LineBuilder::new());
+            self.line(LineBuilder::default());
         }
     }
 
     pub(super) fn finish(self) -> MessageText {
-        MessageText { html: self.html.trim_end().to_owned(), plain: self.plain.trim_end().to_owned() }
+        let trimmed = |mut text: String| {
+            text.truncate(text.trim_end().len());
+            text
+        };
+        MessageText { html: trimmed(self.html), plain: trimmed(self.plain) }
     }
 
     fn cut(&mut self) {
@@ -125,23 +140,32 @@ pub(super) fn clip(text: &str, most: usize) -> String {
 
 /// Line breaks and other control characters in a value become spaces: a value cannot feign a line of ours, nor turn the
 /// direction of the rest.
-fn one_line(text: &str) -> String {
-    let harmless = |c: char| match c {
-        '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' => ' ',
-        c if c.is_control() => ' ',
-        c => c,
-    };
-    clip(text, VALUE_CHARS_MAX).chars().map(harmless).collect()
+fn one_line(text: &str) -> Cow<'_, str> {
+    // A character has a byte at least.
+    if text.len() <= VALUE_CHARS_MAX && !text.contains(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let harmless = |c: char| if is_harmful(c) { ' ' } else { c };
+    clip(text, VALUE_CHARS_MAX).chars().map(harmless).collect::<String>().into()
+}
+
+fn is_harmful(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}') || c.is_control()
 }
 
 fn escape(text: &str, html: &mut String) {
-    for c in text.chars() {
-        match c {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            c => html.push(c),
-        }
+    let mut rest = text;
+    // What is written otherwise is a byte long.
+    while let Some(at) = rest.bytes().position(|byte| matches!(byte, b'&' | b'<' | b'>' | b'"')) {
+        let (before, behind) = rest.split_at(at);
+        html.push_str(before);
+        html.push_str(match behind.as_bytes()[0] {
+            b'&' => "&amp;",
+            b'<' => "&lt;",
+            b'>' => "&gt;",
+            _ => "&quot;",
+        });
+        rest = &behind[1..];
     }
+    html.push_str(rest);
 }

@@ -18,7 +18,9 @@ use super::super::outcome::{HOLD_MAX, NextStep, PlaceInChat, SendAttempt, judge,
 use super::super::recipient::{RecipientStatus, find_status};
 use super::super::taken::TakenDelivery;
 use super::{Courier, LaneEvent};
-use crate::channel::message::{MessageContext, RenderedMessage, ToldEntry, opening_line, render};
+use crate::channel::message::{
+    MessageContext, RenderedMessage, SharedContext, SharedTexts, ToldEntry, opening_line, render,
+};
 use crate::channel::{Channel, ChannelAnswer, MessageForm, OutgoingMessage, RetryAfter, email};
 
 /// A message that was answered, or will not be.
@@ -120,7 +122,7 @@ impl Courier<'_> {
             let outcome = AttemptOutcome::Dropped { reason: NOTHING_TO_EDIT.to_owned() };
             return self.record(ready.delivery.id, ready.chat, outcome);
         };
-        match tell(&ready, &zone, wall) {
+        match tell(&mut self.texts, &ready, &zone, wall) {
             Some(rendered) => {
                 let letter = OutgoingMessage {
                     delivery: ready.delivery.id,
@@ -378,9 +380,13 @@ fn answered_subject(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option
     render(&story).ok().map(|rendered| email::subject(&rendered.message))
 }
 
-fn tell(ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option<RenderedMessage> {
+fn tell(texts: &mut SharedTexts, ready: &TakenDelivery, zone: &TimeZone, now: Time) -> Option<RenderedMessage> {
     // Its alert is among the sources only where the entry is told too.
     let told_too = ready.entry.as_deref().zip(ready.sources.entry_alert.as_deref());
+    if let (Some(alert), None) = (&ready.sources.alert, told_too) {
+        let config = ready.sources.config.as_ref();
+        return texts.render(&SharedContext { delivery: &ready.delivery, alert, config, zone, now }).ok();
+    }
     let story = MessageContext {
         delivery: &ready.delivery,
         alert: ready.sources.alert.as_deref(),
