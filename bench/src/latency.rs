@@ -40,9 +40,9 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
     Ok(())
 }
 
-/// Medians in ms: of an alert that comes alone, and of one that follows when the first has just arrived.
+/// Medians in ms: of an alert that comes alone, and of one to somebody else that follows when the first has just arrived.
 async fn measure_bar_close(scale: &BenchScale) -> anyhow::Result<(f64, f64)> {
-    let world = BenchFolder::make(scale.dir(), 1, 2 * ROUNDS).await?;
+    let world = BenchFolder::make_apart(scale.dir(), 2 * ROUNDS).await?;
     let telegram = BenchProcess::telegram(None, Duration::ZERO).await?;
     let program = BenchProcess::alertcast(world.dir(), Some(&telegram), None).await?;
     let (mut first, mut second) = (Vec::new(), Vec::new());

@@ -8,6 +8,7 @@ use alertcast_core::id::IdSource as _;
 use alertcast_core::store::{Collection, DocumentStore, DocumentWrite};
 use alertcast_core::time::Time;
 use alertcast_sqlite::SqliteStore;
+use bson::oid::ObjectId;
 use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,6 +17,8 @@ pub(crate) const TOKEN: &str = "100001:bench-bot";
 const BOT: &str = "100001";
 /// The webhook's secret.
 pub(crate) const SECRET: &str = "bench-0123456789abcdef";
+/// Since when everybody subscribes.
+const LONG_AGO: i64 = 1_700_000_000_000;
 /// Subscribers stored by one write.
 const BATCH: usize = 2_000;
 /// Between two looks at something that is awaited.
@@ -36,6 +39,20 @@ impl BenchFolder {
         let store = SqliteStore::open(folder.path(), &alertcast_sqlite::SqliteOptions::default())?;
         store.setup().await?;
         fill(&store, subscribers, configurations).await?;
+        Ok(Self { folder })
+    }
+
+    /// The same with one subscriber to each configuration, who has none of the others.
+    pub(crate) async fn make_apart(dir: &Path, configurations: usize) -> anyhow::Result<Self> {
+        let folder = TempDir::new_in(dir)?;
+        let store = SqliteStore::open(folder.path(), &alertcast_sqlite::SqliteOptions::default())?;
+        store.setup().await?;
+        let now = date(Time::from_millis(LONG_AGO));
+        for index in 0..configurations {
+            let (config, plan) = (ObjectIds.next(), ObjectIds.next());
+            let writes = [configuration(&config, index, &now)?, plan_of(&plan, index, &[config])?];
+            store.write(writes.into_iter().chain(subscriber(index, &plan, &now)?).collect()).await?;
+        }
         Ok(Self { folder })
     }
 
@@ -84,49 +101,61 @@ pub(crate) fn alert(symbol: &str, signal: &str, id: &str) -> String {
 
 /// Puts configurations, and subscribers to all of them, into a store.
 pub(crate) async fn fill(store: &dyn DocumentStore, subscribers: usize, configurations: usize) -> anyhow::Result<()> {
-    let ids = ObjectIds;
-    let now = date(Time::from_millis(1_700_000_000_000));
-    let configs: Vec<_> = (0..configurations).map(|_| ids.next()).collect();
-    let plan = ids.next();
-    let mut writes = Vec::new();
-    for (index, id) in configs.iter().enumerate() {
-        writes.push(insert(
-            Collection::AlertConfigurations,
-            json!({"_id": oid(id), "name": symbol(index), "symbol": symbol(index), "timeframe": "1h",
-                   "strategy": "Bench", "createdAt": now, "updatedAt": now}),
-        )?);
-    }
-    let listed: Vec<Value> = configs.iter().map(oid).collect();
-    writes.push(insert(
-        Collection::SubscriptionPlans,
-        json!({"_id": oid(&plan), "name": "Bench", "description": "Bench",
-               "pricing": {"amount": 1, "duration": {"months": 1}}, "alertConfigurations": listed}),
-    )?);
+    let now = date(Time::from_millis(LONG_AGO));
+    let configs: Vec<_> = (0..configurations).map(|_| ObjectIds.next()).collect();
+    let plan = ObjectIds.next();
+    let listed = configs.iter().enumerate().map(|(index, id)| configuration(id, index, &now));
+    let mut writes = listed.collect::<anyhow::Result<Vec<_>>>()?;
+    writes.push(plan_of(&plan, 0, &configs)?);
     store.write(writes).await?;
     for first in (0..subscribers).step_by(BATCH) {
         let mut writes = Vec::with_capacity(BATCH * 2);
         for index in first..subscribers.min(first + BATCH) {
-            let user = ids.next();
-            writes.push(insert(
-                Collection::Users,
-                json!({"_id": oid(&user), "email": format!("user{index}@example.com"),
-                       "telegram": {"userId": (index + 1).to_string(), "chatId": (index + 1).to_string()},
-                       "profile": {"name": format!("User {index}"), "timezone": "Asia/Kolkata"},
-                       "status": "active", "preferences": {"trading": {"maxDailyAlerts": 1_000}},
-                       "alertcast": {"botId": BOT}, "createdAt": now}),
-            )?);
-            writes.push(insert(
-                Collection::UserSubscriptions,
-                json!({"_id": oid(&ids.next()), "userId": oid(&user), "subscriptionPlanId": oid(&plan),
-                       "payment": {"transactionId": format!("T{index}"), "amount": 1, "status": "approved"},
-                       "subscription": {"status": "active", "startDate": now,
-                                        "endDate": date(Time::from_millis(4_000_000_000_000))},
-                       "createdAt": now}),
-            )?);
+            writes.extend(subscriber(index, &plan, &now)?);
         }
         store.write(writes).await?;
     }
     Ok(())
+}
+
+fn configuration(id: &ObjectId, index: usize, now: &Value) -> anyhow::Result<DocumentWrite> {
+    insert(
+        Collection::AlertConfigurations,
+        json!({"_id": oid(id), "name": symbol(index), "symbol": symbol(index), "timeframe": "1h",
+               "strategy": "Bench", "createdAt": now, "updatedAt": now}),
+    )
+}
+
+fn plan_of(id: &ObjectId, index: usize, configs: &[ObjectId]) -> anyhow::Result<DocumentWrite> {
+    let listed: Vec<Value> = configs.iter().map(oid).collect();
+    insert(
+        Collection::SubscriptionPlans,
+        json!({"_id": oid(id), "name": format!("Bench {index}"), "description": "Bench",
+               "pricing": {"amount": 1, "duration": {"months": 1}}, "alertConfigurations": listed}),
+    )
+}
+
+/// A user with a running subscription.
+fn subscriber(index: usize, plan: &ObjectId, now: &Value) -> anyhow::Result<[DocumentWrite; 2]> {
+    let user = ObjectIds.next();
+    Ok([
+        insert(
+            Collection::Users,
+            json!({"_id": oid(&user), "email": format!("user{index}@example.com"),
+                   "telegram": {"userId": (index + 1).to_string(), "chatId": (index + 1).to_string()},
+                   "profile": {"name": format!("User {index}"), "timezone": "Asia/Kolkata"},
+                   "status": "active", "preferences": {"trading": {"maxDailyAlerts": 1_000}},
+                   "alertcast": {"botId": BOT}, "createdAt": now}),
+        )?,
+        insert(
+            Collection::UserSubscriptions,
+            json!({"_id": oid(&ObjectIds.next()), "userId": oid(&user), "subscriptionPlanId": oid(plan),
+                   "payment": {"transactionId": format!("T{index}"), "amount": 1, "status": "approved"},
+                   "subscription": {"status": "active", "startDate": now,
+                                    "endDate": date(Time::from_millis(4_000_000_000_000))},
+                   "createdAt": now}),
+        )?,
+    ])
 }
 
 fn insert(collection: Collection, value: Value) -> anyhow::Result<DocumentWrite> {
@@ -134,7 +163,7 @@ fn insert(collection: Collection, value: Value) -> anyhow::Result<DocumentWrite>
     Ok(DocumentWrite::Insert { collection, document })
 }
 
-fn oid(id: &bson::oid::ObjectId) -> Value {
+fn oid(id: &ObjectId) -> Value {
     json!({"$oid": id.to_hex()})
 }
 
