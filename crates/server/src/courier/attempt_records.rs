@@ -1,6 +1,6 @@
 //! What is to be written down: attempts in batches, then the settling of their alerts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use alertcast_core::id::{AlertId, UserId};
@@ -54,6 +54,8 @@ pub(super) struct AttemptRecords {
     lines: Vec<PendingRecord>,
     /// When the first of them was noted.
     since: Duration,
+    /// Somebody waits for it.
+    awaited: bool,
     writing: bool,
     settle: BTreeMap<AlertId, Duration>,
     settling: bool,
@@ -75,12 +77,13 @@ impl AttemptRecords {
     /// When the next batch should be written.
     pub(super) fn write_at(&self) -> Option<Duration> {
         let waits = !self.writing && !self.lines.is_empty();
-        waits.then(|| if self.lines.len() >= BATCH { Duration::ZERO } else { self.since + BATCH_AFTER })
+        let is_due = self.awaited || self.lines.len() >= BATCH;
+        waits.then(|| if is_due { Duration::ZERO } else { self.since + BATCH_AFTER })
     }
 
     /// The batch to write now.
     pub(super) fn begin_writing(&mut self, now: Duration) -> Vec<PendingRecord> {
-        self.writing = true;
+        (self.writing, self.awaited) = (true, false);
         self.since = now;
         let rest = self.lines.split_off(self.lines.len().min(BATCH));
         std::mem::replace(&mut self.lines, rest)
@@ -124,6 +127,11 @@ impl AttemptRecords {
         self.settling = false;
     }
 
+    /// Messages wait for these chats: a record that keeps one of them is to be written at once.
+    pub(super) fn await_chats(&mut self, chats: &HashSet<String>) {
+        self.awaited |= !chats.is_empty() && self.lines.iter().any(|line| chats.contains(&line.chat));
+    }
+
     /// Everything is to be written and settled at once.
     pub(super) fn hurry(&mut self) {
         self.since = Duration::ZERO;
@@ -133,5 +141,43 @@ impl AttemptRecords {
     /// Whether nothing is left to write or to settle.
     pub(super) fn is_done(&self) -> bool {
         self.lines.is_empty() && !self.writing && self.settle.is_empty() && !self.settling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alertcast_core::delivery::Channel;
+    use alertcast_core::fixtures::{delivery_id, sent_outcome};
+
+    use super::*;
+
+    fn record(chat: &str) -> PendingRecord {
+        let record = AttemptRecord { delivery: delivery_id(Channel::Telegram, 1, 1), outcome: sent_outcome(1) };
+        PendingRecord {
+            record,
+            chat: chat.to_owned(),
+            defer: None,
+            opened: None,
+            moved: None,
+            lost: None,
+            topic_loss: None,
+        }
+    }
+
+    #[test]
+    fn a_record_is_written_at_once_where_a_message_waits_for_its_chat() {
+        let (noted, of) = (Duration::from_secs(9), |chat: &str| HashSet::from([chat.to_owned()]));
+        let mut records = AttemptRecords::default();
+        records.await_chats(&of("a"));
+        records.note(noted, record("a"));
+        assert_eq!(records.write_at(), Some(noted + BATCH_AFTER), "nobody waits since it was noted");
+        records.await_chats(&of("b"));
+        assert_eq!(records.write_at(), Some(noted + BATCH_AFTER), "for another chat");
+        records.await_chats(&of("a"));
+        assert_eq!(records.write_at(), Some(Duration::ZERO));
+        assert_eq!(records.begin_writing(noted).len(), 1);
+        records.note_written();
+        records.note(noted, record("a"));
+        assert_eq!(records.write_at(), Some(noted + BATCH_AFTER), "it was for the batch before");
     }
 }

@@ -179,6 +179,26 @@ impl<'c> RowAccess<'c> {
         Ok(())
     }
 
+    /// The same for deliveries that wait: those are passed over that are being sent, of which the statement's columns do
+    /// not know.
+    pub(crate) fn each_waiting(
+        self,
+        sql: &str,
+        params: impl Params,
+        mut read: impl FnMut(&Row<'_>, &[u8]) -> SqliteResult<ControlFlow<()>>,
+    ) -> SqliteResult<()> {
+        let sending = SendingBatches::load(self)?;
+        let mut statement = self.conn.prepare_cached(sql)?;
+        let mut rows = statement.query(params)?;
+        while let Some(row) = rows.next()? {
+            let document = blob(row, 0)?;
+            if sending.since(document).is_none() && read(row, document)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The same for all documents of the statement.
     pub(crate) fn documents<T>(
         self,

@@ -25,7 +25,7 @@ use crate::engine::notices;
 use crate::engine::queue::JobPriority;
 use crate::engine::raw::RawEdit;
 use crate::engine::rows::{IdBlob, RowAccess, RowResult, decode, read_row, unpack};
-use crate::engine::sending::{self, is_sending};
+use crate::engine::sending;
 use crate::engine::writer::WriterTransaction;
 use crate::error::SqliteResult;
 use crate::ports::documents::{bound_limit, note_change};
@@ -169,10 +169,8 @@ fn due(
     let mut found = ReadableDocuments::default();
     let looked_at = bound_limit(limit.saturating_add(rows.sending(Collection::Deliveries)?.len()));
     for sql in [DUE, DUE_AGAIN] {
-        rows.each_document(Collection::Deliveries, sql, (lane, now.millis(), looked_at), |row, document| {
-            if !is_sending(document) {
-                found.add(read_due(decoded, row.get(1).ok(), document));
-            }
+        rows.each_waiting(sql, (lane, now.millis(), looked_at), |row, document| {
+            found.add(read_due(decoded, row.get(1).ok(), document));
             Ok(ControlFlow::Continue(()))
         })?;
     }
@@ -201,10 +199,7 @@ pub(crate) const NEXT_DUE: &str = r#"SELECT doc, "dueAt" FROM deliveries INDEXED
 fn next_due(rows: RowAccess<'_>, lane: &str, now: Time) -> SqliteResult<Option<Time>> {
     let mut next: Option<Time> = None;
     for (sql, is_in_order) in [(NEXT_DUE, true), (DUE_LATER, false)] {
-        rows.each_document(Collection::Deliveries, sql, (lane, now.millis()), |row, document| {
-            if is_sending(document) {
-                return Ok(ControlFlow::Continue(()));
-            }
+        rows.each_waiting(sql, (lane, now.millis()), |row, _| {
             let due_at = Time::from_millis(row.get(1)?);
             next = Some(next.map_or(due_at, |next| next.min(due_at)));
             Ok(if is_in_order { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })

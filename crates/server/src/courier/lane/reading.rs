@@ -40,6 +40,8 @@ const RESULTS_SHARE: usize = 4;
 const UNWRITTEN_MAX: usize = 4_000;
 /// Something is picked so long before its chat is free: taking takes time.
 const AHEAD: Duration = Duration::from_millis(50);
+/// For so many chats records are written at once; with more there is enough to send meanwhile.
+const AWAITED_MAX: usize = 64;
 /// What has been due for longer is late.
 const LATE: Duration = Duration::from_secs(5 * 60);
 /// Overdue deliveries ended in one go.
@@ -60,6 +62,8 @@ pub(in super::super) struct QueueReading {
     held_up: Option<Option<Duration>>,
     /// The last pick found less than there was room for.
     short: bool,
+    /// Then: the chats for which messages wait that were kept by others.
+    awaited_chats: HashSet<String>,
     overdue: bool,
     /// Cannot be taken, because something that they rest on is unreadable.
     broken: HashSet<DeliveryId>,
@@ -84,6 +88,7 @@ impl QueueReading {
             next_due: None,
             held_up: None,
             short: false,
+            awaited_chats: HashSet::new(),
             overdue: false,
             broken: HashSet::new(),
         }
@@ -91,6 +96,10 @@ impl QueueReading {
 
     pub(super) const fn note_knock(&mut self) {
         self.knocked = true;
+    }
+
+    pub(super) const fn awaited_chats(&self) -> &HashSet<String> {
+        &self.awaited_chats
     }
 
     pub(super) const fn is_under_way(&self) -> bool {
@@ -116,7 +125,7 @@ impl Courier<'_> {
         }
         let room = self.room();
         let results_in_hand = self.taken_deliveries.results() > 0;
-        let mut wanted = HashSet::new();
+        let (mut wanted, mut awaited) = (HashSet::new(), HashSet::new());
         let (limiter, taken_deliveries, broken) = (&self.limiter, &mut self.taken_deliveries, &self.reading.broken);
         let wall = self.app.clock.now();
         let picked = self.due_queue.pick(room, |waiting| {
@@ -127,7 +136,11 @@ impl Courier<'_> {
                 wanted.insert(waiting.chat.clone());
             }
             match limiter.earliest_chat(now, chat_of(&waiting.chat)) {
-                _ if taken_deliveries.is_kept(&waiting.chat) || broken.contains(&waiting.id()) => {
+                _ if broken.contains(&waiting.id()) => LeavePermission::Later(None),
+                earliest if taken_deliveries.is_kept(&waiting.chat) => {
+                    if awaited.len() < AWAITED_MAX && earliest.is_none_or(|at| at <= now + AHEAD) {
+                        awaited.insert(waiting.chat.clone());
+                    }
                     LeavePermission::Later(None)
                 }
                 None => LeavePermission::Later(None),
@@ -140,6 +153,9 @@ impl Courier<'_> {
         self.reading.short = !picked.crowded && !is_full;
         self.reading.overdue |= picked.overdue;
         self.reading.held_up = (!is_full).then_some(picked.next_at);
+        // With enough to send there is no hurry.
+        self.reading.awaited_chats = if self.reading.short { awaited } else { HashSet::new() };
+        self.records.await_chats(&self.reading.awaited_chats);
         self.give_way(&wanted);
         if !picked.deliveries.is_empty() {
             self.reading.under_way = true;

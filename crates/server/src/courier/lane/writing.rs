@@ -18,6 +18,7 @@ impl Courier<'_> {
     /// Notes what became of an attempt. Its chat is kept until that is written.
     pub(super) fn note(&mut self, line: PendingRecord) {
         self.records.note(self.app.clock.monotonic(), line);
+        self.records.await_chats(self.reading.awaited_chats());
     }
 
     /// Notes an outcome that says nothing of the chat.

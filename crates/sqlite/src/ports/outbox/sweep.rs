@@ -1,6 +1,8 @@
 //! What is done to many deliveries at once: after a crash, for a chat that is to be left alone, past deadlines, and when
 //! they have been kept long enough.
 
+use std::ops::ControlFlow;
+
 use alertcast_core::delivery::{Delivery, DeliveryState, moved_to};
 use alertcast_core::id::AlertId;
 use alertcast_core::reading;
@@ -11,7 +13,7 @@ use rusqlite::Params;
 
 use crate::engine::raw::{self, RawEdit, RawValue};
 use crate::engine::rows::{DocumentBytes, RowAccess, unpack};
-use crate::engine::sending::{self, is_sending};
+use crate::engine::sending;
 use crate::engine::writer::WriterTransaction;
 use crate::error::SqliteResult;
 use crate::ports::documents::{bound_limit, note_change};
@@ -32,8 +34,11 @@ fn collect(
 
 /// The same for deliveries that wait.
 fn collect_waiting(rows: RowAccess<'_>, sql: &str, params: impl Params) -> SqliteResult<Vec<DocumentBytes>> {
-    let mut waiting = collect(rows, Collection::Deliveries, sql, params)?;
-    waiting.retain(|document| !is_sending(document));
+    let mut waiting = Vec::new();
+    rows.each_waiting(sql, params, |_, document| {
+        waiting.push(document.to_vec());
+        Ok(ControlFlow::Continue(()))
+    })?;
     Ok(waiting)
 }
 
