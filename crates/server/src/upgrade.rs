@@ -91,7 +91,7 @@ mod tests {
         transaction_keys(&store).await.unwrap();
         let kept = store.page_bytes(Collection::UserSubscriptions, None, 10).await.unwrap();
         let lacking = |bytes| lacking_key(RawDocument::from_bytes(bytes).unwrap()).map(|(id, _)| id);
-        let keys: Vec<_> = kept.iter().map(|bytes| lacking(bytes)).collect();
+        let keys: Vec<_> = kept.iter().map(lacking).collect();
         assert_eq!(keys, [None, Some(id(4)), None], "of two that are alike one stays without");
     }
 }

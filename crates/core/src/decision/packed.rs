@@ -192,7 +192,7 @@ mod tests {
         let action = |action, n| DecidedAction { action, trade: TradeId(id(n)) };
         let one = |n: u32| Decision {
             user: UserId(id(n)),
-            subscription: (n % 5 != 0).then(|| SubscriptionId(id(1_000 + n % 7))),
+            subscription: (!n.is_multiple_of(5)).then(|| SubscriptionId(id(1_000 + n % 7))),
             verdict: Verdict::ALL[n as usize % Verdict::ALL.len()],
             actions: match n % 4 {
                 0 => Vec::new(),

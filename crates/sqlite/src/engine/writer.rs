@@ -245,8 +245,8 @@ impl Writer {
     /// The next job of a lane that somebody still waits for. In a group that lags, one that is to be synced has to wait for
     /// the next.
     fn pop_wanted(&self, lane: JobPriority, lags: bool) -> Option<Box<dyn WriterJob>> {
-        let has_place = |job: &Box<dyn WriterJob>| !lags || job.op().may_lag();
-        std::iter::from_fn(|| self.jobs.pop_if(lane, has_place)).find(|job| !job.is_abandoned())
+        let next = || self.jobs.pop_if(lane, |job| !lags || job.op().may_lag());
+        std::iter::from_fn(next).find(|job| !job.is_abandoned())
     }
 
     /// Lets the commits that follow sync, or not.
