@@ -38,6 +38,13 @@ pub enum OpenError {
         .file.display()
     )]
     DamagedSpool { file: PathBuf, why: String },
+    /// The intake log holds something that was answered 202, and cannot be read as a whole.
+    #[error(
+        "the intake log is damaged: {}: {why}; it holds alerts that were accepted and may not be in the database yet. \
+         Keep the file: move it out of the data folder to start without them, and accept them by hand",
+        .file.display()
+    )]
+    DamagedIntakeLog { file: PathBuf, why: String },
     /// There is a file of that name, and nothing says that it is ours. It is left as it is.
     #[error(
         "{} is no file of Alertcast: {why}. It is left as it is: put the right one, or a backup, in its place; or move \

@@ -2,7 +2,7 @@
 //! database is changed, and a running program is not held up: readers of a write-ahead log wait for nobody.
 
 use std::fs::{OpenOptions, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,13 +12,14 @@ use bson::Document;
 use bson::oid::ObjectId;
 
 use crate::engine::database_file;
+use crate::engine::intake_log::read_log;
+use crate::engine::logged_documents::LoggedDocuments;
 use crate::engine::migrate::{APPLICATION_ID, version};
 use crate::engine::reader::ReaderPool;
-use crate::engine::rows::{DocumentBytes, RowAccess, whole};
-use crate::engine::schema::{SCHEMA_VERSION, table};
+use crate::engine::rows::RowAccess;
+use crate::engine::schema::SCHEMA_VERSION;
 use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::open::{folder_error, read_only};
-use crate::ports::documents::bound_limit;
 use crate::store::{DATABASE, LOCK};
 
 /// How many of SQLite's steps pass between two looks at whether to go on.
@@ -110,6 +111,7 @@ fn check(conn: &rusqlite::Connection) -> SqliteResult<FileSoundness> {
 /// A store that can only be read, beside the process that it belongs to.
 #[derive(Debug)]
 pub struct ReadOnly {
+    dir: PathBuf,
     readers: ReaderPool,
 }
 
@@ -126,7 +128,7 @@ impl ReadOnly {
             return Err(OpenError::NewerSchema { found, known: SCHEMA_VERSION });
         }
         let readers = ReaderPool::start("sqlite-look", vec![conn]).map_err(folder_error(dir))?;
-        Ok(Self { readers })
+        Ok(Self { dir: dir.to_owned(), readers })
     }
 
     /// The next documents above `after`, by id.
@@ -139,7 +141,8 @@ impl ReadOnly {
         after: Option<ObjectId>,
         limit: usize,
     ) -> StoreResult<Vec<Document>> {
-        let page = self.readers.read(move |rows| page(rows, collection, after, limit)).await?;
+        let in_log = self.in_log(collection);
+        let page = self.readers.read(move |rows| in_log(rows)?.page(rows, collection, after, limit)).await?;
         Ok(page.iter().map(|bytes| unpack_what_is_there(collection, bytes)).collect())
     }
 
@@ -148,28 +151,23 @@ impl ReadOnly {
     /// # Errors
     /// Those of the store.
     pub async fn count(&self, collection: Collection) -> StoreResult<u64> {
-        self.readers.read(move |rows| count(rows, collection)).await
+        let in_log = self.in_log(collection);
+        self.readers.read(move |rows| in_log(rows)?.count(rows, collection)).await
     }
-}
 
-pub(crate) fn page(
-    rows: RowAccess<'_>,
-    collection: Collection,
-    after: Option<ObjectId>,
-    limit: usize,
-) -> SqliteResult<Vec<DocumentBytes>> {
-    // Below every id of whatever type.
-    let after =
-        after.map_or(rusqlite::types::Value::Integer(i64::MIN), |id| rusqlite::types::Value::Blob(id.bytes().to_vec()));
-    rows.documents(
-        collection,
-        &table(collection).page,
-        (after, bound_limit(limit)),
-        |_, document| Ok(document.to_vec()),
-    )
-}
-
-pub(crate) fn count(rows: RowAccess<'_>, collection: Collection) -> SqliteResult<u64> {
-    let count = rows.one(&table(collection).count, [], |row| whole(row, 0))?;
-    Ok(u64::try_from(count.unwrap_or(0)).unwrap_or(0))
+    /// What the intake log has of a collection, as far as it can be read: the program that writes it may be doing so.
+    fn in_log(&self, collection: Collection) -> impl FnOnce(RowAccess<'_>) -> SqliteResult<LoggedDocuments> + use<> {
+        let records =
+            if collection == Collection::Alerts { read_log(&self.dir).unwrap_or_default() } else { Vec::new() };
+        move |rows| {
+            let is_deleted = |seq: i64| rows.any("SELECT 1 FROM intake_deleted WHERE seq = ?1", [seq]);
+            let mut kept = Vec::with_capacity(records.len());
+            for record in records {
+                if !is_deleted(record.seq)? {
+                    kept.push(record);
+                }
+            }
+            LoggedDocuments::of_records(kept)
+        }
+    }
 }

@@ -6,6 +6,8 @@
 //!   transaction and acknowledges after the COMMIT. A few threads read (`reader`). Another carries the write-ahead log over
 //!   (`checkpoint`). Documents are kept as BSON; the fields that an index uses stand in columns beside them (`schema`,
 //!   `rows`). Changes are made by field in the bytes (`raw`), so that what we do not know survives.
+//! - What an alert is answered 202 on is a record in the intake log (`engine::intake_log`), in files of its own beside the
+//!   database; its row is written by whoever works on it (`engine::alert_rows`).
 //! - What is kept as files stands in the folder beside the database (`ports::files`).
 //! - [`spool`] is no part of the store: a file of its own for what comes in while another store is away. It shares the
 //!   writer.

@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use alertcast_core::alert::document::Alert;
@@ -173,8 +173,7 @@ impl Spool {
             conn,
             jobs: Arc::clone(&jobs),
             wal: Arc::new(WalState::default()),
-            seq_committed: Arc::new(AtomicI64::new(0)),
-            intake_groups: Arc::new(AtomicU64::new(0)),
+            log: None,
             is_syncing: Cell::new(true),
             change_committed: std::sync::Arc::default(),
         };
@@ -306,7 +305,7 @@ impl Spool {
     /// Holds the writer up until the guard is dropped.
     #[cfg(feature = "test-hooks")]
     pub fn stall_for_tests(&self) -> crate::WriterStall {
-        crate::WriterStall::of(&self.jobs)
+        crate::WriterStall::of(&self.jobs, None)
     }
 }
 

@@ -5,18 +5,20 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::thread::JoinHandle;
 
 use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::StoreError;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
+use crate::engine::alert_rows;
 use crate::engine::checkpoint::WalState;
 use crate::engine::counters;
 use crate::engine::database_file;
 use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::failpoints::WriteOperation;
+use crate::engine::intake_log::{Appender, IntakeLog, SegmentError, read_log};
 use crate::engine::migrate::{APPLICATION_ID, migrate};
 use crate::engine::queue::{JobPriority, JobQueue};
 use crate::engine::reader::ReaderPool;
@@ -30,7 +32,11 @@ use crate::ports::files::FileFolder;
 pub(crate) const DATABASE: &str = "alertcast.db";
 pub(crate) const LOCK: &str = "alertcast.lock";
 
-pub(crate) const LAST_SEQ: &str = r#"SELECT max("alertcast.seq") FROM alerts"#;
+/// So much of the intake log may be without rows.
+const UNAPPLIED_BYTES_MAX: usize = 256 << 20;
+const PAGE_BYTES: usize = 4096;
+/// So many alerts of the log get their rows by one operation that needs them.
+const ROWS_AT_ONCE: usize = 128;
 
 /// How the store is to be run. The defaults suit a small machine.
 #[derive(Debug, Clone)]
@@ -39,7 +45,7 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// The writer's page cache, in KiB.
     pub cache_kib: u32,
-    /// The most pages that the database may have; none: no bound. For tests of a full disk.
+    /// The most pages that the database may have, and as many the intake log; none: no bound. For tests of a full disk.
     pub pages_max: Option<u32>,
 }
 
@@ -53,16 +59,18 @@ impl Default for SqliteOptions {
 #[derive(Debug)]
 pub struct SqliteStore {
     jobs: Arc<WriterJobs>,
-    pub(crate) seq_committed: Arc<AtomicI64>,
+    pub(crate) log: Arc<IntakeLog>,
+    /// Whoever gives alerts of the log their rows, for want of room in it.
+    storing: tokio::sync::Mutex<()>,
     /// No entry of the change log that is committed has a higher number.
     pub(crate) change_committed: Arc<AtomicI64>,
-    intake_groups: Arc<AtomicU64>,
     pub(crate) unreadables: UnreadableLog,
     pub(crate) decoded: Arc<DecodedDeliveries>,
     pub(crate) files: FileFolder,
     wal: Arc<WalState>,
     readers: ReaderPool,
     intake_readers: ReaderPool,
+    appender: Option<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
     checkpointer: Option<JoinHandle<()>>,
     /// Held as long as the store is open; the system gives it back when the process ends, however it ends.
@@ -89,6 +97,10 @@ impl SqliteStore {
         })?;
         let mut conn = connect(&path, options.cache_kib).map_err(broken)?;
         migrate(&mut conn)?;
+        if let Some(pages) = options.pages_max {
+            conn.pragma_update(None, "max_page_count", pages).map_err(|error| broken(error.into()))?;
+        }
+        replay_log(dir, &mut conn)?;
         Self::start(&path, conn, options, files, lock).map_err(broken)
     }
 
@@ -99,28 +111,27 @@ impl SqliteStore {
         files: FileFolder,
         lock: File,
     ) -> SqliteResult<Self> {
-        if let Some(pages) = options.pages_max {
-            conn.pragma_update(None, "max_page_count", pages)?;
-        }
         let wal = Arc::new(WalState::of(path));
         wal.watch(&mut conn)?;
         counters::define(&conn)?;
-        let seq = RowAccess::new(&conn).one(LAST_SEQ, [], |row| whole(row, 0))?;
-        let seq_committed = Arc::new(AtomicI64::new(seq.unwrap_or(0)));
+        let thread = |e: io::Error| SqliteError::unavailable(format!("no thread can be started: {e}"));
+        let bound = options.pages_max.and_then(|pages| usize::try_from(pages).ok()?.checked_mul(PAGE_BYTES));
+        let log = Arc::new(IntakeLog::new(RowAccess::new(&conn), bound.unwrap_or(UNAPPLIED_BYTES_MAX))?);
+        let dir = path.parent().unwrap_or(path);
+        let appender = Appender::new(dir, Arc::clone(&log), Arc::clone(&wal), read_only(path)?).map_err(log_error)?;
+        alert_rows::forget_deleted(RowAccess::new(&conn))?;
+        let appender = spawn("intake-log", move || appender.run()).map_err(thread)?;
         let last_change = RowAccess::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
         let change_committed = Arc::new(AtomicI64::new(last_change.unwrap_or(0)));
         let connections = |count: usize| (0..count).map(|_| read_only(path)).collect::<SqliteResult<Vec<_>>>();
-        let thread = |e: io::Error| SqliteError::unavailable(format!("no thread can be started: {e}"));
         let readers = ReaderPool::start("sqlite-read", connections(options.readers.max(1))?).map_err(thread)?;
         let intake_readers = ReaderPool::start("sqlite-intake", connections(2)?).map_err(thread)?;
         let jobs = Arc::new(JobQueue::new());
-        let intake_groups = Arc::new(AtomicU64::new(0));
         let writer = Writer {
             conn,
             jobs: Arc::clone(&jobs),
             wal: Arc::clone(&wal),
-            seq_committed: Arc::clone(&seq_committed),
-            intake_groups: Arc::clone(&intake_groups),
+            log: Some(Arc::clone(&log)),
             is_syncing: Cell::new(true),
             change_committed: Arc::clone(&change_committed),
         };
@@ -130,15 +141,16 @@ impl SqliteStore {
         let checkpointer = spawn("sqlite-wal", move || watched.run(&checkpoints)).map_err(thread)?;
         Ok(Self {
             jobs,
-            seq_committed,
+            log,
+            storing: tokio::sync::Mutex::default(),
             change_committed,
-            intake_groups,
             unreadables: UnreadableLog::default(),
             decoded: Arc::default(),
             files,
             wal,
             readers,
             intake_readers,
+            appender: Some(appender),
             writer: Some(writer),
             checkpointer: Some(checkpointer),
             _lock: lock,
@@ -156,10 +168,40 @@ impl SqliteStore {
         self.jobs.run("the store", lane, op, apply).await
     }
 
-    /// How many commits have accepted alerts since the store was opened: those of one commit shared a sync.
+    /// How many syncs have accepted alerts since the store was opened.
     #[must_use]
     pub fn intake_groups(&self) -> u64 {
-        self.intake_groups.load(Ordering::Relaxed)
+        self.log.groups()
+    }
+
+    /// Gives the alerts that are only in the intake log by now their rows: for who reads alerts by their fields.
+    pub(crate) async fn store_rows(&self) -> std::result::Result<(), StoreError> {
+        let up_to = self.log.mark();
+        self.store_rows_while(up_to, || true).await
+    }
+
+    /// Gives alerts of the log their rows until it has room for more.
+    pub(crate) async fn make_room_in_log(&self) -> std::result::Result<(), StoreError> {
+        let _turn = self.storing.lock().await;
+        self.store_rows_while(i64::MAX, || !self.log.has_room()).await
+    }
+
+    /// Where several cannot be stored, each is tried alone.
+    async fn store_rows_while(&self, up_to: i64, is_wanted: impl Fn() -> bool) -> std::result::Result<(), StoreError> {
+        let mut at_once = ROWS_AT_ONCE;
+        while is_wanted() {
+            let alerts = self.log.oldest(up_to, at_once);
+            if alerts.is_empty() {
+                break;
+            }
+            let store = move |tx: &WriterTransaction<'_>| alert_rows::store(tx, &alerts);
+            match self.write(JobPriority::Short, WriteOperation::Rows, store).await {
+                Err(error) if at_once == 1 => return Err(error),
+                Err(_) => at_once = 1,
+                Ok(()) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Reads in one snapshot.
@@ -181,7 +223,7 @@ impl SqliteStore {
     /// Holds the writer up until the guard is dropped: what is under way is finished, nothing more is begun.
     #[cfg(feature = "test-hooks")]
     pub fn stall_for_tests(&self) -> WriterStall {
-        WriterStall::of(&self.jobs)
+        WriterStall::of(&self.jobs, Some(&self.log))
     }
 }
 
@@ -190,13 +232,15 @@ impl SqliteStore {
 #[derive(Debug)]
 pub struct WriterStall {
     jobs: Arc<WriterJobs>,
+    log: Option<Arc<IntakeLog>>,
 }
 
 #[cfg(feature = "test-hooks")]
 impl WriterStall {
-    pub(crate) fn of(jobs: &Arc<WriterJobs>) -> Self {
+    pub(crate) fn of(jobs: &Arc<WriterJobs>, log: Option<&Arc<IntakeLog>>) -> Self {
         jobs.stall(true);
-        Self { jobs: Arc::clone(jobs) }
+        log.iter().for_each(|log| log.stall(true));
+        Self { jobs: Arc::clone(jobs), log: log.cloned() }
     }
 }
 
@@ -204,11 +248,32 @@ impl WriterStall {
 impl Drop for WriterStall {
     fn drop(&mut self) {
         self.jobs.stall(false);
+        self.log.iter().for_each(|log| log.stall(false));
     }
+}
+
+/// Brings into the database what the intake log has and the database has not.
+fn replay_log(dir: &Path, conn: &mut Connection) -> std::result::Result<(), OpenError> {
+    let records = read_log(dir).map_err(|error| match error {
+        SegmentError::Io(error) => folder_error(dir)(error),
+        SegmentError::Damage { file, why } => OpenError::DamagedIntakeLog { file, why },
+    })?;
+    let mut replayed = || -> SqliteResult<()> {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        alert_rows::replay(RowAccess::new(&tx), &records)?;
+        Ok(tx.commit()?)
+    };
+    replayed().map_err(|fault| OpenError::Store(fault.0))
+}
+
+fn log_error(error: io::Error) -> SqliteError {
+    SqliteError::unavailable(format!("the intake log cannot be begun: {error}"))
 }
 
 impl Drop for SqliteStore {
     fn drop(&mut self) {
+        self.log.close();
+        let _ = self.appender.take().map(JoinHandle::join);
         self.wal.close();
         // A thread that panicked has nothing left to close.
         let _ = self.checkpointer.take().map(JoinHandle::join);

@@ -14,7 +14,7 @@ use alertcast_core::delivery::Channel::Telegram;
 use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertAcceptance, AlertIntake, AttemptRecord, Collection, DeliveryOutbox, DocumentStore, EraseUser, FileContent,
-    FileStore as _, LeaseFence, LeaseStore, OperatorActions, ProcessorStore, StoreError,
+    FileStore as _, LeaseFence, LeaseStore, ListQuery, OperatorActions, ProcessorStore, StoreError,
 };
 use alertcast_sqlite::{SqliteOptions, SqliteStore};
 use fail::FailScenario;
@@ -34,6 +34,10 @@ async fn is_kept(store: &SqliteStore, n: u32) -> bool {
 
 /// A place, what happens there, and whether the alert is kept all the same.
 const FAILURES: &[(&str, &str, bool)] = &[
+    ("sqlite::log::before_write", "return", false),
+    ("sqlite::log::before_write", "panic", false),
+    ("sqlite::log::synced", "return", true),
+    ("sqlite::log::synced", "panic", true),
     ("sqlite::accept::begin", "return", false),
     ("sqlite::accept::applied", "return", false),
     ("sqlite::accept::applied", "panic", false),
@@ -59,6 +63,47 @@ async fn a_failure_is_told_as_unavailable_and_the_writer_lives_on() {
         assert_eq!(accept(&store, n).await, Ok(again), "{place}");
     }
     assert_eq!(store.count(Collection::Alerts).await, Ok(FAILURES.len() as u64));
+}
+
+/// With the first alert the log's first segment is made and begun.
+#[tokio::test]
+async fn a_segment_that_cannot_be_made_or_begun_is_tried_again() {
+    for place in ["sqlite::log::made", "sqlite::log::begun"] {
+        for action in ["return", "panic"] {
+            let dir = TempDir::new().unwrap();
+            let store = open(&dir);
+            let scenario = FailScenario::setup();
+            fail::cfg(place, action).unwrap();
+            let answer = accept(&store, 1).await;
+            scenario.teardown();
+            assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{place} {action}: {answer:?}");
+            assert!(!is_kept(&store, 1).await, "{place} {action}");
+            assert_eq!(accept(&store, 1).await, Ok(AlertAcceptance::Stored), "{place} {action}");
+            drop(store);
+            assert!(is_kept(&open(&dir), 1).await, "{place} {action}");
+        }
+    }
+}
+
+fn by_receipt() -> ListQuery {
+    ListQuery { sort: "webhook.receivedAt", ..ListQuery::all_of(Collection::Alerts) }
+}
+
+#[tokio::test]
+async fn an_alert_whose_row_cannot_be_written_waits_in_the_log() {
+    let dir = TempDir::new().unwrap();
+    let store = open(&dir);
+    for n in 1..=3 {
+        accept(&store, n).await.unwrap();
+    }
+    let scenario = FailScenario::setup();
+    fail::cfg("sqlite::rows::applied", "return").unwrap();
+    let listed = store.list(&by_receipt()).await;
+    assert!(matches!(listed, Err(StoreError::Unavailable(_))), "{listed:?}");
+    assert_eq!(store.count(Collection::Alerts).await, Ok(3), "by their ids they are read");
+    assert_eq!(accept(&store, 4).await, Ok(AlertAcceptance::Stored), "and others are taken in");
+    scenario.teardown();
+    assert_eq!(store.list(&by_receipt()).await.unwrap().documents.len(), 4);
 }
 
 #[tokio::test]

@@ -54,7 +54,7 @@ fn assert_order(trace: &Path) {
         let found = lines[from..].iter().position(|line| is(line));
         from + found.unwrap_or_else(|| panic!("the trace has no {what} after line {from}:\n{}", excerpt(&lines)))
     };
-    let is_log = |line: &str| line.contains("alertcast.db-wal>");
+    let is_log = |line: &str| line.contains("/intake-") && line.contains(".log>");
     let written = find(0, "write of the alert to the log", &|line| {
         is_log(line) && line.contains("pwrite") && line.contains(NAME)
     });
@@ -63,7 +63,8 @@ fn assert_order(trace: &Path) {
     let answered = find(0, "answer 202", &|line| line.contains("HTTP/1.1 202"));
     assert!(synced < answered, "the answer left before the sync:\n{}", excerpt(&lines[written..=synced.max(answered)]));
     // The commit of the chunk is not synced by itself: the next sync is that of what is recorded as being sent.
-    let recorded = find(synced + 1, "sync of what is being sent", &|line| is_log(line) && line.contains("sync("));
+    let is_sync = |line: &str| line.contains("alertcast.db-wal>") && line.contains("sync(");
+    let recorded = find(synced + 1, "sync of what is being sent", &is_sync);
     let recorded = end_of(&lines, recorded);
     let left = find(0, "message", &|line| line.contains("/sendMessage"));
     assert!(recorded < left, "a message left before the sync:\n{}", excerpt(&lines[synced..=recorded.max(left)]));

@@ -3,15 +3,17 @@
 //! - `sqlite::OP::begin`: before an operation is applied. Nothing of it is written.
 //! - `sqlite::OP::applied`: after it is applied, before the COMMIT of its group.
 //! - `sqlite::chunk::each`: after each of several chunks that are written together.
-//! - `sqlite::commit::before_commit`, `sqlite::commit::after_commit`: around the COMMIT of a group, before anything is
-//!   acknowledged.
+//! - `sqlite::commit::before_commit`, `sqlite::commit::after_commit`: around the COMMIT of a group, and around the sync of
+//!   a batch of the intake log, before anything is acknowledged.
+//! - `sqlite::log::before_write`, `sqlite::log::synced`: within the latter; `sqlite::log::STAGE`: while a segment is made or
+//!   begun: `made`, `begun`.
 //! - `sqlite::file::STAGE`: while a new database's file, the store's or the spool's, is made: `created`, `made`,
 //!   `carried_over`, `closed`, `synced`, `renamed`.
 //! - `sqlite::files::STAGE`: while a file beside the database is put: `written`, `synced`, `renamed`.
 //!
 //! `OP` is one of [`WriteOperation`]'s names: `accept`, `refuse`, `reject`, `chunk`, `failure`, `take`, `attempts`, `recover`,
-//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`; of the spool, `spool`
-//! and `unspool`. The action `return` makes the operation (or the whole group) `Unavailable`; `panic` is caught by the
+//! `defer`, `expire`, `settle`, `purge`, `lease`, `write`, `close`, `resend`, `reaccept`, `erase`, `rows` (of alerts
+//! that wait in the intake log); of the spool, `spool` and `unspool`. The action `return` makes the operation (or the whole group) `Unavailable`; `panic` is caught by the
 //! writer and becomes the same.
 
 use crate::error::SqliteError;
@@ -37,6 +39,7 @@ pub(crate) enum WriteOperation {
     Resend,
     Reaccept,
     Erase,
+    Rows,
     Spool,
     Unspool,
 }
@@ -62,6 +65,7 @@ impl WriteOperation {
             Self::Resend => "resend",
             Self::Reaccept => "reaccept",
             Self::Erase => "erase",
+            Self::Rows => "rows",
             Self::Spool => "spool",
             Self::Unspool => "unspool",
         }
@@ -71,7 +75,10 @@ impl WriteOperation {
     /// was synced before, and nothing has left the house that rests on it. What a message leaves by, what is answered to
     /// senders and operators, and what entitles to work is synced.
     pub(crate) const fn may_lag(self) -> bool {
-        matches!(self, Self::Chunk | Self::Failure | Self::Attempts | Self::Expire | Self::Settle | Self::Purge)
+        matches!(
+            self,
+            Self::Chunk | Self::Failure | Self::Attempts | Self::Expire | Self::Settle | Self::Purge | Self::Rows
+        )
     }
 }
 

@@ -4,6 +4,7 @@
 
 use rusqlite::Connection;
 
+use crate::engine::intake_log::{self, keys};
 use crate::engine::raw;
 use crate::engine::rows::RowAccess;
 use crate::engine::schema::{SCHEMA_VERSION, TableDeclaration, tables};
@@ -11,7 +12,13 @@ use crate::engine::sending;
 use crate::error::{OpenError, SqliteResult};
 
 /// One step each from a version to the next: `STEPS[0]` leads from 1 to 2.
-const STEPS: &[fn(&Connection) -> SqliteResult<()>] = &[sending::create];
+const STEPS: &[fn(&Connection) -> SqliteResult<()>] = &[sending::create, begin_intake_log];
+
+/// The intake log: what it keeps beside the alerts, and the keys of before.
+fn begin_intake_log(conn: &Connection) -> SqliteResult<()> {
+    conn.execute_batch(intake_log::DELETED_TABLE)?;
+    keys::take_over_documents(conn)
+}
 
 /// Marks the file as ours (`PRAGMA application_id`): the letters "Acst".
 pub(crate) const APPLICATION_ID: i64 = 0x4163_7374;

@@ -85,6 +85,11 @@ impl<J> JobQueue<J> {
         Ok(())
     }
 
+    /// The next job of a lane.
+    pub(crate) fn pop(&self, lane: JobPriority) -> Option<J> {
+        self.pop_if(lane, |_| true)
+    }
+
     /// The next job of a lane, where it is one that is wanted now.
     pub(crate) fn pop_if(&self, lane: JobPriority, is_wanted: impl Fn(&J) -> bool) -> Option<J> {
         let mut state = self.lock();
@@ -97,6 +102,11 @@ impl<J> JobQueue<J> {
     /// Whether one of the lanes' next jobs is such.
     pub(crate) fn any_next(&self, is_such: impl Fn(&J) -> bool) -> bool {
         self.lock().lanes.iter().filter_map(VecDeque::front).any(is_such)
+    }
+
+    /// Whether somebody holds the writer up (tests only).
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.lock().stalled > 0
     }
 
     /// Whether a job waits in a lane.

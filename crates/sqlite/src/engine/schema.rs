@@ -21,7 +21,7 @@ macro_rules! is_open {
 pub(crate) use is_open;
 
 /// Raised with every change that [`crate::engine::migrate`] cannot see from the declarations.
-pub(crate) const SCHEMA_VERSION: i64 = 2;
+pub(crate) const SCHEMA_VERSION: i64 = 3;
 
 /// No table has more columns (with the id, without the document).
 pub(crate) const COLUMNS_MAX: usize = 24;
@@ -103,6 +103,12 @@ const fn more_indexes(collection: Collection) -> &'static [(&'static str, &'stat
         Collection::Alerts => &[
             // The highest sequence number, at start.
             ("alerts.seq", r#""alertcast.seq""#, None),
+            // The work that is to be done, in its order, and whose it is.
+            (
+                "alerts.pending",
+                r#""alertcast.seq", "alertcast.partition", "processing.alertConfigId", "processing.status", "_id""#,
+                Some(r#""processing.status" IN ('received', 'processing')"#),
+            ),
             // What a crash may have left unsettled.
             ("alerts.unsettled", r#""_id""#, Some(UNSETTLED)),
         ],

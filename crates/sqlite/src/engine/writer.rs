@@ -3,23 +3,27 @@
 //!
 //! Intake goes before everything; a chunk of a fan-out is one job, and between two of them intake is drained. Every job
 //! runs in a savepoint of its own (the first of a group in the transaction itself), so that one that fails takes nothing
-//! with it. A job whose caller has gone is dropped before it is written.
+//! with it. A job whose caller has gone is dropped before it is written. Between groups, alerts of the intake log that
+//! have waited too long for whoever works on them get their rows.
 //!
 //! Where all jobs of a group may lag ([`WriteOperation::may_lag`]), its COMMIT waits for no sync: the next group that syncs
 //! takes it along, or [`WalState`] within [`crate::engine::checkpoint::LAG_MAX`].
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
+use alertcast_core::id::AlertId;
 use alertcast_core::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use crate::engine::alert_rows;
 use crate::engine::checkpoint::WalState;
 use crate::engine::failpoints::{self, WriteOperation};
+use crate::engine::intake_log::{CommitEffects, IntakeLog, UnappliedAlert};
 use crate::engine::queue::{JobPriority, JobQueue, JobSlot, WaitOutcome};
 use crate::engine::rows::RowAccess;
 use crate::error::{SqliteError, SqliteResult};
@@ -28,21 +32,20 @@ use crate::error::{SqliteError, SqliteResult};
 const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
 /// No group is larger.
 const GROUP_JOBS_MAX: usize = 1024;
+/// How often it is looked what waits for too long, where nothing else is to be done.
+const IDLE: Duration = Duration::from_millis(250);
+/// So many alerts of the log get their rows at once, so that what else is to be written does not wait for all of them.
+const ROWS_AT_ONCE: usize = 128;
 
 /// What a job works with.
 #[derive(Debug)]
 pub(crate) struct WriterTransaction<'c> {
     pub(crate) rows: RowAccess<'c>,
-    counters: &'c WriterCounters,
-}
-
-/// Numbers that only the writer gives out. One that is given to a job that fails is not given again.
-#[derive(Debug)]
-struct WriterCounters {
-    /// The highest `alertcast.seq`.
-    seq: Cell<i64>,
-    /// The highest number in the change log.
-    change: Cell<i64>,
+    /// The highest number in the change log. One that is given to a job that fails is not given again.
+    change: &'c Cell<i64>,
+    /// The store's; the spool has none.
+    log: Option<&'c IntakeLog>,
+    effects: RefCell<CommitEffects>,
 }
 
 impl WriterTransaction<'_> {
@@ -52,8 +55,14 @@ impl WriterTransaction<'_> {
     /// The transaction is gone, and the job with it.
     pub(crate) fn attempt(&self, part: impl FnOnce() -> SqliteResult<()>) -> SqliteResult<JobOutcome> {
         self.rows.run("SAVEPOINT part", [])?;
-        match part() {
-            Ok(()) => self.rows.run("RELEASE part", []).map(|_| Ok(())),
+        let before = self.effects.take();
+        let outcome = part();
+        let of_part = self.effects.replace(before);
+        match outcome {
+            Ok(()) => {
+                self.note_effects(|effects| effects.add(of_part));
+                self.rows.run("RELEASE part", []).map(|_| Ok(()))
+            }
             // SQLite has undone the whole transaction: the disk is full, say.
             Err(fault) if self.rows.conn().is_autocommit() => Err(fault),
             Err(fault) => {
@@ -66,19 +75,31 @@ impl WriterTransaction<'_> {
 
     /// The next alert's place in the order of acceptance.
     pub(crate) fn next_seq(&self) -> i64 {
-        self.counters.seq.set(self.counters.seq.get().saturating_add(1));
-        self.counters.seq.get()
+        let seq = self.log.map_or(0, IntakeLog::next_seq);
+        self.note_effects(|effects| effects.seq = seq);
+        seq
     }
 
     /// Notes the place of an alert that was written as a document.
     pub(crate) fn note_seq(&self, seq: i64) {
-        self.counters.seq.set(self.counters.seq.get().max(seq));
+        self.log.inspect(|log| log.note_seq(seq));
+        self.note_effects(|effects| effects.seq = effects.seq.max(seq));
     }
 
     /// The next number in the change log.
     pub(crate) fn next_change(&self) -> i64 {
-        self.counters.change.set(self.counters.change.get().saturating_add(1));
-        self.counters.change.get()
+        self.change.set(self.change.get().saturating_add(1));
+        self.change.get()
+    }
+
+    /// An alert that is in the log, and may have no row yet.
+    pub(crate) fn find_in_log(&self, id: AlertId) -> Option<Arc<UnappliedAlert>> {
+        self.log.and_then(|log| log.find(id))
+    }
+
+    /// Notes what follows in memory once this is committed.
+    pub(crate) fn note_effects(&self, note: impl FnOnce(&mut CommitEffects)) {
+        note(&mut self.effects.borrow_mut());
     }
 }
 
@@ -157,16 +178,35 @@ impl WriterJobs {
     }
 }
 
+/// Alerts of the log that get their rows.
+struct RowsJob {
+    alerts: Vec<Arc<UnappliedAlert>>,
+}
+
+impl WriterJob for RowsJob {
+    fn op(&self) -> WriteOperation {
+        WriteOperation::Rows
+    }
+
+    fn is_abandoned(&self) -> bool {
+        false
+    }
+
+    fn apply(&mut self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
+        alert_rows::store(tx, &self.alerts)
+    }
+
+    fn answer(self: Box<Self>, _outcome: std::result::Result<(), StoreError>) {}
+}
+
 /// The writing thread's state.
 #[derive(Debug)]
 pub(crate) struct Writer {
     pub(crate) conn: Connection,
     pub(crate) jobs: Arc<WriterJobs>,
     pub(crate) wal: Arc<WalState>,
-    /// `alertcast.seq` of the highest alert whose acceptance is committed.
-    pub(crate) seq_committed: Arc<AtomicI64>,
-    /// Groups committed since the start in which alerts were accepted.
-    pub(crate) intake_groups: Arc<AtomicU64>,
+    /// The store's; the spool has none.
+    pub(crate) log: Option<Arc<IntakeLog>>,
     /// Whether the connection syncs with its commits.
     pub(crate) is_syncing: Cell<bool>,
     /// No entry of the change log that is committed has a higher number.
@@ -176,42 +216,78 @@ pub(crate) struct Writer {
 type JobOutcome = std::result::Result<(), StoreError>;
 
 /// Jobs that were applied, with what each came to, waiting for the COMMIT.
-type AppliedJobs = Vec<(Box<dyn WriterJob>, JobOutcome)>;
+#[derive(Debug, Default)]
+struct JobGroup {
+    applied: Vec<(Box<dyn WriterJob>, JobOutcome)>,
+    /// Of those that succeeded.
+    effects: CommitEffects,
+}
 
 impl Writer {
     /// Works until the queue is closed and empty.
     pub(crate) fn run(self) {
-        let counters = WriterCounters {
-            seq: Cell::new(self.seq_committed.load(Ordering::Acquire)),
-            change: Cell::new(self.change_committed.load(Ordering::Acquire)),
-        };
+        let change = Cell::new(self.change_committed.load(Ordering::Acquire));
         let mut bulk_had_its_turn = false;
         loop {
-            match self.jobs.wait(Duration::from_secs(1)) {
-                WaitOutcome::Work => bulk_had_its_turn = self.guarded_group(&counters, bulk_had_its_turn),
+            match self.jobs.wait(IDLE) {
+                WaitOutcome::Work => {
+                    bulk_had_its_turn = self.guarded(|| self.group(&change, bulk_had_its_turn)).unwrap_or(false);
+                }
                 WaitOutcome::Idle => {}
-                WaitOutcome::Closed => return,
+                WaitOutcome::Closed => break,
+            }
+            if !self.jobs.is_stalled() {
+                self.store_rows(&change, |log| log.overdue(ROWS_AT_ONCE));
             }
             self.wal.restart_if_wanted(&self.conn);
         }
+        while self.store_rows(&change, |log| log.oldest(i64::MAX, ROWS_AT_ONCE)) {}
     }
 
-    /// One group; a defect in it is the end of the group and no more. Whoever was in it hears that it broke off.
-    fn guarded_group(&self, counters: &WriterCounters, had_bulk: bool) -> bool {
-        let group = catch_unwind(AssertUnwindSafe(|| self.group(counters, had_bulk)));
-        group.unwrap_or_else(|_| {
-            if !self.conn.is_autocommit() {
-                // Nothing to be done where this fails too: the next BEGIN says so.
-                let _ = self.execute("ROLLBACK");
-            }
-            false
-        })
+    /// A defect in a group is the end of the group and no more: none is answered. Whoever was in it hears that it broke
+    /// off.
+    fn guarded<T>(&self, group: impl FnOnce() -> T) -> Option<T> {
+        let done = catch_unwind(AssertUnwindSafe(group)).ok();
+        if done.is_none() && !self.conn.is_autocommit() {
+            // Nothing to be done where this fails too: the next BEGIN says so.
+            let _ = self.execute("ROLLBACK");
+        }
+        done
+    }
+
+    /// Gives alerts of the log their rows, where one that fails is tried alone. Answers whether there were any, and at
+    /// least one was stored.
+    fn store_rows(&self, change: &Cell<i64>, choose: impl FnOnce(&IntakeLog) -> Vec<Arc<UnappliedAlert>>) -> bool {
+        let Some(log) = &self.log else { return false };
+        let waiting = choose(log);
+        let store = |alerts: &[Arc<UnappliedAlert>]| {
+            self.guarded(|| self.single_group(Box::new(RowsJob { alerts: alerts.to_vec() }), change)).unwrap_or(false)
+        };
+        if waiting.is_empty() || store(&waiting) {
+            return !waiting.is_empty();
+        }
+        let stored = waiting.chunks(1).filter(|alone| store(alone)).count();
+        if stored < waiting.len() {
+            tracing::warn!(
+                count = waiting.len() - stored,
+                "accepted alerts wait in the intake log: they cannot be stored"
+            );
+        }
+        stored > 0
+    }
+
+    /// A group of one job that nobody waits for; answers whether it was committed.
+    fn single_group(&self, job: Box<dyn WriterJob>, change: &Cell<i64>) -> bool {
+        let mut group = JobGroup::default();
+        let lost = self.sync_commits(!job.op().may_lag()).and_then(|()| self.take_in(job, &mut group, change)).err();
+        let is_applied = group.applied.iter().all(|(_, outcome)| outcome.is_ok());
+        self.finish(group, lost, change.get()) && is_applied
     }
 
     /// One group, from BEGIN to the answers. Answers whether a bulk job was in it.
     #[expect(clippy::disallowed_methods, reason = "how long the group has been at work, not a time of the domain")]
-    fn group(&self, counters: &WriterCounters, had_bulk: bool) -> bool {
-        let mut applied = AppliedJobs::new();
+    fn group(&self, change: &Cell<i64>, had_bulk: bool) -> bool {
+        let mut group = JobGroup::default();
         let lags = !self.jobs.any_next(|job| !job.op().may_lag());
         let intake_turn = had_bulk && self.jobs.waits(JobPriority::Intake);
         let mut lost = self.sync_commits(!lags).err();
@@ -219,21 +295,21 @@ impl Writer {
         let bulk = if intake_turn || lost.is_some() { None } else { self.pop_wanted(JobPriority::Bulk, lags) };
         let has_bulk = bulk.is_some();
         if let Some(job) = bulk {
-            lost = self.take_in(job, &mut applied, counters).err();
+            lost = self.take_in(job, &mut group, change).err();
         }
         let began = Instant::now();
         while lost.is_none()
-            && let Some(job) = self.next_small(&applied, began, lags)
+            && let Some(job) = self.next_small(group.applied.len(), began, lags)
         {
-            lost = self.take_in(job, &mut applied, counters).err();
+            lost = self.take_in(job, &mut group, change).err();
         }
-        self.finish(applied, lost, counters);
+        self.finish(group, lost, change.get());
         has_bulk
     }
 
     /// The next job that is not bulk: intake first, then short ones while there is time.
-    fn next_small(&self, applied: &AppliedJobs, began: Instant, lags: bool) -> Option<Box<dyn WriterJob>> {
-        if applied.len() >= GROUP_JOBS_MAX {
+    fn next_small(&self, applied: usize, began: Instant, lags: bool) -> Option<Box<dyn WriterJob>> {
+        if applied >= GROUP_JOBS_MAX {
             return None;
         }
         self.pop_wanted(JobPriority::Intake, lags).or_else(|| {
@@ -258,28 +334,25 @@ impl Writer {
     }
 
     /// Applies one job within the group's transaction. `Err`: the transaction is gone, and with it the whole group.
-    fn take_in(
-        &self,
-        mut job: Box<dyn WriterJob>,
-        applied: &mut AppliedJobs,
-        counters: &WriterCounters,
-    ) -> SqliteResult<()> {
-        let outcome = self.apply(job.as_mut(), applied.is_empty(), counters);
+    fn take_in(&self, mut job: Box<dyn WriterJob>, group: &mut JobGroup, change: &Cell<i64>) -> SqliteResult<()> {
+        let outcome = self.apply(job.as_mut(), group, change);
         let (outcome, lost) = match outcome {
             Ok(outcome) => (outcome, Ok(())),
             Err(fault) => (Err(fault.0.clone()), Err(fault)),
         };
-        applied.push((job, outcome));
+        group.applied.push((job, outcome));
         lost
     }
 
-    fn apply(&self, job: &mut dyn WriterJob, first: bool, counters: &WriterCounters) -> SqliteResult<JobOutcome> {
+    fn apply(&self, job: &mut dyn WriterJob, group: &mut JobGroup, change: &Cell<i64>) -> SqliteResult<JobOutcome> {
+        let first = group.applied.is_empty();
         if first {
             self.execute("BEGIN IMMEDIATE")?;
         } else {
             self.execute("SAVEPOINT job")?;
         }
-        let tx = WriterTransaction { rows: RowAccess::new(&self.conn), counters };
+        let (rows, log) = (RowAccess::new(&self.conn), self.log.as_deref());
+        let tx = WriterTransaction { rows, change, log, effects: RefCell::default() };
         let op = job.op().name();
         let outcome = run_guarded(|| {
             failpoints::pass(op, "begin")?;
@@ -302,17 +375,19 @@ impl Writer {
                 return Ok(Err(fault.0));
             }
         }
+        group.effects.add(tx.effects.into_inner());
         Ok(Ok(()))
     }
 
-    /// Commits and answers.
-    fn finish(&self, applied: AppliedJobs, lost: Option<SqliteError>, counters: &WriterCounters) {
+    /// Commits and answers; whether it is committed.
+    fn finish(&self, group: JobGroup, lost: Option<SqliteError>, change: i64) -> bool {
+        let JobGroup { applied, effects } = group;
         if applied.is_empty() {
-            return;
+            return false;
         }
         let committed = match lost {
             Some(fault) => Err(fault),
-            None => self.commit(counters),
+            None => self.commit(effects, change),
         };
         if committed.is_err() && !self.conn.is_autocommit() {
             // Nothing to be done where this fails too: the next BEGIN says so.
@@ -325,17 +400,17 @@ impl Writer {
                 Err(fault) => Err(StoreError::Unavailable(fault.0.to_string())),
             });
         }
+        committed.is_ok()
     }
 
-    fn commit(&self, counters: &WriterCounters) -> SqliteResult<()> {
+    fn commit(&self, effects: CommitEffects, change: i64) -> SqliteResult<()> {
         run_guarded(|| {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;
             self.wal.note_group(self.is_syncing.get());
-            self.change_committed.store(counters.change.get(), Ordering::Release);
-            let accepted = counters.seq.get();
-            if self.seq_committed.fetch_max(accepted, Ordering::AcqRel) < accepted {
-                self.intake_groups.fetch_add(1, Ordering::Relaxed);
+            self.change_committed.store(change, Ordering::Release);
+            if let Some(log) = &self.log {
+                log.committed(effects);
             }
             failpoints::pass("commit", "after_commit")
         })
@@ -348,7 +423,7 @@ impl Writer {
 }
 
 /// Runs a step; a panic in it is a failure of that step and no more.
-fn run_guarded(step: impl FnOnce() -> SqliteResult<()>) -> SqliteResult<()> {
+pub(crate) fn run_guarded<T>(step: impl FnOnce() -> SqliteResult<T>) -> SqliteResult<T> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|panic| {
         let said = panic
             .downcast_ref::<&str>()

@@ -17,14 +17,15 @@ use async_trait::async_trait;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
 
+use crate::engine::alert_rows;
 use crate::engine::failpoints::WriteOperation;
+use crate::engine::logged_documents::LoggedDocuments;
 use crate::engine::queue::JobPriority;
 use crate::engine::raw::{self, RawEdit, RawValue};
 use crate::engine::rows::{DocumentBytes, IdBlob, RowAccess, RowId, blob, decode, pack, unpack};
 use crate::engine::schema::table;
 use crate::engine::writer::WriterTransaction;
 use crate::error::{SqliteError, SqliteResult};
-use crate::inspect;
 use crate::store::SqliteStore;
 
 /// More writes than this at once wait behind the short operations.
@@ -39,11 +40,15 @@ impl DocumentStore for SqliteStore {
 
     async fn get(&self, collection: Collection, ids: &[ObjectId]) -> StoreResult<Vec<Document>> {
         let ids = ids.to_vec();
+        let is_of_log = collection == Collection::Alerts;
+        let in_log = ids.iter().filter(|_| is_of_log).filter_map(|id| self.log.find(AlertId(*id))).collect();
+        let in_log = LoggedDocuments::of_alerts(in_log);
         self.read(move |rows| {
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                if let Some(document) = rows.find(collection, id)? {
-                    found.push(unpack(collection, &document)?);
+                match rows.find(collection, id)? {
+                    Some(document) => found.push(unpack(collection, &document)?),
+                    None => found.extend(in_log.find(id).map(|document| unpack(collection, document)).transpose()?),
                 }
             }
             Ok(found)
@@ -57,11 +62,13 @@ impl DocumentStore for SqliteStore {
         after: Option<ObjectId>,
         limit: usize,
     ) -> StoreResult<Vec<DocumentBytes>> {
-        self.read(move |rows| inspect::page(rows, collection, after, limit)).await
+        let in_log = self.in_log(collection);
+        self.read(move |rows| in_log.page(rows, collection, after, limit)).await
     }
 
     async fn find_unique(&self, collection: Collection, fields: &[(&str, Bson)]) -> StoreResult<Option<Document>> {
         collection.check_unique_by(fields)?;
+        self.make_rows_of(collection).await?;
         let terms: Vec<String> =
             fields.iter().enumerate().map(|(at, (f, _))| format!(r#""{f}" = ?{}"#, at + 1)).collect();
         let sql = format!("SELECT doc FROM {} WHERE {}", collection.name(), terms.join(" AND "));
@@ -86,12 +93,17 @@ impl DocumentStore for SqliteStore {
     }
 
     async fn list(&self, query: &ListQuery) -> StoreResult<ListPage> {
+        self.make_rows_of(query.collection).await?;
         let query = query.clone();
         self.read(move |rows| crate::ports::documents::list::list(rows, &query)).await
     }
 
     async fn count(&self, collection: Collection) -> StoreResult<u64> {
-        self.read(move |rows| inspect::count(rows, collection)).await
+        if collection == Collection::IntakeKeys {
+            return Ok(self.log.count_keys());
+        }
+        let in_log = self.in_log(collection);
+        self.read(move |rows| in_log.count(rows, collection)).await
     }
 
     async fn write(&self, writes: Vec<DocumentWrite>) -> StoreResult<()> {
@@ -146,6 +158,22 @@ impl DocumentStore for SqliteStore {
         let name = name.to_owned();
         SqliteStore::write(self, JobPriority::Short, WriteOperation::Write, move |tx| signing_key(tx, &name, fresh))
             .await
+    }
+}
+
+impl SqliteStore {
+    /// What the intake log has of a collection, and its table may not have: to be taken before the table is read.
+    fn in_log(&self, collection: Collection) -> LoggedDocuments {
+        if collection == Collection::Alerts {
+            LoggedDocuments::of_alerts(self.log.all())
+        } else {
+            LoggedDocuments::default()
+        }
+    }
+
+    /// Sees that a collection's documents all have rows, by which they can be found.
+    async fn make_rows_of(&self, collection: Collection) -> StoreResult<()> {
+        if collection == Collection::Alerts { self.store_rows().await } else { Ok(()) }
     }
 }
 
@@ -299,6 +327,7 @@ fn insert(tx: &WriterTransaction<'_>, collection: Collection, document: &[u8]) -
     guard(tx.rows, collection, document)?;
     if collection == Collection::Alerts {
         tx.note_seq(raw::counter(document, "alertcast.seq")?);
+        note_written_alert(tx);
     }
     match raw::lookup(document, "_id")?.and_then(RawValue::as_id) {
         Some(id) => note_change(tx, collection, id),
@@ -313,6 +342,10 @@ fn update(
     edit: &RawEdit,
     expect: &[(String, Bson)],
 ) -> SqliteResult<()> {
+    if collection == Collection::Alerts {
+        alert_rows::store_one(tx, id)?;
+        note_written_alert(tx);
+    }
     let Some(old) = tx.rows.find(collection, id)? else { return Err(SqliteError::conflict()) };
     if !holds(&old, expect)? {
         return Err(SqliteError::conflict());
@@ -325,6 +358,11 @@ fn update(
         }
     }
     note_change(tx, collection, id)
+}
+
+/// An alert that is written as a document may wait for the processor from then on, and may bring another price.
+fn note_written_alert(tx: &WriterTransaction<'_>) {
+    tx.note_effects(|effects| (effects.pending, effects.forget_prices) = (true, true));
 }
 
 /// Refuses a second document with a value that our own writes keep unique.
@@ -358,6 +396,9 @@ pub(crate) fn holds(document: &[u8], expect: &[(String, Bson)]) -> SqliteResult<
 
 /// Deletes a document that nothing refers to.
 fn delete(tx: &WriterTransaction<'_>, collection: Collection, id: ObjectId) -> SqliteResult<()> {
+    if collection == Collection::Alerts {
+        return delete_alert(tx, id);
+    }
     if !tx.rows.exists(collection, id)? {
         return Ok(());
     }
@@ -374,6 +415,18 @@ fn delete(tx: &WriterTransaction<'_>, collection: Collection, id: ObjectId) -> S
     }
     tx.rows.delete(collection, id)?;
     note_change(tx, collection, id)
+}
+
+/// Nothing refers to alerts. The log may have it still, or have it alone.
+fn delete_alert(tx: &WriterTransaction<'_>, id: ObjectId) -> SqliteResult<()> {
+    note_written_alert(tx);
+    match tx.rows.find(Collection::Alerts, id)? {
+        Some(alert) => {
+            alert_rows::note_deleted(tx, &alert)?;
+            tx.rows.delete(Collection::Alerts, id)
+        }
+        None => alert_rows::delete_from_log(tx, id),
+    }
 }
 
 fn is_referred_to(

@@ -50,7 +50,7 @@ impl OperatorActions for SqliteStore {
     async fn resend(&self, mut asked: ResendRequest) -> StoreResult<ResendOutcome> {
         let also = ready(std::mem::take(&mut asked.also))?;
         self.write(JobPriority::Short, WriteOperation::Resend, move |tx| {
-            let resent = resend(tx.rows, &asked)?;
+            let resent = resend(tx, &asked)?;
             if matches!(resent, ResendOutcome::Queued(_)) {
                 apply_all(tx, &also)?;
             }
@@ -90,7 +90,7 @@ impl OperatorActions for SqliteStore {
         let mut cleaned = 0;
         loop {
             let slice =
-                self.write(JobPriority::Bulk, WriteOperation::Erase, move |tx| clean_ended(tx.rows, user, now)).await?;
+                self.write(JobPriority::Bulk, WriteOperation::Erase, move |tx| clean_ended(tx, user, now)).await?;
             cleaned += slice;
             if i64::try_from(slice).unwrap_or(i64::MAX) < SLICE {
                 break;
@@ -116,10 +116,11 @@ fn check_rev(rows: RowAccess<'_>, trade: ObjectId, seen: i64) -> SqliteResult<()
     }
 }
 
-fn resend(rows: RowAccess<'_>, asked: &ResendRequest) -> SqliteResult<ResendOutcome> {
+fn resend(tx: &WriterTransaction<'_>, asked: &ResendRequest) -> SqliteResult<ResendOutcome> {
+    let rows = tx.rows;
     let bytes = rows.find(Collection::Deliveries, asked.delivery)?.ok_or_else(SqliteError::conflict)?;
     let delivery: Delivery = decode(Collection::Deliveries, &bytes)?;
-    let mut loaded = LoadedRows::new(rows, asked.now)?;
+    let mut loaded = LoadedRows::new(tx, asked.now)?;
     // Nothing is decided beside a trade that cannot be read.
     if let Some(id) = delivery.trade_id
         && let Some(bytes) = rows.find(Collection::Trades, id)?
@@ -146,6 +147,7 @@ fn accept_refused(tx: &WriterTransaction<'_>, alert: &Alert, now: Time) -> Sqlit
     edit.set("alertcast.seq", Count(tx.next_seq()));
     edit.set("updatedAt", now);
     tx.rows.edit(Collection::Alerts, &bytes, &edit)?;
+    tx.note_effects(|effects| (effects.pending, effects.forget_prices) = (true, true));
     Ok(())
 }
 
@@ -177,9 +179,10 @@ pub(crate) const ENDED_WITH_RECIPIENT: &str = r#"SELECT doc, "_id" FROM deliveri
     AND "state" NOT IN ('pending', 'sending', 'held') LIMIT ?2"#;
 
 /// Takes the recipient from some deliveries that have ended; answers from how many.
-fn clean_ended(rows: RowAccess<'_>, user: UserId, now: Time) -> SqliteResult<u64> {
-    let found = rows.documents(Collection::Deliveries, ENDED_WITH_RECIPIENT, (IdBlob::from(user), SLICE), with_id)?;
-    erase_deliveries(rows, user, found, now).map(|erased| erased.deliveries_cleaned)
+fn clean_ended(tx: &WriterTransaction<'_>, user: UserId, now: Time) -> SqliteResult<u64> {
+    let found =
+        tx.rows.documents(Collection::Deliveries, ENDED_WITH_RECIPIENT, (IdBlob::from(user), SLICE), with_id)?;
+    erase_deliveries(tx, user, found, now).map(|erased| erased.deliveries_cleaned)
 }
 
 /// The id, where it is one of ours, and the document.
@@ -189,13 +192,14 @@ fn with_id(row: &Row<'_>, document: &[u8]) -> SqliteResult<(Option<DeliveryId>, 
 
 /// Takes the recipient from these deliveries, and drops what waits.
 fn erase_deliveries(
-    rows: RowAccess<'_>,
+    tx: &WriterTransaction<'_>,
     user: UserId,
     found: Vec<(Option<DeliveryId>, DocumentBytes)>,
     now: Time,
 ) -> SqliteResult<ErasureOutcome> {
     let mut erased = ErasureOutcome { deliveries_cleaned: found.len() as u64, ..ErasureOutcome::default() };
-    let mut loaded = LoadedRows::new(rows, now)?;
+    let rows = tx.rows;
+    let mut loaded = LoadedRows::new(tx, now)?;
     for (id, bytes) in found {
         let (Some(id), Ok(delivery)) = (id, decode::<Delivery>(Collection::Deliveries, &bytes)) else {
             erased.deliveries_dropped += u64::from(erase_unread(rows, id, &bytes, now)?);
@@ -267,7 +271,7 @@ fn erase_user(
         erased.audit_entries_cleaned += clean_records(rows, about)?;
     }
     erased.answers_cleaned = clean_answers(rows, user)?;
-    drop_waiting(rows, user, now, &mut erased)?;
+    drop_waiting(tx, user, now, &mut erased)?;
     Ok(erased)
 }
 
@@ -335,9 +339,9 @@ fn clean_answers(rows: RowAccess<'_>, user: UserId) -> SqliteResult<u64> {
 pub(crate) const WITH_RECIPIENT: &str = r#"SELECT doc, "_id" FROM deliveries WHERE "userId" = ?1 AND "to" <> 'erased'"#;
 
 /// Drops what waits, and takes the recipient from it and from what has ended since.
-fn drop_waiting(rows: RowAccess<'_>, user: UserId, now: Time, erased: &mut ErasureOutcome) -> SqliteResult<()> {
-    let found = rows.documents(Collection::Deliveries, WITH_RECIPIENT, [IdBlob::from(user)], with_id)?;
-    let of_deliveries = erase_deliveries(rows, user, found, now)?;
+fn drop_waiting(tx: &WriterTransaction<'_>, user: UserId, now: Time, erased: &mut ErasureOutcome) -> SqliteResult<()> {
+    let found = tx.rows.documents(Collection::Deliveries, WITH_RECIPIENT, [IdBlob::from(user)], with_id)?;
+    let of_deliveries = erase_deliveries(tx, user, found, now)?;
     *erased = ErasureOutcome {
         deliveries_cleaned: of_deliveries.deliveries_cleaned,
         deliveries_dropped: of_deliveries.deliveries_dropped,

@@ -105,7 +105,7 @@ impl DeliveryOutbox for SqliteStore {
         let (mut alerts, mut left) = (Vec::new(), limit);
         loop {
             let slice = left.min(SLICE);
-            let sweep = move |tx: &WriterTransaction<'_>| sweep::expire_overdue(tx.rows, now, slice);
+            let sweep = move |tx: &WriterTransaction<'_>| sweep::expire_overdue(tx, now, slice);
             let (ended, more) = self.write(JobPriority::Bulk, WriteOperation::Expire, sweep).await?;
             alerts.extend(ended);
             left -= slice;
@@ -132,11 +132,13 @@ impl DeliveryOutbox for SqliteStore {
         now: Time,
         limit: usize,
     ) -> StoreResult<bool> {
+        // Keys that are over are among those of the table.
+        self.store_rows().await?;
         let mut left = limit;
         loop {
             let slice = left.min(SLICE);
             let sweep =
-                move |tx: &WriterTransaction<'_>| sweep::purge(tx.rows, deliveries_before, rejected_before, now, slice);
+                move |tx: &WriterTransaction<'_>| sweep::purge(tx, deliveries_before, rejected_before, now, slice);
             let more = self.write(JobPriority::Bulk, WriteOperation::Purge, sweep).await?;
             left -= slice;
             if !more || left == 0 {
@@ -216,7 +218,7 @@ fn take(
     now: Time,
 ) -> SqliteResult<TakeResult> {
     leases::check(tx.rows, fence)?;
-    let mut loaded = LoadedRows::new(tx.rows, now)?.with_decoded(DecodedUse::Note(decoded));
+    let mut loaded = LoadedRows::new(tx, now)?.with_decoded(DecodedUse::Note(decoded));
     let mut taken = Vec::with_capacity(deliveries.len());
     for id in deliveries {
         loaded.load(|set| set.ask_for_taking(&[*id]))?;
@@ -235,7 +237,7 @@ fn record(
     now: Time,
 ) -> SqliteResult<Vec<AlertId>> {
     leases::check(tx.rows, fence)?;
-    let mut loaded = LoadedRows::new(tx.rows, now)?.with_decoded(DecodedUse::TakeOut(decoded));
+    let mut loaded = LoadedRows::new(tx, now)?.with_decoded(DecodedUse::TakeOut(decoded));
     for record in records {
         loaded.load(|set| set.ask_for_recording(fence.epoch, std::slice::from_ref(record)))?;
         loaded.set.record(fence.epoch, record);

@@ -9,6 +9,7 @@ use alertcast_core::time::Time;
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 
+use crate::engine::alert_rows;
 use crate::engine::failpoints::WriteOperation;
 use crate::engine::queue::JobPriority;
 use crate::engine::raw::{self, RawEdit, RawValue};
@@ -37,6 +38,7 @@ impl SetAsideDocuments for SqliteStore {
         let tell = encode_all(&tell)?;
         self.write(JobPriority::Short, WriteOperation::Failure, move |tx| {
             if let Some(id) = what.object_id() {
+                alert_rows::store_one(tx, id)?;
                 set_aside(tx.rows, &what, id, at)?;
             }
             tx.rows.insert_all_missing(Collection::Deliveries, tell.iter().map(Vec::as_slice))?;

@@ -2,7 +2,7 @@
 
 mod sums;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use alertcast_core::alert::document::{Alert, AlertError, AlertStatus};
 use alertcast_core::id::{AlertId, ConfigId, TradeId, UserId};
@@ -19,8 +19,10 @@ use alertcast_core::trade::document::{Trade, TradeEnd, TradeStatus};
 use async_trait::async_trait;
 use bson::oid::ObjectId;
 use rusqlite::Row;
+use rusqlite::types::ValueRef;
 use serde::Serialize;
 
+use crate::engine::alert_rows::{self, AlertRow};
 use crate::engine::failpoints::{self, WriteOperation};
 use crate::engine::notices::{self, ReadyNotice};
 use crate::engine::queue::JobPriority;
@@ -37,9 +39,15 @@ use crate::store::SqliteStore;
 #[async_trait]
 impl ProcessorStore for SqliteStore {
     async fn pending_alerts(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
-        let (partitions, except) = (partitions.to_vec(), except.to_vec());
-        let found = self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await?;
-        Ok(self.unreadables().sift(found))
+        // What gets its row between the two looks is found by both.
+        let in_log = self.log.first(partitions, except, limit);
+        let mut pending = self.pending_rows(partitions, except, limit).await?;
+        let with_row: HashSet<AlertId> = pending.iter().map(|alert| alert.id).collect();
+        let without_row = in_log.iter().filter(|alert| !with_row.contains(&alert.alert.id));
+        pending.extend(without_row.map(|alert| alert.alert.clone()));
+        pending.sort_by_key(|alert| alert.alertcast.seq);
+        pending.truncate(limit);
+        Ok(pending)
     }
 
     async fn holders(&self, config: ConfigId, after: Option<UserId>, limit: usize) -> StoreResult<Vec<UserId>> {
@@ -75,49 +83,63 @@ impl ProcessorStore for SqliteStore {
         let notices = notices::ready(notices)?;
         self.write(JobPriority::Short, WriteOperation::Failure, move |tx| {
             leases::check(tx.rows, &fence)?;
-            record_failure(tx.rows, alert, &error, park, &notices)
+            record_failure(tx, alert, &error, park, &notices)
         })
         .await
     }
 }
 
-/// Of each partition the first that are not excepted; then the first of all.
+impl SqliteStore {
+    /// Those that have a row; not looked for where it is known that there are none.
+    async fn pending_rows(&self, partitions: &[i32], except: &[ConfigId], limit: usize) -> StoreResult<Vec<Alert>> {
+        let Some(number) = self.log.may_have_pending_rows() else { return Ok(Vec::new()) };
+        let (partitions, except) = (partitions.to_vec(), except.to_vec());
+        let (found, there_are) = self.read(move |rows| pending_alerts(rows, &partitions, &except, limit)).await?;
+        if !there_are {
+            self.log.note_no_pending_rows(number);
+        }
+        Ok(self.unreadables().sift(found))
+    }
+}
+
+/// The first of these partitions that are not excepted; and whether there are any at all.
 fn pending_alerts(
     rows: RowAccess<'_>,
     partitions: &[i32],
     except: &[ConfigId],
     limit: usize,
-) -> SqliteResult<ReadableDocuments<Alert>> {
-    let mut candidates: Vec<(i64, IdBlob)> = Vec::new();
-    for partition in partitions {
-        let mut statement = rows.conn().prepare_cached(PENDING)?;
-        let mut found = statement.query([partition])?;
-        let mut taken = 0;
-        while taken < limit {
-            let Some(row) = found.next()? else { break };
-            // What has no id of ours cannot be worked on. One that does not say of which configuration it is, is read all
-            // the same: that is how it is found out.
-            let Ok(id) = row.get::<_, IdBlob>(1) else { continue };
-            let config = row.get::<_, IdBlob>(2).ok();
-            if config.is_some_and(|config| except.contains(&ConfigId(config.id()))) {
-                continue;
-            }
-            candidates.push((whole(row, 0)?, id));
-            taken += 1;
-        }
+) -> SqliteResult<(ReadableDocuments<Alert>, bool)> {
+    let mut statement = rows.conn().prepare_cached(PENDING)?;
+    let mut found = statement.query([])?;
+    let (mut ids, mut there_are) = (Vec::new(), false);
+    while ids.len() < limit
+        && let Some(row) = found.next()?
+    {
+        there_are = true;
+        // What has no id of ours cannot be worked on. One that does not say of which configuration it is, is read all
+        // the same: that is how it is found out.
+        let Ok(id) = row.get::<_, IdBlob>(0) else { continue };
+        let is_excepted = row.get::<_, IdBlob>(1).is_ok_and(|config| except.contains(&ConfigId(config.id())));
+        let is_ours = partition(row, 2)?.is_some_and(|partition| partitions.contains(&partition));
+        ids.extend((is_ours && !is_excepted).then_some(id));
     }
-    candidates.sort_unstable_by_key(|(seq, _)| *seq);
     let mut alerts = ReadableDocuments::default();
-    for (_, id) in candidates.into_iter().take(limit) {
+    for id in ids {
         if let Some(alert) = rows.find(Collection::Alerts, id.id())? {
             alerts.add(read_row(Collection::Alerts, Some(id), &alert));
         }
     }
-    Ok(alerts)
+    Ok((alerts, there_are))
 }
 
-pub(crate) const PENDING: &str = r#"SELECT "alertcast.seq", "_id", "processing.alertConfigId" FROM alerts
-    WHERE "alertcast.partition" = ?1 AND "processing.status" IN ('received', 'processing') ORDER BY "alertcast.seq""#;
+/// A partition, whatever number it is written as.
+fn partition(row: &Row<'_>, column: usize) -> SqliteResult<Option<i32>> {
+    let is_number = !matches!(row.get_ref(column)?, ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_));
+    Ok(if is_number { i32::try_from(whole(row, column)?).ok() } else { None })
+}
+
+pub(crate) const PENDING: &str = r#"SELECT "_id", "processing.alertConfigId", "alertcast.partition" FROM alerts
+    INDEXED BY "alerts.pending" WHERE "processing.status" IN ('received', 'processing') ORDER BY "alertcast.seq""#;
 
 pub(crate) const HOLDERS: &str = r#"SELECT DISTINCT "userId" FROM trades
     WHERE "alertConfigId" = ?1 AND "status" = 'open' AND "userId" > ?2 AND length("userId") = 12 ORDER BY "userId" LIMIT ?3"#;
@@ -339,7 +361,7 @@ impl ReadyChunk {
     fn apply(&self, tx: &WriterTransaction<'_>) -> SqliteResult<()> {
         let (rows, plan) = (tx.rows, &self.plan);
         leases::check(rows, &self.fence)?;
-        let alert = self.check_alert(rows)?;
+        let alert = self.check_alert(tx)?;
         if let Some((span, seen)) = &plan.open_seen {
             check_open(rows, self.config, *span, seen)?;
         }
@@ -355,26 +377,23 @@ impl ReadyChunk {
             rows.insert(Collection::Decisions, decisions)?;
         }
         notices::give(rows, &self.notices)?;
-        self.move_on(rows, &alert)
+        self.move_on(tx, &alert)
     }
 
-    fn check_alert(&self, rows: RowAccess<'_>) -> SqliteResult<DocumentBytes> {
-        let Some(alert) = rows.find(Collection::Alerts, self.alert)? else {
-            return Err(SqliteError::conflict());
-        };
-        let cursor = raw::lookup(&alert, "alertcast.cursor")?.and_then(RawValue::as_id).map(UserId);
-        if !is_pending(&alert)? || cursor != self.cursor_seen {
+    fn check_alert(&self, tx: &WriterTransaction<'_>) -> SqliteResult<AlertRow> {
+        let alert = alert_rows::find(tx, self.alert)?.ok_or_else(SqliteError::conflict)?;
+        let cursor = raw::lookup(&alert.document, "alertcast.cursor")?.and_then(RawValue::as_id).map(UserId);
+        if !alert_rows::is_pending(&alert.document)? || cursor != self.cursor_seen {
             return Err(SqliteError::conflict());
         }
         Ok(alert)
     }
 
     /// Moves the alert's cursor, and ends its processing with the last chunk.
-    fn move_on(&self, rows: RowAccess<'_>, alert: &[u8]) -> SqliteResult<()> {
+    fn move_on(&self, tx: &WriterTransaction<'_>, alert: &AlertRow) -> SqliteResult<()> {
         let mut edit = edit_of(self.alert_edits.clone());
-        push_errors(&mut edit, alert, &self.errors)?;
-        rows.edit(Collection::Alerts, alert, &edit)?;
-        Ok(())
+        push_errors(&mut edit, &alert.document, &self.errors)?;
+        alert.edit(tx, &edit)
     }
 }
 
@@ -392,11 +411,6 @@ fn with_id<T: Serialize>(value: &T) -> SqliteResult<DocumentBytes> {
         value: &'v T,
     }
     encode(&WithId { id: ObjectId::new(), value })
-}
-
-pub(crate) fn is_pending(alert: &[u8]) -> SqliteResult<bool> {
-    let status = raw::lookup(alert, "processing.status")?.and_then(RawValue::as_str).and_then(AlertStatus::from_exact);
-    Ok(matches!(status, Some(AlertStatus::Received | AlertStatus::Processing)))
 }
 
 pub(crate) fn push_errors(edit: &mut RawEdit, alert: &[u8], errors: &[AlertError]) -> SqliteResult<()> {
@@ -482,27 +496,26 @@ fn count_config(rows: RowAccess<'_>, config: ConfigId, by: &ConfigIncrement, now
 }
 
 fn record_failure(
-    rows: RowAccess<'_>,
+    tx: &WriterTransaction<'_>,
     id: AlertId,
     error: &AlertError,
     park: bool,
     notices: &[ReadyNotice],
 ) -> SqliteResult<()> {
-    let Some(alert) = rows.find(Collection::Alerts, id)? else {
-        return Err(SqliteError::conflict());
-    };
-    if !is_pending(&alert)? || is_recorded(&alert, error)? {
+    let row = alert_rows::find(tx, id)?.ok_or_else(SqliteError::conflict)?;
+    let alert = row.document.as_slice();
+    if !alert_rows::is_pending(alert)? || is_recorded(alert, error)? {
         return Ok(());
     }
     let mut edit = RawEdit::new();
-    push_errors(&mut edit, &alert, std::slice::from_ref(error))?;
-    edit.set("alertcast.attempts", Count(raw::counter(&alert, "alertcast.attempts")?.saturating_add(1)));
+    push_errors(&mut edit, alert, std::slice::from_ref(error))?;
+    edit.set("alertcast.attempts", Count(raw::counter(alert, "alertcast.attempts")?.saturating_add(1)));
     if park {
         edit.set("processing.status", AlertStatus::Failed);
     }
     edit.set("updatedAt", error.timestamp);
-    rows.edit(Collection::Alerts, &alert, &edit)?;
-    notices::give(rows, notices)
+    row.edit(tx, &edit)?;
+    notices::give(tx.rows, notices)
 }
 
 /// Whether this very failure is noted: the caller had no answer and says it again.

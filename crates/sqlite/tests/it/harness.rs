@@ -40,7 +40,10 @@ impl StoreHarness for Folder {
     async fn reopen(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
         let mut folders = self.folders.lock().unwrap();
         let left = TempDir::new().unwrap();
-        // The log first: what is carried over meanwhile is in the copy of the log too.
+        // The logs first: what is carried over meanwhile is in the copies of the logs too.
+        for file in intake_logs(folders.last().unwrap().path()) {
+            fs::copy(&file, left.path().join(file.file_name().unwrap())).unwrap();
+        }
         for file in ["alertcast.db-wal", "alertcast.db"] {
             fs::copy(folders.last().unwrap().path().join(file), left.path().join(file)).unwrap();
         }
@@ -66,6 +69,12 @@ impl StoreHarness for Folder {
     async fn count_unfinished_files(&self) -> usize {
         count_unfinished(self.folders.lock().unwrap().last().unwrap().path())
     }
+}
+
+/// The files of the intake log in a data folder.
+pub(crate) fn intake_logs(data: &Path) -> Vec<PathBuf> {
+    let is_log = |path: &PathBuf| path.extension().is_some_and(|end| end == "log");
+    fs::read_dir(data).unwrap().map(|entry| entry.unwrap().path()).filter(is_log).collect()
 }
 
 /// Where a file stands in a data folder.

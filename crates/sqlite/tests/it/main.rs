@@ -8,6 +8,7 @@ mod folder;
 mod full;
 mod harness;
 mod inspect;
+mod intake_log;
 mod line;
 mod spool;
 

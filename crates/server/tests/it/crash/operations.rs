@@ -16,6 +16,10 @@ async fn crash_in_each_operation_that_alerts_go_through() {
     die_at_each([
         "sqlite::accept::begin",
         "sqlite::accept::applied",
+        "sqlite::log::made",
+        "sqlite::log::begun",
+        "sqlite::log::before_write",
+        "sqlite::log::synced",
         "sqlite::refuse::applied",
         "sqlite::reject::applied",
         "sqlite::chunk::begin",

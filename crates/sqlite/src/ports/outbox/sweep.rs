@@ -11,6 +11,7 @@ use alertcast_core::time::Time;
 use alertcast_core::user::with_chat_moved;
 use rusqlite::Params;
 
+use crate::engine::intake_log::keys;
 use crate::engine::raw::{self, RawEdit, RawValue};
 use crate::engine::rows::{DocumentBytes, RowAccess, unpack};
 use crate::engine::sending;
@@ -108,8 +109,13 @@ pub(crate) fn move_chat(tx: &WriterTransaction<'_>, from: &str, to: &str, now: T
 pub(crate) const OVERDUE: &str =
     r#"SELECT doc FROM deliveries WHERE "state" = 'pending' AND "deadlineAt" < ?1 ORDER BY "deadlineAt" LIMIT ?2"#;
 
-pub(crate) fn expire_overdue(rows: RowAccess<'_>, now: Time, limit: usize) -> SqliteResult<(Vec<AlertId>, bool)> {
-    let mut loaded = LoadedRows::new(rows, now)?;
+pub(crate) fn expire_overdue(
+    tx: &WriterTransaction<'_>,
+    now: Time,
+    limit: usize,
+) -> SqliteResult<(Vec<AlertId>, bool)> {
+    let rows = tx.rows;
+    let mut loaded = LoadedRows::new(tx, now)?;
     let looked_at = limit.saturating_add(1).saturating_add(loaded.sending().len());
     let overdue = collect_waiting(rows, OVERDUE, (now.millis(), bound_limit(looked_at)))?;
     let more = overdue.len() > limit;
@@ -129,18 +135,20 @@ pub(crate) fn expire_overdue(rows: RowAccess<'_>, now: Time, limit: usize) -> Sq
 
 /// At most `limit` of each kind; whether there is more.
 pub(crate) fn purge(
-    rows: RowAccess<'_>,
+    tx: &WriterTransaction<'_>,
     deliveries_before: Time,
     rejected_before: Time,
     now: Time,
     limit: usize,
 ) -> SqliteResult<bool> {
-    let mut room = limit;
+    let (rows, mut room) = (tx.rows, limit);
     for state in DeliveryState::ALL.iter().filter(|state| state.is_ended()) {
         room -= rows.run(PURGE_DELIVERIES, (state.as_str(), deliveries_before.millis(), bound_limit(room)))?.min(room);
     }
     let rejected = rows.run(PURGE_REJECTED, (rejected_before.millis(), bound_limit(limit)))?;
-    let keys = rows.run(PURGE_KEYS, (now.millis(), bound_limit(limit)))?;
+    let over = keys::purge_claims(rows, now.millis(), bound_limit(limit))?;
+    let keys = over.len();
+    tx.note_effects(|effects| effects.keys.extend(over));
     let answers = rows.run(PURGE_IDEMPOTENCY, (now.millis(), bound_limit(limit)))?;
     Ok(limit > 0 && (room == 0 || [rejected, keys, answers].contains(&limit)))
 }
@@ -152,9 +160,6 @@ pub(crate) const PURGE_DELIVERIES: &str = r#"DELETE FROM deliveries WHERE rowid 
 
 pub(crate) const PURGE_REJECTED: &str = r#"DELETE FROM rejected_webhooks WHERE rowid IN (
     SELECT rowid FROM rejected_webhooks WHERE "receivedAt" < ?1 LIMIT ?2)"#;
-
-pub(crate) const PURGE_KEYS: &str =
-    r#"DELETE FROM intake_keys WHERE "_id" IN (SELECT "_id" FROM intake_keys WHERE "until" <= ?1 LIMIT ?2)"#;
 
 pub(crate) const PURGE_IDEMPOTENCY: &str = r#"DELETE FROM idempotency_keys WHERE rowid IN (
     SELECT rowid FROM idempotency_keys WHERE "until" <= ?1 LIMIT ?2)"#;

@@ -13,11 +13,13 @@ use alertcast_core::store::{Collection, FieldEdits};
 use alertcast_core::time::Time;
 use alertcast_core::trade::document::Trade;
 
+use crate::engine::alert_rows;
 use crate::engine::counters;
 use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::raw::{self, RawEdit};
 use crate::engine::rows::{DocumentBytes, IdBlob, RowAccess, decode};
 use crate::engine::sending::SendingBatches;
+use crate::engine::writer::WriterTransaction;
 use crate::error::SqliteResult;
 use crate::ports::outbox::settle::RESENDS;
 
@@ -34,6 +36,7 @@ pub(crate) enum DecodedUse<'c> {
 /// The working set of one operation, with the rows that it came from.
 #[derive(Debug)]
 pub(crate) struct LoadedRows<'c> {
+    tx: &'c WriterTransaction<'c>,
     rows: RowAccess<'c>,
     now: Time,
     /// As it was when the operation began.
@@ -45,8 +48,10 @@ pub(crate) struct LoadedRows<'c> {
 }
 
 impl<'c> LoadedRows<'c> {
-    pub(crate) fn new(rows: RowAccess<'c>, now: Time) -> SqliteResult<Self> {
+    pub(crate) fn new(tx: &'c WriterTransaction<'c>, now: Time) -> SqliteResult<Self> {
+        let rows = tx.rows;
         Ok(Self {
+            tx,
             rows,
             now,
             sending: SendingBatches::load(rows)?,
@@ -153,7 +158,7 @@ impl<'c> LoadedRows<'c> {
         }
         counters::correct(self.rows, &edits.usage, self.now)?;
         for (alert, outcomes) in &edits.alerts {
-            count_outcomes(self.rows, *alert, *outcomes, self.now)?;
+            count_outcomes(self.tx, *alert, *outcomes, self.now)?;
         }
         for (alert, not_failed) in &edits.reopened {
             reopen(self.rows, *alert, *not_failed, self.now)?;
@@ -192,17 +197,17 @@ fn find_siblings(rows: RowAccess<'_>, of: &CauseRecipient) -> SqliteResult<Vec<D
     Ok(found.into_iter().flatten().collect())
 }
 
-fn count_outcomes(rows: RowAccess<'_>, alert: AlertId, outcomes: OutcomeCounts, now: Time) -> SqliteResult<()> {
-    let Some(document) = rows.find(Collection::Alerts, alert)? else {
+fn count_outcomes(tx: &WriterTransaction<'_>, alert: AlertId, outcomes: OutcomeCounts, now: Time) -> SqliteResult<()> {
+    let Some(row) = alert_rows::find(tx, alert)? else {
         return Ok(());
     };
     let grown = [("statistics.deliveryCount", outcomes.sent), ("statistics.failureCount", outcomes.failed)];
     let mut edit = RawEdit::new();
     for (path, by) in grown {
-        edit.set(path, Count(raw::counter(&document, path)? + by.0));
+        edit.set(path, Count(raw::counter(&row.document, path)? + by.0));
     }
     edit.set("updatedAt", now);
-    rows.edit(Collection::Alerts, &document, &edit).map(drop)
+    row.edit(tx, &edit)
 }
 
 /// The alert is settled anew; so many of its deliveries have not failed after all.
