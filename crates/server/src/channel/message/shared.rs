@@ -220,11 +220,11 @@ mod tests {
         for round in 0..2 {
             for (n, zone, alert, late) in all(&zones, &alerts) {
                 for (facts, possible_repeat) in facts.iter().zip([false, true].into_iter().cycle()) {
-                    let decimals = (n % 2 == 0).then_some(Count(3));
+                    let decimals = n.is_multiple_of(2).then_some(Count(3));
                     let user = fixtures::entry(Channel::Telegram, n, n, 1);
                     let delivery = Delivery { facts: facts.clone(), decimals, possible_repeat, ..user };
                     let now = Time::from_millis(alert.webhook.received_at.millis() + late);
-                    let config = (n % 3 != 0).then_some(&config);
+                    let config = (!n.is_multiple_of(3)).then_some(&config);
                     let context = SharedContext { delivery: &delivery, alert, config, zone, now };
                     let whole = render(&context.whole(&delivery, now));
                     assert_eq!(texts.render(&context), whole, "{round} {facts:?} {late}");
