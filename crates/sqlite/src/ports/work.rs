@@ -1,5 +1,6 @@
 //! The processor's port: the alerts that wait, what a chunk's decisions rest on, and the commit of a chunk.
 
+mod size;
 mod sums;
 
 use std::collections::{HashMap, HashSet};
@@ -33,6 +34,7 @@ use crate::error::{SqliteError, SqliteResult};
 use crate::ports::documents::bound_limit;
 use crate::ports::leases;
 use crate::ports::outbox::working_set::edit_of;
+use crate::ports::work::size::{is_small, lane_of};
 use crate::ports::work::sums::CounterSums;
 use crate::store::SqliteStore;
 
@@ -227,23 +229,6 @@ fn load_chunk(
     }
     unreadable.extend(state.unreadable_quotas.iter().cloned());
     Ok((state, unreadable))
-}
-
-/// Chunks with more documents together are packed on threads of their own, and written by themselves.
-const SMALL_DOCUMENTS_MAX: usize = 100;
-
-/// How many trades and deliveries there are to be written.
-fn count_documents(chunk: &ChunkCommit) -> usize {
-    chunk.plan.deliveries.len() + chunk.plan.opened.len() + chunk.plan.ended.len()
-}
-
-fn is_small(chunks: &[ChunkCommit]) -> bool {
-    chunks.iter().map(count_documents).sum::<usize>() <= SMALL_DOCUMENTS_MAX
-}
-
-/// What is small shares its COMMIT with other small writes.
-fn lane_of(chunks: &[ChunkCommit]) -> JobPriority {
-    if is_small(chunks) { JobPriority::Short } else { JobPriority::Bulk }
 }
 
 /// Commits chunks one after the other; a single one as the whole job.
