@@ -39,7 +39,7 @@ const RESULTS_SHARE: usize = 4;
 /// With so many records unwritten the store is behind: nothing more is taken.
 const UNWRITTEN_MAX: usize = 4_000;
 /// Something is picked so long before its chat is free: taking takes time.
-const AHEAD: Duration = Duration::from_millis(50);
+pub(super) const AHEAD: Duration = Duration::from_millis(50);
 /// For so many chats records are written at once; with more there is enough to send meanwhile.
 const AWAITED_MAX: usize = 64;
 /// What has been due for longer is late.

@@ -9,6 +9,7 @@ use tracing::{error, warn};
 
 use super::super::LaneEnd;
 use super::super::attempt_records::PendingRecord;
+use super::reading::AHEAD;
 use super::{Courier, LaneEvent};
 use crate::base::Base;
 use crate::notices::{notices, notices_once};
@@ -17,8 +18,12 @@ use crate::{blocked_recipients, moved_chats, topics};
 impl Courier<'_> {
     /// Notes what became of an attempt. Its chat is kept until that is written.
     pub(super) fn note(&mut self, line: PendingRecord) {
-        self.records.note(self.app.clock.monotonic(), line);
-        self.records.await_chats(self.reading.awaited_chats());
+        let now = self.app.clock.monotonic();
+        let free_at = self.limiter.earliest_chat(now, chat_of(&line.chat));
+        self.records.note(now, line);
+        if free_at.is_some_and(|at| at <= now + AHEAD) {
+            self.records.await_chats(self.reading.awaited_chats());
+        }
     }
 
     /// Notes an outcome that says nothing of the chat.
