@@ -22,6 +22,7 @@ async fn alerts_are_taken_in_before_subscribers_are_loaded_and_reach_all_of_them
     let waiting = app.books().await;
     assert_eq!(waiting.alerts[&entry].processing.status, AlertStatus::Received);
     app.gate.mend();
+    app.until("everybody has heard of it", || (1..=3).all(|user| app.messages(user).len() == 1)).await;
     let books = app.finish().await;
     assert_eq!((books.alerts[&entry].processing.status, books.trades.len()), (AlertStatus::Processed, 3));
 }
@@ -32,7 +33,8 @@ async fn a_program_that_loads_while_it_runs_is_whole_soon() {
     app.prepare_catalog().await;
     assert!(!app.parts.audience.is_whole());
     app.run().await;
-    let entry = app.done(buy(100.0)).await;
+    let entry = app.accept(buy(100.0)).await;
+    app.until("everybody has heard of it", || (1..=3).all(|user| app.messages(user).len() == 1)).await;
     assert_eq!(app.parts.audience.with(|audience| audience.size().users), 3);
     assert!(app.parts.degraded.all().is_empty());
     let books = app.finish().await;
