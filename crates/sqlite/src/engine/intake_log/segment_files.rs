@@ -178,7 +178,11 @@ impl SegmentFiles {
     pub(super) fn make_spare(&mut self) -> io::Result<()> {
         let path = self.dir.join(format!("{PREFIX}{}{SUFFIX}", self.next_slot));
         let file = SegmentFile { file: create_private(&path)?, path };
-        let made = file.file.write_all_at(&vec![0; SEGMENT_BYTES], 0).and_then(|()| file.file.sync_all());
+        // Page by page: of what is written as one, the system keeps larger pieces, and writes each as a whole whenever
+        // something in it has changed.
+        let mut places = (0..SEGMENT_BYTES as u64).step_by(PAGE);
+        let made = places.try_for_each(|place| file.file.write_all_at(&[0; PAGE], place));
+        let made = made.and_then(|()| file.file.sync_all());
         let made = made.and_then(|()| File::open(&self.dir)?.sync_all());
         if let Err(error) = made {
             file.remove();
