@@ -12,7 +12,7 @@ use bson::Document;
 use bson::oid::ObjectId;
 
 use crate::engine::database_file;
-use crate::engine::intake_log::read_log;
+use crate::engine::intake_log::{AcceptedRecord, alert_of, read_log};
 use crate::engine::logged_documents::LoggedDocuments;
 use crate::engine::migrate::{APPLICATION_ID, version};
 use crate::engine::reader::ReaderPool;
@@ -20,7 +20,7 @@ use crate::engine::rows::RowAccess;
 use crate::engine::schema::SCHEMA_VERSION;
 use crate::error::{OpenError, SqliteError, SqliteResult};
 use crate::open::{folder_error, read_only};
-use crate::store::{DATABASE, LOCK};
+use crate::store::{DATABASE, LOCK, log_error};
 
 /// How many of SQLite's steps pass between two looks at whether to go on.
 const STEPS_BETWEEN: i32 = 1_000;
@@ -108,6 +108,35 @@ fn check(conn: &rusqlite::Connection) -> SqliteResult<FileSoundness> {
     }
 }
 
+/// How many accepted alerts of a folder have no row yet: they are in the intake log alone. Blocks its thread.
+///
+/// # Errors
+/// See [`OpenError`].
+pub fn count_alerts_without_rows(dir: &Path) -> std::result::Result<u64, OpenError> {
+    // Before the rows: one that gets its row meanwhile is found there.
+    let records = read_log(dir).map_err(|error| log_error(dir, error))?;
+    let count = || -> SqliteResult<u64> {
+        let conn = read_only(&dir.join(DATABASE))?;
+        let rows = RowAccess::new(&conn);
+        let mut count = 0;
+        for record in not_deleted(rows, records)? {
+            count += u64::from(!rows.exists(Collection::Alerts, alert_of(&record)?)?);
+        }
+        Ok(count)
+    };
+    count().map_err(|fault| OpenError::Store(fault.0))
+}
+
+fn not_deleted(rows: RowAccess<'_>, records: Vec<AcceptedRecord>) -> SqliteResult<Vec<AcceptedRecord>> {
+    let mut kept = Vec::with_capacity(records.len());
+    for record in records {
+        if !rows.any("SELECT 1 FROM intake_deleted WHERE seq = ?1", [record.seq])? {
+            kept.push(record);
+        }
+    }
+    Ok(kept)
+}
+
 /// A store that can only be read, beside the process that it belongs to.
 #[derive(Debug)]
 pub struct ReadOnly {
@@ -159,15 +188,6 @@ impl ReadOnly {
     fn in_log(&self, collection: Collection) -> impl FnOnce(RowAccess<'_>) -> SqliteResult<LoggedDocuments> + use<> {
         let records =
             if collection == Collection::Alerts { read_log(&self.dir).unwrap_or_default() } else { Vec::new() };
-        move |rows| {
-            let is_deleted = |seq: i64| rows.any("SELECT 1 FROM intake_deleted WHERE seq = ?1", [seq]);
-            let mut kept = Vec::with_capacity(records.len());
-            for record in records {
-                if !is_deleted(record.seq)? {
-                    kept.push(record);
-                }
-            }
-            LoggedDocuments::of_records(kept)
-        }
+        move |rows| LoggedDocuments::of_records(not_deleted(rows, records)?)
     }
 }

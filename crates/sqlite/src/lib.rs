@@ -25,7 +25,7 @@ mod spool;
 mod store;
 
 pub use error::OpenError;
-pub use inspect::{DatabaseInspection, FileSoundness, ReadOnly, inspect, is_in_use};
+pub use inspect::{DatabaseInspection, FileSoundness, ReadOnly, count_alerts_without_rows, inspect, is_in_use};
 pub use spool::{SPOOL, Spool, SpoolContent, SpoolEntry, SpoolOptions, SpoolRecord};
 #[cfg(feature = "test-hooks")]
 pub use store::WriterStall;

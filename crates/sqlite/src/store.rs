@@ -118,7 +118,8 @@ impl SqliteStore {
         let bound = options.pages_max.and_then(|pages| usize::try_from(pages).ok()?.checked_mul(PAGE_BYTES));
         let log = Arc::new(IntakeLog::new(RowAccess::new(&conn), bound.unwrap_or(UNAPPLIED_BYTES_MAX))?);
         let dir = path.parent().unwrap_or(path);
-        let appender = Appender::new(dir, Arc::clone(&log), Arc::clone(&wal), read_only(path)?).map_err(log_error)?;
+        let not_begun = |e: io::Error| SqliteError::unavailable(format!("the intake log cannot be begun: {e}"));
+        let appender = Appender::new(dir, Arc::clone(&log), Arc::clone(&wal), read_only(path)?).map_err(not_begun)?;
         alert_rows::forget_deleted(RowAccess::new(&conn))?;
         let appender = spawn("intake-log", move || appender.run()).map_err(thread)?;
         let last_change = RowAccess::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;
@@ -254,10 +255,7 @@ impl Drop for WriterStall {
 
 /// Brings into the database what the intake log has and the database has not.
 fn replay_log(dir: &Path, conn: &mut Connection) -> std::result::Result<(), OpenError> {
-    let records = read_log(dir).map_err(|error| match error {
-        SegmentError::Io(error) => folder_error(dir)(error),
-        SegmentError::Damage { file, why } => OpenError::DamagedIntakeLog { file, why },
-    })?;
+    let records = read_log(dir).map_err(|error| log_error(dir, error))?;
     let mut replayed = || -> SqliteResult<()> {
         let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
         alert_rows::replay(RowAccess::new(&tx), &records)?;
@@ -266,8 +264,12 @@ fn replay_log(dir: &Path, conn: &mut Connection) -> std::result::Result<(), Open
     replayed().map_err(|fault| OpenError::Store(fault.0))
 }
 
-fn log_error(error: io::Error) -> SqliteError {
-    SqliteError::unavailable(format!("the intake log cannot be begun: {error}"))
+/// Why a folder's intake log cannot be read.
+pub(crate) fn log_error(dir: &Path, error: SegmentError) -> OpenError {
+    match error {
+        SegmentError::Io(error) => folder_error(dir)(error),
+        SegmentError::Damage { file, why } => OpenError::DamagedIntakeLog { file, why },
+    }
 }
 
 impl Drop for SqliteStore {

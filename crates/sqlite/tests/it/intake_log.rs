@@ -10,7 +10,7 @@ use alertcast_core::fixtures::*;
 use alertcast_core::store::{
     AlertAcceptance, AlertIntake, Collection, DocumentStore, DocumentWrite, ListQuery, ProcessorStore, list_all,
 };
-use alertcast_sqlite::{OpenError, ReadOnly, SqliteOptions, SqliteStore};
+use alertcast_sqlite::{OpenError, ReadOnly, SqliteOptions, SqliteStore, count_alerts_without_rows};
 use bson::doc;
 use rusqlite::Connection;
 use tempfile::TempDir;
@@ -51,6 +51,7 @@ async fn what_has_no_row_yet_is_read_by_every_way() {
         accept(&store, n).await;
     }
     let beside = ReadOnly::open(dir.path()).unwrap();
+    assert_eq!(count_alerts_without_rows(dir.path()).unwrap(), 3);
     assert_eq!(beside.count(Collection::Alerts).await, Ok(3));
     let page = beside.page(Collection::Alerts, Some(alert_id(1).0), 1).await.unwrap();
     assert_eq!(page[0].get_object_id("_id").unwrap(), alert_id(2).0);
@@ -63,6 +64,7 @@ async fn what_has_no_row_yet_is_read_by_every_way() {
     let listed = list_all(&store, by_receipt()).await.unwrap();
     assert_eq!(listed.len(), 3);
     assert_eq!(rows(dir.path()), 3);
+    assert_eq!(count_alerts_without_rows(dir.path()).unwrap(), 0);
     assert_eq!(beside.count(Collection::Alerts).await, Ok(3), "once");
     assert_eq!(store.pending_alerts(&(0..64).collect::<Vec<_>>(), &[], 2).await.unwrap(), pending);
 }

@@ -39,7 +39,12 @@ impl Desk {
     /// What is left to be done, in words.
     pub(crate) fn busy(&self, now: Time) -> Option<String> {
         let (received, unsettled, open) = match self {
-            Self::File(file) => left_in_file(&opened(file), now),
+            Self::File(file) => {
+                // The log first: what gets its row meanwhile is found there.
+                let in_log = in_log_alone(file);
+                let (received, unsettled, open) = left_in_file(&opened(file), now);
+                (in_log + received, unsettled, open)
+            }
             Self::Database(database) => database.left(now),
         };
         let busy = received + unsettled + open;
@@ -94,6 +99,13 @@ const OPEN: &str = "deliveries WHERE \"state\" IN ('pending', 'sending')";
 
 fn opened(file: &Path) -> Connection {
     Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
+}
+
+/// Alerts that were answered, and have no row yet.
+fn in_log_alone(file: &Path) -> i64 {
+    let count = alertcast_sqlite::count_alerts_without_rows(file.parent().unwrap());
+    // It may just be written.
+    count.map_or(1, |count| count.try_into().unwrap())
 }
 
 fn writable(file: &Path) -> Connection {
