@@ -13,6 +13,9 @@ pub(crate) const SECRET: &str = "correct-horse-battery-staple";
 /// TradingView gives up after three seconds, and sends again.
 const TRADINGVIEW_WAITS: Duration = Duration::from_secs(3);
 
+/// A connection that was unused for longer is not used again.
+const IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// A sender of alerts. Clones share its connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Sender {
@@ -46,7 +49,9 @@ impl Sender {
     }
 
     fn waiting(address: impl std::fmt::Display, patience: Duration) -> Self {
-        let client = reqwest::Client::builder().timeout(patience).user_agent("Go-http-client/1.1");
+        // The program closes a connection without a request after ten seconds: none is used again that it may be closing.
+        let client = reqwest::Client::builder().timeout(patience).pool_idle_timeout(IDLE_MAX);
+        let client = client.user_agent("Go-http-client/1.1");
         Self { client: client.build().unwrap(), url: format!("http://{address}/webhook/{SECRET}") }
     }
 
