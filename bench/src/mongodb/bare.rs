@@ -3,6 +3,8 @@
 
 use std::collections::HashMap;
 
+use alertcast_core::decision::DecisionChunk;
+use alertcast_core::store::{Collection, read};
 use anyhow::Context as _;
 use bson::oid::ObjectId;
 use bson::{Bson, Document, doc};
@@ -91,10 +93,8 @@ impl BareChunks {
         let mut chunks: Vec<BareChunk> = Vec::new();
         let mut place = HashMap::new();
         for mut one in all(db, "decisions", doc! { "alertId": alert }).await? {
-            for decision in one.get_array("decisions")? {
-                let user = decision.as_document().context("a decision that is none")?.get_object_id("u")?;
-                place.insert(user, chunks.len());
-            }
+            let decided: DecisionChunk = read(Collection::Decisions, one.clone())?;
+            place.extend(decided.decisions.iter().map(|decision| (decision.user.0, chunks.len())));
             one.insert("_id", ObjectId::new());
             chunks.push(BareChunk { decisions: vec![one], ..BareChunk::default() });
         }
