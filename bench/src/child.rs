@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use alertcast::clock::SystemClock;
-use alertcast::running;
+use alertcast::running::{self, RunningProgram};
 use alertcast::settings::{LimitSettings, Settings, TelegramSettings, WebhookSettings};
 use alertcast_mongo::MongoStore;
 use alertcast_sqlite::SqliteStore;
@@ -38,6 +38,9 @@ pub(crate) struct ChildServer {
     /// The MongoDB that is the store; without it, the folder has it.
     #[arg(long)]
     mongodb: Option<String>,
+    /// Says its address as soon as it takes alerts in, and not only once all subscribers are loaded.
+    #[arg(long)]
+    at_once: bool,
 }
 
 /// What a child has counted.
@@ -53,7 +56,7 @@ impl ChildServer {
         let store = Arc::new(MongoStore::connect(uri, &alertcast_mongo::MongoOptions::default()).await?);
         let app = running::prepare(store, SystemClock::new(), self.settings()?).await?;
         let running = running::start(app).await?;
-        show(&running.address.to_string());
+        self.tell_address(&running).await;
         wait_for_end().await?;
         running.stop().await;
         show(&serde_json::to_string(&ServerCounts { groups: 0 })?);
@@ -65,12 +68,19 @@ impl ChildServer {
         let app = running::prepare(Arc::clone(&store) as _, SystemClock::new(), self.settings()?).await?;
         let before = store.intake_groups();
         let running = running::start(app).await?;
-        show(&running.address.to_string());
+        self.tell_address(&running).await;
         wait_for_end().await?;
         let groups = store.intake_groups() - before;
         running.stop().await;
         show(&serde_json::to_string(&ServerCounts { groups })?);
         Ok(())
+    }
+
+    async fn tell_address(&self, running: &RunningProgram) {
+        if !self.at_once {
+            running.app.audience.wait_whole().await;
+        }
+        show(&running.address.to_string());
     }
 
     fn settings(&self) -> anyhow::Result<Settings> {

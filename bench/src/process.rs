@@ -39,6 +39,13 @@ impl BenchProcess {
         Self::start(command).await
     }
 
+    /// Alertcast on this folder, messages wait; as soon as it takes alerts in.
+    pub(crate) async fn alertcast_at_once(dir: &Path) -> anyhow::Result<Self> {
+        let mut command = this_program("child")?;
+        command.arg("--at-once").arg("--dir").arg(dir);
+        Self::start(command).await
+    }
+
     /// Alertcast on this folder, each of whose syncs lasts longer. It is a child of the one that is started.
     pub(crate) async fn alertcast_with(dir: &Path, delay: SyncDelay) -> anyhow::Result<Self> {
         let inject = format!("inject=fsync,fdatasync:delay_exit={}", delay.0.as_micros());

@@ -32,7 +32,7 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
         tokio::time::sleep(Duration::from_millis(100)).await;
         program.kill().await?;
         let begun = probe::now();
-        program = BenchProcess::alertcast(world.dir(), None, None).await?;
+        program = BenchProcess::alertcast_at_once(world.dir()).await?;
         let body = alert(&symbol(0), "BUY", &format!("after {run}"));
         let response = client.post(program.webhook()).body(body).send().await?;
         anyhow::ensure!(response.status() == 202, "answered {}", response.status());
