@@ -23,7 +23,7 @@ use url::Url;
 use self::connecting::Connector;
 pub(crate) use self::connecting::{ConnectorError, ProxyMatcher};
 pub(crate) use self::failure::HttpFailure;
-use self::idle::IdleConnections;
+use self::idle::IdleSenders;
 
 /// Answers are a few kilobytes; what is longer than this is none.
 const ANSWER_BYTES_MAX: usize = 256 * 1024;
@@ -31,7 +31,7 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Asks one server.
 pub(crate) struct HttpClient {
     connector: Connector,
-    idle: Arc<IdleConnections>,
+    idle: Arc<IdleSenders>,
     places: Semaphore,
     timeout: Duration,
 }

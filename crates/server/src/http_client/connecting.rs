@@ -39,7 +39,7 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
 
 /// Where requests are handed over.
 pub(super) type RequestSender = http1::SendRequest<Full<Bytes>>;
-type ConnectError = Box<dyn Error + Send + Sync>;
+type ConnectFailure = Box<dyn Error + Send + Sync>;
 
 /// Why a server cannot be asked at all.
 #[derive(Debug, thiserror::Error)]
@@ -104,7 +104,7 @@ impl Connector {
         }
     }
 
-    async fn open(&self) -> Result<RequestSender, ConnectError> {
+    async fn open(&self) -> Result<RequestSender, ConnectFailure> {
         let stream = self.reach().await?;
         match &self.tls {
             None => speak(stream).await,
@@ -112,7 +112,7 @@ impl Connector {
         }
     }
 
-    async fn reach(&self) -> Result<TcpStream, ConnectError> {
+    async fn reach(&self) -> Result<TcpStream, ConnectFailure> {
         let (tcp, server) = (self.tcp.clone(), self.server.clone());
         let stream = match &self.proxy {
             None => tcp.oneshot(server).await?,
@@ -130,7 +130,7 @@ impl Connector {
 }
 
 /// Begins HTTP on a connection. What goes wrong on it is told to whoever waits for an answer.
-async fn speak<S>(stream: S) -> Result<RequestSender, ConnectError>
+async fn speak<S>(stream: S) -> Result<RequestSender, ConnectFailure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -13,22 +13,22 @@ const UNUSED_LOOKS_MAX: u8 = 3;
 
 /// The connections, the one used last at the end.
 #[derive(Debug, Default)]
-pub(super) struct IdleConnections(Mutex<IdleList>);
+pub(super) struct IdleSenders(Mutex<IdleList>);
 
 #[derive(Debug, Default)]
 struct IdleList {
-    connections: Vec<IdleConnection>,
+    connections: Vec<IdleSender>,
     /// Somebody looks at them from time to time.
     is_watched: bool,
 }
 
 #[derive(Debug)]
-struct IdleConnection {
+struct IdleSender {
     sender: RequestSender,
     unused_looks: u8,
 }
 
-impl IdleConnections {
+impl IdleSenders {
     /// One that takes a request now.
     pub(super) async fn take(&self) -> Option<RequestSender> {
         loop {
@@ -42,7 +42,7 @@ impl IdleConnections {
     /// Keeps one whose answer was read to its end.
     pub(super) fn put(self: &Arc<Self>, sender: RequestSender) {
         let mut list = self.lock();
-        list.connections.push(IdleConnection { sender, unused_looks: 0 });
+        list.connections.push(IdleSender { sender, unused_looks: 0 });
         if !std::mem::replace(&mut list.is_watched, true) {
             tokio::spawn(close_unused(Arc::downgrade(self)));
         }
@@ -65,7 +65,7 @@ impl IdleConnections {
 }
 
 /// Looks at them until none are left.
-async fn close_unused(connections: Weak<IdleConnections>) {
+async fn close_unused(connections: Weak<IdleSenders>) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         if !connections.upgrade().is_some_and(|connections| connections.look()) {
@@ -75,7 +75,7 @@ async fn close_unused(connections: Weak<IdleConnections>) {
 }
 
 #[cfg(test)]
-impl IdleConnections {
+impl IdleSenders {
     /// Whether the one used last is known to have ended.
     pub(super) fn is_closed_by_server(&self) -> bool {
         self.lock().connections.last().is_some_and(|idle| idle.sender.is_closed())

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use crate::engine::alert_rows;
 use crate::engine::checkpoint::WalState;
 use crate::engine::failpoints::{self, WriteOperation};
-use crate::engine::intake_log::{CommitEffects, IntakeLog, UnappliedAlert};
+use crate::engine::intake_log::{IntakeLog, LogEffects, UnappliedAlert};
 use crate::engine::queue::{JobPriority, JobQueue, JobSlot, WaitOutcome};
 use crate::engine::rows::RowAccess;
 use crate::error::{SqliteError, SqliteResult};
@@ -45,7 +45,7 @@ pub(crate) struct WriterTransaction<'c> {
     change: &'c Cell<i64>,
     /// The store's; the spool has none.
     log: Option<&'c IntakeLog>,
-    effects: RefCell<CommitEffects>,
+    effects: RefCell<LogEffects>,
 }
 
 impl WriterTransaction<'_> {
@@ -98,7 +98,7 @@ impl WriterTransaction<'_> {
     }
 
     /// Notes what follows in memory once this is committed.
-    pub(crate) fn note_effects(&self, note: impl FnOnce(&mut CommitEffects)) {
+    pub(crate) fn note_effects(&self, note: impl FnOnce(&mut LogEffects)) {
         note(&mut self.effects.borrow_mut());
     }
 }
@@ -220,7 +220,7 @@ type JobOutcome = std::result::Result<(), StoreError>;
 struct JobGroup {
     applied: Vec<(Box<dyn WriterJob>, JobOutcome)>,
     /// Of those that succeeded.
-    effects: CommitEffects,
+    effects: LogEffects,
 }
 
 impl Writer {
@@ -403,7 +403,7 @@ impl Writer {
         committed.is_ok()
     }
 
-    fn commit(&self, effects: CommitEffects, change: i64) -> SqliteResult<()> {
+    fn commit(&self, effects: LogEffects, change: i64) -> SqliteResult<()> {
         run_guarded(|| {
             failpoints::pass("commit", "before_commit")?;
             self.execute("COMMIT")?;

@@ -78,7 +78,7 @@ struct LogState {
 
 /// What becomes of the log's memory with the COMMIT of a group.
 #[derive(Debug, Default)]
-pub(crate) struct CommitEffects {
+pub(crate) struct LogEffects {
     /// Alerts that have a row now, or are gone.
     pub(crate) applied: Vec<AlertId>,
     /// Rows may wait for the processor.
@@ -93,7 +93,7 @@ pub(crate) struct CommitEffects {
     pub(crate) seq: i64,
 }
 
-impl CommitEffects {
+impl LogEffects {
     /// Adds those of another job of the group.
     pub(crate) fn add(&mut self, other: Self) {
         self.applied.extend(other.applied);
@@ -243,7 +243,7 @@ impl IntakeLog {
     }
 
     /// A group of the writer is committed.
-    pub(crate) fn committed(&self, effects: CommitEffects) {
+    pub(crate) fn committed(&self, effects: LogEffects) {
         if effects.pending {
             self.pending_rows.fetch_add(1, Ordering::AcqRel);
         }

@@ -38,12 +38,12 @@ pub(crate) const PRICE_TOLERANCE: &str = "price_tolerance";
 /// The prices that are known.
 #[derive(Debug, Default)]
 pub(super) struct RecentPrices {
-    by_config: HashMap<ConfigId, KnownPrices>,
+    by_config: HashMap<ConfigId, LoadedPrices>,
     loads: u64,
 }
 
 #[derive(Debug, Clone)]
-struct KnownPrices {
+struct LoadedPrices {
     /// Those received since then are known, or will be when the load of that number has ended.
     since: Time,
     load: u64,
@@ -58,7 +58,7 @@ pub(crate) struct PriceLoad {
     config: ConfigId,
     number: u64,
     /// Of the log, as it began: no table has it yet.
-    known: KnownPrices,
+    known: LoadedPrices,
 }
 
 impl RecentPrices {
@@ -71,7 +71,7 @@ impl RecentPrices {
     /// Notes what comes from here on, beside what is being loaded. `so_far`: those that no table has yet.
     pub(super) fn begin(&mut self, config: ConfigId, since: Time, so_far: Vec<AlertPrice>) -> PriceLoad {
         self.loads += 1;
-        let mut known = KnownPrices { since, load: self.loads, is_loaded: false, prices: Vec::new() };
+        let mut known = LoadedPrices { since, load: self.loads, is_loaded: false, prices: Vec::new() };
         so_far.into_iter().for_each(|price| known.add(price));
         self.by_config.insert(config, known.clone());
         PriceLoad { config, number: self.loads, known }
@@ -97,7 +97,7 @@ impl RecentPrices {
     }
 }
 
-impl KnownPrices {
+impl LoadedPrices {
     fn add(&mut self, price: AlertPrice) {
         let is_known = self.prices.iter().any(|known| known.alert == price.alert);
         if is_known || price.point.at < self.since {
