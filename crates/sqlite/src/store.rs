@@ -12,13 +12,13 @@ use alertcast_core::reading::UnreadableLog;
 use alertcast_core::store::StoreError;
 use rusqlite::{Connection, TransactionBehavior};
 
-use crate::engine::alert_rows;
+use crate::engine::alert_rows::{self, ROWS_AT_ONCE};
 use crate::engine::checkpoint::WalState;
 use crate::engine::counters;
 use crate::engine::database_file;
 use crate::engine::decoded::DecodedDeliveries;
 use crate::engine::failpoints::WriteOperation;
-use crate::engine::intake_log::{Appender, IntakeLog, SegmentError, read_log};
+use crate::engine::intake_log::{IntakeLog, LogAppender, SegmentError, read_log};
 use crate::engine::migrate::{APPLICATION_ID, migrate};
 use crate::engine::queue::{JobPriority, JobQueue};
 use crate::engine::reader::ReaderPool;
@@ -35,8 +35,6 @@ pub(crate) const LOCK: &str = "alertcast.lock";
 /// So much of the intake log may be without rows.
 const UNAPPLIED_BYTES_MAX: usize = 256 << 20;
 const PAGE_BYTES: usize = 4096;
-/// So many alerts of the log get their rows by one operation that needs them.
-const ROWS_AT_ONCE: usize = 128;
 
 /// How the store is to be run. The defaults suit a small machine.
 #[derive(Debug, Clone)]
@@ -119,7 +117,8 @@ impl SqliteStore {
         let log = Arc::new(IntakeLog::new(RowAccess::new(&conn), bound.unwrap_or(UNAPPLIED_BYTES_MAX))?);
         let dir = path.parent().unwrap_or(path);
         let not_begun = |e: io::Error| SqliteError::unavailable(format!("the intake log cannot be begun: {e}"));
-        let appender = Appender::new(dir, Arc::clone(&log), Arc::clone(&wal), read_only(path)?).map_err(not_begun)?;
+        let appender =
+            LogAppender::new(dir, Arc::clone(&log), Arc::clone(&wal), read_only(path)?).map_err(not_begun)?;
         alert_rows::forget_deleted(RowAccess::new(&conn))?;
         let appender = spawn("intake-log", move || appender.run()).map_err(thread)?;
         let last_change = RowAccess::new(&conn).one(LAST_CHANGE, [], |row| whole(row, 0))?;

@@ -15,6 +15,9 @@ use crate::engine::rows::{DocumentBytes, RowAccess};
 use crate::engine::writer::WriterTransaction;
 use crate::error::SqliteResult;
 
+/// So many alerts of the log get their rows at once, so that what else is to be written does not wait for all of them.
+pub(crate) const ROWS_AT_ONCE: usize = 128;
+
 /// An alert as it stands, in its row or in the log.
 #[derive(Debug)]
 pub(crate) struct AlertRow {

@@ -20,7 +20,7 @@ use alertcast_core::store::StoreError;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::engine::alert_rows;
+use crate::engine::alert_rows::{self, ROWS_AT_ONCE};
 use crate::engine::checkpoint::WalState;
 use crate::engine::failpoints::{self, WriteOperation};
 use crate::engine::intake_log::{IntakeLog, LogEffects, UnappliedAlert};
@@ -34,8 +34,6 @@ const GROUP_TIME_MAX: Duration = Duration::from_millis(5);
 const GROUP_JOBS_MAX: usize = 1024;
 /// How often it is looked what waits for too long, where nothing else is to be done.
 const IDLE: Duration = Duration::from_millis(250);
-/// So many alerts of the log get their rows at once, so that what else is to be written does not wait for all of them.
-const ROWS_AT_ONCE: usize = 128;
 
 /// What a job works with.
 #[derive(Debug)]
@@ -218,6 +216,8 @@ type JobOutcome = std::result::Result<(), StoreError>;
 /// Jobs that were applied, with what each came to, waiting for the COMMIT.
 #[derive(Debug, Default)]
 struct JobGroup {
+    /// Its COMMIT waits for no sync.
+    lags: bool,
     applied: Vec<(Box<dyn WriterJob>, JobOutcome)>,
     /// Of those that succeeded.
     effects: LogEffects,
@@ -278,8 +278,8 @@ impl Writer {
 
     /// A group of one job that nobody waits for; answers whether it was committed.
     fn single_group(&self, job: Box<dyn WriterJob>, change: &Cell<i64>) -> bool {
-        let mut group = JobGroup::default();
-        let lost = self.sync_commits(!job.op().may_lag()).and_then(|()| self.take_in(job, &mut group, change)).err();
+        let mut group = JobGroup { lags: job.op().may_lag(), ..JobGroup::default() };
+        let lost = self.take_in(job, &mut group, change).err();
         let is_applied = group.applied.iter().all(|(_, outcome)| outcome.is_ok());
         self.finish(group, lost, change.get()) && is_applied
     }
@@ -287,16 +287,13 @@ impl Writer {
     /// One group, from BEGIN to the answers. Answers whether a bulk job was in it.
     #[expect(clippy::disallowed_methods, reason = "how long the group has been at work, not a time of the domain")]
     fn group(&self, change: &Cell<i64>, had_bulk: bool) -> bool {
-        let mut group = JobGroup::default();
         let lags = !self.jobs.any_next(|job| !job.op().may_lag());
+        let mut group = JobGroup { lags, ..JobGroup::default() };
         let intake_turn = had_bulk && self.jobs.waits(JobPriority::Intake);
-        let mut lost = self.sync_commits(!lags).err();
         // A bulk job goes first in its group: what comes in meanwhile shares its COMMIT.
-        let bulk = if intake_turn || lost.is_some() { None } else { self.pop_wanted(JobPriority::Bulk, lags) };
+        let bulk = if intake_turn { None } else { self.pop_wanted(JobPriority::Bulk, lags) };
         let has_bulk = bulk.is_some();
-        if let Some(job) = bulk {
-            lost = self.take_in(job, &mut group, change).err();
-        }
+        let mut lost = bulk.and_then(|job| self.take_in(job, &mut group, change).err());
         let began = Instant::now();
         while lost.is_none()
             && let Some(job) = self.next_small(group.applied.len(), began, lags)
@@ -327,8 +324,9 @@ impl Writer {
 
     /// Lets the commits that follow sync, or not.
     fn sync_commits(&self, on: bool) -> SqliteResult<()> {
-        if self.is_syncing.replace(on) != on {
+        if self.is_syncing.get() != on {
             self.execute(if on { "PRAGMA synchronous = FULL" } else { "PRAGMA synchronous = NORMAL" })?;
+            self.is_syncing.set(on);
         }
         Ok(())
     }
@@ -347,6 +345,7 @@ impl Writer {
     fn apply(&self, job: &mut dyn WriterJob, group: &mut JobGroup, change: &Cell<i64>) -> SqliteResult<JobOutcome> {
         let first = group.applied.is_empty();
         if first {
+            self.sync_commits(!group.lags)?;
             self.execute("BEGIN IMMEDIATE")?;
         } else {
             self.execute("SAVEPOINT job")?;
@@ -381,7 +380,7 @@ impl Writer {
 
     /// Commits and answers; whether it is committed.
     fn finish(&self, group: JobGroup, lost: Option<SqliteError>, change: i64) -> bool {
-        let JobGroup { applied, effects } = group;
+        let JobGroup { applied, effects, .. } = group;
         if applied.is_empty() {
             return false;
         }

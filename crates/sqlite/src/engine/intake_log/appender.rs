@@ -37,7 +37,7 @@ const BATCH_BYTES_WANTED: usize = 1 << 20;
 /// How often it is looked for segments that can be used again.
 const IDLE: Duration = Duration::from_secs(1);
 
-type Answer = oneshot::Sender<StoreResult<AlertAcceptance>>;
+type AppendReply = oneshot::Sender<StoreResult<AlertAcceptance>>;
 
 /// An alert that waits to be appended.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct AppendJob {
     alert: Alert,
     record: AcceptedRecord,
     now: Time,
-    reply: Answer,
+    reply: AppendReply,
     place: JobSlot,
 }
 
@@ -55,7 +55,7 @@ impl AppendJob {
         document: Vec<u8>,
         keys: &[IntakeKey],
         now: Time,
-        reply: Answer,
+        reply: AppendReply,
         place: JobSlot,
     ) -> Self {
         let record = AcceptedRecord { seq: 0, claims: AcceptedRecord::claims_of(keys), document };
@@ -80,7 +80,7 @@ impl AppendJob {
 
 /// The appending thread's state.
 #[derive(Debug)]
-pub(crate) struct Appender {
+pub(crate) struct LogAppender {
     log: Arc<IntakeLog>,
     files: SegmentFiles,
     /// For the one question that memory does not answer.
@@ -91,7 +91,7 @@ pub(crate) struct Appender {
 
 /// What is being written.
 #[derive(Debug, Default)]
-struct Batch {
+struct AppendBatch {
     frame: Vec<u8>,
     accepted: Vec<AppendJob>,
     /// Answered once the batch is synced: they hold to what stands in it.
@@ -107,7 +107,7 @@ enum AppendVerdict {
     KnownInBatch(AlertId),
 }
 
-impl Appender {
+impl LogAppender {
     pub(crate) fn new(dir: &Path, log: Arc<IntakeLog>, wal: Arc<WalState>, conn: Connection) -> std::io::Result<Self> {
         Ok(Self { log, files: SegmentFiles::open(dir)?, conn, wal })
     }
@@ -129,7 +129,7 @@ impl Appender {
 
     /// One batch, from what waits to the answers.
     fn append_waiting(&mut self) {
-        let mut batch = Batch { frame: vec![0; BATCH_HEADER], ..Batch::default() };
+        let mut batch = AppendBatch { frame: vec![0; BATCH_HEADER], ..AppendBatch::default() };
         while batch.accepted.len() < BATCH_JOBS_MAX
             && batch.frame.len() < BATCH_BYTES_WANTED
             && let Some(job) = self.log.jobs.pop(JobPriority::Intake)
@@ -141,13 +141,13 @@ impl Appender {
         if batch.accepted.is_empty() {
             return;
         }
-        let Batch { mut frame, accepted, duplicates, .. } = batch;
+        let AppendBatch { mut frame, accepted, duplicates, .. } = batch;
         let synced = self.sync(&mut frame, &accepted);
         self.answer(synced, accepted, duplicates);
     }
 
     /// Judges an alert and adds it to the batch, or answers at once.
-    fn take_in(&self, mut job: AppendJob, batch: &mut Batch) {
+    fn take_in(&self, mut job: AppendJob, batch: &mut AppendBatch) {
         let op = WriteOperation::Accept.name();
         let judged = run_guarded(|| {
             failpoints::pass(op, "begin")?;
@@ -172,7 +172,7 @@ impl Appender {
         }
     }
 
-    fn judge(&self, job: &AppendJob, batch: &Batch) -> SqliteResult<AppendVerdict> {
+    fn judge(&self, job: &AppendJob, batch: &AppendBatch) -> SqliteResult<AppendVerdict> {
         let now = job.now.millis();
         let state = self.log.lock();
         for claim in &job.record.claims {
@@ -232,7 +232,7 @@ impl Appender {
     }
 
     #[expect(clippy::disallowed_methods, reason = "since when they wait for a row, not a time of the domain")]
-    fn make_known(&self, accepted: Vec<AppendJob>) -> Vec<(Answer, JobSlot)> {
+    fn make_known(&self, accepted: Vec<AppendJob>) -> Vec<(AppendReply, JobSlot)> {
         let since = Instant::now();
         let mut replies = Vec::with_capacity(accepted.len());
         let mut state = self.log.lock();

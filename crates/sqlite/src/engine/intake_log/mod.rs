@@ -38,7 +38,7 @@ use crate::engine::raw::{self, RawValue};
 use crate::engine::rows::{RowAccess, whole};
 use crate::error::{SqliteError, SqliteResult};
 
-pub(crate) use self::appender::{AppendJob, Appender};
+pub(crate) use self::appender::{AppendJob, LogAppender};
 pub(crate) use self::record::AcceptedRecord;
 pub(crate) use self::segment_files::SegmentError;
 pub(crate) use self::unapplied::UnappliedAlert;
