@@ -3,7 +3,7 @@
 
 use crate::process::BenchProcess;
 use crate::report::{BenchReport, FigureGoal, ReportFigure};
-use crate::world::{BenchFolder, alert, symbol};
+use crate::world::BenchFolder;
 use crate::{BenchScale, bare, probe};
 
 const SUBSCRIBERS: usize = 100_000;
@@ -55,10 +55,8 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
 
 /// Posts an entry and waits until it is processed; answers the seconds.
 async fn enter(world: &BenchFolder, program: &BenchProcess, config: usize) -> anyhow::Result<f64> {
-    let client = reqwest::Client::new();
     let begun = probe::now();
-    let response = client.post(program.webhook()).body(alert(&symbol(config), "BUY", "one")).send().await?;
-    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+    program.enter(config, "one").await?;
     world.wait_processed(config + 1).await?;
     Ok(begun.elapsed().as_secs_f64())
 }

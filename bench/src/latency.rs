@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use crate::process::{BenchProcess, stats, wait_for_messages};
 use crate::report::{BenchReport, FigureGoal, ReportFigure};
-use crate::world::{BenchFolder, alert, symbol};
+use crate::world::BenchFolder;
 use crate::{BenchScale, probe};
 
+/// Each configuration gets one alert.
+const ID: &str = "one";
 const ROUNDS: usize = 20;
 /// Long enough for everything that an alert brought to have come to rest.
 const REST: Duration = Duration::from_millis(1_500);
@@ -50,7 +52,7 @@ async fn measure_bar_close(scale: &BenchScale) -> anyhow::Result<(f64, f64)> {
         tokio::time::sleep(REST).await;
         for (place, times) in [&mut first, &mut second].into_iter().enumerate() {
             let begun = probe::now();
-            enter(&program, 2 * round + place).await?;
+            program.enter(2 * round + place, ID).await?;
             wait_for_messages(&telegram, (2 * round + place + 1) as u64, PATIENCE).await?;
             times.push(begun.elapsed().as_secs_f64() * 1e3);
         }
@@ -91,7 +93,7 @@ async fn measure_whole_way(scale: &BenchScale) -> anyhow::Result<f64> {
     let program = BenchProcess::alertcast(world.dir(), Some(&telegram), None).await?;
     tokio::time::sleep(REST).await;
     let before = program.cpu()?;
-    enter(&program, 0).await?;
+    program.enter(0, ID).await?;
     wait_for_messages(&telegram, count as u64, PATIENCE).await?;
     // What became of the last of them is still being recorded.
     tokio::time::sleep(REST).await;
@@ -105,7 +107,7 @@ async fn measure_whole_way(scale: &BenchScale) -> anyhow::Result<f64> {
 /// What only the first alert of a new folder brings is over: files are made.
 async fn settle_in(program: &BenchProcess) -> anyhow::Result<()> {
     tokio::time::sleep(REST).await;
-    enter(program, WRITTEN).await?;
+    program.enter(WRITTEN, ID).await?;
     tokio::time::sleep(REST).await;
     Ok(())
 }
@@ -113,15 +115,8 @@ async fn settle_in(program: &BenchProcess) -> anyhow::Result<()> {
 /// One alert after the other, each when the one before has come to rest.
 async fn enter_all(program: &BenchProcess) -> anyhow::Result<()> {
     for number in 0..WRITTEN {
-        enter(program, number).await?;
+        program.enter(number, ID).await?;
         tokio::time::sleep(REST).await;
     }
-    Ok(())
-}
-
-async fn enter(program: &BenchProcess, config: usize) -> anyhow::Result<()> {
-    let body = alert(&symbol(config), "BUY", "one");
-    let response = reqwest::Client::new().post(program.webhook()).body(body).send().await?;
-    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
     Ok(())
 }

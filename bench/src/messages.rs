@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::process::{BenchProcess, stats, wait_for_messages};
 use crate::report::{BenchReport, FigureGoal, ReportFigure};
-use crate::world::{BenchFolder, TOKEN, alert, symbol};
+use crate::world::{BenchFolder, TOKEN};
 use crate::{BenchScale, probe};
 
 /// As the program's own, for each bot.
@@ -96,8 +96,7 @@ async fn measure_limited(scale: &BenchScale, rate: u32, count: usize) -> anyhow:
 async fn prepare_pending(scale: &BenchScale, count: usize) -> anyhow::Result<BenchFolder> {
     let world = BenchFolder::make(scale.dir(), count, 1).await?;
     let program = BenchProcess::alertcast(world.dir(), None, None).await?;
-    let response = reqwest::Client::new().post(program.webhook()).body(alert(&symbol(0), "BUY", "one")).send().await?;
-    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+    program.enter(0, "one").await?;
     world.wait_processed(1).await?;
     program.stop().await?;
     Ok(world)

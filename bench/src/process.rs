@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::child::ServerCounts;
-use crate::world::SECRET;
+use crate::world::{SECRET, alert, symbol};
 
 /// A running process; killed when dropped.
 #[derive(Debug)]
@@ -94,6 +94,14 @@ impl BenchProcess {
     /// Where alerts are posted.
     pub(crate) fn webhook(&self) -> String {
         format!("{}/webhook/{SECRET}", self.url)
+    }
+
+    /// Posts an entry on a configuration, which is to be accepted. `id`: the alert's own.
+    pub(crate) async fn enter(&self, config: usize, id: &str) -> anyhow::Result<()> {
+        let body = alert(&symbol(config), "BUY", id);
+        let response = reqwest::Client::new().post(self.webhook()).body(body).send().await?;
+        anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+        Ok(())
     }
 
     /// Lets it finish; answers what it counted.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::process::BenchProcess;
 use crate::report::{BenchReport, FigureGoal, ReportFigure};
-use crate::world::{BenchFolder, alert, symbol};
+use crate::world::BenchFolder;
 use crate::{BenchScale, probe};
 
 const SUBSCRIBERS: usize = 100_000;
@@ -16,26 +16,19 @@ pub(crate) async fn measure(scale: &BenchScale, report: &mut BenchReport) -> any
     let subscribers = scale.of(SUBSCRIBERS);
     let world = BenchFolder::make(scale.dir(), subscribers, ALERTS).await?;
     let mut program = BenchProcess::alertcast(world.dir(), None, None).await?;
-    let client = reqwest::Client::new();
     for number in 0..ALERTS {
-        let body = alert(&symbol(number), "BUY", "one");
-        let response = client.post(program.webhook()).body(body).send().await?;
-        anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+        program.enter(number, "one").await?;
     }
     world.wait_processed(ALERTS).await?;
     let (mut ready, mut used) = (Vec::new(), Vec::new());
     for run in 0..scale.runs {
         // Something is being written when it dies.
-        let body = alert(&symbol(0), "BUY", &format!("again {run}"));
-        let response = client.post(program.webhook()).body(body).send().await?;
-        anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+        program.enter(0, &format!("again {run}")).await?;
         tokio::time::sleep(Duration::from_millis(100)).await;
         program.kill().await?;
         let begun = probe::now();
         program = BenchProcess::alertcast_at_once(world.dir()).await?;
-        let body = alert(&symbol(0), "BUY", &format!("after {run}"));
-        let response = client.post(program.webhook()).body(body).send().await?;
-        anyhow::ensure!(response.status() == 202, "answered {}", response.status());
+        program.enter(0, &format!("after {run}")).await?;
         ready.push(begun.elapsed().as_secs_f64());
         used.push(program.cpu()?.as_secs_f64());
     }

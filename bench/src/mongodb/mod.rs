@@ -13,7 +13,7 @@ use self::world::{BenchDatabase, BenchServer};
 use crate::accept::{PostingPlan, post};
 use crate::process::BenchProcess;
 use crate::report::{BenchReport, FigureGoal, ReportFigure};
-use crate::world::{alert, symbol};
+use crate::world::symbol;
 use crate::{BenchScale, probe};
 
 const CONFIGURATIONS: usize = 32;
@@ -115,7 +115,7 @@ async fn fan_out(
     let (mut committed, mut bare) = (Vec::new(), Vec::new());
     for run in 0..scale.runs {
         let begun = probe::now();
-        enter(&program, run).await?;
+        program.enter(run, "one").await?;
         world.wait_processed(run + 1).await?;
         committed.push(subscribers as f64 / begun.elapsed().as_secs_f64());
         let again = bare::BareChunks::take_out(world.database(), &symbol(run), CHUNK).await?;
@@ -154,7 +154,7 @@ async fn measure_shared(server: &BenchServer, scale: &BenchScale, report: &mut B
             let programs = start(&world, processes).await?;
             let begun = probe::now();
             for config in 0..AT_ONCE {
-                enter(&programs[config % processes], config).await?;
+                programs[config % processes].enter(config, "one").await?;
             }
             world.wait_processed(AT_ONCE).await?;
             worked_off.push((subscribers * AT_ONCE) as f64 / begun.elapsed().as_secs_f64());
@@ -189,13 +189,5 @@ async fn stop(programs: Vec<BenchProcess>) -> anyhow::Result<()> {
     for program in programs {
         program.stop().await?;
     }
-    Ok(())
-}
-
-/// Posts an entry on a configuration.
-async fn enter(program: &BenchProcess, config: usize) -> anyhow::Result<()> {
-    let body = alert(&symbol(config), "BUY", "one");
-    let response = reqwest::Client::new().post(program.webhook()).body(body).send().await?;
-    anyhow::ensure!(response.status() == 202, "answered {}", response.status());
     Ok(())
 }

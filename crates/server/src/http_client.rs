@@ -20,7 +20,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use url::Url;
 
-use self::connecting::Connector;
+use self::connecting::ServerConnector;
 pub(crate) use self::connecting::{ConnectorError, ProxyMatcher};
 pub(crate) use self::failure::HttpFailure;
 use self::idle::IdleSenders;
@@ -30,7 +30,7 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// Asks one server.
 pub(crate) struct HttpClient {
-    connector: Connector,
+    connector: ServerConnector,
     idle: Arc<IdleSenders>,
     places: Semaphore,
     timeout: Duration,
@@ -66,11 +66,11 @@ impl HttpClient {
     /// # Errors
     /// The address cannot be asked, or the machine's certificates cannot be read.
     pub(crate) fn new(base: &Url, places: usize, timeout: Duration) -> Result<Self, ConnectorError> {
-        let connector = Connector::new(base, &ProxyMatcher::from_env(), crate::tls::client_config)?;
+        let connector = ServerConnector::new(base, &ProxyMatcher::from_env(), crate::tls::client_config)?;
         Ok(Self::over(connector, places, timeout))
     }
 
-    fn over(connector: Connector, places: usize, timeout: Duration) -> Self {
+    fn over(connector: ServerConnector, places: usize, timeout: Duration) -> Self {
         Self { connector, idle: Arc::default(), places: Semaphore::new(places.max(1)), timeout }
     }
 

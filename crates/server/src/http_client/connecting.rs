@@ -53,7 +53,7 @@ pub(crate) enum ConnectorError {
 }
 
 /// The way to a server.
-pub(super) struct Connector {
+pub(super) struct ServerConnector {
     tcp: HttpConnector,
     /// The one that opens the way, where there is one.
     proxy: Option<Intercept>,
@@ -64,7 +64,7 @@ pub(super) struct Connector {
     login: Option<HeaderValue>,
 }
 
-impl Connector {
+impl ServerConnector {
     /// The way to the server of this address. `tls` is asked where it is needed.
     pub(super) fn new(
         base: &Url,

@@ -240,7 +240,7 @@ async fn serve_encrypted(acceptor: TlsAcceptor) -> (SocketAddr, Arc<Seen>) {
 
 fn encrypted_client(address: SocketAddr, proxies: &ProxyMatcher, tls: Arc<ClientConfig>) -> HttpClient {
     let base = format!("https://localhost:{}", address.port()).parse().unwrap();
-    HttpClient::over(Connector::new(&base, proxies, || Ok(tls)).unwrap(), 4, MINUTE)
+    HttpClient::over(ServerConnector::new(&base, proxies, || Ok(tls)).unwrap(), 4, MINUTE)
 }
 
 #[tokio::test]
@@ -286,7 +286,7 @@ async fn a_proxy_opens_the_way_to_what_is_encrypted_and_to_nothing_else() {
 
     let (address, seen) = serve(Conduct::Answer).await;
     let base = format!("http://{address}").parse().unwrap();
-    let near = Connector::new(&base, &proxies(), crate::tls::client_config).unwrap();
+    let near = ServerConnector::new(&base, &proxies(), crate::tls::client_config).unwrap();
     post(&HttpClient::over(near, 1, MINUTE)).await.unwrap();
     assert_eq!(seen.counts(), (1, 1));
 }

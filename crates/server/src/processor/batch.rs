@@ -55,10 +55,14 @@ impl AlertBatch<'_> {
     /// The commits of the first alerts. None where there are not several, or the store did not tell what they rest on:
     /// then the first is tried alone, and meets the same.
     async fn plan(&self, alerts: &[Alert]) -> Option<Vec<ReadyCommit>> {
+        let candidates = self.app.audience.with(|audience| audience.candidates(self.config.id));
+        if candidates.len() > CHUNK_USERS_MAX {
+            return None;
+        }
         let mut jobs: Vec<MatchingJob<'_>> =
             alerts.iter().map_while(|alert| MatchingJob::new(alert, self.config, self.outlets).ok()).collect();
         let now = self.app.clock.now();
-        let mut planning = self.load(&mut jobs, now).await.ok()??;
+        let mut planning = self.load(candidates, &mut jobs, now).await.ok()??;
         let mut history = self.history(&jobs).await;
         let mut ready = Vec::with_capacity(jobs.len());
         for (alert, job) in alerts.iter().zip(jobs) {
@@ -81,11 +85,15 @@ impl AlertBatch<'_> {
 
     /// What the jobs rest on, of which as many stay as may go together. None where their users do not fit into one chunk,
     /// or something that cannot be read is to be set aside first.
-    async fn load(&self, jobs: &mut Vec<MatchingJob<'_>>, now: Time) -> StoreResult<Option<PlanningState>> {
+    async fn load(
+        &self,
+        candidates: Vec<UserId>,
+        jobs: &mut Vec<MatchingJob<'_>>,
+        now: Time,
+    ) -> StoreResult<Option<PlanningState>> {
         let (app, config) = (self.app, self.config.id);
-        let candidates = app.audience.with(|audience| audience.candidates(config));
         let limit = CHUNK_USERS_MAX + 1;
-        let holders = match jobs.iter().any(MatchingJob::concerns_holders) && candidates.len() < limit {
+        let holders = match jobs.iter().any(MatchingJob::concerns_holders) {
             true => app.store.holders(config, None, limit).await?,
             false => Vec::new(),
         };

@@ -13,7 +13,8 @@ use crate::engine::migrate::migrate;
 use crate::engine::notices;
 use crate::ports::documents::{self, list};
 use crate::ports::outbox::{self, settle, sweep};
-use crate::ports::{intake, operator_actions, set_aside, work};
+use crate::ports::work::{self, loading};
+use crate::ports::{intake, operator_actions, set_aside};
 
 fn plan(sql: &str) -> String {
     let mut conn = Connection::open_in_memory().unwrap();
@@ -60,14 +61,14 @@ fn sweeps_find_what_they_sweep() {
 
 #[test]
 fn a_chunk_is_read_by_ranges() {
-    goes_by_in_order("trades.alertConfigId_1_status_1_userId_1", work::HOLDERS);
+    goes_by_in_order("trades.alertConfigId_1_status_1_userId_1", loading::HOLDERS);
     goes_by_in_order("trades.alertConfigId_1_status_1_userId_1", work::OPEN_REVS);
-    goes_by("trades.alertConfigId_1_status_1_userId_1", work::OPEN_TRADES);
+    goes_by("trades.alertConfigId_1_status_1_userId_1", loading::OPEN_TRADES);
     // Only those of one user are sorted: by number.
-    assert!(plan(work::OPEN_TRADES).contains("LAST TERM OF ORDER BY"), "{}", plan(work::OPEN_TRADES));
-    goes_by_in_order("trades.alertConfigId_1_userId_1_tradeNumber_-1", work::LAST_NUMBER);
+    assert!(plan(loading::OPEN_TRADES).contains("LAST TERM OF ORDER BY"), "{}", plan(loading::OPEN_TRADES));
+    goes_by_in_order("trades.alertConfigId_1_userId_1_tradeNumber_-1", loading::LAST_NUMBER);
     // What is sorted are the few with something else for a status.
-    for strays in [work::STRAY_HOLDERS, work::STRAY_TRADES] {
+    for strays in [loading::STRAY_HOLDERS, loading::STRAY_TRADES] {
         goes_by("trades.status_1_timestamps.openedAt_1", strays);
     }
 }
@@ -75,7 +76,7 @@ fn a_chunk_is_read_by_ranges() {
 #[test]
 fn pending_alerts_are_found_in_their_order() {
     // All that is in the index is looked at, in its order, and no row is.
-    assert_eq!(plan(work::PENDING), "SCAN alerts USING COVERING INDEX alerts.pending");
+    assert_eq!(plan(loading::PENDING), "SCAN alerts USING COVERING INDEX alerts.pending");
 }
 
 #[test]

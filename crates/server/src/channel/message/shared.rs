@@ -9,14 +9,13 @@ use std::time::Duration;
 use alertcast_core::alert::document::Alert;
 use alertcast_core::alert_configuration::AlertConfiguration;
 use alertcast_core::delivery::{
-    CauseKind, Channel, Delivery, DeliveryCause, DeliveryState, LATE_AFTER, LaneName, MessageFacts, MessageKind,
+    CauseKind, Channel, Delivery, DeliveryCause, DeliveryIdentity, DeliveryRecipient, LATE_AFTER, MessageFacts,
+    MessageKind,
 };
 use alertcast_core::id::DeliveryId;
 use alertcast_core::money::Count;
 use alertcast_core::time::Time;
-use bson::Binary;
 use bson::oid::ObjectId;
-use bson::spec::BinarySubtype;
 use jiff::tz::TimeZone;
 
 use super::{MessageContext, RenderedMessage, UntellableMessage, render};
@@ -131,49 +130,15 @@ impl SharedNews {
     /// A delivery of which nothing else can be told.
     fn delivery(&self) -> Delivery {
         let (id, never) = (ObjectId::from_bytes([0; 12]), Time::from_millis(0));
-        Delivery {
-            id: DeliveryId(id),
-            key: Binary { subtype: BinarySubtype::Generic, bytes: Vec::new() },
+        let nobodys = DeliveryIdentity {
             cause: DeliveryCause { kind: CauseKind::Alert, id },
-            alert_id: None,
-            alert_config_id: None,
-            user_id: None,
-            subscription_id: None,
-            trade_id: None,
+            recipient: DeliveryRecipient::Chat(""),
             channel: Channel::Telegram,
             kind: MessageKind::Entry,
-            lane: LaneName::of_bot(""),
-            to: String::new(),
-            state: DeliveryState::Sending,
-            priority: 0,
-            queued_at: never,
-            rotation: 0,
-            due_at: never,
-            deadline_at: never,
-            entry_deadline_at: None,
-            about: Vec::new(),
-            entry_delivery: None,
-            follows: None,
-            superseded_by: None,
-            combines: None,
-            combines_alert: None,
-            also_ended: Vec::new(),
-            old_unknown: false,
-            entry_over: false,
-            entry_lapsed: false,
-            attempts: Count(0),
-            possible_repeat: self.possible_repeat,
-            epoch: None,
-            last_error: None,
-            topic_gone: false,
-            message_id: None,
-            copies: Vec::new(),
-            ended_at: None,
-            facts: self.facts.clone(),
-            decimals: self.decimals,
-            created_at: never,
-            updated_at: never,
-        }
+            trade: None,
+        };
+        let blank = Delivery::new_pending(DeliveryId(id), nobodys, self.facts.clone(), never);
+        Delivery { decimals: self.decimals, possible_repeat: self.possible_repeat, ..blank }
     }
 }
 
